@@ -1,0 +1,50 @@
+# `make demo` and `make test` are the two commands of the README; the rest is for who works on zonecast.
+
+CARGO ?= cargo
+# Which build the demo and `make up` run: release for people, debug in CI, where the tests have built it already.
+PROFILE ?= release
+PROFILE_FLAG = $(if $(filter release,$(PROFILE)),--release,)
+BIN = target/$(PROFILE)
+
+.PHONY: help demo up test soak build check lint deps must-reach fuzz-check
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: deps ## The main job on real input: root zone and 1,000 zones, one core, two edges, 200 changes
+	$(CARGO) build --locked $(PROFILE_FLAG) -p zonecast -p zonecast-bench
+	$(BIN)/zonecast-bench demo
+
+up: deps ## As the demo, and leave it running until Ctrl-C
+	$(CARGO) build --locked $(PROFILE_FLAG) -p zonecast -p zonecast-bench
+	$(BIN)/zonecast-bench demo --stay
+
+test: deps ## All tests, with NSD and Knot as partners
+	@ops/apt.sh test
+	$(CARGO) build --locked -p zonecast -p zonecast-bench
+	$(CARGO) test --locked --workspace
+
+soak: deps ## The same tests at large counts; results go into docs/proofs.md
+	@ops/apt.sh test
+	$(CARGO) build --locked -p zonecast -p zonecast-bench
+	ZONECAST_SOAK=1 $(CARGO) test --locked --workspace
+
+build: deps ## Release binaries in target/release
+	$(CARGO) build --locked --release -p zonecast -p zonecast-bench
+
+must-reach: build ## Prints the figures that a release must reach; they decide no test
+	target/release/zonecast-bench must-reach
+
+check: lint test ## The gate: everything CI runs
+
+lint: deps
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+fuzz-check: deps ## Checks that the fuzz targets still build
+	cd fuzz && $(CARGO) check
+
+deps: ## Debian packages, and RocksDB's library once per version into the user's cache
+	@ops/apt.sh build
+	@ops/rocksdb.sh

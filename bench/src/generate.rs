@@ -1,0 +1,47 @@
+//! Zones made up for measuring: always the same for the same numbers.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+/// The real root zone, serial 2020101902.
+pub(crate) const ROOT_ZONE: &[u8] = include_bytes!("../../tests/zones/root.zone");
+
+/// Apex of the generated zone with this number.
+pub(crate) fn apex(number: usize) -> String {
+    format!("zone-{number}.example")
+}
+
+/// Writes `count` zones of about ten records each as `APEX.zone`.
+pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
+    for number in 0..count {
+        let apex = apex(number);
+        let (high, low) = (number / 250 % 250, number % 250);
+        let text = format!(
+            "$TTL 1h\n\
+             @ SOA ns1 hostmaster 1 8H 2H 1W 5m\n\
+             @ NS ns1\n@ NS ns2\n\
+             ns1 A 192.0.2.1\nns2 A 192.0.2.2\n\
+             @ A 198.18.{high}.{low}\n\
+             www A 198.18.{high}.{low}\nwww AAAA 2001:db8::{number:x}\n\
+             mail A 198.19.{high}.{low}\n\
+             @ MX 10 mail\n\
+             ftp CNAME www\n"
+        );
+        let file = folder.join(format!("{apex}.zone"));
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Writes one zone with about `records` records as `big.example.zone`.
+pub(crate) fn big_zone(folder: &Path, records: usize) -> anyhow::Result<()> {
+    let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
+    for number in 0..records.saturating_sub(3) {
+        let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+        writeln!(text, "host-{number} A 10.{a}.{b}.{c}")?;
+    }
+    fs::write(folder.join("big.example.zone"), text).context("cannot write the large zone")
+}

@@ -1,0 +1,142 @@
+//! The rules that a node must keep to be served, and what is odd about it.
+
+use domain::base::iana::Rtype;
+use zonecast_records::{MAX_NAME_LEN, Path};
+
+use crate::finding::{Finding, Location, Oddity, Report, Rule};
+use crate::node::{Node, RrsetRef, covered};
+use crate::rdata::is_well_formed;
+use crate::shape::{Placement, Shape, Standing};
+
+/// Bytes of a header and of an OPT record without options.
+const HEADER_AND_OPT_LEN: usize = 12 + 11;
+/// Bytes of type and class in the question.
+const QUESTION_TAIL_LEN: usize = 4;
+/// Bytes of a record beside its RDATA, its owner compressed to a pointer.
+const RECORD_HEAD_LEN: usize = 12;
+/// Largest DNS message, RFC 1035 section 4.2.2.
+const MAX_MESSAGE_LEN: usize = 65_535;
+
+/// Findings about one node.
+struct Check<'c, D> {
+    shape: &'c Shape,
+    node: &'c Node<D>,
+    path: Path<'c>,
+    report: &'c mut Report,
+}
+
+/// Checks one normalised node.
+pub(crate) fn check_node<D: AsRef<[u8]>>(
+    (node, path): (&Node<D>, Path<'_>),
+    standing: &Standing,
+    shape: &Shape,
+    report: &mut Report,
+) {
+    let mut check = Check { shape, node, path, report };
+    for rrs in node.rrs.chunk_by(|one, other| one.rtype == other.rtype) {
+        let Some(rtype) = rrs.first().map(|rr| rr.rtype) else { continue };
+        if is_meta(rtype) {
+            check.refuse(rtype, Rule::MetaType);
+        }
+        for rr in rrs.iter().filter(|rr| !is_well_formed(rtype, rr.rdata.as_ref())) {
+            check.refuse_at(rtype, rr.location, Rule::Rdata);
+        }
+    }
+    check.singletons(standing.is_apex);
+    for rrset in node.rrsets() {
+        check.size(&rrset);
+        check.oddities(&rrset, standing);
+    }
+    for orphan in node.orphan_sigs() {
+        check.warn_at(covered(orphan), orphan.location, Oddity::OrphanSignature);
+    }
+    if standing.cut && path.is_wildcard() {
+        check.warn(Rtype::NS, Oddity::WildcardNs);
+    }
+}
+
+/// Types that are no zone data, RFC 6895 section 3.1: reserved ones, OPT, and those for queries and messages.
+fn is_meta(rtype: Rtype) -> bool {
+    matches!(rtype.to_int(), 0 | 41 | 128..=255 | 65_535)
+}
+
+impl<D: AsRef<[u8]>> Check<'_, D> {
+    /// What a name has at most once, alone, or at least once.
+    fn singletons(&mut self, is_apex: bool) {
+        let node = self.node;
+        let count = |rtype| node.of_type(rtype).len();
+        if count(Rtype::CNAME) > 1 {
+            self.refuse(Rtype::CNAME, Rule::SeveralCnames);
+        }
+        let beside = |rtype| !matches!(rtype, Rtype::CNAME | Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3);
+        if node.has(Rtype::CNAME) && node.rrs.iter().any(|rr| beside(rr.rtype)) {
+            self.refuse(Rtype::CNAME, Rule::CnameAndOther);
+        }
+        if count(Rtype::DNAME) > 1 {
+            self.refuse(Rtype::DNAME, Rule::SeveralDnames);
+        }
+        match (is_apex, count(Rtype::SOA)) {
+            (false, 0) | (true, 1) => {}
+            (false, _) => self.refuse(Rtype::SOA, Rule::SoaBelowApex),
+            (true, 0) => self.refuse(Rtype::SOA, Rule::NoSoa),
+            (true, _) => self.refuse(Rtype::SOA, Rule::SeveralSoas),
+        }
+        if is_apex && !node.has(Rtype::NS) {
+            self.refuse(Rtype::NS, Rule::NoNs);
+        }
+    }
+
+    /// Whether some answer can hold the RRset.
+    fn size(&mut self, rrset: &RrsetRef<'_, D>) {
+        let records = rrset.rrs.iter().chain(rrset.sigs).map(|rr| RECORD_HEAD_LEN + rr.rdata.as_ref().len());
+        let beside_name = HEADER_AND_OPT_LEN + QUESTION_TAIL_LEN + records.sum::<usize>();
+        if beside_name + MAX_NAME_LEN <= MAX_MESSAGE_LEN {
+            return;
+        }
+        // A wildcard answers for the longest names.
+        let name = match self.path.is_wildcard() {
+            true => MAX_NAME_LEN,
+            false => self.shape.name(self.path, self.node.owner.as_ref()).as_wire().len(),
+        };
+        let total = beside_name + name;
+        if total > MAX_MESSAGE_LEN {
+            self.refuse(rrset.rtype, Rule::TooLarge(u64::try_from(total).unwrap_or(u64::MAX)));
+        }
+    }
+
+    fn oddities(&mut self, rrset: &RrsetRef<'_, D>, standing: &Standing) {
+        let ttl = rrset.ttl();
+        if rrset.rrs.iter().chain(rrset.sigs).any(|rr| rr.ttl != ttl) {
+            self.warn(rrset.rtype, Oddity::MixedTtls);
+        }
+        match (rrset.rtype, standing.placement(rrset.rtype)) {
+            (Rtype::NSEC3, Placement::Hidden) => self.warn(rrset.rtype, Oddity::StrayNsec3),
+            (_, Placement::Hidden) => self.warn(rrset.rtype, Oddity::Occluded),
+            (Rtype::DS, Placement::Rrset) => self.warn(rrset.rtype, Oddity::StrayDs),
+            _ => {}
+        }
+    }
+
+    fn refuse(&mut self, rtype: Rtype, rule: Rule) {
+        self.refuse_at(rtype, self.location(rtype), rule);
+    }
+
+    fn warn(&mut self, rtype: Rtype, rule: Oddity) {
+        self.warn_at(rtype, self.location(rtype), rule);
+    }
+
+    fn refuse_at(&mut self, rtype: Rtype, location: Option<Location>, rule: Rule) {
+        let owner = self.shape.name(self.path, self.node.owner.as_ref());
+        self.report.refusals.push(Finding { owner, rtype, location, rule });
+    }
+
+    fn warn_at(&mut self, rtype: Rtype, location: Option<Location>, rule: Oddity) {
+        let owner = self.shape.name(self.path, self.node.owner.as_ref());
+        self.report.warnings.push(Finding { owner, rtype, location, rule });
+    }
+
+    /// Where the last record of a type came from: of several in conflict the later is the one to look at.
+    fn location(&self, rtype: Rtype) -> Option<Location> {
+        self.node.of_type(rtype).iter().filter_map(|rr| rr.location).max()
+    }
+}

@@ -1,0 +1,284 @@
+//! One node to its keys: the only place where keys of nodes are made, for the full build and the record build alike.
+
+use domain::base::iana::Rtype;
+use serde_bytes::Bytes;
+use zonecast_kv_proto::{KeyspaceId, MAX_VALUE_LEN};
+use zonecast_records::{
+    ADDRESS_KIND, AddressValue, CoreNode, Cut, Glue, KeyBuffer, KeySection, Name, OwnTtls, Path, RdataListBuilder,
+    Rrset, RrsetValue, TypeBitmapBuilder,
+};
+
+use crate::finding::{Finding, Oddity, Report, Rule};
+use crate::node::{Node, Rr, RrsetRef, smallest_ttl};
+use crate::read_error::ReadError;
+use crate::shape::{Placement, Shape, Standing};
+
+/// More than this can no referral hold.
+const MAX_GLUE_LEN: usize = 65_535;
+
+/// Takes keys. Within each section of each keyspace they come in ascending order as long as nodes do, NSEC3 excepted.
+pub(crate) trait Sink {
+    fn put(&mut self, place: (KeyspaceId, KeySection), key: &[u8], value: &[u8]);
+}
+
+/// Looks up in-domain glue.
+pub(crate) trait Addresses {
+    /// The A and AAAA RRsets at a path.
+    fn addresses(&mut self, path: Path<'_>) -> Result<[Option<Packed>; 2], ReadError>;
+}
+
+/// An RRset as it is stored, owned.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Packed {
+    ttl: u32,
+    data: Vec<u8>,
+    sigs: Vec<u8>,
+}
+
+impl Packed {
+    pub(crate) fn new<D: AsRef<[u8]>>(rrset: &RrsetRef<'_, D>) -> Self {
+        let data = match rrset.rtype {
+            Rtype::A | Rtype::AAAA => {
+                let mut data = Vec::new();
+                rrset.rrs.iter().for_each(|rr| data.extend_from_slice(rr.rdata.as_ref()));
+                data
+            }
+            _ => pack(rrset.rrs.iter()),
+        };
+        Self { ttl: rrset.ttl(), data, sigs: pack(rrset.sigs.iter()) }
+    }
+
+    pub(crate) fn stored(ttl: u32, data: &[u8]) -> Self {
+        Self { ttl, data: data.to_vec(), sigs: Vec::new() }
+    }
+
+    pub(crate) fn without_sigs(self) -> Self {
+        Self { sigs: Vec::new(), ..self }
+    }
+
+    pub(crate) fn as_rrset(&self) -> Rrset<'_> {
+        Rrset { ttl: self.ttl, data: Bytes::new(&self.data), sigs: Bytes::new(&self.sigs) }
+    }
+}
+
+fn pack<'n, D: AsRef<[u8]> + 'n>(rrs: impl Iterator<Item = &'n Rr<D>>) -> Vec<u8> {
+    let mut list = RdataListBuilder::new();
+    rrs.for_each(|rr| list.push(rr.rdata.as_ref()));
+    list.into_bytes()
+}
+
+/// Makes keys of the nodes of one zone.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    shape: Shape,
+    key: KeyBuffer,
+    value: Vec<u8>,
+}
+
+impl Emitter {
+    pub(crate) fn new(shape: Shape) -> Self {
+        Self { shape, key: KeyBuffer::new(), value: Vec::new() }
+    }
+
+    /// An empty non-terminal.
+    pub(crate) fn empty_non_terminal(&mut self, path: Path<'_>, sink: &mut dyn Sink) {
+        self.value.clear();
+        AddressValue::new(Bytes::new(&[])).encode_into(&mut self.value);
+        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+    }
+
+    /// The keys of one normalised node: its RRsets where their [`Placement`] says, and what only the core keeps. Of
+    /// the apex, SOA and NS are not among them: they go into the zone key.
+    pub(crate) fn node<D: AsRef<[u8]>>(
+        &mut self,
+        (node, path): (&Node<D>, Path<'_>),
+        standing: &Standing,
+        addresses: &mut dyn Addresses,
+        (sink, report): (&mut dyn Sink, &mut Report),
+    ) -> Result<(), ReadError> {
+        for rrset in node.rrsets() {
+            let place = match standing.placement(rrset.rtype) {
+                Placement::Rrset => (KeyspaceId::DNS, KeySection::Name),
+                Placement::Nsec => (KeyspaceId::DNS, KeySection::Nsec),
+                Placement::Nsec3 => (KeyspaceId::DNS, KeySection::Nsec3),
+                Placement::Zone | Placement::Address | Placement::Cut | Placement::Glue | Placement::Hidden => continue,
+            };
+            self.encode_rrset(&Packed::new(&rrset));
+            match &standing.chain {
+                Some(chain) if place.1 == KeySection::Nsec3 => {
+                    let parameters = (chain.algorithm, chain.iterations, chain.salt.as_slice());
+                    self.key.nsec3(KeyspaceId::DNS, self.shape.identity.generation, parameters, &chain.hash);
+                    sink.put(place, self.key.as_bytes(), &self.value);
+                }
+                _ => self.put(path, place, rrset.rtype.to_int(), sink),
+            }
+        }
+        if standing.cut {
+            self.cut((node, path), addresses, sink, report)?;
+        } else if !standing.occluded && (standing.is_apex || node.makes_node()) {
+            self.address(node, path, sink);
+        }
+        if standing.cut || standing.occluded {
+            self.glue(node, path, sink);
+        }
+        self.core((node, path), standing, sink, report);
+        Ok(())
+    }
+
+    /// The address key of a node that is no cut.
+    fn address<D: AsRef<[u8]>>(&mut self, node: &Node<D>, path: Path<'_>, sink: &mut dyn Sink) {
+        let listed = node.rrsets().map(|rrset| rrset.rtype).filter(|rtype| *rtype != Rtype::NSEC3);
+        let types = TypeBitmapBuilder::from_types(listed);
+        let [a, aaaa, cname] =
+            [Rtype::A, Rtype::AAAA, Rtype::CNAME].map(|rtype| node.rrset(rtype).map(|rrset| Packed::new(&rrset)));
+        let value = AddressValue {
+            a: a.as_ref().map(Packed::as_rrset),
+            aaaa: aaaa.as_ref().map(Packed::as_rrset),
+            cname: cname.as_ref().map(Packed::as_rrset),
+            ..AddressValue::new(types.as_bytes())
+        };
+        self.value.clear();
+        value.encode_into(&mut self.value);
+        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+    }
+
+    /// The address key of a zone cut.
+    fn cut<D: AsRef<[u8]>>(
+        &mut self,
+        (node, path): (&Node<D>, Path<'_>),
+        addresses: &mut dyn Addresses,
+        sink: &mut dyn Sink,
+        report: &mut Report,
+    ) -> Result<(), ReadError> {
+        let listed = [Rtype::NS, Rtype::DS, Rtype::NSEC].into_iter().filter(|rtype| node.has(*rtype));
+        let types = TypeBitmapBuilder::from_types(listed);
+        let glue = self.in_domain_glue((node, path), addresses, report)?;
+        let ns = node.rrset(Rtype::NS).map(|rrset| Packed::new(&rrset)).unwrap_or_default();
+        let ds = node.rrset(Rtype::DS).map(|rrset| Packed::new(&rrset));
+        let cut = Cut { ns: ns.as_rrset(), glue: glue.as_bytes(), ds: ds.as_ref().map(Packed::as_rrset) };
+        let value = AddressValue { cut: Some(cut), ..AddressValue::new(types.as_bytes()) };
+        self.value.clear();
+        value.encode_into(&mut self.value);
+        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+        Ok(())
+    }
+
+    /// Addresses of the name servers of a cut that lie at or below it, in the order of the NS set.
+    fn in_domain_glue<D: AsRef<[u8]>>(
+        &self,
+        (node, path): (&Node<D>, Path<'_>),
+        addresses: &mut dyn Addresses,
+        report: &mut Report,
+    ) -> Result<RdataListBuilder, ReadError> {
+        let mut packed = Vec::new();
+        let mut total = 0;
+        for rr in node.of_type(Rtype::NS) {
+            let Ok(name) = Name::from_wire(rr.rdata.as_ref()) else { continue };
+            if !name.is_within(&self.shape.apex) {
+                continue;
+            }
+            let target = self.shape.path_of(&name);
+            let Some(target) = Path::new(&target).filter(|target| path.contains(*target)) else { continue };
+            let owner = || self.shape.name(path, node.owner.as_ref());
+            let finding = |rule| Finding { owner: owner(), rtype: Rtype::NS, location: rr.location, rule };
+            let [a, aaaa] = addresses.addresses(target)?;
+            if a.is_none() && aaaa.is_none() {
+                report.warnings.push(finding(Oddity::MissingGlue));
+                continue;
+            }
+            total += [&a, &aaaa].into_iter().flatten().map(|rrset| rrset.data.len()).sum::<usize>();
+            // Less than the message would take, more than its encoding adds.
+            total += name.as_wire().len() + 16;
+            if total > MAX_GLUE_LEN {
+                let finding =
+                    Finding { owner: owner(), rtype: Rtype::NS, location: rr.location, rule: Rule::GlueTooLarge };
+                report.refusals.push(finding);
+                break;
+            }
+            packed.push((name, a, aaaa));
+        }
+        Ok(Cut::pack_glue(packed.iter().map(|(name, a, aaaa)| Glue {
+            name: Bytes::new(name.as_wire()),
+            a: a.as_ref().map(Packed::as_rrset),
+            aaaa: aaaa.as_ref().map(Packed::as_rrset),
+        })))
+    }
+
+    /// Addresses that are not answered from this zone, under their own name.
+    fn glue<D: AsRef<[u8]>>(&mut self, node: &Node<D>, path: Path<'_>, sink: &mut dyn Sink) {
+        let [a, aaaa] = [Rtype::A, Rtype::AAAA].map(|rtype| node.rrset(rtype).map(|rrset| Packed::new(&rrset)));
+        if a.is_none() && aaaa.is_none() {
+            return;
+        }
+        let listed = [(Rtype::A, a.is_some()), (Rtype::AAAA, aaaa.is_some())];
+        let types = TypeBitmapBuilder::from_types(listed.into_iter().filter(|(_, has)| *has).map(|(rtype, _)| rtype));
+        let value = AddressValue {
+            a: a.as_ref().map(Packed::as_rrset),
+            aaaa: aaaa.as_ref().map(Packed::as_rrset),
+            ..AddressValue::new(types.as_bytes())
+        };
+        self.value.clear();
+        value.encode_into(&mut self.value);
+        self.put(path, (KeyspaceId::DNS, KeySection::Glue), ADDRESS_KIND, sink);
+    }
+
+    /// What the published keys cannot say.
+    fn core<D: AsRef<[u8]>>(
+        &mut self,
+        (node, path): (&Node<D>, Path<'_>),
+        standing: &Standing,
+        sink: &mut dyn Sink,
+        report: &mut Report,
+    ) {
+        let place = (KeyspaceId::CORE, KeySection::Name);
+        let mut ttls = Vec::new();
+        for rrs in node.rrs.chunk_by(|one, other| one.rtype == other.rtype) {
+            let Some(rtype) = rrs.first().map(|rr| rr.rtype) else { continue };
+            if rtype == Rtype::RRSIG {
+                let orphans = node.orphan_sigs();
+                if let Some(ttl) = orphans.iter().map(|rr| rr.ttl).min() {
+                    let own = orphans.iter().map(|rr| rr.ttl).collect();
+                    ttls.extend(own_ttls(rtype, ttl, own, vec![]));
+                    self.encode_rrset(&Packed { ttl, data: pack(orphans.into_iter()), sigs: vec![] });
+                    self.put(path, place, rtype.to_int(), sink);
+                }
+            } else if let Some(rrset) = node.rrset(rtype) {
+                let own = |rrs: &[Rr<D>]| rrs.iter().map(|rr| rr.ttl).collect();
+                ttls.extend(own_ttls(rtype, smallest_ttl(rrs), own(rrs), own(rrset.sigs)));
+                if standing.placement(rtype) == Placement::Hidden {
+                    self.encode_rrset(&Packed::new(&rrset));
+                    self.put(path, place, rtype.to_int(), sink);
+                }
+            }
+        }
+        let value = CoreNode::new(node.owner.as_ref(), ttls);
+        if value.is_empty() || node.rrs.is_empty() {
+            return;
+        }
+        self.value = value.encode();
+        if self.value.len() > MAX_VALUE_LEN {
+            let owner = self.shape.name(path, node.owner.as_ref());
+            let location = node.rrs.first().and_then(|rr| rr.location);
+            report.refusals.push(Finding { owner, rtype: Rtype::ANY, location, rule: Rule::NodeTooLarge });
+            return;
+        }
+        self.put(path, place, ADDRESS_KIND, sink);
+    }
+
+    fn encode_rrset(&mut self, packed: &Packed) {
+        self.value.clear();
+        RrsetValue::new(packed.as_rrset()).encode_into(&mut self.value);
+    }
+
+    fn put(&mut self, path: Path<'_>, place: (KeyspaceId, KeySection), kind: u16, sink: &mut dyn Sink) {
+        self.key.path(place.0, self.shape.identity.generation, place.1, path, kind);
+        sink.put(place, self.key.as_bytes(), &self.value);
+    }
+}
+
+/// The TTLs of an RRset where they are not all the same.
+fn own_ttls(rtype: Rtype, ttl: u32, records: Vec<u32>, sigs: Vec<u32>) -> Option<OwnTtls> {
+    let mixed = |ttls: Vec<u32>| if ttls.iter().all(|own| *own == ttl) { vec![] } else { ttls };
+    let own = OwnTtls { rtype: rtype.to_int(), records: mixed(records), sigs: mixed(sigs) };
+    (!own.records.is_empty() || !own.sigs.is_empty()).then_some(own)
+}

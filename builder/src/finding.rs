@@ -1,0 +1,196 @@
+//! What the builder has to say about a source: why it cannot be served, and what is odd in what is served.
+
+use std::fmt;
+
+use domain::base::iana::Rtype;
+use thiserror::Error;
+use zonecast_records::Name;
+
+/// How many findings of each kind are kept: enough for a person to work with, bounded for a file of rubbish.
+pub const MAX_FINDINGS: usize = 100;
+
+/// Where a record came from, in numbers that only the caller understands: a line, or the place in a list of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Location(u32);
+
+impl Location {
+    /// From the caller's number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The caller's number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// Something about the records of one type at one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding<R> {
+    /// Owner of the records.
+    pub owner: Name,
+    /// Their type.
+    pub rtype: Rtype,
+    /// Where one of them came from, if it came from the caller.
+    pub location: Option<Location>,
+    /// What was found.
+    pub rule: R,
+}
+
+impl<R: fmt::Display> fmt::Display for Finding<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.owner, self.rtype, self.rule)
+    }
+}
+
+/// A rule whose breach keeps a zone from being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Rule {
+    /// Owner outside the zone.
+    #[error("the owner is not in the zone")]
+    OutOfZone,
+    /// RFC 1035 section 5.2.
+    #[error("the zone has no SOA record at its apex")]
+    NoSoa,
+    /// RFC 1035 section 5.2.
+    #[error("a zone has one SOA record, not several")]
+    SeveralSoas,
+    /// SOA at another name than the apex.
+    #[error("a SOA record stands only at the apex of a zone")]
+    SoaBelowApex,
+    /// RFC 1034 section 4.2.1.
+    #[error("the zone has no NS record at its apex")]
+    NoNs,
+    /// RFC 1034 section 3.6.2, RFC 2181 section 10.1.
+    #[error("a name with a CNAME record has no other data")]
+    CnameAndOther,
+    /// RFC 2181 section 10.1.
+    #[error("a name has one CNAME record, not several")]
+    SeveralCnames,
+    /// RFC 6672 section 2.4.
+    #[error("a name has one DNAME record, not several")]
+    SeveralDnames,
+    /// The RRset with its RRSIGs, header, question and OPT.
+    #[error("an answer of {0} bytes with this RRset is over the 65,535 of a message")]
+    TooLarge(u64),
+    /// In-domain glue that no referral can hold.
+    #[error("in-domain glue of this delegation is over the 65,535 bytes of a message")]
+    GlueTooLarge,
+    /// TTLs and letter case of one name over the limit of a value.
+    #[error("too many records with TTLs of their own at one name")]
+    NodeTooLarge,
+    /// NSEC3 parameters of more chains than the counts of a zone can hold.
+    #[error("NSEC3 records of more than {} chains", crate::MAX_CHAINS)]
+    TooManyChains,
+    /// RFC 6895 section 3.1.
+    #[error("this type is for queries, for messages or reserved, not for zones")]
+    MetaType,
+    /// RDATA that is not of its type.
+    #[error("the data is not that of this type")]
+    Rdata,
+}
+
+/// Something that is served, but hardly meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum Oddity {
+    /// RFC 2181 section 5.2.
+    #[error("records of one RRset have several TTLs; the smallest is served")]
+    MixedTtls,
+    /// RFC 2181 section 5.
+    #[error("a record stands twice; one is kept")]
+    Duplicate,
+    /// Below a zone cut or DNAME, or at a cut and not of its types.
+    #[error("hidden by a zone cut or DNAME; kept, never answered")]
+    Occluded,
+    /// A name server at or below the cut has no address in the zone.
+    #[error("a name server below this delegation has no address here")]
+    MissingGlue,
+    /// RFC 4592 section 4.2.
+    #[error("a delegation at a wildcard")]
+    WildcardNs,
+    /// DS at the apex or where no delegation is.
+    #[error("a DS record without a delegation")]
+    StrayDs,
+    /// RFC 4035 section 2.2.
+    #[error("RRSIG over a type that the name does not have; kept, never answered")]
+    OrphanSignature,
+    /// An owner that is not a hash below the apex, or parameters of several chains at one owner.
+    #[error("an NSEC3 record that belongs to no chain; kept, never answered")]
+    StrayNsec3,
+    /// RFC 1982.
+    #[error("the new serial is not after the old one; secondaries will not take it")]
+    SerialBack,
+}
+
+/// A bounded list of findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Findings<R> {
+    kept: Vec<Finding<R>>,
+    total: usize,
+}
+
+impl<R> Default for Findings<R> {
+    fn default() -> Self {
+        Self { kept: Vec::new(), total: 0 }
+    }
+}
+
+impl<R> Findings<R> {
+    pub(crate) fn push(&mut self, finding: Finding<R>) {
+        self.total += 1;
+        if self.kept.len() < MAX_FINDINGS {
+            self.kept.push(finding);
+        }
+    }
+
+    /// The first [`MAX_FINDINGS`].
+    pub fn iter(&self) -> impl Iterator<Item = &Finding<R>> {
+        self.kept.iter()
+    }
+
+    /// How many there were, kept or not.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+}
+
+/// A source that cannot be served, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Refused {
+    /// At least one.
+    pub findings: Findings<Rule>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.findings.kept.as_slice() {
+            [] => f.write_str("refused"),
+            [only] => only.fmt(f),
+            [first, ..] => write!(f, "{first} (and {} more)", self.findings.total - 1),
+        }
+    }
+}
+
+/// What one build found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) refusals: Findings<Rule>,
+    pub(crate) warnings: Findings<Oddity>,
+}
+
+impl Report {
+    /// The warnings, or the refusals if there are any.
+    pub(crate) fn finish(self) -> Result<Findings<Oddity>, Refused> {
+        if self.refusals.is_empty() { Ok(self.warnings) } else { Err(Refused { findings: self.refusals }) }
+    }
+}

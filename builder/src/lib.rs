@@ -1,0 +1,44 @@
+//! Turns zones and record changes into batches of ready-to-answer keys. Pure: no clock, no I/O.
+//!
+//! ```text
+//! ZoneSource ── build ──▶ FullBuild ──┬─ into_batches ──▶ a new generation, the zone keys last
+//!                                     └─ diff(view) ────▶ what differs in the present generation
+//! changes + view ── record_build ───────────────────────▶ one batch
+//! view ── export, read_name ────────────────────────────▶ records again
+//! ```
+//! **The law**: keys are a function of (source set, settings, generation, serial, format): no clock, no store
+//! version, no history. So a record build leaves exactly the keys, published and private, that a full build of the
+//! changed records makes. Both make keys of a node in one place, `emit`; `present` is its inverse. What the source set
+//! is where sources repeat themselves: equal RDATA is one RR (with the spelling first in byte order and the smallest
+//! TTL), and the records at one name share one letter case (the first in byte order).
+//!
+//! What hides a name is any NS below the apex or DNAME above it, itself hidden or not: the topmost one answers.
+
+mod change;
+mod check;
+mod emit;
+mod export;
+mod finding;
+mod full_build;
+mod node;
+mod present;
+mod rdata;
+mod read_error;
+mod reader;
+mod record_build;
+mod shape;
+mod source;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod zone_keys;
+
+pub use change::{Change, ChangeError, Policy, SerialPolicy};
+pub use export::{ZoneInfo, delete_generation, delete_zone, export, read_name, zone_info};
+pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
+pub use full_build::{Counts, Diff, FullBuild};
+pub use read_error::ReadError;
+pub use record_build::{RecordBuild, record_build};
+pub use shape::ZoneIdentity;
+pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
+pub use tally::MAX_CHAINS;

@@ -1,0 +1,155 @@
+//! All records at one owner name: what both builds turn into keys and what is read back from keys.
+
+use domain::base::iana::Rtype;
+
+use crate::emit::Packed;
+use crate::finding::Location;
+use crate::rdata::canonical_cmp;
+
+/// One record of a node. `D` owns or borrows the RDATA.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rr<D> {
+    pub(crate) rtype: Rtype,
+    pub(crate) ttl: u32,
+    /// Uncompressed wire form, case as given.
+    pub(crate) rdata: D,
+    pub(crate) location: Option<Location>,
+}
+
+/// Two records are equal wherever they came from.
+impl<D: PartialEq> PartialEq for Rr<D> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.rtype, self.ttl, &self.rdata) == (other.rtype, other.ttl, &other.rdata)
+    }
+}
+
+/// The records at one owner name.
+///
+/// Invariant after [`Node::normalise`]: records ascend by type, within it in the canonical order of RFC 4034 section
+/// 6.3, and no RR stands twice. RRSIGs are so grouped by the type they cover, which their RDATA begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<D> {
+    /// Labels below the apex in wire form without the root's, in the case of the source; empty when all in lower case.
+    pub(crate) owner: D,
+    pub(crate) rrs: Vec<Rr<D>>,
+}
+
+impl<D: PartialEq> PartialEq for Node<D> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rrs == other.rrs && (self.rrs.is_empty() || self.owner == other.owner)
+    }
+}
+
+/// An RRset of a node with the RRSIGs that cover it.
+#[derive(Debug)]
+pub(crate) struct RrsetRef<'n, D> {
+    pub(crate) rtype: Rtype,
+    /// At least one.
+    pub(crate) rrs: &'n [Rr<D>],
+    pub(crate) sigs: &'n [Rr<D>],
+}
+
+impl<D: AsRef<[u8]>> Node<D> {
+    /// Sorts and makes equal RRs one: the spelling first in byte order stays, with the smallest TTL. Shows each RR that
+    /// goes.
+    pub(crate) fn normalise(&mut self, mut on_duplicate: impl FnMut(&Rr<D>)) {
+        if self.rrs.len() < 2 {
+            return;
+        }
+        self.rrs.sort_by(|one, other| {
+            let (one_data, other_data) = (one.rdata.as_ref(), other.rdata.as_ref());
+            let canonical = one.rtype.cmp(&other.rtype).then_with(|| canonical_cmp(one.rtype, one_data, other_data));
+            canonical.then_with(|| one_data.cmp(other_data))
+        });
+        self.rrs.dedup_by(|later, kept| {
+            let same = later.rtype == kept.rtype
+                && canonical_cmp(kept.rtype, later.rdata.as_ref(), kept.rdata.as_ref()).is_eq();
+            if same {
+                kept.ttl = kept.ttl.min(later.ttl);
+                on_duplicate(later);
+            }
+            same
+        });
+    }
+
+    /// The records of one type.
+    pub(crate) fn of_type(&self, rtype: Rtype) -> &[Rr<D>] {
+        let start = self.rrs.partition_point(|rr| rr.rtype < rtype);
+        let rest = self.rrs.get(start..).unwrap_or_default();
+        let len = rest.partition_point(|rr| rr.rtype == rtype);
+        rest.get(..len).unwrap_or_default()
+    }
+
+    /// Whether there is a record of this type.
+    pub(crate) fn has(&self, rtype: Rtype) -> bool {
+        !self.of_type(rtype).is_empty()
+    }
+
+    /// The RRset of a type, if there is one.
+    pub(crate) fn rrset(&self, rtype: Rtype) -> Option<RrsetRef<'_, D>> {
+        let rrs = self.of_type(rtype);
+        (!rrs.is_empty()).then(|| RrsetRef { rtype, rrs, sigs: self.sigs_over(rtype) })
+    }
+
+    /// RRsets by ascending type, RRSIGs not among them.
+    pub(crate) fn rrsets(&self) -> impl Iterator<Item = RrsetRef<'_, D>> {
+        let chunks = self.rrs.chunk_by(|one, other| one.rtype == other.rtype);
+        chunks.filter_map(|rrs| {
+            let rtype = rrs.first()?.rtype;
+            (rtype != Rtype::RRSIG).then(|| RrsetRef { rtype, rrs, sigs: self.sigs_over(rtype) })
+        })
+    }
+
+    /// RRSIGs over types that are not there.
+    pub(crate) fn orphan_sigs(&self) -> Vec<&Rr<D>> {
+        self.of_type(Rtype::RRSIG)
+            .iter()
+            .filter(|sig| !self.has(covered(sig)) || covered(sig) == Rtype::RRSIG)
+            .collect()
+    }
+
+    /// Whether what lies beneath is not answered from this zone: an NS below the apex, or a DNAME.
+    pub(crate) fn covers(&self, is_apex: bool) -> bool {
+        self.has(Rtype::DNAME) || self.is_cut(is_apex)
+    }
+
+    /// Whether it is a delegation, unless something above hides it.
+    pub(crate) fn is_cut(&self, is_apex: bool) -> bool {
+        !is_apex && self.has(Rtype::NS)
+    }
+
+    /// Whether it makes a node: NSEC, NSEC3 and signatures alone do not.
+    pub(crate) fn makes_node(&self) -> bool {
+        self.rrs.iter().any(|rr| !matches!(rr.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::RRSIG))
+    }
+
+    /// Its A and AAAA RRsets as glue of a delegation, which is never signed.
+    pub(crate) fn glue(&self) -> [Option<Packed>; 2] {
+        [Rtype::A, Rtype::AAAA].map(|rtype| self.rrset(rtype).map(|rrset| Packed::new(&rrset).without_sigs()))
+    }
+
+    fn sigs_over(&self, rtype: Rtype) -> &[Rr<D>] {
+        let sigs = self.of_type(Rtype::RRSIG);
+        let start = sigs.partition_point(|sig| covered(sig) < rtype);
+        let rest = sigs.get(start..).unwrap_or_default();
+        let len = rest.partition_point(|sig| covered(sig) == rtype);
+        rest.get(..len).unwrap_or_default()
+    }
+}
+
+impl<D: AsRef<[u8]>> RrsetRef<'_, D> {
+    /// The smallest TTL of the records, RFC 2181 section 5.2.
+    pub(crate) fn ttl(&self) -> u32 {
+        smallest_ttl(self.rrs)
+    }
+}
+
+/// The smallest TTL.
+pub(crate) fn smallest_ttl<D>(rrs: &[Rr<D>]) -> u32 {
+    rrs.iter().map(|rr| rr.ttl).min().unwrap_or_default()
+}
+
+/// The type that an RRSIG covers: the first two bytes of its RDATA.
+pub(crate) fn covered<D: AsRef<[u8]>>(sig: &Rr<D>) -> Rtype {
+    sig.rdata.as_ref().first_chunk::<2>().map_or(Rtype::RRSIG, |bytes| Rtype::from_int(u16::from_be_bytes(*bytes)))
+}

@@ -1,0 +1,314 @@
+//! Reads the present keys of a zone, node by node.
+//!
+//! A node's keys stand in several places: its own in `name`, its addresses in `glue` when occluded, NSEC in `nsec`,
+//! NSEC3 under its hash, and what only the core keeps. One read costs two short scans and two or three gets, whatever
+//! the size of the zone.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use domain::base::iana::Rtype;
+use zonecast_kv_proto::{KeyspaceId, View};
+use zonecast_records::{ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Path, ZoneValue};
+
+use crate::emit::Packed;
+use crate::present::{Entry, OwnedNode, PresentNode, parse};
+use crate::read_error::ReadError;
+use crate::shape::hash_at;
+use crate::zone_keys::PresentZone;
+
+/// Where keys of a node stand under its path.
+const PLACES: [(KeyspaceId, KeySection); 4] = [
+    (KeyspaceId::DNS, KeySection::Name),
+    (KeyspaceId::DNS, KeySection::Glue),
+    (KeyspaceId::DNS, KeySection::Nsec),
+    (KeyspaceId::CORE, KeySection::Name),
+];
+
+/// How much of a scan is held at a time.
+const PAGE_LEN: usize = 256 * 1024;
+
+/// Present nodes by path.
+pub(crate) type PresentNodes = BTreeMap<Vec<u8>, PresentNode>;
+
+/// Reads one present zone.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'v> {
+    view: &'v dyn View,
+    zone: &'v PresentZone,
+}
+
+/// The published node that hides what lies beneath it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cover {
+    pub(crate) path: Vec<u8>,
+    pub(crate) is_cut: bool,
+}
+
+impl<'v> Reader<'v> {
+    pub(crate) fn new(view: &'v dyn View, zone: &'v PresentZone) -> Self {
+        Self { view, zone }
+    }
+
+    /// All keys of one node.
+    pub(crate) fn load(&self, path: Path<'_>) -> Result<PresentNode, ReadError> {
+        let mut node = PresentNode::default();
+        let mut key = KeyBuffer::new();
+        let (name, core) = ((KeyspaceId::DNS, KeySection::Name), (KeyspaceId::CORE, KeySection::Name));
+        for place in [name, core] {
+            let (lower, end) = bounds(self.generation(), place, Range::Node(path));
+            self.view.scan(&lower, &end, &mut |key, value| {
+                node.entries.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })?;
+        }
+        for (section, kind) in [(KeySection::Glue, ADDRESS_KIND), (KeySection::Nsec, Rtype::NSEC.to_int())] {
+            self.get(key.path(KeyspaceId::DNS, self.generation(), section, path, kind), &mut node)?;
+        }
+        if let Some(hash) = hash_at(path) {
+            for chain in self.zone.tally.chain_parameters() {
+                let Some((&[algorithm, high, low, _], salt)) = chain.split_first_chunk::<4>() else { continue };
+                let parameters = (algorithm, u16::from_be_bytes([high, low]), salt);
+                self.get(key.nsec3(KeyspaceId::DNS, self.generation(), parameters, &hash), &mut node)?;
+            }
+        }
+        Ok(node)
+    }
+
+    /// The records behind the keys of a node.
+    pub(crate) fn read(&self, path: Path<'_>, present: &PresentNode) -> Result<OwnedNode, ReadError> {
+        if !path.as_bytes().is_empty() {
+            return present.read(None);
+        }
+        let zone = ZoneValue::decode(&self.zone.keys.published);
+        let zone = zone.map_err(|_| ReadError::counts(&self.zone.shape.apex))?;
+        present.read(Some(&zone))
+    }
+
+    /// Every node beneath a path, except what only NSEC3 keys tell of, or `None` when their keys are over `max_bytes`.
+    pub(crate) fn beneath(&self, path: Path<'_>, max_bytes: usize) -> Result<Option<PresentNodes>, ReadError> {
+        let mut nodes = PresentNodes::new();
+        let mut room = Some(max_bytes);
+        let mut damaged = None;
+        for place in PLACES {
+            let (lower, end) = bounds(self.generation(), place, Range::Beneath(path));
+            self.view.scan(&lower, &end, &mut |key, value| {
+                room = room.and_then(|room| room.checked_sub(key.len() + value.len()));
+                match DnsKey::parse(key) {
+                    _ if room.is_none() => return ControlFlow::Break(()),
+                    Ok(parsed) => {
+                        let node = nodes.entry(parsed.path.to_vec()).or_default();
+                        node.entries.push((key.to_vec(), value.to_vec()));
+                    }
+                    Err(source) => damaged = Some(ReadError::Key { key: key.to_vec(), source }),
+                }
+                ControlFlow::Continue(())
+            })?;
+        }
+        damaged.map_or(Ok(room.map(|_| nodes)), Err)
+    }
+
+    /// The present zone cut or DNAME above a path, if there is one.
+    pub(crate) fn cover(&self, path: Path<'_>) -> Result<Option<Cover>, ReadError> {
+        let mut lower = KeyBuffer::new();
+        lower.prefix(KeyspaceId::DNS, self.generation(), KeySection::Name);
+        // `path 00` is below every key of the node: what is found belongs to the node before it.
+        let (upper, _) = bounds(self.generation(), PLACES[0], Range::Node(path));
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        if !self.view.last_in(lower.as_bytes(), &upper, &mut key, &mut value)? {
+            return Ok(None);
+        }
+        let parsed = parse(&key)?;
+        let found = parsed.node_path().map_err(|source| ReadError::Key { key: key.clone(), source })?;
+        if !found.contains(path) {
+            return Ok(None);
+        }
+        let value = AddressValue::decode(&value).map_err(|source| ReadError::value(&key, source))?;
+        let hides = value.cut.is_some() || value.types().contains(Rtype::DNAME);
+        Ok(hides.then(|| Cover { path: parsed.path.to_vec(), is_cut: value.cut.is_some() }))
+    }
+
+    /// The published address key of a node alone.
+    pub(crate) fn address_key(&self, path: Path<'_>) -> Result<PresentNode, ReadError> {
+        let mut node = PresentNode::default();
+        let mut key = KeyBuffer::new();
+        let place = PLACES[0];
+        self.get(key.path(place.0, self.generation(), place.1, path, ADDRESS_KIND), &mut node)?;
+        Ok(node)
+    }
+
+    /// The private address-kind key of a node alone, if it has one.
+    pub(crate) fn core_key(&self, path: Path<'_>) -> Result<Vec<Entry>, ReadError> {
+        let mut node = PresentNode::default();
+        let mut key = KeyBuffer::new();
+        self.get(key.path(KeyspaceId::CORE, self.generation(), KeySection::Name, path, ADDRESS_KIND), &mut node)?;
+        Ok(node.entries)
+    }
+
+    /// Whether a published node with data of its own stands beneath a path and is not among those to `skip`.
+    pub(crate) fn has_data_beneath(&self, path: Path<'_>, skip: impl Fn(&[u8]) -> bool) -> Result<bool, ReadError> {
+        let (lower, end) = bounds(self.generation(), PLACES[0], Range::Beneath(path));
+        let mut found = Ok(false);
+        self.view.scan(&lower, &end, &mut |key, value| {
+            found = match DnsKey::parse(key) {
+                Err(source) => Err(ReadError::Key { key: key.to_vec(), source }),
+                Ok(parsed) if parsed.kind != ADDRESS_KIND || skip(parsed.path) => Ok(false),
+                Ok(_) => AddressValue::decode(value)
+                    .map(|value| !value.types().is_empty())
+                    .map_err(|source| ReadError::value(key, source)),
+            };
+            if matches!(found, Ok(false)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        found
+    }
+
+    /// Shows every node in canonical order, except what only NSEC3 keys tell of.
+    pub(crate) fn for_each_node(
+        &self,
+        mut visit: impl FnMut(Path<'_>, &PresentNode) -> Result<ControlFlow<()>, ReadError>,
+    ) -> Result<ControlFlow<()>, ReadError> {
+        let mut streams = PLACES.map(|place| Pages::new(self.view, self.generation(), place));
+        loop {
+            let mut next: Option<Vec<u8>> = None;
+            for stream in &mut streams {
+                let path = stream.peek()?.map(|(key, _)| parse(key).map(|key| key.path.to_vec())).transpose()?;
+                next = [next, path].into_iter().flatten().min();
+            }
+            let Some(path) = next else { return Ok(ControlFlow::Continue(())) };
+            let mut node = PresentNode::default();
+            for stream in &mut streams {
+                while let Some((key, _)) = stream.peek()?
+                    && parse(key)?.path == path
+                {
+                    node.entries.extend(stream.next());
+                }
+            }
+            let Some(path) = Path::new(&path) else { continue };
+            if visit(path, &node)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
+    /// Shows every NSEC3 key: its hash and its value.
+    pub(crate) fn for_each_nsec3(
+        &self,
+        mut visit: impl FnMut(&[u8], (&[u8], &[u8])) -> Result<ControlFlow<()>, ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut stream = Pages::new(self.view, self.generation(), (KeyspaceId::DNS, KeySection::Nsec3));
+        while stream.peek()?.is_some() {
+            let Some((key, value)) = stream.next() else { break };
+            let place = parse(&key)?.path;
+            let salt_len = place.get(3).copied().map_or(0, usize::from);
+            if visit(place.get(4 + salt_len..).unwrap_or_default(), (&key, &value))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// In-domain glue: what a zone cut hides is in the section `glue`.
+    pub(crate) fn glue(&self, path: Path<'_>) -> Result<[Option<Packed>; 2], ReadError> {
+        let mut buffer = KeyBuffer::new();
+        let key = buffer.path(KeyspaceId::DNS, self.generation(), KeySection::Glue, path, ADDRESS_KIND);
+        let mut value = Vec::new();
+        if !self.view.get(key, &mut value)? {
+            return Ok([None, None]);
+        }
+        let value = AddressValue::decode(&value).map_err(|source| ReadError::value(key, source))?;
+        Ok([value.a, value.aaaa].map(|rrset| rrset.map(|rrset| Packed::stored(rrset.ttl, rrset.data))))
+    }
+
+    fn generation(&self) -> Generation {
+        self.zone.shape.identity.generation
+    }
+
+    fn get(&self, key: &[u8], node: &mut PresentNode) -> Result<(), ReadError> {
+        let mut value = Vec::new();
+        if self.view.get(key, &mut value)? {
+            node.entries.push((key.to_vec(), value));
+        }
+        Ok(())
+    }
+}
+
+/// A part of one section.
+#[derive(Clone, Copy)]
+enum Range<'p> {
+    /// The keys of one node.
+    Node(Path<'p>),
+    /// The keys of every node beneath one.
+    Beneath(Path<'p>),
+    /// All.
+    Section,
+}
+
+/// First key in the range, and first key after it.
+fn bounds(
+    generation: Generation,
+    (keyspace, section): (KeyspaceId, KeySection),
+    range: Range<'_>,
+) -> (Vec<u8>, Vec<u8>) {
+    let prefix = KeyBuffer::new().prefix(keyspace, generation, section).to_vec();
+    let mut after_section = prefix.clone();
+    if let Some(number) = after_section.last_mut() {
+        *number += 1;
+    }
+    let with = |path: Path<'_>, next: u8| [&prefix, path.as_bytes(), &[next]].concat();
+    match range {
+        Range::Section => (prefix, after_section),
+        // The node's own keys go on with 00, those beneath with the first byte of a label, which is never 00.
+        Range::Node(path) => (with(path, 0), with(path, 1)),
+        Range::Beneath(path) => {
+            let mut end = [&prefix, path.as_bytes()].concat();
+            match end.last_mut() {
+                // The 00 that ends the last label of the path.
+                Some(last) if !path.as_bytes().is_empty() => *last += 1,
+                _ => end = after_section,
+            }
+            (with(path, 1), end)
+        }
+    }
+}
+
+/// One section, a page at a time.
+struct Pages<'v> {
+    view: &'v dyn View,
+    lower: Vec<u8>,
+    end: Vec<u8>,
+    page: std::iter::Peekable<std::vec::IntoIter<Entry>>,
+    ended: bool,
+}
+
+impl<'v> Pages<'v> {
+    fn new(view: &'v dyn View, generation: Generation, place: (KeyspaceId, KeySection)) -> Self {
+        let (lower, end) = bounds(generation, place, Range::Section);
+        Self { view, lower, end, page: Vec::new().into_iter().peekable(), ended: false }
+    }
+
+    fn peek(&mut self) -> Result<Option<&Entry>, ReadError> {
+        if self.page.peek().is_none() && !self.ended {
+            let mut page: Vec<Entry> = Vec::new();
+            let mut len = 0;
+            self.ended = true;
+            self.view.scan(&self.lower, &self.end, &mut |key, value| {
+                if len >= PAGE_LEN {
+                    self.ended = false;
+                    return ControlFlow::Break(());
+                }
+                len += key.len() + value.len();
+                page.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })?;
+            if let Some((last, _)) = page.last() {
+                self.lower = [last.as_slice(), &[0]].concat();
+            }
+            self.page = page.into_iter().peekable();
+        }
+        Ok(self.page.peek())
+    }
+
+    fn next(&mut self) -> Option<Entry> {
+        self.page.next()
+    }
+}

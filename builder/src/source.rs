@@ -1,0 +1,236 @@
+//! The records of one zone on their way into a full build: collected in any order, kept compactly, sorted once.
+
+use domain::base::iana::Rtype;
+use zonecast_records::{Name, Path, RecordRef};
+
+use crate::emit::{Addresses, Packed};
+use crate::finding::{Finding, Location, Refused, Report, Rule};
+use crate::full_build::FullBuild;
+use crate::node::{Node, Rr};
+use crate::read_error::ReadError;
+use crate::shape::{Shape, ZoneIdentity};
+
+/// Longest origin: it is a digest or a short name.
+pub const MAX_ORIGIN_LEN: usize = 1024;
+
+/// What else goes into the keys of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    origin: Vec<u8>,
+}
+
+impl Settings {
+    /// With this origin: bytes that the core keeps with the zone and hands back unread, so that an importer sees
+    /// whether a file is the one it imported. Record builds keep it.
+    ///
+    /// # Panics
+    /// The origin is over [`MAX_ORIGIN_LEN`] bytes.
+    #[must_use]
+    pub fn with_origin(origin: impl Into<Vec<u8>>) -> Self {
+        let origin = origin.into();
+        assert!(origin.len() <= MAX_ORIGIN_LEN, "an origin of {} bytes is over the limit", origin.len());
+        Self { origin }
+    }
+
+    pub(crate) fn origin(&self) -> &[u8] {
+        &self.origin
+    }
+}
+
+/// The records of one zone in memory: about 40 bytes each beside RDATA and path, names that follow each other shared.
+#[derive(Debug)]
+pub struct ZoneSource {
+    apex: Name,
+    /// Whether some record had the apex as owner, whose letter case is then that of the zone.
+    apex_seen: bool,
+    /// Paths, each with its owner's labels when not in lower case, and RDATA.
+    arena: Vec<u8>,
+    items: Vec<Item>,
+    report: Report,
+    path: Vec<u8>,
+}
+
+/// One record. Its bytes are in the arena.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// The first bytes of the path, big-endian and filled with zeros: decides most comparisons.
+    prefix: u64,
+    path_at: usize,
+    rdata_at: usize,
+    ttl: u32,
+    location: Location,
+    path_len: u16,
+    /// Follows the path; zero when all labels are in lower case.
+    owner_len: u16,
+    rdata_len: u16,
+    rtype: Rtype,
+}
+
+impl ZoneSource {
+    /// Without records yet.
+    #[must_use]
+    pub fn new(apex: Name) -> Self {
+        Self { apex, apex_seen: false, arena: vec![], items: vec![], report: Report::default(), path: vec![] }
+    }
+
+    /// The apex.
+    #[must_use]
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// How many records it holds, duplicates counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Takes one record. What is wrong with it comes out of [`ZoneSource::build`].
+    pub fn push(&mut self, record: RecordRef<'_>, location: Location) {
+        let RecordRef { owner, rtype, ttl, rdata } = record;
+        let refusal = |rule| Finding { owner: *owner, rtype, location: Some(location), rule };
+        if !owner.is_within(&self.apex) {
+            self.report.refusals.push(refusal(Rule::OutOfZone));
+            return;
+        }
+        let Ok(rdata_len) = u16::try_from(rdata.len()) else {
+            let total = u64::try_from(rdata.len()).unwrap_or(u64::MAX);
+            self.report.refusals.push(refusal(Rule::TooLarge(total)));
+            return;
+        };
+        if owner.label_count() == self.apex.label_count() {
+            // The case first in byte order, so that the order of records does not matter.
+            if !self.apex_seen || owner.as_wire() < self.apex.as_wire() {
+                self.apex = *owner;
+            }
+            self.apex_seen = true;
+        }
+        let place = self.place(owner);
+        let rdata_at = self.arena.len();
+        self.arena.extend_from_slice(rdata);
+        self.items.push(Item { rdata_at, ttl, location, rdata_len, rtype, ..place });
+    }
+
+    /// Turns the records into keys.
+    ///
+    /// # Errors
+    /// What keeps the zone from being served, up to [`crate::MAX_FINDINGS`] reasons.
+    pub fn build(mut self, identity: ZoneIdentity, settings: &Settings) -> Result<FullBuild, Refused> {
+        let arena = &self.arena;
+        self.items.sort_by(|one, other| {
+            let paths = one.prefix.cmp(&other.prefix).then_with(|| one.path(arena).cmp(other.path(arena)));
+            paths.then_with(|| one.rtype.cmp(&other.rtype))
+        });
+        let shape = Shape { apex: self.apex, identity };
+        let sorted = SortedSource { arena: self.arena, items: self.items };
+        FullBuild::new(&sorted, shape, settings, self.report)
+    }
+
+    /// An item with the place of its owner: that of the record before when it is the same.
+    fn place(&mut self, owner: &Name) -> Item {
+        self.path.clear();
+        Path::write(owner, self.apex.label_count(), &mut self.path);
+        let labels = labels_below(owner, self.apex.label_count());
+        let labels = if labels.iter().any(u8::is_ascii_uppercase) { labels } else { &[] };
+        if let Some(last) = self.items.last()
+            && last.path(&self.arena) == self.path
+            && last.owner(&self.arena) == labels
+        {
+            return *last;
+        }
+        let mut prefix = [0; 8];
+        prefix.iter_mut().zip(&self.path).for_each(|(to, from)| *to = *from);
+        let path_at = self.arena.len();
+        self.arena.extend_from_slice(&self.path);
+        self.arena.extend_from_slice(labels);
+        let short = |len| u16::try_from(len).expect("a path is at most 510 bytes");
+        Item {
+            prefix: u64::from_be_bytes(prefix),
+            path_at,
+            rdata_at: 0,
+            ttl: 0,
+            location: Location::new(0),
+            path_len: short(self.path.len()),
+            owner_len: short(labels.len()),
+            rdata_len: 0,
+            rtype: Rtype::A,
+        }
+    }
+}
+
+/// The labels of a name below an apex of so many labels, in wire form without the root's.
+pub(crate) fn labels_below(owner: &Name, apex_labels: usize) -> &[u8] {
+    let wire = owner.as_wire();
+    wire.get(..wire.len().saturating_sub(owner.suffix_wire(apex_labels).len())).unwrap_or_default()
+}
+
+impl Item {
+    fn path<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        arena.get(self.path_at..self.path_at + usize::from(self.path_len)).unwrap_or_default()
+    }
+
+    fn owner<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        let start = self.path_at + usize::from(self.path_len);
+        arena.get(start..start + usize::from(self.owner_len)).unwrap_or_default()
+    }
+
+    fn rdata<'a>(&self, arena: &'a [u8]) -> &'a [u8] {
+        arena.get(self.rdata_at..self.rdata_at + usize::from(self.rdata_len)).unwrap_or_default()
+    }
+}
+
+/// Records in order of path and type.
+#[derive(Debug)]
+pub(crate) struct SortedSource {
+    arena: Vec<u8>,
+    items: Vec<Item>,
+}
+
+impl SortedSource {
+    /// Shows the records of each owner name, in canonical order of names.
+    pub(crate) fn for_each_node<'s>(
+        &'s self,
+        mut visit: impl FnMut(&mut Node<&'s [u8]>, Path<'s>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut node = Node { owner: &[][..], rrs: Vec::new() };
+        for items in self.items.chunk_by(|one, other| one.path(&self.arena) == other.path(&self.arena)) {
+            self.gather(items, &mut node);
+            let path = items.first().and_then(|item| Path::new(item.path(&self.arena)));
+            visit(&mut node, path.expect("paths in the arena were written by us"))?;
+        }
+        Ok(())
+    }
+
+    fn gather<'s>(&'s self, items: &[Item], node: &mut Node<&'s [u8]>) {
+        let spelled = items.iter().map(|item| item.owner(&self.arena)).filter(|owner| !owner.is_empty());
+        // The case first in byte order, so that the order of records does not matter; lower case is last.
+        node.owner = spelled.min().unwrap_or_default();
+        node.rrs.clear();
+        node.rrs.extend(items.iter().map(|item| Rr {
+            rtype: item.rtype,
+            ttl: item.ttl,
+            rdata: item.rdata(&self.arena),
+            location: Some(item.location),
+        }));
+    }
+}
+
+/// In-domain glue out of the sorted records.
+impl Addresses for &SortedSource {
+    fn addresses(&mut self, path: Path<'_>) -> Result<[Option<Packed>; 2], ReadError> {
+        let at = |item: &Item| item.path(&self.arena).cmp(path.as_bytes());
+        let start = self.items.partition_point(|item| at(item).is_lt());
+        let rest = self.items.get(start..).unwrap_or_default();
+        let len = rest.partition_point(|item| at(item).is_eq());
+        let mut node = Node { owner: &[][..], rrs: Vec::new() };
+        self.gather(rest.get(..len).unwrap_or_default(), &mut node);
+        node.normalise(|_| ());
+        Ok(node.glue())
+    }
+}

@@ -1,0 +1,107 @@
+//! Sockets that are bound but not served yet.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+
+use crate::limits::{STOP_INTERVAL, UDP_RECEIVE_BUFFER};
+use crate::server::{Server, StartError};
+use crate::{Answerer, Limits, Metrics};
+
+/// How often another port is tried when the system chose one over TCP that is taken over UDP.
+const PORT_ATTEMPTS: usize = 16;
+
+/// Connections that wait to be accepted; the system cuts it to its own limit.
+const TCP_BACKLOG: i32 = 1024;
+
+/// Why an address cannot be served.
+#[derive(Debug, Error)]
+#[error("cannot listen on {addr} over {protocol}: {source}")]
+pub struct BindError {
+    /// The address asked for.
+    pub addr: SocketAddr,
+    /// `TCP` or `UDP`.
+    pub protocol: &'static str,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+impl BindError {
+    /// Whether somebody else has the port.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+/// UDP and TCP sockets on one address and port. Queries wait in the system's buffers until [`Bound::start`].
+#[derive(Debug)]
+pub struct Bound {
+    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) tcp: TcpListener,
+    local_addr: SocketAddr,
+}
+
+impl Bound {
+    /// Binds TCP and `workers` UDP sockets. With port 0 the system chooses one that is free for both.
+    ///
+    /// # Errors
+    /// The port is in use, or may not be had.
+    pub fn bind(addr: SocketAddr, workers: NonZeroUsize) -> Result<Self, BindError> {
+        let mut attempts = if addr.port() == 0 { PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match Self::try_bind(addr, workers) {
+                Err(error) if attempts > 0 && error.is_in_use() => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// The address with the real port.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Begins to answer. Must be called within a tokio runtime, which serves the TCP connections.
+    ///
+    /// # Errors
+    /// The system gives no thread, or the TCP socket cannot be handed to the runtime.
+    pub fn start<A: Answerer>(self, answerer: Arc<A>, limits: Limits, metrics: Metrics) -> Result<Server, StartError> {
+        Server::start(self, answerer, limits, metrics)
+    }
+
+    fn try_bind(addr: SocketAddr, workers: NonZeroUsize) -> Result<Self, BindError> {
+        let over = |protocol| move |source| BindError { addr, protocol, source };
+        // TCP goes first: its sockets do not share a port, so it tells when another server is there.
+        let tcp = bind_tcp(addr).map_err(over("TCP"))?;
+        let local_addr = tcp.local_addr().map_err(over("TCP"))?;
+        let udp = (0..workers.get()).map(|_| bind_udp(local_addr)).collect::<io::Result<_>>().map_err(over("UDP"))?;
+        Ok(Self { udp, tcp, local_addr })
+    }
+}
+
+fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(TCP_BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_port(true)?;
+    if let Err(error) = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER) {
+        tracing::debug!(%error, "the system keeps its own size of UDP receive buffers");
+    }
+    socket.set_read_timeout(Some(STOP_INTERVAL))?;
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,32 @@
+//! UDP and TCP front end of zonecast around the edge reader.
+//!
+//! ```text
+//!            ┌ thread ── socket (SO_REUSEPORT) ┐
+//! datagrams ─┤ thread ── socket                ├─▶ Answerer::session ─▶ Session::answer, once per query of the burst
+//!            └ …                               ┘          ▲
+//! connections ── tokio task per connection ───────────────┘
+//! ```
+//! It knows bytes, not stores: whoever owns the store implements [`Answerer`], which hands out one state for each burst
+//! of queries. [`Bound`] holds the sockets before anything is answered, so that a port in use shows early;
+//! [`Bound::start`] makes it a [`Server`].
+//!
+//! # Threads
+//! A blocking thread for each UDP socket, because an answer takes microseconds and an event loop would cost as much
+//! again; TCP runs on the tokio runtime that called [`Bound::start`].
+
+mod answerer;
+mod bound;
+mod limits;
+mod metrics;
+mod server;
+mod tcp;
+mod udp;
+
+pub use answerer::{Answerer, ReaderSession, Session};
+pub use bound::{BindError, Bound};
+pub use limits::{
+    Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_PENDING_OUT, STOP_INTERVAL, TCP_IDLE_TIMEOUT,
+    UDP_RECEIVE_BUFFER,
+};
+pub use metrics::Metrics;
+pub use server::{Server, StartError};

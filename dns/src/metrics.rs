@@ -1,0 +1,115 @@
+//! What the front end counts. Every label is resolved once, so counting a query is a few atomic additions.
+
+use domain::base::iana::Rcode;
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use zonecast_edge_reader::{AnswerClass, Outcome, Transport};
+
+/// Handles of all metrics of this crate.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    udp_queries: IntCounter,
+    tcp_queries: IntCounter,
+    /// By the four bits of RCODE.
+    responses: Vec<IntCounter>,
+    truncated: IntCounter,
+    send_failures: IntCounter,
+    receive_failures: IntCounter,
+    /// By class, in the order of [`AnswerClass::ALL`].
+    classes: Vec<ClassCounters>,
+    pub(crate) tcp_connections: IntGauge,
+    pub(crate) tcp_refused: IntCounter,
+}
+
+#[derive(Clone, Debug)]
+struct ClassCounters {
+    answers: IntCounter,
+    names: IntCounter,
+    zones: IntCounter,
+    additional: IntCounter,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// Another metric of the same name is there.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok::<_, prometheus::Error>(counters)
+        };
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let queries = counters("zonecast_dns_queries_total", "Messages received, responses included.", &["transport"])?;
+        let responses = counters("zonecast_dns_responses_total", "Answers by RCODE.", &["rcode"])?;
+        let answers = counters("zonecast_dns_answers_total", "Queries by class of answer.", &["class"])?;
+        let lookups = counters(
+            "zonecast_dns_lookups_total",
+            "Reads of the store by class of answer; divide by zonecast_dns_answers_total.",
+            &["class", "for"],
+        )?;
+        let tcp_connections = IntGauge::new("zonecast_dns_tcp_connections", "Open TCP connections.")?;
+        registry.register(Box::new(tcp_connections.clone()))?;
+        let classes = AnswerClass::ALL.map(|class| ClassCounters {
+            answers: answers.with_label_values(&[class.as_str()]),
+            names: lookups.with_label_values(&[class.as_str(), "name"]),
+            zones: lookups.with_label_values(&[class.as_str(), "soa"]),
+            additional: lookups.with_label_values(&[class.as_str(), "additional"]),
+        });
+        Ok(Self {
+            udp_queries: queries.with_label_values(&["udp"]),
+            tcp_queries: queries.with_label_values(&["tcp"]),
+            responses: (0..16)
+                .map(|rcode| responses.with_label_values(&[Rcode::masked_from_int(rcode).to_string().as_str()]))
+                .collect(),
+            truncated: counter("zonecast_dns_truncated_total", "Answers with TC.")?,
+            send_failures: counter("zonecast_dns_send_failures_total", "Answers that could not be sent.")?,
+            receive_failures: counter("zonecast_dns_receive_failures_total", "Failed reads of a socket.")?,
+            classes: classes.to_vec(),
+            tcp_connections,
+            tcp_refused: counter(
+                "zonecast_dns_tcp_refused_total",
+                "TCP connections closed at once because too many were open.",
+            )?,
+        })
+    }
+
+    pub(crate) fn answered(&self, transport: Transport, outcome: &Outcome) {
+        match transport {
+            Transport::Udp { .. } => self.udp_queries.inc(),
+            Transport::Tcp => self.tcp_queries.inc(),
+        }
+        if let Some(class) = self.classes.get(outcome.class as usize) {
+            class.answers.inc();
+            let lookups = outcome.lookups;
+            for (counter, count) in
+                [(&class.names, lookups.names), (&class.zones, lookups.zones), (&class.additional, lookups.additional)]
+            {
+                if count > 0 {
+                    counter.inc_by(count.into());
+                }
+            }
+        }
+        if !outcome.is_answer() {
+            return;
+        }
+        if let Some(responses) = self.responses.get(usize::from(outcome.rcode.to_int())) {
+            responses.inc();
+        }
+        if outcome.truncated {
+            self.truncated.inc();
+        }
+    }
+
+    pub(crate) fn send_failed(&self) {
+        self.send_failures.inc();
+    }
+
+    pub(crate) fn receive_failed(&self) {
+        self.receive_failures.inc();
+    }
+}

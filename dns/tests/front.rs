@@ -1,0 +1,298 @@
+//! The front end over real sockets on loopback, answering from zones in memory.
+
+#![cfg(test)]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use domain::base::iana::{Rcode, Rtype};
+use domain::base::message_builder::MessageBuilder;
+use domain::base::{Message, Name};
+use prometheus::Registry;
+use zonecast_dns::{Answerer, Bound, Limits, Metrics, ReaderSession, Server};
+use zonecast_edge_reader::{Scratch, ZoneTable};
+use zonecast_kv_proto::{KeyspaceId, MemoryView};
+use zonecast_records::{Generation, KeyBuffer, RdataListBuilder, Rrset, ZoneId, ZoneValue};
+
+/// How long a test waits for anything before it fails.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The state that answers, replaced as a whole.
+#[derive(Default)]
+struct Shared(Mutex<(Arc<MemoryView>, ZoneTable)>);
+
+#[derive(Debug)]
+struct Snapshot(Arc<MemoryView>);
+
+impl zonecast_kv_proto::View for Snapshot {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, zonecast_kv_proto::ViewError> {
+        self.0.get(key, value)
+    }
+
+    fn last_in(
+        &self,
+        lower: &[u8],
+        upper: &[u8],
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool, zonecast_kv_proto::ViewError> {
+        self.0.last_in(lower, upper, key, value)
+    }
+
+    fn scan(
+        &self,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), zonecast_kv_proto::ViewError> {
+        self.0.scan(lower, end, visit)
+    }
+}
+
+impl Answerer for Shared {
+    type Session<'a> = ReaderSession<'a, Snapshot>;
+
+    fn session<'a>(&'a self, scratch: &'a mut Scratch) -> Self::Session<'a> {
+        let (view, zones) = &*self.0.lock().unwrap();
+        ReaderSession::new(Snapshot(Arc::clone(view)), zones.clone(), scratch)
+    }
+}
+
+impl Shared {
+    /// One zone `example.` of which only the zone key exists: SOA with this serial.
+    fn publish(&self, serial: u32) {
+        let apex = "example.".parse().unwrap();
+        let numbers: Vec<u8> = [serial, 1, 1, 1, 60].iter().flat_map(|number| number.to_be_bytes()).collect();
+        let soa = RdataListBuilder::from_items([[&[0, 0][..], &numbers].concat()]);
+        let soa = Rrset { ttl: 60, data: soa.as_bytes(), ..Rrset::default() };
+        let value = ZoneValue { soa, ..ZoneValue::new(&apex, ZoneId::new(1), Generation::new(1)) };
+        let mut view = MemoryView::new();
+        view.insert(KeyBuffer::new().zone(KeyspaceId::DNS, &apex), &value.encode());
+        let zones = ZoneTable::load(&view).unwrap();
+        *self.0.lock().unwrap() = (Arc::new(view), zones);
+    }
+}
+
+fn query(id: u16, name: &str) -> Vec<u8> {
+    let mut builder = MessageBuilder::new_vec().question();
+    builder.header_mut().set_id(id);
+    builder.push((name.parse::<Name<Vec<u8>>>().unwrap(), Rtype::SOA)).unwrap();
+    builder.finish()
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&u16::try_from(message.len()).unwrap().to_be_bytes()[..], message].concat()
+}
+
+/// Id, rcode and the serial if there is an answer.
+fn read(bytes: &[u8]) -> (u16, Rcode, Option<u32>) {
+    let message = Message::from_octets(bytes).unwrap();
+    let serial = message.answer().unwrap().next().map(|_| {
+        let tail: [u8; 20] = bytes[bytes.len() - 20..].try_into().unwrap();
+        u32::from_be_bytes(tail[..4].try_into().unwrap())
+    });
+    (message.header().id(), message.header().rcode(), serial)
+}
+
+fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message).unwrap();
+    message
+}
+
+fn udp(server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    socket.connect(server).unwrap();
+    socket
+}
+
+fn tcp(server: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+fn bind() -> Bound {
+    Bound::bind("127.0.0.1:0".parse().unwrap(), NonZeroUsize::new(2).unwrap()).unwrap()
+}
+
+fn start(limits: Limits) -> (Server, Arc<Shared>, Registry) {
+    let shared = Arc::new(Shared::default());
+    shared.publish(1);
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry).unwrap();
+    let server = bind().start(Arc::clone(&shared), limits, metrics).unwrap();
+    (server, shared, registry)
+}
+
+fn metric(registry: &Registry, line: &str) -> Option<f64> {
+    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    text.lines().find_map(|found| found.strip_prefix(line)?.trim().parse().ok())
+}
+
+/// Waits until `condition` holds.
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < DEADLINE, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Runs blocking client code beside the server.
+async fn client<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+#[tokio::test]
+async fn udp_and_tcp_answer_on_one_port_and_follow_changes() {
+    let (server, shared, registry) = start(Limits::default());
+    let addr = server.local_addr();
+    client(move || {
+        let socket = udp(addr);
+        let mut stream = tcp(addr);
+        let mut buffer = [0; 512];
+        for serial in 1..200 {
+            shared.publish(serial);
+            socket.send(&query(7, "example.")).unwrap();
+            let len = socket.recv(&mut buffer).unwrap();
+            assert_eq!(read(&buffer[..len]), (7, Rcode::NOERROR, Some(serial)));
+            stream.write_all(&framed(&query(8, "example."))).unwrap();
+            assert_eq!(read(&read_framed(&mut stream)), (8, Rcode::NOERROR, Some(serial)));
+        }
+        socket.send(&query(9, "example.net.")).unwrap();
+        let len = socket.recv(&mut buffer).unwrap();
+        assert_eq!(read(&buffer[..len]), (9, Rcode::REFUSED, None));
+    })
+    .await;
+    assert_eq!(metric(&registry, r#"zonecast_dns_queries_total{transport="udp"}"#), Some(200.0));
+    assert_eq!(metric(&registry, r#"zonecast_dns_queries_total{transport="tcp"}"#), Some(199.0));
+    assert_eq!(metric(&registry, r#"zonecast_dns_responses_total{rcode="REFUSED"}"#), Some(1.0));
+    assert_eq!(metric(&registry, r#"zonecast_dns_answers_total{class="positive"}"#), Some(398.0));
+    assert_eq!(metric(&registry, r#"zonecast_dns_lookups_total{class="positive",for="name"}"#), Some(398.0));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_datagrams_is_answered_from_every_worker() {
+    const SENDERS: u16 = 8;
+    const EACH: u16 = 100;
+    let (server, _shared, registry) = start(Limits::default());
+    let addr = server.local_addr();
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            client(move || {
+                let socket = udp(addr);
+                (0..EACH).for_each(|id| assert!(socket.send(&query(id, "example.")).is_ok()));
+                let mut ids: Vec<u16> = (0..EACH)
+                    .map(|_| {
+                        let mut buffer = [0; 512];
+                        let len = socket.recv(&mut buffer).unwrap();
+                        read(&buffer[..len]).0
+                    })
+                    .collect();
+                ids.sort_unstable();
+                assert!(ids.into_iter().eq(0..EACH));
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await;
+    }
+    let answered = metric(&registry, r#"zonecast_dns_responses_total{rcode="NOERROR"}"#);
+    assert_eq!(answered, Some(f64::from(SENDERS * EACH)));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn tcp_takes_queries_in_any_pieces_and_answers_in_order() {
+    let (server, _shared, _registry) = start(Limits::default());
+    let addr = server.local_addr();
+    client(move || {
+        let mut stream = tcp(addr);
+        let wire: Vec<u8> = (0..500).flat_map(|id| framed(&query(id, "example."))).collect();
+        let mut writer = stream.try_clone().unwrap();
+        let pieces = std::thread::spawn(move || {
+            for piece in wire.chunks(17) {
+                writer.write_all(piece).unwrap();
+            }
+        });
+        for id in 0..500 {
+            assert_eq!(read(&read_framed(&mut stream)), (id, Rcode::NOERROR, Some(1)));
+        }
+        pieces.join().unwrap();
+    })
+    .await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_no_query_ends_a_connection_and_no_datagram_thread() {
+    let (server, _shared, registry) = start(Limits::default());
+    let addr = server.local_addr();
+    client(move || {
+        for wire in [framed(&[0; 4]), vec![0xff, 0xff], framed(&[])] {
+            let mut stream = tcp(addr);
+            stream.write_all(&wire).unwrap();
+            let mut rest = Vec::new();
+            // The end, or a reset where bytes of ours were not read.
+            let _ = stream.read_to_end(&mut rest);
+            assert_eq!(rest, b"");
+        }
+        let socket = udp(addr);
+        for junk in [&[][..], &[1], &[0xff; 12], &[0xff; 9000]] {
+            socket.send(junk).unwrap();
+        }
+        socket.send(&query(5, "example.")).unwrap();
+        let mut buffer = [0; 512];
+        let len = socket.recv(&mut buffer).unwrap();
+        assert_eq!(read(&buffer[..len]).0, 5);
+    })
+    .await;
+    assert!(metric(&registry, r#"zonecast_dns_answers_total{class="dropped"}"#) >= Some(4.0));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn idle_and_surplus_connections_are_closed() {
+    let limits = Limits { tcp_connections: 2, tcp_idle: Duration::from_millis(300), ..Limits::default() };
+    let (server, _shared, registry) = start(limits);
+    let addr = server.local_addr();
+    let open = || metric(&registry, "zonecast_dns_tcp_connections");
+    let (one, two) = (tcp(addr), tcp(addr));
+    eventually("both are open", || open() == Some(2.0)).await;
+    client(move || {
+        let mut surplus = tcp(addr);
+        assert_eq!(surplus.read(&mut [0; 1]).unwrap_or(0), 0);
+    })
+    .await;
+    assert_eq!(metric(&registry, "zonecast_dns_tcp_refused_total"), Some(1.0));
+    eventually("both are closed for resting", || open() == Some(0.0)).await;
+    drop((one, two));
+    client(move || {
+        let mut stream = tcp(addr);
+        stream.write_all(&framed(&query(1, "example."))).unwrap();
+        assert_eq!(read(&read_framed(&mut stream)).0, 1);
+    })
+    .await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_and_a_stopped_server_frees_its_own() {
+    let (server, _shared, _registry) = start(Limits::default());
+    let addr = server.local_addr();
+    let workers = NonZeroUsize::MIN;
+    let refused = Bound::bind(addr, workers).unwrap_err();
+    assert!(refused.is_in_use(), "{refused}");
+    let held = tcp(addr);
+    server.shutdown().await;
+    drop(held);
+    assert_eq!(Bound::bind(addr, workers).unwrap().local_addr(), addr);
+}

@@ -1,0 +1,281 @@
+//! From a query to an answer: RFC 1034 section 4.3.2 within one zone.
+//!
+//! Chains stay in the zone of the question, as in NSD and Knot: a target elsewhere is left to the resolver. A chain
+//! ends without an error where it comes back to a CNAME, a DNAME or a wildcard CNAME that it has used, or after
+//! [`MAX_CHAIN`] steps. DNSSEC proofs are not given yet: DO is repeated, nothing else.
+
+use std::ops::ControlFlow;
+
+use domain::base::iana::{Class, Rcode, Rtype};
+use thiserror::Error;
+use zonecast_kv_proto::View;
+use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
+
+use crate::additional;
+use crate::finder::{Finder, Reads};
+use crate::message::{MessageWriter, Section, WriteError, split_name};
+use crate::query::{Header, Query, Rejection};
+use crate::scratch::{Chain, Extra, Step};
+use crate::{AnswerClass, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Scratch, Transport, Zone};
+
+/// Extended RCODE 16: its upper eight bits, RFC 6891 section 6.1.3.
+const BADVERS_EXTENDED: u8 = 1;
+
+/// Why an answer becomes SERVFAIL.
+#[derive(Debug, Error)]
+pub(crate) enum AnswerError {
+    #[error(transparent)]
+    Find(#[from] FindError),
+    #[error("RDATA is damaged")]
+    Rdata,
+}
+
+pub(crate) fn answer<V: View>(
+    reader: &Reader<'_, V>,
+    scratch: &mut Scratch,
+    bytes: &[u8],
+    transport: Transport,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    out.clear();
+    let Some(header) = Header::read(bytes) else { return Outcome::DROPPED };
+    let Scratch { finder, path, chain, extra, offsets } = scratch;
+    let query = match Query::read(header, bytes) {
+        Ok(query) => query,
+        Err(Rejection { rcode, question, edns }) => {
+            let message = MessageWriter::new((out, offsets), transport.limit(None), header, question.as_ref(), edns);
+            return finish(message, AnswerClass::Rejected, rcode, Lookups::default());
+        }
+    };
+    let Query { question, edns } = query;
+    let limit = transport.limit(edns.map(|edns| edns.payload));
+    let message = MessageWriter::new((out, offsets), limit, header, Some(&question), edns);
+    if edns.is_some_and(|edns| edns.version != 0) {
+        let outcome = Outcome { class: AnswerClass::Rejected, ..Outcome::DROPPED };
+        message.finish(Rcode::NOERROR, BADVERS_EXTENDED);
+        return outcome;
+    }
+    let name = Name::from_wire(question.name).expect("the question holds a whole name");
+    path.clear();
+    Path::write(&name, 0, path);
+    let zone = match question.rtype {
+        _ if question.class != Class::IN => None,
+        // Transfers are not for everybody, and not of this path.
+        Rtype::AXFR | Rtype::IXFR => None,
+        rtype => Path::new(path).and_then(|path| reader.zone_of(path, rtype)),
+    };
+    let Some(zone) = zone else {
+        return finish(message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
+    };
+    chain.clear();
+    let mut answering = Answering {
+        reader,
+        zone,
+        name,
+        rtype: question.rtype,
+        message,
+        chain,
+        extra,
+        lookups: Lookups::default(),
+        steps: 0,
+    };
+    match answering.run(finder, path) {
+        Ok((class, rcode)) => {
+            let class = if answering.steps > 0 { AnswerClass::Chain } else { class };
+            finish(answering.message, class, rcode, answering.lookups)
+        }
+        Err(_) => {
+            answering.message.reset();
+            finish(answering.message, AnswerClass::Failed, Rcode::SERVFAIL, answering.lookups)
+        }
+    }
+}
+
+fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
+    let truncated = message.truncated;
+    message.finish(rcode, 0);
+    Outcome { class, rcode, truncated, lookups }
+}
+
+/// One answer in the making.
+pub(crate) struct Answering<'a, 'w, V> {
+    pub(crate) reader: &'a Reader<'a, V>,
+    pub(crate) zone: Zone,
+    /// The name where the chain has come to.
+    pub(crate) name: Name,
+    rtype: Rtype,
+    pub(crate) message: MessageWriter<'w>,
+    chain: &'a mut Chain,
+    pub(crate) extra: &'a mut Extra,
+    pub(crate) lookups: Lookups,
+    steps: usize,
+}
+
+/// Whether a chain goes on, or with which RCODE it ends.
+type Next = ControlFlow<Rcode, Name>;
+
+impl<V: View> Answering<'_, '_, V> {
+    fn run(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
+        loop {
+            let full = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+            let reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.names };
+            let next = match finder.find(reads, full, self.rtype)? {
+                Found::Data { rtype, rrset, wildcard } => {
+                    self.data(rtype, &rrset)?;
+                    let class = if wildcard { AnswerClass::Wildcard } else { AnswerClass::Positive };
+                    return Ok((class, Rcode::NOERROR));
+                }
+                Found::NoData { wildcard } => {
+                    self.negative()?;
+                    let class = if wildcard { AnswerClass::Wildcard } else { AnswerClass::NoData };
+                    return Ok((class, Rcode::NOERROR));
+                }
+                Found::NoName => {
+                    self.negative()?;
+                    return Ok((AnswerClass::NxDomain, Rcode::NXDOMAIN));
+                }
+                Found::Cut { cut, depth } => {
+                    self.referral(&cut, depth)?;
+                    return Ok((AnswerClass::Referral, Rcode::NOERROR));
+                }
+                Found::Alias { rrset, wildcard } => self.alias(&rrset, wildcard)?,
+                Found::Dname { rrset, depth } => self.dname(&rrset, depth)?,
+            };
+            let target = match next {
+                Next::Continue(target) => target,
+                Next::Break(rcode) => return Ok((AnswerClass::Chain, rcode)),
+            };
+            let inside = self.is_in_zone(&target);
+            self.name = target;
+            if !inside || self.steps >= MAX_CHAIN {
+                return Ok((AnswerClass::Chain, Rcode::NOERROR));
+            }
+            path.clear();
+            Path::write(&self.name, 0, path);
+        }
+    }
+
+    pub(crate) fn is_in_zone(&self, name: &Name) -> bool {
+        let labels = self.zone.apex_labels;
+        name.label_count() >= labels && name.suffix_wire(labels).eq_ignore_ascii_case(self.name.suffix_wire(labels))
+    }
+
+    fn data(&mut self, rtype: Rtype, rrset: &Rrset<'_>) -> Result<(), AnswerError> {
+        self.message.authoritative = true;
+        if required(&mut self.message, Section::Answer, self.name.as_wire(), (rtype, rrset))? {
+            additional::of_data(self, rtype, rrset)?;
+        }
+        Ok(())
+    }
+
+    /// SOA for a negative answer, RFC 2308 section 3.
+    fn negative(&mut self) -> Result<(), AnswerError> {
+        self.message.authoritative = true;
+        let Extra { key, path, value, .. } = &mut *self.extra;
+        path.clear();
+        let apex = self.name.suffix(self.zone.apex_labels);
+        Path::write(&apex, 0, path);
+        let apex_path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let mut reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.zones };
+        reads.zone_key(key, apex_path, value)?;
+        let zone = ZoneValue::decode(value).map_err(FindError::from)?;
+        let soa = Rrset { ttl: zone.negative_ttl().map_err(FindError::from)?, ..zone.soa };
+        let written = self.message.rrset(Section::Authority, apex.as_wire(), Rtype::SOA, &soa);
+        truncating(&mut self.message, written).map(|_| ())
+    }
+
+    fn referral(&mut self, cut: &Cut<'_>, depth: usize) -> Result<(), AnswerError> {
+        let owner = self.name.suffix(self.zone.apex_labels + depth);
+        if !required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::NS, &cut.ns))? {
+            return Ok(());
+        }
+        for glue in cut.glue() {
+            let glue = glue.map_err(FindError::from)?;
+            for (rtype, rrset) in [(Rtype::A, glue.a), (Rtype::AAAA, glue.aaaa)] {
+                // RFC 9471: glue at or below the cut is no optional extra.
+                if let Some(rrset) = rrset
+                    && !required(&mut self.message, Section::Additional, glue.name, (rtype, &rrset))?
+                {
+                    return Ok(());
+                }
+            }
+        }
+        additional::of_referral(self, &cut.ns, &owner)
+    }
+
+    fn alias(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<Next, AnswerError> {
+        self.message.authoritative = true;
+        let owner = self.name;
+        if !self.chain.visit(Step::Alias, owner)
+            || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
+        {
+            return Ok(Next::Break(Rcode::NOERROR));
+        }
+        self.steps += 1;
+        if let Some(depth) = wildcard
+            && !self.chain.visit(Step::Wildcard, owner.suffix(self.zone.apex_labels + depth))
+        {
+            return Ok(Next::Break(Rcode::NOERROR));
+        }
+        Ok(Next::Continue(target(rrset)?))
+    }
+
+    /// RFC 6672 section 3.2.
+    fn dname(&mut self, rrset: &Rrset<'_>, depth: usize) -> Result<Next, AnswerError> {
+        self.message.authoritative = true;
+        let from = self.name;
+        let owner = from.suffix(self.zone.apex_labels + depth);
+        if !self.chain.visit(Step::Dname, owner)
+            || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?
+        {
+            return Ok(Next::Break(Rcode::NOERROR));
+        }
+        self.steps += 1;
+        let above = target(rrset)?;
+        let kept = from.label_count() - owner.label_count();
+        let mut labels = [&[][..]; 128];
+        for (place, label) in labels.iter_mut().zip(from.labels()).take(kept) {
+            *place = label;
+        }
+        // `below` wants the labels from the apex down.
+        let Ok(to) = Name::below(&above, labels.iter().take(kept).rev().copied()) else {
+            return Ok(Next::Break(Rcode::YXDOMAIN));
+        };
+        let synthesised = std::iter::once(to.as_wire());
+        let written = self.message.records(Section::Answer, from.as_wire(), (Rtype::CNAME, rrset.ttl), synthesised);
+        // The synthesised record is itself what a CNAME query asks for, as NSD, Knot and BIND see it.
+        if !truncating(&mut self.message, written)? || self.rtype == Rtype::CNAME {
+            return Ok(Next::Break(Rcode::NOERROR));
+        }
+        Ok(Next::Continue(to))
+    }
+}
+
+/// Writes an RRset that the answer is not whole without, and says whether it fit.
+fn required(
+    message: &mut MessageWriter<'_>,
+    section: Section,
+    owner: &[u8],
+    (rtype, rrset): (Rtype, &Rrset<'_>),
+) -> Result<bool, AnswerError> {
+    let written = message.rrset(section, owner, rtype, rrset);
+    truncating(message, written)
+}
+
+fn truncating(message: &mut MessageWriter<'_>, written: Result<(), WriteError>) -> Result<bool, AnswerError> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(WriteError::Full) => {
+            message.truncated = true;
+            Ok(false)
+        }
+        Err(WriteError::Damaged) => Err(AnswerError::Rdata),
+    }
+}
+
+/// Where a CNAME or DNAME leads.
+fn target(rrset: &Rrset<'_>) -> Result<Name, AnswerError> {
+    let rdata = rrset.rdata().iter().next().ok_or(AnswerError::Rdata)?;
+    let (name, _) = split_name(rdata).ok_or(AnswerError::Rdata)?;
+    Name::from_wire(name).map_err(|_| AnswerError::Rdata)
+}

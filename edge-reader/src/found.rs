@@ -1,0 +1,65 @@
+//! What a zone holds for one name and type.
+
+use domain::base::iana::Rtype;
+use thiserror::Error;
+use zonecast_kv_proto::ViewError;
+use zonecast_records::{Cut, DnsKeyError, Rrset, ValueError};
+
+/// What a zone holds for one name and type: one step of RFC 1034 section 4.3.2. Depths are labels below the apex.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Found<'s> {
+    /// The RRset, or for ANY and RRSIG queries one that stands for all, RFC 8482.
+    Data {
+        /// Its type; RRSIG where `rrset`'s signatures are what was asked for.
+        rtype: Rtype,
+        /// The RRset.
+        rrset: Rrset<'s>,
+        /// Whether the owner is made from a wildcard.
+        wildcard: bool,
+    },
+    /// A CNAME that leads on.
+    Alias {
+        /// The CNAME RRset.
+        rrset: Rrset<'s>,
+        /// Depth of the closest encloser when the owner is made from the wildcard below it.
+        wildcard: Option<usize>,
+    },
+    /// A DNAME above the name.
+    Dname {
+        /// The DNAME RRset.
+        rrset: Rrset<'s>,
+        /// Depth of its owner.
+        depth: usize,
+    },
+    /// A zone cut at or above the name.
+    Cut {
+        /// The delegation.
+        cut: Cut<'s>,
+        /// Depth of its owner.
+        depth: usize,
+    },
+    /// The name exists, the type does not.
+    NoData {
+        /// Whether it exists through a wildcard.
+        wildcard: bool,
+    },
+    /// The name does not exist.
+    NoName,
+}
+
+/// Why a name could not be looked up: in an answer it is SERVFAIL.
+#[derive(Debug, Error)]
+pub enum FindError {
+    /// The store could not be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// A stored value is damaged.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A stored key is damaged.
+    #[error(transparent)]
+    Key(#[from] DnsKeyError),
+    /// What is stored does not fit together.
+    #[error("{0}")]
+    Inconsistent(&'static str),
+}

@@ -1,0 +1,292 @@
+//! Writes an answer into a buffer that is reused: whole RRsets or nothing, names compressed, never over the limit.
+//!
+//! Names are compressed in owners and in the RDATA of the common types of RFC 1035 (RFC 3597 section 4 allows no
+//! others), and only against the same bytes, so that the letter case of every name survives.
+
+use domain::base::iana::{Class, Rcode, Rtype};
+use thiserror::Error;
+use zonecast_records::Rrset;
+
+use crate::query::{Edns, HEADER_LEN, Header, Question};
+
+/// Names that later ones can point to. A referral of the root needs about thirty.
+const MAX_OFFSETS: usize = 64;
+
+/// A compression pointer has 14 bits.
+const MAX_OFFSET: usize = 0x3fff;
+
+/// An OPT record without options.
+const OPT_LEN: usize = 11;
+
+const QR: u16 = 0x8000;
+const AA: u16 = 0x0400;
+const TC: u16 = 0x0200;
+/// Opcode, RD and CD: what an answer repeats.
+const REPEATED: u16 = 0x7910;
+const DO: u16 = 0x8000;
+
+/// Where in the message which names are: offset, and length in wire form.
+#[derive(Debug)]
+pub(crate) struct Offsets {
+    items: [(u16, u8); MAX_OFFSETS],
+    used: usize,
+}
+
+impl Default for Offsets {
+    fn default() -> Self {
+        Self { items: [(0, 0); MAX_OFFSETS], used: 0 }
+    }
+}
+
+/// Sections that records go to, in the order of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum WriteError {
+    /// It does not fit; the message is as it was.
+    #[error("it does not fit")]
+    Full,
+    /// Stored RDATA is not what its type says.
+    #[error("RDATA is damaged")]
+    Damaged,
+}
+
+/// A message in the making.
+pub(crate) struct MessageWriter<'w> {
+    out: &'w mut Vec<u8>,
+    offsets: &'w mut Offsets,
+    /// Room for everything but OPT.
+    limit: usize,
+    header: Header,
+    edns: Option<Edns>,
+    question_end: usize,
+    counts: [u16; 3],
+    pub(crate) authoritative: bool,
+    pub(crate) truncated: bool,
+}
+
+impl<'w> MessageWriter<'w> {
+    /// Begins with header and question. `limit` is at least 512, which always holds these and OPT.
+    pub(crate) fn new(
+        (out, offsets): (&'w mut Vec<u8>, &'w mut Offsets),
+        limit: usize,
+        header: Header,
+        question: Option<&Question<'_>>,
+        edns: Option<Edns>,
+    ) -> Self {
+        out.clear();
+        out.resize(HEADER_LEN, 0);
+        offsets.used = 0;
+        let mut writer = Self {
+            out,
+            offsets,
+            limit: limit.saturating_sub(edns.map_or(0, |_| OPT_LEN)),
+            header,
+            edns,
+            question_end: HEADER_LEN,
+            counts: [0; 3],
+            authoritative: false,
+            truncated: false,
+        };
+        if let Some(question) = question {
+            writer.name(question.name);
+            writer.number(question.rtype.to_int());
+            writer.number(question.class.to_int());
+            writer.question_end = writer.out.len();
+        }
+        writer
+    }
+
+    /// Adds one RRset, all of it or nothing.
+    pub(crate) fn rrset(
+        &mut self,
+        section: Section,
+        owner: &[u8],
+        rtype: Rtype,
+        rrset: &Rrset<'_>,
+    ) -> Result<(), WriteError> {
+        match rtype {
+            Rtype::A => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(4)),
+            Rtype::AAAA => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(16)),
+            Rtype::RRSIG => self.records(section, owner, (rtype, rrset.ttl), rrset.signatures().iter()),
+            _ => self.records(section, owner, (rtype, rrset.ttl), rrset.rdata().iter()),
+        }
+    }
+
+    /// Adds records of one owner and type, all of them or nothing.
+    pub(crate) fn records<'r>(
+        &mut self,
+        section: Section,
+        owner: &[u8],
+        (rtype, ttl): (Rtype, u32),
+        rdata: impl Iterator<Item = &'r [u8]>,
+    ) -> Result<(), WriteError> {
+        let (len, used) = (self.out.len(), self.offsets.used);
+        match self.try_records(owner, (rtype, ttl), rdata) {
+            Ok(records) => {
+                if let Some(count) = self.counts.get_mut(section as usize) {
+                    *count = count.saturating_add(records);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.out.truncate(len);
+                self.offsets.used = used;
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets every record, for an answer that turns out to be SERVFAIL.
+    pub(crate) fn reset(&mut self) {
+        self.out.truncate(self.question_end);
+        self.offsets.used = 0;
+        self.counts = [0; 3];
+        self.authoritative = false;
+        self.truncated = false;
+    }
+
+    /// Adds OPT and fills in the header. `rcode` is that of the header, `extended` the upper eight bits in OPT.
+    pub(crate) fn finish(self, rcode: Rcode, extended: u8) {
+        if let Some(edns) = self.edns {
+            self.out.push(0);
+            self.out.extend_from_slice(&Rtype::OPT.to_int().to_be_bytes());
+            self.out.extend_from_slice(&crate::DEFAULT_UDP_PAYLOAD.to_be_bytes());
+            self.out.extend_from_slice(&[extended, 0]);
+            self.out.extend_from_slice(&(if edns.dnssec_ok { DO } else { 0 }).to_be_bytes());
+            self.out.extend_from_slice(&[0, 0]);
+        }
+        let mut flags = QR | (self.header.flags & REPEATED) | u16::from(rcode.to_int());
+        flags |= if self.authoritative { AA } else { 0 };
+        flags |= if self.truncated { TC } else { 0 };
+        let [answers, authorities, additionals] = self.counts;
+        let questions = u16::from(self.question_end > HEADER_LEN);
+        let additionals = additionals.saturating_add(u16::from(self.edns.is_some()));
+        let numbers = [self.header.id, flags, questions, answers, authorities, additionals];
+        for (place, number) in self.out.chunks_exact_mut(2).zip(numbers) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    fn try_records<'r>(
+        &mut self,
+        owner: &[u8],
+        (rtype, ttl): (Rtype, u32),
+        rdata: impl Iterator<Item = &'r [u8]>,
+    ) -> Result<u16, WriteError> {
+        let mut records: u16 = 0;
+        for rdata in rdata {
+            self.name(owner);
+            self.number(rtype.to_int());
+            self.number(Class::IN.to_int());
+            self.out.extend_from_slice(&ttl.to_be_bytes());
+            let start = self.out.len();
+            self.number(0);
+            self.rdata(rtype, rdata)?;
+            if self.out.len() > self.limit {
+                return Err(WriteError::Full);
+            }
+            let length = u16::try_from(self.out.len() - start - 2).map_err(|_| WriteError::Full)?;
+            if let Some(place) = self.out.get_mut(start..start + 2) {
+                place.copy_from_slice(&length.to_be_bytes());
+            }
+            records = records.saturating_add(1);
+        }
+        Ok(records)
+    }
+
+    fn number(&mut self, number: u16) {
+        self.out.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn rdata(&mut self, rtype: Rtype, rdata: &[u8]) -> Result<(), WriteError> {
+        let (before, names) = match rtype {
+            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
+            Rtype::MX => (2, 1),
+            Rtype::SOA => (0, 2),
+            _ => {
+                self.out.extend_from_slice(rdata);
+                return Ok(());
+            }
+        };
+        let (numbers, mut rest) = rdata.split_at_checked(before).ok_or(WriteError::Damaged)?;
+        self.out.extend_from_slice(numbers);
+        for _ in 0..names {
+            let (name, after) = split_name(rest).ok_or(WriteError::Damaged)?;
+            self.name(name);
+            rest = after;
+        }
+        self.out.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Writes an uncompressed name, pointing to an earlier one as soon as the rest is the same.
+    fn name(&mut self, wire: &[u8]) {
+        let mut rest = wire;
+        while let Some((length, _)) = rest.split_first().filter(|(length, _)| **length != 0) {
+            if let Some(offset) = self.find(rest) {
+                self.number(0xc000 | offset);
+                return;
+            }
+            self.remember(rest.len());
+            let Some((label, after)) = rest.split_at_checked(1 + usize::from(*length)) else { break };
+            self.out.extend_from_slice(label);
+            rest = after;
+        }
+        self.out.push(0);
+    }
+
+    fn find(&self, wire: &[u8]) -> Option<u16> {
+        let known = self.offsets.items.get(..self.offsets.used)?.iter();
+        let same_length = known.filter(|(_, len)| usize::from(*len) == wire.len());
+        same_length.map(|(offset, _)| *offset).find(|offset| self.is_at(usize::from(*offset), wire))
+    }
+
+    fn remember(&mut self, len: usize) {
+        let at = self.out.len();
+        if let (Some(item), Ok(offset), Ok(len)) =
+            (self.offsets.items.get_mut(self.offsets.used), u16::try_from(at), u8::try_from(len))
+            && at <= MAX_OFFSET
+        {
+            *item = (offset, len);
+            self.offsets.used += 1;
+        }
+    }
+
+    /// Whether the name at `at`, written before, is `wire`. Pointers of ours lead backwards, so this ends.
+    fn is_at(&self, mut at: usize, wire: &[u8]) -> bool {
+        let mut rest = wire;
+        loop {
+            match self.out.get(at..) {
+                Some([high, low, ..]) if *high >= 0xc0 => at = usize::from(u16::from_be_bytes([high & 0x3f, *low])),
+                Some([0, ..]) => return rest == [0],
+                Some(here @ [length, ..]) => {
+                    let len = 1 + usize::from(*length);
+                    match (here.get(..len), rest.split_at_checked(len)) {
+                        (Some(label), Some((same, after))) if label == same => rest = after,
+                        _ => return false,
+                    }
+                    at += len;
+                }
+                Some([]) | None => return false,
+            }
+        }
+    }
+}
+
+/// The name at the start of RDATA and what follows it.
+pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut at = 0;
+    loop {
+        match *bytes.get(at)? {
+            0 => return bytes.split_at_checked(at + 1).filter(|(name, _)| name.len() <= 255),
+            length @ 1..=63 => at += 1 + usize::from(length),
+            64.. => return None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Queries as they come in, RFC 1035 section 4.1 and RFC 6891.
+//!
+//! As NSD does it: records in the answer or authority section are FORMERR, bytes after the last record are ignored.
+//! Records of the additional section other than OPT (a TSIG that nobody asked for) are stepped over.
+
+use domain::base::iana::{Class, Opcode, Rcode, Rtype};
+
+use crate::message::split_name;
+
+pub(crate) const HEADER_LEN: usize = 12;
+
+const QR: u16 = 0x8000;
+const OPCODE_SHIFT: u32 = 11;
+
+/// A query that can be answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Query<'q> {
+    pub(crate) question: Question<'q>,
+    pub(crate) edns: Option<Edns>,
+}
+
+/// The question, borrowed from the query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'q> {
+    /// A whole name without compression.
+    pub(crate) name: &'q [u8],
+    pub(crate) rtype: Rtype,
+    pub(crate) class: Class,
+}
+
+/// What the OPT record says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Edns {
+    pub(crate) payload: u16,
+    pub(crate) version: u8,
+    pub(crate) dnssec_ok: bool,
+}
+
+/// Why a query gets an answer without records. The question is repeated when it could be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rejection<'q> {
+    pub(crate) rcode: Rcode,
+    pub(crate) question: Option<Question<'q>>,
+    pub(crate) edns: Option<Edns>,
+}
+
+/// Id and flags, the only parts of a header that an answer repeats.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Header {
+    pub(crate) id: u16,
+    pub(crate) flags: u16,
+}
+
+impl Header {
+    /// `None` when there is no id, or when it is itself a response: it gets no answer, so that two servers cannot keep
+    /// each other busy.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let mut input = Input { bytes, at: 0 };
+        let header = Self { id: input.number()?, flags: input.number()? };
+        (bytes.len() >= HEADER_LEN && header.flags & QR == 0).then_some(header)
+    }
+
+    fn opcode(self) -> Opcode {
+        let [_, opcode] = (self.flags >> OPCODE_SHIFT & 0xf).to_be_bytes();
+        Opcode::from_int(opcode)
+    }
+}
+
+impl<'q> Query<'q> {
+    pub(crate) fn read(header: Header, bytes: &'q [u8]) -> Result<Self, Rejection<'q>> {
+        let reject = |rcode, question, edns| Rejection { rcode, question, edns };
+        if header.opcode() != Opcode::QUERY {
+            return Err(reject(Rcode::NOTIMP, None, None));
+        }
+        let malformed = reject(Rcode::FORMERR, None, None);
+        let mut input = Input { bytes, at: 4 };
+        let mut count = || input.number();
+        let (questions, answers, authorities, additionals) = (
+            count().ok_or(malformed)?,
+            count().ok_or(malformed)?,
+            count().ok_or(malformed)?,
+            count().ok_or(malformed)?,
+        );
+        if questions != 1 {
+            return Err(malformed);
+        }
+        let question = input.question().ok_or(malformed)?;
+        if answers != 0 || authorities != 0 {
+            return Err(reject(Rcode::FORMERR, Some(question), None));
+        }
+        let mut edns = None;
+        for _ in 0..additionals {
+            match input.additional() {
+                Some(None) => {}
+                Some(Some(opt)) if edns.is_none() => edns = Some(opt),
+                Some(Some(_)) | None => return Err(reject(Rcode::FORMERR, Some(question), edns)),
+            }
+        }
+        Ok(Self { question, edns })
+    }
+}
+
+struct Input<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Input<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let end = self.at.checked_add(len)?;
+        let taken = self.bytes.get(self.at..end)?;
+        self.at = end;
+        Some(taken)
+    }
+
+    fn number(&mut self) -> Option<u16> {
+        self.take(2)?.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    fn question(&mut self) -> Option<Question<'a>> {
+        let (name, _) = split_name(self.bytes.get(self.at..)?)?;
+        self.at += name.len();
+        let rtype = Rtype::from_int(self.number()?);
+        Some(Question { name, rtype, class: Class::from_int(self.number()?) })
+    }
+
+    /// Steps over one record; `None` when it is malformed, `Some(Some)` when it is OPT.
+    fn additional(&mut self) -> Option<Option<Edns>> {
+        let root = self.bytes.get(self.at) == Some(&0);
+        self.skip_name()?;
+        let rtype = Rtype::from_int(self.number()?);
+        let payload = self.number()?;
+        let [_, version] = self.number()?.to_be_bytes();
+        let flags = self.number()?;
+        let length = self.number()?;
+        let mut options = Input { bytes: self.take(usize::from(length))?, at: 0 };
+        if rtype != Rtype::OPT {
+            return Some(None);
+        }
+        while options.at < options.bytes.len() {
+            let _code = options.number()?;
+            let length = options.number()?;
+            options.take(usize::from(length))?;
+        }
+        root.then_some(Some(Edns { payload, version, dnssec_ok: flags & 0x8000 != 0 }))
+    }
+
+    fn skip_name(&mut self) -> Option<()> {
+        loop {
+            match *self.take(1)?.first()? {
+                0 => return Some(()),
+                length @ 1..=63 => self.take(usize::from(length)).map(|_| ())?,
+                192.. => return self.take(1).map(|_| ()),
+                64..=191 => return None,
+            }
+        }
+    }
+}

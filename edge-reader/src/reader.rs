@@ -1,0 +1,90 @@
+//! The reader: a view and the zone table that belongs to it.
+
+use domain::base::iana::Rtype;
+use zonecast_kv_proto::View;
+use zonecast_records::{Name, Path, ZoneValue};
+
+use crate::finder::Reads;
+use crate::{FindError, Found, Lookups, Outcome, Scratch, Transport, Zone, ZoneTable, answering};
+
+/// Answers from one state of a store. It is made anew for each burst of queries and costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'r, V> {
+    pub(crate) view: &'r V,
+    pub(crate) zones: &'r ZoneTable,
+}
+
+/// One step of resolution for a server that builds its own messages.
+#[derive(Debug)]
+pub struct Lookup<'s> {
+    /// The zone that the name lies in.
+    pub zone: Zone,
+    /// What it holds.
+    pub found: Found<'s>,
+    /// What it cost.
+    pub lookups: Lookups,
+}
+
+impl<'r, V: View> Reader<'r, V> {
+    /// Over this state. `zones` must be what [`ZoneTable::load`] would give for `view`.
+    #[must_use]
+    pub fn new(view: &'r V, zones: &'r ZoneTable) -> Self {
+        Self { view, zones }
+    }
+
+    /// Answers a query, wire to wire: `out` holds the answer afterwards, or nothing when the outcome is
+    /// [`AnswerClass::Dropped`](crate::AnswerClass::Dropped).
+    pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
+        answering::answer(self, scratch, query, transport, out)
+    }
+
+    /// Looks one name up, without following aliases. `None` when the name is in no zone of ours. A DS query for an
+    /// apex looks into the zone above it when that is ours.
+    ///
+    /// # Errors
+    /// The store could not be read or is damaged: to be answered with SERVFAIL.
+    pub fn lookup<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        name: &Name,
+        rtype: Rtype,
+    ) -> Result<Option<Lookup<'s>>, FindError> {
+        let Scratch { path, finder, .. } = scratch;
+        path.clear();
+        Path::write(name, 0, path);
+        let path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let Some(zone) = self.zone_of(path, rtype) else { return Ok(None) };
+        let mut lookups = Lookups::default();
+        let found = finder.find(Reads { view: self.view, zone: &zone, count: &mut lookups.names }, path, rtype)?;
+        Ok(Some(Lookup { zone, found, lookups }))
+    }
+
+    /// The zone key of the zone that `name` lies in: SOA and NS.
+    ///
+    /// # Errors
+    /// As [`Reader::lookup`], or `name` does not lie in the zone.
+    pub fn zone_value<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        name: &Name,
+        zone: &Zone,
+    ) -> Result<ZoneValue<'s>, FindError> {
+        let extra = &mut scratch.extra;
+        extra.path.clear();
+        Path::write(&name.suffix(zone.apex_labels), 0, &mut extra.path);
+        let path = Path::new(&extra.path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let mut count = 0;
+        Reads { view: self.view, zone, count: &mut count }.zone_key(&mut extra.key, path, &mut extra.value)?;
+        Ok(ZoneValue::decode(&extra.value)?)
+    }
+
+    /// The zone that answers for a path from the root and a type, RFC 4035 section 3.1.4.1 for DS.
+    pub(crate) fn zone_of(&self, path: Path<'_>, rtype: Rtype) -> Option<Zone> {
+        let zone = self.zones.find(path)?;
+        if rtype != Rtype::DS || zone.apex_len != path.as_bytes().len() {
+            return Some(zone);
+        }
+        let above = zone.apex_labels.checked_sub(1).and_then(|depth| self.zones.find(path.ancestor(depth)));
+        Some(above.unwrap_or(zone))
+    }
+}

@@ -1,0 +1,5 @@
+//! Runs the fuzz target of a name.
+
+mod run;
+
+pub use run::run;

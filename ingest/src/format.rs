@@ -1,0 +1,127 @@
+//! From wire form back to presentation format: RDATA, records, zone files.
+//!
+//! What is written reads back to the same bytes, here and in other servers: where the `domain` crate's text would not,
+//! the data is written as RFC 3597 does.
+
+use std::fmt::Write as _;
+use std::io;
+
+use domain::base::iana::Rtype;
+use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
+use domain::rdata::AllRecordData;
+use zonecast_records::{Name, RecordRef};
+
+use crate::fields;
+use crate::presentation::{Origin, type_name};
+use crate::rdata::{parse_by_domain, read_rdata_text};
+
+/// The name with a final dot, every byte that means something in a zone file escaped.
+#[must_use]
+pub fn format_name(name: &Name) -> String {
+    let mut text = String::with_capacity(name.as_wire().len());
+    for label in name.labels() {
+        for byte in label {
+            match byte {
+                b'.' | b'"' | b'\\' | b'(' | b')' | b';' | b'@' | b'$' => {
+                    text.push('\\');
+                    text.push(char::from(*byte));
+                }
+                b'!'..=b'~' => text.push(char::from(*byte)),
+                _ => push_decimal(*byte, &mut text),
+            }
+        }
+        text.push('.');
+    }
+    if text.is_empty() {
+        text.push('.');
+    }
+    text
+}
+
+/// RDATA in presentation format, names absolute. Damaged data and types unknown here come out as `\# length hex`,
+/// RFC 3597 section 5.
+#[must_use]
+pub fn format_rdata(rtype: Rtype, wire: &[u8]) -> String {
+    typed_text(rtype, wire).filter(|text| reads_back(rtype, text, wire)).unwrap_or_else(|| unknown_text(wire))
+}
+
+fn typed_text(rtype: Rtype, wire: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    match rtype {
+        Rtype::A => return Some(std::net::Ipv4Addr::from(<[u8; 4]>::try_from(wire).ok()?).to_string()),
+        Rtype::AAAA => return Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(wire).ok()?).to_string()),
+        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => {
+            return Some(format_name(&Name::from_wire(wire).ok()?));
+        }
+        Rtype::TXT => fields::format_texts(wire, &mut text)?,
+        _ => {
+            if let Some(fields) = fields::of(rtype) {
+                return fields::format(fields, wire).ok();
+            }
+            let data = parse_by_domain(rtype, wire).ok().filter(|data| !matches!(data, AllRecordData::Unknown(_)))?;
+            write!(text, "{}", data.display_zonefile(DisplayKind::Simple)).ok()?;
+        }
+    }
+    Some(text)
+}
+
+fn reads_back(rtype: Rtype, text: &str, wire: &[u8]) -> bool {
+    let origin = Origin { name: &Name::ROOT, refuse_repeated: false };
+    let mut again = Vec::with_capacity(wire.len());
+    read_rdata_text(rtype, text.as_bytes(), origin, &mut again).is_ok() && again == wire
+}
+
+fn unknown_text(wire: &[u8]) -> String {
+    let mut text = format!(r"\# {}", wire.len());
+    if !wire.is_empty() {
+        text.push(' ');
+        fields::write_hex(wire, &mut text);
+    }
+    text
+}
+
+/// A quoted string.
+pub(crate) fn write_quoted(bytes: &[u8], text: &mut String) {
+    text.push('"');
+    for byte in bytes {
+        match byte {
+            b'"' | b'\\' => {
+                text.push('\\');
+                text.push(char::from(*byte));
+            }
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => push_decimal(*byte, text),
+        }
+    }
+    text.push('"');
+}
+
+fn push_decimal(byte: u8, text: &mut String) {
+    let _ = write!(text, "\\{byte:03}");
+}
+
+/// Writes one line: owner, TTL, class, type, data, with tabs between.
+///
+/// # Errors
+/// The writer's.
+pub fn write_record(record: RecordRef<'_>, out: &mut impl io::Write) -> io::Result<()> {
+    let RecordRef { owner, rtype, ttl, rdata } = record;
+    writeln!(out, "{}\t{ttl}\tIN\t{}\t{}", format_name(owner), type_name(rtype), format_rdata(rtype, rdata))
+}
+
+/// Writes a zone file without directives: every name absolute, every TTL said. Reading it gives the same records in
+/// the same order.
+///
+/// # Errors
+/// The writer's.
+pub fn write_zone_file<'r>(
+    apex: &Name,
+    records: impl IntoIterator<Item = RecordRef<'r>>,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    writeln!(out, "; zone {}", format_name(apex))?;
+    for record in records {
+        write_record(record, out)?;
+    }
+    Ok(())
+}

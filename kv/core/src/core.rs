@@ -1,0 +1,354 @@
+//! One voter: its databases, its raft, its proposer.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
+use prometheus::Registry;
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc, oneshot};
+use zonecast_kv_proto::{Batch, BatchSource, Command, Head, Position, StoreId, Verdict, View};
+use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
+
+use crate::entry::{decode_entry, decode_log_id};
+use crate::flight::{Flight, OVERHEAD};
+use crate::log_store::{LogStore, blocking};
+use crate::metrics::CoreMetrics;
+use crate::network::NoNetwork;
+use crate::outcome::{ChangeError, Pending, ProposeError};
+use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer};
+use crate::state_machine::{AppliedSink, StateMachine};
+use crate::types::{Proposal, Raft};
+
+/// The only voter.
+const NODE: u64 = 1;
+/// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
+const LEAD_TIMEOUT: Duration = Duration::from_secs(120);
+/// Milliseconds. A leader that is gone is missed within two seconds; slow disks and busy machines do not look like it.
+const HEARTBEAT: u64 = 250;
+const ELECTION: Range<u64> = 1000..2000;
+/// Entries kept after a purge, so that a follower a moment behind needs no snapshot.
+const KEPT_ENTRIES: u64 = 128;
+
+/// How to start a core.
+#[derive(Clone)]
+pub struct CoreConfig {
+    /// Holds the folders `raft` and `state`.
+    pub data_dir: PathBuf,
+    /// Of the state.
+    pub state: StateOptions,
+    /// Where metrics are registered.
+    pub registry: Registry,
+    /// Where applied versions go.
+    pub sink: Arc<dyn AppliedSink>,
+}
+
+/// A core that cannot start or go on.
+#[derive(Debug, Error)]
+pub enum CoreError {
+    /// A database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Metrics of these names are there already.
+    #[error("metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Raft stopped or cannot start.
+    #[error("raft: {0}")]
+    Raft(String),
+    /// The operating system gives no random numbers, or no thread.
+    #[error("{0}")]
+    System(String),
+}
+
+/// One voter of the core. Cloning shares it.
+#[derive(Clone)]
+pub struct Core {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    raft: Raft,
+    log: Arc<RaftLog>,
+    state: StateStore,
+    flight: Arc<Flight>,
+    metrics: CoreMetrics,
+    /// Taken at shutdown.
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    jobs: mpsc::Sender<Job>,
+    proposer: Option<JoinHandle<()>>,
+    purger: tokio::task::JoinHandle<()>,
+}
+
+impl Core {
+    /// Opens the databases and takes the lead. At the first start the store is founded. When this returns, everything
+    /// that was ever acknowledged is applied.
+    ///
+    /// # Errors
+    /// A database cannot be opened, or raft cannot start.
+    pub async fn start(config: CoreConfig) -> Result<Self, CoreError> {
+        let store_metrics = StoreMetrics::register(&config.registry)?;
+        let metrics = CoreMetrics::register(&config.registry)?;
+        let (log, state) = open(&config, store_metrics).await?;
+        let log = Arc::new(log);
+        let purge = Arc::new(Notify::new());
+        let machine = StateMachine::new(state.clone(), config.sink, Arc::clone(&purge));
+        let store = LogStore::new(Arc::clone(&log), state.clone());
+        let raft = Raft::new(NODE, raft_config()?, NoNetwork, store, machine).await.map_err(failed)?;
+        lead(&raft).await?;
+        found(&raft, &state).await?;
+
+        let flight = Arc::new(Flight::new(metrics.clone()));
+        let (jobs, queue) = mpsc::channel(MAX_JOBS);
+        let proposer =
+            Proposer::new(raft.clone(), state.clone(), Arc::clone(&flight), metrics.clone(), jobs.downgrade());
+        let proposer = std::thread::Builder::new()
+            .name("proposer".into())
+            .spawn(move || proposer.run(queue))
+            .map_err(|error| CoreError::System(error.to_string()))?;
+        let purger = tokio::spawn(purge_when_told(raft.clone(), purge));
+        let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger }));
+        Ok(Self { inner: Arc::new(Inner { raft, log, state, flight, metrics, running }) })
+    }
+
+    /// The applied state, unchanging.
+    #[must_use]
+    pub fn view(&self) -> StateView {
+        self.inner.state.view()
+    }
+
+    /// The last applied version.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.inner.state.position()
+    }
+
+    /// Where the applied state stands.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.inner.state.head()
+    }
+
+    /// The published history, for publishers.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn BatchSource> {
+        Arc::new(self.inner.state.clone())
+    }
+
+    /// Builds a change over everything that is proposed so far and proposes it, so that changes to one section need
+    /// not wait for each other. Every section it touches gets the precondition that no one else has touched it.
+    ///
+    /// `build` runs on a thread of its own and may read the disk. It gets the state and a reader of editions, for
+    /// preconditions on sections that it only reads. It returns the batch, and what the caller wants to know about it.
+    ///
+    /// # Errors
+    /// `build` said no, the core is busy, or it has stopped. Then nothing was proposed.
+    pub async fn change<T, E>(
+        &self,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), E> + Send + 'static,
+    ) -> Result<(T, Pending), ChangeError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let arrived = Instant::now();
+        let (tell, told) = oneshot::channel();
+        let job = Job::Change(Box::new(move |proposer| {
+            // The one who asked may have gone; the change is proposed all the same.
+            let _ = tell.send(proposer.change(arrived, build));
+        }));
+        self.ask(job).await?;
+        told.await.unwrap_or(Err(ProposeError::Stopped.into()))
+    }
+
+    /// Proposes a batch as it is, for bulk: its sections are closed to changes until it is applied. Several may be on
+    /// their way; they commit in order, and yield to changes.
+    ///
+    /// # Errors
+    /// Too much is on its way already (wait for an earlier one), the batch cannot be encoded, or the core has stopped.
+    pub async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
+        let arrived = Instant::now();
+        let batch = batch.encode()?;
+        let bytes = batch.ops_len() + OVERHEAD;
+        if !self.inner.flight.take(bytes) {
+            self.inner.metrics.proposals.with_label_values(&["busy"]).inc();
+            return Err(ProposeError::Busy);
+        }
+        let (tell, pending) = Pending::new();
+        let asked = self.ask(Job::Bulk(Bulk { batch, bytes, arrived, tell })).await;
+        asked.inspect_err(|_| self.inner.flight.give_back(bytes))?;
+        Ok(pending)
+    }
+
+    /// Hands out ids that were never handed out before, and never will be again. The first is 1.
+    ///
+    /// # Errors
+    /// This voter does not lead, has stopped, or there are no ids left.
+    pub async fn allocate(&self, count: u64) -> Result<Range<u64>, CoreError> {
+        let proposal = Proposal(Command::Allocate { count }.to_bytes());
+        match self.inner.raft.client_write(proposal).await.map_err(failed)?.data {
+            Verdict::Allocated(ids) => Ok(ids),
+            Verdict::Refused(refusal) => Err(CoreError::Raft(refusal.to_string())),
+            other => Err(CoreError::Raft(format!("an allocation was answered by {other:?}"))),
+        }
+    }
+
+    /// Waits until raft stops, by [`Core::shutdown`] or because it cannot go on (a failed disk, a command of a later
+    /// release), and says why. Reads still work then.
+    pub async fn stopped(&self) -> CoreError {
+        let stopped = self.inner.raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "stops").await;
+        match stopped.map(|metrics| metrics.running_state) {
+            Ok(Err(fatal)) => failed(fatal),
+            Ok(Ok(())) => CoreError::Raft("stopped".into()),
+            Err(error) => failed(error),
+        }
+    }
+
+    /// Lets what is on its way land, makes everything durable and stops. Later calls fail as stopped.
+    ///
+    /// # Errors
+    /// The last writes could not be made durable. What was acknowledged is.
+    pub async fn shutdown(&self) -> Result<(), CoreError> {
+        let running = self.inner.running.lock().expect("no holder panics").take();
+        let Some(mut running) = running else { return Ok(()) };
+        running.jobs = mpsc::channel(1).0;
+        let proposer = running.proposer.take().expect("taken with the rest, once");
+        let flight = Arc::clone(&self.inner.flight);
+        let landed = tokio::task::spawn_blocking(move || {
+            proposer.join().map_err(|_| CoreError::System("the proposer has panicked".into()))?;
+            flight.drain();
+            Ok(())
+        });
+        let landed = landed.await.unwrap_or_else(|error| Err(CoreError::System(error.to_string())));
+        drop(running);
+        self.inner.raft.shutdown().await.map_err(failed)?;
+        let (log, state) = (Arc::clone(&self.inner.log), self.inner.state.clone());
+        blocking(move || {
+            state.sync()?;
+            log.close()
+        })
+        .await
+        .map_err(failed)?;
+        landed
+    }
+
+    async fn ask(&self, job: Job) -> Result<(), ProposeError> {
+        let jobs = self.inner.running.lock().expect("no holder panics").as_ref().map(|running| running.jobs.clone());
+        jobs.ok_or(ProposeError::Stopped)?.send(job).await.map_err(|_| ProposeError::Stopped)
+    }
+}
+
+impl Drop for Running {
+    /// A core that is dropped without a shutdown leaves no task behind.
+    fn drop(&mut self) {
+        self.purger.abort();
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Core at {}", self.position())
+    }
+}
+
+/// Opens both databases; the log first, because its lock is the voter's.
+async fn open(config: &CoreConfig, metrics: StoreMetrics) -> Result<(RaftLog, StateStore), CoreError> {
+    let (data_dir, options) = (config.data_dir.clone(), config.state.clone());
+    let opening = tokio::task::spawn_blocking(move || {
+        let log = RaftLog::open(&data_dir.join("raft"), metrics.clone())?;
+        let state = StateStore::open(&data_dir.join("state"), &options, metrics)?;
+        check_no_gap(&log, &state, &data_dir)?;
+        Ok((log, state))
+    });
+    opening.await.map_err(|error| CoreError::System(error.to_string()))?.map_err(CoreError::Store)
+}
+
+/// The log must reach from where the state ends, or before, to at least there.
+fn check_no_gap(log: &RaftLog, state: &StateStore, data_dir: &std::path::Path) -> Result<(), StoreError> {
+    let damaged = |what: String| StoreError::Damaged { path: data_dir.to_path_buf(), what };
+    let applied = state.applied().map(decode_log_id).transpose().map_err(|error| damaged(error.to_string()))?;
+    if let Some(last) = log.last()? {
+        decode_entry(last).map_err(|error| damaged(error.to_string()))?;
+    }
+    let (next, entries) = (applied.map_or(0, |log_id| log_id.index + 1), log.range());
+    if next < entries.start {
+        return Err(damaged(format!("the state ends before entry {next}, the raft log begins at {}", entries.start)));
+    }
+    // Entries are durable before they are applied. RocksDB takes a flipped length near the end of its log for a torn
+    // write and drops what follows; this is where that shows.
+    if next > entries.end {
+        return Err(damaged(format!(
+            "the state has applied entry {}, the raft log ends before {}",
+            next - 1,
+            entries.end
+        )));
+    }
+    Ok(())
+}
+
+fn raft_config() -> Result<Arc<Config>, CoreError> {
+    let config = Config {
+        cluster_name: "zonecast".into(),
+        heartbeat_interval: HEARTBEAT,
+        election_timeout_min: ELECTION.start,
+        election_timeout_max: ELECTION.end,
+        // Bytes decide, not entries; see the purger.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        ..Config::default()
+    };
+    config.validate().map(Arc::new).map_err(failed)
+}
+
+/// Takes the lead as the only voter, at once. Returns when everything in the log is applied.
+async fn lead(raft: &Raft) -> Result<(), CoreError> {
+    if !raft.is_initialized().await.map_err(failed)? {
+        let members = BTreeMap::from([(NODE, BasicNode::default())]);
+        raft.initialize(members).await.map_err(failed)?;
+    } else if !raft.is_leader() {
+        raft.trigger().elect(false).await.map_err(failed)?;
+    }
+    raft.wait(Some(LEAD_TIMEOUT)).state(ServerState::Leader, "the only voter leads").await.map_err(failed)?;
+    raft.write_blank().await.map_err(failed)?;
+    Ok(())
+}
+
+/// Gives the store its identity at its first start.
+async fn found(raft: &Raft, state: &StateStore) -> Result<(), CoreError> {
+    if state.head().is_founded() {
+        return Ok(());
+    }
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| CoreError::System(error.to_string()))?;
+    let store = StoreId::new(u128::from_ne_bytes(bits).max(1));
+    raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
+    Ok(())
+}
+
+/// Gives up the applied part of the log, which first makes the state durable.
+async fn purge_when_told(raft: Raft, purge: Arc<Notify>) {
+    loop {
+        purge.notified().await;
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn failed(error: impl fmt::Display) -> CoreError {
+    CoreError::Raft(error.to_string())
+}
+
+impl From<io::Error> for CoreError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error.to_string())
+    }
+}

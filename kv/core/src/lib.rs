@@ -1,0 +1,25 @@
+//! The replicated core: openraft over RocksDB. openraft's types do not leave this crate.
+//!
+//! [`Core`] is one voter. Changes are built and proposed in one order on one thread ([`Core::change`]), made durable
+//! in the raft log, applied to the state, and handed as versions to an [`AppliedSink`].
+
+mod core;
+mod entry;
+mod flight;
+mod log_store;
+mod metrics;
+mod network;
+mod outcome;
+mod pipeline;
+mod proposer;
+mod responder;
+mod state_machine;
+#[cfg(test)]
+mod suite;
+mod types;
+
+pub use self::core::{Core, CoreConfig, CoreError};
+pub use metrics::CoreMetrics;
+pub use outcome::{ChangeError, Outcome, Pending, ProposeError};
+pub use proposer::Editions;
+pub use state_machine::{Applied, AppliedSink};

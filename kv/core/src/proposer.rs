@@ -1,0 +1,244 @@
+//! The one thread on which changes are built and proposed: what gives them their order.
+//!
+//! ```text
+//! change ─▶ jobs ─▶ build over (applied state + pipeline) ─▶ stage ─▶ openraft ─▶ answer ─▶ Flight ─▶ Pending
+//! bulk ───▶ jobs ─▶ waiting, a few at a time ──────────────▶ stage ─┘
+//! ```
+//! Building reads the disk and takes as long as it takes, so it has a thread of its own instead of holding up async
+//! ones; being one thread it needs no lock over what is in flight.
+//!
+//! # Failure
+//! When a proposal fails (refused, or lost with the lead), what was built on it fails too. Nothing new is staged until
+//! all of it has landed; then building begins anew on the applied state.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use openraft::errors::ClientWriteError;
+use openraft::raft::ClientWriteResult;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use zonecast_kv_proto::{Batch, Command, Edition, EncodedBatch, SectionId, Verdict, View, ViewError};
+use zonecast_kv_store::{StateStore, StateView};
+
+use crate::flight::{Flight, OVERHEAD};
+use crate::metrics::CoreMetrics;
+use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
+use crate::pipeline::Pipeline;
+use crate::responder::Responder;
+use crate::types::{Proposal, Raft, TypeConfig};
+
+/// Requests that may wait to be built; more wait where they come from.
+pub(crate) const MAX_JOBS: usize = 4096;
+/// Chunks of bulk with raft at a time: one being made durable while one is applied. A change that comes waits for
+/// no more than these.
+const BULK_AHEAD: usize = 2;
+/// Changes after which a waiting chunk of bulk gets its turn.
+const CHANGES_PER_CHUNK: usize = 64;
+
+/// Reads the edition of a section as it will be when everything in flight is applied.
+pub type Editions<'a> = dyn Fn(SectionId) -> Result<Edition, ViewError> + 'a;
+
+/// What the proposer is asked to do.
+pub(crate) enum Job {
+    /// Build and propose a change.
+    Change(Box<dyn FnOnce(&mut Proposer) + Send>),
+    /// Propose a chunk of bulk. Its bytes are taken already.
+    Bulk(Bulk),
+    /// A chunk of bulk has landed.
+    Landed,
+}
+
+/// A chunk of bulk that waits for its turn.
+pub(crate) struct Bulk {
+    pub(crate) batch: EncodedBatch,
+    pub(crate) bytes: usize,
+    pub(crate) arrived: Instant,
+    pub(crate) tell: oneshot::Sender<Outcome>,
+}
+
+/// A proposal that is staged.
+struct Staged {
+    ticket: u64,
+    bytes: usize,
+    is_bulk: bool,
+    arrived: Instant,
+    tell: oneshot::Sender<Outcome>,
+}
+
+/// See the module.
+pub(crate) struct Proposer {
+    raft: Raft,
+    runtime: Handle,
+    state: StateStore,
+    flight: Arc<Flight>,
+    metrics: CoreMetrics,
+    /// To be woken by a landing chunk. Weak: the proposer ends when nobody else can ask it anything.
+    jobs: mpsc::WeakSender<Job>,
+    pipeline: Pipeline,
+    /// The applied state under the pipeline: has all that the pipeline has forgotten.
+    applied: Option<StateView>,
+    waiting: VecDeque<Bulk>,
+}
+
+impl Proposer {
+    pub(crate) fn new(
+        raft: Raft,
+        state: StateStore,
+        flight: Arc<Flight>,
+        metrics: CoreMetrics,
+        jobs: mpsc::WeakSender<Job>,
+    ) -> Self {
+        let (pipeline, waiting) = (Pipeline::default(), VecDeque::new());
+        let runtime = Handle::current();
+        Self { raft, runtime, state, flight, metrics, jobs, pipeline, applied: None, waiting }
+    }
+
+    /// Works until nobody can ask for anything any more.
+    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut next = Some(first);
+            for _ in 0..CHANGES_PER_CHUNK {
+                match next {
+                    Some(Job::Change(change)) => change(&mut self),
+                    Some(Job::Bulk(bulk)) => self.waiting.push_back(bulk),
+                    Some(Job::Landed) => {}
+                    None => break,
+                }
+                next = jobs.try_recv().ok();
+            }
+            if let Some(Job::Change(change)) = next {
+                change(&mut self);
+            } else if let Some(Job::Bulk(bulk)) = next {
+                self.waiting.push_back(bulk);
+            }
+            self.feed_bulk();
+        }
+    }
+
+    /// Builds a change over everything in flight and proposes it.
+    pub(crate) fn change<T, E>(
+        &mut self,
+        arrived: Instant,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), E>,
+    ) -> Result<(T, Pending), ChangeError<E>> {
+        self.settle();
+        let applied = self.applied();
+        let over = self.pipeline.over(&applied);
+        let editions = |section| self.pipeline.edition(section, |id| Ok(applied.edition(id)?));
+        let built = catch_unwind(AssertUnwindSafe(|| build(&over, &editions)));
+        let Ok(built) = built else {
+            tracing::error!("a change was dropped because building it panicked: this is a bug");
+            return Err(ProposeError::Stopped.into());
+        };
+        let (mut batch, extra) = built.map_err(ChangeError::Build)?;
+        let proposed = self.propose(&mut batch, &applied, arrived);
+        self.applied = Some(applied);
+        Ok((extra, proposed?))
+    }
+
+    fn propose(&mut self, batch: &mut Batch, applied: &StateView, arrived: Instant) -> Result<Pending, ProposeError> {
+        if self.pipeline.closed(batch).is_some() {
+            self.metrics.proposals.with_label_values(&["busy"]).inc();
+            return Err(ProposeError::Busy);
+        }
+        let mut encoded = batch.encode()?;
+        let bytes = encoded.ops_len() + OVERHEAD;
+        if !self.flight.take(bytes) {
+            self.metrics.proposals.with_label_values(&["busy"]).inc();
+            return Err(ProposeError::Busy);
+        }
+        let base = |id| applied.edition(id).map_err(ViewError::from);
+        let ticket = self.pipeline.stage(batch, base).inspect_err(|_| self.flight.give_back(bytes))?;
+        encoded.preconditions.clone_from(&batch.preconditions);
+        let (tell, pending) = Pending::new();
+        self.send(encoded, Staged { ticket, bytes, is_bulk: false, arrived, tell });
+        Ok(pending)
+    }
+
+    /// Proposes what bulk may go ahead now.
+    fn feed_bulk(&mut self) {
+        while self.flight.counts().bulk < BULK_AHEAD
+            && let Some(bulk) = self.waiting.pop_front()
+        {
+            self.settle();
+            let applied = self.applied();
+            let staged = self.pipeline.stage_bulk(&bulk.batch, |id| applied.edition(id));
+            self.applied = Some(applied);
+            let Bulk { batch, bytes, arrived, tell } = bulk;
+            match staged {
+                Ok(ticket) => self.send(batch, Staged { ticket, bytes, is_bulk: true, arrived, tell }),
+                Err(error) => {
+                    tracing::error!(%error, "bulk was dropped because the state cannot be read");
+                    self.flight.give_back(bytes);
+                }
+            }
+        }
+    }
+
+    /// Brings the pipeline up to what has landed.
+    fn settle(&mut self) {
+        let counts = self.flight.counts();
+        if counts.failed {
+            self.flight.drain();
+            self.pipeline.clear();
+            self.applied = None;
+        } else if self.pipeline.settle(counts.answered) {
+            self.applied = None;
+        }
+    }
+
+    fn applied(&mut self) -> StateView {
+        self.applied.take().unwrap_or_else(|| self.state.view())
+    }
+
+    /// Hands a staged batch to raft. It lands whatever happens to it.
+    fn send(&self, batch: EncodedBatch, staged: Staged) {
+        let Staged { ticket, bytes, is_bulk, arrived, tell } = staged;
+        let time_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let time_us = u64::try_from(time_us).unwrap_or(u64::MAX);
+        let proposal = Proposal(Command::Batch { time_us, batch }.to_bytes());
+        let (flight, metrics, jobs) = (Arc::clone(&self.flight), self.metrics.clone(), self.jobs.clone());
+        flight.start(is_bulk);
+        let responder = Responder::new(move |result: Option<ClientWriteResult<TypeConfig>>| {
+            let outcome = outcome(result);
+            let is_committed = matches!(outcome, Outcome::Committed { .. });
+            flight.land(ticket, bytes, is_bulk, is_committed);
+            metrics.proposals.with_label_values(&[label(&outcome)]).inc();
+            if is_committed {
+                metrics.commit_seconds.observe(arrived.elapsed().as_secs_f64());
+            }
+            // Nobody may be waiting for it.
+            let _ = tell.send(outcome);
+            if is_bulk && let Some(jobs) = jobs.upgrade() {
+                // A full queue wakes the proposer too.
+                let _ = jobs.try_send(Job::Landed);
+            }
+        });
+        if let Err(error) = self.runtime.block_on(self.raft.client_write_ff(proposal, Some(responder))) {
+            tracing::warn!(%error, "a proposal was not taken: raft has stopped");
+        }
+    }
+}
+
+fn outcome(result: Option<ClientWriteResult<TypeConfig>>) -> Outcome {
+    match result {
+        Some(Ok(response)) => match response.data {
+            Verdict::Committed { revision, version, time_us } => Outcome::Committed { revision, version, time_us },
+            Verdict::Refused(refusal) => Outcome::Refused(refusal),
+            Verdict::Done | Verdict::Allocated(_) => Outcome::Unknown,
+        },
+        Some(Err(ClientWriteError::ForwardToLeader(forward))) => Outcome::NotLeader { leader: forward.leader_id },
+        Some(Err(_)) | None => Outcome::Unknown,
+    }
+}
+
+fn label(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Committed { .. } => "committed",
+        Outcome::Refused(_) => "refused",
+        Outcome::NotLeader { .. } | Outcome::Unknown => "unknown",
+    }
+}

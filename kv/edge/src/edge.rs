@@ -1,0 +1,241 @@
+//! An edge of a process: its copy, its follower, its writer.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use zonecast_kv_proto::{Follower, FollowerState, Position};
+use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore, StoreError};
+use zonecast_kv_transport::{Clock, EndpointError, Identity, Role};
+
+use crate::driver::Driver;
+use crate::writer::{Reports, Work, Writer};
+use crate::{EdgeMetrics, Projection, ProjectionError};
+
+/// Another node that this edge may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Where.
+    pub address: SocketAddr,
+    /// What it must be: a core or a relay.
+    pub role: Role,
+}
+
+/// What an edge is and where.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// Its copy's folder.
+    pub folder: PathBuf,
+    /// Tried one after the other; at least one.
+    pub upstreams: Vec<Upstream>,
+    /// Who it is.
+    pub identity: Identity,
+    /// Memory of its copy.
+    pub store: EdgeOptions,
+}
+
+/// Why an edge cannot start, or has stopped applying.
+#[derive(Debug, Error)]
+pub enum EdgeError {
+    /// The copy cannot be opened, read or written.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The copy holds what readers cannot use.
+    #[error("projection: {0}")]
+    Projection(#[from] ProjectionError),
+    /// An operation that was checked is malformed after all.
+    #[error("{0}")]
+    Operation(String),
+    /// Nobody to follow.
+    #[error("no upstream is configured")]
+    NoUpstream,
+    /// The thread that applies cannot be started.
+    #[error("no thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// No connection.
+    #[error("{0}")]
+    Connect(String),
+    /// No endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A snapshot that ends without having begun.
+    #[error("a snapshot ends that never began")]
+    NoSnapshot,
+    /// The thread that applies is gone.
+    #[error("the writer is gone")]
+    WriterGone,
+}
+
+/// How an edge stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// What readers see; `None` while it is new.
+    pub position: Option<Position>,
+    /// What power loss cannot take.
+    pub durable: Option<Position>,
+    /// The furthest its upstream is known to be.
+    pub head: Option<Position>,
+    /// Whether it follows.
+    pub state: FollowerState,
+    /// Why it does not.
+    pub trouble: Option<String>,
+}
+
+/// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB
+/// aborts a process that ends while a thread still uses a database.
+#[derive(Debug)]
+pub struct Edge {
+    store: Arc<EdgeStore>,
+    status: watch::Receiver<EdgeStatus>,
+    stop: Option<oneshot::Sender<()>>,
+    driver: Option<tokio::task::JoinHandle<Option<EdgeError>>>,
+    work: mpsc::Sender<Work>,
+    writer: Option<thread::JoinHandle<()>>,
+}
+
+impl Edge {
+    /// Opens the copy, shows it to readers, and begins to follow. Call within a tokio runtime. It blocks while the
+    /// projection reads the copy: when it returns, readers have what there is.
+    ///
+    /// # Errors
+    /// The copy cannot be opened or projected.
+    pub fn start(config: EdgeConfig, projection: Box<dyn Projection>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
+        if config.upstreams.is_empty() {
+            return Err(EdgeError::NoUpstream);
+        }
+        let store = Arc::new(EdgeStore::open(&config.folder, config.store)?);
+        let position = store.position();
+        let (work, queue) = mpsc::channel::<Work>();
+        let reports = Arc::new(Reports::default());
+        let mut writer = Writer {
+            store: Arc::clone(&store),
+            projection,
+            work: queue,
+            reports: Arc::clone(&reports),
+            metrics: metrics.clone(),
+        };
+        writer.begin()?;
+        let name = config.identity.peer().name.clone();
+        let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
+        let clock = Clock::start();
+        // Another number at every start is all that is asked of it.
+        let incarnation = u64::try_from(clock.now().as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
+        let (sender, status) = watch::channel(EdgeStatus {
+            position,
+            durable: position,
+            head: position,
+            state: FollowerState::Away,
+            trouble: None,
+        });
+        let driver = Driver {
+            follower: Follower::new(clock.now(), name.clone(), incarnation, position),
+            name,
+            upstreams: config.upstreams,
+            identity: config.identity,
+            store: Arc::clone(&store),
+            work: work.clone(),
+            reports,
+            status: sender,
+            metrics,
+            clock,
+            attempts: 0,
+            link: None,
+            sync: None,
+            sync_at: None,
+        };
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self {
+            store,
+            status,
+            stop: Some(stop),
+            driver: Some(tokio::spawn(run(driver, stopped))),
+            work,
+            writer: Some(thread.map_err(EdgeError::Thread)?),
+        })
+    }
+
+    /// What readers see; `None` while it is new.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.status.borrow().position
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> EdgeStatus {
+        self.status.borrow().clone()
+    }
+
+    /// How it stands, at every change.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<EdgeStatus> {
+        self.status.clone()
+    }
+
+    /// The present state of the copy.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub fn snapshot(&self) -> Result<EdgeSnapshot, EdgeError> {
+        Ok(self.store.snapshot()?)
+    }
+
+    /// Waits until applying has failed for good; says why. Answers can go on.
+    pub async fn failed(&mut self) -> EdgeError {
+        match &mut self.driver {
+            Some(driver) => {
+                let ended = driver.await;
+                self.driver = None;
+                ended.ok().flatten().unwrap_or(EdgeError::WriterGone)
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops following, applies what is here, makes it durable.
+    ///
+    /// # Errors
+    /// The copy could not be written.
+    pub async fn shutdown(mut self) -> Result<(), EdgeError> {
+        self.stop = None;
+        let failed = match self.driver.take() {
+            Some(driver) => driver.await.ok().flatten(),
+            None => None,
+        };
+        let _ = self.work.send(Work::Stop);
+        let (writer, store) = (self.writer.take(), Arc::clone(&self.store));
+        let finish = move || {
+            if let Some(writer) = writer {
+                writer.join().map_err(|_| EdgeError::WriterGone)?;
+            }
+            store.sync()?;
+            Ok(())
+        };
+        let finished = tokio::task::spawn_blocking(finish).await.unwrap_or(Err(EdgeError::WriterGone));
+        failed.map_or(finished, Err)
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.work.send(Work::Stop);
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+/// Runs the driver until it fails or is told to stop. The writer ends when the driver is gone.
+async fn run(mut driver: Driver, stopped: oneshot::Receiver<()>) -> Option<EdgeError> {
+    let ended = tokio::select! {
+        error = driver.run() => Some(error),
+        _ = stopped => None,
+    };
+    driver.goodbye(Duration::from_millis(200)).await;
+    ended
+}

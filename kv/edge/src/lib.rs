@@ -1,0 +1,22 @@
+//! The edge of zonecast: follows a core or relay over QUIC into a local RocksDB, and tells readers about every step.
+//!
+//! ```text
+//!  QUIC ─▶ driver task ── Follower (checks) ── queue ──▶ writer thread ──▶ Projection, EdgeStore ──▶ readers
+//!             ▲  acks                                        │
+//!             └──────────────── applied, durable ◀───────────┘
+//! ```
+//! Readers get what they read from through their [`Projection`]: a snapshot of the store together with whatever they
+//! keep in memory, both of one version.
+
+mod driver;
+mod edge;
+mod metrics;
+mod projection;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use edge::{Edge, EdgeConfig, EdgeError, EdgeStatus, Upstream};
+pub use metrics::EdgeMetrics;
+pub use projection::{Projection, ProjectionError};
+pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

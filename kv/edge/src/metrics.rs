@@ -1,0 +1,75 @@
+//! What the edges of a process report.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// Metrics of all edges of a process, by name where it matters. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct EdgeMetrics {
+    /// What readers see.
+    pub applied_version: IntGaugeVec,
+    /// What power loss cannot take.
+    pub durable_version: IntGaugeVec,
+    /// The furthest the upstream is known to be.
+    pub head_version: IntGaugeVec,
+    /// 1 while connected and streaming or loading.
+    pub connected: IntGaugeVec,
+    /// When anything came from the upstream last, seconds of Unix time.
+    pub heard_seconds: IntGaugeVec,
+    /// Versions applied.
+    pub applied_versions: IntCounter,
+    /// Bytes of versions applied.
+    pub applied_bytes: IntCounter,
+    /// Writes that applied them.
+    pub writes: IntCounter,
+    /// Snapshots loaded.
+    pub snapshots: IntCounter,
+    /// Times an upstream was left, by reason.
+    pub left: IntCounterVec,
+    /// From the leader's stamp to application, by two clocks.
+    pub commit_to_applied: Histogram,
+}
+
+impl EdgeMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// The registry has metrics of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), &["edge"])?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
+        let propagation = HistogramOpts::new(
+            "zonecast_propagation_seconds",
+            "Seconds from the commit of a version at the core to its ack there, or to its application at an edge.",
+        )
+        .const_label("stage", "commit_to_applied")
+        .buckets(prometheus::exponential_buckets(0.000_1, 2.0, 20)?);
+        let commit_to_applied = Histogram::with_opts(propagation)?;
+        registry.register(Box::new(commit_to_applied.clone()))?;
+        let left = IntCounterVec::new(
+            Opts::new("zonecast_edge_left_upstream_total", "Times an edge left its upstream, by reason."),
+            &["reason"],
+        )?;
+        registry.register(Box::new(left.clone()))?;
+        Ok(Self {
+            applied_version: gauge("zonecast_applied_version", "Version that readers of the edge see.")?,
+            durable_version: gauge("zonecast_durable_version", "Version that power loss cannot take from the edge.")?,
+            head_version: gauge("zonecast_edge_head_version", "Furthest version the edge knows its upstream to have.")?,
+            connected: gauge("zonecast_edge_connected", "1 while the edge follows its upstream.")?,
+            heard_seconds: gauge("zonecast_edge_heard_seconds", "Unix time when the upstream said anything last.")?,
+            applied_versions: counter("zonecast_applied_versions_total", "Versions applied.")?,
+            applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,
+            writes: counter("zonecast_apply_writes_total", "Store writes that applied versions.")?,
+            snapshots: counter("zonecast_loaded_snapshots_total", "Snapshots loaded.")?,
+            left,
+            commit_to_applied,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! A store in memory for the publisher to read from.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use zonecast_kv_proto::{
+    Batch, BatchSource, Chain, Entries, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section,
+    SectionId, SnapshotSource, SourceError, StoreId, Value, Version, View,
+};
+
+use crate::EdgeSnapshot;
+
+pub(super) struct MemorySource {
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    data: MemoryView,
+    head: Position,
+    log: VecDeque<(Chain, Bytes)>,
+}
+
+impl MemorySource {
+    pub(super) fn new(store: u128) -> std::sync::Arc<Self> {
+        let head = Position::origin(StoreId::new(store));
+        Self { inner: Mutex::new(Inner { data: MemoryView::new(), head, log: VecDeque::new() }) }.into()
+    }
+
+    pub(super) fn commit(&self, ops: Vec<Op>) -> (Bytes, Position) {
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+        let mut inner = self.lock();
+        let sections = batch.encode().unwrap().sections;
+        let published = Published::after(&inner.head, u64::try_from(now).unwrap(), sections).unwrap();
+        inner.data.apply(&batch);
+        inner.head = published.follow(&inner.head).unwrap();
+        let bytes = published.to_bytes();
+        let (chain, head) = (inner.head.chain, inner.head);
+        inner.log.push_back((chain, bytes.clone()));
+        (bytes, head)
+    }
+
+    pub(super) fn trim(&self) {
+        self.lock().log.clear();
+    }
+
+    pub(super) fn content(&self) -> MemoryView {
+        self.lock().data.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+}
+
+impl Inner {
+    fn index(&self, version: Version) -> Option<usize> {
+        let first = self.head.version.get() + 1 - self.log.len() as u64;
+        usize::try_from(version.get().checked_sub(first)?).ok()
+    }
+}
+
+impl BatchSource for MemorySource {
+    fn position(&self) -> Position {
+        self.lock().head
+    }
+
+    fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError> {
+        let inner = self.lock();
+        if version == Version::ZERO {
+            return Ok(Some(Chain::origin(inner.head.store)));
+        }
+        if version == inner.head.version {
+            return Ok(Some(inner.head.chain));
+        }
+        Ok(inner.index(version).and_then(|at| inner.log.get(at)).map(|(chain, _)| *chain))
+    }
+
+    fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
+        let inner = self.lock();
+        let Some(first) = inner.index(after.next().unwrap()) else { return Ok(None) };
+        let (mut bytes, mut read) = (0, Vec::new());
+        for (_, version) in inner.log.range(first.min(inner.log.len())..) {
+            if bytes >= max_bytes {
+                break;
+            }
+            bytes += version.len();
+            read.push(version.clone());
+        }
+        Ok(Some(read))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        let inner = self.lock();
+        let own = |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        Ok(Box::new(Snapshot { position: inner.head, rest: inner.data.entries().map(own).collect() }))
+    }
+}
+
+struct Snapshot {
+    position: Position,
+    rest: VecDeque<(Bytes, Bytes)>,
+}
+
+impl SnapshotSource for Snapshot {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
+        let (mut bytes, mut entries) = (0, Entries::new());
+        while bytes < max_bytes
+            && let Some((key, value)) = self.rest.pop_front()
+        {
+            bytes += key.len() + value.len();
+            entries.push((key, value));
+        }
+        Ok(entries)
+    }
+}
+
+pub(super) fn put(tail: &[u8], value: &[u8]) -> Op {
+    let key = Key::new([&[0, 1], tail].concat()).unwrap();
+    Op::Put { key, value: Value::new(value.to_vec()).unwrap() }
+}
+
+pub(super) fn owned(op: OpRef<'_>) -> Op {
+    let key = |bytes: &[u8]| Key::new(bytes.to_vec()).unwrap();
+    match op {
+        OpRef::Put { key: at, value } => Op::Put { key: key(at), value: Value::new(value.to_vec()).unwrap() },
+        OpRef::Delete { key: at } => Op::Delete { key: key(at) },
+        OpRef::DeleteRange { start, end } => Op::DeleteRange { start: key(start), end: key(end) },
+    }
+}
+
+pub(super) fn content(snapshot: &EdgeSnapshot) -> MemoryView {
+    let mut data = MemoryView::new();
+    let visit = &mut |key: &[u8], value: &[u8]| {
+        data.insert(key, value);
+        ControlFlow::Continue(())
+    };
+    snapshot.view().scan(&[], &[0xff; 3], visit).unwrap();
+    data
+}

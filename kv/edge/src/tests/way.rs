@@ -1,0 +1,240 @@
+//! The whole way: what an edge gets, keeps and says.
+
+use zonecast_kv_proto::{BatchSource as _, Version, WaitFor};
+
+use super::*;
+
+fn commit(source: &MemorySource, publisher: &Publisher, key: u8, value: &[u8]) -> Position {
+    let (bytes, position) = source.commit(vec![put(&[key], value)]);
+    publisher.publish(&bytes, position);
+    position
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_edge_gets_everything_and_then_every_version() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    (0..50).for_each(|key| drop(source.commit(vec![put(&[key], &[key; 100])])));
+    let (publisher, served) = world.publisher(&source);
+    let edge = world.edge("edge-1", &publisher);
+    edge.until_at(source.position()).await;
+    assert_eq!(edge.content(), source.content());
+
+    for round in 0..200 {
+        let position = commit(&source, &publisher, round % 7, &[round; 10]);
+        let receipt = publisher.wait(position.version, WaitFor::All, PATIENCE).await.unwrap();
+        assert_eq!((receipt.applied(), receipt.edges.len()), (1, 1));
+        assert!(receipt.edges[0].took.is_some());
+    }
+    assert_eq!(edge.content(), source.content());
+    let seen = edge.seen.lock().unwrap();
+    assert_eq!((seen.resets, seen.torn), (1, 0));
+    assert!(seen.positions.windows(2).all(|pair| pair[0].order() < pair[1].order()));
+    assert_eq!(edge.metrics.snapshots.get(), 1);
+    assert_eq!(served.commit_to_ack.get_sample_count(), 200);
+    assert!(edge.metrics.commit_to_applied.get_sample_count() == 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_resumes_where_it_was_when_the_connection_comes_back() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    let address = publisher.local_addr().unwrap().to_string();
+    let edge = world.edge("edge-1", &publisher);
+    edge.until_at(commit(&source, &publisher, 1, b"one")).await;
+    publisher.shutdown().await;
+    edge.until("away", |status| status.state == FollowerState::Away).await;
+    assert_eq!(edge.content(), source.content(), "cut off from everything it keeps what it has");
+
+    (0..9).for_each(|key| drop(source.commit(vec![put(&[key], b"while it was away")])));
+    let (publisher, _) = world.publisher_at(&address, &source, PublisherOptions::default());
+    edge.until_at(source.position()).await;
+    edge.until_at(commit(&source, &publisher, 2, b"two")).await;
+    assert_eq!(edge.content(), source.content());
+    assert_eq!(edge.metrics.snapshots.get(), 1, "the log was enough");
+    assert_eq!(edge.seen.lock().unwrap().torn, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_starts_again_shows_what_it_has_at_once() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    let config = world.config("edge-1", &publisher);
+    let edge = start(config.clone());
+    let position = commit(&source, &publisher, 1, b"one");
+    edge.until_at(position).await;
+    edge.edge.shutdown().await.unwrap();
+    publisher.shutdown().await;
+
+    let edge = start(config);
+    assert_eq!(edge.edge.position(), Some(position));
+    assert_eq!(edge.seen.lock().unwrap().positions, [position]);
+    assert_eq!(edge.content(), source.content());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_is_too_old_takes_a_snapshot_and_never_goes_back() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    let config = world.config("edge-1", &publisher);
+    let edge = start(config.clone());
+    edge.until_at(commit(&source, &publisher, 1, &vec![1; 400_000])).await;
+    edge.edge.shutdown().await.unwrap();
+    for key in 0..40 {
+        commit(&source, &publisher, key, &vec![key; 100_000]);
+    }
+    source.trim();
+    publisher.shutdown().await;
+
+    let (publisher, served) = world.publisher(&source);
+    let edge = start(EdgeConfig { upstreams: world.config("edge-1", &publisher).upstreams, ..config });
+    edge.until_at(source.position()).await;
+    assert_eq!(edge.content(), source.content());
+    assert_eq!(served.snapshots.get(), 1);
+    let seen = edge.seen.lock().unwrap();
+    assert_eq!((seen.resets, seen.torn, seen.positions.len()), (2, 0, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_falls_behind_the_tail_reads_the_log() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let options = PublisherOptions { tail_bytes: 1000, ..PublisherOptions::default() };
+    let (publisher, served) = world.publisher_at("127.0.0.1:0", &source, options);
+    let config = world.config("edge-1", &publisher);
+    let edge = start(config.clone());
+    edge.until_at(commit(&source, &publisher, 1, b"one")).await;
+    edge.edge.shutdown().await.unwrap();
+    for key in 0..100 {
+        commit(&source, &publisher, key, &vec![key; 50_000]);
+    }
+    let edge = start(config);
+    edge.until_at(source.position()).await;
+    assert_eq!(edge.content(), source.content());
+    assert!(served.log_reads.get() > 0);
+    assert_eq!(served.snapshots.get(), 1, "only the first, of the new edge");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_does_not_belong_is_refused_and_keeps_what_it_has() {
+    let world = World::new();
+    let known = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&known);
+    let config = world.config("edge-1", &publisher);
+    let edge = start(config.clone());
+    for value in 0..5 {
+        edge.until_at(commit(&known, &publisher, 1, &[value])).await;
+    }
+    edge.edge.shutdown().await.unwrap();
+    publisher.shutdown().await;
+
+    let other_store = MemorySource::new(6);
+    let behind = MemorySource::new(5);
+    let other_data = MemorySource::new(5);
+    (0..9).for_each(|value| drop(other_data.commit(vec![put(&[1], &[value, value])])));
+    for (source, says) in [(other_store, "holds store"), (behind, "ahead"), (other_data, "chain")] {
+        let (publisher, served) = world.publisher(&source);
+        let edge = start(EdgeConfig { upstreams: world.config("edge-1", &publisher).upstreams, ..config.clone() });
+        edge.until(says, |status| status.trouble.as_ref().is_some_and(|trouble| trouble.contains(says))).await;
+        assert_eq!(edge.content(), known.content());
+        assert_eq!(edge.edge.position(), Some(known.position()));
+        assert!(edge.metrics.left.with_label_values(&["refused"]).get() > 0);
+        edge.edge.shutdown().await.unwrap();
+        publisher.shutdown().await;
+        assert!(served.refused.with_label_values(&["refused"]).get() > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_name_the_missing_and_the_list_shows_everyone() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, served) = world.publisher(&source);
+    let [one, two] = ["edge-1", "edge-2"].map(|name| world.edge(name, &publisher));
+    let first = commit(&source, &publisher, 1, b"one");
+    publisher.wait(first.version, WaitFor::Count(2), PATIENCE).await.unwrap();
+    two.edge.shutdown().await.unwrap();
+    let second = commit(&source, &publisher, 1, b"two");
+    one.until_at(second).await;
+    let missing = publisher.wait(second.version, WaitFor::All, Duration::from_millis(200)).await.unwrap_err();
+    assert_eq!(missing.0.missing().collect::<Vec<_>>(), ["edge-2"]);
+    assert!(publisher.wait(second.version, WaitFor::Percent(50), PATIENCE).await.is_ok());
+    let edges = publisher.edges();
+    let lags: Vec<_> = edges.iter().map(|edge| (edge.report.name.as_str(), edge.lag)).collect();
+    assert_eq!(lags, [("edge-1", 0), ("edge-2", 1)]);
+    assert!(edges.iter().all(|edge| edge.address.is_some() && edge.silent_for.is_some()));
+    let page = prometheus::core::Collector::collect(&served.edge_lag);
+    let lag_of_two = page[0].get_metric().iter().find(|metric| metric.get_label()[0].value() == "edge-2");
+    assert_eq!(
+        lag_of_two.map(|metric| metric.get_gauge().get_value()),
+        Some(1.0),
+        "read when asked, also of who is away"
+    );
+    assert!(publisher.forget("edge-2"));
+    assert!(publisher.wait(second.version, WaitFor::All, PATIENCE).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_applied_becomes_durable() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    let edge = world.edge("edge-1", &publisher);
+    edge.until_following().await;
+    let position = commit(&source, &publisher, 1, b"one");
+    edge.until("durable", |status| status.durable == Some(position)).await;
+    let durable = async {
+        while !publisher.receipt(position.version).edges[0].durable {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, durable).await.unwrap();
+}
+
+/// Subscribes and then reads nothing.
+async fn stuck(world: &World, publisher: &Publisher) -> impl Sized {
+    use zonecast_kv_proto::{Frame, PROTOCOL, Subscribe};
+    let address = publisher.local_addr().unwrap();
+    let endpoint = Endpoint::client(address, &world.ca.issue(Role::Edge, "stuck").unwrap()).unwrap();
+    let connection = endpoint.connect(address, Role::Core).await.unwrap();
+    let (mut sender, receiver) = connection.open().await.unwrap();
+    let subscribe = Subscribe { protocol: PROTOCOL, name: "stuck".into(), incarnation: 1, ..Subscribe::default() };
+    sender.send(&Frame::Subscribe(subscribe)).await.unwrap();
+    (endpoint, connection, sender, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_reads_nothing_holds_up_nobody() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let options = PublisherOptions { tail_bytes: 8 << 20, ..PublisherOptions::default() };
+    let (publisher, _) = world.publisher_at("127.0.0.1:0", &source, options);
+    let _stuck = stuck(&world, &publisher).await;
+    let edge = world.edge("edge-1", &publisher);
+    edge.until_following().await;
+    let mut last = source.position();
+    for round in 0..60 {
+        last = commit(&source, &publisher, round, &vec![round; 500_000]);
+    }
+    edge.until_at(last).await;
+    assert_eq!(edge.content(), source.content());
+    assert!(publisher.edges().iter().any(|edge| edge.report.name == "stuck" && edge.report.connected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_serves_must_have_the_role_that_was_dialled() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let impostor = World { core: world.ca.issue(Role::Edge, "edge-9").unwrap(), ..World::new() };
+    let (publisher, _) = impostor.publisher(&source);
+    source.commit(vec![put(&[1], b"poison")]);
+    let edge = world.edge("edge-1", &publisher);
+    edge.until("warned", |status| status.trouble.is_some()).await;
+    assert_eq!(edge.edge.position(), None);
+    assert!(exists(&world.folder_of("edge-1")));
+    assert_eq!(publisher.edges(), []);
+    assert_eq!(source.position().version, Version::new(1));
+}

@@ -1,0 +1,182 @@
+//! The thread that owns the writes of an edge's copy: takes what the follower has checked, in order, and applies
+//! everything that is waiting in one write.
+
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use zonecast_kv_proto::{OpRef, Position, Published, View, decode_ops};
+use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
+
+use crate::{EdgeError, EdgeMetrics, Projection};
+
+/// Most bytes of versions in one write: readers wait for all of it, and memory holds it twice.
+const MAX_WRITE: usize = 4 * 1024 * 1024;
+
+/// What the follower hands on. Its channel needs no bound of its own: the follower stops reading at
+/// [`MAX_OUTSTANDING`](zonecast_kv_proto::MAX_OUTSTANDING) bytes.
+pub(crate) enum Work {
+    Apply(Published, usize),
+    SnapshotBegin,
+    SnapshotEntries(Bytes),
+    SnapshotEnd(Position),
+    SnapshotAbort,
+    /// Nothing after this is looked at.
+    Stop,
+}
+
+/// What has become of it, summed up since it was last taken.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The last position applied, and how long after the leader's stamp, in microseconds by two clocks.
+    pub(crate) applied: Option<(Position, u64)>,
+    /// Bytes of work done with.
+    pub(crate) bytes: usize,
+    /// The thread has ended because of this.
+    pub(crate) failed: Option<EdgeError>,
+}
+
+/// Where the writer reports.
+#[derive(Default)]
+pub(crate) struct Reports {
+    progress: Mutex<Progress>,
+    pub(crate) changed: Notify,
+}
+
+impl Reports {
+    pub(crate) fn take(&self) -> Progress {
+        std::mem::take(&mut *self.progress.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_one();
+    }
+}
+
+/// The writer of one edge.
+pub(crate) struct Writer {
+    pub(crate) store: Arc<EdgeStore>,
+    pub(crate) projection: Box<dyn Projection>,
+    pub(crate) work: Receiver<Work>,
+    pub(crate) reports: Arc<Reports>,
+    pub(crate) metrics: EdgeMetrics,
+}
+
+/// Versions that go into one write.
+#[derive(Default)]
+struct Group {
+    versions: Vec<Published>,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Shows readers what the store holds at the start.
+    pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
+        let Some(position) = self.store.position() else { return Ok(()) };
+        show_all(&self.store, &mut *self.projection, position)
+    }
+
+    /// Runs until it is told to stop or the follower is gone, with everything before that applied, or a write fails.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.write() {
+            tracing::error!(%error, "applying has stopped; answers go on from the last good version");
+            self.reports.add(|progress| progress.failed = Some(error));
+        }
+    }
+
+    fn write(&mut self) -> Result<(), EdgeError> {
+        let store = Arc::clone(&self.store);
+        let mut loading: Option<SnapshotLoad<'_>> = None;
+        let mut next = self.work.recv().ok();
+        while let Some(work) = next.take() {
+            match work {
+                Work::Apply(version, bytes) => next = self.apply(version, bytes)?,
+                Work::SnapshotBegin => loading = Some(store.begin_snapshot()?),
+                Work::SnapshotEntries(entries) => {
+                    if let Some(loading) = &mut loading {
+                        loading.add(&entries)?;
+                    }
+                    self.reports.add(|progress| progress.bytes += entries.len());
+                }
+                Work::SnapshotAbort => loading = None,
+                Work::Stop => return Ok(()),
+                Work::SnapshotEnd(position) => {
+                    loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
+                    show_all(&store, &mut *self.projection, position)?;
+                    self.metrics.snapshots.inc();
+                    self.reports.add(|progress| progress.applied = Some((position, 0)));
+                }
+            }
+            if next.is_none() {
+                next = self.work.recv().ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies this version and all that wait behind it; returns what comes after them, if it is here already.
+    fn apply(&mut self, first: Published, bytes: usize) -> Result<Option<Work>, EdgeError> {
+        let mut group = Group { versions: vec![first], bytes };
+        let mut after = None;
+        while group.bytes < MAX_WRITE {
+            match self.work.try_recv() {
+                Ok(Work::Apply(version, bytes)) => {
+                    group.versions.push(version);
+                    group.bytes += bytes;
+                }
+                Ok(other) => {
+                    after = Some(other);
+                    break;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        self.apply_group(&group)?;
+        Ok(after)
+    }
+
+    fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
+        for op in group.versions.iter().flat_map(|version| &version.sections).flat_map(decode_ops) {
+            let op: OpRef<'_> = op.map_err(|error| EdgeError::Operation(error.to_string()))?;
+            self.projection.apply(op)?;
+        }
+        let position = self.store.apply(&group.versions)?;
+        self.projection.publish(self.store.snapshot()?, position);
+        let now = unix_micros();
+        let mut delay = 0;
+        for version in &group.versions {
+            delay = now.saturating_sub(version.time_us);
+            self.metrics.commit_to_applied.observe(std::time::Duration::from_micros(delay).as_secs_f64());
+        }
+        self.metrics.applied_versions.inc_by(group.versions.len() as u64);
+        self.metrics.applied_bytes.inc_by(group.bytes as u64);
+        self.metrics.writes.inc();
+        self.reports.add(|progress| {
+            progress.applied = Some((position, delay));
+            progress.bytes += group.bytes;
+        });
+        Ok(())
+    }
+}
+
+/// Shows readers all of the copy.
+fn show_all(store: &EdgeStore, projection: &mut dyn Projection, position: Position) -> Result<(), EdgeError> {
+    let snapshot = store.snapshot()?;
+    projection.reset(&snapshot.view() as &dyn View)?;
+    projection.publish(snapshot, position);
+    Ok(())
+}
+
+fn unix_micros() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl From<StoreError> for EdgeError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

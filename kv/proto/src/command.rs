@@ -1,0 +1,151 @@
+//! What stands in the replicated log: the commands that every voter applies in the same order.
+//!
+//! # Format
+//! A command is the positional MessagePack array `[format, kind, time, batch, count, store]`. Kind 0 is a batch,
+//! 1 allocates ids, 2 founds the store. A voter that meets a format or kind it does not know must halt: to skip what
+//! others do would be to leave their history.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{EncodedBatch, StoreId, positional};
+
+const FORMAT: u8 = 1;
+const BATCH: u8 = 0;
+const ALLOCATE: u8 = 1;
+const FOUND: u8 = 2;
+
+/// One command of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Commit a batch.
+    Batch {
+        /// When the leader proposed it, microseconds of Unix time.
+        time_us: u64,
+        /// What to do, if its preconditions hold.
+        batch: EncodedBatch,
+    },
+    /// Hand out ids that were never handed out before.
+    Allocate {
+        /// How many.
+        count: u64,
+    },
+    /// Give the store its identity. The first one counts, later ones do nothing.
+    Found {
+        /// Drawn at random.
+        store: StoreId,
+    },
+}
+
+/// Why bytes are not a command. Fatal for the voter that meets it.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// Not the MessagePack of a command: damage, because only committed commands are read.
+    #[error("not a command: {0}")]
+    Syntax(#[from] rmp_serde::decode::Error),
+    /// From a later release.
+    #[error("command format {0} is not known to this release")]
+    Format(u8),
+    /// From a later release.
+    #[error("command kind {0} is not known to this release")]
+    Kind(u8),
+}
+
+positional! {
+    /// A command as it stands in the log.
+    #[derive(Debug, Default, PartialEq)]
+    struct WireCommand {
+        format: u8,
+        kind: u8,
+        time_us: u64,
+        batch: EncodedBatch,
+        count: u64,
+        store: u128,
+    }
+}
+
+impl Command {
+    /// As one byte string.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let empty = WireCommand { format: FORMAT, ..WireCommand::default() };
+        let (wire, ops_len) = match self {
+            Self::Batch { time_us, batch } => {
+                let wire = WireCommand { kind: BATCH, time_us: *time_us, batch: batch.clone(), ..empty };
+                (wire, batch.ops_len())
+            }
+            Self::Allocate { count } => (WireCommand { kind: ALLOCATE, count: *count, ..empty }, 0),
+            Self::Found { store } => (WireCommand { kind: FOUND, store: store.get(), ..empty }, 0),
+        };
+        let mut out = Vec::with_capacity(ops_len + 128);
+        rmp_serde::encode::write(&mut out, &wire).expect("writing plain data into memory cannot fail");
+        out.into()
+    }
+
+    /// Back from [`Command::to_bytes`]. The batch is not looked into.
+    ///
+    /// # Errors
+    /// Not MessagePack of this shape, or a format or kind this release does not know.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
+        let wire: WireCommand = rmp_serde::from_slice(bytes)?;
+        if wire.format != FORMAT {
+            return Err(CommandError::Format(wire.format));
+        }
+        match wire.kind {
+            BATCH => Ok(Self::Batch { time_us: wire.time_us, batch: wire.batch }),
+            ALLOCATE => Ok(Self::Allocate { count: wire.count }),
+            FOUND => Ok(Self::Found { store: StoreId::new(wire.store) }),
+            kind => Err(CommandError::Kind(kind)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Edition, EncodedSection, KeyspaceId, Precondition, SectionId};
+
+    fn commands() -> Vec<Command> {
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: u64::MAX };
+        let batch = EncodedBatch {
+            format: 1,
+            preconditions: vec![Precondition { section: id, edition: Edition::new(3) }],
+            sections: vec![EncodedSection { id, count: 0, ops: Bytes::from_static(b"operations") }],
+        };
+        vec![
+            Command::Batch { time_us: 1_700_000_000_000_000, batch },
+            Command::Batch { time_us: 0, batch: EncodedBatch { format: 1, ..EncodedBatch::default() } },
+            Command::Allocate { count: 300 },
+            Command::Found { store: StoreId::new(u128::MAX - 1) },
+        ]
+    }
+
+    #[test]
+    fn reads_what_it_wrote_and_no_part_of_it() {
+        for command in commands() {
+            let bytes = command.to_bytes();
+            assert_eq!(Command::from_bytes(&bytes).unwrap(), command);
+            for cut in 0..bytes.len() {
+                assert!(Command::from_bytes(&bytes[..cut]).is_err(), "{command:?} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_panics() {
+        for bytes in commands().iter().map(Command::to_bytes) {
+            for at in 0..bytes.len() * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[at / 8] ^= 1 << (at % 8);
+                let _ = Command::from_bytes(&flipped);
+            }
+        }
+    }
+
+    #[test]
+    fn later_releases_are_told_apart_from_damage() {
+        assert!(matches!(Command::from_bytes(&[0x92, 2, 0]), Err(CommandError::Format(2))));
+        assert!(matches!(Command::from_bytes(&[0x92, 1, 9]), Err(CommandError::Kind(9))));
+        assert!(matches!(Command::from_bytes(b"x"), Err(CommandError::Syntax(_))));
+    }
+}

@@ -1,0 +1,437 @@
+//! The downstream's side of one connection after the other: subscribes where it stands, checks every version against
+//! its chain, and hands on what is right.
+//!
+//! ```text
+//!  Waiting ─ time ─▶ Connecting ─ up ─▶ Subscribed ─┬─ Stream ─────────▶ Streaming ◀─ end ─┐
+//!     ▲                                             └─ SnapshotFollows ─▶ Loading ─────────┘
+//!     └──── lost, refused, malformed, a gap, another chain, silence ◀── any of them
+//! ```
+//! # Invariants
+//! - What is handed on for application is dense, belongs to one store, and its chain and every operation of it have
+//!   been checked. Positions never go back.
+//! - At most [`MAX_OUTSTANDING`] bytes are handed on and not applied; beyond that, reading stops.
+//!
+//! # Failure
+//! A lost connection comes back soon. What must not happen (a gap, another chain, another store) is reported, ends
+//! the stream and is tried again only after [`MAX_BACKOFF`]; what was applied before goes on being served.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{
+    Ack, DecodeError, EntryError, Frame, PROTOCOL, Position, Published, PublishedError, SnapshotCheck, SnapshotEnd,
+    Subscribe, SubscribeRefusal, Version, decode_ops,
+};
+
+/// Most bytes handed on and not applied: four of the largest batches.
+pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
+
+/// Counted for every version on top of its bytes, so that a flood of tiny ones is bounded too.
+const PER_VERSION: usize = 256;
+
+/// First wait before connecting again; doubles each time.
+pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Longest wait before connecting again.
+pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// Silence after which the publisher counts as dead: five heartbeats.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5);
+
+/// A subscription that is not answered for this long: the publisher may have to wait for its turn to read a snapshot,
+/// and the transport notices by itself when the publisher is gone.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// What happened.
+#[derive(Debug)]
+pub enum FollowerInput {
+    /// Answer to [`FollowerAction::Connect`].
+    Connected,
+    /// It failed, or the connection is gone.
+    Disconnected,
+    /// The publisher sent this.
+    Frame(Frame),
+    /// What was handed on is applied up to here.
+    Applied {
+        /// Readers see this.
+        position: Position,
+        /// Bytes of it, as they were handed on.
+        bytes: usize,
+        /// From the leader's stamp to now, by two clocks, microseconds.
+        two_clock_us: u64,
+    },
+    /// So many bytes of snapshot entries are written, or dropped after an abort.
+    Taken(usize),
+    /// Power loss cannot take what is up to here.
+    Durable(Position),
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum FollowerAction {
+    /// Connect to an upstream.
+    Connect,
+    /// Send this.
+    Send(Frame),
+    /// Apply this version, which leads to this position; its bytes as they count
+    /// against [`MAX_OUTSTANDING`].
+    Apply(Published, Position, usize),
+    /// Begin a new copy beside the present one.
+    SnapshotBegin(Position),
+    /// Put these checked entries into it.
+    SnapshotEntries(Bytes),
+    /// It is complete: make it the present one.
+    SnapshotEnd(Position),
+    /// It will not be completed: drop it.
+    SnapshotAbort,
+    /// Close the connection.
+    Disconnect(FollowerEnd),
+}
+
+/// Why the follower leaves its publisher.
+#[derive(Debug, Error)]
+pub enum FollowerEnd {
+    /// The publisher goes away in good order.
+    #[error("the publisher said goodbye")]
+    Goodbye,
+    /// Nothing came for [`SILENT_AFTER`], or no answer for [`ANSWER_WITHIN`].
+    #[error("the publisher is silent")]
+    Silent,
+    /// The publisher will not serve this copy.
+    #[error("the publisher refused: {0}")]
+    Refused(SubscribeRefusal),
+    /// Bytes that are no version, a gap, or another chain.
+    #[error(transparent)]
+    Version(#[from] PublishedError),
+    /// A version with a malformed operation.
+    #[error(transparent)]
+    Operation(#[from] DecodeError),
+    /// A malformed entry of a snapshot.
+    #[error("snapshot: {0}")]
+    Entry(#[from] EntryError),
+    /// A snapshot that is not what its end says.
+    #[error("a snapshot whose count or digest is wrong")]
+    Snapshot,
+    /// A snapshot or stream of another store.
+    #[error("the publisher holds another store: {0}")]
+    OtherStore(Position),
+    /// A snapshot from before this copy.
+    #[error("a snapshot at {0}, behind this copy")]
+    Back(Position),
+    /// A frame that does not belong here.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+}
+
+impl FollowerEnd {
+    /// Whether an operator should look: data or histories disagree, and time alone does not heal that.
+    #[must_use]
+    pub fn is_alarming(&self) -> bool {
+        !matches!(self, Self::Goodbye | Self::Silent | Self::Refused(SubscribeRefusal::Ahead(_)))
+    }
+}
+
+/// How a follower stands towards its publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowerState {
+    /// No connection.
+    Away,
+    /// It gets every version.
+    Streaming,
+    /// It is loading a snapshot.
+    Loading,
+}
+
+/// One downstream, seen from itself.
+#[derive(Debug)]
+pub struct Follower {
+    name: String,
+    incarnation: u64,
+    state: State,
+    /// Where the last handed-on version leads.
+    received: Option<Position>,
+    applied: Option<Position>,
+    durable: Option<Position>,
+    two_clock_us: u64,
+    /// The furthest the publisher is known to be.
+    head: Option<Position>,
+    heard: Option<Duration>,
+    outstanding: usize,
+    ack_due: bool,
+    attempts: u32,
+    ready: VecDeque<FollowerAction>,
+    /// When the present wait or patience ends.
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting,
+    Connecting,
+    Subscribed,
+    Loading(Position, SnapshotCheck),
+    Streaming,
+}
+
+impl Follower {
+    /// A copy that stands at `position` and is all durable, or a new one.
+    #[must_use]
+    pub fn new(now: Duration, name: String, incarnation: u64, position: Option<Position>) -> Self {
+        Self {
+            name,
+            incarnation,
+            state: State::Waiting,
+            received: position,
+            applied: position,
+            durable: position,
+            two_clock_us: 0,
+            head: position,
+            heard: None,
+            outstanding: 0,
+            ack_due: false,
+            attempts: 0,
+            ready: VecDeque::new(),
+            timeout: now,
+        }
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Duration, input: FollowerInput) {
+        match input {
+            FollowerInput::Connected => self.subscribe(now),
+            FollowerInput::Disconnected => self.lost(now, None),
+            FollowerInput::Frame(frame) => {
+                // What is left of a connection that was given up says nothing.
+                if matches!(self.state, State::Waiting | State::Connecting) {
+                    return;
+                }
+                self.heard = Some(now);
+                self.timeout = now + SILENT_AFTER;
+                if let Err(end) = self.frame(frame) {
+                    self.leave(now, end);
+                }
+            }
+            FollowerInput::Applied { position, bytes, two_clock_us } => {
+                self.taken(now, bytes);
+                self.applied = Some(position);
+                self.two_clock_us = two_clock_us;
+                self.ack_due = true;
+            }
+            FollowerInput::Taken(bytes) => self.taken(now, bytes),
+            FollowerInput::Durable(position) => {
+                self.durable = Some(position);
+                self.ack_due = true;
+            }
+        }
+    }
+
+    /// The next thing to do, if any. Ask again after every input and at the timeout.
+    pub fn poll_action(&mut self, now: Duration) -> Option<FollowerAction> {
+        if let Some(action) = self.ready.pop_front() {
+            return Some(action);
+        }
+        if now >= self.timeout && !self.is_full() {
+            match self.state {
+                State::Waiting => {
+                    self.state = State::Connecting;
+                    self.timeout = now + SILENT_AFTER;
+                    return Some(FollowerAction::Connect);
+                }
+                _ => self.leave(now, FollowerEnd::Silent),
+            }
+            return self.ready.pop_front();
+        }
+        self.poll_ack()
+    }
+
+    /// When to ask again though nothing happened.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        (!self.is_full()).then_some(self.timeout)
+    }
+
+    /// Whether so much is handed on that no frame should be read before some of it is applied.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.outstanding >= MAX_OUTSTANDING
+    }
+
+    /// The furthest the publisher is known to be.
+    #[must_use]
+    pub fn head(&self) -> Option<Position> {
+        self.head
+    }
+
+    /// When the publisher said anything last.
+    #[must_use]
+    pub fn heard(&self) -> Option<Duration> {
+        self.heard
+    }
+
+    /// How it stands towards its publisher.
+    #[must_use]
+    pub fn state(&self) -> FollowerState {
+        match self.state {
+            State::Waiting | State::Connecting | State::Subscribed => FollowerState::Away,
+            State::Loading(..) => FollowerState::Loading,
+            State::Streaming => FollowerState::Streaming,
+        }
+    }
+
+    fn taken(&mut self, now: Duration, bytes: usize) {
+        // While it was full nothing was read, so the publisher was not silent.
+        if self.is_full() && !matches!(self.state, State::Waiting) {
+            self.timeout = now + SILENT_AFTER;
+        }
+        self.outstanding = self.outstanding.saturating_sub(bytes);
+    }
+
+    fn subscribe(&mut self, now: Duration) {
+        if !matches!(self.state, State::Connecting) {
+            return;
+        }
+        self.state = State::Subscribed;
+        self.timeout = now + ANSWER_WITHIN;
+        self.ready.push_back(FollowerAction::Send(Frame::Subscribe(Subscribe {
+            protocol: PROTOCOL,
+            name: self.name.clone(),
+            incarnation: self.incarnation,
+            position: self.received,
+            ..Subscribe::default()
+        })));
+        self.ack_due = true;
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), FollowerEnd> {
+        match (&mut self.state, frame) {
+            (State::Subscribed, Frame::Stream(head)) => self.stream(head),
+            (State::Subscribed, Frame::Refused(why)) => Err(FollowerEnd::Refused(why)),
+            (State::Subscribed | State::Streaming, Frame::SnapshotFollows(position)) => self.snapshot(position),
+            (State::Loading(_, check), Frame::SnapshotEntries(entries)) => {
+                check.add(&entries)?;
+                self.outstanding += entries.len();
+                self.ready.push_back(FollowerAction::SnapshotEntries(entries));
+                Ok(())
+            }
+            (State::Loading(position, check), Frame::SnapshotEnd(end)) => {
+                let (position, entries, digest) = (*position, check.entries(), check.digest());
+                self.end_snapshot(position, entries, digest, &end)
+            }
+            (State::Streaming, Frame::Version(bytes)) => self.version(&bytes),
+            (State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
+                self.attempts = 0;
+                self.see_head(heartbeat.head);
+                Ok(())
+            }
+            (_, Frame::Goodbye) => Err(FollowerEnd::Goodbye),
+            _ => Err(FollowerEnd::Malformed("a frame that does not belong here")),
+        }
+    }
+
+    fn stream(&mut self, head: Position) -> Result<(), FollowerEnd> {
+        match self.received {
+            None => return Err(FollowerEnd::Malformed("a stream for a copy that is new")),
+            Some(received) if received.store != head.store => return Err(FollowerEnd::OtherStore(head)),
+            Some(_) => {}
+        }
+        self.see_head(Some(head));
+        self.state = State::Streaming;
+        Ok(())
+    }
+
+    fn version(&mut self, bytes: &Bytes) -> Result<(), FollowerEnd> {
+        let received = self.received.expect("a copy streams only from a position");
+        let published = Published::from_bytes(bytes)?;
+        let position = published.follow(&received)?;
+        published.sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
+        self.attempts = 0;
+        self.received = Some(position);
+        self.see_head(Some(position));
+        let bytes = bytes.len() + PER_VERSION;
+        self.outstanding += bytes;
+        self.ready.push_back(FollowerAction::Apply(published, position, bytes));
+        Ok(())
+    }
+
+    fn snapshot(&mut self, position: Position) -> Result<(), FollowerEnd> {
+        if let Some(received) = self.received {
+            if received.store != position.store {
+                return Err(FollowerEnd::OtherStore(position));
+            }
+            if received.order() > position.order() {
+                return Err(FollowerEnd::Back(position));
+            }
+        }
+        self.see_head(Some(position));
+        self.state = State::Loading(position, SnapshotCheck::new());
+        self.ready.push_back(FollowerAction::SnapshotBegin(position));
+        Ok(())
+    }
+
+    fn end_snapshot(
+        &mut self,
+        position: Position,
+        entries: u64,
+        digest: [u8; 32],
+        end: &SnapshotEnd,
+    ) -> Result<(), FollowerEnd> {
+        if end.position != Some(position) || end.entries != entries || **end.digest != digest {
+            return Err(FollowerEnd::Snapshot);
+        }
+        self.attempts = 0;
+        self.received = Some(position);
+        self.state = State::Streaming;
+        self.ready.push_back(FollowerAction::SnapshotEnd(position));
+        Ok(())
+    }
+
+    fn see_head(&mut self, head: Option<Position>) {
+        let Some(head) = head else { return };
+        if self.head.is_none_or(|known| known.store != head.store || known.order() < head.order()) {
+            self.head = Some(head);
+        }
+    }
+
+    fn poll_ack(&mut self) -> Option<FollowerAction> {
+        let may_ack = matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..));
+        let applied = self.applied.filter(|_| may_ack && self.ack_due)?;
+        self.ack_due = false;
+        let durable = self.durable.filter(|durable| durable.epoch == applied.epoch);
+        Some(FollowerAction::Send(Frame::Ack(Ack {
+            incarnation: self.incarnation,
+            epoch: applied.epoch,
+            applied: applied.version,
+            durable: durable.map_or(Version::ZERO, |durable| durable.version).min(applied.version),
+            two_clock_us: self.two_clock_us,
+        })))
+    }
+
+    fn leave(&mut self, now: Duration, end: FollowerEnd) {
+        let wait = end.is_alarming().then_some(MAX_BACKOFF);
+        self.lost(now, wait);
+        self.ready.push_back(FollowerAction::Disconnect(end));
+    }
+
+    fn lost(&mut self, now: Duration, wait: Option<Duration>) {
+        if matches!(self.state, State::Waiting) {
+            return;
+        }
+        if matches!(self.state, State::Loading(..)) {
+            self.ready.push_back(FollowerAction::SnapshotAbort);
+        }
+        self.state = State::Waiting;
+        self.timeout = now + wait.unwrap_or_else(|| self.backoff());
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Doubles with every attempt, less up to a half that differs from node to node, so that a thousand edges do not
+    /// come back in step.
+    fn backoff(&self) -> Duration {
+        let full = MIN_BACKOFF.saturating_mul(1 << self.attempts.min(16)).min(MAX_BACKOFF);
+        let spread = self.incarnation.wrapping_add(u64::from(self.attempts)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+        full - full * u32::try_from(spread).unwrap_or(0) / 512
+    }
+}

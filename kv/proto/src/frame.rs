@@ -1,0 +1,615 @@
+//! What travels between a publisher and its downstreams, and nothing about how it travels.
+//!
+//! ```text
+//!  follower                                   publisher
+//!     Subscribe(position or none)  ───────▶
+//!     Ack(applied, durable) ...    ───────▶
+//!                                  ◀───────  Stream(head), Version, Version, ..., Heartbeat, ...
+//!                                       or   SnapshotFollows, SnapshotEntries ..., SnapshotEnd, Version, ...
+//!                                       or   Refused(why)
+//! ```
+//!
+//! # Format
+//! A frame is a big-endian `u32` length and that many bytes: one positional MessagePack array whose first element is
+//! the kind. The two kinds that may be large, `Version` and `SnapshotEntries`, are cut into fragments of at most
+//! [`MAX_FRAGMENT_LEN`]; each fragment is a frame of its own and the last one says so. Nothing else comes between the
+//! fragments of one message.
+//!
+//! Kinds from [`FIRST_SKIPPABLE`] on may be skipped by a reader that does not know them; any other unknown kind is an
+//! error.
+//!
+//! # Limits
+//! A length is checked before a byte of the frame is waited for and never allocated ahead, so a decoder holds at most
+//! one frame and one message of [`MAX_MESSAGE_LEN`], whatever the peer claims.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{Chain, Epoch, MAX_BATCH_LEN, Position, StoreId, Version, positional};
+
+/// Version of the protocol that frames and their order belong to.
+pub const PROTOCOL: u16 = 1;
+
+/// Largest piece of a large message: what one frame holds up of the others behind it.
+pub const MAX_FRAGMENT_LEN: usize = 256 * 1024;
+
+/// Largest frame without its length: a fragment, its kind and flags.
+pub const MAX_FRAME_LEN: usize = MAX_FRAGMENT_LEN + 1024;
+
+/// Largest assembled message: the largest batch, and as much again as its section headers can take.
+pub const MAX_MESSAGE_LEN: usize = MAX_BATCH_LEN + 64 * 1024;
+
+/// Longest node name in a frame, in bytes: one label of a domain name.
+pub const MAX_NAME_LEN: usize = 63;
+
+/// Kinds from here on may be skipped.
+pub const FIRST_SKIPPABLE: u8 = 0x40;
+
+/// Reserved for control records outside versions, such as release rings. Skipped until there are any.
+pub const CONTROL: u8 = 0x40;
+
+const SUBSCRIBE: u8 = 1;
+const ACK: u8 = 2;
+const STREAM: u8 = 3;
+const SNAPSHOT_FOLLOWS: u8 = 4;
+const SNAPSHOT_ENTRIES: u8 = 5;
+const SNAPSHOT_END: u8 = 6;
+const REFUSED: u8 = 7;
+const VERSION: u8 = 8;
+const HEARTBEAT: u8 = 9;
+const GOODBYE: u8 = 10;
+
+/// One message, fragments put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first of a downstream.
+    Subscribe(Subscribe),
+    /// How far a downstream has come.
+    Ack(Ack),
+    /// You get every version after your position; this is my head now.
+    Stream(Position),
+    /// You get everything at this position first.
+    SnapshotFollows(Position),
+    /// Part of a snapshot; see [`encode_entries`](crate::encode_entries).
+    SnapshotEntries(Bytes),
+    /// That was all of it.
+    SnapshotEnd(SnapshotEnd),
+    /// You get nothing; the connection ends.
+    Refused(SubscribeRefusal),
+    /// An encoded [`Published`](crate::Published).
+    Version(Bytes),
+    /// Sent when there has been nothing else for a while.
+    Heartbeat(Heartbeat),
+    /// This publisher is going away in good order; go to another or come back.
+    Goodbye,
+}
+
+positional! {
+    /// What a downstream asks for.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Subscribe {
+        /// [`PROTOCOL`] of the downstream.
+        pub protocol: u16,
+        /// Its name, the one in its certificate.
+        pub name: String,
+        /// Another number each time the process starts.
+        pub incarnation: u64,
+        /// Where it stands, or nothing if it is new.
+        pub position: Option<Position>,
+        /// Reserved for filters; empty asks for everything.
+        pub filter: serde_bytes::ByteBuf,
+    }
+}
+
+positional! {
+    /// How far a downstream has come. It takes back what an earlier ack of the same downstream said.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Ack {
+        /// As in [`Subscribe`].
+        pub incarnation: u64,
+        /// History that both versions belong to.
+        pub epoch: Epoch,
+        /// Readers see this.
+        pub applied: Version,
+        /// Power loss cannot take this.
+        pub durable: Version,
+        /// From the leader's stamp of `applied` to its application, by two clocks, microseconds; for people.
+        pub two_clock_us: u64,
+    }
+}
+
+positional! {
+    /// The end of a snapshot, with what is needed to know that all of it came.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct SnapshotEnd {
+        /// As in the `SnapshotFollows` before.
+        pub position: Option<Position>,
+        /// How many entries there were.
+        pub entries: u64,
+        /// [`SnapshotDigest`](crate::SnapshotDigest) of them.
+        pub digest: serde_bytes::ByteBuf,
+    }
+}
+
+positional! {
+    /// A sign of life.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Heartbeat {
+        /// Where the publisher stands.
+        pub head: Option<Position>,
+        /// Its clock, microseconds of Unix time.
+        pub time_us: u64,
+    }
+}
+
+/// Why a downstream gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SubscribeRefusal {
+    /// It stands further than the publisher does: ask another, or wait.
+    #[error("it is ahead of this publisher, which stands at {0}")]
+    Ahead(Position),
+    /// It holds a copy of another store.
+    #[error("this publisher holds store {0}")]
+    OtherStore(StoreId),
+    /// Its history was left behind by a restore or a forced quorum.
+    #[error("history {epoch} forked from its own")]
+    ForkedAt {
+        /// The history that holds now.
+        epoch: Epoch,
+        /// Its first version, where the publisher knows it.
+        version: Option<Version>,
+    },
+    /// Same position, other data: one of the two is damaged.
+    #[error("its chain at version {version} differs from {chain}")]
+    ChainDiffers {
+        /// Where.
+        version: Version,
+        /// The publisher's.
+        chain: Chain,
+    },
+    /// It speaks another protocol.
+    #[error("this publisher speaks protocol {0}")]
+    Protocol(u16),
+    /// It asks for a filter, or is not who its certificate says it is.
+    #[error("it may not subscribe so")]
+    NotAllowed,
+    /// A reason that this release does not know.
+    #[error("reason {0}")]
+    Other(u8),
+}
+
+positional! {
+    /// Any [`SubscribeRefusal`]: a code and what goes with it.
+    #[derive(Default, PartialEq)]
+    struct WireRefusal {
+        code: u8,
+        head: Option<Position>,
+        store: Option<StoreId>,
+        epoch: Epoch,
+        version: Option<Version>,
+        chain: Chain,
+        protocol: u16,
+    }
+}
+
+impl From<SubscribeRefusal> for WireRefusal {
+    fn from(refusal: SubscribeRefusal) -> Self {
+        let empty = Self::default();
+        match refusal {
+            SubscribeRefusal::Ahead(head) => Self { code: 1, head: Some(head), ..empty },
+            SubscribeRefusal::OtherStore(store) => Self { code: 2, store: Some(store), ..empty },
+            SubscribeRefusal::ForkedAt { epoch, version } => Self { code: 3, epoch, version, ..empty },
+            SubscribeRefusal::ChainDiffers { version, chain } => {
+                Self { code: 4, version: Some(version), chain, ..empty }
+            }
+            SubscribeRefusal::Protocol(protocol) => Self { code: 5, protocol, ..empty },
+            SubscribeRefusal::NotAllowed => Self { code: 6, ..empty },
+            SubscribeRefusal::Other(code) => Self { code, ..empty },
+        }
+    }
+}
+
+impl From<WireRefusal> for SubscribeRefusal {
+    fn from(wire: WireRefusal) -> Self {
+        match wire {
+            WireRefusal { code: 1, head: Some(head), .. } => Self::Ahead(head),
+            WireRefusal { code: 2, store: Some(store), .. } => Self::OtherStore(store),
+            WireRefusal { code: 3, epoch, version, .. } => Self::ForkedAt { epoch, version },
+            WireRefusal { code: 4, version: Some(version), chain, .. } => Self::ChainDiffers { version, chain },
+            WireRefusal { code: 5, protocol, .. } => Self::Protocol(protocol),
+            WireRefusal { code: 6, .. } => Self::NotAllowed,
+            WireRefusal { code, .. } => Self::Other(code),
+        }
+    }
+}
+
+/// Why bytes are not a frame: the peer is broken or hostile, and the connection must be closed.
+#[derive(Debug, Error)]
+pub enum FrameError {
+    /// Over [`MAX_FRAME_LEN`].
+    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME_LEN}")]
+    Long(usize),
+    /// Over [`MAX_MESSAGE_LEN`].
+    #[error("a message over the limit of {MAX_MESSAGE_LEN} bytes")]
+    LongMessage,
+    /// Not the MessagePack of its kind.
+    #[error("a frame of kind {kind} is malformed: {source}")]
+    Syntax {
+        /// Which.
+        kind: u8,
+        /// What is wrong.
+        source: rmp_serde::decode::Error,
+    },
+    /// Not an array with a kind in front.
+    #[error("a frame without a kind")]
+    NotAFrame,
+    /// More follows in the frame.
+    #[error("bytes after the end of a frame of kind {0}")]
+    Trailing(u8),
+    /// Not known, and not skippable.
+    #[error("frame kind {0} is not known to this release")]
+    Unknown(u8),
+    /// Another frame between the fragments of a message.
+    #[error("frame kind {0} between the fragments of a message of kind {1}")]
+    Interleaved(u8, u8),
+    /// A name over [`MAX_NAME_LEN`].
+    #[error("a node name of {0} bytes")]
+    Name(usize),
+}
+
+impl Frame {
+    /// Appends the frame or its fragments to `out`.
+    pub fn encode(&self, out: &mut BytesMut) {
+        match self {
+            Self::Subscribe(body) => put(out, &(SUBSCRIBE, body)),
+            Self::Ack(body) => put(out, &(ACK, body)),
+            Self::Stream(head) => put(out, &(STREAM, head)),
+            Self::SnapshotFollows(position) => put(out, &(SNAPSHOT_FOLLOWS, position)),
+            Self::SnapshotEntries(bytes) => put_fragments(out, SNAPSHOT_ENTRIES, bytes),
+            Self::SnapshotEnd(body) => put(out, &(SNAPSHOT_END, body)),
+            Self::Refused(why) => put(out, &(REFUSED, WireRefusal::from(*why))),
+            Self::Version(bytes) => put_fragments(out, VERSION, bytes),
+            Self::Heartbeat(body) => put(out, &(HEARTBEAT, body)),
+            Self::Goodbye => put(out, &(GOODBYE,)),
+        }
+    }
+
+    /// As one byte string of its own.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        self.encode(&mut out);
+        out.freeze()
+    }
+}
+
+fn put<T: Serialize>(out: &mut BytesMut, body: &T) {
+    let start = out.len();
+    out.put_u32(0);
+    rmp_serde::encode::write(&mut out.writer(), body).expect("writing plain data into memory cannot fail");
+    let len = u32::try_from(out.len() - start - 4).expect("only fragments are large, and they are bounded");
+    out.get_mut(start..start + 4).expect("written above").copy_from_slice(&len.to_be_bytes());
+}
+
+fn put_fragments(out: &mut BytesMut, kind: u8, bytes: &[u8]) {
+    out.reserve(bytes.len() + 32);
+    let mut rest = bytes;
+    loop {
+        let (piece, after) = rest.split_at(rest.len().min(MAX_FRAGMENT_LEN));
+        put(out, &(kind, !after.is_empty(), serde_bytes::Bytes::new(piece)));
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+}
+
+/// Turns the bytes of a stream back into frames.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    buffer: BytesMut,
+    /// Kind and pieces of the message whose fragments are arriving.
+    assembling: Option<(u8, BytesMut)>,
+}
+
+impl FrameDecoder {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes what the stream gave. Call [`FrameDecoder::poll`] until it has nothing more before pushing again.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// The stream is broken from here on.
+    pub fn poll(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            let Some((head, _)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+            let len = usize::try_from(u32::from_be_bytes(*head)).expect("32 bits");
+            if len > MAX_FRAME_LEN {
+                return Err(FrameError::Long(len));
+            }
+            if self.buffer.len() < 4 + len {
+                return Ok(None);
+            }
+            let body = self.buffer.split_to(4 + len).freeze().slice(4..);
+            if let Some(frame) = self.frame(&body)? {
+                return Ok(Some(frame));
+            }
+        }
+    }
+
+    /// Whether the stream may end here.
+    #[must_use]
+    pub fn is_between_messages(&self) -> bool {
+        self.buffer.is_empty() && self.assembling.is_none()
+    }
+
+    fn frame(&mut self, bytes: &Bytes) -> Result<Option<Frame>, FrameError> {
+        let kind = kind(bytes)?;
+        if let Some((assembling, _)) = &self.assembling
+            && *assembling != kind
+        {
+            return Err(FrameError::Interleaved(kind, *assembling));
+        }
+        let frame = match kind {
+            SUBSCRIBE => Frame::Subscribe(check_name(body(kind, bytes)?)?),
+            ACK => Frame::Ack(body(kind, bytes)?),
+            STREAM => Frame::Stream(body(kind, bytes)?),
+            SNAPSHOT_FOLLOWS => Frame::SnapshotFollows(body(kind, bytes)?),
+            SNAPSHOT_END => Frame::SnapshotEnd(body(kind, bytes)?),
+            REFUSED => Frame::Refused(body::<WireRefusal>(kind, bytes)?.into()),
+            HEARTBEAT => Frame::Heartbeat(body(kind, bytes)?),
+            GOODBYE => {
+                read::<(u8,)>(kind, bytes)?;
+                Frame::Goodbye
+            }
+            VERSION => return Ok(self.fragment(kind, bytes)?.map(Frame::Version)),
+            SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
+            FIRST_SKIPPABLE.. => return Ok(None),
+            unknown => return Err(FrameError::Unknown(unknown)),
+        };
+        Ok(Some(frame))
+    }
+
+    /// The whole message if this was its last fragment.
+    fn fragment(&mut self, kind: u8, body: &Bytes) -> Result<Option<Bytes>, FrameError> {
+        let (_, more, piece) = read::<(u8, bool, &serde_bytes::Bytes)>(kind, body)?;
+        let Some((_, mut message)) = self.assembling.take() else {
+            if !more {
+                return Ok(Some(body.slice_ref(piece)));
+            }
+            self.assembling = Some((kind, BytesMut::from(&piece[..])));
+            return Ok(None);
+        };
+        if message.len() + piece.len() > MAX_MESSAGE_LEN {
+            return Err(FrameError::LongMessage);
+        }
+        message.extend_from_slice(piece);
+        if !more {
+            return Ok(Some(message.freeze()));
+        }
+        self.assembling = Some((kind, message));
+        Ok(None)
+    }
+}
+
+/// The kind of a frame, from its first two bytes: a short array, then a number below 128.
+fn kind(body: &[u8]) -> Result<u8, FrameError> {
+    match body {
+        [0x91..=0x9f, kind @ 0..=0x7f, ..] => Ok(*kind),
+        _ => Err(FrameError::NotAFrame),
+    }
+}
+
+/// The elements of a frame, which must be all there is.
+fn read<'a, T: Deserialize<'a>>(kind: u8, body: &'a Bytes) -> Result<T, FrameError> {
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body);
+    let elements = T::deserialize(&mut reader).map_err(|source| FrameError::Syntax { kind, source })?;
+    match IgnoredAny::deserialize(&mut reader) {
+        Ok(_) => Err(FrameError::Trailing(kind)),
+        Err(_) => Ok(elements),
+    }
+}
+
+/// The second element of a frame of two.
+fn body<T: DeserializeOwned>(kind: u8, body: &Bytes) -> Result<T, FrameError> {
+    read::<(u8, T)>(kind, body).map(|(_, body)| body)
+}
+
+fn check_name(subscribe: Subscribe) -> Result<Subscribe, FrameError> {
+    match subscribe.name.len() {
+        len if len > MAX_NAME_LEN => Err(FrameError::Name(len)),
+        _ => Ok(subscribe),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(version: u64) -> Position {
+        Position { version: Version::new(version), ..Position::origin(StoreId::new(77)) }
+    }
+
+    fn frames() -> Vec<Frame> {
+        let version = Version::new(9);
+        let chain = Chain::origin(StoreId::new(1));
+        let refusals = [
+            SubscribeRefusal::Ahead(position(3)),
+            SubscribeRefusal::OtherStore(StoreId::new(5)),
+            SubscribeRefusal::ForkedAt { epoch: Epoch::new(2), version: Some(version) },
+            SubscribeRefusal::ChainDiffers { version, chain },
+            SubscribeRefusal::Protocol(PROTOCOL),
+            SubscribeRefusal::NotAllowed,
+            SubscribeRefusal::Other(99),
+        ];
+        let subscribe = Subscribe {
+            protocol: PROTOCOL,
+            name: "edge-1".into(),
+            incarnation: 1 << 50,
+            position: Some(position(4)),
+            filter: serde_bytes::ByteBuf::new(),
+        };
+        let ack = Ack { incarnation: 1, epoch: Epoch::ZERO, applied: version, durable: version, two_clock_us: 70 };
+        let mut frames = vec![
+            Frame::Subscribe(Subscribe { position: None, ..subscribe.clone() }),
+            Frame::Subscribe(subscribe),
+            Frame::Ack(ack),
+            Frame::Stream(position(8)),
+            Frame::SnapshotFollows(position(8)),
+            Frame::SnapshotEntries(Bytes::from_static(b"entries")),
+            Frame::SnapshotEnd(SnapshotEnd {
+                position: Some(position(8)),
+                entries: 3,
+                digest: serde_bytes::ByteBuf::from([7; 32]),
+            }),
+            Frame::Version(Bytes::from_static(b"a version")),
+            Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5 }),
+            Frame::Goodbye,
+        ];
+        frames.extend(refusals.map(Frame::Refused));
+        frames
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Vec<Frame>, FrameError> {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(bytes);
+        let mut frames = Vec::new();
+        while let Some(frame) = decoder.poll()? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+
+    #[test]
+    fn reads_what_it_wrote_however_it_is_cut() {
+        let mut wire = BytesMut::new();
+        frames().iter().for_each(|frame| frame.encode(&mut wire));
+        for step in [1, 3, 7, wire.len()] {
+            let mut decoder = FrameDecoder::new();
+            let mut read = Vec::new();
+            for piece in wire.chunks(step) {
+                decoder.push(piece);
+                while let Some(frame) = decoder.poll().unwrap() {
+                    read.push(frame);
+                }
+            }
+            assert_eq!(read, frames(), "in steps of {step}");
+            assert!(decoder.is_between_messages());
+        }
+    }
+
+    #[test]
+    fn a_large_message_travels_as_fragments_and_comes_out_whole() {
+        let large: Bytes = (0..MAX_FRAGMENT_LEN * 3 + 5).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        let frame = Frame::Version(large);
+        let wire = frame.to_bytes();
+        let first = usize::try_from(u32::from_be_bytes(wire[..4].try_into().unwrap())).unwrap();
+        assert!(first <= MAX_FRAME_LEN);
+        assert_eq!(decode(&wire).unwrap(), [frame]);
+        // Cut between two fragments there is no message, and no end either.
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&wire[..4 + first]);
+        assert!(decoder.poll().unwrap().is_none());
+        assert!(!decoder.is_between_messages());
+        decoder.push(&Frame::Goodbye.to_bytes());
+        assert!(matches!(decoder.poll(), Err(FrameError::Interleaved(GOODBYE, VERSION))));
+    }
+
+    #[test]
+    fn every_truncation_of_a_body_is_an_error_and_no_flip_panics() {
+        for frame in frames() {
+            let wire = frame.to_bytes();
+            for cut in 4..wire.len() {
+                let mut short = wire[..cut].to_vec();
+                short[..4].copy_from_slice(&u32::try_from(cut - 4).unwrap().to_be_bytes());
+                assert!(decode(&short).is_err(), "{frame:?} cut at {cut}");
+                assert!(decode(&wire[..cut]).unwrap().is_empty(), "{frame:?} waits for the rest");
+            }
+            for at in 0..wire.len() {
+                for bit in 0..8 {
+                    let mut flipped = wire.to_vec();
+                    flipped[at] ^= 1 << bit;
+                    let _ = decode(&flipped);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_claimed_length_is_refused_or_waited_for_but_never_allocated() {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&u32::MAX.to_be_bytes());
+        assert!(matches!(decoder.poll(), Err(FrameError::Long(_))));
+
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&u32::try_from(MAX_FRAME_LEN).unwrap().to_be_bytes());
+        assert!(decoder.poll().unwrap().is_none());
+        assert!(decoder.buffer.capacity() < 1024);
+        // A byte string that claims more than its frame has.
+        assert!(decode(&[0, 0, 0, 8, 0x93, VERSION, 0xc2, 0xc6, 0xff, 0xff, 0xff, 0xff]).is_err());
+    }
+
+    #[test]
+    fn an_endless_message_is_refused_at_the_limit() {
+        let mut piece = BytesMut::new();
+        put(&mut piece, &(VERSION, true, serde_bytes::Bytes::new(&vec![0; MAX_FRAGMENT_LEN])));
+        let mut decoder = FrameDecoder::new();
+        let pieces = MAX_MESSAGE_LEN / MAX_FRAGMENT_LEN;
+        for number in 0..=pieces {
+            decoder.push(&piece);
+            let polled = decoder.poll();
+            if number < pieces {
+                assert!(matches!(polled, Ok(None)), "fragment {number}: {polled:?}");
+            } else {
+                assert!(matches!(polled, Err(FrameError::LongMessage)), "{polled:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_are_errors_unless_they_may_be_skipped() {
+        let mut wire = BytesMut::new();
+        put(&mut wire, &(CONTROL, "release 5"));
+        put(&mut wire, &(0x7f_u8, 1, 2, 3));
+        Frame::Goodbye.encode(&mut wire);
+        assert_eq!(decode(&wire).unwrap(), [Frame::Goodbye]);
+
+        let mut wire = BytesMut::new();
+        put(&mut wire, &(0x3f_u8, 1));
+        assert!(matches!(decode(&wire), Err(FrameError::Unknown(0x3f))));
+    }
+
+    #[test]
+    fn two_values_in_one_frame_are_an_error() {
+        for frame in frames() {
+            let mut wire = frame.to_bytes().to_vec();
+            wire.push(0);
+            wire[3] += 1;
+            assert!(matches!(decode(&wire), Err(FrameError::Trailing(_))), "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_a_later_release_appends_is_skipped() {
+        let mut wire = BytesMut::new();
+        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, "new")));
+        let ack = Ack {
+            incarnation: 1,
+            epoch: Epoch::new(2),
+            applied: Version::new(3),
+            durable: Version::new(3),
+            two_clock_us: 0,
+        };
+        assert_eq!(decode(&wire).unwrap(), [Frame::Ack(ack)]);
+    }
+}

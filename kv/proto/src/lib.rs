@@ -1,0 +1,62 @@
+//! What every node of zonecast agrees on, and nothing that does I/O.
+//!
+//! A *core* commits [`Batch`]es of bytes; every accepted batch gets a [`Revision`], every batch with a published
+//! part also a [`Version`]. Edges follow versions and end up with exactly the core's bytes: the [`Chain`] in each
+//! [`Position`] proves it. This crate knows keys and values as bytes, never DNS.
+//!
+//! Everything here is synchronous and deterministic: no clock, socket, file or randomness.
+
+mod acks;
+mod batch;
+mod chain;
+mod command;
+mod follower;
+mod frame;
+mod id;
+mod key;
+mod machine;
+mod memory_view;
+mod overlay;
+mod position;
+mod positional;
+mod published;
+mod publisher;
+#[cfg(test)]
+mod simulation;
+mod snapshot;
+mod source;
+mod tail;
+mod value;
+mod view;
+
+pub use acks::{AckBook, EdgeReceipt, EdgeReport, MAX_EDGES, Receipt, WaitFor, WaitForError};
+pub use batch::{
+    Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, Op, OpError, OpRef, Precondition,
+    Section, SectionId, decode_ops,
+};
+pub use chain::{Chain, SectionDigest};
+pub use command::{Command, CommandError};
+pub use follower::{
+    ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, MAX_BACKOFF, MAX_OUTSTANDING,
+    MIN_BACKOFF, SILENT_AFTER,
+};
+pub use frame::{
+    Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
+    MAX_MESSAGE_LEN, MAX_NAME_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
+};
+pub use id::{Edition, Epoch, KeyspaceId, Revision, StoreId, Version};
+pub use key::{Key, KeyError, MAX_KEY_LEN};
+pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
+pub use memory_view::MemoryView;
+pub use overlay::{Overlay, OverlayView};
+pub use position::Position;
+pub use published::{Published, PublishedError};
+pub use publisher::{
+    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_WRITE, SNAPSHOT_CHUNK,
+    SUBSCRIBE_WITHIN,
+};
+pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries};
+pub use source::{BatchSource, Entries, SnapshotSource, SourceError};
+pub use tail::{Tail, TailRead};
+pub use value::{MAX_VALUE_LEN, Value, ValueError};
+pub use view::{View, ViewError};

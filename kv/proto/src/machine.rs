@@ -1,0 +1,480 @@
+//! The replicated state machine: what one command does to the head of the store, and what must be written for it.
+//!
+//! It decides and writes nothing itself. What it decides depends on the head, the command and the editions of the
+//! sections the command names, so every voter decides the same.
+//!
+//! # Invariants
+//! - A refused command leaves the head as it was, and nothing of it is written.
+//! - A command that this release does not understand to the last operation is an error, never a refusal: a newer
+//!   voter would have accepted it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    Chain, Command, CommandError, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
+    Precondition, Published, Revision, SectionId, StoreId, Version, decode_ops, positional,
+};
+
+const FORMAT: u8 = 1;
+
+/// Where the store of a voter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The last accepted batch.
+    pub revision: Revision,
+    /// The last published one.
+    pub position: Position,
+    /// Time of the last accepted batch, microseconds of Unix time. Never goes back.
+    pub time_us: u64,
+    /// The next id that [`Command::Allocate`] hands out; ids begin at 1.
+    pub next_id: u64,
+}
+
+/// What a command comes to. Everything in it must be written together with the new [`Head`], or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The store has its identity.
+    Founded,
+    /// A batch is committed.
+    Accepted(Accepted),
+    /// A batch is not.
+    Refused(Refusal),
+    /// These ids belong to whoever asked.
+    Allocated(Range<u64>),
+}
+
+/// What whoever proposed a command is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Nothing to tell.
+    Done,
+    /// The batch is committed.
+    Committed {
+        /// Its revision.
+        revision: Revision,
+        /// Its version, if any of it is published.
+        version: Option<Version>,
+        /// Its time, microseconds of Unix time.
+        time_us: u64,
+    },
+    /// Nothing was done.
+    Refused(Refusal),
+    /// These ids are the proposer's.
+    Allocated(Range<u64>),
+}
+
+impl Effect {
+    /// What to tell about it.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Founded => Verdict::Done,
+            Self::Accepted(accepted) => Verdict::Committed {
+                revision: accepted.revision,
+                version: accepted.published.as_ref().map(|published| published.version),
+                time_us: accepted.time_us,
+            },
+            Self::Refused(refusal) => Verdict::Refused(refusal.clone()),
+            Self::Allocated(ids) => Verdict::Allocated(ids.clone()),
+        }
+    }
+}
+
+/// What an accepted batch writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number.
+    pub revision: Revision,
+    /// Its time, microseconds of Unix time.
+    pub time_us: u64,
+    /// The new edition of each section it touches.
+    pub editions: Vec<(SectionId, Edition)>,
+    /// Its published sections, in order, if it has any: a new version.
+    pub published: Option<Published>,
+    /// Its private sections, in order.
+    pub private: Vec<EncodedSection>,
+}
+
+/// Why a batch or a request for ids is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum Refusal {
+    /// A section has been touched by more or fewer batches than it should have.
+    #[error("section {:?} is at edition {present}, not {}", required.section, required.edition)]
+    Precondition {
+        /// The first precondition that does not hold.
+        required: Precondition,
+        /// What is true instead.
+        present: Edition,
+    },
+    /// The batch or its operations cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// More ids than there are left.
+    #[error("no ids are left")]
+    NoIds,
+    /// The store has no identity yet.
+    #[error("the store is not founded")]
+    NotFounded,
+}
+
+/// Why a voter must halt at a command. `E` is that of reading an edition.
+#[derive(Debug, Error)]
+pub enum MachineError<E> {
+    /// Damage, or a command of a later release.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A batch with parts of a later release.
+    #[error("the batch comes from a later release: {0}")]
+    Newer(#[source] DecodeError),
+    /// A counter is at its end.
+    #[error("revisions, versions or editions have reached the end of 64 bits")]
+    Exhausted,
+    /// The state could not be read.
+    #[error(transparent)]
+    Read(E),
+}
+
+/// Why bytes are not a head.
+#[derive(Debug, Error)]
+pub enum HeadError {
+    /// Not the MessagePack of a head.
+    #[error("not a head: {0}")]
+    Syntax(#[from] rmp_serde::decode::Error),
+    /// A format this release does not know.
+    #[error("head format {0} is not known to this release")]
+    Format(u8),
+}
+
+positional! {
+    /// A head as it is kept.
+    #[derive(Debug, Default, PartialEq)]
+    struct WireHead {
+        format: u8,
+        revision: Revision,
+        store: u128,
+        epoch: Epoch,
+        version: Version,
+        chain: Chain,
+        time_us: u64,
+        next_id: u64,
+    }
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { revision: Revision::ZERO, position: Position::origin(StoreId::new(0)), time_us: 0, next_id: 1 }
+    }
+}
+
+impl Head {
+    /// Whether the store has its identity.
+    #[must_use]
+    pub fn is_founded(&self) -> bool {
+        self.position.store != StoreId::new(0)
+    }
+
+    /// As one byte string.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let wire = WireHead {
+            format: FORMAT,
+            revision: self.revision,
+            store: self.position.store.get(),
+            epoch: self.position.epoch,
+            version: self.position.version,
+            chain: self.position.chain,
+            time_us: self.time_us,
+            next_id: self.next_id,
+        };
+        rmp_serde::to_vec(&wire).expect("plain data always encodes").into()
+    }
+
+    /// Back from [`Head::to_bytes`].
+    ///
+    /// # Errors
+    /// Not MessagePack of this shape, or another format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadError> {
+        let wire: WireHead = rmp_serde::from_slice(bytes)?;
+        if wire.format != FORMAT {
+            return Err(HeadError::Format(wire.format));
+        }
+        let (epoch, version, chain) = (wire.epoch, wire.version, wire.chain);
+        let position = Position { store: StoreId::new(wire.store), epoch, version, chain };
+        Ok(Self { revision: wire.revision, position, time_us: wire.time_us, next_id: wire.next_id })
+    }
+
+    /// Decides one command and moves to where it leads. `edition` tells the present edition of a section.
+    ///
+    /// # Errors
+    /// The voter must halt; the head is then as it was.
+    pub fn apply<E>(
+        &mut self,
+        command: Command,
+        edition: impl FnMut(SectionId) -> Result<Edition, E>,
+    ) -> Result<Effect, MachineError<E>> {
+        match command {
+            Command::Found { store } => {
+                if !self.is_founded() {
+                    self.position = Position::origin(store);
+                }
+                Ok(Effect::Founded)
+            }
+            Command::Allocate { count } => match self.next_id.checked_add(count) {
+                Some(end) => {
+                    let ids = self.next_id..end;
+                    self.next_id = end;
+                    Ok(Effect::Allocated(ids))
+                }
+                None => Ok(Effect::Refused(Refusal::NoIds)),
+            },
+            Command::Batch { .. } if !self.is_founded() => Ok(Effect::Refused(Refusal::NotFounded)),
+            Command::Batch { time_us, batch } => self.apply_batch(time_us, batch, edition),
+        }
+    }
+
+    fn apply_batch<E>(
+        &mut self,
+        time_us: u64,
+        batch: EncodedBatch,
+        mut edition: impl FnMut(SectionId) -> Result<Edition, E>,
+    ) -> Result<Effect, MachineError<E>> {
+        if let Err(error) = check(&batch) {
+            return match error {
+                DecodeError::Format(_) | DecodeError::Op { source: OpError::Unknown(_), .. } => {
+                    Err(MachineError::Newer(error))
+                }
+                malformed => Ok(Effect::Refused(Refusal::Malformed(malformed.to_string()))),
+            };
+        }
+        for &required in &batch.preconditions {
+            let present = edition(required.section).map_err(MachineError::Read)?;
+            if present != required.edition {
+                return Ok(Effect::Refused(Refusal::Precondition { required, present }));
+            }
+        }
+        let revision = self.revision.next().ok_or(MachineError::Exhausted)?;
+        let time_us = time_us.max(self.time_us);
+        let mut editions = Vec::with_capacity(batch.sections.len());
+        for section in &batch.sections {
+            let next = edition(section.id).map_err(MachineError::Read)?.next().ok_or(MachineError::Exhausted)?;
+            editions.push((section.id, next));
+        }
+        let (sections, private): (Vec<_>, Vec<_>) =
+            batch.sections.into_iter().partition(|section| section.id.keyspace.is_published());
+        let published = if sections.is_empty() {
+            None
+        } else {
+            let published = Published::after(&self.position, time_us, sections).ok_or(MachineError::Exhausted)?;
+            self.position = Position { version: published.version, chain: published.chain, ..self.position };
+            Some(published)
+        };
+        self.revision = revision;
+        self.time_us = time_us;
+        Ok(Effect::Accepted(Accepted { revision, time_us, editions, published, private }))
+    }
+}
+
+/// Reads the batch to the last operation.
+fn check(batch: &EncodedBatch) -> Result<(), DecodeError> {
+    batch.check()?;
+    batch.sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Batch, Key, KeyspaceId, Op, Section, Value};
+
+    const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+    const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
+
+    /// A head with the editions a store would keep beside it.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Model {
+        head: Head,
+        editions: BTreeMap<SectionId, Edition>,
+    }
+
+    impl Model {
+        fn founded() -> Self {
+            let mut model = Self { head: Head::default(), editions: BTreeMap::new() };
+            assert_eq!(model.apply(Command::Found { store: StoreId::new(7) }), Effect::Founded);
+            model
+        }
+
+        fn try_apply(&mut self, command: Command) -> Result<Effect, MachineError<Infallible>> {
+            let editions = &self.editions;
+            let effect = self.head.apply(command, |id| Ok(editions.get(&id).copied().unwrap_or_default()))?;
+            if let Effect::Accepted(accepted) = &effect {
+                self.editions.extend(accepted.editions.iter().copied());
+            }
+            Ok(effect)
+        }
+
+        fn apply(&mut self, command: Command) -> Effect {
+            self.try_apply(command).unwrap()
+        }
+
+        fn accept(&mut self, command: Command) -> Accepted {
+            match self.apply(command) {
+                Effect::Accepted(accepted) => accepted,
+                other => panic!("not accepted: {other:?}"),
+            }
+        }
+    }
+
+    fn put(id: SectionId) -> Section {
+        let key = Key::new([&id.keyspace.get().to_be_bytes()[..], b"key"].concat()).unwrap();
+        Section { id, ops: vec![Op::Put { key, value: Value::new(&b"value"[..]).unwrap() }] }
+    }
+
+    fn batch(time_us: u64, sections: &[SectionId], preconditions: &[(SectionId, u64)]) -> Command {
+        let preconditions = preconditions
+            .iter()
+            .map(|&(section, edition)| Precondition { section, edition: Edition::new(edition) })
+            .collect();
+        let batch = Batch { preconditions, sections: sections.iter().map(|&id| put(id)).collect() };
+        Command::Batch { time_us, batch: batch.encode().unwrap() }
+    }
+
+    #[test]
+    fn a_version_is_only_spent_on_what_is_published() {
+        let mut model = Model::founded();
+        let origin = model.head.position;
+        let private = model.accept(batch(5, &[NOTES], &[]));
+        assert_eq!((private.revision, private.published, private.private.len()), (Revision::new(1), None, 1));
+        assert_eq!(model.head.position, origin);
+
+        let both = model.accept(batch(6, &[NOTES, ZONE], &[(NOTES, 1), (ZONE, 0)]));
+        let published = both.published.unwrap();
+        assert_eq!((both.revision, published.version), (Revision::new(2), Version::new(1)));
+        assert_eq!(published.sections.iter().map(|section| section.id).collect::<Vec<_>>(), [ZONE]);
+        assert_eq!(both.private.iter().map(|section| section.id).collect::<Vec<_>>(), [NOTES]);
+        assert_eq!(published.follow(&origin).unwrap(), model.head.position);
+        assert_eq!(both.editions, [(NOTES, Edition::new(2)), (ZONE, Edition::new(1))]);
+    }
+
+    #[test]
+    fn time_never_goes_back() {
+        let mut model = Model::founded();
+        assert_eq!(model.accept(batch(50, &[ZONE], &[])).time_us, 50);
+        let earlier = model.accept(batch(20, &[ZONE], &[]));
+        assert_eq!((earlier.time_us, earlier.published.unwrap().time_us), (50, 50));
+        assert_eq!(model.accept(batch(51, &[ZONE], &[])).time_us, 51);
+    }
+
+    #[test]
+    fn a_failed_precondition_costs_nothing_and_says_what_is_true() {
+        let mut model = Model::founded();
+        model.accept(batch(1, &[ZONE], &[]));
+        let before = model.clone();
+        let refused = model.apply(batch(2, &[ZONE, NOTES], &[(NOTES, 0), (ZONE, 0)]));
+        let required = Precondition { section: ZONE, edition: Edition::ZERO };
+        let present = Edition::new(1);
+        assert_eq!(refused, Effect::Refused(Refusal::Precondition { required, present }));
+        assert_eq!(model, before);
+    }
+
+    #[test]
+    fn a_bad_last_operation_refuses_the_whole_batch() {
+        let mut model = Model::founded();
+        let before = model.clone();
+        let Command::Batch { time_us, batch: good } = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
+        let mut bad = good.clone();
+        bad.sections[1].ops = bad.sections[1].ops.slice(..bad.sections[1].ops.len() - 1);
+        let effect = model.apply(Command::Batch { time_us, batch: bad });
+        assert!(matches!(effect, Effect::Refused(Refusal::Malformed(_))), "{effect:?}");
+
+        let mut twice = good.clone();
+        twice.sections[1] = twice.sections[0].clone();
+        let effect = model.apply(Command::Batch { time_us, batch: twice });
+        assert!(matches!(effect, Effect::Refused(Refusal::Malformed(_))), "{effect:?}");
+        assert_eq!(model, before);
+    }
+
+    #[test]
+    fn what_a_later_release_would_accept_halts() {
+        let mut model = Model::founded();
+        let before = model.clone();
+        let Command::Batch { time_us, batch: good } = batch(1, &[ZONE], &[]) else { unreachable!() };
+        let newer = EncodedBatch { format: 2, ..good.clone() };
+        assert!(matches!(model.try_apply(Command::Batch { time_us, batch: newer }), Err(MachineError::Newer(_))));
+        let mut unknown = good;
+        unknown.sections[0].ops = rmp_serde::to_vec(&(9_u8, serde_bytes::Bytes::new(&[0, 1]))).unwrap().into();
+        assert!(matches!(model.try_apply(Command::Batch { time_us, batch: unknown }), Err(MachineError::Newer(_))));
+        assert_eq!(model, before);
+    }
+
+    #[test]
+    fn ids_begin_at_one_and_never_repeat() {
+        let mut model = Model::founded();
+        assert_eq!(model.apply(Command::Allocate { count: 3 }), Effect::Allocated(1..4));
+        assert_eq!(model.apply(Command::Allocate { count: 0 }), Effect::Allocated(4..4));
+        assert_eq!(model.apply(Command::Allocate { count: u64::MAX }), Effect::Refused(Refusal::NoIds));
+        assert_eq!(model.apply(Command::Allocate { count: 1 }), Effect::Allocated(4..5));
+    }
+
+    #[test]
+    fn only_the_first_founding_counts() {
+        let mut model = Model { head: Head::default(), editions: BTreeMap::new() };
+        assert_eq!(model.apply(batch(1, &[ZONE], &[])), Effect::Refused(Refusal::NotFounded));
+        model.apply(Command::Found { store: StoreId::new(7) });
+        model.accept(batch(1, &[ZONE], &[]));
+        let before = model.clone();
+        model.apply(Command::Found { store: StoreId::new(8) });
+        assert_eq!(model, before);
+    }
+
+    #[test]
+    fn a_head_is_read_as_written() {
+        let mut model = Model::founded();
+        model.accept(batch(9, &[ZONE], &[]));
+        let bytes = model.head.to_bytes();
+        assert_eq!(Head::from_bytes(&bytes).unwrap(), model.head);
+        for cut in 0..bytes.len() {
+            assert!(Head::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        /// Whatever the commands, counters are dense, versions follow each other, and a second voter agrees.
+        #[test]
+        fn every_history_is_dense_and_repeatable(
+            steps in prop::collection::vec((0_u64..100, any::<bool>(), any::<bool>(), prop::option::of(0_u64..4)), 0..40)
+        ) {
+            let (mut one, mut other) = (Model::founded(), Model::founded());
+            let mut follower = one.head.position;
+            for (time_us, zone, notes, required) in steps {
+                let sections: Vec<_> = [(zone, ZONE), (notes, NOTES)].into_iter().filter(|(with, _)| *with).collect();
+                let sections: Vec<_> = sections.into_iter().map(|(_, id)| id).collect();
+                let required: Vec<_> = required.into_iter().map(|edition| (ZONE, edition)).collect();
+                let command = batch(time_us, &sections, &required);
+                let before = one.clone();
+                let effect = one.apply(command.clone());
+                prop_assert_eq!(&other.apply(Command::from_bytes(&command.to_bytes()).unwrap()), &effect);
+                match effect {
+                    Effect::Accepted(accepted) => {
+                        prop_assert_eq!(Some(accepted.revision), before.head.revision.next());
+                        prop_assert_eq!(accepted.published.is_some(), zone);
+                        if let Some(published) = accepted.published {
+                            follower = published.follow(&follower).unwrap();
+                        }
+                    }
+                    _ => prop_assert_eq!(&one, &before),
+                }
+                prop_assert_eq!(follower, one.head.position);
+                prop_assert!(one.head.time_us >= before.head.time_us);
+            }
+            prop_assert_eq!(one, other);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! One version as every node sees it: the published sections of a batch, with their place in the history.
+//!
+//! The same bytes stand in the batch log of every voter, relay and edge and in every stream, so they are encoded
+//! once, where the batch is applied on the leader's log, and never again.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{Chain, EncodedSection, Epoch, MAX_BATCH_LEN, Position, SectionDigest, Version, positional};
+
+const FORMAT: u8 = 1;
+
+positional! {
+    /// One version, positional MessagePack.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Published {
+        /// 1.
+        pub format: u8,
+        /// History it belongs to.
+        pub epoch: Epoch,
+        /// Its number.
+        pub version: Version,
+        /// When the leader proposed it, microseconds of Unix time, never less than that of the version before.
+        pub time_us: u64,
+        /// Chain at this version.
+        pub chain: Chain,
+        /// Published sections in order.
+        pub sections: Vec<EncodedSection>,
+    }
+}
+
+/// Why a version cannot follow a position, or bytes are not a version.
+#[derive(Debug, Error)]
+pub enum PublishedError {
+    /// Not the MessagePack of a version.
+    #[error("not a version: {0}")]
+    Syntax(#[from] rmp_serde::decode::Error),
+    /// A format this release does not know.
+    #[error("version format {0} is not known to this release")]
+    Format(u8),
+    /// Over the limit of a batch.
+    #[error("a version of {0} bytes is over the limit of {MAX_BATCH_LEN}")]
+    Long(usize),
+    /// A section that must not leave the core.
+    #[error("a private section is among the published")]
+    Private,
+    /// Not the next one.
+    #[error("version {epoch}.{version} cannot follow {after}")]
+    Gap {
+        /// Where we stand.
+        after: Position,
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its number.
+        version: Version,
+    },
+    /// The data differs from what the publisher's chain says, or the histories differ.
+    #[error("version {version} has chain {found}, computed {computed}")]
+    Chain {
+        /// Which.
+        version: Version,
+        /// As it says.
+        found: Chain,
+        /// As its data says.
+        computed: Chain,
+    },
+}
+
+impl Published {
+    /// The version after `position`, or `None` at the end of 64 bits.
+    #[must_use]
+    pub fn after(position: &Position, time_us: u64, sections: Vec<EncodedSection>) -> Option<Self> {
+        let version = position.version.next()?;
+        let chain = position.chain.extend(position.epoch, version, time_us, digests(&sections));
+        Some(Self { format: FORMAT, epoch: position.epoch, version, time_us, chain, sections })
+    }
+
+    /// Checks that this version follows `position` and says where that leads.
+    ///
+    /// # Errors
+    /// Another epoch, a gap, or a chain that its data does not give.
+    pub fn follow(&self, position: &Position) -> Result<Position, PublishedError> {
+        if self.epoch != position.epoch || Some(self.version) != position.version.next() {
+            return Err(PublishedError::Gap { after: *position, epoch: self.epoch, version: self.version });
+        }
+        let computed = position.chain.extend(self.epoch, self.version, self.time_us, digests(&self.sections));
+        if computed != self.chain {
+            return Err(PublishedError::Chain { version: self.version, found: self.chain, computed });
+        }
+        Ok(Position { version: self.version, chain: self.chain, ..*position })
+    }
+
+    /// As one byte string.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        rmp_serde::to_vec(self).expect("plain data always encodes").into()
+    }
+
+    /// Back from [`Published::to_bytes`]. Operations are not looked into; see [`crate::decode_ops`].
+    ///
+    /// # Errors
+    /// Not MessagePack of this shape, another format, too long, or a private section.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, PublishedError> {
+        let published: Self = rmp_serde::from_slice(bytes)?;
+        if published.format != FORMAT {
+            return Err(PublishedError::Format(published.format));
+        }
+        let len = published.sections.iter().map(|section| section.ops.len()).sum();
+        if len > MAX_BATCH_LEN {
+            return Err(PublishedError::Long(len));
+        }
+        if published.sections.iter().any(|section| !section.id.keyspace.is_published()) {
+            return Err(PublishedError::Private);
+        }
+        Ok(published)
+    }
+}
+
+fn digests(sections: &[EncodedSection]) -> impl Iterator<Item = SectionDigest> + '_ {
+    sections.iter().map(|section| SectionDigest::of(section.id, &section.ops))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KeyspaceId, SectionId, StoreId};
+
+    fn section(keyspace: KeyspaceId, ops: &'static [u8]) -> EncodedSection {
+        EncodedSection { id: SectionId { keyspace, partition: 1 }, count: 0, ops: Bytes::from_static(ops) }
+    }
+
+    #[test]
+    fn follows_only_its_own_predecessor_with_its_own_data() {
+        let origin = Position::origin(StoreId::new(5));
+        let first = Published::after(&origin, 10, vec![section(KeyspaceId::DNS, b"one")]).unwrap();
+        let position = first.follow(&origin).unwrap();
+        assert_eq!(position.version, Version::new(1));
+
+        let second = Published::after(&position, 11, vec![section(KeyspaceId::DNS, b"two")]).unwrap();
+        assert!(second.follow(&position).is_ok());
+        assert!(matches!(second.follow(&origin), Err(PublishedError::Gap { .. })));
+
+        let mut changed = second.clone();
+        changed.sections[0] = section(KeyspaceId::DNS, b"2wo");
+        assert!(matches!(changed.follow(&position), Err(PublishedError::Chain { .. })));
+        let other_store = Position { version: position.version, ..Position::origin(StoreId::new(6)) };
+        assert!(matches!(second.follow(&other_store), Err(PublishedError::Chain { .. })));
+    }
+
+    #[test]
+    fn a_private_section_is_never_read_as_published() {
+        let origin = Position::origin(StoreId::new(5));
+        let leak = Published::after(&origin, 10, vec![section(KeyspaceId::CORE, b"secret")]).unwrap();
+        assert!(matches!(Published::from_bytes(&leak.to_bytes()), Err(PublishedError::Private)));
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let origin = Position::origin(StoreId::new(5));
+        let bytes = Published::after(&origin, 10, vec![section(KeyspaceId::DNS, b"one")]).unwrap().to_bytes();
+        assert!(Published::from_bytes(&bytes).is_ok());
+        for cut in 0..bytes.len() {
+            assert!(Published::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

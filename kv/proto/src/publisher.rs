@@ -1,0 +1,356 @@
+//! The publisher's side of one connection: decides what a downstream gets, and in what order.
+//!
+//! ```text
+//!  New ─ Subscribe ─▶ Checking ─┬─ known position ─▶ Streaming ◀───────────────┐
+//!                               ├─ new or too old ─▶ Opening ─▶ Snapshot ─ end ┘
+//!                               └─ anything else ──▶ Refused ─▶ Closed
+//! ```
+//! While streaming it takes what is pending from the shared [`Tail`], as much as fits in one write; falls back to the
+//! log when the tail no longer has it, and to a snapshot when the log does not either.
+//!
+//! # Invariants
+//! At most one action that needs an answer is under way, so a slow downstream holds at most one write in memory and
+//! nothing that it does delays anyone else.
+//!
+//! # Time
+//! `now` never goes back and counts from the Unix epoch, as well as the shell knows it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use thiserror::Error;
+
+use crate::{
+    Ack, Chain, Entries, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
+    SubscribeRefusal, Tail, TailRead, Version, encode_entries,
+};
+
+/// Most bytes of versions in one write: enough to make its cost per version vanish, little enough to hold per slow
+/// downstream.
+pub const MAX_WRITE: usize = 1024 * 1024;
+
+/// Bytes of snapshot entries per message.
+pub const SNAPSHOT_CHUNK: usize = 256 * 1024;
+
+/// Silence after which a heartbeat is sent.
+pub const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
+
+/// A connection without a subscription is closed after this.
+pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What happened.
+#[derive(Debug)]
+pub enum DownstreamInput {
+    /// The downstream sent this.
+    Frame(Frame),
+    /// Answer to [`DownstreamAction::LookUp`]: where the store stands, and the chain at the version if known.
+    Found(Position, Option<Chain>),
+    /// Answer to [`DownstreamAction::ReadAfter`]: encoded versions, or none when the log does not reach back.
+    Versions(Option<Vec<Bytes>>),
+    /// Answer to [`DownstreamAction::OpenSnapshot`].
+    SnapshotOpened(Position),
+    /// Answer to [`DownstreamAction::ReadSnapshot`]: empty at the end.
+    SnapshotRead(Entries),
+    /// Answer to [`DownstreamAction::Send`].
+    Sent,
+}
+
+/// What to do. Only one that needs an answer is given at a time.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DownstreamAction {
+    /// The downstream is known now. No answer.
+    Subscribed(Subscribe),
+    /// It said how far it is. No answer.
+    Acked(Ack),
+    /// Find the head and the chain at this version.
+    LookUp(Version),
+    /// Read the log.
+    ReadAfter {
+        /// Behind this.
+        after: Version,
+        /// About so much.
+        max_bytes: usize,
+    },
+    /// Open a snapshot, closing any before.
+    OpenSnapshot,
+    /// Read on in it.
+    ReadSnapshot {
+        /// About so much.
+        max_bytes: usize,
+    },
+    /// Write these, in one go.
+    Send(Vec<Bytes>),
+    /// Let what was sent arrive, then close. Nothing comes after this.
+    Close(DownstreamEnd),
+}
+
+/// Why a connection ends from this side.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DownstreamEnd {
+    /// The downstream does not keep to the protocol.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+    /// Part of the protocol; it has been told.
+    #[error("refused: {0}")]
+    Refused(SubscribeRefusal),
+    /// No subscription came.
+    #[error("it never subscribed")]
+    Silent,
+    /// The store went on in another history.
+    #[error("the history changed")]
+    NewHistory,
+    /// The source gave what cannot be sent.
+    #[error("the source of the snapshot is damaged: {0}")]
+    Snapshot(#[from] EntryError),
+    /// The log lacks versions that it should have.
+    #[error("the log ends before the head")]
+    LogEnds,
+}
+
+/// One downstream, seen from its publisher.
+#[derive(Debug)]
+pub struct Downstream {
+    /// Who it is, by its certificate.
+    name: String,
+    state: State,
+    incarnation: u64,
+    /// The head when it subscribed; its store and epoch are those of everything that follows.
+    base: Option<Position>,
+    /// The last version in any write.
+    sent: Version,
+    /// An action without its answer.
+    busy: bool,
+    ready: VecDeque<DownstreamAction>,
+    timeout: Duration,
+}
+
+#[derive(Debug)]
+enum State {
+    New,
+    Checking(Option<Position>),
+    Opening,
+    Snapshot(Position, SnapshotCheck),
+    Streaming,
+    Refused(SubscribeRefusal),
+    Closed,
+}
+
+impl Downstream {
+    /// A connection from the node with this name in its certificate.
+    #[must_use]
+    pub fn new(now: Duration, name: String) -> Self {
+        Self {
+            name,
+            state: State::New,
+            incarnation: 0,
+            base: None,
+            sent: Version::ZERO,
+            busy: false,
+            ready: VecDeque::new(),
+            timeout: now + SUBSCRIBE_WITHIN,
+        }
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Duration, input: DownstreamInput) {
+        let state = std::mem::replace(&mut self.state, State::Closed);
+        if matches!(state, State::Closed) {
+            return;
+        }
+        if let DownstreamInput::Frame(frame) = input {
+            self.state = state;
+            return self.frame(frame);
+        }
+        self.busy = false;
+        self.state = match (state, input) {
+            (State::Checking(position), DownstreamInput::Found(head, chain)) => self.decide(position, head, chain),
+            (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
+            (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
+            (State::Snapshot(position, check), DownstreamInput::SnapshotRead(entries)) => {
+                self.send_entries(position, check, &entries)
+            }
+            (State::Refused(why), DownstreamInput::Sent) => {
+                self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Refused(why)));
+                State::Closed
+            }
+            (state, DownstreamInput::Sent) => {
+                self.timeout = now + HEARTBEAT_AFTER;
+                state
+            }
+            (_, input) => unreachable!("{input:?} answers nothing that was asked"),
+        };
+    }
+
+    /// The next thing to do, if any. Ask again after every input, when the tail grew, and at the timeout.
+    pub fn poll_action(&mut self, now: Duration, tail: &Tail) -> Option<DownstreamAction> {
+        if self.ready.is_empty() && !self.busy {
+            self.advance(now, tail);
+        }
+        let action = self.ready.pop_front()?;
+        self.busy |= !matches!(action, DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_));
+        Some(action)
+    }
+
+    /// When to ask again though nothing happened.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        match self.state {
+            State::New | State::Streaming if !self.busy => Some(self.timeout),
+            _ => None,
+        }
+    }
+
+    /// The last version that was given to it.
+    #[must_use]
+    pub fn sent(&self) -> Version {
+        self.sent
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        match (&self.state, frame) {
+            (State::New, Frame::Subscribe(subscribe)) => self.subscribe(subscribe),
+            (State::New, _) => self.close(DownstreamEnd::Malformed("something before its subscription")),
+            (State::Refused(_), _) => {}
+            (_, Frame::Ack(ack)) => self.ack(ack),
+            (_, Frame::Goodbye) => {}
+            _ => self.close(DownstreamEnd::Malformed("a frame that is not for publishers")),
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe) {
+        self.incarnation = subscribe.incarnation;
+        if subscribe.protocol != PROTOCOL {
+            return self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
+        }
+        if subscribe.name != self.name || !subscribe.filter.is_empty() {
+            return self.refuse(SubscribeRefusal::NotAllowed);
+        }
+        let position = subscribe.position;
+        self.state = State::Checking(position);
+        self.ready.push_back(DownstreamAction::Subscribed(subscribe));
+        let version = position.map_or(Version::ZERO, |position| position.version);
+        self.ready.push_back(DownstreamAction::LookUp(version));
+    }
+
+    fn ack(&mut self, ack: Ack) {
+        if ack.incarnation != self.incarnation || ack.durable > ack.applied {
+            return self.close(DownstreamEnd::Malformed("an ack that contradicts itself"));
+        }
+        // Before the check of its position is back there is nothing to compare with.
+        if self.base.is_some_and(|base| ack.epoch == base.epoch && ack.applied > self.sent) {
+            return self.close(DownstreamEnd::Malformed("an ack of what it was never given"));
+        }
+        self.ready.push_back(DownstreamAction::Acked(ack));
+    }
+
+    fn decide(&mut self, position: Option<Position>, head: Position, chain: Option<Chain>) -> State {
+        self.base = Some(head);
+        let Some(position) = position else { return self.open_snapshot() };
+        self.sent = position.version;
+        let refusal = if position.store != head.store {
+            SubscribeRefusal::OtherStore(head.store)
+        } else if position.order() > head.order() {
+            SubscribeRefusal::Ahead(head)
+        } else if position.epoch != head.epoch {
+            SubscribeRefusal::ForkedAt { epoch: head.epoch, version: None }
+        } else {
+            match chain {
+                None => return self.open_snapshot(),
+                Some(chain) if chain == position.chain => {
+                    self.send(vec![Frame::Stream(head).to_bytes()]);
+                    return State::Streaming;
+                }
+                Some(chain) => SubscribeRefusal::ChainDiffers { version: position.version, chain },
+            }
+        };
+        self.send(vec![Frame::Refused(refusal).to_bytes()]);
+        State::Refused(refusal)
+    }
+
+    fn open_snapshot(&mut self) -> State {
+        self.ready.push_back(DownstreamAction::OpenSnapshot);
+        State::Opening
+    }
+
+    fn begin_snapshot(&mut self, position: Position) -> State {
+        self.base = Some(position);
+        self.send(vec![Frame::SnapshotFollows(position).to_bytes()]);
+        State::Snapshot(position, SnapshotCheck::new())
+    }
+
+    fn send_entries(&mut self, position: Position, mut check: SnapshotCheck, entries: &Entries) -> State {
+        if entries.is_empty() {
+            let digest = serde_bytes::ByteBuf::from(check.digest());
+            let end = SnapshotEnd { position: Some(position), entries: check.entries(), digest };
+            self.sent = position.version;
+            self.send(vec![Frame::SnapshotEnd(end).to_bytes()]);
+            return State::Streaming;
+        }
+        let message = encode_entries(entries);
+        if let Err(error) = check.add(&message) {
+            self.ready.push_back(DownstreamAction::Close(error.into()));
+            return State::Closed;
+        }
+        self.send(vec![Frame::SnapshotEntries(message).to_bytes()]);
+        State::Snapshot(position, check)
+    }
+
+    fn send_from_log(&mut self, versions: Option<Vec<Bytes>>) -> State {
+        let Some(versions) = versions else { return self.open_snapshot() };
+        if versions.is_empty() {
+            self.ready.push_back(DownstreamAction::Close(DownstreamEnd::LogEnds));
+            return State::Closed;
+        }
+        self.sent = Version::new(self.sent.get() + versions.len() as u64);
+        let mut out = BytesMut::with_capacity(versions.iter().map(|version| version.len() + 16).sum());
+        versions.into_iter().for_each(|version| Frame::Version(version).encode(&mut out));
+        self.send(vec![out.freeze()]);
+        State::Streaming
+    }
+
+    fn advance(&mut self, now: Duration, tail: &Tail) {
+        match self.state {
+            State::New if now >= self.timeout => self.close(DownstreamEnd::Silent),
+            State::Snapshot(..) => self.ready.push_back(DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }),
+            State::Streaming => self.stream(now, tail),
+            _ => {}
+        }
+    }
+
+    fn stream(&mut self, now: Duration, tail: &Tail) {
+        let head = *tail.head();
+        if self.base.is_some_and(|base| (base.store, base.epoch) != (head.store, head.epoch)) {
+            self.send(vec![Frame::Goodbye.to_bytes()]);
+            return self.close(DownstreamEnd::NewHistory);
+        }
+        match tail.after(self.sent, MAX_WRITE) {
+            TailRead::Frames(frames, last) => {
+                self.sent = last;
+                self.send(frames);
+            }
+            TailRead::Behind => {
+                self.ready.push_back(DownstreamAction::ReadAfter { after: self.sent, max_bytes: MAX_WRITE });
+            }
+            TailRead::Nothing if now >= self.timeout => {
+                let time_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+                self.send(vec![Frame::Heartbeat(Heartbeat { head: Some(head), time_us }).to_bytes()]);
+            }
+            TailRead::Nothing => {}
+        }
+    }
+
+    fn send(&mut self, frames: Vec<Bytes>) {
+        self.ready.push_back(DownstreamAction::Send(frames));
+    }
+
+    fn refuse(&mut self, why: SubscribeRefusal) {
+        self.send(vec![Frame::Refused(why).to_bytes()]);
+        self.state = State::Refused(why);
+    }
+
+    fn close(&mut self, end: DownstreamEnd) {
+        self.ready.push_back(DownstreamAction::Close(end));
+        self.state = State::Closed;
+    }
+}

@@ -1,0 +1,551 @@
+//! A publisher and a follower in one thread, with a wire between them that delays, cuts and loses, and a seed for it
+//! all: the follower must always end where the publisher is, and never go back on the way.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{
+    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Entries, Follower, FollowerAction, FollowerEnd,
+    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section,
+    SectionId, StoreId, SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
+};
+
+const NAME: &str = "edge-1";
+const STEP: Duration = Duration::from_millis(7);
+
+/// SplitMix64: all the randomness of a run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+}
+
+/// The store of the publisher: data, and a log that is trimmed.
+struct Source {
+    data: MemoryView,
+    head: Position,
+    log: VecDeque<(Chain, Bytes)>,
+}
+
+impl Source {
+    fn new(store: u128) -> Self {
+        Self { data: MemoryView::new(), head: Position::origin(StoreId::new(store)), log: VecDeque::new() }
+    }
+
+    fn commit(&mut self, random: &mut Random) -> Bytes {
+        let key = |random: &mut Random| Key::new(vec![0, 1, u8::try_from(random.below(20)).unwrap()]).unwrap();
+        let mut ops = Vec::new();
+        for _ in 0..=random.below(4) {
+            ops.push(match random.below(8) {
+                0 => Op::Delete { key: key(random) },
+                1 => Op::DeleteRange { start: key(random), end: key(random) },
+                2 => Op::Put { key: key(random), value: Value::new(vec![7; 300_000]).unwrap() },
+                _ => Op::Put { key: key(random), value: Value::new(random.below(99).to_string()).unwrap() },
+            });
+        }
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
+        self.data.apply(&batch);
+        let encoded = batch.encode().unwrap();
+        let published = Published::after(&self.head, 0, encoded.sections).unwrap();
+        self.head = published.follow(&self.head).unwrap();
+        let bytes = published.to_bytes();
+        self.log.push_back((self.head.chain, bytes.clone()));
+        bytes
+    }
+
+    fn first(&self) -> u64 {
+        self.head.version.get() + 1 - self.log.len() as u64
+    }
+
+    fn chain_at(&self, version: Version) -> Option<Chain> {
+        match version {
+            Version::ZERO => Some(Chain::origin(self.head.store)),
+            version if version == self.head.version => Some(self.head.chain),
+            version => {
+                let at = usize::try_from(version.get().checked_sub(self.first())?).unwrap();
+                self.log.get(at).map(|(chain, _)| *chain)
+            }
+        }
+    }
+
+    fn read_after(&self, after: Version, random: &mut Random) -> Option<Vec<Bytes>> {
+        let at = usize::try_from((after.get() + 1).checked_sub(self.first())?).unwrap();
+        let count = usize::try_from(1 + random.below(5)).unwrap();
+        Some(self.log.range(at..).take(count).map(|(_, bytes)| bytes.clone()).collect())
+    }
+}
+
+/// The store of the edge: data and position change together, so a crash leaves both.
+#[derive(Default)]
+struct Copy {
+    data: MemoryView,
+    position: Option<Position>,
+    loading: Option<MemoryView>,
+    /// Handed on, not applied.
+    queue: VecDeque<FollowerAction>,
+}
+
+impl Copy {
+    fn work(&mut self) -> Option<FollowerInput> {
+        match self.queue.pop_front()? {
+            FollowerAction::Apply(published, position, bytes) => {
+                for op in published.sections.iter().flat_map(decode_ops) {
+                    self.data.apply_op(&owned(op.unwrap()));
+                }
+                self.advance(position);
+                Some(FollowerInput::Applied { position, bytes, two_clock_us: 0 })
+            }
+            FollowerAction::SnapshotBegin(_) => {
+                self.loading = Some(MemoryView::new());
+                None
+            }
+            FollowerAction::SnapshotEntries(bytes) => {
+                let loading = self.loading.as_mut().unwrap();
+                decode_entries(&bytes).map(Result::unwrap).for_each(|(key, value)| loading.insert(key, value));
+                Some(FollowerInput::Taken(bytes.len()))
+            }
+            FollowerAction::SnapshotEnd(position) => {
+                self.data = self.loading.take().unwrap();
+                self.advance(position);
+                Some(FollowerInput::Applied { position, bytes: 0, two_clock_us: 0 })
+            }
+            FollowerAction::SnapshotAbort => {
+                self.loading = None;
+                None
+            }
+            other => panic!("{other:?} is not for the store"),
+        }
+    }
+
+    fn advance(&mut self, position: Position) {
+        let before = self.position.replace(position);
+        assert!(before.is_none_or(|before| before.order() <= position.order()), "went back from {before:?}");
+    }
+}
+
+fn owned(op: OpRef<'_>) -> Op {
+    let key = |bytes: &[u8]| Key::new(bytes.to_vec()).unwrap();
+    match op {
+        OpRef::Put { key: at, value } => Op::Put { key: key(at), value: Value::new(value.to_vec()).unwrap() },
+        OpRef::Delete { key: at } => Op::Delete { key: key(at) },
+        OpRef::DeleteRange { start, end } => Op::DeleteRange { start: key(start), end: key(end) },
+    }
+}
+
+/// One connection: bytes in flight both ways.
+struct Wire {
+    downstream: Downstream,
+    snapshot: Option<VecDeque<(Bytes, Bytes)>>,
+    up: VecDeque<u8>,
+    down: VecDeque<u8>,
+    up_decoder: FrameDecoder,
+    down_decoder: FrameDecoder,
+    answer: Option<DownstreamInput>,
+    closing: bool,
+}
+
+struct Simulation {
+    random: Random,
+    now: Duration,
+    source: Source,
+    tail: Tail,
+    copy: Copy,
+    follower: Follower,
+    incarnation: u64,
+    wire: Option<Wire>,
+    ends: Vec<FollowerEnd>,
+    snapshots: u32,
+}
+
+impl Simulation {
+    fn new(seed: u64, source: Source, copy: Copy) -> Self {
+        let tail = Tail::new(source.head, 2000);
+        let follower = Follower::new(Duration::ZERO, NAME.into(), 1, copy.position);
+        let (random, now) = (Random(seed), Duration::ZERO);
+        let (ends, snapshots) = (Vec::new(), 0);
+        Self { random, now, source, tail, copy, follower, incarnation: 1, wire: None, ends, snapshots }
+    }
+
+    fn fault(&mut self) {
+        match self.random.below(60) {
+            0 => self.cut(),
+            1 => {
+                // The edge is killed: what was handed on and not applied is gone.
+                self.cut();
+                self.incarnation += 1;
+                self.copy.queue.clear();
+                self.copy.loading = None;
+                self.follower = Follower::new(self.now, NAME.into(), self.incarnation, self.copy.position);
+            }
+            2 => {
+                self.cut();
+                self.tail = Tail::new(self.source.head, 2000);
+            }
+            3 => {
+                let keep = usize::try_from(self.random.below(6)).unwrap();
+                let go = self.source.log.len().saturating_sub(keep);
+                self.source.log.drain(..go);
+            }
+            4 => self.now += Duration::from_secs(self.random.below(8)),
+            5..25 => {
+                let bytes = self.source.commit(&mut self.random);
+                self.tail.push(self.source.head, Frame::Version(bytes).to_bytes());
+            }
+            _ => {}
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.wire.take().is_some() {
+            self.follower.handle(self.now, FollowerInput::Disconnected);
+        }
+    }
+
+    /// Each part moves or not, so that they pass each other in every order.
+    fn step(&mut self) {
+        self.now += STEP;
+        if !self.random.one_in(3) {
+            self.follow();
+        }
+        if !self.random.one_in(3) {
+            self.serve();
+        }
+        if !self.random.one_in(3) {
+            self.carry();
+        }
+        if !self.random.one_in(3)
+            && let Some(done) = self.copy.work()
+        {
+            self.follower.handle(self.now, done);
+            if self.random.one_in(4)
+                && let Some(position) = self.copy.position
+            {
+                self.follower.handle(self.now, FollowerInput::Durable(position));
+            }
+        }
+    }
+
+    fn follow(&mut self) {
+        while let Some(action) = self.follower.poll_action(self.now) {
+            match action {
+                FollowerAction::Connect => {
+                    self.wire = Some(Wire {
+                        downstream: Downstream::new(self.now, NAME.into()),
+                        snapshot: None,
+                        up: VecDeque::new(),
+                        down: VecDeque::new(),
+                        up_decoder: FrameDecoder::new(),
+                        down_decoder: FrameDecoder::new(),
+                        answer: None,
+                        closing: false,
+                    });
+                    self.follower.handle(self.now, FollowerInput::Connected);
+                }
+                FollowerAction::Send(frame) => {
+                    let wire = self.wire.as_mut().expect("it sends only while connected");
+                    wire.up.extend(frame.to_bytes());
+                }
+                FollowerAction::Disconnect(end) => {
+                    self.ends.push(end);
+                    self.wire = None;
+                }
+                action => {
+                    self.snapshots += u32::from(matches!(action, FollowerAction::SnapshotEnd(_)));
+                    self.copy.queue.push_back(action);
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let Some(wire) = &mut self.wire else { return };
+        if let Some(answer) = wire.answer.take() {
+            wire.downstream.handle(self.now, answer);
+        }
+        while let Some(action) = wire.downstream.poll_action(self.now, &self.tail) {
+            assert!(wire.answer.is_none() || !needs_answer(&action), "{action:?} while another is under way");
+            match action {
+                DownstreamAction::Subscribed(subscribe) => assert_eq!(subscribe.name, NAME),
+                DownstreamAction::Acked(ack) => {
+                    assert!(self.copy.position.is_some_and(|position| ack.applied <= position.version));
+                }
+                DownstreamAction::LookUp(version) => {
+                    wire.answer = Some(DownstreamInput::Found(self.source.head, self.source.chain_at(version)));
+                }
+                DownstreamAction::ReadAfter { after, .. } => {
+                    wire.answer = Some(DownstreamInput::Versions(self.source.read_after(after, &mut self.random)));
+                }
+                DownstreamAction::OpenSnapshot => {
+                    let entries = self.source.data.entries();
+                    let own =
+                        |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                    wire.snapshot = Some(entries.map(own).collect());
+                    wire.answer = Some(DownstreamInput::SnapshotOpened(self.source.head));
+                }
+                DownstreamAction::ReadSnapshot { .. } => {
+                    let rest = wire.snapshot.as_mut().unwrap();
+                    let count = usize::try_from(1 + self.random.below(3)).unwrap().min(rest.len());
+                    let entries: Entries = rest.drain(..count).collect();
+                    wire.answer = Some(DownstreamInput::SnapshotRead(entries));
+                }
+                DownstreamAction::Send(frames) => {
+                    frames.iter().for_each(|frame| wire.down.extend(frame));
+                    wire.answer = Some(DownstreamInput::Sent);
+                }
+                DownstreamAction::Close(_) => wire.closing = true,
+            }
+        }
+    }
+
+    /// Moves some bytes, then gives the frames that are whole.
+    fn carry(&mut self) {
+        let Some(wire) = &mut self.wire else { return };
+        let count = usize::try_from(self.random.below(400_000)).unwrap();
+        let piece: Vec<u8> = wire.up.drain(..count.min(wire.up.len())).collect();
+        wire.up_decoder.push(&piece);
+        while let Some(frame) = wire.up_decoder.poll().unwrap() {
+            wire.downstream.handle(self.now, DownstreamInput::Frame(frame));
+        }
+        if self.follower.is_full() {
+            return;
+        }
+        let piece: Vec<u8> = wire.down.drain(..count.min(wire.down.len())).collect();
+        wire.down_decoder.push(&piece);
+        while let Some(frame) = wire.down_decoder.poll().unwrap() {
+            self.follower.handle(self.now, FollowerInput::Frame(frame));
+        }
+        if wire.closing && wire.down.is_empty() {
+            self.cut();
+        }
+    }
+
+    fn settle(&mut self, steps: u32) -> bool {
+        for _ in 0..steps {
+            if self.copy.position == Some(self.source.head) && self.copy.data == self.source.data {
+                return true;
+            }
+            self.step();
+        }
+        false
+    }
+}
+
+fn needs_answer(action: &DownstreamAction) -> bool {
+    !matches!(action, DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_) | DownstreamAction::Close(_))
+}
+
+#[test]
+fn the_follower_always_ends_where_the_publisher_is() {
+    let mut snapshots = 0;
+    for seed in 0..150 {
+        let mut run = Simulation::new(seed, Source::new(5), Copy::default());
+        for _ in 0..800 {
+            run.fault();
+            run.step();
+        }
+        assert!(run.settle(20_000), "seed {seed}: edge at {:?}, core at {}", run.copy.position, run.source.head);
+        let alarming: Vec<_> = run.ends.iter().filter(|end| end.is_alarming()).collect();
+        assert!(alarming.is_empty(), "seed {seed}: {alarming:?}");
+        snapshots += run.snapshots;
+    }
+    assert!(snapshots > 150, "only {snapshots} snapshots: the faults do not reach what they should");
+}
+
+/// Runs until the follower gives up on its publisher once.
+fn first_end(source: Source, copy: Copy) -> (FollowerEnd, Simulation) {
+    let mut run = Simulation::new(1, source, copy);
+    for _ in 0..2_000 {
+        run.step();
+        if let Some(end) = run.ends.pop() {
+            return (end, run);
+        }
+    }
+    panic!("it never gave up");
+}
+
+fn at(source: &Source) -> Copy {
+    Copy { data: source.data.clone(), position: Some(source.head), ..Copy::default() }
+}
+
+fn source(store: u128, seed: u64, versions: u64) -> Source {
+    let mut source = Source::new(store);
+    let mut random = Random(seed);
+    (0..versions).for_each(|_| drop(source.commit(&mut random)));
+    source
+}
+
+#[test]
+fn a_copy_of_another_store_is_refused_and_kept() {
+    let other = source(6, 1, 3);
+    let (end, run) = first_end(source(5, 1, 3), at(&other));
+    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::OtherStore(store)) if store == StoreId::new(5)));
+    assert!(end.is_alarming());
+    assert_eq!(run.copy.data, other.data);
+}
+
+#[test]
+fn a_copy_that_is_ahead_waits() {
+    let (end, run) = first_end(source(5, 1, 3), at(&source(5, 1, 4)));
+    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::Ahead(head)) if head == run.source.head));
+    assert!(!end.is_alarming());
+}
+
+#[test]
+fn a_copy_with_other_data_is_refused() {
+    let (end, _) = first_end(source(5, 1, 4), at(&source(5, 2, 3)));
+    assert!(
+        matches!(end, FollowerEnd::Refused(SubscribeRefusal::ChainDiffers { version, .. }) if version == Version::new(3))
+    );
+}
+
+#[test]
+fn a_gap_and_a_changed_version_stop_the_stream_and_nothing_is_applied() {
+    let mut source = source(5, 1, 2);
+    let position = source.head;
+    let mut random = Random(9);
+    let [first, second] = [source.commit(&mut random), source.commit(&mut random)];
+    let mut changed = Published::from_bytes(&first).unwrap();
+    changed.time_us += 1;
+    for bad in [second, changed.to_bytes(), first.slice(..first.len() - 1)] {
+        let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, Some(position));
+        assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
+        follower.handle(Duration::ZERO, FollowerInput::Connected);
+        while follower.poll_action(Duration::ZERO).is_some() {}
+        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(source.head)));
+        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Version(bad)));
+        match follower.poll_action(Duration::ZERO) {
+            Some(FollowerAction::Disconnect(end @ FollowerEnd::Version(_))) => assert!(end.is_alarming()),
+            other => panic!("{other:?}"),
+        }
+        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Goodbye));
+        assert_eq!(follower.poll_timeout(), Some(crate::MAX_BACKOFF));
+    }
+}
+
+/// A follower at `position` that has just subscribed.
+fn subscribed(position: Option<Position>) -> Follower {
+    let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, position);
+    assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
+    follower.handle(Duration::ZERO, FollowerInput::Connected);
+    while follower.poll_action(Duration::ZERO).is_some() {}
+    follower
+}
+
+/// What it does about these frames.
+fn after(mut follower: Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
+    frames.into_iter().for_each(|frame| follower.handle(Duration::ZERO, FollowerInput::Frame(frame)));
+    std::iter::from_fn(|| follower.poll_action(Duration::ZERO)).collect()
+}
+
+#[test]
+fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
+    let position = source(5, 1, 3).head;
+    let entries = crate::encode_entries(&[(Bytes::from_static(&[0, 1, 2]), Bytes::from_static(b"value"))]);
+    let mut check = crate::SnapshotCheck::new();
+    check.add(&entries).unwrap();
+    let good =
+        crate::SnapshotEnd { position: Some(position), entries: 1, digest: serde_bytes::ByteBuf::from(check.digest()) };
+    let load = |end: &crate::SnapshotEnd| {
+        let frames = [
+            Frame::SnapshotFollows(position),
+            Frame::SnapshotEntries(entries.clone()),
+            Frame::SnapshotEnd(end.clone()),
+        ];
+        after(subscribed(None), frames)
+    };
+    assert!(matches!(load(&good).as_slice(), [.., FollowerAction::SnapshotEnd(at)] if *at == position));
+    let bad = [
+        crate::SnapshotEnd { entries: 2, ..good.clone() },
+        crate::SnapshotEnd { digest: serde_bytes::ByteBuf::from([0; 32]), ..good.clone() },
+        crate::SnapshotEnd { digest: serde_bytes::ByteBuf::new(), ..good.clone() },
+        crate::SnapshotEnd { position: None, ..good },
+    ];
+    for end in bad {
+        let actions = load(&end);
+        let [.., FollowerAction::SnapshotAbort, FollowerAction::Disconnect(why)] = actions.as_slice() else {
+            panic!("{end:?} led to {actions:?}");
+        };
+        assert!(matches!(why, FollowerEnd::Snapshot) && why.is_alarming());
+    }
+}
+
+#[test]
+fn a_snapshot_of_another_store_or_from_before_is_not_begun() {
+    let (here, before, other) = (source(5, 1, 3).head, source(5, 1, 2).head, source(6, 1, 9).head);
+    for (position, back) in [(before, true), (other, false)] {
+        let actions = after(subscribed(Some(here)), [Frame::SnapshotFollows(position)]);
+        let [FollowerAction::Disconnect(why)] = actions.as_slice() else { panic!("{actions:?}") };
+        assert_eq!(matches!(why, FollowerEnd::Back(_)), back);
+        assert!(matches!(why, FollowerEnd::Back(_) | FollowerEnd::OtherStore(_)));
+    }
+    // Ahead in version, but of a history that was left behind.
+    let newer = Position { epoch: crate::Epoch::new(1), ..here };
+    let actions = after(subscribed(Some(newer)), [Frame::SnapshotFollows(source(5, 1, 9).head)]);
+    assert!(matches!(actions.as_slice(), [FollowerAction::Disconnect(FollowerEnd::Back(_))]), "{actions:?}");
+}
+
+#[test]
+fn reading_stops_while_too_much_waits_and_goes_on_after() {
+    let mut source = source(5, 1, 1);
+    let mut follower = subscribed(Some(source.head));
+    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(source.head)));
+    let mut handed = Vec::new();
+    while !follower.is_full() {
+        let bytes = source.commit(&mut Random(2));
+        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Version(bytes)));
+        while let Some(action) = follower.poll_action(Duration::ZERO) {
+            if let FollowerAction::Apply(_, position, bytes) = action {
+                handed.push((position, bytes));
+            }
+        }
+    }
+    let total: usize = handed.iter().map(|(_, bytes)| bytes).sum();
+    assert!(total < crate::MAX_OUTSTANDING + crate::MAX_MESSAGE_LEN);
+    let later = crate::SILENT_AFTER * 2;
+    assert!(follower.poll_action(later).is_none(), "who is not read is not silent");
+    for (position, bytes) in handed {
+        follower.handle(later, FollowerInput::Applied { position, bytes, two_clock_us: 0 });
+    }
+    assert!(!follower.is_full());
+    let Some(FollowerAction::Send(Frame::Ack(ack))) = follower.poll_action(later) else { panic!("no ack") };
+    assert_eq!(ack.applied, source.head.version);
+    assert!(follower.poll_action(later).is_none(), "one ack for all of it");
+    let silent = follower.poll_action(later + crate::SILENT_AFTER);
+    assert!(matches!(silent, Some(FollowerAction::Disconnect(FollowerEnd::Silent))), "{silent:?}");
+}
+
+#[test]
+fn an_edge_may_not_claim_what_it_was_never_given() {
+    let source = source(5, 1, 3);
+    let tail = Tail::new(source.head, 0);
+    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+    let subscribe = crate::Subscribe {
+        protocol: crate::PROTOCOL,
+        name: NAME.into(),
+        position: Some(source.head),
+        ..Default::default()
+    };
+    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
+    while !matches!(downstream.poll_action(Duration::ZERO, &tail), Some(DownstreamAction::LookUp(_))) {}
+    downstream.handle(Duration::ZERO, DownstreamInput::Found(source.head, Some(source.head.chain)));
+    let lie = crate::Ack { applied: Version::new(4), ..Default::default() };
+    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Ack(lie)));
+    let actions: Vec<_> = std::iter::from_fn(|| downstream.poll_action(Duration::ZERO, &tail)).collect();
+    assert!(
+        matches!(actions.as_slice(), [.., DownstreamAction::Close(crate::DownstreamEnd::Malformed(_))]),
+        "{actions:?}"
+    );
+}

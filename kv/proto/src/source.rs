@@ -1,0 +1,52 @@
+//! What a publisher reads from: the seam between the stores that hold history and the streams that carry it.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{Chain, Position, Version};
+
+/// A store whose history cannot be read: a disk fault or damage.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("history cannot be read: {0}")]
+pub struct SourceError(pub String);
+
+/// Entries of a snapshot in ascending order of key: encoded keys and values.
+pub type Entries = Vec<(Bytes, Bytes)>;
+
+/// The published history of one store. Calls may block on the disk.
+pub trait BatchSource: Send + Sync + 'static {
+    /// The last applied position.
+    fn position(&self) -> Position;
+
+    /// The chain at `version` if the batch log still holds it (or it is the origin or the head): what a subscriber's
+    /// position is checked against.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError>;
+
+    /// Encoded [`Published`](crate::Published) versions right after `after`, dense and ascending, until `max_bytes`
+    /// are reached (at least one if there is one). `None` when the batch log no longer reaches back that far.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError>;
+
+    /// Everything published, at one position.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError>;
+}
+
+/// A snapshot being read.
+pub trait SnapshotSource: Send {
+    /// Where it stands.
+    fn position(&self) -> Position;
+
+    /// The next entries, about `max_bytes` of them, at least one; empty at the end.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError>;
+}

@@ -1,0 +1,135 @@
+//! The newest versions, encoded for the wire once and shared by every downstream that keeps up.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::{Position, Version};
+
+/// A dense run of versions that ends at the head, within a number of bytes.
+#[derive(Debug)]
+pub struct Tail {
+    head: Position,
+    /// Frames of the versions up to and with the head.
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+/// What a [`Tail`] has for a downstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TailRead {
+    /// It has everything.
+    Nothing,
+    /// These next, up to and with this version.
+    Frames(Vec<Bytes>, Version),
+    /// What comes next is no longer here.
+    Behind,
+}
+
+impl Tail {
+    /// Empty, behind the position where the store stands.
+    #[must_use]
+    pub fn new(head: Position, max_bytes: usize) -> Self {
+        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes }
+    }
+
+    /// Where it ends.
+    #[must_use]
+    pub fn head(&self) -> &Position {
+        &self.head
+    }
+
+    /// Appends the frames of the version at `position`. A version that does not follow the head (the store has jumped,
+    /// by loading a snapshot) starts a new run; one that is not beyond the head is known already.
+    pub fn push(&mut self, position: Position, frames: Bytes) {
+        if position.store == self.head.store && position.order() <= self.head.order() {
+            return;
+        }
+        let follows = position.store == self.head.store
+            && position.epoch == self.head.epoch
+            && Some(position.version) == self.head.version.next();
+        if !follows {
+            self.frames.clear();
+            self.bytes = 0;
+        }
+        self.bytes += frames.len();
+        self.frames.push_back(frames);
+        self.head = position;
+        while self.bytes > self.max_bytes
+            && let Some(oldest) = self.frames.pop_front()
+        {
+            self.bytes -= oldest.len();
+        }
+    }
+
+    /// The versions after `sent`, about `max_bytes` of them, at least one if there is one.
+    #[must_use]
+    pub fn after(&self, sent: Version, max_bytes: usize) -> TailRead {
+        let Some(wanted) = self.head.version.get().checked_sub(sent.get()).filter(|wanted| *wanted > 0) else {
+            return TailRead::Nothing;
+        };
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let Some(first) = self.frames.len().checked_sub(wanted) else { return TailRead::Behind };
+        let (mut bytes, mut read) = (0, Vec::new());
+        for frames in self.frames.range(first..) {
+            if !read.is_empty() && bytes + frames.len() > max_bytes {
+                break;
+            }
+            bytes += frames.len();
+            read.push(frames.clone());
+        }
+        let last = Version::new(sent.get() + read.len() as u64);
+        TailRead::Frames(read, last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chain, Epoch, StoreId};
+
+    fn at(version: u64) -> Position {
+        let store = StoreId::new(1);
+        Position { store, epoch: Epoch::ZERO, version: Version::new(version), chain: Chain::origin(store) }
+    }
+
+    fn frames(version: u64) -> Bytes {
+        Bytes::from(vec![u8::try_from(version).unwrap(); 10])
+    }
+
+    #[test]
+    fn keeps_what_fits_and_says_who_is_behind() {
+        let mut tail = Tail::new(at(4), 30);
+        assert_eq!(tail.after(Version::new(4), 100), TailRead::Nothing);
+        assert_eq!(tail.after(Version::new(3), 100), TailRead::Behind);
+        (5..=9).for_each(|version| tail.push(at(version), frames(version)));
+        assert_eq!(tail.after(Version::new(9), 100), TailRead::Nothing);
+        assert_eq!(tail.after(Version::new(12), 100), TailRead::Nothing, "it has read the log ahead of us");
+        let all = vec![frames(7), frames(8), frames(9)];
+        assert_eq!(tail.after(Version::new(6), 100), TailRead::Frames(all, Version::new(9)));
+        let two = vec![frames(7), frames(8)];
+        assert_eq!(tail.after(Version::new(6), 25), TailRead::Frames(two, Version::new(8)));
+        assert_eq!(tail.after(Version::new(7), 1), TailRead::Frames(vec![frames(8)], Version::new(8)));
+        assert_eq!(tail.after(Version::new(5), 100), TailRead::Behind);
+    }
+
+    #[test]
+    fn a_jump_starts_a_new_run() {
+        let mut tail = Tail::new(at(4), 100);
+        tail.push(at(5), frames(5));
+        tail.push(at(5), frames(5));
+        tail.push(at(9), frames(9));
+        assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind);
+        assert_eq!(tail.after(Version::new(7), 100), TailRead::Behind, "version 5 does not stand in for 8");
+        assert_eq!(tail.after(Version::new(8), 100), TailRead::Frames(vec![frames(9)], Version::new(9)));
+    }
+
+    #[test]
+    fn one_version_over_the_limit_is_not_kept() {
+        let mut tail = Tail::new(at(4), 5);
+        tail.push(at(5), frames(5));
+        assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind);
+        assert_eq!(tail.head().version, Version::new(5));
+    }
+}

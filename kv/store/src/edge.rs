@@ -1,0 +1,319 @@
+//! The copy of an edge: everything published, and the position it stands at.
+//!
+//! # Format
+//! ```text
+//! <folder>/current      one line: the name of the live copy
+//! <folder>/copy-<n>/    a RocksDB database: published keys and values in `default`, one key in `position`
+//! <folder>/copy-<n+1>/  while a snapshot is loading
+//! ```
+//! The value of the only key in `position` is the MessagePack `[1, position]`.
+//!
+//! # Invariants
+//! Versions and the position they lead to are one write, so a copy stands at exactly one version whenever the process
+//! ends. A snapshot becomes the live copy by renaming `current` after all of it is durable.
+//!
+//! # Threads
+//! One thread applies; any thread takes snapshots and syncs. A retired copy is removed when its last snapshot goes.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
+use zonecast_kv_proto::{OpRef, Position, Published, decode_ops};
+
+use crate::{EdgeSnapshot, SnapshotLoad, StoreError, options};
+
+const CURRENT: &str = "current";
+const PREFIX: &str = "copy-";
+const POSITION_FAMILY: &str = "position";
+const POSITION_KEY: &[u8] = b"position";
+const POSITION_FORMAT: u8 = 1;
+/// The write-ahead log is cut by flushing beyond this: what is read again after a crash.
+const MAX_WAL: u64 = 256 * 1024 * 1024;
+/// Write buffers under way before applying waits: three, so that a burst does not wait for one flush.
+const WRITE_BUFFERS: i32 = 4;
+
+/// How much memory a copy may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeOptions {
+    /// Block cache, filters and indexes included.
+    pub cache_bytes: usize,
+    /// One write buffer; there are up to four.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for EdgeOptions {
+    fn default() -> Self {
+        Self { cache_bytes: 256 * 1024 * 1024, write_buffer_bytes: 32 * 1024 * 1024 }
+    }
+}
+
+/// The copy of an edge.
+pub struct EdgeStore {
+    folder: PathBuf,
+    pub(crate) settings: Settings,
+    live: Mutex<Arc<Live>>,
+}
+
+/// What every copy in the folder is opened with.
+pub(crate) struct Settings {
+    pub(crate) database: Options,
+    pub(crate) table: Options,
+}
+
+/// One database, closed and, if it is retired, removed when nobody reads it any more.
+pub(crate) struct Live {
+    // Before the folder, so that it is closed before its files go.
+    pub(crate) db: DB,
+    position: Mutex<Option<Position>>,
+    number: u64,
+    folder: Folder,
+}
+
+struct Folder {
+    path: PathBuf,
+    retired: AtomicBool,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.retired.load(Ordering::Relaxed)
+            && let Err(error) = std::fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(folder = %self.path.display(), %error, "a retired copy stays on disk until the next start");
+        }
+    }
+}
+
+impl EdgeStore {
+    /// Opens the copy in a folder, or makes a new one that stands nowhere yet. What an interrupted snapshot left is
+    /// removed.
+    ///
+    /// # Errors
+    /// The folder cannot be used, is in use, or damaged.
+    pub fn open(folder: &Path, options: EdgeOptions) -> Result<Self, StoreError> {
+        options::make_folder(folder)?;
+        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
+        let mut database = options::database(DBRecoveryMode::PointInTime, MAX_WAL);
+        // Data and position are flushed together, so that no point in the log separates them.
+        database.set_atomic_flush(true);
+        let mut table = options::table(&cache, options.write_buffer_bytes);
+        table.set_max_write_buffer_number(WRITE_BUFFERS);
+        let settings = Settings { database, table };
+        let named = read_current(folder)?;
+        let number = named.unwrap_or(1);
+        if named.is_some() && !copy_path(folder, number).is_dir() {
+            return Err(StoreError::damaged(folder, format!("`current` names {PREFIX}{number}, which is not there")));
+        }
+        let live = settings.open(folder, number)?;
+        if named.is_none() {
+            write_current(folder, number)?;
+        }
+        // Its lock is held now, so whatever else is there is nobody's.
+        sweep(folder, number)?;
+        Ok(Self { folder: folder.to_path_buf(), settings, live: Mutex::new(Arc::new(live)) })
+    }
+
+    /// Where the copy stands; `None` when it is new.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        *self.live().position()
+    }
+
+    /// Applies versions that follow the present position, in one write; says where that leads. Not synced.
+    ///
+    /// # Errors
+    /// The write failed, or the versions do not follow; nothing is applied then.
+    pub fn apply(&self, versions: &[Published]) -> Result<Position, StoreError> {
+        let live = self.live();
+        let mut position =
+            (*live.position()).ok_or_else(|| StoreError::damaged(&self.folder, "versions for a copy that is new"))?;
+        let mut batch = WriteBatch::default();
+        for published in versions {
+            if published.epoch != position.epoch || Some(published.version) != position.version.next() {
+                let what = format!("version {} cannot follow {position}", published.version);
+                return Err(StoreError::damaged(&self.folder, what));
+            }
+            for op in published.sections.iter().flat_map(decode_ops) {
+                match op.map_err(|error| StoreError::damaged(&self.folder, error.to_string()))? {
+                    OpRef::Put { key, value } => batch.put(key, value),
+                    OpRef::Delete { key } => batch.delete(key),
+                    // RocksDB takes a range that ends before it starts for an error.
+                    OpRef::DeleteRange { start, end } if start < end => batch.delete_range(start, end),
+                    OpRef::DeleteRange { .. } => {}
+                }
+            }
+            position = Position { version: published.version, chain: published.chain, ..position };
+        }
+        live.put_position(&mut batch, &position);
+        live.db.write(batch).map_err(|error| live.error(error))?;
+        *live.position() = Some(position);
+        Ok(position)
+    }
+
+    /// Makes everything applied so far durable; says up to where that is.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn sync(&self) -> Result<Option<Position>, StoreError> {
+        let live = self.live();
+        let position = *live.position();
+        live.db.flush_wal(true).map_err(|error| live.error(error))?;
+        Ok(position)
+    }
+
+    /// The present state, unchanging.
+    ///
+    /// # Errors
+    /// The position could not be read.
+    pub fn snapshot(&self) -> Result<EdgeSnapshot, StoreError> {
+        EdgeSnapshot::take(self.live())
+    }
+
+    /// Begins a new copy beside the live one.
+    ///
+    /// # Errors
+    /// Its folder cannot be made.
+    pub fn begin_snapshot(&self) -> Result<SnapshotLoad<'_>, StoreError> {
+        let number = self.live().number + 1;
+        SnapshotLoad::begin(self, copy_path(&self.folder, number), number)
+    }
+
+    /// Opens a complete copy of this number and makes it the live one.
+    pub(crate) fn switch(&self, number: u64, files: Vec<PathBuf>, position: &Position) -> Result<(), StoreError> {
+        let live = self.settings.open(&self.folder, number)?;
+        if !files.is_empty() {
+            let mut ingest = rocksdb::IngestExternalFileOptions::default();
+            ingest.set_move_files(true);
+            live.db.ingest_external_file_opts(&ingest, files).map_err(|error| live.error(error))?;
+        }
+        let mut batch = WriteBatch::default();
+        live.put_position(&mut batch, position);
+        let mut synced = rocksdb::WriteOptions::default();
+        synced.set_sync(true);
+        live.db.write_opt(batch, &synced).map_err(|error| live.error(error))?;
+        *live.position() = Some(*position);
+        sync_folder(&live.folder.path)?;
+        write_current(&self.folder, number)?;
+        let before = std::mem::replace(&mut *lock(&self.live), Arc::new(live));
+        before.folder.retired.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        lock(&self.live).clone()
+    }
+}
+
+impl std::fmt::Debug for EdgeStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EdgeStore").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    fn open(&self, folder: &Path, number: u64) -> Result<Live, StoreError> {
+        let path = copy_path(folder, number);
+        let families = [("default", self.table.clone()), (POSITION_FAMILY, Options::default())]
+            .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
+        let db = DB::open_cf_descriptors(&self.database, &path, families)
+            .map_err(|error| StoreError::from_rocksdb(&path, error))?;
+        let folder = Folder { path, retired: AtomicBool::new(false) };
+        let live = Live { db, position: Mutex::new(None), number, folder };
+        let position = live.db.get_pinned_cf(live.family(), POSITION_KEY).map_err(|error| live.error(error))?;
+        let position = position.map(|bytes| live.decode_position(&bytes)).transpose()?;
+        *live.position() = position;
+        Ok(live)
+    }
+}
+
+impl Live {
+    fn position(&self) -> MutexGuard<'_, Option<Position>> {
+        lock(&self.position)
+    }
+
+    fn family(&self) -> &rocksdb::ColumnFamily {
+        self.db.cf_handle(POSITION_FAMILY).expect("opened with it")
+    }
+
+    fn put_position(&self, batch: &mut WriteBatch, position: &Position) {
+        let value = rmp_serde::to_vec(&(POSITION_FORMAT, position)).expect("plain data always encodes");
+        batch.put_cf(self.family(), POSITION_KEY, value);
+    }
+
+    fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
+        match rmp_serde::from_slice(bytes) {
+            Ok((POSITION_FORMAT, position)) => Ok(position),
+            Ok((format, _)) => {
+                let what = format!("position format {format} is not known to this release");
+                Err(StoreError::damaged(&self.folder.path, what))
+            }
+            Err(error) => Err(StoreError::damaged(&self.folder.path, format!("position: {error}"))),
+        }
+    }
+
+    /// The position that a snapshot of this database stands at.
+    pub(crate) fn position_in(&self, snapshot: &rocksdb::Snapshot<'_>) -> Result<Option<Position>, StoreError> {
+        let bytes = snapshot.get_pinned_cf(self.family(), POSITION_KEY).map_err(|error| self.error(error))?;
+        bytes.map(|bytes| self.decode_position(&bytes)).transpose()
+    }
+
+    pub(crate) fn error(&self, error: rocksdb::Error) -> StoreError {
+        StoreError::from_rocksdb(&self.folder.path, error)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds these locks can leave them half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn copy_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{PREFIX}{number}"))
+}
+
+fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_path_buf();
+    |source| StoreError::Folder { path, source }
+}
+
+fn read_current(folder: &Path) -> Result<Option<u64>, StoreError> {
+    let path = folder.join(CURRENT);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&path)(error)),
+    };
+    let number = text.strip_suffix('\n').and_then(|line| line.strip_prefix(PREFIX)).and_then(|text| text.parse().ok());
+    number.map(Some).ok_or_else(|| StoreError::damaged(folder, format!("`current` holds {text:?}")))
+}
+
+/// Names the live copy, at once or not at all.
+fn write_current(folder: &Path, number: u64) -> Result<(), StoreError> {
+    let path = folder.join("current.new");
+    let mut file = File::create(&path).map_err(io_error(&path))?;
+    file.write_all(format!("{PREFIX}{number}\n").as_bytes()).map_err(io_error(&path))?;
+    file.sync_all().map_err(io_error(&path))?;
+    std::fs::rename(&path, folder.join(CURRENT)).map_err(io_error(&path))?;
+    sync_folder(folder)
+}
+
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error(path))
+}
+
+fn sweep(folder: &Path, live: u64) -> Result<(), StoreError> {
+    let keep = format!("{PREFIX}{live}");
+    for entry in std::fs::read_dir(folder).map_err(io_error(folder))? {
+        let entry = entry.map_err(io_error(folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && *name != *keep {
+            std::fs::remove_dir_all(entry.path()).map_err(io_error(&entry.path()))?;
+        }
+    }
+    Ok(())
+}

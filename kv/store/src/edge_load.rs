@@ -1,0 +1,94 @@
+//! A snapshot being written into a new copy: sorted entries go straight into table files.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{Options, SstFileWriter};
+use zonecast_kv_proto::{Position, decode_entries};
+
+use crate::edge::sync_folder;
+use crate::{EdgeStore, StoreError, options};
+
+/// A table file is ended beyond this, so that later compactions have pieces to choose from.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// A new copy that is not complete yet. Dropped, it leaves nothing.
+pub struct SnapshotLoad<'s> {
+    store: &'s EdgeStore,
+    folder: PathBuf,
+    number: u64,
+    writer: Option<SstFileWriter<'s>>,
+    files: Vec<PathBuf>,
+    finished: bool,
+}
+
+impl<'s> SnapshotLoad<'s> {
+    pub(crate) fn begin(store: &'s EdgeStore, folder: PathBuf, number: u64) -> Result<Self, StoreError> {
+        remove(&folder);
+        options::make_folder(&folder)?;
+        Ok(Self { store, folder, number, writer: None, files: Vec::new(), finished: false })
+    }
+
+    /// Writes the entries of one message, which come after all before.
+    ///
+    /// # Errors
+    /// The disk failed, or the entries are not in order.
+    pub fn add(&mut self, message: &[u8]) -> Result<(), StoreError> {
+        for entry in decode_entries(message) {
+            let (key, value) = entry.map_err(|error| StoreError::damaged(&self.folder, error.to_string()))?;
+            self.writer()?.put(key, value).map_err(|error| StoreError::from_rocksdb(&self.folder, error))?;
+        }
+        if self.writer.as_ref().is_some_and(|writer| writer.file_size() > MAX_FILE) {
+            self.end_file()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the copy durable and the live one. Snapshots of the one before stay readable.
+    ///
+    /// # Errors
+    /// The disk failed; the copy before is still the live one, then and after a restart.
+    pub fn finish(mut self, position: &Position) -> Result<(), StoreError> {
+        self.end_file()?;
+        sync_folder(&self.folder)?;
+        self.store.switch(self.number, std::mem::take(&mut self.files), position)?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Result<&mut SstFileWriter<'s>, StoreError> {
+        if self.writer.is_none() {
+            let path = self.folder.join(format!("snapshot-{}.sst", self.files.len()));
+            let options: &'s Options = &self.store.settings.table;
+            let writer = SstFileWriter::create(options);
+            writer.open(&path).map_err(|error| StoreError::from_rocksdb(&self.folder, error))?;
+            self.files.push(path);
+            self.writer = Some(writer);
+        }
+        Ok(self.writer.as_mut().expect("made above"))
+    }
+
+    fn end_file(&mut self) -> Result<(), StoreError> {
+        match self.writer.take() {
+            Some(mut writer) => writer.finish().map_err(|error| StoreError::from_rocksdb(&self.folder, error)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for SnapshotLoad<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.writer = None;
+            remove(&self.folder);
+        }
+    }
+}
+
+fn remove(folder: &Path) {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "an unfinished copy stays on disk until the next start");
+        }
+        _ => {}
+    }
+}

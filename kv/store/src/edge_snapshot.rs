@@ -1,0 +1,139 @@
+//! One unchanging state of an edge's copy, owned, and reads of it.
+//!
+//! An [`EdgeSnapshot`] keeps its database alive, so it can be handed to any thread and outlive the switch to another
+//! copy. An [`EdgeView`] reads it without allocating: it keeps its read options and one iterator.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
+use zonecast_kv_proto::{Position, View, ViewError};
+
+use crate::StoreError;
+use crate::edge::Live;
+
+self_cell::self_cell!(
+    struct Cell {
+        owner: Arc<Live>,
+        #[covariant]
+        dependent: Held,
+    }
+);
+
+/// A snapshot, released with the cell.
+struct Held<'a>(Snapshot<'a>);
+
+/// One state of an edge's copy.
+pub struct EdgeSnapshot {
+    cell: Cell,
+    position: Option<Position>,
+}
+
+impl EdgeSnapshot {
+    pub(crate) fn take(live: Arc<Live>) -> Result<Self, StoreError> {
+        let cell = Cell::new(live, |live| Held(live.db.snapshot()));
+        let position = cell.with_dependent(|live, held| live.position_in(&held.0))?;
+        Ok(Self { cell, position })
+    }
+
+    /// Where it stands; `None` for a copy that is new, and empty.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// Reads of it. Making one costs a small allocation, so keep it for a burst of reads.
+    #[must_use]
+    pub fn view(&self) -> EdgeView<'_> {
+        let (db, snapshot) = (&self.cell.borrow_owner().db, &self.cell.borrow_dependent().0);
+        let mut options = ReadOptions::default();
+        options.set_snapshot(snapshot);
+        EdgeView { db, snapshot, options, iterator: RefCell::new(None) }
+    }
+}
+
+impl fmt::Debug for EdgeSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeSnapshot").field("position", &self.position).finish_non_exhaustive()
+    }
+}
+
+/// Reads of one [`EdgeSnapshot`], for one thread at a time.
+pub struct EdgeView<'a> {
+    db: &'a DB,
+    snapshot: &'a Snapshot<'a>,
+    options: ReadOptions,
+    /// Made at the first ordered read, taken while it is in use.
+    iterator: RefCell<Option<DBRawIterator<'a>>>,
+}
+
+impl<'a> EdgeView<'a> {
+    fn take_iterator(&self) -> DBRawIterator<'a> {
+        self.iterator.take().unwrap_or_else(|| self.snapshot.raw_iterator())
+    }
+
+    fn put_iterator(&self, iterator: DBRawIterator<'a>) -> Result<(), ViewError> {
+        iterator.status().map_err(failed)?;
+        self.iterator.replace(Some(iterator));
+        Ok(())
+    }
+}
+
+impl View for EdgeView<'_> {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        let found = self.db.get_pinned_opt(key, &self.options).map_err(failed)?;
+        if let Some(bytes) = &found {
+            copy(bytes, value);
+        }
+        Ok(found.is_some())
+    }
+
+    fn last_in(&self, lower: &[u8], upper: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        let mut iterator = self.take_iterator();
+        iterator.seek_for_prev(upper);
+        let found = match iterator.item() {
+            Some((found_key, found_value)) if found_key >= lower => {
+                copy(found_key, key);
+                copy(found_value, value);
+                true
+            }
+            _ => false,
+        };
+        self.put_iterator(iterator)?;
+        Ok(found)
+    }
+
+    fn scan(
+        &self,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        let mut iterator = self.take_iterator();
+        iterator.seek(lower);
+        while let Some((key, value)) = iterator.item().filter(|(key, _)| *key < end) {
+            if visit(key, value).is_break() {
+                break;
+            }
+            iterator.next();
+        }
+        self.put_iterator(iterator)
+    }
+}
+
+impl fmt::Debug for EdgeView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeView").finish_non_exhaustive()
+    }
+}
+
+fn failed(error: rocksdb::Error) -> ViewError {
+    ViewError(error.into_string())
+}
+
+fn copy(bytes: &[u8], buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.extend_from_slice(bytes);
+}

@@ -1,0 +1,92 @@
+//! What can go wrong with a database on disk, by what the operator can do about it.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zonecast_kv_proto::{SourceError, ViewError};
+
+/// A database that cannot be opened, read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Another process has it open: stop that one, or use another folder.
+    #[error("{} is in use by another process", path.display())]
+    Locked {
+        /// The database's folder.
+        path: PathBuf,
+    },
+    /// No space left: nothing was lost, nothing more can be written.
+    #[error("no space left on the disk of {}", path.display())]
+    DiskFull {
+        /// The database's folder.
+        path: PathBuf,
+        /// As RocksDB says it.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// What is on disk is not what was written. Never repaired by guessing.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The database's folder.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The folder cannot be made or entered.
+    #[error("folder {} cannot be used: {source}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Anything else of RocksDB: mostly a failing disk.
+    #[error("{}: {source}", path.display())]
+    Other {
+        /// The database's folder.
+        path: PathBuf,
+        /// As RocksDB says it.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// An earlier write failed, so the database takes no more.
+    #[error("{} stopped writing after an earlier error", path.display())]
+    Stopped {
+        /// The database's folder.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// Sorts an error of RocksDB. RocksDB has no codes for these two, only its messages.
+    pub(crate) fn from_rocksdb(path: &Path, source: rocksdb::Error) -> Self {
+        let path = path.to_path_buf();
+        let message = source.as_ref();
+        let is_lock = message.contains("While lock file") || message.contains("lock hold by current process");
+        if is_lock && source.kind() == rocksdb::ErrorKind::IOError {
+            Self::Locked { path }
+        } else if message.contains("No space left on device") {
+            Self::DiskFull { path, source }
+        } else if source.kind() == rocksdb::ErrorKind::Corruption {
+            Self::Damaged { path, what: source.into_string() }
+        } else {
+            Self::Other { path, source }
+        }
+    }
+
+    pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_path_buf(), what: what.into() }
+    }
+}
+
+impl From<StoreError> for ViewError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<StoreError> for SourceError {
+    fn from(error: StoreError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -1,0 +1,34 @@
+//! The RocksDB databases of zonecast, and the only code that links RocksDB.
+//!
+//! A voter has two: [`RaftLog`], synced before anything is acknowledged, and [`StateStore`], what the applied part of
+//! the log has come to. An edge has one copy of what is published.
+
+mod batch_log;
+mod edge;
+mod edge_load;
+mod edge_snapshot;
+#[cfg(test)]
+mod edge_tests;
+mod error;
+mod metrics;
+mod options;
+mod raft_log;
+#[cfg(test)]
+mod raft_log_tests;
+mod raft_writer;
+mod state;
+mod state_apply;
+mod state_source;
+#[cfg(test)]
+mod state_tests;
+mod state_view;
+
+pub use edge::{EdgeOptions, EdgeStore};
+pub use edge_load::SnapshotLoad;
+pub use edge_snapshot::{EdgeSnapshot, EdgeView};
+pub use error::StoreError;
+pub use metrics::StoreMetrics;
+pub use raft_log::{Completion, RaftLog};
+pub use state::{StateOptions, StateStore};
+pub use state_apply::{AppliedVersion, Apply};
+pub use state_view::StateView;

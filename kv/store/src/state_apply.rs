@@ -1,0 +1,159 @@
+//! Applying a slice of the raft log to the state: commands are decided one by one, and written at once.
+
+use std::collections::BTreeMap;
+use std::sync::MutexGuard;
+
+use bytes::Bytes;
+use rocksdb::WriteBatch;
+use zonecast_kv_proto::{
+    Accepted, Command, Edition, Effect, EncodedSection, Head, MachineError, OpRef, Position, SectionId, Verdict,
+    decode_ops,
+};
+
+use crate::StoreError;
+use crate::batch_log::BatchLog;
+use crate::state::{
+    APPLIED, BATCHES, Current, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key,
+};
+
+/// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
+/// then be opened anew, because its accounting has moved.
+#[derive(Debug)]
+pub struct Apply<'s> {
+    inner: &'s Inner,
+    log: MutexGuard<'s, BatchLog>,
+    current: Current,
+    editions: BTreeMap<SectionId, Edition>,
+    batch: Writes,
+    published: Vec<AppliedVersion>,
+}
+
+/// A version that has been applied.
+#[derive(Clone, Debug)]
+pub struct AppliedVersion {
+    /// As every copy of the batch log and every stream holds it.
+    pub bytes: Bytes,
+    /// Where it leads.
+    pub position: Position,
+}
+
+/// A write batch that can be shown in logs.
+#[derive(Default)]
+struct Writes(WriteBatch);
+
+impl std::fmt::Debug for Writes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.size_in_bytes())
+    }
+}
+
+impl<'s> Apply<'s> {
+    pub(crate) fn new(inner: &'s Inner) -> Self {
+        let log = inner.log.lock().expect("no holder panics");
+        let current = inner.current();
+        Self { inner, log, current, editions: BTreeMap::new(), batch: Writes::default(), published: Vec::new() }
+    }
+
+    /// Where the state will stand.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.current.head
+    }
+
+    /// Bytes that are to be written so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.batch.0.size_in_bytes()
+    }
+
+    /// Applies one command, as [`Command::to_bytes`] wrote it.
+    ///
+    /// # Errors
+    /// The voter must halt: the command is not known to this release, or the state could not be read.
+    pub fn command(&mut self, command: &[u8]) -> Result<Verdict, MachineError<StoreError>> {
+        let command = Command::from_bytes(command)?;
+        let (inner, editions) = (self.inner, &self.editions);
+        let effect = self.current.head.apply(command, |section| match editions.get(&section) {
+            Some(edition) => Ok(*edition),
+            None => inner.edition(section),
+        })?;
+        let verdict = effect.verdict();
+        if let Effect::Accepted(accepted) = effect {
+            self.accept(accepted);
+        }
+        Ok(verdict)
+    }
+
+    /// The log id that the state now stands for. Opaque here.
+    pub fn log_id(&mut self, log_id: Bytes) {
+        self.current.applied = Some(log_id);
+    }
+
+    /// The membership that is now in force. Opaque here.
+    pub fn membership(&mut self, membership: Bytes) {
+        self.current.membership = Some(membership);
+    }
+
+    /// Writes everything, and says which versions that applied, in order.
+    ///
+    /// # Errors
+    /// Nothing was written.
+    pub fn commit(mut self) -> Result<Vec<AppliedVersion>, StoreError> {
+        let inner = self.inner;
+        let batch = &mut self.batch.0;
+        let meta = inner.family(META);
+        for (section, edition) in &self.editions {
+            batch.put_cf(meta, edition_key(*section), edition.get().to_be_bytes());
+        }
+        batch.put_cf(meta, HEAD, self.current.head.to_bytes());
+        for (key, value) in [(APPLIED, &self.current.applied), (MEMBERSHIP, &self.current.membership)] {
+            if let Some(value) = value {
+                batch.put_cf(meta, key, value);
+            }
+        }
+        let timer = inner.metrics.apply_seconds.start_timer();
+        inner.write(std::mem::take(batch), false)?;
+        timer.observe_duration();
+        self.current.first = self.log.first();
+        *inner.current.write().expect("no holder panics") = self.current;
+        inner.metrics.batches.inc_by(self.published.len() as u64);
+        inner.metrics.batch_log_bytes.set(i64::try_from(self.log.total()).unwrap_or(i64::MAX));
+        Ok(self.published)
+    }
+
+    fn accept(&mut self, accepted: Accepted) {
+        self.editions.extend(accepted.editions);
+        self.write_sections(PRIVATE, &accepted.private);
+        let Some(published) = accepted.published else { return };
+        self.write_sections(PUBLISHED, &published.sections);
+        let bytes = published.to_bytes();
+        let (batches, meta) = (self.inner.family(BATCHES), self.inner.family(META));
+        let batch = &mut self.batch.0;
+        batch.put_cf(batches, published.version.get().to_be_bytes(), &bytes);
+        let change = self.log.add(published.version, bytes.len() as u64);
+        for segment in change.marks {
+            batch.put_cf(meta, segment_key(segment.first), segment.bytes.to_be_bytes());
+        }
+        for first in change.unmarked {
+            batch.delete_cf(meta, segment_key(first));
+        }
+        if let Some(trimmed) = change.trimmed {
+            batch.delete_range_cf(batches, trimmed.start.get().to_be_bytes(), trimmed.end.get().to_be_bytes());
+        }
+        self.inner.metrics.batch_bytes.inc_by(bytes.len() as u64);
+        self.published.push(AppliedVersion { bytes, position: self.current.head.position });
+    }
+
+    fn write_sections(&mut self, family: &str, sections: &[EncodedSection]) {
+        let family = self.inner.family(family);
+        let batch = &mut self.batch.0;
+        for op in sections.iter().flat_map(decode_ops) {
+            match op.expect("the machine has read every operation") {
+                OpRef::Put { key, value } => batch.put_cf(family, key, value),
+                OpRef::Delete { key } => batch.delete_cf(family, key),
+                OpRef::DeleteRange { start, end } if start < end => batch.delete_range_cf(family, start, end),
+                OpRef::DeleteRange { .. } => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The state as what a publisher reads from: the batch log, and snapshots for those it no longer reaches.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use rocksdb::{Direction, IteratorMode};
+use zonecast_kv_proto::{
+    BatchSource, Chain, Entries, Epoch, Position, Published, SnapshotSource, SourceError, Version, View,
+};
+
+use crate::StoreError;
+use crate::state::{BATCHES, StateStore};
+use crate::state_view::StateView;
+
+/// The first key that is not published.
+const END: &[u8] = &[0x80, 0];
+
+impl BatchSource for StateStore {
+    fn position(&self) -> Position {
+        StateStore::position(self)
+    }
+
+    fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError> {
+        let position = self.position();
+        if version == position.version {
+            return Ok(Some(position.chain));
+        }
+        if version == Version::ZERO && position.epoch == Epoch::ZERO {
+            return Ok(Some(Chain::origin(position.store)));
+        }
+        let Some(bytes) = self.inner.get(BATCHES, &version.get().to_be_bytes())? else { return Ok(None) };
+        let damaged = |error: zonecast_kv_proto::PublishedError| {
+            StoreError::damaged(&self.inner.path, format!("version {version} of the batch log: {error}"))
+        };
+        Ok(Some(Published::from_bytes(&bytes).map_err(damaged)?.chain))
+    }
+
+    fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
+        let current = self.inner.current();
+        let last = current.head.position.version;
+        if after >= last {
+            return Ok(Some(Vec::new()));
+        }
+        let (mut expected, mut total, mut found) = (after, 0, Vec::new());
+        let start = after.get().saturating_add(1).to_be_bytes();
+        let mode = IteratorMode::From(&start, Direction::Forward);
+        for item in self.inner.db.iterator_cf(self.inner.family(BATCHES), mode) {
+            let (key, value) = item.map_err(|error| self.inner.fail(error))?;
+            expected = expected.next().ok_or_else(|| SourceError("versions are at their end".into()))?;
+            if *key != expected.get().to_be_bytes() {
+                break;
+            }
+            total += value.len();
+            found.push(Bytes::from(value.into_vec()));
+            if total >= max_bytes || expected == last {
+                return Ok(Some(found));
+            }
+        }
+        if found.is_empty() && current.first.is_none_or(|first| after.next() < Some(first)) {
+            return Ok(None);
+        }
+        // Trimming may have overtaken the reading; what it took is gone for this reader too.
+        if found.is_empty() && self.inner.current().first > after.next() {
+            return Ok(None);
+        }
+        Err(StoreError::damaged(&self.inner.path, format!("version {expected} is missing in the batch log")).into())
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        let view = self.view();
+        let position = view.position()?;
+        Ok(Box::new(PublishedSnapshot { view, position, next: Some(Vec::new()) }))
+    }
+}
+
+/// Everything published, being read in order.
+struct PublishedSnapshot {
+    view: StateView,
+    position: Position,
+    /// Where to go on; `None` at the end.
+    next: Option<Vec<u8>>,
+}
+
+impl SnapshotSource for PublishedSnapshot {
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
+        let (mut entries, mut total) = (Entries::new(), 0);
+        let Some(lower) = self.next.take() else { return Ok(entries) };
+        let mut is_full = false;
+        self.view
+            .scan(&lower, END, &mut |key, value| {
+                total += key.len() + value.len();
+                entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+                is_full = total >= max_bytes;
+                if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .map_err(|error| SourceError(error.to_string()))?;
+        if is_full && let Some((last, _)) = entries.last() {
+            self.next = Some([last, &[0][..]].concat());
+        }
+        Ok(entries)
+    }
+}

@@ -1,0 +1,323 @@
+//! The state: what it writes, how it reads, what it keeps of its history.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use bytes::Bytes;
+use prometheus::Registry;
+use proptest::prelude::*;
+use zonecast_kv_proto::{
+    Batch, BatchSource, Chain, Command, Edition, Key, KeyspaceId, MemoryView, Op, Position, Precondition, Published,
+    Refusal, Section, SectionId, StoreId, Value, Verdict, Version, View,
+};
+
+use crate::{StateOptions, StateStore, StoreMetrics};
+
+const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
+
+fn open_with(path: &Path, batch_log_bytes: u64) -> StateStore {
+    let options = StateOptions { batch_log_bytes, ..StateOptions::default() };
+    StateStore::open(path, &options, StoreMetrics::register(&Registry::new()).unwrap()).unwrap()
+}
+
+fn open(path: &Path) -> StateStore {
+    open_with(path, 1 << 30)
+}
+
+fn founded(path: &Path) -> StateStore {
+    let state = open(path);
+    apply(&state, &[Command::Found { store: StoreId::new(7) }]);
+    state
+}
+
+fn apply(state: &StateStore, commands: &[Command]) -> Vec<Verdict> {
+    let mut slice = state.apply();
+    let verdicts = commands.iter().map(|command| slice.command(&command.to_bytes()).unwrap()).collect();
+    slice.commit().unwrap();
+    verdicts
+}
+
+fn command(batch: &Batch) -> Command {
+    Command::Batch { time_us: 5, batch: batch.encode().unwrap() }
+}
+
+fn key(id: SectionId, tail: &[u8]) -> Key {
+    Key::new([&id.keyspace.get().to_be_bytes()[..], tail].concat()).unwrap()
+}
+
+fn put(id: SectionId, tail: &[u8], value: &[u8]) -> Op {
+    Op::Put { key: key(id, tail), value: Value::new(value.to_vec()).unwrap() }
+}
+
+fn one(id: SectionId, op: Op) -> Batch {
+    Batch { preconditions: vec![], sections: vec![Section { id, ops: vec![op] }] }
+}
+
+fn entries(view: &impl View, lower: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = vec![];
+    view.scan(lower, end, &mut |key, value| {
+        found.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    found
+}
+
+fn tail() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop::sample::select(vec![0_u8, 1, 255]), 0..4)
+}
+
+fn op(id: SectionId) -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (tail(), any::<u8>()).prop_map(move |(tail, byte)| put(id, &tail, &[byte])),
+        2 => tail().prop_map(move |tail| Op::Delete { key: key(id, &tail) }),
+        1 => (tail(), tail()).prop_map(move |(one, other)| Op::DeleteRange { start: key(id, &one), end: key(id, &other) }),
+    ]
+}
+
+fn batch() -> impl Strategy<Value = Batch> {
+    (prop::collection::vec(op(ZONE), 0..5), prop::collection::vec(op(NOTES), 0..5)).prop_map(|(zone, notes)| Batch {
+        preconditions: vec![],
+        sections: vec![Section { id: ZONE, ops: zone }, Section { id: NOTES, ops: notes }],
+    })
+}
+
+fn probe() -> impl Strategy<Value = Key> {
+    (prop::sample::select(vec![ZONE, NOTES]), tail()).prop_map(|(id, tail)| key(id, &tail))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Whatever is applied in whatever slices, a view reads as the plain model did when it was taken, across both
+    /// column families and a restart.
+    #[test]
+    fn reads_like_the_model(
+        slices in prop::collection::vec(prop::collection::vec(batch(), 0..4), 1..6),
+        probes in prop::collection::vec((probe(), probe()), 1..10),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = founded(folder.path());
+        let mut model = MemoryView::new();
+        let mut editions = BTreeMap::new();
+        let mut views = vec![];
+        for slice in &slices {
+            let commands: Vec<Command> = slice.iter().map(command).collect();
+            let verdicts = apply(&state, &commands);
+            let all_committed = verdicts.iter().all(|verdict| matches!(verdict, Verdict::Committed { .. }));
+            prop_assert!(all_committed, "{:?}", verdicts);
+            for batch in slice {
+                model.apply(batch);
+                for section in batch.sections.iter().filter(|section| !section.ops.is_empty()) {
+                    *editions.entry(section.id).or_insert(0) += 1;
+                }
+            }
+            views.push((state.view(), model.clone()));
+        }
+        let head = state.head();
+        for (view, model) in views {
+            check(&view, &model, &probes)?;
+        }
+        drop(state);
+        state = open(folder.path());
+        prop_assert_eq!(state.head(), head);
+        check(&state.view(), &model, &probes)?;
+        for (id, edition) in editions {
+            prop_assert_eq!(state.edition(id).unwrap(), Edition::new(edition));
+            prop_assert_eq!(state.view().edition(id).unwrap(), Edition::new(edition));
+        }
+    }
+}
+
+fn check(view: &impl View, model: &MemoryView, probes: &[(Key, Key)]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(entries(view, &[], &[0xff; 8]), entries(model, &[], &[0xff; 8]));
+    for (one, other) in probes {
+        let (one, other) = (one.as_bytes(), other.as_bytes());
+        let (mut found, mut expected) = ((vec![], vec![]), (vec![], vec![]));
+        prop_assert_eq!(view.get(one, &mut found.1), model.get(one, &mut expected.1));
+        prop_assert_eq!(&found, &expected);
+        let is_found = view.last_in(one, other, &mut found.0, &mut found.1).unwrap();
+        prop_assert_eq!(is_found, model.last_in(one, other, &mut expected.0, &mut expected.1).unwrap());
+        prop_assert!(!is_found || found == expected);
+        prop_assert_eq!(entries(view, one, other), entries(model, one, other));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_read_inside_a_scan_sees_the_same_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    let ops = (0..10).map(|byte| put(ZONE, &[byte], &[byte])).collect();
+    apply(&state, &[command(&Batch { preconditions: vec![], sections: vec![Section { id: ZONE, ops }] })]);
+    let view = state.view();
+    let mut seen = 0;
+    view.scan(&[0], &[0xff], &mut |key, _| {
+        let (mut last, mut value) = (vec![], vec![]);
+        assert!(view.last_in(&[0], key, &mut last, &mut value).unwrap());
+        assert_eq!(last, key);
+        seen += 1;
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(seen, 10);
+}
+
+#[test]
+fn commands_of_one_slice_see_each_other_and_an_uncommitted_slice_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    let with = |edition| {
+        let required = Precondition { section: ZONE, edition: Edition::new(edition) };
+        command(&Batch { preconditions: vec![required], ..one(ZONE, put(ZONE, b"x", b"1")) })
+    };
+    let verdicts = apply(&state, &[with(0), with(1), with(1), with(2)]);
+    assert!(matches!(verdicts[1], Verdict::Committed { version: Some(_), .. }));
+    assert!(
+        matches!(verdicts[2], Verdict::Refused(Refusal::Precondition { present, .. }) if present == Edition::new(2))
+    );
+    assert!(matches!(verdicts[3], Verdict::Committed { .. }));
+    let head = state.head();
+    state.apply().command(&with(3).to_bytes()).unwrap();
+    assert_eq!((state.head(), state.view().head().unwrap()), (head, head));
+}
+
+#[test]
+fn what_the_caller_keeps_with_the_state_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    assert_eq!((state.applied(), state.membership()), (None, None));
+    let mut slice = state.apply();
+    slice.log_id(Bytes::from_static(b"id"));
+    slice.membership(Bytes::from_static(b"members"));
+    slice.commit().unwrap();
+    drop(state);
+    let state = open(folder.path());
+    assert_eq!(state.applied(), Some(Bytes::from_static(b"id")));
+    assert_eq!(state.view().membership().unwrap(), Some(Bytes::from_static(b"members")));
+}
+
+/// Applies versions of about a kilobyte each.
+fn add_versions(state: &StateStore, count: usize) {
+    for _ in 0..count {
+        apply(state, &[command(&one(ZONE, put(ZONE, b"x", &[1; 1000])))]);
+    }
+}
+
+fn follow(state: &StateStore, mut position: Position, max_bytes: usize) -> Position {
+    loop {
+        let versions = state.read_after(position.version, max_bytes).unwrap().unwrap();
+        if versions.is_empty() {
+            return position;
+        }
+        for bytes in versions {
+            position = Published::from_bytes(&bytes).unwrap().follow(&position).unwrap();
+            assert_eq!(state.chain_at(position.version).unwrap(), Some(position.chain));
+        }
+    }
+}
+
+#[test]
+fn the_batch_log_leads_from_the_origin_to_the_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    let origin = state.position();
+    assert_eq!(state.read_after(Version::ZERO, 1).unwrap(), Some(vec![]));
+    add_versions(&state, 20);
+    for max_bytes in [1, 3000, usize::MAX] {
+        assert_eq!(follow(&state, origin, max_bytes), state.position());
+    }
+    assert_eq!(state.read_after(Version::ZERO, 1).unwrap().unwrap().len(), 1);
+    assert_eq!(state.chain_at(Version::ZERO).unwrap(), Some(Chain::origin(StoreId::new(7))));
+    assert_eq!(state.chain_at(Version::new(21)).unwrap(), None);
+    assert_eq!(state.read_after(Version::new(99), 1).unwrap(), Some(vec![]));
+}
+
+#[test]
+fn the_batch_log_is_trimmed_and_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    drop(state);
+    let mut state = open_with(folder.path(), 64_000);
+    for round in 1..=4 {
+        add_versions(&state, 50);
+        let last = state.position().version.get();
+        assert_eq!(last, 50 * round);
+        assert_eq!(state.read_after(Version::ZERO, 1).unwrap().is_none(), round > 1);
+        assert!(state.read_after(Version::new(last - 50), 1).unwrap().is_some(), "the newest are kept");
+        assert_eq!(state.chain_at(Version::new(1)).unwrap().is_none(), round > 1);
+        drop(state);
+        state = open_with(folder.path(), 64_000);
+    }
+    let first = (0..200).find(|after| state.read_after(Version::new(*after), 1).unwrap().is_some()).unwrap();
+    let held = state.read_after(Version::new(first), usize::MAX).unwrap().unwrap();
+    let bytes: usize = held.iter().map(Bytes::len).sum();
+    assert!((55_000..=64_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_snapshot_is_everything_published_at_one_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    let ops = |id| (0..100_u8).map(|byte| put(id, &[byte], &[byte; 50])).collect::<Vec<_>>();
+    let sections = [ZONE, NOTES].map(|id| Section { id, ops: ops(id) });
+    apply(&state, &[command(&Batch { preconditions: vec![], sections: sections.into() })]);
+    let mut snapshot = BatchSource::snapshot(&state).unwrap();
+    let position = state.position();
+    add_versions(&state, 3);
+    assert_eq!(snapshot.position(), position);
+    let (mut found, mut parts) = (vec![], 0);
+    loop {
+        let part = snapshot.next_entries(1000).unwrap();
+        if part.is_empty() {
+            break;
+        }
+        found.extend(part);
+        parts += 1;
+    }
+    let expected: Vec<(Bytes, Bytes)> = (0..100_u8)
+        .map(|byte| (Bytes::copy_from_slice(key(ZONE, &[byte]).as_bytes()), Bytes::from(vec![byte; 50])))
+        .collect();
+    assert_eq!(found, expected);
+    assert!((5..10).contains(&parts), "{parts}");
+}
+
+#[test]
+fn an_installed_state_is_the_other_one() {
+    let (folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (state, other) = (founded(folder.path()), founded(other_folder.path()));
+    add_versions(&state, 10);
+    let mut slice = state.apply();
+    slice.command(&command(&one(NOTES, put(NOTES, b"n", b"note"))).to_bytes()).unwrap();
+    slice.log_id(Bytes::from_static(b"id"));
+    slice.commit().unwrap();
+    apply(&other, &[command(&one(ZONE, put(ZONE, b"goes", b"1"))), Command::Allocate { count: 5 }]);
+    other.install(&state.view()).unwrap();
+    let same = |other: &StateStore| {
+        assert_eq!((other.head(), other.applied()), (state.head(), state.applied()));
+        assert_eq!(entries(&other.view(), &[], &[0xff; 8]), entries(&state.view(), &[], &[0xff; 8]));
+        assert_eq!(other.edition(ZONE).unwrap(), state.edition(ZONE).unwrap());
+        assert_eq!(follow(other, Position::origin(StoreId::new(7)), 1000), state.position());
+    };
+    same(&other);
+    drop(other);
+    same(&open(other_folder.path()));
+}
+
+#[test]
+fn a_state_that_was_half_copied_in_starts_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    add_versions(&state, 3);
+    let family = state.inner.family(crate::state::META);
+    state.inner.db.put_cf(family, b"installing", b"").unwrap();
+    drop(state);
+    for _ in 0..2 {
+        let state = open(folder.path());
+        assert!(!state.head().is_founded());
+        assert!(entries(&state.view(), &[], &[0xff; 8]).is_empty());
+        assert_eq!(state.chain_at(Version::new(1)).unwrap(), None);
+    }
+}

@@ -1,0 +1,235 @@
+//! Reading an unchanging state: a RocksDB snapshot behind [`View`].
+//!
+//! Published and private keys look like one sorted map: the highest bit of the keyspace says which column family a
+//! key lives in, so all published keys sort before all private ones.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
+use self_cell::self_cell;
+use zonecast_kv_proto::{Edition, Head, Position, SectionId, View, ViewError};
+
+use crate::StoreError;
+use crate::state::{APPLIED, FAMILIES, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key};
+
+/// The first private key.
+const FIRST_PRIVATE: &[u8] = &[0x80, 0];
+/// Above every published key.
+const LAST_PUBLISHED: &[u8] = &[0x7f; zonecast_kv_proto::MAX_KEY_LEN + 1];
+
+/// Is shown entries until it has seen enough.
+type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+/// Is shown entries until something fails.
+type TryVisit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
+
+/// See the module. Keeps its store open.
+pub struct StateView {
+    cell: Cell,
+}
+
+self_cell!(
+    struct Cell {
+        owner: Arc<Inner>,
+        #[not_covariant]
+        dependent: Reader,
+    }
+);
+
+/// A snapshot, and an iterator over each column family that was iterated over: making one costs more than a seek.
+struct Reader<'d> {
+    iterators: [RefCell<Option<DBRawIterator<'d>>>; FAMILIES.len()],
+    inner: &'d Inner,
+    snapshot: Snapshot<'d>,
+}
+
+impl StateView {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        let cell =
+            Cell::new(inner, |inner| Reader { iterators: Default::default(), inner, snapshot: inner.db.snapshot() });
+        Self { cell }
+    }
+
+    /// Where the state stands.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn head(&self) -> Result<Head, StoreError> {
+        let damaged = |what: String| StoreError::damaged(&self.cell.borrow_owner().path, what);
+        match self.meta(HEAD)? {
+            None => Ok(Head::default()),
+            Some(bytes) => Head::from_bytes(&bytes).map_err(|error| damaged(error.to_string())),
+        }
+    }
+
+    /// Its last version and what it is a version of.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn position(&self) -> Result<Position, StoreError> {
+        self.head().map(|head| head.position)
+    }
+
+    /// How many batches have touched a section.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn edition(&self, section: SectionId) -> Result<Edition, StoreError> {
+        match self.meta(&edition_key(section))? {
+            None => Ok(Edition::ZERO),
+            Some(bytes) => self.cell.borrow_owner().number(&bytes).map(Edition::new),
+        }
+    }
+
+    /// The log id it stands for.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn applied(&self) -> Result<Option<Bytes>, StoreError> {
+        self.meta(APPLIED)
+    }
+
+    /// The membership in force.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn membership(&self) -> Result<Option<Bytes>, StoreError> {
+        self.meta(MEMBERSHIP)
+    }
+
+    /// Shows every entry of one column family in order.
+    pub(crate) fn scan_family(&self, family: &str, visit: &mut TryVisit<'_>) -> Result<(), StoreError> {
+        let mut result = Ok(());
+        let _flow = self.cell.with_dependent(|_, reader| {
+            reader.scan(family, &[], None, &mut |key, value| {
+                result = visit(key, value);
+                if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        })?;
+        result
+    }
+
+    fn meta(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let mut value = Vec::new();
+        let found = self.cell.with_dependent(|_, reader| reader.get(META, key, &mut value))?;
+        Ok(found.then(|| value.into()))
+    }
+}
+
+impl View for StateView {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        let family = if key < FIRST_PRIVATE { PUBLISHED } else { PRIVATE };
+        Ok(self.cell.with_dependent(|_, reader| reader.get(family, key, value))?)
+    }
+
+    fn last_in(&self, lower: &[u8], upper: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        self.cell.with_dependent(|_, reader| {
+            if upper >= FIRST_PRIVATE && reader.last_in(PRIVATE, lower, upper, key, value)? {
+                return Ok(true);
+            }
+            Ok(lower < FIRST_PRIVATE && reader.last_in(PUBLISHED, lower, upper.min(LAST_PUBLISHED), key, value)?)
+        })
+    }
+
+    fn scan(
+        &self,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.cell.with_dependent(|_, reader| {
+            if lower < FIRST_PRIVATE && reader.scan(PUBLISHED, lower, Some(end), visit)?.is_break() {
+                return Ok(());
+            }
+            if end > FIRST_PRIVATE {
+                let _ = reader.scan(PRIVATE, lower, Some(end), visit)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl fmt::Debug for StateView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StateView({})", self.cell.borrow_owner().path.display())
+    }
+}
+
+impl<'d> Reader<'d> {
+    fn options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&self.snapshot);
+        options
+    }
+
+    fn get(&self, family: &str, key: &[u8], value: &mut Vec<u8>) -> Result<bool, StoreError> {
+        let family = self.inner.family(family);
+        let found = self.snapshot.get_pinned_cf(family, key).map_err(|error| self.inner.fail(error))?;
+        if let Some(bytes) = &found {
+            value.clear();
+            value.extend_from_slice(bytes);
+        }
+        Ok(found.is_some())
+    }
+
+    /// Lends an iterator to `read`; a reader inside another gets one of its own.
+    fn iterate<T>(&self, family: &str, read: impl FnOnce(&mut DBRawIterator<'d>) -> T) -> Result<T, StoreError> {
+        let db: &'d DB = &self.inner.db;
+        let kept = FAMILIES.iter().zip(&self.iterators).find(|(name, _)| **name == family).map(|(_, kept)| kept);
+        let mut iterator = kept
+            .and_then(RefCell::take)
+            .unwrap_or_else(|| db.raw_iterator_cf_opt(self.inner.family(family), self.options()));
+        let result = read(&mut iterator);
+        iterator.status().map_err(|error| self.inner.fail(error))?;
+        if let Some(kept) = kept {
+            kept.replace(Some(iterator));
+        }
+        Ok(result)
+    }
+
+    fn last_in(
+        &self,
+        family: &str,
+        lower: &[u8],
+        upper: &[u8],
+        key: &mut Vec<u8>,
+        value: &mut Vec<u8>,
+    ) -> Result<bool, StoreError> {
+        self.iterate(family, |iterator| {
+            iterator.seek_for_prev(upper);
+            match iterator.item() {
+                Some((found, bytes)) if found >= lower => {
+                    key.clear();
+                    key.extend_from_slice(found);
+                    value.clear();
+                    value.extend_from_slice(bytes);
+                    true
+                }
+                _ => false,
+            }
+        })
+    }
+
+    fn scan(
+        &self,
+        family: &str,
+        lower: &[u8],
+        end: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        self.iterate(family, |iterator| {
+            iterator.seek(lower);
+            while let Some((key, value)) = iterator.item() {
+                if end.is_some_and(|end| key >= end) {
+                    break;
+                }
+                visit(key, value)?;
+                iterator.next();
+            }
+            ControlFlow::Continue(())
+        })
+    }
+}

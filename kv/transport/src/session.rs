@@ -1,0 +1,309 @@
+//! Drives one [`Downstream`]: carries its actions out, one task per connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use zonecast_kv_proto::{
+    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Entries, Frame, MAX_WRITE, SUBSCRIBE_WITHIN,
+    SnapshotSource, SourceError,
+};
+
+use crate::publisher::Shared;
+use crate::{Connection, FrameReceiver, FrameSender, StreamError};
+
+/// How long the last frames have to arrive before the connection is closed under them.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// One connection of a downstream.
+pub(crate) struct Session {
+    number: u64,
+    connection: Connection,
+    shared: Arc<Shared>,
+    downstream: Downstream,
+    /// Here, or in the operation that uses it.
+    sender: Option<FrameSender>,
+    snapshot: Option<Box<dyn SnapshotSource>>,
+    operation: Option<Operation>,
+}
+
+type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// An operation is over: what it borrowed, and the answer.
+enum Done {
+    Sent(FrameSender, Result<(), StreamError>),
+    Answer(Result<DownstreamInput, SourceError>),
+    Snapshot(Box<dyn SnapshotSource>, Result<DownstreamInput, SourceError>),
+}
+
+/// Why a session is over, where its state machine did not say so.
+enum Over {
+    Gone,
+    Stopping,
+    Stream(StreamError),
+    Source(SourceError),
+    End(DownstreamEnd),
+}
+
+impl Session {
+    pub(crate) fn new(number: u64, connection: Connection, shared: Arc<Shared>) -> Self {
+        let downstream = Downstream::new(shared.clock.now(), connection.peer().name.clone());
+        Self { number, connection, shared, downstream, sender: None, snapshot: None, operation: None }
+    }
+
+    /// Runs until either side ends it.
+    pub(crate) async fn run(mut self) {
+        let opened = tokio::time::timeout(SUBSCRIBE_WITHIN, self.connection.accept()).await;
+        let Ok(Ok((sender, mut receiver))) = opened else {
+            self.connection.close("no subscription");
+            return;
+        };
+        self.sender = Some(sender);
+        let over = self.serve(&mut receiver).await;
+        self.report(&over);
+        if matches!(over, Over::End(_) | Over::Stopping) {
+            let _ = tokio::time::timeout(LINGER, self.linger(&over)).await;
+        }
+        self.connection.close("over");
+    }
+
+    async fn serve(&mut self, receiver: &mut FrameReceiver) -> Over {
+        let mut head = self.shared.head.subscribe();
+        let mut stopping = self.shared.stopping.subscribe();
+        loop {
+            if let Err(over) = self.act() {
+                return over;
+            }
+            let timeout = self.downstream.poll_timeout().map(|time| self.shared.clock.instant(time).into());
+            let waits = self.operation.is_some();
+            tokio::select! {
+                frame = receiver.next() => match frame {
+                    Ok(Some(frame)) => self.downstream.handle(self.shared.clock.now(), DownstreamInput::Frame(frame)),
+                    Ok(None) => return Over::Gone,
+                    Err(error) => return Over::Stream(error),
+                },
+                done = finish(&mut self.operation), if waits => {
+                    if let Err(over) = self.done(done) {
+                        return over;
+                    }
+                }
+                _ = head.changed(), if !waits => {}
+                () = sleep_until(timeout) => {}
+                () = stopped(&mut stopping) => return Over::Stopping,
+            }
+        }
+    }
+
+    /// Carries out what the state machine wants, until it waits for something.
+    fn act(&mut self) -> Result<(), Over> {
+        loop {
+            let now = self.shared.clock.now();
+            let action = self.downstream.poll_action(now, &self.shared.tail());
+            let Some(action) = action else { return Ok(()) };
+            self.start(action)?;
+        }
+    }
+
+    fn start(&mut self, action: DownstreamAction) -> Result<(), Over> {
+        let operation: Operation = match action {
+            DownstreamAction::Subscribed(subscribe) => {
+                let from = subscribe.position.map(|position| position.to_string());
+                tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
+                if !self.shared.subscribed(self.number, &self.connection, subscribe.incarnation) {
+                    return Err(Over::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
+                }
+                return Ok(());
+            }
+            DownstreamAction::Acked(ack) => {
+                self.shared.acked(self.number, &self.connection.peer().name, &ack);
+                return Ok(());
+            }
+            DownstreamAction::Close(end) => return Err(Over::End(end)),
+            DownstreamAction::LookUp(version) => {
+                let shared = Arc::clone(&self.shared);
+                blocking(move || {
+                    let chain = shared.source.chain_at(version)?;
+                    Ok(DownstreamInput::Found(shared.source.position(), chain))
+                })
+            }
+            DownstreamAction::ReadAfter { after, max_bytes } => {
+                self.shared.metrics.log_reads.inc();
+                let shared = Arc::clone(&self.shared);
+                blocking(move || Ok(DownstreamInput::Versions(shared.source.read_after(after, max_bytes)?)))
+            }
+            DownstreamAction::OpenSnapshot => self.open_snapshot(),
+            DownstreamAction::ReadSnapshot { max_bytes } => {
+                let source = self.snapshot.take().expect("opened, and no other read is under way");
+                read_snapshot(source, max_bytes)
+            }
+            DownstreamAction::Send(frames) => self.send(frames),
+        };
+        self.operation = Some(operation);
+        Ok(())
+    }
+
+    fn open_snapshot(&mut self) -> Operation {
+        self.snapshot = None;
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            // Held while the snapshot is read: by the guard in front of the source.
+            let permit = Limited::acquire(&shared).await;
+            let opened = tokio::task::spawn_blocking(move || permit.open()).await.expect("opening does not panic");
+            match opened {
+                Ok(source) => {
+                    let position = source.position();
+                    Done::Snapshot(source, Ok(DownstreamInput::SnapshotOpened(position)))
+                }
+                Err(error) => Done::Answer(Err(error)),
+            }
+        })
+    }
+
+    fn send(&mut self, mut frames: Vec<Bytes>) -> Operation {
+        let bytes: usize = frames.iter().map(Bytes::len).sum();
+        self.shared.metrics.sent_bytes.inc_by(bytes as u64);
+        debug_assert!(frames.len() < MAX_WRITE, "every frame has bytes");
+        let mut sender = self.sender.take().expect("one write at a time");
+        Box::pin(async move {
+            let result = sender.send_encoded(&mut frames).await;
+            Done::Sent(sender, result)
+        })
+    }
+
+    fn done(&mut self, done: Done) -> Result<(), Over> {
+        self.operation = None;
+        let input = match done {
+            Done::Sent(sender, result) => {
+                self.sender = Some(sender);
+                result.map(|()| DownstreamInput::Sent).map_err(Over::Stream)?
+            }
+            Done::Answer(answer) => answer.map_err(Over::Source)?,
+            Done::Snapshot(source, answer) => {
+                let answer = answer.map_err(Over::Source)?;
+                // At its end it is let go at once: it holds on to a state of the store.
+                let ended = matches!(&answer, DownstreamInput::SnapshotRead(entries) if entries.is_empty());
+                self.snapshot = (!ended).then_some(source);
+                answer
+            }
+        };
+        self.downstream.handle(self.shared.clock.now(), input);
+        Ok(())
+    }
+
+    /// Lets what was sent arrive, then ends the stream.
+    async fn linger(&mut self, over: &Over) {
+        if let Some(operation) = self.operation.take()
+            && let Done::Sent(sender, Ok(())) = operation.await
+        {
+            self.sender = Some(sender);
+        }
+        let Some(mut sender) = self.sender.take() else { return };
+        if matches!(over, Over::Stopping) && sender.send(&Frame::Goodbye).await.is_err() {
+            return;
+        }
+        sender.finish().await;
+    }
+
+    fn report(&self, over: &Over) {
+        let (peer, address) = (self.connection.peer(), self.connection.remote_addr());
+        let reason = match over {
+            Over::Gone | Over::Stopping => return tracing::info!(%peer, %address, "disconnected"),
+            Over::Stream(error) if !error.is_malformed() => {
+                return tracing::info!(%peer, %address, %error, "disconnected");
+            }
+            Over::Stream(error) => {
+                tracing::warn!(%peer, %address, %error, "closed: it sent what is no frame");
+                "malformed"
+            }
+            Over::Source(error) => {
+                tracing::error!(%peer, %address, %error, "closed: the history cannot be read; check the disk");
+                "source"
+            }
+            Over::End(DownstreamEnd::Refused(why)) => {
+                tracing::warn!(%peer, %address, "refused: {why}");
+                "refused"
+            }
+            Over::End(end) => {
+                tracing::warn!(%peer, %address, "closed: {end}");
+                "closed"
+            }
+        };
+        self.shared.metrics.refused.with_label_values(&[reason]).inc();
+    }
+}
+
+async fn finish(operation: &mut Option<Operation>) -> Done {
+    match operation {
+        Some(operation) => operation.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn blocking<F>(read: F) -> Operation
+where
+    F: FnOnce() -> Result<DownstreamInput, SourceError> + Send + 'static,
+{
+    Box::pin(async move { Done::Answer(tokio::task::spawn_blocking(read).await.expect("sources do not panic")) })
+}
+
+fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Operation {
+    let read = move || {
+        let entries = source.next_entries(max_bytes);
+        (source, entries)
+    };
+    Box::pin(async move {
+        let (source, entries) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
+        Done::Snapshot(source, entries.map(DownstreamInput::SnapshotRead))
+    })
+}
+
+/// A place among the snapshots that may be read at a time, and the snapshot in it.
+struct Limited {
+    shared: Arc<Shared>,
+    source: Option<Box<dyn SnapshotSource>>,
+}
+
+impl Limited {
+    async fn acquire(shared: &Arc<Shared>) -> Self {
+        let permit = shared.snapshots.acquire().await.expect("never closed");
+        permit.forget();
+        Self { shared: Arc::clone(shared), source: None }
+    }
+
+    fn open(mut self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        self.source = Some(self.shared.source.snapshot()?);
+        self.shared.metrics.snapshots.inc();
+        Ok(Box::new(self))
+    }
+}
+
+impl SnapshotSource for Limited {
+    fn position(&self) -> zonecast_kv_proto::Position {
+        self.source.as_ref().expect("opened").position()
+    }
+
+    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
+        self.source.as_mut().expect("opened").next_entries(max_bytes)
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        self.source = None;
+        self.shared.snapshots.add_permits(1);
+    }
+}

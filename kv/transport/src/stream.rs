@@ -1,0 +1,109 @@
+//! Frames over one QUIC stream.
+
+use bytes::Bytes;
+use thiserror::Error;
+use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
+
+/// Most bytes taken from the stream at once: about what one wake-up finds.
+const READ: usize = 256 * 1024;
+
+/// Why a stream ended.
+#[derive(Debug, Error)]
+pub enum StreamError {
+    /// The connection is gone.
+    #[error("connection: {0}")]
+    Connection(#[from] quinn::ConnectionError),
+    /// The peer stopped reading, or the connection is gone.
+    #[error("sending: {0}")]
+    Write(#[from] quinn::WriteError),
+    /// The peer stopped sending, or the connection is gone.
+    #[error("receiving: {0}")]
+    Read(#[from] quinn::ReadError),
+    /// What came is no frame.
+    #[error("malformed: {0}")]
+    Frame(#[from] FrameError),
+    /// The stream ended within a message.
+    #[error("malformed: the stream ends within a message")]
+    Short,
+}
+
+impl StreamError {
+    /// Whether the peer sent what it must not.
+    #[must_use]
+    pub fn is_malformed(&self) -> bool {
+        matches!(self, Self::Frame(_) | Self::Short)
+    }
+}
+
+/// The sending half.
+#[derive(Debug)]
+pub struct FrameSender {
+    stream: quinn::SendStream,
+}
+
+impl FrameSender {
+    pub(crate) fn new(stream: quinn::SendStream) -> Self {
+        Self { stream }
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// The peer or the connection is gone.
+    pub async fn send(&mut self, frame: &Frame) -> Result<(), StreamError> {
+        Ok(self.stream.write_all(&frame.to_bytes()).await?)
+    }
+
+    /// Sends encoded frames in as few packets as they take, without copying them first.
+    ///
+    /// # Errors
+    /// The peer or the connection is gone.
+    pub async fn send_encoded(&mut self, frames: &mut [Bytes]) -> Result<(), StreamError> {
+        Ok(self.stream.write_all_chunks(frames).await?)
+    }
+
+    /// Ends the stream and waits until the peer has all of it.
+    pub async fn finish(&mut self) {
+        if self.stream.finish().is_ok() {
+            let _ = self.stream.stopped().await;
+        }
+    }
+}
+
+/// The receiving half.
+#[derive(Debug)]
+pub struct FrameReceiver {
+    stream: quinn::RecvStream,
+    decoder: FrameDecoder,
+}
+
+impl FrameReceiver {
+    pub(crate) fn new(stream: quinn::RecvStream) -> Self {
+        Self { stream, decoder: FrameDecoder::new() }
+    }
+
+    /// The next frame, or `None` at the end of the stream. Loses nothing when dropped half-way.
+    ///
+    /// # Errors
+    /// Malformed bytes, or the connection is gone.
+    pub async fn next(&mut self) -> Result<Option<Frame>, StreamError> {
+        loop {
+            if let Some(frame) = self.decoder.poll()? {
+                return Ok(Some(frame));
+            }
+            match self.stream.read_chunk(READ, true).await? {
+                Some(chunk) => self.decoder.push(&chunk.bytes),
+                None if self.decoder.is_between_messages() => return Ok(None),
+                None => return Err(StreamError::Short),
+            }
+        }
+    }
+
+    /// A frame that is here already, without waiting.
+    ///
+    /// # Errors
+    /// Malformed bytes.
+    pub fn buffered(&mut self) -> Result<Option<Frame>, StreamError> {
+        Ok(self.decoder.poll()?)
+    }
+}

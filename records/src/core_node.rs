@@ -1,0 +1,86 @@
+//! What the core keeps for one owner name beside the published keys: what these cannot express.
+//!
+//! The private keys of a generation mirror the section `name`: the kind of an address key holds a [`CoreNode`], and the
+//! kind of a type holds, as an [`RrsetValue`](crate::RrsetValue), an RRset that no answer may show: occluded data
+//! other than addresses, and under RRSIG the signatures over types that the name does not have. A name that has
+//! nothing of this has no private key.
+
+use serde_bytes::Bytes;
+use zonecast_kv_proto::positional;
+
+use crate::ValueError;
+
+const FORMAT: u8 = 1;
+
+positional! {
+    /// The private value of one owner name.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct CoreNode<'a> {
+        /// 1.
+        pub format: u8,
+        /// Labels below the apex in wire form without the root's, in the letter case of the source; empty when they
+        /// are all lower-case.
+        pub owner: &'a Bytes,
+        /// RRsets whose records do not all have the TTL of the RRset, by ascending type.
+        pub ttls: Vec<OwnTtls>,
+    }
+}
+
+positional! {
+    /// The TTL of each record of one RRset.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct OwnTtls {
+        /// Type of the RRset.
+        pub rtype: u16,
+        /// Of its records in canonical order; empty when all have that of the RRset.
+        pub records: Vec<u32>,
+        /// Of the RRSIGs that cover it in canonical order; empty when all have that of the RRset.
+        pub sigs: Vec<u32>,
+    }
+}
+
+impl<'a> CoreNode<'a> {
+    /// With these parts.
+    #[must_use]
+    pub fn new(owner: &'a [u8], ttls: Vec<OwnTtls>) -> Self {
+        Self { format: FORMAT, owner: Bytes::new(owner), ttls }
+    }
+
+    /// Whether there is nothing to keep, and so no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.owner.is_empty() && self.ttls.is_empty()
+    }
+
+    /// Reads a stored value.
+    ///
+    /// # Errors
+    /// The bytes are damaged or of another format.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
+        let value: Self = rmp_serde::from_slice(bytes)?;
+        if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec(self).expect("plain data always encodes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_wrote_and_refuses_every_truncation() {
+        let ttls = vec![OwnTtls { rtype: 1, records: vec![60, 300], sigs: vec![] }];
+        let value = CoreNode::new(b"\x03WwW", ttls);
+        let bytes = value.encode();
+        assert_eq!(CoreNode::decode(&bytes).unwrap(), value);
+        assert!(!value.is_empty() && CoreNode::new(b"", vec![]).is_empty());
+        for cut in 0..bytes.len() {
+            assert!(CoreNode::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

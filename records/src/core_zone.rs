@@ -1,0 +1,92 @@
+//! What the core keeps for one zone beside the published zone key: the counts behind the bits of its summary, and where
+//! it came from.
+
+use serde_bytes::Bytes;
+use zonecast_kv_proto::positional;
+
+use crate::{Summary, ValueError};
+
+const FORMAT: u8 = 1;
+
+positional! {
+    /// The private value of a zone, under the same path as its zone key.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct CoreZone<'a> {
+        /// 1.
+        pub format: u8,
+        /// Set by whoever imported the zone and handed back unread, so that a restart imports only what differs: the
+        /// digest of a file.
+        pub origin: &'a Bytes,
+        /// How many wildcards stand behind each bit of [`Summary::wildcards`]; zeros at the end are left out.
+        pub wildcards: Vec<u64>,
+        /// The same for [`Summary::cuts`].
+        pub cuts: Vec<u64>,
+        /// The same for [`Summary::dnames`].
+        pub dnames: Vec<u64>,
+        /// NSEC3 chains by ascending parameters.
+        pub chains: Vec<Nsec3Chain<'a>>,
+    }
+}
+
+positional! {
+    /// How many NSEC3 keys stand under one set of parameters.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Nsec3Chain<'a> {
+        /// As they stand in keys: 1 algorithm, 2 iterations, 1 length of salt, salt.
+        pub parameters: &'a Bytes,
+        /// Keys.
+        pub count: u64,
+    }
+}
+
+impl<'a> CoreZone<'a> {
+    /// With this origin, the rest empty yet.
+    #[must_use]
+    pub fn new(origin: &'a [u8]) -> Self {
+        Self { format: FORMAT, origin: Bytes::new(origin), ..Self::default() }
+    }
+
+    /// The published bits.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary { wildcards: bits(&self.wildcards), cuts: bits(&self.cuts), dnames: bits(&self.dnames) }
+    }
+
+    /// Reads a stored value.
+    ///
+    /// # Errors
+    /// The bytes are damaged or of another format.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
+        let value: Self = rmp_serde::from_slice(bytes)?;
+        if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
+    }
+
+    /// The bytes to store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        rmp_serde::to_vec(self).expect("plain data always encodes")
+    }
+}
+
+fn bits(counts: &[u64]) -> u32 {
+    let used = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    used.map(|(depth, _)| Summary::bit(depth)).fold(0, |bits, bit| bits | bit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_wrote_and_refuses_every_truncation() {
+        let chain = Nsec3Chain { parameters: Bytes::new(&[1, 0, 0, 0]), count: 3 };
+        let value =
+            CoreZone { wildcards: vec![0, 2], dnames: vec![1], chains: vec![chain], ..CoreZone::new(b"digest") };
+        let bytes = value.encode();
+        assert_eq!(CoreZone::decode(&bytes).unwrap(), value);
+        assert_eq!(value.summary(), Summary { wildcards: 2, cuts: 0, dnames: 1 });
+        for cut in 0..bytes.len() {
+            assert!(CoreZone::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! DNS keys: built into a buffer that is reused, read back borrowed.
+//!
+//! # Format
+//! ```text
+//! 2 keyspace | 8 generation | 1 section | path | 00 | 2 kind        all big-endian
+//! 2 keyspace | 8 generation | 1 section 4 | parameters and hash | 00 | 2 kind     for NSEC3
+//! ```
+
+use thiserror::Error;
+use zonecast_kv_proto::{Key, KeyspaceId};
+
+use crate::{Name, Path};
+
+/// Bytes in front of the path: keyspace, generation, section.
+pub const KEY_PREFIX_LEN: usize = 11;
+
+/// The kind of an address key; the largest, so that it stands last at its node and `seek <= (name, ADDRESS)` lands on
+/// the node or on its predecessor's address key. Type 65535 is reserved by RFC 6895, so no RRset key has it.
+pub const ADDRESS_KIND: u16 = 0xffff;
+
+/// Under which a zone's keys live; given out by the state machine and never reused. Zone keys live under zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Generation(u64);
+
+/// Stable identity of a zone, whatever its generation; the partition of its sections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct ZoneId(u64);
+
+impl Generation {
+    /// Where zone keys live.
+    pub const ZONES: Self = Self(0);
+
+    /// From its number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl ZoneId {
+    /// From its number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// The parts of a generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum KeySection {
+    /// Zone keys, by apex.
+    Zone = 0,
+    /// What answers.
+    Name = 1,
+    /// Occluded A and AAAA under their own names.
+    Glue = 2,
+    /// NSEC records by owner.
+    Nsec = 3,
+    /// NSEC3 records by parameters and hash.
+    Nsec3 = 4,
+}
+
+impl KeySection {
+    fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3].into_iter().find(|section| *section as u8 == byte)
+    }
+}
+
+/// Why bytes are not a DNS key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DnsKeyError {
+    /// Too few bytes for prefix and kind.
+    #[error("a DNS key of {0} bytes is too short")]
+    Short(usize),
+    /// A section this release does not know.
+    #[error("section {0} at byte 10 is not known to this release")]
+    Section(u8),
+    /// The path is malformed or not ended.
+    #[error("path at byte 11 is malformed")]
+    Path,
+}
+
+/// A key taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DnsKey<'a> {
+    /// Of the DNS answers or of the core.
+    pub keyspace: KeyspaceId,
+    /// Zero for zone keys.
+    pub generation: Generation,
+    /// Which part of the generation.
+    pub section: KeySection,
+    /// Path below the apex; below the root for zone keys. For NSEC3, parameters and hash, see [`KeyBuffer::nsec3`].
+    pub path: &'a [u8],
+    /// A record type, or [`ADDRESS_KIND`].
+    pub kind: u16,
+}
+
+impl<'a> DnsKey<'a> {
+    /// Takes a key apart.
+    ///
+    /// # Errors
+    /// Too short, an unknown section, or a malformed path.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, DnsKeyError> {
+        let short = DnsKeyError::Short(bytes.len());
+        let (keyspace, rest) = bytes.split_first_chunk::<2>().ok_or(short)?;
+        let (generation, rest) = rest.split_first_chunk::<8>().ok_or(short)?;
+        let (section, rest) = rest.split_first().ok_or(short)?;
+        let (rest, kind) = rest.split_last_chunk::<2>().ok_or(short)?;
+        let (end, path) = rest.split_last().ok_or(short)?;
+        let section = KeySection::from_byte(*section).ok_or(DnsKeyError::Section(*section))?;
+        if *end != 0 || (section != KeySection::Nsec3 && Path::new(path).is_none()) {
+            return Err(DnsKeyError::Path);
+        }
+        Ok(Self {
+            keyspace: KeyspaceId::new(u16::from_be_bytes(*keyspace)),
+            generation: Generation::new(u64::from_be_bytes(*generation)),
+            section,
+            path,
+            kind: u16::from_be_bytes(*kind),
+        })
+    }
+
+    /// The path of a key that is not NSEC3's.
+    ///
+    /// # Errors
+    /// It is NSEC3's.
+    pub fn node_path(&self) -> Result<Path<'a>, DnsKeyError> {
+        Path::new(self.path).filter(|_| self.section != KeySection::Nsec3).ok_or(DnsKeyError::Path)
+    }
+}
+
+/// Builds keys; the buffer is reused, so that a reader that keeps one allocates nothing.
+#[derive(Clone, Debug)]
+pub struct KeyBuffer(Vec<u8>);
+
+impl Default for KeyBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KeyBuffer {
+    /// With room for the longest key.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Vec::with_capacity(zonecast_kv_proto::MAX_KEY_LEN))
+    }
+
+    /// The key of a zone.
+    pub fn zone(&mut self, keyspace: KeyspaceId, apex: &Name) -> &[u8] {
+        self.prefix(keyspace, Generation::ZONES, KeySection::Zone);
+        Path::write(apex, 0, &mut self.0);
+        self.end(domain::base::iana::Rtype::SOA.to_int())
+    }
+
+    /// The key of a node, given its name and how many labels its zone's apex has.
+    pub fn node(
+        &mut self,
+        keyspace: KeyspaceId,
+        generation: Generation,
+        section: KeySection,
+        (name, apex_labels): (&Name, usize),
+        kind: u16,
+    ) -> &[u8] {
+        self.prefix(keyspace, generation, section);
+        Path::write(name, apex_labels, &mut self.0);
+        self.end(kind)
+    }
+
+    /// The key of a node, given its path.
+    pub fn path(
+        &mut self,
+        keyspace: KeyspaceId,
+        generation: Generation,
+        section: KeySection,
+        path: Path<'_>,
+        kind: u16,
+    ) -> &[u8] {
+        self.prefix(keyspace, generation, section);
+        self.0.extend_from_slice(path.as_bytes());
+        self.end(kind)
+    }
+
+    /// The key of an NSEC3 record: 1 algorithm, 2 iterations, 1 length of salt, salt, hash.
+    pub fn nsec3(
+        &mut self,
+        keyspace: KeyspaceId,
+        generation: Generation,
+        (algorithm, iterations, salt): (u8, u16, &[u8]),
+        hash: &[u8],
+    ) -> &[u8] {
+        self.prefix(keyspace, generation, KeySection::Nsec3);
+        self.0.push(algorithm);
+        self.0.extend_from_slice(&iterations.to_be_bytes());
+        self.0.push(u8::try_from(salt.len()).unwrap_or(u8::MAX));
+        self.0.extend_from_slice(salt);
+        self.0.extend_from_slice(hash);
+        self.end(domain::base::iana::Rtype::NSEC3.to_int())
+    }
+
+    /// Only the prefix: the lower bound of a section, and with the next section the bound of a scan.
+    pub fn prefix(&mut self, keyspace: KeyspaceId, generation: Generation, section: KeySection) -> &[u8] {
+        self.0.clear();
+        self.0.extend_from_slice(&keyspace.get().to_be_bytes());
+        self.0.extend_from_slice(&generation.get().to_be_bytes());
+        self.0.push(section as u8);
+        &self.0
+    }
+
+    /// What was built last.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// What was built last, as a key of its own.
+    #[must_use]
+    pub fn to_key(&self) -> Key {
+        Key::new(self.0.clone()).expect("a DNS key is within the limits of keys")
+    }
+
+    fn end(&mut self, kind: u16) -> &[u8] {
+        self.0.push(0);
+        self.0.extend_from_slice(&kind.to_be_bytes());
+        &self.0
+    }
+}
+
+/// The bounds of every key that a keyspace holds of one generation, zone keys not included: the first that belongs and
+/// the first that does not.
+#[must_use]
+pub fn generation_range(keyspace: KeyspaceId, generation: Generation) -> (Key, Key) {
+    let mut buffer = KeyBuffer::new();
+    buffer.prefix(keyspace, generation, KeySection::Name);
+    let start = buffer.to_key();
+    // Above every section: their numbers are small.
+    if let Some(section) = buffer.0.last_mut() {
+        *section = u8::MAX;
+    }
+    (start, buffer.to_key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_stands_right_before_its_descendants_and_its_address_key_last() {
+        let mut buffer = KeyBuffer::new();
+        let mut key = |name: &str, kind| {
+            let name: Name = name.parse().unwrap();
+            buffer.node(KeyspaceId::DNS, Generation::new(7), KeySection::Name, (&name, 1), kind).to_vec()
+        };
+        let keys = [
+            key("example", 6),
+            key("example", ADDRESS_KIND),
+            key(r"\000.example", 1),
+            key("*.example", 1),
+            key("a.example", 15),
+            key("a.example", ADDRESS_KIND),
+            key(r"\001.a.example", 1),
+            key("b.a.example", ADDRESS_KIND),
+            key("ab.example", 1),
+            key(r"\255.example", 1),
+        ];
+        assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn the_longest_name_makes_a_key() {
+        let wire = [&[63; 1][..], &[0; 63], &[63], &[0; 63], &[63], &[0; 63], &[61], &[0; 61], &[0]].concat();
+        let name = Name::from_wire(&wire).unwrap();
+        let mut buffer = KeyBuffer::new();
+        buffer.zone(KeyspaceId::DNS, &name);
+        let key = buffer.to_key();
+        let parsed = DnsKey::parse(key.as_bytes()).unwrap();
+        assert_eq!(parsed.node_path().unwrap().to_name(&Name::ROOT).unwrap(), name);
+    }
+
+    #[test]
+    fn damaged_keys_are_refused() {
+        let name: Name = "www.example".parse().unwrap();
+        let mut buffer = KeyBuffer::new();
+        let key = buffer.node(KeyspaceId::DNS, Generation::new(1), KeySection::Name, (&name, 1), 1).to_vec();
+        assert!(DnsKey::parse(&key).is_ok());
+        for cut in 0..14 {
+            assert!(DnsKey::parse(&key[..cut]).is_err());
+        }
+        let mut bad = key.clone();
+        bad[10] = 9;
+        assert_eq!(DnsKey::parse(&bad), Err(DnsKeyError::Section(9)));
+    }
+}

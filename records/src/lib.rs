@@ -1,0 +1,48 @@
+//! The DNS data model: which keys a zone becomes and what their values hold.
+//!
+//! ```text
+//! zone key      dns | generation 0 | zone | apex path            | SOA      one per zone, where every answer begins
+//! address key   dns | generation   | name | path below the apex  | ADDRESS  one per node: A, AAAA, CNAME, types, cut
+//! RRset key     dns | generation   | name | path below the apex  | type     one per node and other type
+//! glue key      dns | generation   | glue | path below the apex  | ADDRESS  occluded A and AAAA, under their own name
+//! NSEC key      dns | generation   | nsec | path below the apex  | NSEC
+//! NSEC3 key     dns | generation   | nsec3| parameters, hash     | NSEC3
+//!
+//! core zone     core | generation 0| zone | apex path            | SOA      counts behind the summary, origin
+//! core node     core | generation  | name | path below the apex  | ADDRESS  letter case, TTLs of mixed RRsets
+//! hidden RRset  core | generation  | name | path below the apex  | type     occluded, other than addresses
+//! ```
+//! The keyspace `core` never leaves the core; the rest is what edges hold.
+//!
+//! Paths are labels from the apex down, so the order of keys is the canonical order of RFC 4034 section 6.1 and a node
+//! stands right before its descendants. docs/format.md has every byte.
+
+mod address_value;
+mod bitmap;
+mod core_node;
+mod core_zone;
+mod key;
+mod name;
+mod path;
+mod rdata_list;
+mod record;
+mod rrset;
+mod summary;
+mod value_error;
+mod zone_value;
+
+pub use address_value::{AddressValue, Cut, Glue};
+pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
+pub use core_node::{CoreNode, OwnTtls};
+pub use core_zone::{CoreZone, Nsec3Chain};
+pub use key::{
+    ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,
+};
+pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use path::Path;
+pub use rdata_list::{RdataList, RdataListBuilder};
+pub use record::RecordRef;
+pub use rrset::{Rrset, RrsetValue};
+pub use summary::Summary;
+pub use value_error::ValueError;
+pub use zone_value::ZoneValue;

@@ -1,0 +1,196 @@
+//! The place of a node in its zone as it stands in a key: labels from the apex down, in lower case, escaped, each
+//! ended by a zero byte.
+//!
+//! Inside a label 0x00 is written 01 01 and 0x01 is written 01 02, so that comparing bytes compares names in the
+//! canonical order of RFC 4034 section 6.1. The apex itself is the empty path.
+
+use smallvec::SmallVec;
+
+use crate::{Name, NameError};
+
+const END: u8 = 0;
+const ESCAPE: u8 = 1;
+
+/// A path, borrowed from a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path<'a>(&'a [u8]);
+
+impl<'a> Path<'a> {
+    /// Checks that `bytes` are labels, each ended, with whole escapes.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.last().is_some_and(|last| *last != END) {
+            return None;
+        }
+        let mut previous = END;
+        let mut pending = false;
+        for byte in bytes {
+            match (pending, *byte) {
+                (true, 1 | 2) => pending = false,
+                (true, _) => return None,
+                (false, ESCAPE) => pending = true,
+                (false, END) if previous == END => return None,
+                (false, _) => {}
+            }
+            // An escaped byte is content whatever its value.
+            previous = if *byte == END { END } else { ESCAPE };
+        }
+        Some(Self(bytes))
+    }
+
+    /// The bytes as they stand in a key.
+    #[must_use]
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Writes the path of `name` below an apex of `apex_labels` labels to the end of `out`.
+    pub fn write(name: &Name, apex_labels: usize, out: &mut Vec<u8>) {
+        let wire = name.as_wire();
+        // Where each label starts, so that they can be taken from the right. A name has at most 127.
+        let mut starts = [0_u8; 128];
+        let mut at = 0;
+        let below = name.label_count().saturating_sub(apex_labels);
+        for (start, label) in starts.iter_mut().zip(name.labels()).take(below) {
+            *start = u8::try_from(at).expect("a name is at most 255 bytes");
+            at += 1 + label.len();
+        }
+        for start in starts.iter().take(below).rev() {
+            let rest = wire.get(usize::from(*start)..).unwrap_or_default();
+            let Some((length, rest)) = rest.split_first() else { continue };
+            for byte in rest.iter().take(usize::from(*length)) {
+                match byte.to_ascii_lowercase() {
+                    0 => out.extend_from_slice(&[ESCAPE, 1]),
+                    1 => out.extend_from_slice(&[ESCAPE, 2]),
+                    byte => out.push(byte),
+                }
+            }
+            out.push(END);
+        }
+    }
+
+    /// How many labels below the apex.
+    #[must_use]
+    pub fn depth(self) -> usize {
+        self.0.iter().filter(|byte| **byte == END).count()
+    }
+
+    /// How many labels, from the apex down, it shares with `other`.
+    #[must_use]
+    pub fn shared_depth(self, other: Path<'_>) -> usize {
+        let shared = self.0.iter().zip(other.0).take_while(|(one, other)| one == other);
+        shared.filter(|(byte, _)| **byte == END).count()
+    }
+
+    /// The path of the ancestor this many labels below the apex; itself when it is not that deep.
+    #[must_use]
+    pub fn ancestor(self, depth: usize) -> Self {
+        let end = match depth.checked_sub(1) {
+            None => 0,
+            Some(before) => {
+                let mut ends = self.0.iter().enumerate().filter(|(_, byte)| **byte == END).map(|(at, _)| at + 1);
+                ends.nth(before).unwrap_or(self.0.len())
+            }
+        };
+        Self(self.0.get(..end).unwrap_or_default())
+    }
+
+    /// Whether `other` is this node or lies below it.
+    #[must_use]
+    pub fn contains(self, other: Path<'_>) -> bool {
+        other.0.starts_with(self.0)
+    }
+
+    /// The path from `ancestor` down to this node; `None` when it is neither that node nor below it.
+    #[must_use]
+    pub fn below(self, ancestor: Path<'_>) -> Option<Self> {
+        self.0.strip_prefix(ancestor.0).map(Self)
+    }
+
+    /// Whether the node's own label is `*`.
+    #[must_use]
+    pub fn is_wildcard(self) -> bool {
+        matches!(self.0, [b'*', END] | [.., END, b'*', END])
+    }
+
+    /// The name of the node, in lower case below `apex`.
+    ///
+    /// # Errors
+    /// The labels do not make a name below this apex: the key is damaged or of another zone.
+    pub fn to_name(self, apex: &Name) -> Result<Name, NameError> {
+        let labels: SmallVec<[SmallVec<[u8; 64]>; 8]> =
+            self.0.split(|byte| *byte == END).filter(|label| !label.is_empty()).map(unescape).collect();
+        Name::below(apex, labels.iter().map(SmallVec::as_slice))
+    }
+}
+
+fn unescape(label: &[u8]) -> SmallVec<[u8; 64]> {
+    let mut plain = SmallVec::new();
+    let mut bytes = label.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            &ESCAPE => plain.push(bytes.next().map_or(0, |code| code.saturating_sub(1))),
+            byte => plain.push(*byte),
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn label() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0, 1, 2, b'*', b'A', b'a', b'b', 0xff]), 1..4)
+    }
+
+    fn name() -> impl Strategy<Value = Name> {
+        prop::collection::vec(label(), 0..5)
+            .prop_map(|labels| Name::below(&Name::ROOT, labels.iter().map(Vec::as_slice)).unwrap())
+    }
+
+    fn path(name: &Name) -> Vec<u8> {
+        let mut out = vec![];
+        Path::write(name, 0, &mut out);
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_canonical_order(one in name(), other in name()) {
+            prop_assert_eq!(path(&one).cmp(&path(&other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn a_path_gives_its_name_back(name in name()) {
+            let bytes = path(&name);
+            let path = Path::new(&bytes).expect("written paths are valid");
+            prop_assert_eq!(path.to_name(&Name::ROOT).unwrap(), name);
+            prop_assert_eq!(path.depth(), name.label_count());
+            prop_assert_eq!(path.is_wildcard(), name.is_wildcard());
+        }
+
+        #[test]
+        fn shared_depth_counts_shared_labels(one in name(), other in name()) {
+            let (one_bytes, other_bytes) = (path(&one), path(&other));
+            let (one_path, other_path) = (Path::new(&one_bytes).unwrap(), Path::new(&other_bytes).unwrap());
+            let shared = (0..=one.label_count().min(other.label_count()))
+                .rev()
+                .find(|count| one.suffix(*count) == other.suffix(*count))
+                .unwrap();
+            prop_assert_eq!(one_path.shared_depth(other_path), shared);
+            prop_assert_eq!(one_path.ancestor(shared), other_path.ancestor(shared));
+            prop_assert_eq!(one_path.contains(other_path), other.is_within(&one));
+        }
+
+        #[test]
+        fn bytes_are_a_path_or_refused(bytes in prop::collection::vec(prop::sample::select(vec![0_u8, 1, 2, 3]), 0..8)) {
+            if let Some(path) = Path::new(&bytes) {
+                let name = path.to_name(&Name::ROOT).unwrap();
+                prop_assert_eq!(self::path(&name), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A client that asks many questions at once: a window of UDP queries in flight, or one TCP connection.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use domain::base::MessageBuilder;
+use domain::base::iana::Class;
+use thiserror::Error;
+
+use crate::{Question, Reply, ReplyError};
+
+/// Queries in flight: few enough that a server with a small socket buffer loses none.
+const WINDOW: usize = 64;
+
+/// How long one query may take before it is sent again.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How often a query is sent before it counts as unanswered.
+const ATTEMPTS: u32 = 4;
+
+/// How a question is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// UDP without EDNS: at most 512 bytes.
+    Plain,
+    /// UDP with EDNS(0) and this payload size, DO clear.
+    Edns(u16),
+    /// TCP without EDNS.
+    Tcp,
+}
+
+/// Why a question has no reply.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// The socket failed.
+    #[error("cannot ask: {0}")]
+    Io(#[from] io::Error),
+    /// No answer, though asked several times.
+    #[error("no answer to {0}")]
+    Silent(Question),
+    /// An answer that no client would take.
+    #[error("{0}: {1}")]
+    Bad(Question, #[source] ReplyError),
+}
+
+/// Asks one server.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    server: SocketAddr,
+}
+
+impl Asker {
+    /// For the server at this address.
+    #[must_use]
+    pub fn new(server: SocketAddr) -> Self {
+        Self { server }
+    }
+
+    /// Asks one question.
+    ///
+    /// # Errors
+    /// See [`AskError`].
+    pub fn ask(&self, question: &Question, mode: Mode) -> Result<Reply, AskError> {
+        let mut replies = self.ask_all(std::slice::from_ref(question), mode)?;
+        replies.pop().ok_or_else(|| AskError::Silent(question.clone()))
+    }
+
+    /// Asks all questions; replies stand in the same order.
+    ///
+    /// # Errors
+    /// The first question without a sound reply.
+    pub fn ask_all(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
+        match mode {
+            Mode::Tcp => self.ask_tcp(questions),
+            Mode::Plain | Mode::Edns(_) => self.ask_udp(questions, mode),
+        }
+    }
+
+    fn ask_udp(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(self.server)?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        let mut flight = Flight { questions, mode, pending: HashMap::new(), replies: vec![None; questions.len()] };
+        let mut buffer = vec![0; 65_535];
+        let mut next = 0;
+        while next < questions.len() || !flight.pending.is_empty() {
+            while next < questions.len() && flight.pending.len() < WINDOW {
+                flight.send(&socket, next, 1)?;
+                next += 1;
+            }
+            match socket.recv(&mut buffer) {
+                Ok(length) => flight.receive(buffer.get(..length).unwrap_or_default())?,
+                Err(error) if is_timeout(&error) => flight.resend_late(&socket)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(flight.replies.into_iter().map(|reply| reply.expect("nothing is pending")).collect())
+    }
+
+    fn ask_tcp(&self, questions: &[Question]) -> Result<Vec<Reply>, AskError> {
+        let mut replies = Vec::with_capacity(questions.len());
+        // Few enough per connection for any server's limit on them.
+        for questions in questions.chunks(100) {
+            let mut stream = TcpStream::connect(self.server)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE * ATTEMPTS))?;
+            for (id, question) in (0..).zip(questions) {
+                let query = encode(question, id, Mode::Tcp);
+                let response = exchange(&mut stream, &query)?;
+                let reply = Reply::parse(&response, &query);
+                replies.push(reply.map_err(|error| AskError::Bad(question.clone(), error))?);
+            }
+        }
+        Ok(replies)
+    }
+}
+
+/// The queries on their way over one UDP socket, by message id.
+struct Flight<'q> {
+    questions: &'q [Question],
+    mode: Mode,
+    pending: HashMap<u16, Pending>,
+    replies: Vec<Option<Reply>>,
+}
+
+struct Pending {
+    number: usize,
+    query: Vec<u8>,
+    sent: Instant,
+    attempt: u32,
+}
+
+impl Flight<'_> {
+    fn send(&mut self, socket: &UdpSocket, number: usize, attempt: u32) -> Result<(), AskError> {
+        // Unique among those in flight: the window is far smaller than the space of ids.
+        let id = u16::try_from(number % 65_536).expect("a remainder of 65,536");
+        let question = self.questions.get(number).expect("numbers come from the slice");
+        let query = encode(question, id, self.mode);
+        socket.send(&query)?;
+        self.pending.insert(id, Pending { number, query, sent: Instant::now(), attempt });
+        Ok(())
+    }
+
+    fn receive(&mut self, response: &[u8]) -> Result<(), AskError> {
+        let id = response.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
+        let Some(pending) = self.pending.remove(&id) else {
+            return Ok(());
+        };
+        let bad = |error| AskError::Bad(self.questions.get(pending.number).expect("from the slice").clone(), error);
+        let reply = Reply::parse(response, &pending.query).map_err(bad)?;
+        let room = match self.mode {
+            Mode::Edns(size) => usize::from(size),
+            Mode::Plain | Mode::Tcp => 512,
+        };
+        if reply.size > room {
+            return Err(bad(ReplyError::Wrong("more bytes than the client has room for")));
+        }
+        if let Some(slot) = self.replies.get_mut(pending.number) {
+            *slot = Some(reply);
+        }
+        Ok(())
+    }
+
+    fn resend_late(&mut self, socket: &UdpSocket) -> Result<(), AskError> {
+        let late: Vec<_> = self.pending.values().filter(|pending| pending.sent.elapsed() > PATIENCE).collect();
+        let late: Vec<_> = late.into_iter().map(|pending| (pending.number, pending.attempt)).collect();
+        for (number, attempt) in late {
+            if attempt == ATTEMPTS {
+                return Err(AskError::Silent(self.questions.get(number).expect("from the slice").clone()));
+            }
+            self.send(socket, number, attempt + 1)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode(question: &Question, id: u16, mode: Mode) -> Vec<u8> {
+    let mut builder = MessageBuilder::new_vec();
+    builder.header_mut().set_id(id);
+    builder.header_mut().set_rd(id.is_multiple_of(2));
+    let mut builder = builder.question();
+    builder.push((&question.name, question.rtype, Class::IN)).expect("a name fits into a message");
+    let mut builder = builder.additional();
+    if let Mode::Edns(size) = mode {
+        let opt = builder.opt(|opt| {
+            opt.set_udp_payload_size(size);
+            Ok(())
+        });
+        opt.expect("OPT fits into a message");
+    }
+    builder.finish()
+}
+
+fn exchange(stream: &mut TcpStream, query: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u16::try_from(query.len()).expect("one question is short");
+    stream.write_all(&[&length.to_be_bytes(), query].concat())?;
+    read_message(stream)
+}
+
+/// One message of a TCP stream, without its length.
+pub(crate) fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    // The kernel reports a port that nobody listens on; the server may be about to.
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::ConnectionRefused)
+}

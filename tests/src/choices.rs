@@ -1,0 +1,192 @@
+//! Where zonecast answers otherwise than both peers, on purpose.
+//!
+//! Each choice recognises exactly its own differences, so a bug does not hide behind it. docs/conformance.md is made
+//! from this table; a test checks that they agree.
+
+use std::fmt::Write;
+
+use domain::base::iana::Rtype;
+
+use crate::{Aspect, Case, Mode, Reply, Rr, differences};
+
+/// One documented choice.
+pub struct Choice {
+    /// Short name, as in reports.
+    pub id: &'static str,
+    /// Where it is allowed or asked for.
+    pub source: &'static str,
+    /// What we do, what others do, and why.
+    pub what: &'static str,
+    /// Whether it explains this difference.
+    pub covers: fn(&Case<'_>) -> bool,
+}
+
+/// All of them.
+pub const CHOICES: &[Choice] = &[
+    Choice {
+        id: "chain-limit",
+        source: "RFC 1034 section 3.6.2, RFC 6672 section 2.2",
+        what: "A chain of CNAME and DNAME is followed for 20 steps; the resolver asks on from there. Knot stops after 5, \
+               NSD does not stop.",
+        covers: chain_limit,
+    },
+    Choice {
+        id: "sibling-glue-that-fits",
+        source: "RFC 9471 section 3.2",
+        what: "Sibling glue that does not fit is left out without TC, address set by address set in the order of the NS \
+               set, and nothing smaller is put in its place. The peers leave out others.",
+        covers: sibling_glue_that_fits,
+    },
+    Choice {
+        id: "one-rrset-for-any",
+        source: "RFC 8482 section 4.1",
+        what: "A query of type ANY is answered with one RRset of the name, as Knot does over UDP and TCP; BIND is told to \
+               send all. Below a DNAME it goes on, as NSD and Knot do; BIND stops at the CNAME that it makes.",
+        covers: one_rrset_for_any,
+    },
+    Choice {
+        id: "delegation-by-a-wildcard",
+        source: "RFC 4592 section 4.2",
+        what: "What NS at a wildcard means is left open. We refer, to the name that the wildcard stands for; Knot refers to \
+               the asterisk itself, NSD answers with authority, BIND does not load it.",
+        covers: delegation_by_a_wildcard,
+    },
+    Choice {
+        id: "case-kept-by-compression",
+        source: "RFC 4343 section 4.1",
+        what: "Names are compressed only against the same letters, so that RDATA keeps its letter case. Where a query is in \
+               another case than the zone, an answer can be some bytes longer than the peers' and just not fit.",
+        covers: case_kept_by_compression,
+    },
+    Choice {
+        id: "nsec-at-a-cut",
+        source: "RFC 4035 section 2.3, RFC 4034 section 4",
+        what: "A query of type NSEC for the name of a delegation is answered with the NSEC record that the parent zone has \
+               there and is the authority for, as a query of type DS is. BIND does the same; NSD and Knot refer to the child.",
+        covers: nsec_at_a_cut,
+    },
+    Choice {
+        id: "udp-payload",
+        source: "RFC 9715 section 3.1, RFC 6891 section 6.2.5",
+        what: "No answer over UDP is longer than 1,232 bytes, however much room the client offers, so that none is \
+               fragmented. The peers under test are told to use 4,096.",
+        covers: udp_payload,
+    },
+];
+
+/// The text of docs/conformance.md.
+#[must_use]
+pub fn conformance_page() -> String {
+    let mut page = String::from(
+        "# Conformance\n\n\
+         <!-- Made from tests/src/choices.rs; `UPDATE_DOCS=1 cargo test -p zonecast-tests` writes it anew. -->\n\n\
+         `tests/` starts NSD and Knot DNS on the same zones as zonecast: the root zone and the small hard ones in\n\
+         [tests/zones](../tests/zones); what NSD does not load is compared with BIND. It asks all of them for every name\n\
+         and type present, for other types there, and for names that do not exist at every level, over UDP and TCP, and\n\
+         compares response code, AA, TC, answer, authority and referral glue: names without letter case, RRsets as sets,\n\
+         TTLs included. A reply passes when it equals one peer's. Every other difference is one of these choices:\n\n\
+         | choice | where it comes from | what |\n|---|---|---|\n",
+    );
+    for Choice { id, source, what, .. } in CHOICES {
+        let _ = writeln!(page, "| {id} | {source} | {what} |");
+    }
+    page.push_str(
+        "\nWhere NSD and Knot differ, zonecast sides with Knot on ANY and RRSIG queries (one RRset, RFC 8482 section 4.1) and\n\
+         on TC for in-domain glue that does not fit (RFC 9471 section 3.1), and with NSD on labels with zero bytes, which\n\
+         Knot takes for its own separators.\n\n\
+         Always allowed: addresses of hosts named in an answer, from the same zone, in the additional section. They are\n\
+         checked against the zone, not against the peers, whose rules differ among themselves.\n\n\
+         What a truncated reply still holds is not compared: a client asks again over TCP (RFC 2181 section 9). DNSSEC\n\
+         proofs (DO=1) are not compared yet.\n",
+    );
+    page
+}
+
+/// The limit's number of aliases and nothing else, all of which the peer that goes on has too.
+fn chain_limit(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let aliases = ours.answer.iter().filter(|rr| rr.rtype == Rtype::CNAME).count();
+    aliases == 20
+        && ours.answer.iter().all(|rr| rr.rtype == Rtype::CNAME || rr.rtype == Rtype::DNAME)
+        && ours.authority.is_empty()
+        && case.peers.iter().any(|(_, peer)| peer.rcode == ours.rcode && ours.answer.is_subset(&peer.answer))
+}
+
+/// A full referral with all glue that lies below its own cut, to which no further address set can be added.
+fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
+    const SMALLEST_IPV6: usize = 28;
+    let ours = case.ours;
+    let room = match case.mode {
+        Mode::Plain => 512,
+        Mode::Edns(size) => usize::from(size.min(1232)),
+        Mode::Tcp => return false,
+    };
+    let Some(cut) = ours.authority.first().map(|rr| &rr.owner) else { return false };
+    let below_the_cut = |reply: &Reply| {
+        let own = reply.additional.iter().filter(|rr| rr.owner.ends_with(cut));
+        own.cloned().collect::<Vec<_>>()
+    };
+    let covers =
+        |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
+    ours.is_referral() && ours.size + SMALLEST_IPV6 > room && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// A part of what the peer sends, of one owner and type; or the peer's DNAME and CNAME, and what follows.
+fn one_rrset_for_any(case: &Case<'_>) -> bool {
+    let ours = &case.ours.answer;
+    let one_set = ours.iter().zip(ours.iter().skip(1)).all(|(a, b)| a.owner == b.owner && a.rtype == b.rtype);
+    let part = |peer: &Reply| {
+        let same = peer.rcode == case.ours.rcode && peer.authority == case.ours.authority;
+        same && one_set && !ours.is_empty() && ours.is_subset(&peer.answer)
+    };
+    let goes_on = |peer: &Reply| {
+        let has_dname = peer.answer.iter().any(|rr| rr.rtype == Rtype::DNAME);
+        has_dname && peer.authority.is_empty() && peer.answer.is_subset(ours)
+    };
+    let covers = |peer: &Reply| peer.aa == case.ours.aa && (part(peer) || goes_on(peer));
+    case.question.rtype == Rtype::ANY && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// A referral whose NS records are a wildcard's, with the name that was asked for or one above it.
+fn delegation_by_a_wildcard(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let by_wildcard = |rr: &Rr| {
+        let synthesised = case.zones.iter().any(|zone| zone.synthesises(rr) && !zone.contains(rr));
+        rr.rtype == Rtype::NS && synthesised && case.question.name.ends_with(&rr.owner)
+    };
+    ours.is_referral() && !ours.aa && ours.answer.is_empty() && ours.authority.iter().all(by_wildcard)
+}
+
+/// Truncated where the peer's answer just fits, for a question in another case than the zone's.
+fn case_kept_by_compression(case: &Case<'_>) -> bool {
+    // What stands in the question's case is compressed against itself, so a name or two is written anew.
+    const MOST_LOST: usize = 64;
+    let room = match case.mode {
+        Mode::Plain => 512,
+        Mode::Edns(size) => usize::from(size.min(1232)),
+        Mode::Tcp => return false,
+    };
+    let foreign = case.question.name.as_slice().iter().any(u8::is_ascii_uppercase);
+    let just_fits = |peer: &Reply| differences(case.ours, peer) == [Aspect::Tc].into() && peer.size + MOST_LOST > room;
+    foreign && case.ours.tc && case.peers.iter().any(|(_, peer)| just_fits(peer))
+}
+
+/// The zone's own NSEC record and nothing else, where the peers refer.
+fn nsec_at_a_cut(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let own = |rr: &Rr| rr.rtype == Rtype::NSEC && rr.owner == case.question.name && case.is_hosted(rr);
+    case.question.rtype == Rtype::NSEC
+        && ours.aa
+        && ours.answer.len() == 1
+        && ours.answer.iter().all(own)
+        && ours.authority.is_empty()
+        && case.peers.iter().all(|(_, peer)| peer.tc || peer.is_referral())
+}
+
+/// The peer uses room that we do not.
+fn udp_payload(case: &Case<'_>) -> bool {
+    let more_room = matches!(case.mode, Mode::Edns(size) if size > 1232);
+    let longer =
+        |peer: &Reply| !peer.tc && peer.size > 1232 && peer.rcode == case.ours.rcode && peer.aa == case.ours.aa;
+    more_room && case.ours.tc && case.peers.iter().all(|(_, peer)| longer(peer))
+}

@@ -1,0 +1,14 @@
+//! What fuzzing runs: one function per decoder, and one for the whole answer path.
+//!
+//! Each [`Target`] takes any bytes and must not panic; where the bytes are valid, it also checks what must then hold.
+//! `fuzz/` runs them under libFuzzer, and a test runs each of them on its seeds, cut and flipped, so that they never
+//! rot.
+
+mod answer;
+mod decoders;
+mod seeds;
+mod target;
+mod text;
+mod world;
+
+pub use target::{TARGETS, Target, shake};

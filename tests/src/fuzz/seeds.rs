@@ -1,0 +1,125 @@
+//! Valid inputs to begin from.
+
+use bytes::Bytes;
+use domain::base::iana::{Class, Rtype};
+use domain::base::{MessageBuilder, Name};
+use zonecast_kv_proto::{Ack, Command, Epoch, Frame, Heartbeat, Position, Published, StoreId, Version, encode_entries};
+
+use super::world;
+
+pub(super) fn keys() -> Vec<Vec<u8>> {
+    world::store().entries().map(|(key, _)| key.to_vec()).collect()
+}
+
+pub(super) fn values() -> Vec<Vec<u8>> {
+    world::store().entries().map(|(_, value)| value.to_vec()).collect()
+}
+
+pub(super) fn batches() -> Vec<Vec<u8>> {
+    let encoded = world::batches().into_iter().map(|batch| batch.encode().expect("built to fit"));
+    encoded.map(|batch| batch.to_bytes().to_vec()).collect()
+}
+
+pub(super) fn commands() -> Vec<Vec<u8>> {
+    let batch = world::batches().first().map(|batch| batch.encode().expect("built to fit")).unwrap_or_default();
+    let commands = [
+        Command::Batch { time_us: 5, batch },
+        Command::Allocate { count: 3 },
+        Command::Found { store: StoreId::new(9) },
+    ];
+    commands.iter().map(|command| command.to_bytes().to_vec()).collect()
+}
+
+pub(super) fn published() -> Vec<Vec<u8>> {
+    let batch = world::batches().first().map(|batch| batch.encode().expect("built to fit")).unwrap_or_default();
+    let public = batch.sections.into_iter().filter(|section| section.id.keyspace.is_published()).collect();
+    let version = Published::after(&Position::origin(StoreId::new(9)), 1_000, public).expect("the first version");
+    vec![version.to_bytes().to_vec()]
+}
+
+pub(super) fn snapshots() -> Vec<Vec<u8>> {
+    let entries = world::store().entries();
+    let entries: Vec<_> =
+        entries.map(|(key, value)| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))).collect();
+    entries.chunks(3).map(|chunk| encode_entries(chunk).to_vec()).collect()
+}
+
+pub(super) fn frames() -> Vec<Vec<u8>> {
+    let ack = Ack { incarnation: 1, epoch: Epoch::new(2), applied: Version::new(3), ..Ack::default() };
+    let version = published().into_iter().next().map(Bytes::from).unwrap_or_default();
+    let frames = [
+        Frame::Goodbye,
+        Frame::Ack(ack),
+        Frame::Heartbeat(Heartbeat::default()),
+        Frame::Version(version.slice(..version.len().min(200))),
+    ];
+    let streams = frames.iter().map(|frame| [&[5], frame.to_bytes().as_ref()].concat());
+    let together: Vec<u8> = frames.iter().flat_map(|frame| frame.to_bytes().to_vec()).collect();
+    streams.chain([[&[64], together.as_slice()].concat()]).collect()
+}
+
+pub(super) fn zone_files() -> Vec<Vec<u8>> {
+    let with = |text: &str| format!("@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a\n{text}").into_bytes();
+    vec![
+        world::ZONE.as_bytes().to_vec(),
+        with("$GENERATE 1-9/2 h${0,3,x} 60 A 192.0.2.$\n"),
+        with("$ORIGIN x\n$TTL 1w2d\ny IN 5m TXT ( \"a\n\" b ) ; c\n"),
+        with("a 1 TYPE1 \\# 4 c0000201\n$INCLUDE other.zone sub\n"),
+        with("a 1 LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m\na 1 NAPTR 1 1 \"S\" \"\" \"\" b\n"),
+        with("a 1 SVCB 1 . mandatory=alpn alpn=\"h2,h3\" port=1 key667=\"x\\,\"\na 1 CAA 0 issue \"x\"\n"),
+        with("a 1 NSEC b A NS TYPE1234\na 1 RRSIG A 8 1 1 20201101190000 20201019180000 1 b AA==\n"),
+        with("a 1 NSEC3 1 0 5 aabb 2t7b4g4vsa5smi47k61mv5bv1a22bojr A RRSIG\na 1 NSEC3PARAM 1 0 5 -\n"),
+    ]
+}
+
+pub(super) fn record_texts() -> Vec<Vec<u8>> {
+    let texts = [
+        "www\nA\n60\n192.0.2.1",
+        "@\nMX\n1h\n10\nmail",
+        "a.example.\nTXT\n\nplain\n\"quoted \\\" text\"",
+        "x\nTYPE65280\n5\n\\#\n2\n0102",
+        "*\nSRV\n1\n0\n0\n80\nhost",
+        "a\nHTTPS\n\n1\n.\nalpn=h2",
+    ];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+pub(super) fn queries() -> Vec<Vec<u8>> {
+    let asked = [
+        ("example.", Rtype::SOA),
+        ("example.", Rtype::ANY),
+        ("mail.example.", Rtype::A),
+        ("ALIAS.example.", Rtype::AAAA),
+        ("x.wild.example.", Rtype::TXT),
+        ("b.ent.example.", Rtype::A),
+        ("www.sub.example.", Rtype::A),
+        ("sub.example.", Rtype::DS),
+        ("x.dn.example.", Rtype::TXT),
+        ("loop.example.", Rtype::A),
+        ("nope.example.", Rtype::A),
+        ("elsewhere.", Rtype::A),
+    ];
+    asked.into_iter().map(|(name, rtype)| [&[0], query(name, rtype).as_slice()].concat()).collect()
+}
+
+fn query(name: &str, rtype: Rtype) -> Vec<u8> {
+    let name: Name<Vec<u8>> = name.parse().expect("a name");
+    let mut builder = MessageBuilder::new_vec().question();
+    builder.push((name, rtype, Class::IN)).expect("fits");
+    let mut builder = builder.additional();
+    let opt = builder.opt(|opt| {
+        opt.set_udp_payload_size(1232);
+        opt.set_dnssec_ok(true);
+        Ok(())
+    });
+    opt.expect("fits");
+    builder.finish()
+}
+
+/// Each stored value flipped in one place, with a query that reads it or does not.
+pub(super) fn damages() -> Vec<Vec<u8>> {
+    let queries = queries();
+    let edits = (0_u8..40).map(|which| [which, 0, which.wrapping_mul(7), 1]);
+    let with_queries = edits.zip(queries.iter().cycle());
+    with_queries.map(|(edit, query)| [&edit, &[0; 4][..], query.get(1..).unwrap_or_default()].concat()).collect()
+}

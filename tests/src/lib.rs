@@ -1,0 +1,45 @@
+//! What the whole-system tests are made of: DNS servers as child processes, questions about a zone, and a comparator.
+//!
+//! ```text
+//! zone files ──▶ NSD, Knot, zonecast      one process each, on loopback, in its own folder
+//!                  │ AXFR (NSD)
+//!                  ▼
+//!               records ──▶ questions      every name and type present, and misses at every level
+//!                              │ UDP, TCP
+//!                              ▼
+//!               replies ──▶ differences ──▶ documented choices, or a failure
+//! ```
+//! Nothing here shares code with what it tests: messages are the `domain` crate's, zones are read by the peers.
+
+mod asker;
+mod axfr;
+mod child;
+mod choices;
+mod compare;
+mod corpus;
+pub mod fuzz;
+mod peer;
+mod poll;
+mod questions;
+mod reply;
+mod report;
+mod rr;
+mod suite;
+mod zone_data;
+mod zonecast;
+
+pub use asker::{AskError, Asker, Mode};
+pub use axfr::transfer;
+pub use child::{Child, free_port};
+pub use choices::{CHOICES, Choice, conformance_page};
+pub use compare::{Aspect, Case, differences};
+pub use corpus::{Corpus, HostedZone};
+pub use peer::{Peer, PeerError, Software};
+pub use poll::poll_until;
+pub use questions::{Breadth, Question, questions};
+pub use reply::{Reply, ReplyError};
+pub use report::Report;
+pub use rr::{Name, Rr};
+pub use suite::compare_all;
+pub use zone_data::ZoneData;
+pub use zonecast::{DevOptions, Zonecast, zonecast_binary};

@@ -1,0 +1,10 @@
+//! Other people's DNS servers, each started in its own folder on its own port.
+
+mod bind;
+mod knot;
+mod nsd;
+mod running;
+mod software;
+
+pub use running::{Peer, PeerError};
+pub use software::Software;

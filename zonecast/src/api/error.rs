@@ -1,0 +1,70 @@
+//! What a request is answered with when it is not done: a status, a word for programs, a line for people.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::types::{ErrorBody, ErrorDetail};
+use crate::service::ServiceError;
+
+/// Seconds a client told to come back should wait.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request was not done.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    detail: ErrorDetail,
+}
+
+impl ApiError {
+    /// With this status, word and line.
+    pub(crate) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
+        let detail = ErrorDetail { code: code.into(), message: message.to_string(), findings: vec![] };
+        Self { status, detail }
+    }
+
+    /// The request itself makes no sense.
+    pub(crate) fn bad_request(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// Our fault.
+    pub(crate) fn internal(message: impl ToString) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+    }
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        let (status, code) = match &error {
+            ServiceError::NoZone(_) => (StatusCode::NOT_FOUND, "no_zone"),
+            ServiceError::NoEdge(_) => (StatusCode::NOT_FOUND, "no_edge"),
+            ServiceError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            ServiceError::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+            ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
+            ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        let mut api = Self::new(status, code, &error);
+        if let ServiceError::Refused { findings, .. } = error {
+            api.detail.findings = findings;
+        }
+        api
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = self.detail.message, "a request failed");
+        }
+        let retry = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
+        if retry {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}

@@ -1,0 +1,109 @@
+//! `/v1/zones/{zone}/records`, `/v1/zones/{zone}/records/{name}/{type}`, `/v1/zones/{zone}/changes`.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use serde::Deserialize;
+
+use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::types::{Action, ChangeRequest, RecordChange, RrsetPage, Written};
+use super::{ApiError, ApiState};
+
+/// Most RRsets in one answer; the zone's file has them all.
+const MAX_RRSETS: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    name: Option<String>,
+    #[serde(rename = "type")]
+    rtype: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<ListQuery>,
+) -> Result<Json<RrsetPage>, ApiError> {
+    let limit = query.limit.unwrap_or(MAX_RRSETS).clamp(1, MAX_RRSETS);
+    Ok(Json(state.service.records(zone_in_path(&zone)?, query.name, query.rtype, limit).await?))
+}
+
+pub(super) async fn change(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<WaitQuery>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Written>, ApiError> {
+    let request: ChangeRequest = query::json(body)?;
+    apply(&state, &zone, &query, request.changes).await
+}
+
+type RrsetPath = Segments<(String, String, String)>;
+
+/// The records of one RRset in a request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RrsetBody {
+    ttl: Option<u32>,
+    data: Vec<String>,
+}
+
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    Segments((zone, name, rtype)): RrsetPath,
+) -> Result<Json<RrsetPage>, ApiError> {
+    Ok(Json(state.service.records(zone_in_path(&zone)?, Some(name), Some(rtype), MAX_RRSETS).await?))
+}
+
+pub(super) async fn set(
+    State(state): State<ApiState>,
+    Segments(path): RrsetPath,
+    Params(query): Params<WaitQuery>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Written>, ApiError> {
+    apply_body(&state, path, &query, Action::Set, body).await
+}
+
+pub(super) async fn add(
+    State(state): State<ApiState>,
+    Segments(path): RrsetPath,
+    Params(query): Params<WaitQuery>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Written>, ApiError> {
+    apply_body(&state, path, &query, Action::Add, body).await
+}
+
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Segments((zone, name, rtype)): RrsetPath,
+    Params(query): Params<WaitQuery>,
+) -> Result<Json<Written>, ApiError> {
+    let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ttl: None, data: vec![] };
+    apply(&state, &zone, &query, vec![change]).await
+}
+
+async fn apply_body(
+    state: &ApiState,
+    (zone, name, rtype): (String, String, String),
+    query: &WaitQuery,
+    action: Action,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Written>, ApiError> {
+    let RrsetBody { ttl, data } = query::json(body)?;
+    let change = RecordChange { action, name, rtype: Some(rtype), ttl, data };
+    apply(state, &zone, query, vec![change]).await
+}
+
+async fn apply(
+    state: &ApiState,
+    zone: &str,
+    query: &WaitQuery,
+    changes: Vec<RecordChange>,
+) -> Result<Json<Written>, ApiError> {
+    let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
+    let written = state.service.change(zone, changes).await?;
+    Ok(Json(state.service.wait(written, patience).await))
+}

@@ -1,0 +1,11 @@
+//! `/v1/status`.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::types::Status;
+use super::{ApiError, ApiState};
+
+pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Status>, ApiError> {
+    Ok(Json(state.service.status()?))
+}

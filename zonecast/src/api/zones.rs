@@ -1,0 +1,85 @@
+//! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`.
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+
+use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::router::MAX_ZONE_FILE;
+use super::types::{Written, ZoneInfo, ZonePage};
+use super::{ApiError, ApiState};
+
+/// Zones on a page when the request does not say.
+const PAGE: usize = 1000;
+
+/// Most zones on a page.
+const MAX_PAGE: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Params(list): Params<ListQuery>,
+) -> Result<Json<ZonePage>, ApiError> {
+    let after = list.after.as_deref().map(query::name).transpose()?;
+    let limit = list.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    Ok(Json(state.service.zones(after, limit).await?))
+}
+
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+) -> Result<Json<ZoneInfo>, ApiError> {
+    Ok(Json(state.service.zone(zone_in_path(&zone)?).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutQuery {
+    wait: Option<String>,
+    timeout: Option<String>,
+    file: Option<String>,
+}
+
+pub(super) async fn put(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(params): Params<PutQuery>,
+    body: Body,
+) -> Result<Json<Written>, ApiError> {
+    let zone = zone_in_path(&zone)?;
+    let patience = query::patience(params.wait.as_deref(), params.timeout.as_deref())?;
+    let file = params.file.unwrap_or_else(|| "request".into());
+    // Before the body is read: what waits here is in the socket, not in memory.
+    let permit = state.zone_bodies.acquire().await.map_err(ApiError::internal)?;
+    let body = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
+    let written = state.service.put_zone(zone, body, file).await?;
+    drop(permit);
+    Ok(Json(state.service.wait(written, patience).await))
+}
+
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<WaitQuery>,
+) -> Result<Json<Written>, ApiError> {
+    let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
+    let written = state.service.delete_zone(zone).await?;
+    Ok(Json(state.service.wait(written, patience).await))
+}
+
+pub(super) async fn export(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+) -> Result<impl IntoResponse, ApiError> {
+    let text = state.service.export(zone_in_path(&zone)?).await?;
+    Ok(([(header::CONTENT_TYPE, "text/dns")], text))
+}

@@ -1,0 +1,26 @@
+//! `zonecast completions SHELL`.
+
+use std::io::Write as _;
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+use crate::exit::Outcome;
+
+/// See `zonecast completions --help`.
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// For which shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(&self) -> Outcome {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "zonecast", &mut script);
+        std::io::stdout().write_all(&script)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! `zonecast record list|set|add|delete`.
+
+use clap::{Args, Subcommand};
+use domain::base::iana::Rtype;
+use zonecast_ingest::{parse_owner, parse_type};
+use zonecast_records::Name;
+
+use super::record_data::{self, Data};
+use super::zone::show_written;
+use super::{Context, Waiting, text};
+use crate::api::types::{Action, ChangeRequest, RecordChange};
+use crate::exit::{Failure, Outcome};
+
+/// See `zonecast record --help`. NAME is relative to ZONE, `@` is the apex, a trailing dot makes it absolute.
+#[derive(Debug, Subcommand)]
+pub(super) enum Record {
+    /// Show the records of a zone, of a name, or of one type there.
+    List(List),
+    /// Make an RRset exactly this record.
+    Set(Write),
+    /// Add a record to an RRset.
+    Add(Write),
+    /// Delete a record, an RRset, or everything at a name.
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: Option<String>,
+    /// Only this type.
+    #[arg(value_name = "TYPE")]
+    rtype: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Write {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: String,
+    /// Record type, such as A, or TYPE65280.
+    #[arg(value_name = "TYPE")]
+    rtype: String,
+    /// [TTL] and the data as in a zone file. Without a TTL: the present one of the RRset, else 300.
+    #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
+    pub(super) data: Vec<String>,
+    /// Seconds, or as 1h30m; everything after TYPE is then data.
+    #[arg(long)]
+    ttl: Option<String>,
+    #[command(flatten)]
+    pub(super) waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: String,
+    /// Only this type.
+    #[arg(value_name = "TYPE")]
+    rtype: Option<String>,
+    /// Only the record with this data.
+    #[arg(value_name = "DATA", allow_negative_numbers = true)]
+    data: Vec<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Record {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        match self {
+            Self::List(list) => list.run(context),
+            Self::Set(write) => write.run(context, Action::Set),
+            Self::Add(write) => write.run(context, Action::Add),
+            Self::Delete(delete) => delete.run(context),
+        }
+    }
+}
+
+impl List {
+    fn run(&self, context: &Context) -> Outcome {
+        let page = context.client.records(&self.zone, self.name.as_deref(), self.rtype.as_deref())?;
+        context.output.show(&page, |page, out| page.rrsets.iter().try_for_each(|rrset| text::rrset(out, rrset)))?;
+        if page.truncated {
+            tracing::warn!("not all records are shown; `zonecast zone export {}` shows all", self.zone);
+        }
+        Ok(())
+    }
+}
+
+impl Write {
+    fn run(&self, context: &Context, action: Action) -> Outcome {
+        let zone = zone(&self.zone)?;
+        // Before the data, since a mistake in the name is the commoner one.
+        parse_owner(&self.name, &zone).map_err(Failure::usage)?;
+        let rtype = rtype(&self.rtype)?;
+        let Data { ttl, data } =
+            record_data::parse(&zone, rtype, self.ttl.as_deref(), &self.data).map_err(Failure::usage)?;
+        let change =
+            RecordChange { action, name: self.name.clone(), rtype: Some(self.rtype.clone()), ttl, data: vec![data] };
+        change_records(context, &self.zone, self.waiting, change)
+    }
+}
+
+impl Delete {
+    fn run(&self, context: &Context) -> Outcome {
+        let zone = zone(&self.zone)?;
+        parse_owner(&self.name, &zone).map_err(Failure::usage)?;
+        let data = match (&self.rtype, self.data.as_slice()) {
+            (Some(text), [_, ..]) => {
+                let data = record_data::read(&zone, rtype(text)?, &self.data);
+                vec![data.map_err(|rule| Failure::usage(format_args!("data: {rule}")))?]
+            }
+            _ => vec![],
+        };
+        let change = RecordChange {
+            action: Action::Delete,
+            name: self.name.clone(),
+            rtype: self.rtype.clone(),
+            ttl: None,
+            data,
+        };
+        change_records(context, &self.zone, self.waiting, change)
+    }
+}
+
+fn zone(text: &str) -> Outcome<Name> {
+    text.parse().map_err(|error| Failure::usage(format_args!("zone `{text}`: {error}")))
+}
+
+fn rtype(text: &str) -> Outcome<Rtype> {
+    parse_type(text).map_err(Failure::usage)
+}
+
+fn change_records(context: &Context, zone: &str, waiting: Waiting, change: RecordChange) -> Outcome {
+    let request = ChangeRequest { changes: vec![change] };
+    let written = context.client.change(zone, &request, waiting.patience())?;
+    show_written(context, &written)
+}

@@ -1,0 +1,166 @@
+//! From shell arguments to a TTL and zone-file data.
+//!
+//! A shell takes quotes away, and the TTL between type and data is optional although much data begins with a number.
+//! So both readings are tried: the one that makes a record is taken, and where both do, nobody guesses.
+
+use domain::base::iana::Rtype;
+use thiserror::Error;
+use zonecast_ingest::{Rule, format_rdata, parse_rdata_words, parse_ttl};
+use zonecast_records::Name;
+
+/// Longest character string, RFC 1035 section 3.3.
+const MAX_STRING: usize = 255;
+
+/// What the arguments say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    /// Seconds, if given.
+    pub(super) ttl: Option<u32>,
+    /// As in a zone file, names absolute.
+    pub(super) data: String,
+}
+
+/// Arguments that are no record.
+#[derive(Debug, Error)]
+pub(super) enum DataError {
+    /// Neither reading makes a record.
+    #[error("data: {0}")]
+    Data(#[from] Rule),
+    /// Both readings do.
+    #[error("`{0}` can be the TTL or the beginning of the data: give the TTL with --ttl, then all of it is data")]
+    Ambiguous(String),
+    /// Not a TTL.
+    #[error("`{0}` is not a TTL: write seconds, or units as in 1h30m")]
+    Ttl(String),
+}
+
+/// Reads `[TTL] DATA...`; with `ttl` given apart, all of it is data.
+pub(super) fn parse(zone: &Name, rtype: Rtype, ttl: Option<&str>, args: &[String]) -> Result<Data, DataError> {
+    let all = read(zone, rtype, args);
+    if let Some(ttl) = ttl {
+        let ttl = parse_ttl(ttl).ok_or_else(|| DataError::Ttl(ttl.into()))?;
+        return Ok(Data { ttl: Some(ttl), data: all? });
+    }
+    let Some((first, rest, ttl)) = split_ttl(args) else {
+        return Ok(Data { ttl: None, data: all? });
+    };
+    match (all, read(zone, rtype, rest)) {
+        (Ok(_), Ok(data)) if rest.iter().all(|arg| arg.starts_with('"')) => Ok(Data { ttl: Some(ttl), data }),
+        (Ok(_), Ok(_)) => Err(DataError::Ambiguous(first.into())),
+        (Ok(data), Err(_)) => Ok(Data { ttl: None, data }),
+        (Err(_), Ok(data)) => Ok(Data { ttl: Some(ttl), data }),
+        // What the user most probably meant: a TTL and then data with a mistake in it.
+        (Err(_), Err(rule)) => Err(rule.into()),
+    }
+}
+
+/// Arguments as zone-file data with absolute names.
+pub(super) fn read(zone: &Name, rtype: Rtype, args: &[String]) -> Result<String, Rule> {
+    let words: Vec<String> = args.iter().map(|arg| quoted_again(rtype, arg, args.len())).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let rdata = parse_rdata_words(rtype, &words, zone)?;
+    Ok(format_rdata(rtype, &rdata))
+}
+
+/// Puts back the quotes that the shell took where [`parse_rdata_words`] would not: around one field with spaces or
+/// semicolons among several, and around text that is too long for one string.
+fn quoted_again(rtype: Rtype, arg: &str, of: usize) -> String {
+    let is_text = matches!(rtype, Rtype::TXT | Rtype::SPF);
+    let is_field = !is_text && of > 1 && arg.contains([' ', '\t', ';']);
+    let is_long = is_text && arg.len() > MAX_STRING;
+    if arg.starts_with('"') || !(is_field || is_long) { arg.to_owned() } else { quote(arg) }
+}
+
+fn split_ttl(args: &[String]) -> Option<(&str, &[String], u32)> {
+    let (first, rest) = args.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    Some((first, rest, parse_ttl(first)?))
+}
+
+/// One or, where it is too long for one, several quoted strings. Escapes of presentation format pass through.
+fn quote(text: &str) -> String {
+    let mut strings = vec![String::new()];
+    let mut length = 0;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let mut unit = String::new();
+        if letter == '"' {
+            unit.push('\\');
+        }
+        unit.push(letter);
+        if letter == '\\' {
+            let digits = if letters.peek().is_some_and(char::is_ascii_digit) { 3 } else { 1 };
+            unit.extend(letters.by_ref().take(digits));
+        }
+        let bytes = if unit.starts_with('\\') { 1 } else { unit.len() };
+        if length + bytes > MAX_STRING {
+            strings.push(String::new());
+            length = 0;
+        }
+        length += bytes;
+        if let Some(last) = strings.last_mut() {
+            last.push_str(&unit);
+        }
+    }
+    let quoted: Vec<String> = strings.iter().map(|string| format!("\"{string}\"")).collect();
+    quoted.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rtype: Rtype, args: &[&str]) -> Result<Data, DataError> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        parse(&"example.com".parse().unwrap(), rtype, None, &args)
+    }
+
+    fn data(ttl: Option<u32>, data: &str) -> Data {
+        Data { ttl, data: data.into() }
+    }
+
+    #[test]
+    fn a_number_is_the_ttl_only_where_the_rest_is_a_record() {
+        assert_eq!(read(Rtype::A, &["192.0.2.1"]).unwrap(), data(None, "192.0.2.1"));
+        assert_eq!(read(Rtype::A, &["60", "192.0.2.1"]).unwrap(), data(Some(60), "192.0.2.1"));
+        assert_eq!(read(Rtype::A, &["1h", "192.0.2.1"]).unwrap(), data(Some(3600), "192.0.2.1"));
+        assert_eq!(read(Rtype::MX, &["10", "mail"]).unwrap(), data(None, "10 mail.example.com."));
+        assert_eq!(read(Rtype::MX, &["10 mail"]).unwrap(), data(None, "10 mail.example.com."));
+        assert_eq!(read(Rtype::MX, &["300", "10", "mail"]).unwrap(), data(Some(300), "10 mail.example.com."));
+        assert_eq!(read(Rtype::SRV, &["1", "2", "443", "w"]).unwrap(), data(None, "1 2 443 w.example.com."));
+        assert_eq!(read(Rtype::SRV, &["60", "1", "2", "443", "w"]).unwrap(), data(Some(60), "1 2 443 w.example.com."));
+    }
+
+    #[test]
+    fn what_reads_both_ways_is_refused_with_a_hint() {
+        let error = read(Rtype::TXT, &["300", "hello"]).unwrap_err().to_string();
+        assert!(error.contains("--ttl"), "{error}");
+        assert_eq!(read(Rtype::TXT, &["300", "\"hello\""]).unwrap(), data(Some(300), "\"hello\""));
+        assert_eq!(read(Rtype::TXT, &["300"]).unwrap(), data(None, "\"300\""));
+        let zone: Name = "example.com".parse().unwrap();
+        let told = parse(&zone, Rtype::TXT, Some("1m"), &["300".into(), "hello".into()]).unwrap();
+        assert_eq!(told, data(Some(60), "\"300\" \"hello\""));
+        assert!(parse(&zone, Rtype::TXT, Some("soon"), &["hello".into()]).is_err());
+    }
+
+    #[test]
+    fn data_that_is_wrong_either_way_is_refused() {
+        assert!(read(Rtype::A, &["192.0.2.256"]).is_err());
+        assert!(read(Rtype::A, &["60", "192.0.2.256"]).is_err());
+        assert!(read(Rtype::CNAME, &["www.example.com"]).is_err(), "a forgotten dot");
+    }
+
+    #[test]
+    fn fields_get_their_quotes_back() {
+        assert_eq!(read(Rtype::TXT, &["v=spf1 -all"]).unwrap(), data(None, "\"v=spf1 -all\""));
+        let caa = read(Rtype::CAA, &["0", "issue", "ca.example; x=1"]).unwrap();
+        assert_eq!(caa, data(None, "0 issue \"ca.example; x=1\""));
+    }
+
+    #[test]
+    fn long_text_becomes_several_strings() {
+        let long = "x".repeat(254) + "\\064" + "y";
+        assert_eq!(quote(&long), format!("\"{}\\064\" \"y\"", "x".repeat(254)));
+        let read = read(Rtype::TXT, &[&"x".repeat(300)]).unwrap();
+        assert_eq!(read.data, format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)));
+    }
+}

@@ -1,0 +1,82 @@
+//! How responses of the API read for people.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use crate::api::types::{Finding, Receipt, RrsetInfo, Written};
+use crate::exit::{Code, Failure, Outcome};
+
+/// `file:line: record: message (rule)`, as much of it as is known.
+pub(super) fn finding(finding: &Finding) -> String {
+    let mut text = String::new();
+    if let Some(file) = &finding.file {
+        text.push_str(file);
+        text.push(':');
+    }
+    if let Some(line) = finding.line {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{line}:");
+    }
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    if let Some(record) = &finding.record {
+        let _ = write!(text, "{record}: ");
+    }
+    let _ = write!(text, "{} ({})", finding.message, finding.rule);
+    text
+}
+
+/// Zone-file lines of an RRset.
+pub(super) fn rrset(out: &mut dyn Write, rrset: &RrsetInfo) -> io::Result<()> {
+    for data in &rrset.data {
+        writeln!(out, "{}\t{}\tIN\t{}\t{data}", rrset.name, rrset.ttl, rrset.rtype)?;
+    }
+    Ok(())
+}
+
+/// What became of a write.
+pub(super) fn written(written: &Written, out: &mut dyn Write) -> io::Result<()> {
+    for warning in &written.warnings {
+        writeln!(out, "warning: {}", finding(warning))?;
+    }
+    match written.changed {
+        true => write!(out, "{} changed in version {}", written.zone, written.version)?,
+        false => write!(out, "{} needed no change at version {}", written.zone, written.version)?,
+    }
+    if let Some(serial) = written.serial {
+        write!(out, ", serial {serial}")?;
+    }
+    if let Some(records) = written.records {
+        write!(out, ", {records} records")?;
+    }
+    writeln!(out)?;
+    written.receipt.as_ref().map_or(Ok(()), |receipt| self::receipt(receipt, out))
+}
+
+/// Where a version is live.
+pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "live on {} of {} edges", receipt.applied, receipt.of)?;
+    for edge in &receipt.edges {
+        match (edge.applied, edge.ms) {
+            (true, Some(ms)) => writeln!(out, "  {}: applied after {ms:.1} ms", edge.edge)?,
+            (true, None) => writeln!(out, "  {}: applied", edge.edge)?,
+            (false, _) => writeln!(out, "  {}: missing", edge.edge)?,
+        }
+    }
+    Ok(())
+}
+
+/// The failure of a write that is not live where it should be; the write itself stands.
+pub(super) fn check_reached(receipt: Option<&Receipt>) -> Outcome {
+    match receipt.filter(|receipt| !receipt.reached) {
+        None => Ok(()),
+        Some(receipt) => Err(Failure::new(
+            Code::NotYetLive,
+            format_args!(
+                "version {} is committed, but not live on as many edges as asked for in time: {} of {} known edges",
+                receipt.version, receipt.applied, receipt.of
+            ),
+        )),
+    }
+}

@@ -1,0 +1,221 @@
+//! `zonecast zone import|export|list|check|delete`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{Context, Waiting, text};
+use crate::api::types::{Finding, Written};
+use crate::exit::{Failure, Outcome};
+use crate::progress::Progress;
+use crate::service::zone_file::{self, Checked};
+
+/// See `zonecast zone --help`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Zone {
+    /// Replace or make zones from zone files.
+    Import(Import),
+    /// Print a zone as a zone file.
+    Export(Export),
+    /// List the zones.
+    List,
+    /// Check zone files without a core: exactly what an import would refuse or warn about.
+    Check(Check),
+    /// Delete a zone with all its records.
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// Zone files; the zone is the file's name less `.zone`.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The zone of a single file, whatever the file is called.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Which zone.
+    zone: String,
+    /// Write to this file instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Zone files; the zone is the file's name less `.zone`.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The zone of a single file, whatever the file is called.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// Which zone.
+    zone: String,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// What `zone check` says about a file.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    zone: String,
+    ok: bool,
+    records: u64,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+impl Zone {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        match self {
+            Self::Import(import) => import.run(context),
+            Self::Export(export) => export.run(context),
+            Self::List => list(context),
+            Self::Check(check) => check.run(context),
+            Self::Delete(delete) => delete.run(context),
+        }
+    }
+}
+
+impl Import {
+    fn run(&self, context: &Context) -> Outcome {
+        let progress = Progress::new("importing", "zones", self.files.len() as u64);
+        let mut failures = Vec::new();
+        for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
+            match self.one(context, file, &zone) {
+                Ok(()) => {}
+                // One bad file does not keep the others out, as in `dev`.
+                Err(failure) if self.files.len() > 1 && failure.code == crate::exit::Code::Failed => {
+                    let findings: Vec<String> = failure.findings.iter().map(text::finding).collect();
+                    tracing::error!(file = %file.display(), "{failure}: {}", findings.join("; "));
+                    failures.push(failure);
+                }
+                Err(failure) => return Err(failure),
+            }
+            progress.add(1);
+        }
+        progress.finish();
+        match failures.len() {
+            0 => Ok(()),
+            count => Err(Failure::failed(format_args!("{count} of {} files were refused", self.files.len()))),
+        }
+    }
+
+    fn one(&self, context: &Context, file: &Path, zone: &str) -> Outcome {
+        let text = zone_file::read_flat(file, zone)?;
+        let name = file.display().to_string();
+        let written = context.client.put_zone(zone, &text, &name, self.waiting.patience())?;
+        show_written(context, &written)
+    }
+}
+
+impl Export {
+    fn run(&self, context: &Context) -> Outcome {
+        let text = context.client.export_zone(&self.zone)?;
+        match &self.output {
+            Some(path) => std::fs::write(path, text).map_err(|error| Failure::io("write", path, &error)),
+            None => Ok(std::io::stdout().write_all(&text)?),
+        }
+    }
+}
+
+impl Check {
+    fn run(&self, context: &Context) -> Outcome {
+        let mut refused = 0;
+        for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
+            let Checked { records, errors, warnings } = zone_file::check(file, &zone)?;
+            let ok = errors.is_empty();
+            refused += usize::from(!ok);
+            let report = Report { file: file.display().to_string(), zone, ok, records, errors, warnings };
+            context.output.show(&report, |report, out| {
+                for error in &report.errors {
+                    writeln!(out, "error: {}", text::finding(error))?;
+                }
+                for warning in &report.warnings {
+                    writeln!(out, "warning: {}", text::finding(warning))?;
+                }
+                let verdict = if report.ok { "can be served" } else { "is refused" };
+                writeln!(out, "{}: zone {} {verdict}, {} records", report.file, report.zone, report.records)
+            })?;
+        }
+        if refused == 0 { Ok(()) } else { Err(Failure::failed(format_args!("{refused} zone files are refused"))) }
+    }
+}
+
+impl Delete {
+    fn run(&self, context: &Context) -> Outcome {
+        let written = context.client.delete_zone(&self.zone, self.waiting.patience())?;
+        show_written(context, &written)
+    }
+}
+
+/// Prints what became of a write and fails when it is not live where it should be.
+pub(super) fn show_written(context: &Context, written: &Written) -> Outcome {
+    context.output.show(written, |written, out| text::written(written, out))?;
+    text::check_reached(written.receipt.as_ref())
+}
+
+fn list(context: &Context) -> Outcome {
+    let mut after = None;
+    let mut all = Vec::new();
+    loop {
+        let page = context.client.zones(after.as_deref())?;
+        if context.output.json {
+            all.extend(page.zones);
+        } else {
+            let mut out = std::io::stdout().lock();
+            for zone in &page.zones {
+                writeln!(out, "{}\tserial {}\tgeneration {}\tid {}", zone.zone, zone.serial, zone.generation, zone.id)?;
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if context.output.json {
+        context.output.show(&all, |_, _| Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Each file with the name of its zone.
+fn with_zones<'f>(files: &'f [PathBuf], zone: Option<&str>) -> Outcome<Vec<(&'f Path, String)>> {
+    match (zone, files) {
+        (Some(zone), [file]) => Ok(vec![(file, zone.to_owned())]),
+        (Some(_), _) => Err(Failure::usage("--zone goes with a single file")),
+        (None, files) => files.iter().map(|file| Ok((file.as_path(), zone_of(file)?))).collect(),
+    }
+}
+
+fn zone_of(file: &Path) -> Outcome<String> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Failure::usage(format_args!("{} names no zone: add --zone", file.display())))?;
+    Ok(name.strip_suffix(".zone").unwrap_or(name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_the_file_name_less_zone() {
+        assert_eq!(zone_of(Path::new("/a/example.com.zone")).unwrap(), "example.com");
+        assert_eq!(zone_of(Path::new("example.com")).unwrap(), "example.com");
+        let files = [PathBuf::from("a"), PathBuf::from("b")];
+        assert!(with_zones(&files, Some("x")).is_err());
+        assert_eq!(with_zones(&files[..1], Some("x")).unwrap(), [(Path::new("a"), "x".to_owned())]);
+    }
+}

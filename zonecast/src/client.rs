@@ -1,0 +1,288 @@
+//! A blocking client of `/v1`, for the command line, tests and benches.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use zonecast_kv_proto::WaitFor;
+
+use crate::api::types::{
+    ChangeRequest, ErrorBody, ErrorDetail, Lookup, Receipt, RrsetPage, Status, Written, ZoneInfo, ZonePage,
+};
+use crate::timeout::DEFAULT_TIMEOUT;
+
+/// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Largest response that is read: a zone file of some million records.
+const MAX_RESPONSE: u64 = 1 << 30;
+
+/// Why there is no result.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nothing answers there, or the connection broke.
+    #[error("no core answers at {core}: {source}")]
+    Unreachable {
+        /// Address asked.
+        core: String,
+        /// Why.
+        source: Box<ureq::Error>,
+    },
+    /// It said no.
+    #[error("{}", detail.message)]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        detail: ErrorDetail,
+    },
+    /// Not what docs/api.md says.
+    #[error("{core} does not speak our API: {reason}")]
+    Foreign {
+        /// Address asked.
+        core: String,
+        /// What was odd.
+        reason: String,
+    },
+}
+
+/// How long a write waits for edges.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For how many; none: answered once committed.
+    pub wait: Option<WaitFor>,
+    /// For how long.
+    pub timeout: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { wait: None, timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+/// Talks to one core.
+#[derive(Clone, Debug)]
+pub struct Client {
+    core: String,
+    agent: Agent,
+}
+
+impl Client {
+    /// For the core at this URL, such as `http://127.0.0.1:8053`. Connects when first used and keeps the connection.
+    #[must_use]
+    pub fn new(core: &str) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_connect(Some(PATIENCE / 30));
+        let agent = config.build().new_agent();
+        Self { core: core.trim_end_matches('/').into(), agent }
+    }
+
+    /// How the system stands.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status", &[])
+    }
+
+    /// Zones after this one, in canonical order.
+    ///
+    /// # Errors
+    /// No answer, or `after` is no name.
+    pub fn zones(&self, after: Option<&str>) -> Result<ZonePage, ClientError> {
+        let query: Vec<_> = after.map(|after| ("after", after.into())).into_iter().collect();
+        self.get("/v1/zones", &query)
+    }
+
+    /// One zone.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn zone(&self, zone: &str) -> Result<ZoneInfo, ClientError> {
+        self.get(&zone_path(zone, ""), &[])
+    }
+
+    /// Replaces or makes a zone from the text of a zone file; `file` names it in messages.
+    ///
+    /// # Errors
+    /// No answer, or refused with findings.
+    pub fn put_zone(&self, zone: &str, text: &[u8], file: &str, patience: Patience) -> Result<Written, ClientError> {
+        let mut query = waiting(patience);
+        query.push(("file", file.into()));
+        let url = self.url(&zone_path(zone, ""), &query);
+        let request = self.agent.put(url).header("content-type", "text/dns");
+        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
+    }
+
+    /// Deletes a zone.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn delete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
+        let url = self.url(&zone_path(zone, ""), &waiting(patience));
+        let request = self.agent.delete(url);
+        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// The zone as a zone file.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
+        let response = self.agent.get(self.url(&zone_path(zone, "/file"), &[])).call();
+        let mut response = self.accepted(response)?;
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec();
+        body.map_err(|error| self.foreign(error))
+    }
+
+    /// RRsets of a zone, of one name, of one name and type.
+    ///
+    /// # Errors
+    /// No answer, no such zone, not a name or type.
+    pub fn records(&self, zone: &str, name: Option<&str>, rtype: Option<&str>) -> Result<RrsetPage, ClientError> {
+        let query: Vec<_> =
+            [("name", name), ("type", rtype)].into_iter().filter_map(|(key, part)| Some((key, part?.into()))).collect();
+        self.get(&zone_path(zone, "/records"), &query)
+    }
+
+    /// Changes records of one zone as one version.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change(&self, zone: &str, change: &ChangeRequest, patience: Patience) -> Result<Written, ClientError> {
+        self.post(&zone_path(zone, "/changes"), &waiting(patience), change, patience.timeout)
+    }
+
+    /// Where a version is live.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn receipt(&self, version: u64, patience: Patience) -> Result<Receipt, ClientError> {
+        let url = self.url(&format!("/v1/receipts/{version}"), &waiting(patience));
+        let request = self.agent.get(url);
+        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// What the store of the core (`core`) or of an edge (`edge`, or its name) holds for a name.
+    ///
+    /// # Errors
+    /// No answer, or not a name, type or node.
+    pub fn lookup(&self, name: &str, rtype: Option<&str>, at: &str) -> Result<Lookup, ClientError> {
+        let mut query = vec![("name", name.to_owned()), ("at", at.into())];
+        query.extend(rtype.map(|rtype| ("type", rtype.to_owned())));
+        self.get("/v1/lookup", &query)
+    }
+
+    /// The metrics in Prometheus text format.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        let mut response = self.accepted(self.agent.get(self.url("/metrics", &[])).call())?;
+        response.body_mut().read_to_string().map_err(|error| self.foreign(error))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.read(self.agent.get(self.url(path, query)).call())
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let request = self.agent.post(self.url(path, query));
+        self.read(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+        let mut response = self.accepted(response)?;
+        response.body_mut().with_config().limit(MAX_RESPONSE).read_json().map_err(|error| self.foreign(error))
+    }
+
+    fn accepted(&self, response: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
+        let mut response = response
+            .map_err(|source| ClientError::Unreachable { core: self.core.clone(), source: Box::new(source) })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        match response.body_mut().read_json::<ErrorBody>() {
+            Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: body.error }),
+            Err(_) => Err(self.foreign(format_args!("status {status} without an error of ours"))),
+        }
+    }
+
+    fn foreign(&self, reason: impl ToString) -> ClientError {
+        ClientError::Foreign { core: self.core.clone(), reason: reason.to_string() }
+    }
+
+    fn url(&self, path: &str, query: &[(&str, String)]) -> String {
+        let mut url = format!("{}{path}", self.core);
+        for (number, (key, value)) in query.iter().enumerate() {
+            url.push(if number == 0 { '?' } else { '&' });
+            url.push_str(key);
+            url.push('=');
+            escape_into(&mut url, value);
+        }
+        url
+    }
+}
+
+fn waiting(patience: Patience) -> Vec<(&'static str, String)> {
+    let Some(wait) = patience.wait else { return vec![] };
+    vec![("wait", wait.to_string()), ("timeout", format!("{}ms", patience.timeout.as_millis()))]
+}
+
+/// The root zone is `@` in a path: most clients and proxies take a segment of `.` away.
+fn zone_path(zone: &str, rest: &str) -> String {
+    let mut path = String::from("/v1/zones/");
+    match zone {
+        "." => path.push('@'),
+        zone => escape_into(&mut path, zone),
+    }
+    path + rest
+}
+
+/// Percent-encodes everything but what RFC 3986 section 2.3 calls unreserved.
+fn escape_into(url: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+            byte => {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                url.push('%');
+                for nibble in [byte >> 4, byte & 15] {
+                    url.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_zone_name_fits_a_path() {
+        assert_eq!(zone_path(".", ""), "/v1/zones/@");
+        assert_eq!(zone_path("0/25.2.0.192.in-addr.arpa.", "/file"), "/v1/zones/0%2F25.2.0.192.in-addr.arpa./file");
+        assert_eq!(zone_path(r"a\.b?.example.", ""), "/v1/zones/a%5C.b%3F.example.");
+    }
+
+    #[test]
+    fn nobody_listening_is_unreachable() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = Client::new(&format!("http://{address}/")).status().unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+    }
+}

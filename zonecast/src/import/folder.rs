@@ -1,0 +1,190 @@
+//! Importing a folder of zone files at start, as fast as the machine can build.
+//!
+//! Workers take zones one after the other. Each gathers the small ones into groups and commits on its own, so building,
+//! encoding, the disk and the edges all work at the same time.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::Handle;
+use zonecast_ingest::{ManifestEntry, ZoneRoot};
+use zonecast_kv_proto::View;
+use zonecast_records::Name;
+
+use super::{Committer, Group, IdSource, Plan, plan_zone, replace_generation};
+use crate::api::types::Finding;
+use crate::metrics::Imported;
+use crate::progress::Progress;
+use crate::service::zone_file::ZoneText;
+use crate::service::{Service, ServiceError, ZoneGuard};
+
+/// Workers at most: each may hold a large zone in memory.
+const MAX_WORKERS: usize = 16;
+
+/// What became of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImportReport {
+    /// Records in the files that are in the store now.
+    pub records: u64,
+    /// Zones made or changed.
+    pub changed: u64,
+    /// Zones whose file is the one they were made of.
+    pub unchanged: u64,
+    /// Zones whose file breaks a rule, or could not be read.
+    pub refused: u64,
+}
+
+/// What the workers share.
+struct Work {
+    service: Arc<Service>,
+    root: ZoneRoot,
+    entries: Vec<ManifestEntry>,
+    ids: IdSource,
+    next: AtomicUsize,
+    /// Some worker has failed, or the process is to end.
+    stop: Arc<AtomicBool>,
+    progress: Progress,
+    report: Mutex<ImportReport>,
+}
+
+/// Imports every listed file that is not the one its zone was made of. Files that are refused are reported and leave
+/// their zone as it is; `stop` ends it early.
+///
+/// # Errors
+/// The core cannot commit.
+pub(crate) async fn import_folder(
+    service: &Arc<Service>,
+    root: ZoneRoot,
+    entries: Vec<ManifestEntry>,
+    stop: Arc<AtomicBool>,
+) -> Result<ImportReport, ServiceError> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
+    let progress = Progress::new("importing", "zones", u64::try_from(entries.len()).unwrap_or(u64::MAX));
+    let work = Arc::new(Work {
+        service: Arc::clone(service),
+        root,
+        ids: service.allocate(entries.len()).await?,
+        entries,
+        next: AtomicUsize::new(0),
+        stop,
+        progress,
+        report: Mutex::default(),
+    });
+    let runtime = Handle::current();
+    let running: Vec<_> = (0..workers)
+        .map(|_| {
+            let (work, runtime) = (Arc::clone(&work), runtime.clone());
+            tokio::task::spawn_blocking(move || {
+                let done = Worker::new(&work, &runtime).run();
+                if done.is_err() {
+                    work.stop.store(true, Ordering::Relaxed);
+                }
+                done
+            })
+        })
+        .collect();
+    let mut result = Ok(());
+    for worker in running {
+        let done = worker.await.unwrap_or_else(|error| Err(ServiceError::internal(error)));
+        result = result.and(done);
+    }
+    work.progress.finish();
+    let report = work.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    result.map(|()| report)
+}
+
+/// One thread of an import.
+struct Worker<'w> {
+    work: &'w Work,
+    runtime: &'w Handle,
+    committer: Committer,
+    group: Group,
+    guards: Vec<ZoneGuard>,
+}
+
+impl<'w> Worker<'w> {
+    fn new(work: &'w Work, runtime: &'w Handle) -> Self {
+        let committer = Committer::new(work.service.core().clone());
+        Self { work, runtime, committer, group: Group::default(), guards: vec![] }
+    }
+
+    fn run(mut self) -> Result<(), ServiceError> {
+        while !self.work.stop.load(Ordering::Relaxed) {
+            let number = self.work.next.fetch_add(1, Ordering::Relaxed);
+            let Some(entry) = self.work.entries.get(number) else { break };
+            match self.import(entry) {
+                Ok(()) => {}
+                Err(ServiceError::Refused { findings, .. }) => self.refuse(&entry.apex, &findings),
+                Err(error) => return Err(error),
+            }
+            self.work.progress.add(1);
+        }
+        let rest = self.group.take();
+        self.send(rest)?;
+        self.runtime.block_on(self.committer.settle()).map(|_| ())
+    }
+
+    fn import(&mut self, entry: &ManifestEntry) -> Result<(), ServiceError> {
+        let service = &self.work.service;
+        let apex = &entry.apex;
+        // Nobody else replaces zones before we are ready, except through the API; then that one counts.
+        let Some(guard) = self.runtime.block_on(service.locks().replace(*apex)) else { return Ok(()) };
+        let text = ZoneText::File { root: &self.work.root, file: &entry.file };
+        let view = service.core().view();
+        let plan = plan_zone(&view as &dyn View, text, apex, &self.work.ids, service.metrics())?;
+        drop(view);
+        let (records, warnings, imported) = match plan {
+            Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),
+            Plan::Small(planned) => {
+                let full = self.group.add(planned.work);
+                self.send(full)?;
+                self.guards.push(guard);
+                (planned.records, planned.warnings, Imported::Changed)
+            }
+            Plan::Large(planned) => {
+                self.runtime.block_on(replace_generation(service.core(), planned.work))?;
+                (planned.records, planned.warnings, Imported::Changed)
+            }
+        };
+        for warning in &warnings {
+            log_finding(apex, warning, false);
+        }
+        self.count(imported, records);
+        Ok(())
+    }
+
+    fn send(&mut self, batch: Option<zonecast_kv_proto::Batch>) -> Result<(), ServiceError> {
+        let Some(batch) = batch else { return Ok(()) };
+        self.runtime.block_on(self.committer.push(&batch, std::mem::take(&mut self.guards)))
+    }
+
+    fn refuse(&self, apex: &Name, findings: &[Finding]) {
+        for finding in findings {
+            log_finding(apex, finding, true);
+        }
+        self.count(Imported::Refused, 0);
+    }
+
+    fn count(&self, imported: Imported, records: u64) {
+        self.work.service.metrics().imported(imported, 1);
+        let mut report = self.work.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.records += records;
+        match imported {
+            Imported::Unchanged => report.unchanged += 1,
+            Imported::Changed => report.changed += 1,
+            Imported::Refused => report.refused += 1,
+        }
+    }
+}
+
+fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
+    let Finding { file, line, record, rule, message } = finding;
+    let (file, record) = (file.as_deref().unwrap_or(""), record.as_deref().unwrap_or(""));
+    let line = line.unwrap_or(0);
+    if refused {
+        tracing::error!(zone = %apex, file, line, record, rule, "zone refused: {message}");
+    } else {
+        tracing::warn!(zone = %apex, file, line, record, rule, "{message}");
+    }
+}

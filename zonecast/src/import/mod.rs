@@ -1,0 +1,23 @@
+//! Bringing whole zones into the core: from one request, or thousands at start.
+//!
+//! ```text
+//! text ─▶ read ─▶ build ─▶ plan ──┬─ Unchanged
+//!         (blocking, all cores)   ├─ Small: one batch; many such travel together ─▶ Group ─▶ Committer
+//!                                 └─ Large: a generation in many batches, then one that flips the zone key
+//! ```
+//! Several batches are in flight at a time. A zone that is there already is compared with the build of its present
+//! generation; only where too much differs it gets a new one, and the old keys are deleted after the flip.
+
+mod commit;
+mod folder;
+mod group;
+mod plan;
+mod replace;
+mod sweep;
+
+pub(crate) use commit::{Committer, settled};
+pub(crate) use folder::{ImportReport, import_folder};
+pub(crate) use group::Group;
+pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, plan_zone};
+pub(crate) use replace::replace_generation;
+pub(crate) use sweep::sweep_orphans;

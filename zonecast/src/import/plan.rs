@@ -1,0 +1,163 @@
+//! What it takes to make the store hold a zone as its text says. Reads a view, writes nothing.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use zonecast_builder::{Diff, FullBuild, ZoneIdentity, zone_info};
+use zonecast_ingest::digest_zone_file;
+use zonecast_kv_proto::{Batch, View};
+use zonecast_records::{Generation, Name, ZoneId};
+
+use crate::api::types::Finding;
+use crate::metrics::Metrics;
+use crate::service::zone_file::{BuiltZone, LoadedZone, ZoneText};
+use crate::service::{Origin, ServiceError};
+
+/// Changes of a zone up to so many bytes go as one batch: well below what a batch may hold, and no more than edges
+/// should apply at once.
+const ONE_BATCH: usize = 1024 * 1024;
+
+/// Ids for new zones and generations, allocated from the core beforehand.
+#[derive(Debug)]
+pub(crate) struct IdSource {
+    ids: Mutex<Range<u64>>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// Nothing: the zone was made of the same text.
+    Unchanged {
+        /// In the text.
+        records: u64,
+    },
+    /// One batch; without sections when nothing differs.
+    Small(Planned<Batch>),
+    /// A new generation.
+    Large(Planned<NewGeneration>),
+}
+
+/// Work on one zone.
+#[derive(Debug)]
+pub(crate) struct Planned<W> {
+    /// What is to be done.
+    pub work: W,
+    /// In the text.
+    pub records: u64,
+    /// What the zone will have.
+    pub serial: u32,
+    /// What is odd but served.
+    pub warnings: Vec<Finding>,
+}
+
+/// A generation to be built beside the present one, if there is one.
+pub(crate) struct NewGeneration {
+    /// Under which its keys stand.
+    pub identity: ZoneIdentity,
+    /// Bulk that nothing refers to yet, and last the batch that flips the zone key.
+    pub batches: Box<dyn Iterator<Item = Batch> + Send>,
+    /// What is to be deleted after the flip.
+    pub replaces: Option<ZoneIdentity>,
+}
+
+impl fmt::Debug for NewGeneration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewGeneration").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl IdSource {
+    /// Over ids that belong to the caller.
+    #[must_use]
+    pub(crate) fn new(ids: Range<u64>) -> Self {
+        Self { ids: Mutex::new(ids) }
+    }
+
+    /// How many are needed for this many zones: an id and a generation each, and another generation where the text has
+    /// to be built twice.
+    #[must_use]
+    pub(crate) fn needed(zones: usize) -> u64 {
+        u64::try_from(zones).unwrap_or(u64::MAX).saturating_mul(3)
+    }
+
+    fn next(&self) -> Result<u64, ServiceError> {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.next().ok_or_else(|| ServiceError::internal("more ids are needed than were allocated"))
+    }
+
+    fn identity(&self, id: Option<ZoneId>) -> Result<ZoneIdentity, ServiceError> {
+        let id = id.map_or_else(|| self.next().map(ZoneId::new), Ok)?;
+        Ok(ZoneIdentity { id, generation: Generation::new(self.next()?) })
+    }
+}
+
+/// Plans one zone over the present state. Parses and builds: it takes a while for a large zone.
+///
+/// # Errors
+/// The text breaks a rule, or the store could not be read.
+pub(crate) fn plan_zone(
+    view: &dyn View,
+    text: ZoneText<'_>,
+    apex: &Name,
+    ids: &IdSource,
+    metrics: &Metrics,
+) -> Result<Plan, ServiceError> {
+    let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
+        let built = build(text, apex, ids.identity(None)?, metrics)?;
+        return Ok(whole(built, None));
+    };
+    if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
+        && digest_zone_file(root, file, apex).is_ok_and(|digest| digest == origin.digest)
+    {
+        return Ok(Plan::Unchanged { records: origin.records });
+    }
+    let built = build(text, apex, present.identity, metrics)?;
+    let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
+    match diff {
+        Diff::Batch(batch) => Ok(Plan::Small(planned(built, |_| batch))),
+        Diff::TooLarge => {
+            // Keys hold their generation, so this takes another build; it is rare.
+            drop(built);
+            let built = build(text, apex, ids.identity(Some(present.identity.id))?, metrics)?;
+            Ok(whole(built, Some(present.identity)))
+        }
+    }
+}
+
+/// All keys of a zone: one batch, where they fit and nothing has to be cleared away.
+fn whole(built: BuiltZone, replaces: Option<ZoneIdentity>) -> Plan {
+    let generation = planned(built, |build| {
+        let identity = build.identity();
+        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), replaces }
+    });
+    let Planned { work: NewGeneration { identity, mut batches, replaces }, records, serial, warnings } = generation;
+    let (first, second) = (batches.next().unwrap_or_default(), batches.next());
+    if second.is_none() && replaces.is_none() {
+        return Plan::Small(Planned { work: first, records, serial, warnings });
+    }
+    let batches = Box::new(std::iter::once(first).chain(second).chain(batches));
+    let work = NewGeneration { identity, batches, replaces };
+    Plan::Large(Planned { work, records, serial, warnings })
+}
+
+fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W> {
+    let BuiltZone { build, warnings, records } = built;
+    let serial = build.serial().into_int();
+    Planned { work: work(build), records, serial, warnings }
+}
+
+fn build(
+    text: ZoneText<'_>,
+    apex: &Name,
+    identity: ZoneIdentity,
+    metrics: &Metrics,
+) -> Result<BuiltZone, ServiceError> {
+    let refused = |findings: Vec<Finding>| ServiceError::refused(format_args!("zone {apex} is refused"), findings);
+    let loaded = LoadedZone::read(text, apex).map_err(refused)?;
+    let started = Instant::now();
+    let built = loaded.build(identity).map_err(refused)?;
+    metrics.built_zone(started.elapsed());
+    Ok(built)
+}

@@ -1,0 +1,28 @@
+//! The zonecast binary: core and edges in one process or many, command line, API, metrics.
+//!
+//! ```text
+//! cli ── arguments ──▶ roles::dev ──▶ core voter ── QUIC ──▶ edges ── DNS
+//!  │                        │             ▲
+//!  └─▶ client ── HTTP ──▶ api ──▶ service ┘   zones and records over the core
+//! ```
+//! It is a library so that tests and benches drive the same code and share the [`Client`] and the
+//! [types of the API](api::types).
+
+mod answerer;
+pub mod api;
+pub mod cli;
+mod client;
+mod edge_state;
+pub mod exit;
+mod import;
+mod log;
+mod metrics;
+mod output;
+mod progress;
+pub mod roles;
+mod service;
+mod timeout;
+
+pub use client::{Client, ClientError, Patience};
+pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};
+pub use zonecast_kv_proto::WaitFor;

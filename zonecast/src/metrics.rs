@@ -1,0 +1,127 @@
+//! The one registry of the process, and the metrics of this crate in it.
+//!
+//! Every crate has a `Metrics` struct of its own and registers it here; nothing is global.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+/// Upper bounds in seconds: a record build is far below a millisecond, a full build of millions of records takes some.
+const BUILD_BUCKETS: [f64; 12] =
+    [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.1, 1.0, 5.0, 30.0];
+
+/// What `/metrics` shows.
+#[derive(Debug, Default)]
+pub(crate) struct MetricsRegistry {
+    registry: Registry,
+}
+
+impl MetricsRegistry {
+    /// Nothing in it yet.
+    #[must_use]
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where crates register theirs.
+    #[must_use]
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// All of them in Prometheus text format.
+    ///
+    /// # Errors
+    /// Two crates registered what cannot stand together.
+    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+/// The metrics of this crate.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    /// Building keys from a whole zone.
+    full_build: Histogram,
+    /// Building keys from record changes.
+    record_build: Histogram,
+    /// Zones imported, by what became of them.
+    imports: IntCounterVec,
+    /// Zones hosted.
+    zones: IntGauge,
+    /// Last version the core has committed.
+    committed: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// They are registered already.
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let opts = HistogramOpts::new("zonecast_build_seconds", "Time to build keys, by kind of build")
+            .buckets(BUILD_BUCKETS.to_vec());
+        let builds = HistogramVec::new(opts, &["kind"])?;
+        let opts = Opts::new("zonecast_zone_imports_total", "Zone files imported, by what became of them");
+        let imports = IntCounterVec::new(opts, &["result"])?;
+        let zones = IntGauge::new("zonecast_zones", "Zones hosted by the core")?;
+        registry.register(Box::new(builds.clone()))?;
+        registry.register(Box::new(imports.clone()))?;
+        let committed = IntGauge::new("zonecast_committed_version", "Last version the core has committed")?;
+        registry.register(Box::new(zones.clone()))?;
+        registry.register(Box::new(committed.clone()))?;
+        Ok(Self {
+            full_build: builds.with_label_values(&["full"]),
+            record_build: builds.with_label_values(&["record"]),
+            imports,
+            zones,
+            committed,
+        })
+    }
+
+    /// A whole zone was built.
+    pub(crate) fn built_zone(&self, took: Duration) {
+        self.full_build.observe(took.as_secs_f64());
+    }
+
+    /// Record changes were built.
+    pub(crate) fn built_records(&self, took: Duration) {
+        self.record_build.observe(took.as_secs_f64());
+    }
+
+    /// That many zone files were imported with this result.
+    pub(crate) fn imported(&self, result: Imported, count: u64) {
+        self.imports.with_label_values(&[result.label()]).inc_by(count);
+    }
+
+    /// The last version the core has committed.
+    pub(crate) fn set_committed(&self, version: u64) {
+        self.committed.set(i64::try_from(version).unwrap_or(i64::MAX));
+    }
+
+    /// How many zones are hosted now.
+    pub(crate) fn set_zones(&self, zones: u64) {
+        self.zones.set(i64::try_from(zones).unwrap_or(i64::MAX));
+    }
+}
+
+/// What became of a zone file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Imported {
+    /// It was the same as before.
+    Unchanged,
+    /// Its zone was made or changed.
+    Changed,
+    /// It broke a rule.
+    Refused,
+}
+
+impl Imported {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Changed => "changed",
+            Self::Refused => "refused",
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Errors of the parts as failures of the process, each with its exit code.
+
+use zonecast_kv_core::CoreError;
+use zonecast_kv_edge::EdgeError;
+use zonecast_kv_store::StoreError;
+use zonecast_kv_transport::{CaError, EndpointError};
+
+use crate::exit::{Code, Failure, is_disk_full};
+use crate::service::ServiceError;
+
+/// What the system says, in every message about it that came through RocksDB or raft as text.
+const DISK_FULL: &str = "No space left on device";
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let code = match &error {
+            StoreError::Locked { .. } => Code::Locked,
+            StoreError::DiskFull { .. } => Code::Disk,
+            StoreError::Folder { source, .. } if is_disk_full(source) => Code::Disk,
+            StoreError::Folder { .. } => Code::Unreadable,
+            StoreError::Damaged { .. } | StoreError::Other { .. } | StoreError::Stopped { .. } => by_text(&error),
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<CoreError> for Failure {
+    fn from(error: CoreError) -> Self {
+        match error {
+            CoreError::Store(error) => error.into(),
+            error => Self::new(by_text(&error), error),
+        }
+    }
+}
+
+impl From<EdgeError> for Failure {
+    fn from(error: EdgeError) -> Self {
+        match error {
+            EdgeError::Store(error) => error.into(),
+            error => Self::new(by_text(&error), error),
+        }
+    }
+}
+
+impl From<CaError> for Failure {
+    fn from(error: CaError) -> Self {
+        match &error {
+            CaError::File { source, .. } if is_disk_full(source) => Self::new(Code::Disk, error),
+            CaError::File { .. } => Self::new(Code::Unreadable, error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<EndpointError> for Failure {
+    fn from(error: EndpointError) -> Self {
+        match &error {
+            EndpointError::Bind { .. } => Self::new(Code::Port, error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+impl From<prometheus::Error> for Failure {
+    fn from(error: prometheus::Error) -> Self {
+        Self::failed(format_args!("metrics: {error}"))
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::new(by_text(&error), error)
+    }
+}
+
+fn by_text(error: &impl ToString) -> Code {
+    if error.to_string().contains(DISK_FULL) { Code::Disk } else { Code::Failed }
+}

@@ -1,0 +1,61 @@
+//! The HTTP listener: API, metrics and health.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::api::{ApiState, router};
+use crate::exit::{Failure, Outcome};
+
+/// How long requests under way may take once we stop.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// A running listener.
+#[derive(Debug)]
+pub(crate) struct HttpServer {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl HttpServer {
+    /// Serves on a bound listener. Call within a tokio runtime.
+    ///
+    /// # Errors
+    /// The listener cannot be handed to the runtime.
+    pub(crate) fn start(listener: TcpListener, state: ApiState) -> Outcome<Self> {
+        let wrap = |error: std::io::Error| Failure::failed(format_args!("cannot serve HTTP: {error}"));
+        let address = listener.local_addr().map_err(wrap)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(wrap)?;
+        // Answers are small and wanted now.
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "answers may come a little late");
+            }
+        });
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            // A dropped sender stops us as well.
+            let _ = stopped.await;
+        };
+        let serve = axum::serve(listener, router(state)).with_graceful_shutdown(stopped);
+        Ok(Self { address, stop, task: tokio::spawn(async move { serve.await }) })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more requests and waits for those under way, for some time.
+    pub(crate) async fn stop(self) {
+        let _ = self.stop.send(());
+        let mut task = self.task;
+        if tokio::time::timeout(DRAIN, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}

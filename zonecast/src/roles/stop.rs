@@ -1,0 +1,80 @@
+//! The wish to end: from a signal, or from a test.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::exit::{Code, Failure, Outcome};
+
+/// Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    tell: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self { asked: Arc::default(), tell: Arc::new(watch::Sender::new(false)) }
+    }
+}
+
+impl Stop {
+    /// Nobody wishes to end yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The process is to end.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+        self.tell.send_replace(true);
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// For loops that do not wait.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
+    /// Waits until it is to end.
+    pub async fn asked(&self) {
+        let mut told = self.tell.subscribe();
+        // The sender lives as long as we do.
+        let _ = told.wait_for(|asked| *asked).await;
+    }
+
+    /// Listens for SIGTERM and SIGINT: the first asks, the second ends the process at once.
+    ///
+    /// # Errors
+    /// The system gives no signal handler.
+    pub fn listen(&self) -> Outcome {
+        let handler = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("no signals: {error}")));
+        let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+        let stop = self.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                if stop.is_asked() {
+                    tracing::warn!("second signal: ending at once");
+                    std::process::exit(i32::from(Code::Failed as u8));
+                }
+                tracing::info!("stopping; a second signal ends it at once");
+                stop.ask();
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! Why a request on zones or records is not done.
+
+use thiserror::Error;
+use zonecast_records::Name;
+
+use crate::api::types::Finding;
+
+/// See the module.
+#[derive(Clone, Debug, Error)]
+pub enum ServiceError {
+    /// Not hosted here.
+    #[error("zone {0} is not hosted here")]
+    NoZone(String),
+    /// No edge of this name in this process.
+    #[error("no edge {0:?} runs in this process")]
+    NoEdge(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// What it asks for cannot be served; nothing has changed.
+    #[error("{message}")]
+    Refused {
+        /// One line.
+        message: String,
+        /// Where and why.
+        findings: Vec<Finding>,
+    },
+    /// Somebody replaces the zone.
+    #[error("zone {0} is being replaced, retry")]
+    Busy(String),
+    /// Somebody else changed the zone in between.
+    #[error("the zone changed in between, retry: {0}")]
+    Overtaken(String),
+    /// Too much is proposed and not applied yet.
+    #[error("too much is under way, retry")]
+    Overloaded,
+    /// The core cannot commit now; whether it did is not known.
+    #[error("the core cannot commit: {0}")]
+    Unavailable(String),
+    /// A store that cannot be read, or a broken invariant.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ServiceError {
+    /// A request that makes no sense.
+    pub fn bad(message: impl ToString) -> Self {
+        Self::BadRequest(message.to_string())
+    }
+
+    /// A store that cannot be read, or a broken invariant.
+    pub fn internal(message: impl ToString) -> Self {
+        Self::Internal(message.to_string())
+    }
+
+    /// Not hosted here.
+    pub(crate) fn no_zone(zone: &Name) -> Self {
+        Self::NoZone(zone.to_string())
+    }
+
+    /// Somebody replaces the zone.
+    pub(crate) fn busy(zone: &Name) -> Self {
+        Self::Busy(zone.to_string())
+    }
+
+    /// A zone or change that breaks a rule.
+    pub fn refused(message: impl ToString, findings: Vec<Finding>) -> Self {
+        Self::Refused { message: message.to_string(), findings }
+    }
+}

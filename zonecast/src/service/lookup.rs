@@ -1,0 +1,53 @@
+//! What the store of the core or of an edge holds for a name.
+
+use zonecast_ingest::parse_type;
+use zonecast_kv_proto::{Version, View};
+use zonecast_records::Name;
+
+use super::{Service, ServiceError, StoredZone, blocking, inspect};
+use crate::api::types::Lookup;
+
+impl Service {
+    /// Keys and values for a name, or only those that hold one type; `at` is `core`, `edge` for the first one, or the
+    /// name of an edge.
+    ///
+    /// # Errors
+    /// Not a type or edge, or the store could not be read.
+    pub(crate) async fn lookup(&self, name: Name, rtype: Option<String>, at: String) -> Result<Lookup, ServiceError> {
+        let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
+        if at == "core" {
+            let core = self.core().clone();
+            return blocking(move || {
+                let view = core.view();
+                let version = view.position().map_err(ServiceError::internal)?.version;
+                lookup(&view, at, version, &name, rtype)
+            })
+            .await;
+        }
+        let edge = self.parts.edges.iter().find(|edge| at == "edge" || edge.name == at);
+        let edge = edge.ok_or(ServiceError::NoEdge(at))?.clone();
+        blocking(move || match edge.states.load() {
+            Some(state) => lookup(&state.snapshot.view(), edge.name, state.position.version, &name, rtype),
+            None => Ok(Lookup { at: edge.name, name: name.to_string(), ..Lookup::default() }),
+        })
+        .await
+    }
+}
+
+fn lookup(
+    view: &impl View,
+    at: String,
+    version: Version,
+    name: &Name,
+    rtype: Option<domain::base::iana::Rtype>,
+) -> Result<Lookup, ServiceError> {
+    let zone = StoredZone::enclosing(view, name).map_err(ServiceError::internal)?;
+    let entries = zone.map(|zone| inspect::entries(view, &zone, name, rtype)).transpose();
+    Ok(Lookup {
+        at,
+        version: version.get(),
+        name: name.to_string(),
+        zone: zone.map(|zone| zone.apex.to_string()),
+        entries: entries.map_err(ServiceError::internal)?.unwrap_or_default(),
+    })
+}

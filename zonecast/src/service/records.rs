@@ -1,0 +1,175 @@
+//! Records of a zone: read them, change them.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use domain::base::iana::Rtype;
+use zonecast_builder::{Change, ChangeError as BuildError, Policy, RecordBuild, export, read_name, record_build};
+use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
+use zonecast_kv_core::ChangeError;
+use zonecast_kv_proto::View;
+use zonecast_records::{Name, RecordRef};
+
+use super::zone_file::described;
+use super::{Service, ServiceError, blocking};
+use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
+use crate::import::settled;
+
+/// TTL of a new RRset when a change does not say: short enough that a mistake does not stay in caches for long.
+pub(super) const DEFAULT_TTL: u32 = 300;
+
+/// Most changes in one request; what they touch must fit one batch anyway.
+pub(super) const MAX_CHANGES: usize = 10_000;
+
+/// A change whose TTL may be left open.
+#[derive(Debug)]
+struct OpenChange {
+    change: Change,
+    ttl: Option<u32>,
+}
+
+impl Service {
+    /// RRsets of a zone, of one name, of one name and type; at most `limit`.
+    ///
+    /// # Errors
+    /// There is no such zone, not a name or type, or the store could not be read.
+    pub(crate) async fn records(
+        &self,
+        apex: Name,
+        name: Option<String>,
+        rtype: Option<String>,
+        limit: usize,
+    ) -> Result<RrsetPage, ServiceError> {
+        let owner = name.map(|name| parse_owner(&name, &apex)).transpose().map_err(ServiceError::bad)?;
+        let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
+        let core = self.core().clone();
+        blocking(move || {
+            let mut page = RrsetPage { zone: apex.to_string(), ..RrsetPage::default() };
+            let visit = |record: RecordRef<'_>| collect(&mut page, record, rtype, limit);
+            let view = core.view();
+            match owner {
+                Some(owner) => read_name(&view, &apex, &owner, visit)?,
+                None => export(&view, &apex, visit)?,
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// Changes records of one zone as one version.
+    ///
+    /// # Errors
+    /// The changes make no sense or break a rule, somebody replaces the zone, or the core cannot commit.
+    pub(crate) async fn change(&self, apex: Name, changes: Vec<RecordChange>) -> Result<Written, ServiceError> {
+        if changes.is_empty() || changes.len() > MAX_CHANGES {
+            return Err(ServiceError::bad(format_args!("a request holds 1 to {MAX_CHANGES} changes")));
+        }
+        let mut open = Vec::with_capacity(changes.len());
+        for change in &changes {
+            parse_change(&apex, change, &mut open)?;
+        }
+        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
+        let metrics = self.metrics().clone();
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            let started = Instant::now();
+            let changes = settle_ttls(view, &apex, open)?;
+            let built = record_build(view, &apex, &changes, &Policy::default())?;
+            metrics.built_records(started.elapsed());
+            let RecordBuild { batch, serial, warnings, .. } = built;
+            Ok::<_, BuildError>((batch, (serial, warnings)))
+        };
+        let proposed = self.core().change(build).await.map_err(|error| match error {
+            ChangeError::Build(error) => refused(&apex, error),
+            ChangeError::Propose(error) => error.into(),
+        });
+        let ((serial, warnings), pending) = self.noted(proposed)?;
+        let version = self.noted(settled(pending.await))?;
+        let written = self.written(apex, version);
+        Ok(Written { serial: Some(serial.into_int()), warnings: warnings.iter().map(described).collect(), ..written })
+    }
+}
+
+fn collect(page: &mut RrsetPage, record: RecordRef<'_>, wanted: Option<Rtype>, limit: usize) -> ControlFlow<()> {
+    if wanted.is_some_and(|wanted| wanted != record.rtype) {
+        return ControlFlow::Continue(());
+    }
+    let (name, rtype) = (record.owner.to_string(), record.rtype.to_string());
+    let data = format_rdata(record.rtype, record.rdata);
+    let last = page.rrsets.last_mut().filter(|last| last.name == name && last.rtype == rtype);
+    if let Some(last) = last {
+        last.ttl = last.ttl.min(record.ttl);
+        last.data.push(data);
+    } else if page.rrsets.len() == limit {
+        page.truncated = true;
+        return ControlFlow::Break(());
+    } else {
+        page.rrsets.push(RrsetInfo { name, rtype, ttl: record.ttl, data: vec![data] });
+    }
+    ControlFlow::Continue(())
+}
+
+/// One change of a request as changes for the builder.
+fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -> Result<(), ServiceError> {
+    let RecordChange { action, name, rtype, ttl, data } = change;
+    let owner = parse_owner(name, apex).map_err(ServiceError::bad)?;
+    if ttl.is_some_and(|ttl| ttl > MAX_TTL) {
+        return Err(ServiceError::bad(format_args!("a TTL is at most {MAX_TTL} seconds")));
+    }
+    let mut push = |change| out.push(OpenChange { change, ttl: *ttl });
+    let Some(rtype) = rtype else {
+        if *action != Action::Delete || !data.is_empty() {
+            return Err(ServiceError::bad("type is missing"));
+        }
+        push(Change::DeleteName { owner });
+        return Ok(());
+    };
+    let rtype = parse_type(rtype).map_err(ServiceError::bad)?;
+    let rdatas: Result<Vec<Vec<u8>>, _> =
+        data.iter().map(|text| parse_rdata_words(rtype, &[text.as_str()], apex)).collect();
+    let rdatas = rdatas.map_err(|rule| ServiceError::bad(format_args!("{owner} {rtype}: {rule}")))?;
+    match (action, rdatas.is_empty()) {
+        (Action::Set | Action::Add, true) => return Err(ServiceError::bad("data is missing")),
+        (Action::Set, false) => push(Change::Set { owner, rtype, ttl: 0, rdatas }),
+        (Action::Add, false) => rdatas.into_iter().for_each(|rdata| push(Change::Add { owner, rtype, ttl: 0, rdata })),
+        (Action::Delete, true) => push(Change::DeleteRrset { owner, rtype }),
+        (Action::Delete, false) => rdatas.into_iter().for_each(|rdata| push(Change::Delete { owner, rtype, rdata })),
+    }
+    Ok(())
+}
+
+/// Gives every record a TTL: its own, else that of its RRset now, else [`DEFAULT_TTL`].
+fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Vec<Change>, BuildError> {
+    let mut changes = Vec::with_capacity(open.len());
+    for OpenChange { mut change, ttl: given } in open {
+        if let Change::Add { owner, rtype, ttl, .. } | Change::Set { owner, rtype, ttl, .. } = &mut change {
+            *ttl = match given {
+                Some(given) => given,
+                None => present_ttl(view, apex, owner, *rtype)?.unwrap_or(DEFAULT_TTL),
+            };
+        }
+        changes.push(change);
+    }
+    Ok(changes)
+}
+
+fn present_ttl(view: &dyn View, apex: &Name, owner: &Name, rtype: Rtype) -> Result<Option<u32>, BuildError> {
+    let mut ttl: Option<u32> = None;
+    read_name(view, apex, owner, |record| {
+        if record.rtype == rtype {
+            ttl = Some(ttl.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(ttl)
+}
+
+fn refused(apex: &Name, error: BuildError) -> ServiceError {
+    match error {
+        BuildError::Refused(refused) => {
+            let findings = refused.findings.iter().map(described).collect();
+            ServiceError::refused(format_args!("the change of zone {apex} is refused"), findings)
+        }
+        BuildError::Read(error) => error.into(),
+        BuildError::TooLarge => ServiceError::refused(error, vec![]),
+    }
+}

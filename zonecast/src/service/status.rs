@@ -1,0 +1,99 @@
+//! Where changes are, and how the system stands.
+
+use zonecast_kv_proto::{Receipt as EdgeReceipts, Version};
+
+use super::{Service, ServiceError, StoredZone};
+use crate::api::types::{EdgeReceipt, EdgeStatus, Receipt, Status, Written};
+use crate::client::Patience;
+
+impl Service {
+    /// Adds the receipt to a write, if one was asked for.
+    pub(crate) async fn wait(&self, mut written: Written, patience: Patience) -> Written {
+        if patience.wait.is_some() {
+            written.receipt = Some(self.receipt_of(Version::new(written.version), patience).await);
+        }
+        written
+    }
+
+    /// Where a version is live; waits for as many edges as `patience` says.
+    ///
+    /// # Errors
+    /// There is no such version yet.
+    pub(crate) async fn receipt(&self, version: Version, patience: Patience) -> Result<Receipt, ServiceError> {
+        let head = self.core().position().version;
+        if version > head {
+            return Err(ServiceError::bad(format_args!("version {version} does not exist yet; the last is {head}")));
+        }
+        Ok(self.receipt_of(version, patience).await)
+    }
+
+    async fn receipt_of(&self, version: Version, Patience { wait, timeout }: Patience) -> Receipt {
+        let publisher = &self.parts.publisher;
+        match wait {
+            None => receipt(&publisher.receipt(version), true),
+            Some(wait) => match publisher.wait(version, wait, timeout).await {
+                Ok(reached) => receipt(&reached, true),
+                Err(missed) => receipt(&missed.0, false),
+            },
+        }
+    }
+
+    /// How the core and each edge it knows stand.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) fn status(&self) -> Result<Status, ServiceError> {
+        let position = self.core().position();
+        let edges = self.parts.publisher.edges().into_iter().map(|status| {
+            let local = self.parts.edges.iter().find(|edge| edge.name == status.report.name);
+            let number = |version: Option<Version>| version.unwrap_or_default().get();
+            EdgeStatus {
+                dns: local.map(|edge| edge.dns.to_string()),
+                connected: status.report.connected,
+                applied: number(status.report.applied),
+                durable: number(status.report.durable),
+                lag: status.lag,
+                edge: status.report.name,
+            }
+        });
+        Ok(Status {
+            release: env!("CARGO_PKG_VERSION").into(),
+            ready: self.is_ready(),
+            store: position.store.to_string(),
+            epoch: position.epoch.get(),
+            version: position.version.get(),
+            chain: position.chain.to_string(),
+            zones: self.count_zones()?,
+            uptime_s: self.parts.started.elapsed().as_secs(),
+            data: self.parts.data.display().to_string(),
+            edges: edges.collect(),
+        })
+    }
+
+    /// Brings those metrics up to date that are measured only when somebody looks.
+    pub(crate) fn refresh_metrics(&self) {
+        self.metrics().set_committed(self.core().position().version.get());
+        self.metrics().set_zones(self.count_zones().unwrap_or_default());
+    }
+
+    /// Zones hosted. Edges know it without reading anything; without an edge the keys are counted.
+    fn count_zones(&self) -> Result<u64, ServiceError> {
+        let known =
+            self.parts.edges.iter().filter_map(|edge| edge.states.load()).max_by_key(|state| state.position.order());
+        let zones = match known {
+            Some(state) => state.zones.len(),
+            None => StoredZone::list(&self.core().view(), None, usize::MAX).map_err(ServiceError::internal)?.len(),
+        };
+        Ok(u64::try_from(zones).unwrap_or(u64::MAX))
+    }
+}
+
+fn receipt(receipts: &EdgeReceipts, reached: bool) -> Receipt {
+    let edges = receipts.edges.iter().map(|edge| EdgeReceipt {
+        edge: edge.name.clone(),
+        applied: edge.applied,
+        ms: edge.took.map(|took| took.as_secs_f64() * 1000.0),
+    });
+    let (applied, of) = (receipts.applied(), receipts.edges.len());
+    Receipt { version: receipts.version.get(), reached, applied, of, edges: edges.collect() }
+}

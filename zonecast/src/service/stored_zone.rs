@@ -1,0 +1,90 @@
+//! Zones as a store holds them: the fields of a zone key that the API and the import need.
+
+use std::ops::ControlFlow;
+
+use zonecast_kv_proto::{KeyspaceId, View, ViewError};
+use zonecast_records::{Generation, KeyBuffer, KeySection, Name, ZoneId, ZoneValue};
+
+/// A zone key, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredZone {
+    /// In the letter case of its source.
+    pub apex: Name,
+    /// Stable identity.
+    pub id: ZoneId,
+    /// Where its keys are.
+    pub generation: Generation,
+    /// Of its SOA.
+    pub serial: u32,
+}
+
+impl StoredZone {
+    /// The zone with exactly this apex.
+    ///
+    /// # Errors
+    /// The store could not be read, or the zone key is damaged.
+    pub(crate) fn read(view: &(impl View + ?Sized), apex: &Name) -> Result<Option<Self>, ViewError> {
+        let mut value = Vec::new();
+        let mut key = KeyBuffer::new();
+        let found = view.get(key.zone(KeyspaceId::DNS, apex), &mut value)?;
+        found.then(|| Self::decode(&value)).transpose()
+    }
+
+    /// The zone with the longest apex that `name` lies in.
+    ///
+    /// # Errors
+    /// As [`StoredZone::read`].
+    pub(crate) fn enclosing(view: &(impl View + ?Sized), name: &Name) -> Result<Option<Self>, ViewError> {
+        let mut apex = Some(*name);
+        while let Some(candidate) = apex {
+            if let Some(zone) = Self::read(view, &candidate)? {
+                return Ok(Some(zone));
+            }
+            apex = candidate.parent();
+        }
+        Ok(None)
+    }
+
+    /// Zones after `after` in canonical order, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`StoredZone::read`].
+    pub(crate) fn list(
+        view: &(impl View + ?Sized),
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<Self>, ViewError> {
+        let mut buffer = KeyBuffer::new();
+        let lower = match after {
+            // The first key above that of `after`.
+            Some(after) => [buffer.zone(KeyspaceId::DNS, after), &[0]].concat(),
+            None => buffer.prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Zone).to_vec(),
+        };
+        let end = buffer.prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Name).to_vec();
+        let mut zones = Vec::new();
+        let mut failed = None;
+        view.scan(&lower, &end, &mut |_, value| {
+            if zones.len() == limit {
+                return ControlFlow::Break(());
+            }
+            match Self::decode(value) {
+                Ok(zone) => {
+                    zones.push(zone);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(zones), Err)
+    }
+
+    fn decode(value: &[u8]) -> Result<Self, ViewError> {
+        let damaged = |error| ViewError(format!("zone key: {error}"));
+        let value = ZoneValue::decode(value).map_err(damaged)?;
+        let (apex, serial) = (value.apex().map_err(damaged)?, value.serial().map_err(damaged)?);
+        Ok(Self { apex, id: value.id, generation: value.generation, serial: serial.into_int() })
+    }
+}

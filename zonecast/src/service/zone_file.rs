@@ -1,0 +1,320 @@
+//! From the text of a zone to its keys, and what is to be said about it. Nothing here talks to a core.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use zonecast_builder::{FullBuild, Location, Refused, Settings, ZoneIdentity, ZoneSource};
+use zonecast_ingest::{
+    FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
+    read_zone_file, write_record,
+};
+use zonecast_records::{Generation, Name, ZoneId};
+
+use super::Origin;
+use crate::api::types::Finding;
+use crate::exit::{Code, Failure, Outcome};
+
+/// Where the text of a zone is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ZoneText<'a> {
+    /// A file in the folder of zones.
+    File {
+        /// The folder that includes must not leave.
+        root: &'a ZoneRoot,
+        /// Relative to it.
+        file: &'a Path,
+    },
+    /// Text that came over the network; it cannot include files.
+    Text {
+        /// Its name in messages.
+        name: &'a str,
+        /// The text.
+        bytes: &'a [u8],
+    },
+}
+
+/// The records of a zone.
+#[derive(Debug)]
+pub(crate) struct LoadedZone {
+    source: ZoneSource,
+    report: FileReport,
+    places: Places,
+}
+
+/// The keys of a zone.
+#[derive(Debug)]
+pub(crate) struct BuiltZone {
+    /// Its keys.
+    pub build: FullBuild,
+    /// What is odd but served.
+    pub warnings: Vec<Finding>,
+    /// As read, duplicates counted.
+    pub records: u64,
+}
+
+/// Places of records as the builder carries them: 32 bits.
+#[derive(Debug, Default)]
+struct Places {
+    /// Those that are not plain lines of the zone's own file.
+    others: Vec<FileLocation>,
+}
+
+/// Set in a builder's location that is an index into [`Places::others`].
+const OTHER: u32 = 1 << 31;
+
+impl LoadedZone {
+    /// Reads a zone.
+    ///
+    /// # Errors
+    /// What keeps it from being served, up to some number of findings.
+    pub(crate) fn read(text: ZoneText<'_>, apex: &Name) -> Result<Self, Vec<Finding>> {
+        let mut source = ZoneSource::new(*apex);
+        let mut places = Places::default();
+        let mut sink = |record: zonecast_records::RecordRef<'_>, location: FileLocation| {
+            source.push(record, places.put(location));
+            ControlFlow::Continue(())
+        };
+        let report = match text {
+            ZoneText::File { root, file } => read_zone_file(root, file, apex, &mut sink),
+            ZoneText::Text { name, bytes } => read_zone_bytes(name, bytes, apex, &mut sink),
+        };
+        match report {
+            Ok(report) => Ok(Self { source, report, places }),
+            Err(errors) => Err(errors.iter().map(file_error).collect()),
+        }
+    }
+
+    /// Builds its keys.
+    ///
+    /// # Errors
+    /// What keeps it from being served.
+    pub(crate) fn build(self, identity: ZoneIdentity) -> Result<BuiltZone, Vec<Finding>> {
+        let Self { source, report, places } = self;
+        let origin = Origin { digest: report.digest, records: report.records };
+        let settings = Settings::with_origin(origin.to_bytes());
+        let place = |location: Option<Location>| location.map(|location| places.get(location));
+        match source.build(identity, &settings) {
+            Ok(build) => {
+                let mut warnings: Vec<Finding> = report.warnings.iter().map(file_warning).collect();
+                warnings
+                    .extend(build.warnings().iter().map(|finding| built(finding, place(finding.location), &report)));
+                Ok(BuiltZone { build, warnings, records: report.records })
+            }
+            Err(Refused { findings }) => {
+                Err(findings.iter().map(|finding| built(finding, place(finding.location), &report)).collect())
+            }
+        }
+    }
+}
+
+impl Places {
+    fn put(&mut self, location: FileLocation) -> Location {
+        if location.file == 0 && location.line < OTHER {
+            return Location::new(location.line);
+        }
+        // Records of one place follow each other.
+        if self.others.last() != Some(&location) {
+            self.others.push(location);
+        }
+        let index = u32::try_from(self.others.len() - 1).unwrap_or(u32::MAX);
+        Location::new(index | OTHER)
+    }
+
+    fn get(&self, location: Location) -> FileLocation {
+        let number = location.get();
+        let other = usize::try_from(number & !OTHER).ok().and_then(|index| self.others.get(index));
+        match other {
+            Some(other) if number & OTHER != 0 => *other,
+            _ => FileLocation { file: 0, line: number },
+        }
+    }
+}
+
+/// What `zone check` found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checked {
+    /// As read, duplicates counted.
+    pub records: u64,
+    /// What keeps it from being served.
+    pub errors: Vec<Finding>,
+    /// What is odd but served.
+    pub warnings: Vec<Finding>,
+}
+
+/// Checks a zone file exactly as an import would; includes may come from its own folder.
+///
+/// # Errors
+/// The file cannot be read, or `zone` is no name.
+pub(crate) fn check(path: &Path, zone: &str) -> Outcome<Checked> {
+    let zone = parse_zone(zone)?;
+    let (root, file) = root_of(path)?;
+    let identity = ZoneIdentity { id: ZoneId::new(1), generation: Generation::new(1) };
+    let loaded = LoadedZone::read(ZoneText::File { root: &root, file }, &zone);
+    match loaded.and_then(|loaded| loaded.build(identity)) {
+        Ok(built) => Ok(Checked { records: built.records, errors: vec![], warnings: built.warnings }),
+        Err(errors) => Ok(Checked { records: 0, errors, warnings: vec![] }),
+    }
+}
+
+/// The text of a zone file for a request, with what it includes put in place.
+///
+/// # Errors
+/// The file cannot be read, or `zone` is no name; where it has includes, also when its text breaks a rule.
+pub(crate) fn read_flat(path: &Path, zone: &str) -> Outcome<Vec<u8>> {
+    let zone = parse_zone(zone)?;
+    let text = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
+    let includes = text.split(|byte| *byte == b'\n').any(|line| {
+        let word = line.get(.."$INCLUDE".len()).unwrap_or_default();
+        word.eq_ignore_ascii_case(b"$INCLUDE")
+    });
+    if !includes {
+        return Ok(text);
+    }
+    let (root, file) = root_of(path)?;
+    let mut flat = Vec::new();
+    let report = read_zone_file(&root, file, &zone, &mut |record, _| {
+        // Writing into memory cannot fail.
+        let _ = write_record(record, &mut flat);
+        ControlFlow::Continue(())
+    });
+    match report {
+        Ok(_) => Ok(flat),
+        Err(errors) => {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(Failure::failed(errors.join("; ")))
+        }
+    }
+}
+
+fn parse_zone(text: &str) -> Outcome<Name> {
+    text.parse().map_err(|error| Failure::usage(format_args!("zone `{text}`: {error}")))
+}
+
+fn root_of(path: &Path) -> Outcome<(ZoneRoot, &Path)> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = path.file_name().map(Path::new).unwrap_or(path);
+    std::fs::File::open(path).map_err(|error| Failure::io("read", path, &error))?;
+    Ok((open_root(folder)?, file))
+}
+
+/// Opens a folder of zone files.
+///
+/// # Errors
+/// It is no folder, or cannot be read.
+pub(crate) fn open_root(folder: &Path) -> Outcome<ZoneRoot> {
+    let root = ZoneRoot::open(folder).map_err(|error: SourceError| Failure::new(Code::Unreadable, error))?;
+    std::fs::read_dir(folder).map_err(|error| Failure::io("read folder", folder, &error))?;
+    Ok(root)
+}
+
+fn file_error(error: &FileError) -> Finding {
+    Finding {
+        file: Some(error.file.clone()),
+        line: line(error.line),
+        record: Some(error.entry.clone()).filter(|entry| !entry.is_empty()),
+        rule: word(&error.rule),
+        message: error.rule.to_string(),
+    }
+}
+
+fn file_warning(warning: &FileWarning) -> Finding {
+    Finding {
+        file: Some(warning.file.clone()),
+        line: line(warning.line),
+        record: Some(warning.entry.clone()).filter(|entry| !entry.is_empty()),
+        rule: word(&warning.oddity),
+        message: warning.oddity.to_string(),
+    }
+}
+
+fn built<R: Debug + ToString>(
+    finding: &zonecast_builder::Finding<R>,
+    place: Option<FileLocation>,
+    report: &FileReport,
+) -> Finding {
+    let file = place.and_then(|place| report.files.get(usize::try_from(place.file).ok()?));
+    Finding {
+        file: file.or(report.files.first()).cloned(),
+        line: place.and_then(|place| line(place.line)),
+        ..described(finding)
+    }
+}
+
+/// A finding of the builder without its place.
+pub(super) fn described<R: Debug + ToString>(finding: &zonecast_builder::Finding<R>) -> Finding {
+    Finding {
+        file: None,
+        line: None,
+        record: Some(format!("{} {}", finding.owner, finding.rtype)),
+        rule: word(&finding.rule),
+        message: finding.rule.to_string(),
+    }
+}
+
+fn line(line: u32) -> Option<u64> {
+    (line > 0).then_some(u64::from(line))
+}
+
+/// The name of a rule for programs: that of its variant, as `cname-and-other`.
+pub(super) fn word(rule: &impl Debug) -> String {
+    let mut word = String::new();
+    for letter in format!("{rule:?}").chars().take_while(char::is_ascii_alphanumeric) {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('-');
+        }
+        word.push(letter.to_ascii_lowercase());
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back() {
+        let mut places = Places::default();
+        let all = [(0, 7), (1, 7), (1, 7), (2, 1), (0, 8)].map(|(file, line)| FileLocation { file, line });
+        let kept = all.map(|place| places.put(place));
+        assert_eq!(kept.map(|location| places.get(location)), all);
+    }
+
+    #[test]
+    fn rules_have_words() {
+        #[derive(Debug)]
+        enum Rule {
+            CnameAndOther,
+            #[expect(dead_code, reason = "only its name counts")]
+            TooLarge(u64),
+        }
+        assert_eq!(word(&Rule::CnameAndOther), "cname-and-other");
+        assert_eq!(word(&Rule::TooLarge(9)), "too-large");
+    }
+
+    #[test]
+    fn a_bad_record_is_reported_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("example.com.zone");
+        let text = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nwww CNAME ns\nwww A 192.0.2.2\n";
+        std::fs::write(&path, text).unwrap();
+        let checked = check(&path, "example.com").unwrap();
+        let [error] = checked.errors.as_slice() else { panic!("{:?}", checked.errors) };
+        assert_eq!(error.file.as_deref(), Some("example.com.zone"));
+        assert!(matches!(error.line, Some(5 | 6)), "{error:?}");
+        assert_eq!(error.rule, "cname-and-other");
+        std::fs::write(&path, text.replace("www CNAME", "web CNAME")).unwrap();
+        assert!(check(&path, "example.com").unwrap().errors.is_empty());
+        assert_eq!(check(Path::new("/no/such/file"), "x").unwrap_err().code, Code::Unreadable);
+    }
+
+    #[test]
+    fn includes_are_put_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("more"), "www 60 A 192.0.2.1\n").unwrap();
+        let path = folder.path().join("zone");
+        std::fs::write(&path, "$INCLUDE more\n").unwrap();
+        let flat = String::from_utf8(read_flat(&path, "example.com").unwrap()).unwrap();
+        assert!(flat.contains("www.example.com.\t60\tIN\tA\t192.0.2.1"), "{flat}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Whole zones: list, replace, delete, write out.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zonecast_builder::{ReadError, delete_zone, export};
+use zonecast_ingest::{format_name, write_record};
+use zonecast_kv_core::ChangeError;
+use zonecast_kv_proto::Version;
+use zonecast_records::Name;
+
+use super::zone_file::ZoneText;
+use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking};
+use crate::api::types::{Written, ZoneInfo, ZonePage};
+use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
+
+impl Service {
+    /// Zones after `after` in canonical order, at most `limit`.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn zones(&self, after: Option<Name>, limit: usize) -> Result<ZonePage, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || {
+            let mut zones =
+                StoredZone::list(&core.view(), after.as_ref(), limit + 1).map_err(ServiceError::internal)?;
+            let more = zones.len() > limit;
+            zones.truncate(limit);
+            let next = zones.last().filter(|_| more).map(|zone| zone.apex.to_string());
+            Ok(ZonePage { zones: zones.iter().map(info).collect(), next })
+        })
+        .await
+    }
+
+    /// One zone.
+    ///
+    /// # Errors
+    /// There is no such zone, or the store could not be read.
+    pub(crate) async fn zone(&self, apex: Name) -> Result<ZoneInfo, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || {
+            let zone = StoredZone::read(&core.view(), &apex).map_err(ServiceError::internal)?;
+            zone.as_ref().map(info).ok_or_else(|| ServiceError::no_zone(&apex))
+        })
+        .await
+    }
+
+    /// The zone as a zone file.
+    ///
+    /// # Errors
+    /// There is no such zone, or the store could not be read.
+    pub(crate) async fn export(&self, apex: Name) -> Result<Vec<u8>, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || {
+            let mut text = format!("; zone {}\n", format_name(&apex)).into_bytes();
+            export(&core.view(), &apex, |record| {
+                write_record(record, &mut text).expect("writing into memory cannot fail");
+                ControlFlow::Continue(())
+            })?;
+            Ok(text)
+        })
+        .await
+    }
+
+    /// Replaces or makes a zone from the text of a zone file, called `file` in messages.
+    ///
+    /// # Errors
+    /// The text breaks a rule, somebody else replaces the zone, or the core cannot commit.
+    pub(crate) async fn put_zone(
+        self: &Arc<Self>,
+        apex: Name,
+        text: Bytes,
+        file: String,
+    ) -> Result<Written, ServiceError> {
+        let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let ids = self.allocate(1).await?;
+        let (core, metrics) = (self.core().clone(), self.metrics().clone());
+        let plan = blocking(move || {
+            let text = ZoneText::Text { name: &file, bytes: &text };
+            plan_zone(&core.view(), text, &apex, &ids, &metrics)
+        })
+        .await?;
+        // On a task of its own, so that a client that goes away leaves nothing half done.
+        let service = Arc::clone(self);
+        let commit = tokio::spawn(async move { service.noted(service.commit_zone(apex, plan, guard).await) });
+        commit.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
+    }
+
+    async fn commit_zone(&self, apex: Name, plan: Plan, guard: ZoneGuard) -> Result<Written, ServiceError> {
+        let (version, planned) = match plan {
+            Plan::Unchanged { records } => {
+                (None, Planned { work: (), records, serial: self.zone(apex).await?.serial, warnings: vec![] })
+            }
+            Plan::Small(Planned { work, records, serial, warnings }) => {
+                let mut committer = Committer::new(self.core().clone());
+                if !work.sections.is_empty() {
+                    committer.push(&work, vec![]).await?;
+                }
+                (committer.settle().await?, Planned { work: (), records, serial, warnings })
+            }
+            Plan::Large(Planned { work, records, serial, warnings }) => {
+                let version = replace_generation(self.core(), work).await?;
+                (version, Planned { work: (), records, serial, warnings })
+            }
+        };
+        drop(guard);
+        let Planned { records, serial, warnings, .. } = planned;
+        let written = self.written(apex, version);
+        Ok(Written { serial: Some(serial), records: Some(records), warnings, ..written })
+    }
+
+    /// Deletes a zone with all its records.
+    ///
+    /// # Errors
+    /// There is no such zone, somebody replaces it, or the core cannot commit.
+    pub(crate) async fn delete_zone(&self, apex: Name) -> Result<Written, ServiceError> {
+        let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_zone(view, &apex)?, ()))).await;
+        let ((), pending) = change.map_err(|error| match error {
+            ChangeError::Build(error) => ServiceError::from(error),
+            ChangeError::Propose(error) => error.into(),
+        })?;
+        let version = self.noted(settled(pending.await))?;
+        Ok(self.written(apex, version))
+    }
+
+    /// The answer of a write that had this version, or changed nothing that edges see.
+    pub(super) fn written(&self, apex: Name, version: Option<Version>) -> Written {
+        let last = || self.core().position().version;
+        Written {
+            zone: apex.to_string(),
+            version: version.unwrap_or_else(last).get(),
+            changed: version.is_some(),
+            ..Written::default()
+        }
+    }
+}
+
+fn info(zone: &StoredZone) -> ZoneInfo {
+    ZoneInfo { zone: zone.apex.to_string(), id: zone.id.get(), generation: zone.generation.get(), serial: zone.serial }
+}
+
+impl From<ReadError> for ServiceError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NoZone(apex) => Self::no_zone(&apex),
+            error => Self::internal(error),
+        }
+    }
+}
