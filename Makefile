@@ -5,8 +5,10 @@ CARGO ?= cargo
 PROFILE ?= release
 PROFILE_FLAG = $(if $(filter release,$(PROFILE)),--release,)
 BIN = target/$(PROFILE)
+# Cases of each property test in `make soak`.
+SOAK_CASES ?= 20000
 
-.PHONY: help demo up test soak build check lint deps must-reach fuzz-check
+.PHONY: help demo up test soak soak-system build deb deb-test check lint deps must-reach fuzz-check
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,18 +21,33 @@ up: deps ## As the demo, and leave it running until Ctrl-C
 	$(CARGO) build --locked $(PROFILE_FLAG) -p zonecast -p zonecast-bench
 	$(BIN)/zonecast-bench demo --stay
 
-test: deps ## All tests, with NSD and Knot as partners
+test: deps ## All tests, with NSD, Knot and BIND as partners
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast -p zonecast-bench
 	$(CARGO) test --locked --workspace
+	@ops/deb-test.sh target/debug/zonecast
 
 soak: deps ## The same tests at large counts; results go into docs/proofs.md
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast -p zonecast-bench
-	ZONECAST_SOAK=1 $(CARGO) test --locked --workspace
+	ZONECAST_SOAK=1 PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --locked --workspace
+
+soak-system: deps ## Of those, 200 rounds of kill -9 and ten minutes of hostile bytes, with their figures
+	@ops/apt.sh test
+	$(CARGO) build --locked -p zonecast
+	ZONECAST_SOAK=1 $(CARGO) test --locked -p zonecast-tests --test system -- --nocapture crash hostile
 
 build: deps ## Release binaries in target/release
 	$(CARGO) build --locked --release -p zonecast -p zonecast-bench
+
+deb: deps ## A Debian package in target/deb/debian
+	$(CARGO) build --locked --release -p zonecast
+	@ops/deb.sh target/release/zonecast
+
+deb-test: deps ## The package installed, upgraded and purged on a throw-away copy of this system; needs root
+	@ops/apt.sh test
+	$(CARGO) build --locked -p zonecast
+	@ops/deb-test.sh target/debug/zonecast
 
 must-reach: build ## Prints the figures that a release must reach; they decide no test
 	target/release/zonecast-bench must-reach

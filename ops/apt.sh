@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=(build-essential libclang-dev pkg-config)
-test=("${build[@]}" nsd knot knot-dnsutils bind9-dnsutils util-linux)
+test=("${build[@]}" nsd knot bind9 knot-dnsutils bind9-dnsutils util-linux mount e2fsprogs adduser lintian procps systemd)
 
 case "${1:-}" in
     build) wanted=("${build[@]}") ;;

@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::read_error::ReadError;
 use crate::shape::{Shape, Standing, ZoneIdentity};
 use crate::source::{Settings, SortedSource};
-use crate::tally::{MAX_CHAINS, Tally, Turn};
+use crate::tally::{Tally, Turn};
 use crate::zone_keys::{ZoneKeys, sections};
 
 /// What an operation takes in an encoded batch beside its key and value, at most.
@@ -365,7 +365,7 @@ impl<'s> Pass<'s> {
             refuse(Rtype::SOA, Rule::NoSoa);
             refuse(Rtype::NS, Rule::NoNs);
         }
-        if tally.chains() > MAX_CHAINS {
+        if tally.chains() > zonecast_records::MAX_CHAINS {
             refuse(Rtype::NSEC3, Rule::TooManyChains);
         }
         let warnings = self.report.finish()?;

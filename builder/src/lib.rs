@@ -41,4 +41,4 @@ pub use read_error::ReadError;
 pub use record_build::{RecordBuild, record_build};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
-pub use tally::MAX_CHAINS;
+pub use zonecast_records::MAX_CHAINS;

@@ -27,7 +27,7 @@ use crate::read_error::ReadError;
 use crate::reader::{Cover, Reader};
 use crate::shape::{Shape, Standing, hash_at};
 use crate::source::labels_below;
-use crate::tally::{MAX_CHAINS, Tally, Turn};
+use crate::tally::{Tally, Turn};
 use crate::zone_keys::{PresentZone, ZoneKeys, sections};
 
 /// Room that other sections and the envelope of a batch may take.
@@ -379,7 +379,7 @@ fn add_zone_keys(
     add: &mut dyn FnMut(Op, &[u8], usize),
 ) -> Result<(), ChangeError> {
     let apex = building.work.get(&[][..]).ok_or(ReadError::counts(&building.shape.apex))?;
-    if tally.chains() > MAX_CHAINS {
+    if tally.chains() > zonecast_records::MAX_CHAINS {
         let rule = Rule::TooManyChains;
         let finding = Finding { owner: building.shape.apex, rtype: Rtype::NSEC3, location: None, rule };
         let mut report = Report::default();

@@ -12,9 +12,6 @@ use crate::read_error::ReadError;
 /// Depths that a summary tells apart.
 const DEPTHS: usize = u32::BITS as usize;
 
-/// Most NSEC3 chains in one zone: a zone has one, and two while its parameters change.
-pub const MAX_CHAINS: usize = 64;
-
 /// Whether a key comes or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {

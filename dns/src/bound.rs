@@ -47,7 +47,8 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Binds TCP and `workers` UDP sockets. With port 0 the system chooses one that is free for both.
+    /// Binds TCP and `workers` UDP sockets. With port 0 the system chooses one that is free for both. `[::]` is every
+    /// address of IPv6 and none of IPv4, so it goes beside `0.0.0.0` on one port.
     ///
     /// # Errors
     /// The port is in use, or may not be had.
@@ -86,8 +87,18 @@ impl Bound {
     }
 }
 
+/// A socket of the address's family and of no other: `[::]` would take the port of `0.0.0.0` as well, and both are to
+/// be had side by side.
+fn open(addr: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
 fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = open(addr, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
@@ -96,7 +107,7 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    let socket = open(addr, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_port(true)?;
     if let Err(error) = socket.set_recv_buffer_size(UDP_RECEIVE_BUFFER) {
         tracing::debug!(%error, "the system keeps its own size of UDP receive buffers");

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -106,7 +106,8 @@ fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 fn udp(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let own = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+    let socket = UdpSocket::bind(own).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     socket.connect(server).unwrap();
     socket
@@ -295,4 +296,45 @@ async fn a_port_in_use_is_told_and_a_stopped_server_frees_its_own() {
     server.shutdown().await;
     drop(held);
     assert_eq!(Bound::bind(addr, workers).unwrap().local_addr(), addr);
+}
+
+/// Every address of IPv4 and every one of IPv6 on one port that is free for both.
+fn bind_any() -> [Bound; 2] {
+    let workers = NonZeroUsize::MIN;
+    for _ in 0..16 {
+        let four = Bound::bind("0.0.0.0:0".parse().unwrap(), workers).unwrap();
+        let six = SocketAddr::from((Ipv6Addr::UNSPECIFIED, four.local_addr().port()));
+        // Somebody else may have the port over IPv6; nobody has it sixteen times.
+        if let Ok(six) = Bound::bind(six, workers) {
+            return [four, six];
+        }
+    }
+    panic!("[::] cannot be had beside 0.0.0.0");
+}
+
+#[tokio::test]
+async fn any_address_of_both_families_is_served_on_one_port() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return; // a machine without IPv6
+    }
+    let (shared, limits) = (Arc::new(Shared::default()), Limits::default());
+    shared.publish(1);
+    for bound in bind_any() {
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let mut addr = bound.local_addr();
+        addr.set_ip(if addr.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
+        let server = bound.start(Arc::clone(&shared), limits, metrics).unwrap();
+        client(move || {
+            let socket = udp(addr);
+            socket.send(&query(1, "example.")).unwrap();
+            let mut buffer = [0; 512];
+            let len = socket.recv(&mut buffer).unwrap();
+            assert_eq!(read(&buffer[..len]), (1, Rcode::NOERROR, Some(1)));
+            let mut stream = tcp(addr);
+            stream.write_all(&framed(&query(2, "example."))).unwrap();
+            assert_eq!(read(&read_framed(&mut stream)), (2, Rcode::NOERROR, Some(1)));
+        })
+        .await;
+        server.shutdown().await;
+    }
 }

@@ -1,7 +1,7 @@
 //! The value of an address key: everything needed to answer for addresses, aliases and referrals at one node.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::positional;
+use zonecast_kv_proto::{positional, read_whole};
 
 use crate::{RdataList, RdataListBuilder, Rrset, TypeBitmap, ValueError};
 
@@ -67,7 +67,7 @@ impl<'a> AddressValue<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = rmp_serde::from_slice(bytes)?;
+        let value: Self = read_whole(bytes)?;
         if value.format != FORMAT {
             return Err(ValueError::Format(value.format));
         }
@@ -109,7 +109,7 @@ impl<'a> Cut<'a> {
     /// Each item on its own: an entry is damaged.
     pub fn glue(&self) -> impl Iterator<Item = Result<Glue<'a>, ValueError>> {
         RdataList::checked(self.glue).iter().map(|entry| {
-            let glue: Glue<'a> = rmp_serde::from_slice(entry)?;
+            let glue: Glue<'a> = read_whole(entry)?;
             check_addresses(glue.a.as_ref(), glue.aaaa.as_ref())?;
             Ok(glue)
         })

@@ -6,11 +6,14 @@
 //! nothing of this has no private key.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::positional;
+use zonecast_kv_proto::{positional, read_whole};
 
 use crate::ValueError;
 
 const FORMAT: u8 = 1;
+
+/// Most RRsets of one name with TTLs of their own: there are no more types.
+const MAX_TTLS: usize = 65_536;
 
 positional! {
     /// The private value of one owner name.
@@ -22,7 +25,7 @@ positional! {
         /// are all lower-case.
         pub owner: &'a Bytes,
         /// RRsets whose records do not all have the TTL of the RRset, by ascending type.
-        pub ttls: Vec<OwnTtls>,
+        pub ttls: Vec<OwnTtls> where len <= MAX_TTLS,
     }
 }
 
@@ -57,7 +60,7 @@ impl<'a> CoreNode<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = rmp_serde::from_slice(bytes)?;
+        let value: Self = read_whole(bytes)?;
         if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
     }
 

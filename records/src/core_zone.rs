@@ -2,11 +2,17 @@
 //! it came from.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::positional;
+use zonecast_kv_proto::{positional, read_whole};
 
 use crate::{Summary, ValueError};
 
 const FORMAT: u8 = 1;
+
+/// Most NSEC3 chains in one zone: a zone has one, and two while its parameters change.
+pub const MAX_CHAINS: usize = 64;
+
+/// Depths that a [`Summary`] tells apart.
+const DEPTHS: usize = u32::BITS as usize;
 
 positional! {
     /// The private value of a zone, under the same path as its zone key.
@@ -18,13 +24,13 @@ positional! {
         /// digest of a file.
         pub origin: &'a Bytes,
         /// How many wildcards stand behind each bit of [`Summary::wildcards`]; zeros at the end are left out.
-        pub wildcards: Vec<u64>,
+        pub wildcards: Vec<u64> where len <= DEPTHS,
         /// The same for [`Summary::cuts`].
-        pub cuts: Vec<u64>,
+        pub cuts: Vec<u64> where len <= DEPTHS,
         /// The same for [`Summary::dnames`].
-        pub dnames: Vec<u64>,
+        pub dnames: Vec<u64> where len <= DEPTHS,
         /// NSEC3 chains by ascending parameters.
-        pub chains: Vec<Nsec3Chain<'a>>,
+        pub chains: Vec<Nsec3Chain<'a>> where len <= MAX_CHAINS,
     }
 }
 
@@ -57,7 +63,7 @@ impl<'a> CoreZone<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = rmp_serde::from_slice(bytes)?;
+        let value: Self = read_whole(bytes)?;
         if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
     }
 

@@ -21,6 +21,8 @@ mod address_value;
 mod bitmap;
 mod core_node;
 mod core_zone;
+#[cfg(test)]
+mod hostile;
 mod key;
 mod name;
 mod path;
@@ -34,7 +36,7 @@ mod zone_value;
 pub use address_value::{AddressValue, Cut, Glue};
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
 pub use core_node::{CoreNode, OwnTtls};
-pub use core_zone::{CoreZone, Nsec3Chain};
+pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,
 };

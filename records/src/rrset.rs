@@ -1,7 +1,7 @@
 //! RRsets as they are stored.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::positional;
+use zonecast_kv_proto::{positional, read_whole};
 
 use crate::{RdataList, ValueError};
 
@@ -75,7 +75,7 @@ impl<'a> RrsetValue<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = rmp_serde::from_slice(bytes)?;
+        let value: Self = read_whole(bytes)?;
         if value.format != FORMAT {
             return Err(ValueError::Format(value.format));
         }

@@ -1,7 +1,7 @@
 //! The value of a zone key: what every answer from the zone begins with.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::positional;
+use zonecast_kv_proto::{positional, read_whole};
 
 use crate::{Generation, Name, Rrset, Summary, ValueError, ZoneId};
 
@@ -40,7 +40,7 @@ impl<'a> ZoneValue<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = rmp_serde::from_slice(bytes)?;
+        let value: Self = read_whole(bytes)?;
         if value.format != FORMAT {
             return Err(ValueError::Format(value.format));
         }

@@ -176,7 +176,12 @@ impl Flight<'_> {
     }
 }
 
-fn encode(question: &Question, id: u16, mode: Mode) -> Vec<u8> {
+/// The message that asks a question.
+///
+/// # Panics
+/// Never: a name fits into a message.
+#[must_use]
+pub fn encode(question: &Question, id: u16, mode: Mode) -> Vec<u8> {
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_id(id);
     builder.header_mut().set_rd(id.is_multiple_of(2));

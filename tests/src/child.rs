@@ -47,6 +47,12 @@ impl Child {
         Ok(Self { inner })
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.inner.id()
+    }
+
     /// Its standard output, if that was piped; once.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.inner.stdout.take()

@@ -11,8 +11,10 @@ use ureq::{Agent, Body};
 use zonecast_kv_proto::WaitFor;
 
 use crate::api::types::{
-    ChangeRequest, ErrorBody, ErrorDetail, Lookup, Receipt, RrsetPage, Status, Written, ZoneInfo, ZonePage,
+    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RrsetPage, Status, Written,
+    ZoneInfo, ZonePage,
 };
+use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
 
 /// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
@@ -31,6 +33,14 @@ pub enum ClientError {
         core: String,
         /// Why.
         source: Box<ureq::Error>,
+    },
+    /// Somebody answers there, but not one that we trust, or not in TLS.
+    #[error("{core} is not trusted: {reason}")]
+    Untrusted {
+        /// Address asked.
+        core: String,
+        /// Why.
+        reason: String,
     },
     /// It said no.
     #[error("{}", detail.message)]
@@ -74,11 +84,23 @@ pub struct Client {
 
 impl Client {
     /// For the core at this URL, such as `http://127.0.0.1:8053`. Connects when first used and keeps the connection.
+    /// One that asks for a token, or speaks TLS, needs [`Client::with_options`].
     #[must_use]
     pub fn new(core: &str) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_connect(Some(PATIENCE / 30));
-        let agent = config.build().new_agent();
-        Self { core: core.trim_end_matches('/').into(), agent }
+        Self::over(core, ClientOptions::default())
+    }
+
+    /// The same with a token, or to an `https` URL.
+    ///
+    /// # Errors
+    /// The URL is none, needs a CA, or would have the token sent in the clear.
+    pub fn with_options(core: &str, options: ClientOptions) -> Result<Self, ClientOptionsError> {
+        options.check(core)?;
+        Ok(Self::over(core, options))
+    }
+
+    fn over(core: &str, options: ClientOptions) -> Self {
+        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core) }
     }
 
     /// How the system stands.
@@ -87,6 +109,22 @@ impl Client {
     /// No answer.
     pub fn status(&self) -> Result<Status, ClientError> {
         self.get("/v1/status", &[])
+    }
+
+    /// How the node at that address stands, core or edge.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn node(&self) -> Result<NodeStatus, ClientError> {
+        self.get("/v1/status", &[])
+    }
+
+    /// The chain at a version, as the core knows it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn chain(&self, version: u64) -> Result<ChainInfo, ClientError> {
+        self.get(&format!("/v1/chain/{version}"), &[])
     }
 
     /// Zones after this one, in canonical order.
@@ -114,7 +152,8 @@ impl Client {
         let mut query = waiting(patience);
         query.push(("file", file.into()));
         let url = self.url(&zone_path(zone, ""), &query);
-        let request = self.agent.put(url).header("content-type", "text/dns");
+        // So that who is refused hears why, instead of being cut off while still sending.
+        let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
         self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
     }
 
@@ -207,8 +246,7 @@ impl Client {
     }
 
     fn accepted(&self, response: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
-        let mut response = response
-            .map_err(|source| ClientError::Unreachable { core: self.core.clone(), source: Box::new(source) })?;
+        let mut response = response.map_err(|source| self.unreached(source))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -216,6 +254,14 @@ impl Client {
         match response.body_mut().read_json::<ErrorBody>() {
             Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: body.error }),
             Err(_) => Err(self.foreign(format_args!("status {status} without an error of ours"))),
+        }
+    }
+
+    fn unreached(&self, source: ureq::Error) -> ClientError {
+        let core = self.core.clone();
+        match tls_error(&source) {
+            Some(error) => ClientError::Untrusted { core, reason: error.to_string() },
+            None => ClientError::Unreachable { core, source: Box::new(source) },
         }
     }
 
@@ -232,6 +278,15 @@ impl Client {
             escape_into(&mut url, value);
         }
         url
+    }
+}
+
+/// What TLS says, if that is what went wrong.
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
     }
 }
 

@@ -32,6 +32,30 @@ pub enum Code {
     NotYetLive = 8,
     /// The zone is being replaced, or too much is under way: the same again in a moment will do.
     Busy = 9,
+    /// The API wants another token, or cannot be trusted.
+    NotAllowed = 10,
+}
+
+impl Code {
+    const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Locked,
+        Self::Port,
+        Self::Unreadable,
+        Self::Disk,
+        Self::Unreachable,
+        Self::NotYetLive,
+        Self::Busy,
+        Self::NotAllowed,
+    ];
+
+    /// What a child of the same program returned.
+    #[must_use]
+    pub(crate) fn from_child(code: i32) -> Self {
+        Self::ALL.into_iter().find(|known| i32::from(*known as u8) == code).unwrap_or(Self::Failed)
+    }
 }
 
 /// Why the program ends other than well.

@@ -10,10 +10,15 @@
 
 mod answerer;
 pub mod api;
+mod auth;
 pub mod cli;
 mod client;
-mod edge_state;
+mod client_options;
+mod config;
+mod day;
+mod doctor;
 pub mod exit;
+mod fault;
 mod import;
 mod log;
 mod metrics;
@@ -21,8 +26,11 @@ mod output;
 mod progress;
 pub mod roles;
 mod service;
+mod size;
 mod timeout;
+mod vitals;
 
 pub use client::{Client, ClientError, Patience};
+pub use client_options::{ClientOptions, ClientOptionsError};
 pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};
 pub use zonecast_kv_proto::WaitFor;

@@ -1,12 +1,14 @@
 //! Logs go to standard error, as text for people or as one JSON object a line.
 
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::exit::{Failure, Outcome};
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// For people.
     #[default]
@@ -14,6 +16,12 @@ pub(crate) enum LogFormat {
     /// One JSON object a line.
     Json,
 }
+
+/// Of a process that serves, unless somebody says otherwise. What openraft warns of at every start is no trouble.
+pub(crate) const OF_ROLES: &str = "info,openraft=error";
+
+/// Of a command.
+pub(crate) const OF_COMMANDS: &str = "warn";
 
 /// Starts logging. `level` wins over `RUST_LOG`, and both over `default`; a second call changes nothing.
 ///

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use prometheus::core::Collector as _;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 /// Upper bounds in seconds: a record build is far below a millisecond, a full build of millions of records takes some.
@@ -29,12 +30,16 @@ impl MetricsRegistry {
         &self.registry
     }
 
-    /// All of them in Prometheus text format.
+    /// All of them in Prometheus text format, and whether a fault has ended writing for good.
     ///
     /// # Errors
     /// Two crates registered what cannot stand together.
-    pub(crate) fn render(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+    pub(crate) fn render(&self, fault: bool) -> Result<String, prometheus::Error> {
+        let gauge = IntGauge::new("zonecast_fault", "1 when writing has ended for good, as on a full disk")?;
+        gauge.set(fault.into());
+        let mut all = self.registry.gather();
+        all.extend(gauge.collect());
+        TextEncoder::new().encode_to_string(&all)
     }
 }
 

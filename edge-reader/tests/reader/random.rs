@@ -59,7 +59,7 @@ fn legal(records: Vec<Rec>) -> Vec<Rec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+
     #[test]
     fn random_zones_are_answered_as_the_model_says(
         records in prop::collection::vec(record(), 0..14).prop_map(legal),

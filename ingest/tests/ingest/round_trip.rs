@@ -103,7 +103,7 @@ fn record() -> impl Strategy<Value = Owned> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 200_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_global_rejects: 200_000, ..ProptestConfig::default() })]
 
     #[test]
     fn a_written_zone_file_reads_back(records in prop::collection::vec(record(), 0..6)) {

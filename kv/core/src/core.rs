@@ -177,7 +177,7 @@ impl Core {
     pub async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
         let arrived = Instant::now();
         let batch = batch.encode()?;
-        let bytes = batch.ops_len() + OVERHEAD;
+        let bytes = batch.len() + OVERHEAD;
         if !self.inner.flight.take(bytes) {
             self.inner.metrics.proposals.with_label_values(&["busy"]).inc();
             return Err(ProposeError::Busy);

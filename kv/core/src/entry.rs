@@ -12,6 +12,7 @@ use openraft::EntryPayload;
 use openraft::impls::leader_id_adv::LeaderId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zonecast_kv_proto::read_whole;
 
 use crate::types::{Entry, LogId, Proposal};
 
@@ -74,7 +75,7 @@ pub(crate) fn encode(value: &impl Serialize) -> Bytes {
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    rmp_serde::from_slice(bytes).map_err(|error| damaged(error.to_string()))
+    read_whole(bytes).map_err(|error| damaged(error.to_string()))
 }
 
 fn put_log_id(out: &mut BytesMut, log_id: &LogId) {

@@ -145,7 +145,7 @@ impl Proposer {
             return Err(ProposeError::Busy);
         }
         let mut encoded = batch.encode()?;
-        let bytes = encoded.ops_len() + OVERHEAD;
+        let bytes = encoded.len() + OVERHEAD;
         if !self.flight.take(bytes) {
             self.metrics.proposals.with_label_values(&["busy"]).inc();
             return Err(ProposeError::Busy);

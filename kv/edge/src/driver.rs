@@ -1,5 +1,6 @@
 //! The task that runs an edge's [`Follower`]: connects, reads frames, hands checked versions to the writer, sends acks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -9,9 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
     Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, Position, SILENT_AFTER,
+    SubscribeRefusal,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, Connection, Endpoint, FrameReceiver, FrameSender, Identity, StreamError};
+use zonecast_kv_transport::{
+    Clock, Connection, Endpoint, FrameReceiver, FrameSender, Identity, RefusalLog, Refused, StreamError,
+};
 
 use crate::writer::{Reports, Work};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Upstream};
@@ -22,11 +26,19 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Frames taken from what is already here before anything else gets a turn.
 const BURST: usize = 256;
 
+/// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
+/// What to do when there is no connection.
+const REACH: &str = "is the core running, and does UDP reach it?";
+
 /// Runs one follower until the writer fails.
 pub(crate) struct Driver {
     pub(crate) name: String,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) identity: Identity,
+    pub(crate) refusals: RefusalLog,
+    pub(crate) told: Option<(&'static str, Instant)>,
     pub(crate) store: Arc<EdgeStore>,
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
@@ -52,6 +64,7 @@ pub(crate) struct Link {
 impl Driver {
     /// Runs until dropped, or until the copy can no longer be written.
     pub(crate) async fn run(&mut self) -> EdgeError {
+        self.begin();
         loop {
             if let Err(error) = self.turn().await {
                 return error;
@@ -69,6 +82,16 @@ impl Driver {
         };
         let _ = tokio::time::timeout(patience, farewell).await;
         link.connection.close("goodbye");
+    }
+
+    /// Shows what is known before anything happens: an edge that has not reached its core since its start is just the
+    /// one whose metrics somebody looks at.
+    fn begin(&self) {
+        let position = self.status.borrow().position.map_or(0, |position| position.version.get());
+        for gauge in [&self.metrics.applied_version, &self.metrics.durable_version, &self.metrics.head_version] {
+            set(gauge, &self.name, position);
+        }
+        set(&self.metrics.connected, &self.name, 0);
     }
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
@@ -98,7 +121,7 @@ impl Driver {
                 if let Some(link) = &mut self.link
                     && let Err(error) = link.sender.send(&frame).await
                 {
-                    self.lost(&error.to_string());
+                    self.lost_by(&error);
                 }
                 return Ok(());
             }
@@ -111,8 +134,8 @@ impl Driver {
                 tracing::info!(edge = %self.name, %position, "loading a snapshot");
                 Work::SnapshotBegin
             }
-            FollowerAction::SnapshotEntries(entries) => Work::SnapshotEntries(entries),
-            FollowerAction::SnapshotEnd(position) => Work::SnapshotEnd(position),
+            FollowerAction::SnapshotEntries(entries, bytes) => Work::SnapshotEntries(entries, bytes),
+            FollowerAction::SnapshotEnd(position, bytes) => Work::SnapshotEnd(position, bytes),
             FollowerAction::SnapshotAbort => Work::SnapshotAbort,
         };
         if self.work.send(work).is_err() {
@@ -143,8 +166,8 @@ impl Driver {
                 FollowerInput::Connected
             }
             Err(error) => {
-                self.metrics.left.with_label_values(&["connect"]).inc();
-                self.trouble(format!("{}: {error}", upstream.address));
+                let refused = if let EdgeError::Endpoint(error) = &error { error.refused() } else { None };
+                self.failed(&upstream.address, refused, "connect", &error.to_string());
                 FollowerInput::Disconnected
             }
         };
@@ -157,8 +180,8 @@ impl Driver {
         for _ in 0..BURST {
             match next {
                 Ok(Some(frame)) => self.follower.handle(self.clock.now(), FollowerInput::Frame(frame)),
-                Ok(None) => return self.lost("closed by the upstream"),
-                Err(error) => return self.lost(&error.to_string()),
+                Ok(None) => return self.lost(None, "closed by the upstream"),
+                Err(error) => return self.lost_by(&error),
             }
             let Some(link) = self.link.as_mut().filter(|_| !self.follower.is_full()) else { return };
             match link.receiver.buffered() {
@@ -203,13 +226,33 @@ impl Driver {
         Ok(())
     }
 
-    fn lost(&mut self, why: &str) {
+    fn lost_by(&mut self, error: &StreamError) {
+        // A client learns only now that the server does not believe its certificate.
+        match error.refused() {
+            Some(refused) => self.lost(Some(refused), &refused.to_string()),
+            None => self.lost(None, &error.to_string()),
+        }
+    }
+
+    fn lost(&mut self, refused: Option<Refused>, why: &str) {
         if let Some(link) = self.link.take() {
             link.connection.close("lost");
-            self.metrics.left.with_label_values(&["lost"]).inc();
-            self.trouble(format!("{}: {why}", link.connection.remote_addr()));
+            self.failed(&link.connection.remote_addr(), refused, "lost", why);
         }
         self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
+    }
+
+    /// Counts and tells why there is no upstream. What a certificate has to do with needs a hand.
+    fn failed(&mut self, upstream: &SocketAddr, refused: Option<Refused>, reason: &str, why: &str) {
+        let reason = if refused.is_some() { "certificate" } else { reason };
+        self.metrics.left.with_label_values(&[reason]).inc();
+        if let Some(refusal) = refused.map(|refused| refused.refusal)
+            && let Some(quiet) = self.refusals.due(refusal)
+        {
+            tracing::warn!(edge = %self.name, %upstream, quiet, "not followed: {why}; {}", refusal.advice());
+        }
+        let advice = refused.map_or(REACH, |refused| refused.refusal.advice());
+        self.trouble(format!("{upstream}: {why}; {advice}"));
     }
 
     fn leave(&mut self, end: &FollowerEnd) {
@@ -223,14 +266,22 @@ impl Driver {
             _ => "malformed",
         };
         self.metrics.left.with_label_values(&[reason]).inc();
-        if end.is_alarming() {
+        if end.needs_a_hand() && self.due(advice(end)) {
             tracing::error!(
                 edge = %self.name, upstream = %address,
-                "following has stopped: {end}; answers go on from the last good version. If this edge belongs here, \
-                 remove its data folder and start it again"
+                "following has stopped: {end}; answers go on from the last good version; {}", advice(end)
             );
         }
-        self.trouble(format!("{address}: {end}"));
+        self.trouble(format!("{address}: {end}; {}", advice(end)));
+    }
+
+    /// Whether to write a line that gives this advice: once a minute while it stays the same.
+    fn due(&mut self, advice: &'static str) -> bool {
+        let due = self.told.is_none_or(|(last, at)| last != advice || at.elapsed() >= LINE_EVERY);
+        if due {
+            self.told = Some((advice, Instant::now()));
+        }
+        due
     }
 
     fn trouble(&mut self, what: String) {
@@ -245,6 +296,8 @@ impl Driver {
             let changed = status.state != state || status.head != head;
             status.state = state;
             status.head = head;
+            // For those who look, no news for those who wait.
+            status.heard = self.follower.heard();
             if state != FollowerState::Away {
                 status.trouble = None;
             }
@@ -258,6 +311,23 @@ impl Driver {
         if let Some(heard) = self.follower.heard() {
             set(&self.metrics.heard_seconds, &self.name, heard.as_secs());
         }
+    }
+}
+
+/// What to do when the upstream is left.
+fn advice(end: &FollowerEnd) -> &'static str {
+    match end {
+        FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
+        FollowerEnd::Silent => REACH,
+        FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) => {
+            "if the core was restored to an older state and that is to hold, remove the data folder of this edge and \
+             start it again"
+        }
+        FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
+        FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {
+            "issue a certificate of role edge, with a name of its own"
+        }
+        _ => "if this edge belongs here, remove its data folder and start it again",
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, FollowerState, Position};
+use zonecast_kv_proto::{Follower, FollowerState, Position, Version};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, EndpointError, Identity, Role};
+use zonecast_kv_transport::{Clock, EndpointError, Identity, RefusalLog, Role};
 
 use crate::driver::Driver;
 use crate::writer::{Reports, Work, Writer};
@@ -32,7 +32,7 @@ pub struct EdgeConfig {
     pub folder: PathBuf,
     /// Tried one after the other; at least one.
     pub upstreams: Vec<Upstream>,
-    /// Who it is.
+    /// Who it is. One that watches its folder is renewed while the edge runs.
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
@@ -83,6 +83,20 @@ pub struct EdgeStatus {
     pub state: FollowerState,
     /// Why it does not.
     pub trouble: Option<String>,
+    /// When the upstream said anything last, since the Unix epoch.
+    pub heard: Option<Duration>,
+}
+
+impl EdgeStatus {
+    /// Whether it follows and has everything its upstream is known to have.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        let has = |head: Position| {
+            // Nothing was ever published, so there is nothing to have.
+            head.version == Version::ZERO || self.position.is_some_and(|position| position.order() >= head.order())
+        };
+        self.state == FollowerState::Streaming && self.head.is_some_and(has)
+    }
 }
 
 /// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB
@@ -130,12 +144,15 @@ impl Edge {
             head: position,
             state: FollowerState::Away,
             trouble: None,
+            heard: None,
         });
         let driver = Driver {
             follower: Follower::new(clock.now(), name.clone(), incarnation, position),
             name,
             upstreams: config.upstreams,
             identity: config.identity,
+            refusals: RefusalLog::default(),
+            told: None,
             store: Arc::clone(&store),
             work: work.clone(),
             reports,

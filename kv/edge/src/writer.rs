@@ -20,8 +20,8 @@ const MAX_WRITE: usize = 4 * 1024 * 1024;
 pub(crate) enum Work {
     Apply(Published, usize),
     SnapshotBegin,
-    SnapshotEntries(Bytes),
-    SnapshotEnd(Position),
+    SnapshotEntries(Bytes, usize),
+    SnapshotEnd(Position, usize),
     SnapshotAbort,
     /// Nothing after this is looked at.
     Stop,
@@ -95,19 +95,22 @@ impl Writer {
             match work {
                 Work::Apply(version, bytes) => next = self.apply(version, bytes)?,
                 Work::SnapshotBegin => loading = Some(store.begin_snapshot()?),
-                Work::SnapshotEntries(entries) => {
+                Work::SnapshotEntries(entries, bytes) => {
                     if let Some(loading) = &mut loading {
                         loading.add(&entries)?;
                     }
-                    self.reports.add(|progress| progress.bytes += entries.len());
+                    self.reports.add(|progress| progress.bytes += bytes);
                 }
                 Work::SnapshotAbort => loading = None,
                 Work::Stop => return Ok(()),
-                Work::SnapshotEnd(position) => {
+                Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
                     show_all(&store, &mut *self.projection, position)?;
                     self.metrics.snapshots.inc();
-                    self.reports.add(|progress| progress.applied = Some((position, 0)));
+                    self.reports.add(|progress| {
+                        progress.applied = Some((position, 0));
+                        progress.bytes += bytes;
+                    });
                 }
             }
             if next.is_none() {

@@ -7,15 +7,32 @@
 //! A batch is the positional MessagePack array `[format, preconditions, sections]`, a section is
 //! `[[keyspace, partition], count, operations]`, and operations are a byte string of `count` MessagePack arrays one
 //! after the other: `[0, key, value]` put, `[1, key]` delete, `[2, start, end]` delete `start <= key < end`.
+//!
+//! # Limits
+//! A section counts with [`SECTION_OVERHEAD`] on top of its operations, so [`MAX_BATCH_LEN`] bounds what a batch takes
+//! on the wire and, within a factor of two, in memory, however it is cut into sections. Both sides check.
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Edition, Key, KeyError, KeyspaceId, MAX_VALUE_LEN, Value, ValueError, positional};
+use crate::whole::is_at_end;
+use crate::{Edition, Key, KeyError, KeyspaceId, MAX_VALUE_LEN, Value, ValueError, positional, read_whole};
 
-/// Largest encoded batch in bytes: what an edge must be able to hold and apply in one write.
+/// Largest batch in bytes, see [`EncodedBatch::len`]: what an edge must be able to hold and apply in one write.
 pub const MAX_BATCH_LEN: usize = 4 * 1024 * 1024;
+
+/// What a section costs beside its operations: at most 24 bytes encoded, and 56 in memory.
+pub const SECTION_OVERHEAD: usize = 64;
+
+/// Most sections of a batch: more are over [`MAX_BATCH_LEN`] even when they are empty. An import puts two sections a
+/// zone into batches of 512 KiB, so the smallest zones come nowhere near.
+pub const MAX_SECTIONS: usize = MAX_BATCH_LEN / SECTION_OVERHEAD;
+
+/// Most preconditions: one for each section, and as many for sections that are only read.
+const MAX_PRECONDITIONS: usize = 2 * MAX_SECTIONS;
 
 const FORMAT: u8 = 1;
 const PUT: u8 = 0;
@@ -46,7 +63,7 @@ pub enum Op {
         /// Which.
         key: Key,
     },
-    /// Delete every key with `start <= key < end`; both lie in the keyspace of the section.
+    /// Delete every key with `start <= key < end`; both lie in the keyspace of the section, or the end is where it ends.
     DeleteRange {
         /// First key that goes.
         start: Key,
@@ -126,9 +143,9 @@ positional! {
         /// 1.
         pub format: u8,
         /// All must hold.
-        pub preconditions: Vec<Precondition>,
+        pub preconditions: Vec<Precondition> where len <= MAX_PRECONDITIONS,
         /// In order.
-        pub sections: Vec<EncodedSection>,
+        pub sections: Vec<EncodedSection> where len <= MAX_SECTIONS,
     }
 }
 
@@ -141,9 +158,22 @@ pub enum EncodeError {
     /// A key outside its section's keyspace.
     #[error("key {0:?} is outside keyspace {1:?} of its section")]
     OtherKeyspace(Key, KeyspaceId),
+    /// A range that does not end in its section's keyspace, where it ends.
+    #[error("range from {start:?} to {end:?} leaves keyspace {keyspace:?} of its section")]
+    RangeEnd {
+        /// First key that goes.
+        start: Key,
+        /// First key that stays.
+        end: Key,
+        /// Of the section.
+        keyspace: KeyspaceId,
+    },
     /// One section id twice.
     #[error("section {0:?} stands twice in the batch")]
     SectionTwice(SectionId),
+    /// More than a batch of so many sections has use for.
+    #[error("{0} preconditions are over the limit of {MAX_SECTIONS}")]
+    Preconditions(usize),
 }
 
 /// Why bytes are not a batch or its operations.
@@ -188,6 +218,9 @@ pub enum OpError {
     /// A key of another keyspace than its section's.
     #[error("a key of keyspace {0:?}")]
     OtherKeyspace(KeyspaceId),
+    /// A range that ends outside its section's keyspace.
+    #[error("a range that ends at {0:?}, outside its keyspace")]
+    RangeEnd(Key),
     /// A value out of bounds.
     #[error(transparent)]
     Value(#[from] ValueError),
@@ -203,31 +236,34 @@ impl Batch {
     /// Encodes the operations; sections without any are left out.
     ///
     /// # Errors
-    /// The batch is over [`MAX_BATCH_LEN`], has a section twice, or a key outside its section's keyspace.
+    /// The batch is over [`MAX_BATCH_LEN`], has a section twice, a key or the end of a range outside its section's
+    /// keyspace, or more preconditions than sections can be.
     pub fn encode(&self) -> Result<EncodedBatch, EncodeError> {
+        if self.preconditions.len() > MAX_SECTIONS {
+            return Err(EncodeError::Preconditions(self.preconditions.len()));
+        }
         let mut sections: Vec<EncodedSection> = Vec::new();
-        let mut total = 0;
         for section in self.sections.iter().filter(|section| !section.ops.is_empty()) {
-            if sections.iter().any(|earlier| earlier.id == section.id) {
-                return Err(EncodeError::SectionTwice(section.id));
-            }
             let ops = encode_ops(section)?;
-            total += ops.len();
-            let count = u32::try_from(section.ops.len()).map_err(|_| EncodeError::Long(total))?;
+            let count = u32::try_from(section.ops.len()).map_err(|_| EncodeError::Long(ops.len()))?;
             sections.push(EncodedSection { id: section.id, count, ops });
         }
-        if total > MAX_BATCH_LEN {
-            return Err(EncodeError::Long(total));
-        }
+        check_sections(&sections)?;
         Ok(EncodedBatch { format: FORMAT, preconditions: self.preconditions.clone(), sections })
     }
 }
 
 impl EncodedBatch {
-    /// Bytes of all operations.
+    /// Its bytes as limits count them: all operations, and [`SECTION_OVERHEAD`] for each section.
     #[must_use]
-    pub fn ops_len(&self) -> usize {
-        self.sections.iter().map(|section| section.ops.len()).sum()
+    pub fn len(&self) -> usize {
+        sections_len(&self.sections)
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty()
     }
 
     /// As one byte string.
@@ -241,7 +277,7 @@ impl EncodedBatch {
     /// # Errors
     /// Not MessagePack of this shape, another format, too long, or a section twice.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let batch: Self = rmp_serde::from_slice(bytes).map_err(DecodeError::Batch)?;
+        let batch: Self = read_whole(bytes).map_err(DecodeError::Batch)?;
         batch.check()?;
         Ok(batch)
     }
@@ -254,16 +290,32 @@ impl EncodedBatch {
         if self.format != FORMAT {
             return Err(DecodeError::Format(self.format));
         }
-        if self.ops_len() > MAX_BATCH_LEN {
-            return Err(EncodeError::Long(self.ops_len()).into());
-        }
-        let mut ids: Vec<SectionId> = self.sections.iter().map(|section| section.id).collect();
-        ids.sort_unstable();
-        if let Some(&[twice, _]) = ids.array_windows::<2>().find(|[one, other]| one == other) {
-            return Err(EncodeError::SectionTwice(twice).into());
-        }
-        Ok(())
+        Ok(check_sections(&self.sections)?)
     }
+}
+
+/// See [`EncodedBatch::len`].
+pub(crate) fn sections_len(sections: &[EncodedSection]) -> usize {
+    sections.iter().map(|section| section.ops.len() + SECTION_OVERHEAD).sum()
+}
+
+/// What must hold of the sections of a batch or of its published part.
+pub(crate) fn check_sections(sections: &[EncodedSection]) -> Result<(), EncodeError> {
+    let len = sections_len(sections);
+    if len > MAX_BATCH_LEN {
+        return Err(EncodeError::Long(len));
+    }
+    let mut seen = HashSet::new();
+    match sections.iter().find(|section| !seen.insert(section.id)) {
+        Some(twice) => Err(EncodeError::SectionTwice(twice.id)),
+        None => Ok(()),
+    }
+}
+
+/// Whether a range may end here: in the keyspace, or at the first key of the next.
+fn is_range_end(end: &[u8], keyspace: KeyspaceId) -> bool {
+    let next = keyspace.get().checked_add(1).map(u16::to_be_bytes);
+    Key::check(end) == Ok(keyspace) || next.is_some_and(|next| end == next)
 }
 
 fn encode_ops(section: &Section) -> Result<Bytes, EncodeError> {
@@ -276,6 +328,12 @@ fn encode_ops(section: &Section) -> Result<Bytes, EncodeError> {
         };
         if key.keyspace() != section.id.keyspace {
             return Err(EncodeError::OtherKeyspace(key.clone(), section.id.keyspace));
+        }
+        if let Op::DeleteRange { start, end } = op
+            && !is_range_end(end.as_bytes(), section.id.keyspace)
+        {
+            let (start, end) = (start.clone(), end.clone());
+            return Err(EncodeError::RangeEnd { start, end, keyspace: section.id.keyspace });
         }
         let key = serde_bytes::Bytes::new(key.as_bytes());
         match second {
@@ -321,11 +379,6 @@ pub fn decode_ops(section: &EncodedSection) -> impl Iterator<Item = Result<OpRef
     })
 }
 
-/// Whether nothing follows, not even half a value: the only way in which a scalar's first byte cannot be read.
-fn is_at_end<'de>(deserializer: impl serde::Deserializer<'de, Error = rmp_serde::decode::Error>) -> bool {
-    matches!(bool::deserialize(deserializer), Err(rmp_serde::decode::Error::InvalidMarkerRead(_)))
-}
-
 impl<'a> WireOp<'a> {
     fn check(self, keyspace: KeyspaceId) -> Result<OpRef<'a>, OpError> {
         let found = Key::check(self.key)?;
@@ -337,8 +390,9 @@ impl<'a> WireOp<'a> {
             PUT => Ok(OpRef::Put { key: self.key, value: self.second }),
             DELETE => Ok(OpRef::Delete { key: self.key }),
             DELETE_RANGE => {
-                // The end may be the first key of the next keyspace.
-                Key::check(self.second)?;
+                if !is_range_end(self.second, keyspace) {
+                    return Err(OpError::RangeEnd(Key::new(self.second.to_vec())?));
+                }
                 Ok(OpRef::DeleteRange { start: self.key, end: self.second })
             }
             tag => Err(OpError::Unknown(tag)),

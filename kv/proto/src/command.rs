@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{EncodedBatch, StoreId, positional};
+use crate::{EncodedBatch, StoreId, positional, read_whole};
 
 const FORMAT: u8 = 1;
 const BATCH: u8 = 0;
@@ -69,15 +69,15 @@ impl Command {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let empty = WireCommand { format: FORMAT, ..WireCommand::default() };
-        let (wire, ops_len) = match self {
+        let (wire, batch_len) = match self {
             Self::Batch { time_us, batch } => {
                 let wire = WireCommand { kind: BATCH, time_us: *time_us, batch: batch.clone(), ..empty };
-                (wire, batch.ops_len())
+                (wire, batch.len())
             }
             Self::Allocate { count } => (WireCommand { kind: ALLOCATE, count: *count, ..empty }, 0),
             Self::Found { store } => (WireCommand { kind: FOUND, store: store.get(), ..empty }, 0),
         };
-        let mut out = Vec::with_capacity(ops_len + 128);
+        let mut out = Vec::with_capacity(batch_len + 128);
         rmp_serde::encode::write(&mut out, &wire).expect("writing plain data into memory cannot fail");
         out.into()
     }
@@ -87,7 +87,7 @@ impl Command {
     /// # Errors
     /// Not MessagePack of this shape, or a format or kind this release does not know.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
-        let wire: WireCommand = rmp_serde::from_slice(bytes)?;
+        let wire: WireCommand = read_whole(bytes)?;
         if wire.format != FORMAT {
             return Err(CommandError::Format(wire.format));
         }

@@ -22,15 +22,15 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    Ack, DecodeError, EntryError, Frame, PROTOCOL, Position, Published, PublishedError, SnapshotCheck, SnapshotEnd,
-    Subscribe, SubscribeRefusal, Version, decode_ops,
+    Ack, DecodeError, EntryError, Frame, PROTOCOL, Position, Published, PublishedError, SECTION_OVERHEAD,
+    SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, Version, decode_ops,
 };
 
 /// Most bytes handed on and not applied: four of the largest batches.
 pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
 
-/// Counted for every version on top of its bytes, so that a flood of tiny ones is bounded too.
-const PER_VERSION: usize = 256;
+/// Counted for everything handed on on top of its bytes, so that a flood of tiny or empty messages is bounded too.
+const PER_MESSAGE: usize = 256;
 
 /// First wait before connecting again; doubles each time.
 pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -63,7 +63,7 @@ pub enum FollowerInput {
         /// From the leader's stamp to now, by two clocks, microseconds.
         two_clock_us: u64,
     },
-    /// So many bytes of snapshot entries are written, or dropped after an abort.
+    /// So many bytes of snapshot messages are written, or dropped after an abort, as they were handed on.
     Taken(usize),
     /// Power loss cannot take what is up to here.
     Durable(Position),
@@ -81,10 +81,10 @@ pub enum FollowerAction {
     Apply(Published, Position, usize),
     /// Begin a new copy beside the present one.
     SnapshotBegin(Position),
-    /// Put these checked entries into it.
-    SnapshotEntries(Bytes),
-    /// It is complete: make it the present one.
-    SnapshotEnd(Position),
+    /// Put these checked entries into it; what they count against [`MAX_OUTSTANDING`].
+    SnapshotEntries(Bytes, usize),
+    /// It is complete: make it the present one; what that counts.
+    SnapshotEnd(Position, usize),
     /// It will not be completed: drop it.
     SnapshotAbort,
     /// Close the connection.
@@ -127,7 +127,14 @@ pub enum FollowerEnd {
 }
 
 impl FollowerEnd {
-    /// Whether an operator should look: data or histories disagree, and time alone does not heal that.
+    /// Whether an operator should look: time alone does not heal it. A publisher that is behind may catch up, but one
+    /// that was restored to an older state never does.
+    #[must_use]
+    pub fn needs_a_hand(&self) -> bool {
+        !matches!(self, Self::Goodbye | Self::Silent)
+    }
+
+    /// Whether data or histories disagree: tried again only after the longest wait.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
         !matches!(self, Self::Goodbye | Self::Silent | Self::Refused(SubscribeRefusal::Ahead(_)))
@@ -312,8 +319,8 @@ impl Follower {
             (State::Subscribed | State::Streaming, Frame::SnapshotFollows(position)) => self.snapshot(position),
             (State::Loading(_, check), Frame::SnapshotEntries(entries)) => {
                 check.add(&entries)?;
-                self.outstanding += entries.len();
-                self.ready.push_back(FollowerAction::SnapshotEntries(entries));
+                let bytes = self.hand_on(entries.len());
+                self.ready.push_back(FollowerAction::SnapshotEntries(entries, bytes));
                 Ok(())
             }
             (State::Loading(position, check), Frame::SnapshotEnd(end)) => {
@@ -350,8 +357,7 @@ impl Follower {
         self.attempts = 0;
         self.received = Some(position);
         self.see_head(Some(position));
-        let bytes = bytes.len() + PER_VERSION;
-        self.outstanding += bytes;
+        let bytes = self.hand_on(bytes.len() + published.sections.len() * SECTION_OVERHEAD);
         self.ready.push_back(FollowerAction::Apply(published, position, bytes));
         Ok(())
     }
@@ -384,8 +390,16 @@ impl Follower {
         self.attempts = 0;
         self.received = Some(position);
         self.state = State::Streaming;
-        self.ready.push_back(FollowerAction::SnapshotEnd(position));
+        let bytes = self.hand_on(0);
+        self.ready.push_back(FollowerAction::SnapshotEnd(position, bytes));
         Ok(())
+    }
+
+    /// Counts a message of so many bytes as handed on; says what it counts.
+    fn hand_on(&mut self, bytes: usize) -> usize {
+        let bytes = bytes + PER_MESSAGE;
+        self.outstanding += bytes;
+        bytes
     }
 
     fn see_head(&mut self, head: Option<Position>) {

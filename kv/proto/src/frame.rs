@@ -20,13 +20,15 @@
 //!
 //! # Limits
 //! A length is checked before a byte of the frame is waited for and never allocated ahead, so a decoder holds at most
-//! one frame and one message of [`MAX_MESSAGE_LEN`], whatever the peer claims.
+//! one frame and one message of [`MAX_MESSAGE_LEN`], whatever the peer claims; that of a publisher one frame of
+//! [`MAX_REQUEST_LEN`].
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::whole::is_at_end;
 use crate::{Chain, Epoch, MAX_BATCH_LEN, Position, StoreId, Version, positional};
 
 /// Version of the protocol that frames and their order belong to.
@@ -38,8 +40,13 @@ pub const MAX_FRAGMENT_LEN: usize = 256 * 1024;
 /// Largest frame without its length: a fragment, its kind and flags.
 pub const MAX_FRAME_LEN: usize = MAX_FRAGMENT_LEN + 1024;
 
-/// Largest assembled message: the largest batch, and as much again as its section headers can take.
+/// Largest assembled message: the largest batch, whose sections count with more than their headers take, and room for
+/// what stands around it.
 pub const MAX_MESSAGE_LEN: usize = MAX_BATCH_LEN + 64 * 1024;
+
+/// Largest frame of a downstream without its length: a subscription with its name, its position and room for a filter.
+/// What a connection may make a publisher hold before the publisher knows what it means.
+pub const MAX_REQUEST_LEN: usize = 16 * 1024;
 
 /// Longest node name in a frame, in bytes: one label of a domain name.
 pub const MAX_NAME_LEN: usize = 63;
@@ -128,7 +135,7 @@ positional! {
         pub position: Option<Position>,
         /// How many entries there were.
         pub entries: u64,
-        /// [`SnapshotDigest`](crate::SnapshotDigest) of them.
+        /// The [digest](crate::SnapshotCheck::digest) of them.
         pub digest: serde_bytes::ByteBuf,
     }
 }
@@ -228,9 +235,9 @@ impl From<WireRefusal> for SubscribeRefusal {
 /// Why bytes are not a frame: the peer is broken or hostile, and the connection must be closed.
 #[derive(Debug, Error)]
 pub enum FrameError {
-    /// Over [`MAX_FRAME_LEN`].
-    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME_LEN}")]
-    Long(usize),
+    /// Over [`MAX_FRAME_LEN`], or from a downstream over [`MAX_REQUEST_LEN`].
+    #[error("a frame of {0} bytes is over the limit of {1}")]
+    Long(usize, usize),
     /// Over [`MAX_MESSAGE_LEN`].
     #[error("a message over the limit of {MAX_MESSAGE_LEN} bytes")]
     LongMessage,
@@ -251,6 +258,9 @@ pub enum FrameError {
     /// Not known, and not skippable.
     #[error("frame kind {0} is not known to this release")]
     Unknown(u8),
+    /// A large message towards a publisher.
+    #[error("frame kind {0} is not for publishers")]
+    NotForPublishers(u8),
     /// Another frame between the fragments of a message.
     #[error("frame kind {0} between the fragments of a message of kind {1}")]
     Interleaved(u8, u8),
@@ -307,18 +317,34 @@ fn put_fragments(out: &mut BytesMut, kind: u8, bytes: &[u8]) {
 }
 
 /// Turns the bytes of a stream back into frames.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameDecoder {
     buffer: BytesMut,
+    max_frame: usize,
+    /// Whether kinds that come in fragments are put together.
+    assembles: bool,
     /// Kind and pieces of the message whose fragments are arriving.
     assembling: Option<(u8, BytesMut)>,
 }
 
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl FrameDecoder {
-    /// Nothing read yet.
+    /// For everything, as a downstream reads it. Nothing read yet.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self { buffer: BytesMut::new(), max_frame: MAX_FRAME_LEN, assembles: true, assembling: None }
+    }
+
+    /// For what downstreams send: short frames, and none of the kinds that are put together from fragments, so that
+    /// thousands of connections cannot make a publisher hold a large message each.
+    #[must_use]
+    pub fn for_publisher() -> Self {
+        Self { max_frame: MAX_REQUEST_LEN, assembles: false, ..Self::new() }
     }
 
     /// Takes what the stream gave. Call [`FrameDecoder::poll`] until it has nothing more before pushing again.
@@ -334,8 +360,8 @@ impl FrameDecoder {
         loop {
             let Some((head, _)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
             let len = usize::try_from(u32::from_be_bytes(*head)).expect("32 bits");
-            if len > MAX_FRAME_LEN {
-                return Err(FrameError::Long(len));
+            if len > self.max_frame {
+                return Err(FrameError::Long(len, self.max_frame));
             }
             if self.buffer.len() < 4 + len {
                 return Ok(None);
@@ -372,6 +398,7 @@ impl FrameDecoder {
                 read::<(u8,)>(kind, bytes)?;
                 Frame::Goodbye
             }
+            VERSION | SNAPSHOT_ENTRIES if !self.assembles => return Err(FrameError::NotForPublishers(kind)),
             VERSION => return Ok(self.fragment(kind, bytes)?.map(Frame::Version)),
             SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
             FIRST_SKIPPABLE.. => return Ok(None),
@@ -385,7 +412,8 @@ impl FrameDecoder {
         let (_, more, piece) = read::<(u8, bool, &serde_bytes::Bytes)>(kind, body)?;
         let Some((_, mut message)) = self.assembling.take() else {
             if !more {
-                return Ok(Some(body.slice_ref(piece)));
+                // A slice would keep everything alive that was read together with it.
+                return Ok(Some(Bytes::copy_from_slice(piece)));
             }
             self.assembling = Some((kind, BytesMut::from(&piece[..])));
             return Ok(None);
@@ -414,10 +442,7 @@ fn kind(body: &[u8]) -> Result<u8, FrameError> {
 fn read<'a, T: Deserialize<'a>>(kind: u8, body: &'a Bytes) -> Result<T, FrameError> {
     let mut reader = rmp_serde::Deserializer::from_read_ref(body);
     let elements = T::deserialize(&mut reader).map_err(|source| FrameError::Syntax { kind, source })?;
-    match IgnoredAny::deserialize(&mut reader) {
-        Ok(_) => Err(FrameError::Trailing(kind)),
-        Err(_) => Ok(elements),
-    }
+    if is_at_end(&mut reader) { Ok(elements) } else { Err(FrameError::Trailing(kind)) }
 }
 
 /// The second element of a frame of two.
@@ -549,7 +574,7 @@ mod tests {
     fn a_claimed_length_is_refused_or_waited_for_but_never_allocated() {
         let mut decoder = FrameDecoder::new();
         decoder.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(decoder.poll(), Err(FrameError::Long(_))));
+        assert!(matches!(decoder.poll(), Err(FrameError::Long(..))));
 
         let mut decoder = FrameDecoder::new();
         decoder.push(&u32::try_from(MAX_FRAME_LEN).unwrap().to_be_bytes());

@@ -7,11 +7,14 @@
 //! Everything here is synchronous and deterministic: no clock, socket, file or randomness.
 
 mod acks;
+mod at_most;
 mod batch;
 mod chain;
 mod command;
 mod follower;
 mod frame;
+#[cfg(test)]
+mod hostile;
 mod id;
 mod key;
 mod machine;
@@ -28,11 +31,13 @@ mod source;
 mod tail;
 mod value;
 mod view;
+mod whole;
 
 pub use acks::{AckBook, EdgeReceipt, EdgeReport, MAX_EDGES, Receipt, WaitFor, WaitForError};
+pub use at_most::AtMost;
 pub use batch::{
-    Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, Op, OpError, OpRef, Precondition,
-    Section, SectionId, decode_ops,
+    Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
+    Precondition, SECTION_OVERHEAD, Section, SectionId, decode_ops,
 };
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
@@ -42,7 +47,7 @@ pub use follower::{
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
-    MAX_MESSAGE_LEN, MAX_NAME_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
+    MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
 };
 pub use id::{Edition, Epoch, KeyspaceId, Revision, StoreId, Version};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
@@ -60,3 +65,4 @@ pub use source::{BatchSource, Entries, SnapshotSource, SourceError};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
+pub use whole::read_whole;

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{
     Chain, Command, CommandError, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
-    Precondition, Published, Revision, SectionId, StoreId, Version, decode_ops, positional,
+    Precondition, Published, Revision, SectionId, StoreId, Version, decode_ops, positional, read_whole,
 };
 
 const FORMAT: u8 = 1;
@@ -198,7 +198,7 @@ impl Head {
     /// # Errors
     /// Not MessagePack of this shape, or another format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadError> {
-        let wire: WireHead = rmp_serde::from_slice(bytes)?;
+        let wire: WireHead = read_whole(bytes)?;
         if wire.format != FORMAT {
             return Err(HeadError::Format(wire.format));
         }

@@ -7,25 +7,28 @@
 /// Declares a struct with serde implementations as described in the module.
 ///
 /// Field types need `Default` and `PartialEq`. A struct may borrow from the input with one lifetime, named `'a`.
+///
+/// A `Vec` may say `where len <= MAX`: more elements are refused before they are kept. An element that holds only
+/// defaults is one byte, so without that a message can claim many times its own size.
 #[macro_export]
 macro_rules! positional {
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident<'a> { $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty, )+ }
+        $vis:vis struct $name:ident<'a> { $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty $(where len <= $max:expr)?, )+ }
     ) => {
         $(#[$meta])*
         $vis struct $name<'a> { $( $(#[$field_meta])* $field_vis $field: $type, )+ }
-        $crate::positional!(@serde ('de: 'a, 'a) ($name<'a>) $name $($field: $type,)+);
+        $crate::positional!(@serde ('de: 'a, 'a) ($name<'a>) $name $($field: $type $(where len <= $max)?,)+);
     };
     (
         $(#[$meta:meta])*
-        $vis:vis struct $name:ident { $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty, )+ }
+        $vis:vis struct $name:ident { $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty $(where len <= $max:expr)?, )+ }
     ) => {
         $(#[$meta])*
         $vis struct $name { $( $(#[$field_meta])* $field_vis $field: $type, )+ }
-        $crate::positional!(@serde ('de) ($name) $name $($field: $type,)+);
+        $crate::positional!(@serde ('de) ($name) $name $($field: $type $(where len <= $max)?,)+);
     };
-    (@serde ($de:lifetime $(: $bound:lifetime, $a:lifetime)?) ($self:ty) $name:ident $($field:ident: $type:ty,)+) => {
+    (@serde ($de:lifetime $(: $bound:lifetime, $a:lifetime)?) ($self:ty) $name:ident $($field:ident: $type:ty $(where len <= $max:expr)?,)+) => {
         impl$(<$a>)? serde::Serialize for $self {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeTuple;
@@ -65,7 +68,7 @@ macro_rules! positional {
                         mut fields: A,
                     ) -> Result<Self::Value, A::Error> {
                         let value = $name {
-                            $( $field: fields.next_element::<$type>()?.unwrap_or_default(), )+
+                            $( $field: $crate::positional!(@next fields, $type $(, $max)?).unwrap_or_default(), )+
                         };
                         while fields.next_element::<serde::de::IgnoredAny>()?.is_some() {}
                         Ok(value)
@@ -76,6 +79,8 @@ macro_rules! positional {
             }
         }
     };
+    (@next $fields:ident, $type:ty) => { $fields.next_element::<$type>()? };
+    (@next $fields:ident, $type:ty, $max:expr) => { $fields.next_element_seed($crate::AtMost::new($max))? };
 }
 
 #[cfg(test)]

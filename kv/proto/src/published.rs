@@ -6,7 +6,10 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chain, EncodedSection, Epoch, MAX_BATCH_LEN, Position, SectionDigest, Version, positional};
+use crate::batch::{check_sections, sections_len};
+use crate::{
+    Chain, EncodeError, EncodedSection, Epoch, MAX_SECTIONS, Position, SectionDigest, Version, positional, read_whole,
+};
 
 const FORMAT: u8 = 1;
 
@@ -25,7 +28,7 @@ positional! {
         /// Chain at this version.
         pub chain: Chain,
         /// Published sections in order.
-        pub sections: Vec<EncodedSection>,
+        pub sections: Vec<EncodedSection> where len <= MAX_SECTIONS,
     }
 }
 
@@ -38,9 +41,9 @@ pub enum PublishedError {
     /// A format this release does not know.
     #[error("version format {0} is not known to this release")]
     Format(u8),
-    /// Over the limit of a batch.
-    #[error("a version of {0} bytes is over the limit of {MAX_BATCH_LEN}")]
-    Long(usize),
+    /// What no batch may be: too long, or a section twice.
+    #[error(transparent)]
+    Limit(#[from] EncodeError),
     /// A section that must not leave the core.
     #[error("a private section is among the published")]
     Private,
@@ -90,6 +93,18 @@ impl Published {
         Ok(Position { version: self.version, chain: self.chain, ..*position })
     }
 
+    /// Bytes of its sections as limits count them, see [`EncodedBatch::len`](crate::EncodedBatch::len).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        sections_len(&self.sections)
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty()
+    }
+
     /// As one byte string.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
@@ -99,16 +114,13 @@ impl Published {
     /// Back from [`Published::to_bytes`]. Operations are not looked into; see [`crate::decode_ops`].
     ///
     /// # Errors
-    /// Not MessagePack of this shape, another format, too long, or a private section.
+    /// Not MessagePack of this shape, another format, too long, a section twice, or a private one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PublishedError> {
-        let published: Self = rmp_serde::from_slice(bytes)?;
+        let published: Self = read_whole(bytes)?;
         if published.format != FORMAT {
             return Err(PublishedError::Format(published.format));
         }
-        let len = published.sections.iter().map(|section| section.ops.len()).sum();
-        if len > MAX_BATCH_LEN {
-            return Err(PublishedError::Long(len));
-        }
+        check_sections(&published.sections)?;
         if published.sections.iter().any(|section| !section.id.keyspace.is_published()) {
             return Err(PublishedError::Private);
         }

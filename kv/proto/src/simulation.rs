@@ -112,15 +112,15 @@ impl Copy {
                 self.loading = Some(MemoryView::new());
                 None
             }
-            FollowerAction::SnapshotEntries(bytes) => {
+            FollowerAction::SnapshotEntries(bytes, taken) => {
                 let loading = self.loading.as_mut().unwrap();
                 decode_entries(&bytes).map(Result::unwrap).for_each(|(key, value)| loading.insert(key, value));
-                Some(FollowerInput::Taken(bytes.len()))
+                Some(FollowerInput::Taken(taken))
             }
-            FollowerAction::SnapshotEnd(position) => {
+            FollowerAction::SnapshotEnd(position, bytes) => {
                 self.data = self.loading.take().unwrap();
                 self.advance(position);
-                Some(FollowerInput::Applied { position, bytes: 0, two_clock_us: 0 })
+                Some(FollowerInput::Applied { position, bytes, two_clock_us: 0 })
             }
             FollowerAction::SnapshotAbort => {
                 self.loading = None;
@@ -263,7 +263,7 @@ impl Simulation {
                     self.wire = None;
                 }
                 action => {
-                    self.snapshots += u32::from(matches!(action, FollowerAction::SnapshotEnd(_)));
+                    self.snapshots += u32::from(matches!(action, FollowerAction::SnapshotEnd(..)));
                     self.copy.queue.push_back(action);
                 }
             }
@@ -466,7 +466,7 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
         ];
         after(subscribed(None), frames)
     };
-    assert!(matches!(load(&good).as_slice(), [.., FollowerAction::SnapshotEnd(at)] if *at == position));
+    assert!(matches!(load(&good).as_slice(), [.., FollowerAction::SnapshotEnd(at, _)] if *at == position));
     let bad = [
         crate::SnapshotEnd { entries: 2, ..good.clone() },
         crate::SnapshotEnd { digest: serde_bytes::ByteBuf::from([0; 32]), ..good.clone() },
@@ -480,6 +480,32 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
         };
         assert!(matches!(why, FollowerEnd::Snapshot) && why.is_alarming());
     }
+}
+
+#[test]
+fn a_flood_of_empty_messages_is_counted() {
+    let position = source(5, 1, 3).head;
+    let digest = serde_bytes::ByteBuf::from(crate::SnapshotCheck::new().digest());
+    let end = crate::SnapshotEnd { position: Some(position), entries: 0, digest };
+    let round = [Frame::SnapshotFollows(position), Frame::SnapshotEntries(Bytes::new()), Frame::SnapshotEnd(end)];
+    let mut follower = subscribed(None);
+    let mut waiting = Vec::new();
+    for frame in round.iter().cycle().take(1_000_000) {
+        if follower.is_full() {
+            break;
+        }
+        follower.handle(Duration::ZERO, FollowerInput::Frame(frame.clone()));
+        waiting.extend(std::iter::from_fn(|| follower.poll_action(Duration::ZERO)));
+    }
+    assert!(follower.is_full(), "{} actions wait and nothing stops the next", waiting.len());
+    let held = waiting.len() * size_of::<FollowerAction>();
+    assert!(held <= 2 * crate::MAX_OUTSTANDING, "{held} bytes wait");
+    for action in waiting {
+        if let FollowerAction::SnapshotEntries(_, bytes) | FollowerAction::SnapshotEnd(_, bytes) = action {
+            follower.handle(Duration::ZERO, FollowerInput::Taken(bytes));
+        }
+    }
+    assert!(!follower.is_full());
 }
 
 #[test]

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
-use zonecast_kv_proto::{OpRef, Position, Published, decode_ops};
+use zonecast_kv_proto::{OpRef, Position, Published, decode_ops, read_whole};
 
 use crate::{EdgeSnapshot, SnapshotLoad, StoreError, options};
 
@@ -245,7 +245,7 @@ impl Live {
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
-        match rmp_serde::from_slice(bytes) {
+        match read_whole(bytes) {
             Ok((POSITION_FORMAT, position)) => Ok(position),
             Ok((format, _)) => {
                 let what = format!("position format {format} is not known to this release");

@@ -2,14 +2,18 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
+use zonecast_kv_proto::FrameDecoder;
 
-use crate::{FrameReceiver, FrameSender, Identity, Peer, Role, StreamError, tls};
+use crate::credentials::Credentials;
+use crate::guard::{Guard, Verified};
+use crate::tls::Side;
+use crate::{FrameReceiver, FrameSender, Identity, Peer, Refusal, Refused, Role, StreamError, certificate, tls};
 
 /// A connection without any packet for this long is dead. Heartbeats come far more often.
 const IDLE: Duration = Duration::from_secs(10);
@@ -28,16 +32,21 @@ const DATA_WINDOW: u32 = 4 * 1024 * 1024;
 /// Socket buffers, as far as the kernel allows: a burst of one write from a neighbour must not be dropped.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 
-/// Handshakes under way; more are dropped, which a client takes for loss and tries again.
+/// Handshakes that nobody has looked at yet; more are dropped, which a client takes for loss and tries again.
 const MAX_INCOMING: usize = 1024;
+
+/// Bytes kept for one of those, and for all: the first flight of a client is one to three packets.
+const INCOMING_BUFFER: u64 = 16 * 1024;
+const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
 
 /// Frames go both ways on one stream that the downstream opens.
 const MAX_STREAMS: u32 = 1;
 
-/// A local address that speaks QUIC as one identity.
+/// A local address that speaks QUIC as one identity, with its present certificate. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     quinn: quinn::Endpoint,
+    guard: Arc<Guard>,
 }
 
 /// Why an endpoint or a connection cannot be made.
@@ -58,26 +67,49 @@ pub enum EndpointError {
     /// No connection to this address from here.
     #[error("connecting: {0}")]
     Connect(#[from] quinn::ConnectError),
-    /// The connection failed or was refused.
+    /// The connection failed.
     #[error("connection: {0}")]
-    Connection(#[from] quinn::ConnectionError),
+    Connection(#[source] quinn::ConnectionError),
+    /// One side does not believe the certificate of the other.
+    #[error(transparent)]
+    Refused(Refused),
+    /// Nodes of this role serve nobody.
+    #[error("a node of role {0} cannot be dialled")]
+    NotServing(Role),
     /// The peer's certificate does not say who it is.
     #[error(transparent)]
     Peer(#[from] crate::IdentityError),
 }
 
+impl From<quinn::ConnectionError> for EndpointError {
+    fn from(error: quinn::ConnectionError) -> Self {
+        Refused::of(&error).map_or(Self::Connection(error), Self::Refused)
+    }
+}
+
+impl EndpointError {
+    /// What is wrong with a certificate, if that is why there is no connection.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        match self {
+            Self::Refused(refused) => Some(*refused),
+            Self::Peer(_) | Self::NotServing(_) => Some(Refused { refusal: Refusal::Role, by_peer: false }),
+            _ => None,
+        }
+    }
+}
+
 impl Endpoint {
-    /// Listens on an address; port 0 takes any.
+    /// Listens on an address; port 0 takes any. Call within a tokio runtime.
     ///
     /// # Errors
     /// The address is taken, or the identity cannot be used.
     pub fn server(address: SocketAddr, identity: &Identity) -> Result<Self, EndpointError> {
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(identity)?));
-        config.transport_config(Arc::new(transport(ACK_WINDOW))).max_incoming(MAX_INCOMING);
-        Self::bind(address, Some(config))
+        let config = server_config(&identity.present())?;
+        Self::bind(address, Some(config), identity)
     }
 
-    /// Dials from any port, towards addresses of the same family as `towards`.
+    /// Dials from any port, towards addresses of the same family as `towards`. Call within a tokio runtime.
     ///
     /// # Errors
     /// No socket can be made, or the identity cannot be used.
@@ -86,14 +118,16 @@ impl Endpoint {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        let mut config = quinn::ClientConfig::new(Arc::new(tls::client(identity)?));
-        config.transport_config(Arc::new(transport(DATA_WINDOW)));
-        let mut endpoint = Self::bind(any, None)?;
-        endpoint.quinn.set_default_client_config(config);
-        Ok(endpoint)
+        client_config(&identity.present())?;
+        Self::bind(any, None, identity)
     }
 
-    fn bind(address: SocketAddr, server: Option<quinn::ServerConfig>) -> Result<Self, EndpointError> {
+    fn bind(
+        address: SocketAddr,
+        server: Option<quinn::ServerConfig>,
+        identity: &Identity,
+    ) -> Result<Self, EndpointError> {
+        let serves = server.is_some();
         let bind = || {
             let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
             // The kernel gives what it allows; less is only slower.
@@ -104,7 +138,8 @@ impl Endpoint {
             quinn::Endpoint::new(quinn::EndpointConfig::default(), server, socket.into(), runtime)
         };
         let quinn = bind().map_err(|source| EndpointError::Bind { address, source })?;
-        Ok(Self { quinn })
+        let guard = Guard::start(identity.clone(), serves.then(|| quinn.clone()));
+        Ok(Self { quinn, guard: Arc::new(guard) })
     }
 
     /// The address it has.
@@ -124,8 +159,8 @@ impl Endpoint {
     ///
     /// # Errors
     /// The peer has no certificate of our CA, or one that does not say who it is.
-    pub async fn accept(incoming: quinn::Incoming) -> Result<Connection, EndpointError> {
-        Connection::new(incoming.await?)
+    pub async fn accept(&self, incoming: quinn::Incoming) -> Result<Connection, EndpointError> {
+        self.verified(incoming.await?, Side::Client)
     }
 
     /// Connects to a node of this role.
@@ -133,7 +168,27 @@ impl Endpoint {
     /// # Errors
     /// Nobody there, another CA, another role, or it will not have us.
     pub async fn connect(&self, address: SocketAddr, role: Role) -> Result<Connection, EndpointError> {
-        Connection::new(self.quinn.connect(address, &role.server_name())?.await?)
+        if !role.serves() {
+            return Err(EndpointError::NotServing(role));
+        }
+        let config = client_config(&self.guard.identity().present())?;
+        let connecting = self.quinn.connect_with(config, address, &role.server_name())?;
+        self.verified(connecting.await?, Side::Server(role))
+    }
+
+    /// Looks at what TLS does not: who the peer is, and what has changed since the handshake began.
+    fn verified(&self, quinn: quinn::Connection, side: Side) -> Result<Connection, EndpointError> {
+        let own_not_after = self.guard.identity().not_after();
+        let connection = Verified::new(quinn.clone(), side, own_not_after).and_then(|verified| {
+            let verified = Arc::new(verified);
+            let added = self.guard.add(&verified);
+            added.map_err(|refusal| EndpointError::Refused(Refused { refusal, by_peer: false }))?;
+            Ok(Connection { verified })
+        });
+        if connection.is_err() {
+            quinn.close(VarInt::from_u32(1), b"certificate");
+        }
+        connection
     }
 
     /// Closes every connection and waits until the peers can know.
@@ -141,6 +196,20 @@ impl Endpoint {
         self.quinn.close(VarInt::from_u32(0), b"closing");
         let _ = tokio::time::timeout(Duration::from_secs(1), self.quinn.wait_idle()).await;
     }
+}
+
+pub(crate) fn server_config(credentials: &Credentials) -> Result<quinn::ServerConfig, EndpointError> {
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(credentials)?));
+    config.transport_config(Arc::new(transport(ACK_WINDOW)));
+    config.max_incoming(MAX_INCOMING);
+    config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
+    Ok(config)
+}
+
+fn client_config(credentials: &Credentials) -> Result<quinn::ClientConfig, EndpointError> {
+    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(credentials)?));
+    config.transport_config(Arc::new(transport(DATA_WINDOW)));
+    Ok(config)
 }
 
 fn transport(receive: u32) -> TransportConfig {
@@ -157,37 +226,39 @@ fn transport(receive: u32) -> TransportConfig {
     config
 }
 
+impl Verified {
+    fn new(quinn: quinn::Connection, side: Side, own_not_after: SystemTime) -> Result<Self, EndpointError> {
+        let certificates = quinn.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificate = certificates.and_then(|certificates| certificates.into_iter().next());
+        let certificate = certificate.ok_or(crate::IdentityError::Certificate)?;
+        let (peer, facts) = (Peer::from_certificate(&certificate)?, certificate::Facts::of(&certificate)?);
+        if matches!(side, Side::Server(role) if role != peer.role) {
+            return Err(EndpointError::Refused(Refused { refusal: Refusal::Role, by_peer: false }));
+        }
+        Ok(Self { quinn, peer, certificate, side, peer_not_after: facts.not_after, own_not_after })
+    }
+}
+
 /// A connection to a node whose certificate was verified. Cloning shares it.
+///
+/// It is closed when that certificate, or the own one, is no longer good: within five seconds after either has expired
+/// or a revocation list that names the peer was put into the identity folder.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    quinn: quinn::Connection,
-    peer: Peer,
+    pub(crate) verified: Arc<Verified>,
 }
 
 impl Connection {
-    fn new(quinn: quinn::Connection) -> Result<Self, EndpointError> {
-        let certificates = quinn.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-        let certificate = certificates.and_then(|certificates| certificates.into_iter().next());
-        let peer = certificate.ok_or(crate::IdentityError::Certificate).and_then(|der| Peer::from_certificate(&der));
-        match peer {
-            Ok(peer) => Ok(Self { quinn, peer }),
-            Err(error) => {
-                quinn.close(VarInt::from_u32(1), b"certificate");
-                Err(error.into())
-            }
-        }
-    }
-
     /// Who is at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        &self.verified.peer
     }
 
     /// Its address.
     #[must_use]
     pub fn remote_addr(&self) -> SocketAddr {
-        self.quinn.remote_address()
+        self.verified.quinn.remote_address()
     }
 
     /// Opens the stream of a downstream.
@@ -195,8 +266,8 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub async fn open(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
-        let (send, receive) = self.quinn.open_bi().await?;
-        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+        let (send, receive) = self.verified.quinn.open_bi().await?;
+        Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::new())))
     }
 
     /// Waits for the stream of a downstream.
@@ -204,17 +275,17 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub async fn accept(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
-        let (send, receive) = self.quinn.accept_bi().await?;
-        Ok((FrameSender::new(send), FrameReceiver::new(receive)))
+        let (send, receive) = self.verified.quinn.accept_bi().await?;
+        Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::for_publisher())))
     }
 
     /// Ends it at once; what is not delivered is lost.
     pub fn close(&self, reason: &str) {
-        self.quinn.close(VarInt::from_u32(0), reason.as_bytes());
+        self.verified.quinn.close(VarInt::from_u32(0), reason.as_bytes());
     }
 
     /// Waits until it has ended; says why.
     pub async fn closed(&self) -> quinn::ConnectionError {
-        self.quinn.closed().await
+        self.verified.quinn.closed().await
     }
 }

@@ -1,25 +1,52 @@
 //! QUIC with mutual TLS for zonecast, and the publisher on top of it. The only code that links quinn.
 //!
-//! A [`Ca`] issues an [`Identity`] per node: its certificate says what the node is and may be. An [`Endpoint`] accepts
-//! or makes [`Connection`]s between identities of one CA, and a connection carries frames both ways. A [`Publisher`]
+//! A [`Ca`] issues an [`Identity`] per node: its certificate says what the node is and may be, and is renewed or revoked
+//! while the node runs. An [`Endpoint`] accepts or makes [`Connection`]s between identities of one CA, and a connection
+//! carries frames both ways. A [`Publisher`]
 //! serves versions to every downstream that connects and books its acks.
 
 mod ca;
+mod ca_error;
+mod certificate;
+mod certificate_metrics;
 mod clock;
+mod credentials;
+mod door;
 mod endpoint;
+mod files;
+mod guard;
+mod https;
 mod identity;
+mod identity_error;
+mod issue_options;
+mod issued;
 mod metrics;
+mod peer;
 mod publisher;
+mod refusal;
+mod refusal_log;
+mod reload;
+mod role;
 mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod tls;
 
-pub use ca::{Ca, CaError};
+pub use ca::{Ca, Revocation};
+pub use ca_error::CaError;
+pub use certificate::Serial;
+pub use certificate_metrics::CertificateMetrics;
 pub use clock::Clock;
 pub use endpoint::{Connection, Endpoint, EndpointError};
-pub use identity::{Identity, IdentityError, Peer, Role};
+pub use identity::Identity;
+pub use identity_error::IdentityError;
+pub use issue_options::{DEFAULT_VALIDITY, Host, IssueOptions};
+pub use issued::{IssuedCertificate, IssuedError};
 pub use metrics::TransportMetrics;
+pub use peer::Peer;
 pub use publisher::{EdgeStatus, Publisher, PublisherOptions, WaitError};
+pub use refusal::{Refusal, Refused};
+pub use refusal_log::RefusalLog;
+pub use role::Role;
 pub use stream::{FrameReceiver, FrameSender, StreamError};

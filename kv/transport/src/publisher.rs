@@ -5,7 +5,7 @@
 //! newest versions, encoded once. [`Publisher::publish`] appends to them and returns: it never waits for a downstream.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,8 +16,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use zonecast_kv_proto::{AckBook, BatchSource, EdgeReport, Frame, Position, Receipt, Tail, Version, WaitFor};
 
+use crate::door::{Door, HANDSHAKE_WITHIN, Knock, Place};
+use crate::refusal_log::RefusalLog;
 use crate::session::Session;
-use crate::{Clock, Connection, Endpoint, TransportMetrics};
+use crate::{Clock, Connection, Endpoint, Refusal, TransportMetrics};
 
 /// How long downstreams have to take a goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
@@ -27,7 +29,8 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 pub struct PublisherOptions {
     /// Newest versions kept in memory for all downstreams together: who is less behind needs no disk.
     pub tail_bytes: usize,
-    /// Connections at a time. Each may hold about 4 MiB when it is slow.
+    /// Connections of nodes at a time. Each may hold about 4 MiB when it is slow: what is being written to it, and what
+    /// QUIC keeps until it is acknowledged. Handshakes have places of their own.
     pub max_connections: usize,
     /// Snapshots being read at a time; the others wait. Each holds on to a state of the store.
     pub max_snapshots: usize,
@@ -70,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) source: Arc<dyn BatchSource>,
     pub(crate) clock: Clock,
     pub(crate) metrics: TransportMetrics,
+    refusals: RefusalLog,
     pub(crate) snapshots: Semaphore,
     /// Changes when there is something new in the tail.
     pub(crate) head: watch::Sender<Version>,
@@ -114,6 +118,7 @@ impl Publisher {
             source,
             clock: Clock::start(),
             metrics,
+            refusals: RefusalLog::default(),
             snapshots: Semaphore::new(options.max_snapshots),
             head: watch::Sender::new(head.version),
             stopping: watch::Sender::new(false),
@@ -222,17 +227,24 @@ impl Drop for Publisher {
 async fn accept(endpoint: Endpoint, shared: Arc<Shared>, max_connections: usize) {
     let mut stopping = shared.stopping.subscribe();
     let mut connections = JoinSet::new();
+    let door = Arc::new(Door::new(max_connections));
     loop {
         tokio::select! {
             incoming = endpoint.incoming() => {
                 let Some(incoming) = incoming else { break };
-                if connections.len() >= max_connections {
-                    shared.metrics.refused.with_label_values(&["too_many"]).inc();
-                    tracing::warn!(from = %incoming.remote_address(), max_connections, "refused: too many connections");
-                    incoming.refuse();
-                    continue;
+                let address = incoming.remote_address().ip();
+                match door.knock(address, incoming.remote_address_validated()) {
+                    Knock::Enter(place) => {
+                        let endpoint = endpoint.clone();
+                        connections.spawn(serve(endpoint, incoming, place, Arc::clone(&door), Arc::clone(&shared)));
+                    }
+                    // Whose address is not proven may be asked for it, so this does not fail.
+                    Knock::Prove => drop(incoming.retry()),
+                    Knock::Ignore => {
+                        shared.metrics.refused.with_label_values(&["too_many"]).inc();
+                        incoming.ignore();
+                    }
                 }
-                connections.spawn(serve(incoming, Arc::clone(&shared)));
             }
             Some(_) = connections.join_next() => {}
             _ = stopping.changed() => break,
@@ -241,22 +253,46 @@ async fn accept(endpoint: Endpoint, shared: Arc<Shared>, max_connections: usize)
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(incoming: quinn::Incoming, shared: Arc<Shared>) {
+async fn serve(
+    endpoint: Endpoint,
+    incoming: quinn::Incoming,
+    handshake: Place<IpAddr>,
+    door: Arc<Door>,
+    shared: Arc<Shared>,
+) {
     let from = incoming.remote_address();
-    let connection = match Endpoint::accept(incoming).await {
-        Ok(connection) => connection,
-        Err(error) => {
+    let connection = match tokio::time::timeout(HANDSHAKE_WITHIN, endpoint.accept(incoming)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => {
+            let refused = error.refused().map_or(Refusal::Other, |refused| refused.refusal);
+            shared.metrics.refused.with_label_values(&[refused.label()]).inc();
+            if let Some(quiet) = shared.refusals.due(refused) {
+                tracing::warn!(%from, quiet, "refused: {error}; {}", refused.advice());
+            }
+            return;
+        }
+        Err(_) => {
             shared.metrics.refused.with_label_values(&["tls"]).inc();
-            tracing::warn!(%from, %error, "refused: no handshake; check the certificate of the node at this address");
+            tracing::debug!(%from, "refused: its handshake took too long");
             return;
         }
     };
+    drop(handshake);
     if !connection.peer().role.may_subscribe() {
-        shared.metrics.refused.with_label_values(&["role"]).inc();
-        tracing::warn!(%from, peer = %connection.peer(), "refused: its certificate may not subscribe");
+        shared.metrics.refused.with_label_values(&[Refusal::Role.label()]).inc();
+        if let Some(quiet) = shared.refusals.due(Refusal::Role) {
+            let peer = connection.peer();
+            tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {}", Refusal::Role.advice());
+        }
         connection.close("role");
         return;
     }
+    let Some(_place) = door.enter(&connection.peer().name) else {
+        shared.metrics.refused.with_label_values(&["too_many"]).inc();
+        tracing::warn!(%from, peer = %connection.peer(), "refused: too many connections, of this node or of all");
+        connection.close("too many connections");
+        return;
+    };
     let session = shared.sessions.fetch_add(1, Ordering::Relaxed);
     shared.metrics.connections.inc();
     Session::new(session, connection.clone(), Arc::clone(&shared)).run().await;

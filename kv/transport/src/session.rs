@@ -15,6 +15,10 @@ use zonecast_kv_proto::{
 use crate::publisher::Shared;
 use crate::{Connection, FrameReceiver, FrameSender, StreamError};
 
+/// How long one write may take, of a MiB or of one version: ten times what a link of 1 Mbit/s needs. Who does not read
+/// must not keep a snapshot of the store open, nor one of the few places to read one.
+const WRITE_WITHIN: Duration = Duration::from_secs(90);
+
 /// How long the last frames have to arrive before the connection is closed under them.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -35,6 +39,7 @@ type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
 /// An operation is over: what it borrowed, and the answer.
 enum Done {
     Sent(FrameSender, Result<(), StreamError>),
+    Stalled,
     Answer(Result<DownstreamInput, SourceError>),
     Snapshot(Box<dyn SnapshotSource>, Result<DownstreamInput, SourceError>),
 }
@@ -43,6 +48,7 @@ enum Done {
 enum Over {
     Gone,
     Stopping,
+    Stalled,
     Stream(StreamError),
     Source(SourceError),
     End(DownstreamEnd),
@@ -168,8 +174,10 @@ impl Session {
         debug_assert!(frames.len() < MAX_WRITE, "every frame has bytes");
         let mut sender = self.sender.take().expect("one write at a time");
         Box::pin(async move {
-            let result = sender.send_encoded(&mut frames).await;
-            Done::Sent(sender, result)
+            match tokio::time::timeout(WRITE_WITHIN, sender.send_encoded(&mut frames)).await {
+                Ok(result) => Done::Sent(sender, result),
+                Err(_) => Done::Stalled,
+            }
         })
     }
 
@@ -180,6 +188,7 @@ impl Session {
                 self.sender = Some(sender);
                 result.map(|()| DownstreamInput::Sent).map_err(Over::Stream)?
             }
+            Done::Stalled => return Err(Over::Stalled),
             Done::Answer(answer) => answer.map_err(Over::Source)?,
             Done::Snapshot(source, answer) => {
                 let answer = answer.map_err(Over::Source)?;
@@ -217,6 +226,10 @@ impl Session {
             Over::Stream(error) => {
                 tracing::warn!(%peer, %address, %error, "closed: it sent what is no frame");
                 "malformed"
+            }
+            Over::Stalled => {
+                tracing::warn!(%peer, %address, "closed: it does not read what it asked for; check its disk and its link");
+                "stalled"
             }
             Over::Source(error) => {
                 tracing::error!(%peer, %address, %error, "closed: the history cannot be read; check the disk");

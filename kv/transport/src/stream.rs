@@ -4,6 +4,8 @@ use bytes::Bytes;
 use thiserror::Error;
 use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
 
+use crate::Refused;
+
 /// Most bytes taken from the stream at once: about what one wake-up finds.
 const READ: usize = 256 * 1024;
 
@@ -32,6 +34,18 @@ impl StreamError {
     #[must_use]
     pub fn is_malformed(&self) -> bool {
         matches!(self, Self::Frame(_) | Self::Short)
+    }
+
+    /// What is wrong with a certificate, if that is why the connection is gone. A client learns only after its handshake
+    /// that the server does not believe it.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        match self {
+            Self::Connection(error)
+            | Self::Write(quinn::WriteError::ConnectionLost(error))
+            | Self::Read(quinn::ReadError::ConnectionLost(error)) => Refused::of(error),
+            _ => None,
+        }
     }
 }
 
@@ -78,8 +92,8 @@ pub struct FrameReceiver {
 }
 
 impl FrameReceiver {
-    pub(crate) fn new(stream: quinn::RecvStream) -> Self {
-        Self { stream, decoder: FrameDecoder::new() }
+    pub(crate) fn new(stream: quinn::RecvStream, decoder: FrameDecoder) -> Self {
+        Self { stream, decoder }
     }
 
     /// The next frame, or `None` at the end of the stream. Loses nothing when dropped half-way.

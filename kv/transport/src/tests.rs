@@ -11,7 +11,11 @@ use zonecast_kv_proto::{
     SubscribeRefusal, Version,
 };
 
+use crate::credentials::Credentials;
 use crate::{Ca, CaError, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics};
+
+mod certificates;
+mod hostile;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -41,7 +45,7 @@ impl BatchSource for Empty {
 }
 
 struct World {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     ca: Ca,
     publisher: Publisher,
     metrics: TransportMetrics,
@@ -52,12 +56,16 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = Ca::open_or_create(folder.path()).unwrap();
-        let endpoint =
-            Endpoint::server("127.0.0.1:0".parse().unwrap(), &ca.issue(Role::Core, "core-1").unwrap()).unwrap();
+        let identity = ca.issue(Role::Core, "core-1").unwrap();
+        Self::with(folder, ca, &identity)
+    }
+
+    fn with(folder: tempfile::TempDir, ca: Ca, identity: &Identity) -> Self {
+        let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), identity).unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
         let publisher = Publisher::start(endpoint, Arc::new(Empty), PublisherOptions::default(), metrics.clone());
         let address = publisher.local_addr().unwrap();
-        Self { _folder: folder, ca, publisher, metrics, address }
+        Self { folder, ca, publisher, metrics, address }
     }
 
     async fn until_refused(&self, reason: &str) {
@@ -96,7 +104,7 @@ fn a_ca_is_made_once_and_its_key_is_for_the_owner_only() {
     let folder = parent.path().join("ca");
     let first = Ca::open_or_create(&folder).unwrap().issue(Role::Edge, "edge-1").unwrap();
     let second = Ca::open_or_create(&folder).unwrap().issue(Role::Edge, "edge-1").unwrap();
-    assert_eq!(first.root, second.root);
+    assert_eq!(first.root(), second.root());
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&folder), mode(&folder.join("ca.key"))), (0o700, 0o600));
 
@@ -104,7 +112,7 @@ fn a_ca_is_made_once_and_its_key_is_for_the_owner_only() {
     first.save(&node).unwrap();
     assert_eq!((mode(&node), mode(&node.join("node.key"))), (0o700, 0o600));
     let loaded = Identity::load(&node).unwrap();
-    assert_eq!((loaded.peer(), &loaded.certificate), (first.peer(), &first.certificate));
+    assert_eq!((loaded.peer(), loaded.certificate()), (first.peer(), first.certificate()));
     assert!(!format!("{first:?}").contains("PRIVATE"));
 
     std::fs::remove_file(folder.join("ca.key")).unwrap();
@@ -130,13 +138,14 @@ async fn a_certificate_of_another_ca_is_refused_by_both_sides() {
     let endpoint = Endpoint::client(world.address, &stranger).unwrap();
     assert!(endpoint.connect(world.address, Role::Core).await.is_err(), "it trusts a core of another CA");
     // One that would trust this core, but shows a certificate of the other CA.
-    let mut forged = stranger;
-    forged.root = world.ca.issue(Role::Edge, "edge-1").unwrap().root;
+    let mut pem = stranger.present().pem.clone();
+    pem.root.clone_from(&world.ca.issue(Role::Edge, "edge-1").unwrap().present().pem.root);
+    let forged = Identity::fixed(Credentials::from_pem(pem).unwrap());
     let endpoint = Endpoint::client(world.address, &forged).unwrap();
     if let Ok(connection) = endpoint.connect(world.address, Role::Core).await {
         ended(&connection).await;
     }
-    world.until_refused("tls").await;
+    world.until_refused("wrong_ca").await;
     assert_eq!(world.publisher.edges(), []);
 }
 
@@ -144,7 +153,7 @@ async fn a_certificate_of_another_ca_is_refused_by_both_sides() {
 async fn a_client_without_a_certificate_is_refused() {
     let world = World::new();
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(world.ca.issue(Role::Edge, "edge-1").unwrap().root).unwrap();
+    roots.add(world.ca.issue(Role::Edge, "edge-1").unwrap().root()).unwrap();
     let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -156,7 +165,7 @@ async fn a_client_without_a_certificate_is_refused() {
     if let Ok(connection) = endpoint.connect(world.address, "core.zonecast").unwrap().await {
         tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is still open");
     }
-    world.until_refused("tls").await;
+    world.until_refused("no_certificate").await;
     assert_eq!(world.metrics.connections.get(), 0);
 }
 
@@ -173,7 +182,7 @@ async fn a_client_may_not_subscribe_and_an_edge_may_not_serve() {
     let edge = world.ca.issue(Role::Edge, "edge-1").unwrap();
     let server = Endpoint::server("127.0.0.1:0".parse().unwrap(), &edge).unwrap();
     let address = server.local_addr().unwrap();
-    tokio::spawn(async move { drop(Endpoint::accept(server.incoming().await.unwrap()).await) });
+    tokio::spawn(async move { drop(server.accept(server.incoming().await.unwrap()).await) });
     for role in [Role::Core, Role::Relay, Role::Edge] {
         let endpoint = Endpoint::client(address, &edge).unwrap();
         let connected = tokio::time::timeout(Duration::from_secs(2), endpoint.connect(address, role)).await;

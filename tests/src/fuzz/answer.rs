@@ -19,18 +19,25 @@ pub(super) fn answer(bytes: &[u8]) {
 /// Edits of stored values, four bytes each (which, where in two, what), up to one that is all zeros; then a query.
 pub(super) fn damaged_store(bytes: &[u8]) {
     let mut view = world::store().clone();
-    let mut rest = bytes;
+    let (rest, _) = damage_all(&mut view, bytes);
+    if let Ok(zones) = ZoneTable::load(&view) {
+        check(&view, &zones, Transport::UDP, rest);
+    }
+    let _ = zonecast_builder::export(&view, &world::apex(), |_| ControlFlow::Continue(()));
+}
+
+/// Does the edits; gives what comes after them, and whether there was one.
+pub(super) fn damage_all<'b>(view: &mut MemoryView, bytes: &'b [u8]) -> (&'b [u8], bool) {
+    let (mut rest, mut damaged) = (bytes, false);
     while let Some(([which, high, low, change], after)) = rest.split_first_chunk::<4>() {
         rest = after;
         if [*which, *high, *low, *change] == [0; 4] {
             break;
         }
-        damage(&mut view, usize::from(*which), usize::from(u16::from_be_bytes([*high, *low])), *change);
+        damage(view, usize::from(*which), usize::from(u16::from_be_bytes([*high, *low])), *change);
+        damaged = true;
     }
-    if let Ok(zones) = ZoneTable::load(&view) {
-        check(&view, &zones, Transport::UDP, rest);
-    }
-    let _ = zonecast_builder::export(&view, &world::apex(), |_| ControlFlow::Continue(()));
+    (rest, damaged)
 }
 
 fn damage(view: &mut MemoryView, which: usize, at: usize, change: u8) {

@@ -5,6 +5,7 @@
 //! rot.
 
 mod answer;
+mod changes;
 mod decoders;
 mod seeds;
 mod target;

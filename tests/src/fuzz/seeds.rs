@@ -116,6 +116,18 @@ fn query(name: &str, rtype: Rtype) -> Vec<u8> {
     builder.finish()
 }
 
+/// One change of each kind and type at names that matter, on a sound store and on a damaged one.
+pub(super) fn changes() -> Vec<Vec<u8>> {
+    let one = |kind: u8, at: u8| vec![kind, 2, at, at.wrapping_mul(5), at, 60, 1, at, 1, at, at];
+    let kinds = (0..96_u8).map(|number| one(number % 6, number / 6));
+    let together: Vec<u8> = kinds.clone().step_by(7).flatten().collect();
+    let sound = kinds.chain([together]).map(|change| [&[0; 5][..], &change].concat());
+    let damaged = damages().into_iter().zip(sound.clone());
+    let damaged: Vec<_> =
+        damaged.map(|(damage, change)| [damage.get(..4).unwrap_or_default(), &change].concat()).collect();
+    sound.chain(damaged).collect()
+}
+
 /// Each stored value flipped in one place, with a query that reads it or does not.
 pub(super) fn damages() -> Vec<Vec<u8>> {
     let queries = queries();

@@ -1,6 +1,7 @@
 //! The list of targets, and a bounded run of one.
 
-use super::{answer, decoders, seeds, text};
+use super::{answer, changes, decoders, seeds, text};
+use crate::Random;
 
 /// Something that takes bytes from outside.
 pub struct Target {
@@ -27,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "zone_file", run: text::zone_file, seeds: seeds::zone_files },
     Target { name: "record_text", run: text::record_text, seeds: seeds::record_texts },
     Target { name: "answer", run: answer::answer, seeds: seeds::queries },
+    Target { name: "record_build", run: changes::changes, seeds: seeds::changes },
     Target { name: "damaged_store", run: answer::damaged_store, seeds: seeds::damages },
 ];
 
@@ -47,59 +49,13 @@ pub fn shake(target: &Target, seed: u64, rounds: u32) {
             }
         }
     }
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for _ in 0..rounds {
         let mut bytes = seeds.get(random.below(seeds.len())).cloned().unwrap_or_default();
         for _ in 0..=random.below(4) {
             random.change(&mut bytes);
         }
         (target.run)(&bytes);
-    }
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        let bound = u64::try_from(bound.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(self.next() % bound).unwrap_or_default()
-    }
-
-    fn byte(&mut self) -> u8 {
-        const TELLING: [u8; 8] = [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xc0, 0xff];
-        let [any, which, choice, ..] = self.next().to_be_bytes();
-        if choice < 128 { any } else { TELLING.get(usize::from(which % 8)).copied().unwrap_or_default() }
-    }
-
-    fn change(&mut self, bytes: &mut Vec<u8>) {
-        let at = self.below(bytes.len());
-        match self.below(5) {
-            0 => bytes.truncate(at),
-            1 => bytes.insert(at, self.byte()),
-            2 => {
-                let end = (at + 1 + self.below(8)).min(bytes.len());
-                bytes.drain(at.min(end)..end);
-            }
-            3 => {
-                let end = (at + 1 + self.below(16)).min(bytes.len());
-                let piece = bytes.get(at..end).unwrap_or_default().to_vec();
-                let to = self.below(bytes.len());
-                bytes.splice(to..to, piece);
-            }
-            _ => {
-                let byte = self.byte();
-                bytes.iter_mut().skip(at).take(1).for_each(|place| *place = byte);
-            }
-        }
     }
 }
 

@@ -1,8 +1,15 @@
-//! Tests of whole processes: conformance with other servers, and the way of a change.
+//! Tests of whole processes: conformance with other servers, the way of a change, and what happens when things fail.
 
 #![cfg(test)]
 
 mod api;
 mod conformance;
+mod crash;
+mod faults;
+mod heavy;
+mod histories;
+mod hostile;
+mod http;
 mod pipeline;
+mod refusals;
 mod trouble;

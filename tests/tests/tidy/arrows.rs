@@ -16,6 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zonecast-records", &["zonecast-kv-proto"]),
     ("zonecast-builder", &["zonecast-kv-proto", "zonecast-records"]),
     ("zonecast-edge-reader", &["zonecast-kv-proto", "zonecast-records"]),
+    (
+        "zonecast-edge",
+        &["zonecast-kv-proto", "zonecast-kv-transport", "zonecast-kv-edge", "zonecast-records", "zonecast-edge-reader"],
+    ),
     ("zonecast-dns", &["zonecast-kv-proto", "zonecast-records", "zonecast-edge-reader"]),
     ("zonecast-ingest", &["zonecast-kv-proto", "zonecast-records", "zonecast-builder"]),
     ("zonecast", &ALL_BELOW_THE_BINARY),
@@ -23,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zonecast-tests", &WITH_THE_BINARY),
 ];
 
-const ALL_BELOW_THE_BINARY: [&str; 10] = [
+const ALL_BELOW_THE_BINARY: [&str; 11] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
@@ -32,11 +36,12 @@ const ALL_BELOW_THE_BINARY: [&str; 10] = [
     "zonecast-records",
     "zonecast-builder",
     "zonecast-edge-reader",
+    "zonecast-edge",
     "zonecast-dns",
     "zonecast-ingest",
 ];
 
-const WITH_THE_BINARY: [&str; 11] = [
+const WITH_THE_BINARY: [&str; 12] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
@@ -45,6 +50,7 @@ const WITH_THE_BINARY: [&str; 11] = [
     "zonecast-records",
     "zonecast-builder",
     "zonecast-edge-reader",
+    "zonecast-edge",
     "zonecast-dns",
     "zonecast-ingest",
     "zonecast",
@@ -53,6 +59,10 @@ const WITH_THE_BINARY: [&str; 11] = [
 /// Dependencies that exactly one package has, in its tests too.
 const HEAVY: &[(&str, &str)] =
     &[("rocksdb", "zonecast-kv-store"), ("quinn", "zonecast-kv-transport"), ("openraft", "zonecast-kv-core")];
+
+/// What whoever embeds an edge does not get, not even through others: consensus, HTTP, a command line, DNS sockets.
+const NOT_EMBEDDED: &[&str] =
+    &["openraft", "axum", "hyper", "ureq", "clap", "zonecast-kv-core", "zonecast-dns", "zonecast-builder", "zonecast"];
 
 const PURE: &[(&str, &str)] = &[
     ("zonecast-kv-proto", "kv/proto/"),
@@ -128,6 +138,28 @@ fn wrong_arrows(packages: &[Package]) -> Vec<String> {
     violations
 }
 
+/// Every package that is linked into a user of `package`, with its features.
+fn linked(package: &str) -> Vec<(String, String)> {
+    let arguments =
+        ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p} {f}", "-p", package];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // `name v1.2.3 (folder) feature,feature (*)`
+    let package = |line: &str| {
+        let (name, rest) = line.split_once(' ')?;
+        Some((name.to_owned(), rest.trim_end_matches(" (*)").rsplit(' ').next()?.to_owned()))
+    };
+    text.lines().filter_map(package).collect()
+}
+
+fn too_much_to_embed(linked: &[(String, String)]) -> Vec<String> {
+    let network = |name: &str, features: &str| name == "domain" && features.split(',').any(|one| one == "net");
+    let is_too_much =
+        |(name, features): &&(String, String)| NOT_EMBEDDED.contains(&name.as_str()) || network(name, features);
+    linked.iter().filter(is_too_much).map(|(name, features)| format!("zonecast-edge links {name} {features}")).collect()
+}
+
 /// Whether `from` is `to` or may use it, directly or not.
 fn reaches(from: &str, to: &str) -> bool {
     let next = ARROWS.iter().find(|(package, _)| *package == from);
@@ -192,6 +224,16 @@ fn packages_say_what_they_are() {
 #[test]
 fn pure_crates_touch_no_clock_socket_or_file() {
     crate::assert_none(&impurities(&Tree::of_project()));
+}
+
+#[test]
+fn an_embedded_edge_brings_no_server() {
+    let edge = linked("zonecast-edge");
+    assert!(["zonecast-edge-reader", "quinn", "domain"].iter().all(|must| edge.iter().any(|(name, _)| name == must)));
+    crate::assert_none(&too_much_to_embed(&edge));
+    assert!(too_much_to_embed(&linked("zonecast")).len() > 5);
+    let networked = ("domain".to_owned(), "bytes,net,std".to_owned());
+    assert_eq!(too_much_to_embed(&[networked]).len(), 1);
 }
 
 #[test]

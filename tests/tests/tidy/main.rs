@@ -6,8 +6,11 @@
 #![cfg(test)]
 
 mod arrows;
+mod examples;
 mod files;
+mod hex;
 mod links;
+mod map;
 mod metrics;
 mod places;
 mod tree;

@@ -5,23 +5,38 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::types::{ErrorBody, ErrorDetail};
+use crate::auth::Refusal;
 use crate::service::ServiceError;
 
 /// Seconds a client told to come back should wait.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// What a client without a good token is asked for, RFC 6750 section 3.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\"");
+const CHALLENGE_AFTER_BAD: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\", error=\"invalid_token\"");
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     detail: ErrorDetail,
+    refusal: Option<Refusal>,
 }
 
 impl ApiError {
     /// With this status, word and line.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
         let detail = ErrorDetail { code: code.into(), message: message.to_string(), findings: vec![] };
-        Self { status, detail }
+        Self { status, detail, refusal: None }
+    }
+
+    /// The token does not allow it, or there is none. The response carries the refusal, for who counts them.
+    pub(crate) fn denied(refusal: Refusal, message: impl ToString) -> Self {
+        let status = match refusal {
+            Refusal::NoToken | Refusal::BadToken => StatusCode::UNAUTHORIZED,
+            Refusal::Forbidden => StatusCode::FORBIDDEN,
+        };
+        Self { refusal: Some(refusal), ..Self::new(status, refusal.word(), message) }
     }
 
     /// The request itself makes no sense.
@@ -65,6 +80,15 @@ impl IntoResponse for ApiError {
         if retry {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
+        if let Some(refusal) = self.refusal {
+            response.extensions_mut().insert(refusal);
+        }
+        let challenge = match self.refusal {
+            Some(Refusal::NoToken) => CHALLENGE,
+            Some(Refusal::BadToken) => CHALLENGE_AFTER_BAD,
+            Some(Refusal::Forbidden) | None => return response,
+        };
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         response
     }
 }

@@ -4,11 +4,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 
-use super::{ApiError, ApiState};
+use super::{ApiError, ApiState, off_thread};
 
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
-    state.service.refresh_metrics();
-    let text = state.metrics.render().map_err(ApiError::internal)?;
+    let text = off_thread(move || {
+        state.service.refresh_metrics();
+        state.metrics.render(state.service.fault().is_some())
+    });
+    let text = text.await?.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use zonecast_records::Name;
 
 use super::ApiError;
+use crate::auth::{Grant, Refusal};
 use crate::client::Patience;
 use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
 
@@ -73,6 +74,14 @@ pub(super) fn zone_in_path(text: &str) -> Result<Name, ApiError> {
 /// An absolute name, with or without the trailing dot.
 pub(super) fn name(text: &str) -> Result<Name, ApiError> {
     text.parse().map_err(|error| ApiError::bad_request(format_args!("name `{text}`: {error}")))
+}
+
+/// Refuses a zone, or a name in one, that a grant does not cover.
+pub(super) fn in_scope(grant: &Grant, zone: &Name) -> Result<(), ApiError> {
+    if grant.covers(zone) {
+        return Ok(());
+    }
+    Err(ApiError::denied(Refusal::Forbidden, format_args!("{zone} is outside the scope of the token")))
 }
 
 /// A body over the limit of its path, or one that broke off.

@@ -1,14 +1,14 @@
-//! Which path is answered by what, and how much a request may send.
+//! Which path is answered by what, and whom.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::http::Method;
 use tokio::sync::Semaphore;
 
-use super::{ApiError, health, lookup, receipts, records, status, zones};
+use super::route::{May, Route, routed};
+use super::{Gate, chain, health, lookup, receipts, records, status, zones};
+use crate::auth::TokenRole::{Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
 
@@ -17,9 +17,6 @@ pub(super) const MAX_ZONE_FILE: usize = 256 * 1024 * 1024;
 
 /// Zone files that are read and built at a time; with the limit above this bounds the memory they take.
 pub(crate) const ZONE_BODIES: usize = 2;
-
-/// Largest record change in a request in bytes: as JSON it is larger than the batch of 4 MiB that it may become.
-const MAX_CHANGE: usize = 8 * 1024 * 1024;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -32,28 +29,52 @@ pub(crate) struct ApiState {
     pub metrics: Arc<MetricsRegistry>,
 }
 
-/// All paths.
-pub(crate) fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/v1/status", get(status::status))
-        .route("/v1/zones", get(zones::list))
-        .route("/v1/zones/{zone}", get(zones::get).put(zones::put).delete(zones::delete))
-        .route("/v1/zones/{zone}/file", get(zones::export))
-        .route("/v1/zones/{zone}/records", get(records::list))
-        .route("/v1/zones/{zone}/changes", post(records::change))
-        .route(
-            "/v1/zones/{zone}/records/{name}/{type}",
-            get(records::get).put(records::set).post(records::add).delete(records::delete),
-        )
-        .route("/v1/receipts/{version}", get(receipts::receipt))
-        .route("/v1/lookup", get(lookup::lookup))
-        .layer(DefaultBodyLimit::max(MAX_CHANGE))
-        .route("/metrics", get(health::metrics))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "no_path", "no such path; see docs/api.md"))
-        .method_not_allowed_fallback(async || {
-            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "no such method on this path; see docs/api.md")
-        })
-        .with_state(state)
+/// All paths, behind a gate.
+pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
+    routed(routes(), "no such path; see docs/api.md", gate, state)
+}
+
+/// All paths, and who may ask each.
+pub(super) fn routes() -> Vec<Route<ApiState>> {
+    const RRSET: &str = "/v1/zones/{zone}/records/{name}/{type}";
+    vec![
+        Route::new(Method::GET, "/v1/status", May::Role(Read), status::status),
+        Route::new(Method::GET, "/v1/zones", May::Role(Read), zones::list),
+        Route::new(Method::GET, "/v1/zones/{zone}", May::InZone(Read), zones::get),
+        Route::new(Method::PUT, "/v1/zones/{zone}", May::InZone(Write), zones::put),
+        Route::new(Method::DELETE, "/v1/zones/{zone}", May::InZone(Write), zones::delete),
+        Route::new(Method::GET, "/v1/zones/{zone}/file", May::InZone(Read), zones::export),
+        Route::new(Method::GET, "/v1/zones/{zone}/records", May::InZone(Read), records::list),
+        Route::new(Method::POST, "/v1/zones/{zone}/changes", May::InZone(Write), records::change),
+        Route::new(Method::GET, RRSET, May::InZone(Read), records::get),
+        Route::new(Method::PUT, RRSET, May::InZone(Write), records::set),
+        Route::new(Method::POST, RRSET, May::InZone(Write), records::add),
+        Route::new(Method::DELETE, RRSET, May::InZone(Write), records::delete),
+        Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt),
+        Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain),
+        Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup),
+        Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics),
+        Route::new(Method::GET, "/healthz", May::Everybody, health::healthz),
+        Route::new(Method::GET, "/readyz", May::Everybody, health::readyz),
+    ]
+}
+
+/// What tests ask for one by one.
+#[cfg(test)]
+pub(crate) fn all_routes() -> Vec<(Method, &'static str, May)> {
+    routes().into_iter().map(Route::describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::edge::edge_routes;
+
+    #[test]
+    fn an_edge_asks_what_a_core_asks() {
+        let core = all_routes();
+        for route in edge_routes().into_iter().map(Route::describe) {
+            assert!(core.contains(&route), "{route:?}");
+        }
+    }
 }

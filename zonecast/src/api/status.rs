@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 
 use super::types::Status;
-use super::{ApiError, ApiState};
+use super::{ApiError, ApiState, off_thread};
 
 pub(super) async fn status(State(state): State<ApiState>) -> Result<Json<Status>, ApiError> {
-    Ok(Json(state.service.status()?))
+    Ok(Json(off_thread(move || state.service.status()).await??))
 }

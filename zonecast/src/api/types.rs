@@ -211,9 +211,141 @@ pub struct Entry {
     pub decoded: serde_json::Value,
 }
 
+/// How a node stands, whichever it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum NodeStatus {
+    /// An edge, by itself.
+    Edge(EdgeNode),
+    /// A core, with the edges it knows.
+    Core(Status),
+}
+
+impl NodeStatus {
+    /// How its process and machine stand; releases that do not say so leave it out.
+    #[must_use]
+    pub fn vitals(&self) -> Option<&Vitals> {
+        match self {
+            Self::Edge(edge) => edge.vitals.as_ref(),
+            Self::Core(core) => core.vitals.as_ref(),
+        }
+    }
+}
+
+/// How an edge stands, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EdgeNode {
+    /// `edge`.
+    pub role: String,
+    /// Release of the edge.
+    pub release: String,
+    /// Its name, from its certificate.
+    pub edge: String,
+    /// Whether it has caught up once since its start.
+    pub ready: bool,
+    /// Identity of the store it has a copy of; empty while it has none.
+    pub store: String,
+    /// History of the store.
+    pub epoch: u64,
+    /// Version that it answers from.
+    pub version: u64,
+    /// Chain at that version.
+    pub chain: String,
+    /// Version that power loss cannot take.
+    pub durable: u64,
+    /// The furthest it knows its core to be.
+    pub head: u64,
+    /// `streaming`, `loading` or `away`.
+    pub following: String,
+    /// Seconds since its core said anything; absent when it never has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_s: Option<f64>,
+    /// Why it does not follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// What ended applying for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Zones it answers for.
+    pub zones: u64,
+    /// Where it answers DNS.
+    pub dns: Vec<String>,
+    /// Seconds since start.
+    pub uptime_s: u64,
+    /// Folder that everything is kept in.
+    pub data: String,
+    /// How its process and machine stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vitals: Option<Vitals>,
+}
+
+/// How the process of a node and its machine stand. What the system does not tell is 0 or absent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Vitals {
+    /// The node's wall clock when it answered, seconds of Unix time.
+    pub now: f64,
+    /// Of the process.
+    pub pid: u32,
+    /// Bytes of memory it holds (resident set).
+    pub memory_bytes: u64,
+    /// Files and sockets it has open.
+    pub open_files: u64,
+    /// How many it may have open; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u64>,
+    /// Of the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSpace>,
+    /// Its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateInfo>,
+}
+
+/// Room on the disk of a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSpace {
+    /// Bytes of the whole file system.
+    pub total_bytes: u64,
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Bytes that the folder takes.
+    pub used_bytes: u64,
+}
+
+/// A node's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateInfo {
+    /// Whose it is: role and name.
+    pub node: String,
+    /// Its number, hexadecimal.
+    pub serial: String,
+    /// When it expires, seconds of Unix time.
+    pub not_after: u64,
+    /// Whether the node's own list of the revoked names it.
+    pub revoked: bool,
+}
+
+/// The chain at a version, as the core knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainInfo {
+    /// Identity of the store.
+    pub store: String,
+    /// History of the store.
+    pub epoch: u64,
+    /// Last committed version.
+    pub head: u64,
+    /// Which version was asked for.
+    pub version: u64,
+    /// Chain at that version; absent when it is too old for the core to remember, or not there yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+}
+
 /// How the system stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// `core`.
+    pub role: String,
     /// Release of the core.
     pub release: String,
     /// Whether all zones it was started with are served.
@@ -228,10 +360,16 @@ pub struct Status {
     pub chain: String,
     /// Zones hosted.
     pub zones: u64,
+    /// What ended writing for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
     /// Seconds since start.
     pub uptime_s: u64,
     /// Folder that everything is kept in.
     pub data: String,
+    /// How its process and machine stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vitals: Option<Vitals>,
     /// Each edge the core knows.
     pub edges: Vec<EdgeStatus>,
 }
@@ -242,8 +380,8 @@ pub struct EdgeStatus {
     /// Its name, from its certificate.
     pub edge: String,
     /// Where it answers DNS, if it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dns: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
     /// Whether it is connected now.
     pub connected: bool,
     /// Last version it acknowledged.
@@ -252,6 +390,16 @@ pub struct EdgeStatus {
     pub durable: u64,
     /// Versions it is behind.
     pub lag: u64,
+    /// Where it connected from last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Seconds since its last acknowledgement; absent without one since the core started. An edge that has everything
+    /// has nothing to acknowledge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_s: Option<f64>,
+    /// What is wrong with it, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// The one line of a node that is ready, with `--json`.
@@ -259,10 +407,15 @@ pub struct EdgeStatus {
 pub struct Ready {
     /// `ready`.
     pub event: String,
+    /// `core`, `edge`, or `dev` for both in one process.
+    pub role: String,
     /// Where each edge answers DNS over UDP and TCP.
     pub dns: Vec<String>,
-    /// Where the API listens.
+    /// Where HTTP listens.
     pub http: String,
+    /// Where edges connect, if there is a core in the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<String>,
     /// Where all of it is stored.
     pub data: String,
     /// Zones served.
@@ -275,4 +428,33 @@ pub struct Ready {
     pub seconds: f64,
     /// Served by all edges.
     pub version: u64,
+    /// The processes behind it, if it is not one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
+}
+
+/// A process that was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Of its node.
+    pub name: String,
+    /// Its id.
+    pub pid: u32,
+}
+
+impl Ready {
+    /// The same for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { event, role, dns, http, quic, data, zones, records, refused, seconds, version, processes } = self;
+        let dns = if dns.is_empty() { String::new() } else { format!(" dns={}", dns.join(",")) };
+        let quic = quic.as_ref().map(|quic| format!(" quic={quic}")).unwrap_or_default();
+        let records = if role == "edge" { String::new() } else { format!(" records={records} refused={refused}") };
+        let pids: Vec<String> = processes.iter().map(|Process { name, pid }| format!("{name}:{pid}")).collect();
+        let pids = if pids.is_empty() { String::new() } else { format!(" pids={}", pids.join(",")) };
+        format!(
+            "{event} role={role}{dns} http={http}{quic} zones={zones}{records} seconds={seconds:.2} \
+             version={version} data={data}{pids}"
+        )
+    }
 }

@@ -1,16 +1,17 @@
 //! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`.
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::router::MAX_ZONE_FILE;
 use super::types::{Written, ZoneInfo, ZonePage};
 use super::{ApiError, ApiState};
+use crate::auth::Grant;
 
 /// Zones on a page when the request does not say.
 const PAGE: usize = 1000;
@@ -27,11 +28,12 @@ pub(super) struct ListQuery {
 
 pub(super) async fn list(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Params(list): Params<ListQuery>,
 ) -> Result<Json<ZonePage>, ApiError> {
     let after = list.after.as_deref().map(query::name).transpose()?;
     let limit = list.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
-    Ok(Json(state.service.zones(after, limit).await?))
+    Ok(Json(state.service.zones(grant.scope().clone(), after, limit).await?))
 }
 
 pub(super) async fn get(

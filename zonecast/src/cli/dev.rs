@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::exit::Outcome;
+use crate::log::LogFormat;
 use crate::output::Output;
 use crate::roles::dev::{self, DevConfig};
+use crate::roles::processes;
 
 /// See `zonecast dev --help`.
 #[derive(Debug, Args)]
@@ -31,10 +33,13 @@ pub(super) struct Dev {
     /// How many edges to run.
     #[arg(long, value_name = "N", default_value = "1")]
     edges: NonZeroU8,
+    /// Run core and edges as processes of their own, and print their ids.
+    #[arg(long)]
+    processes: bool,
 }
 
 impl Dev {
-    pub(super) fn run(self, output: Output) -> Outcome {
+    pub(super) fn run(self, log: LogFormat, output: Output) -> Outcome {
         let config = DevConfig {
             zones: self.zones,
             manifest: self.manifest,
@@ -43,6 +48,6 @@ impl Dev {
             http: self.http,
             edges: usize::from(self.edges.get()),
         };
-        dev::run(config, output)
+        if self.processes { processes::run(config, log, output) } else { dev::run(config, output) }
     }
 }

@@ -11,32 +11,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 use zonecast_dns::Bound;
-use zonecast_ingest::{Manifest, ManifestEntry, ManifestError, ZoneRoot};
-use zonecast_kv_core::{Core, CoreConfig};
 use zonecast_kv_edge::EdgeMetrics;
 use zonecast_kv_proto::{Version, WaitFor};
-use zonecast_kv_store::StateOptions;
-use zonecast_kv_transport::{Ca, Endpoint, Publisher, PublisherOptions, Role, TransportMetrics};
+use zonecast_kv_transport::{Ca, Endpoint, Role};
 
-use super::holdings::{Holdings, warn_of_unlisted};
-use super::http::HttpServer;
-use super::local_edge::{RunningEdge, WatchedEdge};
-use super::sink::PublisherSink;
-use super::{DataFolder, Stop, ports};
+use super::holdings::Holdings;
+use super::local_edge::{EdgeSetup, RunningEdge, WatchedEdge};
+use super::process::{self, Ended};
+use super::running_core::{CoreSetup, RunningCore};
+use super::zone_folder::ZoneFolder;
+use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::Ready;
-use crate::api::{ApiState, ZONE_BODIES};
+use crate::auth::refuse_open_listener;
 use crate::exit::{Code, Failure, Outcome};
-use crate::import::{ImportReport, import_folder, sweep_orphans};
-use crate::metrics::{Metrics, MetricsRegistry};
+use crate::fault::Fault;
+use crate::import::ImportReport;
+use crate::metrics::MetricsRegistry;
 use crate::output::Output;
-use crate::service::zone_file::open_root;
-use crate::service::{Service, ServiceParts};
-
-/// Stopping takes no longer, whatever hangs: who asked us to stop kills us after 10 s.
-const STOP_WITHIN: Duration = Duration::from_secs(9);
+use crate::service::LocalEdge;
 
 /// Between two looks at whether we shall stop, while edges catch up.
 const LOOK: Duration = Duration::from_millis(200);
@@ -61,8 +54,7 @@ pub struct DevConfig {
 /// Everything that can be refused before anything runs.
 #[derive(Debug)]
 struct Prepared {
-    root: ZoneRoot,
-    entries: Vec<ManifestEntry>,
+    zones: ZoneFolder,
     http: TcpListener,
     dns: Vec<Bound>,
     folder: DataFolder,
@@ -72,12 +64,10 @@ struct Prepared {
 #[derive(Debug)]
 pub struct Dev {
     ready: Option<Ready>,
-    http: HttpServer,
+    core: RunningCore,
     edges: Vec<WatchedEdge>,
-    service: Arc<Service>,
-    publisher: Arc<Publisher>,
-    core: Core,
-    sweep: JoinHandle<()>,
+    local: Vec<LocalEdge>,
+    fault: Fault,
     // Last: it goes when everything in it is closed.
     folder: DataFolder,
 }
@@ -88,23 +78,16 @@ pub struct Dev {
 /// It cannot start, or writing had ended for good before the signal came.
 pub fn run(config: DevConfig, output: Output) -> Outcome {
     let started = Instant::now();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::failed(format_args!("no threads: {error}")))?;
-    let result = runtime.block_on(async {
-        let stop = Stop::new();
-        stop.listen()?;
+    process::run(async |stop| {
         let dev = Dev::start(config, started, &stop).await?;
         if let Some(ready) = dev.ready() {
-            output.show(ready, |ready, out| writeln!(out, "{}", ready_line(ready)))?;
+            output.show(ready, |ready, out| writeln!(out, "{}", ready.line()))?;
             stop.asked().await;
         }
-        let fault = dev.service.fault().cloned();
+        let fault = dev.fault.clone();
         dev.stop().await;
-        fault.map_or(Ok(()), Err)
-    });
-    // Whatever still blocks has had its time.
-    runtime.shutdown_background();
-    result
+        fault.get().map_or(Ok(Ended::Stopped), Err)
+    })
 }
 
 impl Dev {
@@ -115,46 +98,36 @@ impl Dev {
     pub async fn start(config: DevConfig, started: Instant, stop: &Stop) -> Outcome<Self> {
         // Another provider that is installed already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let Prepared { root, entries, http, dns, folder } = prepare(&config)?;
-        tracing::info!(data = %folder.path().display(), zones = entries.len(), "starting");
-        let metrics = Arc::new(MetricsRegistry::new());
-        let registry = metrics.registry();
+        let Prepared { zones, http, dns, folder } = prepare(&config)?;
+        tracing::info!(data = %folder.path().display(), zones = zones.len(), "starting");
+        let (metrics, fault) = (Arc::new(MetricsRegistry::new()), Fault::new(folder.path()));
         let ca = Ca::open_or_create(&folder.ca())?;
-        let endpoint = Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &ca.issue(Role::Core, "core-1")?)?;
+        let identity = ca.issue(Role::Core, "core-1")?;
+        let endpoint = Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
         let upstream = endpoint.local_addr().map_err(|error| Failure::bind("QUIC", "127.0.0.1", &error))?;
         // Before the core: answers need none.
-        let mut edges = start_edges(&folder, &ca, upstream, dns, &EdgeMetrics::register(registry)?)?;
-        let dns_metrics = zonecast_dns::Metrics::new(registry)?;
+        let mut edges = start_edges(&folder, &ca, upstream, dns, &EdgeMetrics::register(metrics.registry())?)?;
+        let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
         edges.iter_mut().try_for_each(|edge| edge.answer_what_it_holds(&dns_metrics))?;
-
-        let sink = Arc::new(PublisherSink::default());
-        let core = Core::start(CoreConfig {
-            data_dir: folder.core(),
-            state: StateOptions::default(),
-            registry: registry.clone(),
-            sink: Arc::clone(&sink) as Arc<_>,
+        let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
+        let core = RunningCore::start(CoreSetup {
+            store: folder.core(),
+            data: folder.path().to_owned(),
+            identity,
+            endpoint,
+            http,
+            tokens: None,
+            tls: None,
+            edges: local.clone(),
+            expected: local.iter().map(|edge| edge.name.clone()).collect(),
+            fault: fault.clone(),
+            metrics,
+            started,
         })
         .await?;
-        let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(registry)?);
-        let publisher = Arc::new(Publisher::start(endpoint, core.source(), options, transport));
-        sink.connect(&publisher);
-
-        let parts = ServiceParts {
-            core: core.clone(),
-            publisher: Arc::clone(&publisher),
-            edges: edges.iter().map(RunningEdge::describe).collect(),
-            metrics: Metrics::register(registry)?,
-            started,
-            data: folder.path().to_owned(),
-        };
-        let service = Service::new(parts);
-        let edges = edges.into_iter().map(|edge| edge.watch(Arc::clone(&service))).collect();
-        let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
-        let api = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
-        let http = HttpServer::start(http, api)?;
-        let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
-        let mut dev = Self { ready: None, http, edges, service, publisher, core, sweep, folder };
-        if let Err(failure) = dev.become_ready(root, entries, started, stop, &dns_metrics).await {
+        let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
+        let mut dev = Self { ready: None, core, edges, local, fault, folder };
+        if let Err(failure) = dev.become_ready(zones, started, stop, &dns_metrics).await {
             dev.stop().await;
             return Err(failure);
         }
@@ -169,20 +142,13 @@ impl Dev {
 
     /// Takes no more requests, answers those it has, closes the stores.
     pub async fn stop(self) {
-        let Self { ready: _, http, edges, service, publisher, core, sweep, folder } = self;
-        sweep.abort();
+        let Self { ready: _, core, edges, local: _, fault: _, folder } = self;
         let closing = async {
-            http.stop().await;
+            let core = core.stop_api().await;
             for edge in edges {
                 edge.stop().await;
             }
-            drop(service);
-            if let Some(publisher) = Arc::into_inner(publisher) {
-                publisher.shutdown().await;
-            }
-            if let Err(error) = core.shutdown().await {
-                tracing::error!(%error, "the core could not close its store; what was acknowledged is kept");
-            }
+            core.close().await;
         };
         if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
             tracing::warn!("stopping took too long; ending without waiting further");
@@ -192,31 +158,21 @@ impl Dev {
 
     async fn become_ready(
         &mut self,
-        root: ZoneRoot,
-        entries: Vec<ManifestEntry>,
+        zones: ZoneFolder,
         started: Instant,
         stop: &Stop,
         dns_metrics: &zonecast_dns::Metrics,
     ) -> Outcome {
-        let listed: Vec<_> = entries.iter().map(|entry| entry.apex).collect();
-        let importing = import_folder(&self.service, root, entries, stop.flag());
-        let report = tokio::select! {
-            report = importing => self.service.noted(report),
-            // A zone that is being built is not waited for.
-            () = stop.asked() => return Ok(()),
-        };
-        let report = report.map_err(|error| self.service.fault().cloned().unwrap_or_else(|| error.into()))?;
-        let version = self.core.position().version;
-        if stop.is_asked() || !self.edges_have(version, stop).await? {
+        let Some(report) = zones.import(self.core.service(), stop).await? else { return Ok(()) };
+        let version = self.core.core().position().version;
+        if !self.edges_have(version, stop).await? {
             return Ok(());
         }
         for edge in &mut self.edges {
             edge.answer(dns_metrics)?;
         }
-        let view = self.core.view();
-        warn_of_unlisted(&view, listed.into_iter()).map_err(Failure::failed)?;
-        let holdings = Holdings::read(&view).map_err(Failure::failed)?;
-        self.service.set_ready();
+        let holdings = Holdings::read(&self.core.core().view()).map_err(Failure::failed)?;
+        self.core.service().set_ready();
         self.ready = Some(self.describe(&report, holdings, version, started));
         Ok(())
     }
@@ -227,47 +183,38 @@ impl Dev {
             // Nothing was ever published, so there is nothing to have.
             return Ok(true);
         }
-        let everyone = WaitFor::Count(self.edges.len());
-        while self.publisher.wait(version, everyone, LOOK).await.is_err() {
+        while self.core.publisher().wait(version, WaitFor::All, LOOK).await.is_err() {
             if stop.is_asked() {
                 return Ok(false);
             }
-            if let Some(fault) = self.service.fault() {
-                return Err(fault.clone());
+            if let Some(fault) = self.fault.get() {
+                return Err(fault);
             }
         }
         Ok(true)
     }
 
     fn describe(&self, report: &ImportReport, holdings: Holdings, version: Version, started: Instant) -> Ready {
-        let ImportReport { changed, unchanged, refused, .. } = *report;
-        tracing::info!(changed, unchanged, refused, %version, "imported");
         Ready {
             event: "ready".into(),
-            dns: self.service.edges().iter().map(|edge| edge.dns.to_string()).collect(),
-            http: self.http.address().to_string(),
+            role: "dev".into(),
+            dns: self.local.iter().flat_map(|edge| &edge.dns).map(ToString::to_string).collect(),
+            http: self.core.http().to_string(),
+            quic: Some(self.core.quic().to_string()),
             data: self.folder.path().display().to_string(),
             zones: holdings.zones,
             records: holdings.records,
-            refused,
+            refused: report.refused,
             seconds: started.elapsed().as_secs_f64(),
             version: version.get(),
+            ..Ready::default()
         }
     }
 }
 
-/// Deletes what an earlier process left half done, beside everything else.
-async fn sweep(core: Core, before: u64) {
-    match sweep_orphans(&core, before).await {
-        Ok(0) => {}
-        Ok(generations) => tracing::info!(generations, "deleted what an interrupted import had left"),
-        Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next start tries again"),
-    }
-}
-
 fn prepare(config: &DevConfig) -> Outcome<Prepared> {
-    let root = open_root(&config.zones)?;
-    let entries = list(config, &root)?;
+    let zones = ZoneFolder::open(&config.zones, config.manifest.as_ref())?;
+    refuse_open_listener(config.http, false, false)?;
     let http = ports::bind_http(config.http)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = NonZeroUsize::new(cores / config.edges.max(1)).unwrap_or(NonZeroUsize::MIN);
@@ -277,20 +224,7 @@ fn prepare(config: &DevConfig) -> Outcome<Prepared> {
         Some(path) => DataFolder::open(path)?,
         None => DataFolder::temporary()?,
     };
-    Ok(Prepared { root, entries, http, dns: dns?, folder })
-}
-
-fn list(config: &DevConfig, root: &ZoneRoot) -> Outcome<Vec<ManifestEntry>> {
-    let (what, manifest) = match &config.manifest {
-        Some(path) => (path.display(), Manifest::read(path)),
-        None => (config.zones.display(), Manifest::of_folder(root.folder())),
-    };
-    manifest.map(|manifest| manifest.entries).map_err(|errors| {
-        let unreadable = errors.iter().any(|error| matches!(error, ManifestError::Io { .. }));
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        let code = if unreadable { Code::Unreadable } else { Code::Failed };
-        Failure::new(code, format_args!("{what}: {}", lines.join("; ")))
-    })
+    Ok(Prepared { zones, http, dns: dns?, folder })
 }
 
 fn start_edges(
@@ -302,17 +236,14 @@ fn start_edges(
 ) -> Outcome<Vec<RunningEdge>> {
     let start = |(number, bound): (usize, Bound)| {
         let name = format!("edge-{}", number + 1);
-        let identity = ca.issue(Role::Edge, &name)?;
-        RunningEdge::start(name.clone(), folder.edge(&name), identity, upstream, bound, metrics.clone())
+        RunningEdge::start(EdgeSetup {
+            folder: folder.edge(&name),
+            identity: ca.issue(Role::Edge, &name)?,
+            name,
+            upstreams: vec![upstream],
+            bound: vec![bound],
+            metrics: metrics.clone(),
+        })
     };
     dns.into_iter().enumerate().map(start).collect()
-}
-
-fn ready_line(ready: &Ready) -> String {
-    let Ready { dns, http, data, zones, records, refused, seconds, version, .. } = ready;
-    let dns = dns.join(",");
-    format!(
-        "ready dns={dns} http={http} zones={zones} records={records} refused={refused} seconds={seconds:.2} \
-         version={version} data={data}"
-    )
 }

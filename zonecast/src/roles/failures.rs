@@ -3,7 +3,7 @@
 use zonecast_kv_core::CoreError;
 use zonecast_kv_edge::EdgeError;
 use zonecast_kv_store::StoreError;
-use zonecast_kv_transport::{CaError, EndpointError};
+use zonecast_kv_transport::{CaError, EndpointError, IdentityError};
 
 use crate::exit::{Code, Failure, is_disk_full};
 use crate::service::ServiceError;
@@ -49,6 +49,13 @@ impl From<CaError> for Failure {
             CaError::File { .. } => Self::new(Code::Unreadable, error),
             _ => Self::failed(error),
         }
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        let code = if matches!(error, IdentityError::File { .. }) { Code::Unreadable } else { Code::Failed };
+        Self::new(code, error)
     }
 }
 

@@ -4,10 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
+use rustls::ServerConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::api::{ApiState, router};
+use super::http_tls::TlsListener;
+use super::serving::{HttpLimits, serve};
 use crate::exit::{Failure, Outcome};
 
 /// How long requests under way may take once we stop.
@@ -22,11 +24,11 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves on a bound listener. Call within a tokio runtime.
+    /// Serves on a bound listener, in the clear or over TLS. Call within a tokio runtime.
     ///
     /// # Errors
     /// The listener cannot be handed to the runtime.
-    pub(crate) fn start(listener: TcpListener, state: ApiState) -> Outcome<Self> {
+    pub(crate) fn start(listener: TcpListener, router: axum::Router, tls: Option<ServerConfig>) -> Outcome<Self> {
         let wrap = |error: std::io::Error| Failure::failed(format_args!("cannot serve HTTP: {error}"));
         let address = listener.local_addr().map_err(wrap)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(wrap)?;
@@ -41,8 +43,14 @@ impl HttpServer {
             // A dropped sender stops us as well.
             let _ = stopped.await;
         };
-        let serve = axum::serve(listener, router(state)).with_graceful_shutdown(stopped);
-        Ok(Self { address, stop, task: tokio::spawn(async move { serve.await }) })
+        let task = match tls {
+            None => tokio::spawn(serve(listener, router, HttpLimits::default(), stopped)),
+            Some(tls) => {
+                let listener = TlsListener::new(listener, tls);
+                tokio::spawn(serve(listener, router, HttpLimits::default(), stopped))
+            }
+        };
+        Ok(Self { address, stop, task })
     }
 
     /// Where it listens.

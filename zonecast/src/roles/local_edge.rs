@@ -1,18 +1,38 @@
-//! One edge of this process: follows the core over QUIC, answers DNS.
+//! One edge of this process: follows its core over QUIC, answers DNS. The same in a process of its own and beside a
+//! core in `zonecast dev`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use zonecast_dns::{Bound, Limits, Server};
-use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, Upstream};
+use zonecast_edge::EdgeStates;
+use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream};
 use zonecast_kv_transport::{Identity, Role};
 
-use crate::edge_state::EdgeStates;
+use crate::answerer::EdgeAnswerer;
 use crate::exit::{Failure, Outcome};
-use crate::service::{LocalEdge, Service};
+use crate::fault::Fault;
+use crate::service::LocalEdge;
+
+/// What an edge is started with.
+#[derive(Debug)]
+pub(crate) struct EdgeSetup {
+    /// Its name.
+    pub name: String,
+    /// Folder of its copy.
+    pub folder: PathBuf,
+    /// Who it is to its core.
+    pub identity: Identity,
+    /// Cores, tried one after the other.
+    pub upstreams: Vec<SocketAddr>,
+    /// Where it answers.
+    pub bound: Vec<Bound>,
+    /// Of all edges of the process.
+    pub metrics: EdgeMetrics,
+}
 
 /// A running edge.
 #[derive(Debug)]
@@ -34,8 +54,7 @@ pub(crate) struct WatchedEdge {
 #[derive(Debug)]
 struct Front {
     states: EdgeStates,
-    /// Always there but while it turns from bound to running.
-    dns: Option<Dns>,
+    dns: Vec<Dns>,
 }
 
 #[derive(Debug)]
@@ -45,23 +64,23 @@ enum Dns {
 }
 
 impl RunningEdge {
-    /// Opens its copy and begins to follow the core at `core`.
+    /// Opens its copy and begins to follow.
     ///
     /// # Errors
     /// The copy cannot be opened.
-    pub(crate) fn start(
-        name: String,
-        folder: PathBuf,
-        identity: Identity,
-        core: SocketAddr,
-        bound: Bound,
-        metrics: EdgeMetrics,
-    ) -> Outcome<Self> {
-        let upstreams = vec![Upstream { address: core, role: Role::Core }];
+    pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
+        let EdgeSetup { name, folder, identity, upstreams, bound, metrics } = setup;
+        let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
         let states = EdgeStates::default();
         let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
         let edge = Edge::start(config, states.projection(), metrics)?;
-        Ok(Self { name, front: Front { states, dns: Some(Dns::Bound(bound)) }, edge })
+        let dns = bound.into_iter().map(Dns::Bound).collect();
+        Ok(Self { name, front: Front { states, dns }, edge })
+    }
+
+    /// How it stands, at every change.
+    pub(crate) fn status(&self) -> watch::Receiver<EdgeStatus> {
+        self.edge.watch()
     }
 
     /// Begins to answer if it holds any zone.
@@ -75,23 +94,23 @@ impl RunningEdge {
 
     /// For the service.
     pub(crate) fn describe(&self) -> LocalEdge {
-        let dns = match &self.front.dns {
-            Some(Dns::Bound(bound)) => bound.local_addr(),
-            Some(Dns::Running(server)) => server.local_addr(),
-            None => SocketAddr::from(([0, 0, 0, 0], 0)),
+        let address = |dns: &Dns| match dns {
+            Dns::Bound(bound) => bound.local_addr(),
+            Dns::Running(server) => server.local_addr(),
         };
+        let dns = self.front.dns.iter().map(address).collect();
         LocalEdge { name: self.name.clone(), dns, states: self.front.states.clone() }
     }
 
     /// Watches it from now on.
-    pub(crate) fn watch(self, service: Arc<Service>) -> WatchedEdge {
+    pub(crate) fn watch(self, fault: Fault) -> WatchedEdge {
         let (stop, mut stopped) = oneshot::channel();
         let Self { name, front, mut edge } = self;
         let task = tokio::spawn(async move {
             tokio::select! {
                 error = edge.failed() => {
                     tracing::error!(edge = name, %error, "the edge applies no more; it answers what it has");
-                    service.set_fault(Failure::from(error));
+                    fault.set(|| Failure::from(error));
                     let _ = stopped.await;
                     Ok(())
                 }
@@ -113,8 +132,10 @@ impl WatchedEdge {
 
     /// Answers what is asked already, applies what is here, closes the copy.
     pub(crate) async fn stop(self) {
-        if let Some(Dns::Running(server)) = self.front.dns {
-            server.shutdown().await;
+        for dns in self.front.dns {
+            if let Dns::Running(server) = dns {
+                server.shutdown().await;
+            }
         }
         let _ = self.stop.send(());
         if let Ok(Err(error)) = self.task.await {
@@ -125,13 +146,16 @@ impl WatchedEdge {
 
 impl Front {
     fn answer(&mut self, metrics: &zonecast_dns::Metrics) -> Outcome {
-        self.dns = match self.dns.take() {
-            Some(Dns::Bound(bound)) => {
-                let server = bound.start(Arc::new(self.states.clone()), Limits::default(), metrics.clone());
-                Some(Dns::Running(server.map_err(Failure::failed)?))
-            }
-            running => running,
-        };
+        for dns in std::mem::take(&mut self.dns) {
+            self.dns.push(match dns {
+                Dns::Bound(bound) => {
+                    let server =
+                        bound.start(Arc::new(EdgeAnswerer(self.states.clone())), Limits::default(), metrics.clone());
+                    Dns::Running(server.map_err(Failure::failed)?)
+                }
+                running => running,
+            });
+        }
         Ok(())
     }
 }

@@ -1,14 +1,27 @@
-//! What a process can be. For now one role: a whole system in one process.
+//! What a process can be: a core, an edge, or a whole system in one process.
 
+pub(crate) mod core;
 mod data_folder;
 pub mod dev;
+pub(crate) mod edge;
 mod failures;
 mod holdings;
 mod http;
+mod http_bodies;
+#[cfg(test)]
+mod http_tests;
+mod http_tls;
+mod idle;
 mod local_edge;
 mod ports;
+mod process;
+pub(crate) mod processes;
+mod running_core;
+mod serving;
 mod sink;
 mod stop;
+mod zone_folder;
 
 pub(crate) use data_folder::DataFolder;
+pub(crate) use stop::STOP_WITHIN;
 pub use stop::Stop;

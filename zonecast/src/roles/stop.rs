@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::{Code, Failure, Outcome};
+use crate::exit::{Failure, Outcome};
+
+/// Stopping takes no longer, whatever hangs: who asked us to stop kills us after 10 s.
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(9);
+
+/// A second signal within this time is the first one told twice, by a service manager and by the parent process.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Cloning shares it.
 #[derive(Clone, Debug)]
@@ -53,7 +60,7 @@ impl Stop {
         let _ = told.wait_for(|asked| *asked).await;
     }
 
-    /// Listens for SIGTERM and SIGINT: the first asks, the second ends the process at once.
+    /// Listens for SIGTERM and SIGINT: the first asks, one that comes more than a second later ends the process at once.
     ///
     /// # Errors
     /// The system gives no signal handler.
@@ -62,17 +69,25 @@ impl Stop {
         let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
         let stop = self.clone();
         tokio::spawn(async move {
+            let mut first = None;
             loop {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
                 }
-                if stop.is_asked() {
-                    tracing::warn!("second signal: ending at once");
-                    std::process::exit(i32::from(Code::Failed as u8));
+                match first {
+                    None => {
+                        tracing::info!("stopping; a second signal ends it at once");
+                        first = Some(Instant::now());
+                        stop.ask();
+                    }
+                    Some(first) if first.elapsed() < SAME_SIGNAL => {}
+                    Some(_) => {
+                        tracing::warn!("second signal: ending at once");
+                        // Leaving by exit() would run destructors of RocksDB under its own threads, and abort.
+                        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                    }
                 }
-                tracing::info!("stopping; a second signal ends it at once");
-                stop.ask();
             }
         });
         Ok(())

@@ -1,10 +1,11 @@
 //! What the store of the core or of an edge holds for a name.
 
+use domain::base::iana::Rtype;
 use zonecast_ingest::parse_type;
 use zonecast_kv_proto::{Version, View};
 use zonecast_records::Name;
 
-use super::{Service, ServiceError, StoredZone, blocking, inspect};
+use super::{LocalEdge, Service, ServiceError, StoredZone, blocking, inspect};
 use crate::api::types::Lookup;
 
 impl Service {
@@ -26,9 +27,24 @@ impl Service {
         }
         let edge = self.parts.edges.iter().find(|edge| at == "edge" || edge.name == at);
         let edge = edge.ok_or(ServiceError::NoEdge(at))?.clone();
-        blocking(move || match edge.states.load() {
-            Some(state) => lookup(&state.snapshot.view(), edge.name, state.position.version, &name, rtype),
-            None => Ok(Lookup { at: edge.name, name: name.to_string(), ..Lookup::default() }),
+        edge.read(name, rtype).await
+    }
+}
+
+impl LocalEdge {
+    /// Keys and values for a name, or only those that hold one type.
+    ///
+    /// # Errors
+    /// Not a type, or the store could not be read.
+    pub(crate) async fn lookup(&self, name: Name, rtype: Option<String>) -> Result<Lookup, ServiceError> {
+        let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
+        self.clone().read(name, rtype).await
+    }
+
+    async fn read(self, name: Name, rtype: Option<Rtype>) -> Result<Lookup, ServiceError> {
+        blocking(move || match self.states.load() {
+            Some(state) => lookup(&state.snapshot.view(), self.name, state.position.version, &name, rtype),
+            None => Ok(Lookup { at: self.name, name: name.to_string(), ..Lookup::default() }),
         })
         .await
     }
@@ -39,7 +55,7 @@ fn lookup(
     at: String,
     version: Version,
     name: &Name,
-    rtype: Option<domain::base::iana::Rtype>,
+    rtype: Option<Rtype>,
 ) -> Result<Lookup, ServiceError> {
     let zone = StoredZone::enclosing(view, name).map_err(ServiceError::internal)?;
     let entries = zone.map(|zone| inspect::entries(view, &zone, name, rtype)).transpose();

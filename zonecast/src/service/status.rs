@@ -1,9 +1,10 @@
 //! Where changes are, and how the system stands.
 
-use zonecast_kv_proto::{Receipt as EdgeReceipts, Version};
+use zonecast_kv_proto::{Receipt as EdgeReceipts, SILENT_AFTER, Version};
+use zonecast_kv_transport::EdgeStatus as PublisherEdge;
 
 use super::{Service, ServiceError, StoredZone};
-use crate::api::types::{EdgeReceipt, EdgeStatus, Receipt, Status, Written};
+use crate::api::types::{ChainInfo, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
 use crate::client::Patience;
 
 impl Service {
@@ -38,7 +39,7 @@ impl Service {
         }
     }
 
-    /// How the core and each edge it knows stand.
+    /// How the core and each edge it knows stand. Reads the disk.
     ///
     /// # Errors
     /// The store could not be read.
@@ -48,15 +49,19 @@ impl Service {
             let local = self.parts.edges.iter().find(|edge| edge.name == status.report.name);
             let number = |version: Option<Version>| version.unwrap_or_default().get();
             EdgeStatus {
-                dns: local.map(|edge| edge.dns.to_string()),
+                dns: local.map(|edge| edge.dns.iter().map(ToString::to_string).collect()).unwrap_or_default(),
                 connected: status.report.connected,
                 applied: number(status.report.applied),
                 durable: number(status.report.durable),
                 lag: status.lag,
+                address: status.address.map(|address| address.to_string()),
+                silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
+                trouble: trouble(&status),
                 edge: status.report.name,
             }
         });
         Ok(Status {
+            role: "core".into(),
             release: env!("CARGO_PKG_VERSION").into(),
             ready: self.is_ready(),
             store: position.store.to_string(),
@@ -64,14 +69,35 @@ impl Service {
             version: position.version.get(),
             chain: position.chain.to_string(),
             zones: self.count_zones()?,
+            fault: self.fault().map(|fault| fault.message),
             uptime_s: self.parts.started.elapsed().as_secs(),
             data: self.parts.data.display().to_string(),
+            vitals: Some(self.parts.vitals.read()),
             edges: edges.collect(),
         })
     }
 
-    /// Brings those metrics up to date that are measured only when somebody looks.
+    /// The chain at a version, if the core remembers it.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) fn chain_at(&self, version: Version) -> Result<ChainInfo, ServiceError> {
+        let (source, position) = (self.core().source(), self.core().position());
+        // A version that is not there yet is not read: its key might hold anything a later release put there.
+        let known = version <= position.version;
+        let chain = if known { source.chain_at(version).map_err(ServiceError::internal)? } else { None };
+        Ok(ChainInfo {
+            store: position.store.to_string(),
+            epoch: position.epoch.get(),
+            head: position.version.get(),
+            version: version.get(),
+            chain: chain.map(|chain| chain.to_string()),
+        })
+    }
+
+    /// Brings those metrics up to date that are measured only when somebody looks. Reads the disk.
     pub(crate) fn refresh_metrics(&self) {
+        let _ = self.parts.vitals.read();
         self.metrics().set_committed(self.core().position().version.get());
         self.metrics().set_zones(self.count_zones().unwrap_or_default());
     }
@@ -85,6 +111,27 @@ impl Service {
             None => StoredZone::list(&self.core().view(), None, usize::MAX).map_err(ServiceError::internal)?.len(),
         };
         Ok(u64::try_from(zones).unwrap_or(u64::MAX))
+    }
+}
+
+/// What is wrong with an edge as the core sees it, and what to do.
+fn trouble(edge: &PublisherEdge) -> Option<String> {
+    match (edge.report.connected, edge.silent_for) {
+        // One that has everything has nothing to acknowledge.
+        (true, Some(silent)) if edge.lag > 0 && silent > SILENT_AFTER => {
+            Some("connected, but acknowledges nothing: look at its load, its disk and the network to it".into())
+        }
+        (true, _) => None,
+        (false, Some(_)) => Some(
+            "not connected; it answers what it has. `zonecast status --core URL` with its own URL says why; is it \
+             running, and does UDP reach this core?"
+                .into(),
+        ),
+        (false, None) => Some(
+            "has not connected since this core started: is it running, and do its `upstreams` name this core? An edge \
+             that is gone for good is taken out of `edges` in the core's configuration"
+                .into(),
+        ),
     }
 }
 

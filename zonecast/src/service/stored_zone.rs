@@ -5,6 +5,8 @@ use std::ops::ControlFlow;
 use zonecast_kv_proto::{KeyspaceId, View, ViewError};
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, ZoneId, ZoneValue};
 
+use crate::auth::Scope;
+
 /// A zone key, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredZone {
@@ -56,22 +58,59 @@ impl StoredZone {
     ) -> Result<Vec<Self>, ViewError> {
         let mut buffer = KeyBuffer::new();
         let lower = match after {
-            // The first key above that of `after`.
-            Some(after) => [buffer.zone(KeyspaceId::DNS, after), &[0]].concat(),
+            Some(after) => above(after),
             None => buffer.prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Zone).to_vec(),
         };
-        let end = buffer.prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Name).to_vec();
+        Self::scan(view, &lower, limit, |_| true)
+    }
+
+    /// The same of a scope. Its cost depends on what the scope holds, never on how many other zones there are.
+    ///
+    /// # Errors
+    /// As [`StoredZone::read`].
+    pub(crate) fn list_scope(
+        view: &(impl View + ?Sized),
+        scope: &Scope,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<Self>, ViewError> {
+        let Scope::Zones(apexes) = scope else { return Self::list(view, after, limit) };
+        let mut zones = Vec::new();
+        // In canonical order what is below an apex follows it, and everything below is before the next apex.
+        for apex in apexes {
+            let lower = match after {
+                Some(after) if after.is_within(apex) => above(after),
+                Some(after) if after > apex => continue,
+                _ => KeyBuffer::new().zone(KeyspaceId::DNS, apex).to_vec(),
+            };
+            zones.extend(Self::scan(view, &lower, limit - zones.len(), |zone| zone.apex.is_within(apex))?);
+            if zones.len() == limit {
+                break;
+            }
+        }
+        Ok(zones)
+    }
+
+    /// Zones from a key on, as long as they are `wanted`, at most `limit`.
+    fn scan(
+        view: &(impl View + ?Sized),
+        lower: &[u8],
+        limit: usize,
+        wanted: impl Fn(&Self) -> bool,
+    ) -> Result<Vec<Self>, ViewError> {
+        let end = KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Name).to_vec();
         let mut zones = Vec::new();
         let mut failed = None;
-        view.scan(&lower, &end, &mut |_, value| {
+        view.scan(lower, &end, &mut |_, value| {
             if zones.len() == limit {
                 return ControlFlow::Break(());
             }
             match Self::decode(value) {
-                Ok(zone) => {
+                Ok(zone) if wanted(&zone) => {
                     zones.push(zone);
                     ControlFlow::Continue(())
                 }
+                Ok(_) => ControlFlow::Break(()),
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
@@ -87,4 +126,9 @@ impl StoredZone {
         let (apex, serial) = (value.apex().map_err(damaged)?, value.serial().map_err(damaged)?);
         Ok(Self { apex, id: value.id, generation: value.generation, serial: serial.into_int() })
     }
+}
+
+/// The first key above that of a zone.
+fn above(apex: &Name) -> Vec<u8> {
+    [KeyBuffer::new().zone(KeyspaceId::DNS, apex), &[0]].concat()
 }

@@ -13,18 +13,24 @@ use zonecast_records::Name;
 use super::zone_file::ZoneText;
 use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking};
 use crate::api::types::{Written, ZoneInfo, ZonePage};
+use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
 
 impl Service {
-    /// Zones after `after` in canonical order, at most `limit`.
+    /// Zones of a scope after `after` in canonical order, at most `limit`.
     ///
     /// # Errors
     /// The store could not be read.
-    pub(crate) async fn zones(&self, after: Option<Name>, limit: usize) -> Result<ZonePage, ServiceError> {
+    pub(crate) async fn zones(
+        &self,
+        scope: Scope,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Result<ZonePage, ServiceError> {
         let core = self.core().clone();
         blocking(move || {
-            let mut zones =
-                StoredZone::list(&core.view(), after.as_ref(), limit + 1).map_err(ServiceError::internal)?;
+            let zones = StoredZone::list_scope(&core.view(), &scope, after.as_ref(), limit + 1);
+            let mut zones = zones.map_err(ServiceError::internal)?;
             let more = zones.len() > limit;
             zones.truncate(limit);
             let next = zones.last().filter(|_| more).map(|zone| zone.apex.to_string());

@@ -1,6 +1,9 @@
 //! `zonecast dev` in this process, driven through its API and its DNS ports.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that finds something missing has failed")]
 
+mod doctor;
+mod secured;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};

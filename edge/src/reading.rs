@@ -1,0 +1,91 @@
+//! One state of an edge, held for a burst of queries.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::base::iana::Rtype;
+use self_cell::self_cell;
+use zonecast_edge_reader::{FindError, Lookup, Outcome, Reader, Scratch, Transport, ZoneTable};
+use zonecast_kv_edge::EdgeView;
+use zonecast_kv_proto::{MemoryView, Position};
+use zonecast_records::Name;
+
+use crate::EdgeState;
+
+self_cell!(
+    /// A state and the reads of it.
+    struct Held {
+        owner: Arc<EdgeState>,
+        #[not_covariant]
+        dependent: EdgeView,
+    }
+);
+
+/// One state, whatever is applied meanwhile. Taken once per burst of queries on one thread and dropped after it: what
+/// is held is not freed, and later changes are not seen.
+pub struct Reading {
+    /// None while the edge has no copy yet: then every zone is another's.
+    held: Option<Held>,
+}
+
+impl Reading {
+    pub(crate) fn of(state: Option<Arc<EdgeState>>) -> Self {
+        Self { held: state.map(|state| Held::new(state, |state| state.snapshot.view())) }
+    }
+
+    /// Which version it is; `None` while the edge is new.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.held.as_ref().map(|held| held.borrow_owner().position)
+    }
+
+    /// Answers a query, wire to wire; see [`Reader::answer`]. A new edge answers REFUSED.
+    pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
+        match &self.held {
+            Some(held) => held
+                .with_dependent(|state, view| Reader::new(view, &state.zones).answer(scratch, query, transport, out)),
+            None => {
+                let (view, zones) = (MemoryView::new(), ZoneTable::new());
+                Reader::new(&view, &zones).answer(scratch, query, transport, out)
+            }
+        }
+    }
+
+    /// Looks one name up, for a server that builds its own messages; see [`Reader::lookup`]. `None` when the name is in
+    /// no zone of ours, or the edge is new.
+    ///
+    /// # Errors
+    /// The copy could not be read or is damaged: to be answered with SERVFAIL.
+    pub fn lookup<'s>(
+        &self,
+        scratch: &'s mut Scratch,
+        name: &Name,
+        rtype: Rtype,
+    ) -> Result<Option<Lookup<'s>>, FindError> {
+        let Some(held) = &self.held else { return Ok(None) };
+        held.with_dependent(|state, view| Reader::new(view, &state.zones).lookup(scratch, name, rtype))
+    }
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::base::iana::Rcode;
+
+    use super::*;
+
+    #[test]
+    fn an_edge_without_a_copy_refuses() {
+        let query = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, b'a', 0, 0, 1, 0, 1];
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        let reading = crate::EdgeStates::default().read();
+        assert_eq!(reading.answer(&mut scratch, &query, Transport::UDP, &mut out).rcode, Rcode::REFUSED);
+        assert!(reading.lookup(&mut scratch, &"a".parse().unwrap(), Rtype::A).unwrap().is_none());
+        assert_eq!(reading.position(), None);
+    }
+}

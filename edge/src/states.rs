@@ -1,0 +1,63 @@
+//! What answers are made from: a snapshot of an edge's copy and the zone table of the same version, switched together.
+//!
+//! # Threads
+//! The thread that applies changes keeps the table in step and swaps the pair in; those that answer load the pair once
+//! per burst of queries, without a lock.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use zonecast_edge_reader::ZoneTable;
+use zonecast_kv_edge::{EdgeSnapshot, Projection};
+use zonecast_kv_proto::Position;
+
+use crate::Reading;
+use crate::projection::ZoneProjection;
+
+/// One version, as readers see it.
+#[derive(Debug)]
+pub struct EdgeState {
+    /// The keys.
+    pub snapshot: EdgeSnapshot,
+    /// The zones in them.
+    pub zones: ZoneTable,
+    /// Which version.
+    pub position: Position,
+}
+
+/// The present [`EdgeState`] of one edge. Cloning shares it: each thread that answers has one.
+#[derive(Clone, Default)]
+pub struct EdgeStates {
+    present: Arc<ArcSwapOption<EdgeState>>,
+}
+
+impl EdgeStates {
+    /// The last state that was swapped in; `None` while the copy is new.
+    #[must_use]
+    pub fn load(&self) -> Option<Arc<EdgeState>> {
+        self.present.load_full()
+    }
+
+    /// The present state, for one burst of queries.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        Reading::of(self.load())
+    }
+
+    /// What swaps states in here: for [`zonecast_kv_edge::Edge::start`].
+    #[must_use]
+    pub fn projection(&self) -> Box<dyn Projection> {
+        Box::new(ZoneProjection::new(self.clone()))
+    }
+
+    pub(crate) fn swap_in(&self, state: EdgeState) {
+        self.present.store(Some(Arc::new(state)));
+    }
+}
+
+impl fmt::Debug for EdgeStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EdgeStates").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! What goes wrong with a certificate authority.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::{IdentityError, IssuedError};
+
+/// What goes wrong with a CA.
+#[derive(Debug, Error)]
+pub enum CaError {
+    /// A file cannot be read or written.
+    #[error("{} cannot be used: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Half of the CA is missing: restore it from a backup, or remove the other half to start anew.
+    #[error("{} exists without {}", found.display(), missing.display())]
+    Half {
+        /// The half that is there.
+        found: PathBuf,
+        /// The half that is not.
+        missing: PathBuf,
+    },
+    /// There is a CA already, and another one would be the CA of nobody.
+    #[error("{} holds a certificate authority already", .0.display())]
+    Exists(PathBuf),
+    /// There is none.
+    #[error("{} holds no certificate authority; make one with `zonecast ca init`", .0.display())]
+    Missing(PathBuf),
+    /// The file of what was issued says something else.
+    #[error("{}: {source}", path.display())]
+    Issued {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: IssuedError,
+    },
+    /// Nothing of this name or number was issued.
+    #[error("no certificate of name or serial {0:?} was issued here; see `zonecast ca show`")]
+    Unknown(String),
+    /// The name was given in more than one role.
+    #[error("{0:?} was issued in more than one role; give a serial, see `zonecast ca show`")]
+    Ambiguous(String),
+    /// A certificate that would never be good.
+    #[error("a certificate must be valid for at least a second, and not for ages")]
+    Validity,
+    /// A key or certificate that cannot be made or read.
+    #[error("certificate authority: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// A name that no certificate is made for, or a certificate of the CA that cannot be read.
+    #[error(transparent)]
+    Name(#[from] IdentityError),
+}
+
+impl CaError {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        |source| Self::File { path, source }
+    }
+}

@@ -1,0 +1,51 @@
+//! What is wrong with a name, a role or a certificate.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::Peer;
+
+/// What is wrong with a name, a role or a certificate.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// No such role.
+    #[error("{0:?} is none of the roles core, relay, edge, client")]
+    Role(String),
+    /// Not one lower-case label.
+    #[error("{0:?} is not a node name: 1 to 63 of a-z, 0-9 and -")]
+    Name(String),
+    /// Neither a DNS name nor an IP address, or a name that would say what the node is.
+    #[error("{0:?} is not a host: a DNS name outside `zonecast`, or an IP address")]
+    Host(String),
+    /// A certificate that says nothing, or two things, about who it belongs to.
+    #[error("a certificate without exactly one name of a zonecast node")]
+    Certificate,
+    /// Certificate, key, CA certificate and revocation list that do not belong together.
+    #[error("{0}")]
+    Mismatch(String),
+    /// Files that were replaced by those of another node.
+    #[error("the certificate is now that of {now}, but this node is {was}")]
+    AnotherNode {
+        /// Who the node is.
+        was: Peer,
+        /// Who the new certificate belongs to.
+        now: Peer,
+    },
+    /// A file that cannot be read.
+    #[error("{} cannot be used: {what}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+}
+
+impl IdentityError {
+    pub(crate) fn file<E: fmt::Display>(path: &Path) -> impl FnOnce(E) -> Self {
+        let path = path.to_path_buf();
+        move |error| Self::File { path, what: error.to_string() }
+    }
+}

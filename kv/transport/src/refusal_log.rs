@@ -1,0 +1,49 @@
+//! Keeps the log readable when somebody without a good certificate knocks again and again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Refusal;
+
+/// One line for each reason in this time; how many there were is in the metrics, and in the next line.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
+/// When a reason was logged last, and how often not since.
+#[derive(Debug, Default)]
+pub struct RefusalLog(Mutex<HashMap<Refusal, (Instant, u64)>>);
+
+impl RefusalLog {
+    /// Whether to write a line now, and how many were not written since the last.
+    #[must_use]
+    pub fn due(&self, refusal: Refusal) -> Option<u64> {
+        self.due_at(refusal, Instant::now())
+    }
+
+    fn due_at(&self, refusal: Refusal, now: Instant) -> Option<u64> {
+        let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match reasons.get_mut(&refusal) {
+            Some((last, quiet)) if now.saturating_duration_since(*last) < LINE_EVERY => {
+                *quiet += 1;
+                None
+            }
+            _ => Some(reasons.insert(refusal, (now, 0)).map_or(0, |(_, quiet)| quiet)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_line_a_minute() {
+        let (log, start) = (RefusalLog::default(), Instant::now());
+        assert_eq!(log.due_at(Refusal::Expired, start), Some(0));
+        assert_eq!(log.due_at(Refusal::Revoked, start), Some(0));
+        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY / 2), None);
+        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY / 2), None);
+        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY), Some(2));
+        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! What a node may be. Its certificate says it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::IdentityError;
+
+/// Everything that certificates name is below this; nothing else may be.
+pub(crate) const DOMAIN: &str = "zonecast";
+
+/// What a node may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A voter: holds everything, serves everyone.
+    Core,
+    /// Serves other edges what it holds itself.
+    Relay,
+    /// Holds a copy and answers.
+    Edge,
+    /// Asks and changes, holds nothing.
+    Client,
+}
+
+impl Role {
+    const ALL: [Self; 4] = [Self::Core, Self::Relay, Self::Edge, Self::Client];
+
+    /// Its label in a certificate.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Relay => "relay",
+            Self::Edge => "edge",
+            Self::Client => "client",
+        }
+    }
+
+    /// Whether others may dial it.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Core | Self::Relay)
+    }
+
+    /// Whether it may have the published data.
+    #[must_use]
+    pub const fn may_subscribe(self) -> bool {
+        matches!(self, Self::Core | Self::Relay | Self::Edge)
+    }
+
+    /// The DNS name that a node of this role is dialled by.
+    pub(crate) fn server_name(self) -> String {
+        format!("{}.{DOMAIN}", self.label())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+impl FromStr for Role {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        Self::ALL.into_iter().find(|role| role.label() == text).ok_or_else(|| IdentityError::Role(text.to_owned()))
+    }
+}

@@ -1,0 +1,70 @@
+//! What peers with and without a certificate can make a publisher hold.
+
+use std::net::UdpSocket;
+
+use super::*;
+
+async fn subscribed(world: &World, name: &str) -> (Connection, crate::FrameSender, crate::FrameReceiver) {
+    let connection = world.connect(&world.ca.issue(Role::Edge, name).unwrap()).await;
+    let (mut sender, mut receiver) = connection.open().await.unwrap();
+    sender.send(&subscribe(name, Some(origin()))).await.unwrap();
+    assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));
+    (connection, sender, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_certificate_cannot_take_all_connections() {
+    let world = World::new();
+    let identity = world.ca.issue(Role::Edge, "greedy").unwrap();
+    let mut open = Vec::new();
+    while world.metrics.refused.with_label_values(&["too_many"]).get() == 0 {
+        assert!(open.len() < 100, "nothing stops it");
+        // One that was refused is counted when its dialler knows of it, or soon after.
+        if let Ok(connection) =
+            Endpoint::client(world.address, &identity).unwrap().connect(world.address, Role::Core).await
+        {
+            open.push(connection);
+        }
+    }
+    assert!(world.metrics.connections.get() <= 8);
+    subscribed(&world, "modest").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_sends_a_large_message_is_closed_at_its_first_bytes() {
+    let world = World::new();
+    let (connection, mut sender, _receiver) = subscribed(&world, "edge-1").await;
+    // The length and the kind of a fragment that is within the limit of what a downstream reads.
+    let head = [&200_000_u32.to_be_bytes()[..], &[0x93, 8, 0xc3]].concat();
+    sender.send_encoded(&mut [Bytes::from(head)]).await.unwrap();
+    ended(&connection).await;
+    world.until_refused("malformed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_open_handshakes_keep_nobody_out() {
+    const DIALS: usize = 200;
+    let world = World::new();
+    let edge = world.ca.issue(Role::Edge, "edge-1").unwrap();
+    // The first packets of many dials, each caught on its way and sent on by someone who never answers.
+    let trap = UdpSocket::bind("127.0.0.2:0").unwrap();
+    trap.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut caught = Vec::new();
+    for _ in 0..DIALS {
+        let endpoint = Endpoint::client(world.address, &edge).unwrap();
+        let to = trap.local_addr().unwrap();
+        let dial = tokio::spawn(async move { endpoint.connect(to, Role::Core).await.is_ok() });
+        let mut packet = vec![0; 2000];
+        let len = tokio::task::block_in_place(|| trap.recv(&mut packet)).unwrap();
+        dial.abort();
+        packet.truncate(len);
+        caught.push(packet);
+    }
+    let strangers: Vec<UdpSocket> = caught.iter().map(|_| UdpSocket::bind("127.0.0.2:0").unwrap()).collect();
+    for (stranger, packet) in strangers.iter().zip(&caught) {
+        stranger.send_to(packet, world.address).unwrap();
+    }
+    // Far more than the places there are for handshakes of one address; a node from elsewhere gets in.
+    let (_connection, _sender, _receiver) = subscribed(&world, "edge-2").await;
+    assert_eq!(world.metrics.connections.get(), 1);
+}

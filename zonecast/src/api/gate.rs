@@ -1,0 +1,117 @@
+//! Who may pass: looks at the token of every request before its handler runs.
+//!
+//! ```text
+//! request ─▶ token? ─▶ good? ─▶ role of the path? ─▶ zone of the path in scope? ─▶ handler, with the grant
+//!              401      401           403                     403                     (403, counted too)
+//! ```
+//! What a path needs stands beside it in the table of [routes](super::Route). A path that is in no table needs a good
+//! token too, so that nobody without one learns which paths there are.
+//!
+//! # Invariants
+//! Every handler of a path that is not for everybody finds a [`Grant`] among the extensions of its request, and shows
+//! only what its scope covers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use axum::RequestExt as _;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use prometheus::Registry;
+
+use super::{ApiError, May, query};
+use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
+use crate::exit::{Code, Failure, Outcome};
+
+/// In front of all paths of a listener. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    tokens: Option<Arc<Tokens>>,
+    refusals: Arc<Refusals>,
+}
+
+/// What each path needs, as the router knows the path.
+pub(super) type Needs = Arc<[(&'static str, Method, May)]>;
+
+impl Gate {
+    /// That asks for the tokens of this file; without one, nobody is asked anything.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(crate) fn open(tokens: Option<&Path>, registry: &Registry) -> Outcome<Self> {
+        let tokens = tokens.map(Tokens::open).transpose();
+        let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
+        Ok(Self { tokens: tokens.map(Arc::new), refusals: Arc::new(Refusals::register(registry)?) })
+    }
+
+    /// What the token of a request allows.
+    fn grant(&self, headers: &HeaderMap) -> Result<Grant, ApiError> {
+        let Some(tokens) = &self.tokens else { return Ok(Grant::everything()) };
+        let token = bearer(headers)
+            .ok_or_else(|| ApiError::denied(Refusal::NoToken, "this needs a token: `Authorization: Bearer TOKEN`"))?;
+        tokens.grant(token, (Instant::now(), SystemTime::now())).map_err(|bad| {
+            let message = match bad {
+                BadToken::Unknown => "the token is not valid",
+                BadToken::Expired => "the token has expired",
+            };
+            ApiError::denied(Refusal::BadToken, message)
+        })
+    }
+}
+
+/// Runs before every handler; see the module.
+pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let may = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
+    if may == Some(May::Everybody) {
+        return next.run(request).await;
+    }
+    let response = match allowed(&gate, may, &mut request).await {
+        Ok(grant) => {
+            request.extensions_mut().insert(grant);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    if let Some(refusal) = response.extensions().get() {
+        gate.refusals.note(*refusal, path.as_ref().map_or("none", MatchedPath::as_str), Instant::now());
+    }
+    response
+}
+
+/// What a request may do, if that is enough for its path and for the zone in it.
+async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request) -> Result<Grant, ApiError> {
+    let grant = gate.grant(request.headers())?;
+    let (needs, in_zone) = match may {
+        None | Some(May::Everybody | May::AnyToken) => return Ok(grant),
+        Some(May::Role(role)) => (role, false),
+        Some(May::InZone(role)) => (role, true),
+    };
+    if !grant.may(needs) {
+        let message = format_args!("this needs a token of role {needs}; this one's is {}", grant.role());
+        return Err(ApiError::denied(Refusal::Forbidden, message));
+    }
+    if in_zone {
+        let params: RawPathParams = request.extract_parts().await.map_err(ApiError::bad_request)?;
+        let zone = params.iter().find_map(|(name, zone)| (name == "zone").then_some(zone));
+        query::in_scope(&grant, &query::zone_in_path(zone.unwrap_or_default())?)?;
+    }
+    Ok(grant)
+}
+
+/// What a path needs; none that is not in the table. HEAD is answered where GET is.
+fn need(needs: &Needs, path: &str, method: &Method) -> Option<May> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    needs.iter().find(|(at, by, _)| *at == path && by == method).map(|(_, _, may)| *may)
+}
+
+/// The token in the header, RFC 6750 section 2.1; no other place counts, and two headers say nothing.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

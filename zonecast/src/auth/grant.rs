@@ -1,0 +1,50 @@
+//! What a request may do: that of its token, or everything where no token is asked for.
+
+use zonecast_records::Name;
+
+use super::{Scope, TokenRole};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    role: TokenRole,
+    scope: Scope,
+}
+
+impl Grant {
+    /// Of a token.
+    #[must_use]
+    pub(super) fn new(role: TokenRole, scope: Scope) -> Self {
+        Self { role, scope }
+    }
+
+    /// Everything.
+    #[must_use]
+    pub(crate) fn everything() -> Self {
+        Self::new(TokenRole::Admin, Scope::All)
+    }
+
+    /// Whether it may what this role may.
+    #[must_use]
+    pub(crate) fn may(&self, role: TokenRole) -> bool {
+        self.role >= role
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub(crate) fn role(&self) -> TokenRole {
+        self.role
+    }
+
+    /// Where.
+    #[must_use]
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Whether it may do that in the zone with this apex.
+    #[must_use]
+    pub(crate) fn covers(&self, zone: &Name) -> bool {
+        self.scope.covers(zone)
+    }
+}

@@ -1,0 +1,107 @@
+//! Commands, and the options that all of them take.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::{ca, completions, config, dev, doctor, get, record, role, status, token, zone};
+use crate::log::LogFormat;
+
+/// Where a core's API listens unless its configuration says otherwise.
+const CORE: &str = "http://127.0.0.1:8053";
+
+/// Change a DNS record once; every edge answers with it in well under a second, and you can prove that it did.
+#[derive(Debug, Parser)]
+#[command(name = "zonecast", version, max_term_width = 100, propagate_version = true)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Shared {
+    /// Print results as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log lines (on standard error) for people or as one JSON object a line.
+    #[arg(long, global = true, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// What to log: error, warn, info, debug, trace, or a filter as RUST_LOG takes it; wins over RUST_LOG.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+    /// Where the core's API listens [default: http://127.0.0.1:8053].
+    #[arg(long, global = true, env = "ZONECAST_CORE", value_name = "URL")]
+    pub core: Option<String>,
+    /// File with a token for the API, for its owner only. Without it, the token in the variable ZONECAST_TOKEN, if any.
+    #[arg(long, global = true, env = "ZONECAST_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// CA certificate (PEM) of an API at an https URL; no other is trusted.
+    #[arg(id = "api_ca", long = "ca", global = true, env = "ZONECAST_CA", value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+impl Shared {
+    /// Where the core's API listens.
+    pub(super) fn core(&self) -> &str {
+        self.core.as_deref().unwrap_or(CORE)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a core and edges in one process, serving a folder of zone files.
+    Dev(dev::Dev),
+    /// Run a core: a voter, its API, and the fan-out to its edges.
+    Core(role::Role),
+    /// Run an edge: a copy of everything published that answers DNS.
+    Edge(role::Role),
+    /// Check configuration files.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// List and change records.
+    #[command(subcommand)]
+    Record(record::Record),
+    /// Import, export, list, check and delete zones.
+    #[command(subcommand)]
+    Zone(zone::Zone),
+    /// Show what the store holds for a name: key, decoded value, version.
+    Get(get::Get),
+    /// Show how the core and its edges stand.
+    Status(status::Status),
+    /// Find out what is wrong with nodes and their files, and what to do about it.
+    Doctor(doctor::Doctor),
+    /// Make the certificates of nodes, show and revoke them.
+    #[command(subcommand)]
+    Ca(ca::Ca),
+    /// Make, list and revoke tokens for the API.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use zonecast_kv_proto::WaitFor;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_follow_the_data() {
+        let args = ["zonecast", "record", "set", "example.com", "www", "A", "60", "192.0.2.1", "--wait", "all"];
+        let cli = Cli::try_parse_from(args).unwrap();
+        let Command::Record(record::Record::Set(set)) = cli.command else { panic!("not set") };
+        assert_eq!(set.waiting.wait, Some(WaitFor::All));
+        assert_eq!(set.data, ["60", "192.0.2.1"]);
+    }
+}

@@ -1,0 +1,65 @@
+//! How a failure is told, and which exit code trouble with the API has.
+
+use std::io::Write as _;
+
+use super::text;
+use crate::client::ClientError;
+use crate::client_options::ClientOptionsError;
+use crate::exit::{Code, Failure};
+
+/// Why we end, on standard error whatever the log level: one line, or a JSON object.
+pub(super) fn complain(failure: &Failure, json: bool) {
+    let mut err = std::io::stderr().lock();
+    let Failure { code, message, findings } = failure;
+    // Nothing can be done about a closed standard error.
+    let _ = if json {
+        let line = serde_json::json!({
+            "level": "ERROR", "message": message, "exit": *code as u8, "findings": findings,
+        });
+        writeln!(err, "{line}")
+    } else {
+        let findings: String = findings.iter().map(|finding| format!("; {}", text::finding(finding))).collect();
+        writeln!(err, "zonecast: {message}{findings}")
+    };
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let mut message = error.to_string();
+        let (code, findings) = match error {
+            ClientError::Unreachable { .. } => (Code::Unreachable, vec![]),
+            ClientError::Untrusted { .. } => {
+                message.push_str("; is --ca the CA of its certificate, and does the certificate name this host?");
+                (Code::NotAllowed, vec![])
+            }
+            ClientError::Refused { status: 401, .. } => {
+                message.push_str("; see --token-file and ZONECAST_TOKEN");
+                (Code::NotAllowed, vec![])
+            }
+            ClientError::Refused { status: 403, .. } => (Code::NotAllowed, vec![]),
+            ClientError::Foreign { .. } => (Code::Failed, vec![]),
+            ClientError::Refused { detail, .. } if is_busy(&detail.code) => (Code::Busy, vec![]),
+            ClientError::Refused { detail, .. } => (Code::Failed, detail.findings),
+        };
+        Self { findings, ..Self::new(code, message) }
+    }
+}
+
+impl From<ClientOptionsError> for Failure {
+    fn from(error: ClientOptionsError) -> Self {
+        let code = if matches!(error, ClientOptionsError::File(_)) { Code::Unreadable } else { Code::Usage };
+        Self::new(code, error)
+    }
+}
+
+fn is_busy(code: &str) -> bool {
+    matches!(code, "busy" | "overloaded")
+}
+
+impl From<std::io::Error> for Failure {
+    /// Only standard output is written outside [`Failure::io`].
+    fn from(error: std::io::Error) -> Self {
+        let code = if crate::exit::is_disk_full(&error) { Code::Disk } else { Code::Failed };
+        Self::new(code, format_args!("cannot write the result: {error}"))
+    }
+}

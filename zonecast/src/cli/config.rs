@@ -1,0 +1,40 @@
+//! `zonecast config check`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use crate::config::{RoleFile, read_any};
+use crate::exit::Outcome;
+use crate::output::Output;
+
+/// See `zonecast config --help`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Check a configuration file without starting anything, and show it with every default.
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// A core.toml or edge.toml.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Config {
+    pub(super) fn run(self, output: Output) -> Outcome {
+        let Self::Check(Check { file }) = self;
+        let (role, all) = match read_any(&file)? {
+            RoleFile::Core(core) => ("core", json!(core)),
+            RoleFile::Edge(edge) => ("edge", json!(edge)),
+        };
+        let checked = json!({ "ok": true, "file": file, "config": all });
+        output.show(&checked, |_, out| {
+            writeln!(out, "ok: {} configures {}", file.display(), if role == "core" { "a core" } else { "an edge" })?;
+            writeln!(out, "{}", toml::to_string(&all).unwrap_or_default().trim_end())
+        })?;
+        Ok(())
+    }
+}

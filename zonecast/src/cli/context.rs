@@ -1,0 +1,65 @@
+//! What commands work with, and how long those that write wait for edges.
+
+use std::time::Duration;
+
+use clap::Args;
+use zonecast_kv_proto::WaitFor;
+
+use super::arguments::Shared;
+use crate::client::{Client, Patience};
+use crate::client_options::{ClientOptions, ClientOptionsError};
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
+
+/// Variable with the token itself.
+const TOKEN: &str = "ZONECAST_TOKEN";
+
+/// How long a write waits for edges.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct Waiting {
+    /// Wait until this many edges serve it: `edge` (any one), `all`, a number, or a share such as 50%.
+    #[arg(long, value_name = "edge|all|N|P%")]
+    pub wait: Option<WaitFor>,
+    /// How long to wait, such as 10s or 500ms.
+    #[arg(long, value_name = "TIME", value_parser = parse_timeout, requires = "wait")]
+    pub timeout: Option<Duration>,
+}
+
+impl Waiting {
+    pub(super) fn patience(self) -> Patience {
+        Patience { wait: self.wait, timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT) }
+    }
+}
+
+/// What a command works with.
+pub(super) struct Context {
+    pub client: Client,
+    pub output: Output,
+}
+
+impl Context {
+    /// With a client that shows the token and trusts the CA that the command line or the environment names.
+    pub(super) fn of(shared: &Shared, output: Output) -> Outcome<Self> {
+        Ok(Self { client: Client::with_options(shared.core(), client_options(shared)?)?, output })
+    }
+}
+
+/// The token that is shown and the CA that is trusted, as the command line or the environment names them.
+pub(super) fn client_options(shared: &Shared) -> Outcome<ClientOptions> {
+    let mut options = ClientOptions::default();
+    if let Some(file) = &shared.token_file {
+        options = options.token_file(file)?;
+    } else if let Some(token) = std::env::var_os(TOKEN) {
+        let token = token.to_str().ok_or(ClientOptionsError::Token);
+        options = token.and_then(|token| options.token(token)).map_err(|error| named(TOKEN, &error))?;
+    }
+    if let Some(ca) = &shared.ca {
+        options = options.ca_file(ca)?;
+    }
+    Ok(options)
+}
+
+fn named(variable: &str, error: &ClientOptionsError) -> Failure {
+    Failure::usage(format_args!("{variable}: {error}"))
+}

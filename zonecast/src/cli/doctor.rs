@@ -1,0 +1,37 @@
+//! `zonecast doctor`: the arguments of [`crate::doctor`].
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::arguments::Shared;
+use super::context::client_options;
+use crate::doctor::{Asked, Report, examine, gather};
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+
+/// See `zonecast doctor --help`.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Configuration of a node of this machine: its files, ports and certificate are looked at; can be given again.
+    #[arg(long = "config", value_name = "FILE")]
+    configs: Vec<PathBuf>,
+    /// Where another node's HTTP side listens, such as an edge's; can be given again.
+    #[arg(long = "node", value_name = "URL")]
+    nodes: Vec<String>,
+}
+
+impl Doctor {
+    pub(super) fn run(self, shared: &Shared, output: Output) -> Outcome {
+        let Self { configs, nodes } = self;
+        let core = (shared.core().to_owned(), shared.core.is_some());
+        let asked = Asked { configs, core, nodes, options: client_options(shared)? };
+        let report = Report::new(examine(&gather(&asked)));
+        output.show(&report, Report::write)?;
+        if report.healthy {
+            return Ok(());
+        }
+        let errors = if report.errors == 1 { "1 error".into() } else { format!("{} errors", report.errors) };
+        Err(Failure::failed(format_args!("{errors} found; what to do about each stands beside it")))
+    }
+}

@@ -1,0 +1,52 @@
+//! `zonecast core` and `zonecast edge`: the arguments of [`crate::roles::core`] and [`crate::roles::edge`].
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use crate::config::{self, CoreFile, EdgeFile, LogSection};
+use crate::exit::{Failure, Outcome};
+use crate::log;
+use crate::output::Output;
+use crate::roles::{core, edge};
+
+use super::arguments::Shared;
+
+/// What both take.
+#[derive(Debug, Args)]
+pub(super) struct Role {
+    /// Its configuration; `zonecast config check` tells what is wrong with one.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Stop when the process ends that started this one, whose id this is.
+    #[arg(long, hide = true, value_name = "PID")]
+    die_with: Option<i32>,
+}
+
+impl Role {
+    pub(super) fn run_core(self, shared: &Shared) -> Outcome {
+        let file: CoreFile = config::read(&self.config)?;
+        self.begin(shared, &file.log)?;
+        core::run(file, Output { json: shared.json })
+    }
+
+    pub(super) fn run_edge(self, shared: &Shared) -> Outcome {
+        let file: EdgeFile = config::read(&self.config)?;
+        self.begin(shared, &file.log)?;
+        edge::run(file, Output { json: shared.json })
+    }
+
+    fn begin(&self, shared: &Shared, file: &LogSection) -> Outcome {
+        let level = shared.log_level.as_deref();
+        log::init(shared.log_format.unwrap_or(file.format), level, file.level.as_deref().unwrap_or(log::OF_ROLES))?;
+        let Some(parent) = self.die_with else { return Ok(()) };
+        let told = set_parent_process_death_signal(Some(Signal::TERM));
+        told.map_err(|error| Failure::failed(format_args!("cannot be bound to process {parent}: {error}")))?;
+        // It may have ended before we asked to be told.
+        if getppid().is_none_or(|now| now.as_raw_nonzero().get() != parent) {
+            return Err(Failure::failed(format_args!("process {parent}, which started this one, has ended")));
+        }
+        Ok(())
+    }
+}

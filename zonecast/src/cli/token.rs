@@ -1,0 +1,224 @@
+//! `zonecast token create|list|revoke`: the file of tokens, on the machine that it is on.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::day::day;
+use crate::auth::{Secret, Token as Kept, TokenFile, TokenFileError, TokenRole};
+use crate::exit::{Code, Failure, Outcome};
+use crate::output::Output;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// Longest a token lasts that lasts at all, in seconds: beyond it somebody has mistyped.
+const LONGEST: u64 = 10 * 366 * DAY;
+
+/// See `zonecast token --help`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Token {
+    /// Make a token and print it, once: the file keeps only a hash. A running node knows it a second later.
+    Create(Create),
+    /// List the tokens of a file.
+    List(List),
+    /// Take a token away. A running node refuses it a second later.
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    /// File of tokens; made if it is missing, for its owner only. It must be readable by the user that the node runs as.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// What it is called: letters, digits, `.`, `_` and `-`.
+    name: String,
+    /// What it may do; each role may what those before it may.
+    #[arg(long, value_enum)]
+    role: TokenRole,
+    /// Only for this zone and zones below it; can be given again. Without it: for all zones.
+    #[arg(long = "zone", value_name = "APEX")]
+    zones: Vec<String>,
+    /// How long it lasts, such as 90d, 12h or 30m. Without it: until it is revoked.
+    #[arg(long, value_name = "TIME", value_parser = parse_lasts)]
+    expires: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// File of tokens.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Revoke {
+    /// File of tokens.
+    #[arg(long, value_name = "FILE")]
+    file: PathBuf,
+    /// Which.
+    name: String,
+}
+
+/// A token as it is shown; the secret only when it is made.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    role: TokenRole,
+    zones: Vec<String>,
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
+    expired: bool,
+}
+
+impl Token {
+    pub(super) fn run(self, output: Output) -> Outcome {
+        match self {
+            Self::Create(create) => create.run(output),
+            Self::List(list) => list.run(output),
+            Self::Revoke(revoke) => revoke.run(output),
+        }
+    }
+}
+
+impl Create {
+    fn run(self, output: Output) -> Outcome {
+        let secret = Secret::generate().map_err(|error| Failure::failed(format_args!("no random numbers: {error}")))?;
+        let times = (SystemTime::now(), self.expires);
+        let token = Kept::new((&self.name, secret.hash()), self.role, &self.zones, times).map_err(Failure::usage)?;
+        let shown = Shown { token: Some(secret.reveal().into()), ..shown(&token, times.0) };
+        TokenFile::update(&self.file, |file| file.add(token)).map_err(failure)?;
+        output.show(&shown, |_, out| writeln!(out, "{}", secret.reveal()))?;
+        Ok(())
+    }
+}
+
+impl List {
+    fn run(self, output: Output) -> Outcome {
+        let (file, now) = (TokenFile::read(&self.file).map_err(failure)?, SystemTime::now());
+        let all: Vec<Shown> = file.tokens().iter().map(|token| shown(token, now)).collect();
+        output.show(&all, |all, out| all.iter().try_for_each(|token| writeln!(out, "{}", line(token))))?;
+        Ok(())
+    }
+}
+
+impl Revoke {
+    fn run(self, output: Output) -> Outcome {
+        let Self { file, name } = self;
+        let revoked = TokenFile::update(&file, |tokens| {
+            tokens.remove(&name).ok_or_else(|| no_token(&file, &name)).map_err(Refused::None)
+        });
+        let revoked = revoked.map_err(|refused| match refused {
+            Refused::None(failure) => failure,
+            Refused::File(error) => failure(error),
+        })?;
+        output.show(&shown(&revoked, SystemTime::now()), |token, out| writeln!(out, "{} is revoked", token.name))?;
+        Ok(())
+    }
+}
+
+/// Why nothing is revoked.
+enum Refused {
+    None(Failure),
+    File(TokenFileError),
+}
+
+impl From<TokenFileError> for Refused {
+    fn from(error: TokenFileError) -> Self {
+        Self::File(error)
+    }
+}
+
+fn no_token(file: &Path, name: &str) -> Failure {
+    Failure::failed(format_args!("token file {}: there is no token {name:?}", file.display()))
+}
+
+fn failure(error: TokenFileError) -> Failure {
+    let code = match &error {
+        TokenFileError::Write { source, .. } if crate::exit::is_disk_full(source) => Code::Disk,
+        TokenFileError::Write { .. } | TokenFileError::Private(_) => Code::Unreadable,
+        _ => Code::Failed,
+    };
+    Failure::new(code, error)
+}
+
+fn shown(token: &Kept, now: SystemTime) -> Shown {
+    Shown {
+        name: token.name().into(),
+        token: None,
+        role: token.role(),
+        zones: token.zones(),
+        expires: token.expires(),
+        expired: token.is_expired(now),
+    }
+}
+
+/// `ci<TAB>write<TAB>example.com.<TAB>expires 2027-02-21`
+fn line(token: &Shown) -> String {
+    let zones = if token.zones.is_empty() { "all zones".into() } else { token.zones.join(" ") };
+    let ends = match (token.expires, token.expired) {
+        (None, _) => "never expires".into(),
+        (Some(at), false) => format!("expires {}", day(at)),
+        (Some(at), true) => format!("expired {}", day(at)),
+    };
+    format!("{}\t{}\t{zones}\t{ends}", token.name, token.role)
+}
+
+/// Reads `90d`, `12h`, `30m` or `45s`.
+fn parse_lasts(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a time such as 90d, 12h or 30m, at most ten years");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let unit = match unit {
+        "d" => DAY,
+        "h" => 60 * 60,
+        "m" => 60,
+        "s" => 1,
+        _ => return Err(wrong()),
+    };
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = number.parse().ok().filter(|_| digits).and_then(|number: u64| number.checked_mul(unit));
+    seconds.filter(|seconds| (1..=LONGEST).contains(seconds)).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_how_long_a_token_lasts() {
+        assert_eq!(parse_lasts("90d"), Ok(Duration::from_secs(90 * DAY)));
+        assert_eq!(parse_lasts("12h"), Ok(Duration::from_secs(12 * 3600)));
+        assert_eq!(parse_lasts("1s"), Ok(Duration::from_secs(1)));
+        for wrong in ["", "d", "90", "0d", "-1d", "+1d", "1w", "4000d", "99999999999999999999d", "1ä", "1 d"] {
+            assert!(parse_lasts(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_made_listed_and_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tokens.toml");
+        let output = Output { json: true };
+        let create = |name: &str, role, zones: &[&str]| {
+            let zones = zones.iter().map(|zone| (*zone).to_owned()).collect();
+            let create = Create { file: file.clone(), name: name.into(), role, zones, expires: None };
+            create.run(output).map_err(|failure| failure.code)
+        };
+        create("ci", TokenRole::Write, &["example.com"]).unwrap();
+        assert_eq!(create("ci", TokenRole::Read, &[]), Err(Code::Failed));
+        assert_eq!(create("a b", TokenRole::Read, &[]), Err(Code::Usage));
+        assert_eq!(create("root", TokenRole::Admin, &["example.com"]), Err(Code::Usage));
+        let tokens = TokenFile::read(&file).unwrap();
+        assert_eq!(line(&shown(&tokens.tokens()[0], SystemTime::now())), "ci\twrite\texample.com.\tnever expires");
+        let revoke = |name: &str| Revoke { file: file.clone(), name: name.into() }.run(output);
+        assert_eq!(revoke("other").unwrap_err().code, Code::Failed);
+        revoke("ci").unwrap();
+        assert!(TokenFile::read(&file).unwrap().tokens().is_empty());
+        let nowhere = List { file: folder.path().join("nowhere") };
+        assert_eq!(nowhere.run(output).unwrap_err().code, Code::Unreadable);
+    }
+}

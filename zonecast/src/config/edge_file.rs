@@ -1,0 +1,53 @@
+//! `edge.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{HttpSection, LogSection};
+use crate::exit::{Failure, Outcome};
+
+/// An edge: a copy of everything published, and the DNS server that answers from it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EdgeFile {
+    /// `"edge"`.
+    pub role: EdgeRole,
+    /// Folder that everything is kept in; made if it is missing.
+    pub data: PathBuf,
+    /// Folder of the certificate, as `zonecast ca issue --role edge` writes it. Its name is the edge's name.
+    pub identity: PathBuf,
+    /// Cores to follow, as address and port, tried one after the other. No host names: an edge must find its core
+    /// without asking a DNS that may be itself.
+    pub upstreams: Vec<SocketAddr>,
+    /// Where queries are answered, over UDP and TCP.
+    pub dns: Vec<SocketAddr>,
+    /// Status, metrics and health.
+    #[serde(default = "HttpSection::of_edge")]
+    pub http: HttpSection,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+/// The only role this file is for.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EdgeRole {
+    /// `"edge"`.
+    Edge,
+}
+
+impl EdgeFile {
+    /// What types cannot say.
+    pub(super) fn check(&self) -> Outcome {
+        if self.upstreams.is_empty() {
+            return Err(Failure::usage("`upstreams` is empty: name at least one core, such as \"192.0.2.1:8054\""));
+        }
+        if self.dns.is_empty() {
+            return Err(Failure::usage("`dns` is empty: name at least one address, such as \"0.0.0.0:53\""));
+        }
+        self.http.check()
+    }
+}

@@ -1,0 +1,17 @@
+//! Configuration files of the roles: TOML, checked whole before anything starts.
+//!
+//! Every key is documented at its field; `ops/core.toml` and `ops/edge.toml` show all of them with their defaults.
+
+mod core_file;
+mod edge_file;
+mod http_section;
+mod log_section;
+mod read;
+mod zones_section;
+
+pub(crate) use core_file::{CoreFile, CoreRole};
+pub(crate) use edge_file::{EdgeFile, EdgeRole};
+pub(crate) use http_section::HttpSection;
+pub(crate) use log_section::LogSection;
+pub(crate) use read::{RoleFile, read, read_any};
+pub(crate) use zones_section::ZonesSection;

@@ -1,0 +1,40 @@
+//! The day of a time, for people.
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// `2026-11-23` of seconds since 1970, in UTC.
+pub(crate) fn day(seconds: u64) -> String {
+    // Days since 1 March of the year 0, so that a leap day ends its year; 400 years have 146,097 days.
+    let days = seconds / DAY + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (year, month) = (era * 400 + year + month / 10, (month + 2) % 12 + 1);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        // As `date -u -d DAY +%s` has them.
+        let days = [
+            (0, "1970-01-01"),
+            (951_782_399, "2000-02-28"),
+            (951_782_400, "2000-02-29"),
+            (951_868_800, "2000-03-01"),
+            (1_795_392_000, "2026-11-23"),
+            (1_798_675_199, "2026-12-30"),
+            (1_798_761_599, "2026-12-31"),
+            (1_798_761_600, "2027-01-01"),
+            (4_107_542_400, "2100-03-01"),
+        ];
+        for (seconds, text) in days {
+            assert_eq!(day(seconds), text);
+        }
+    }
+}

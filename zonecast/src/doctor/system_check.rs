@@ -1,0 +1,124 @@
+//! Nodes compared with each other: store, history, chain, releases, and who is missing.
+
+use super::facts::{Answer, CoreChain, Facts};
+use super::finding::{About, Finding};
+use crate::api::types::{EdgeNode, EdgeStatus, NodeStatus, Status};
+
+/// Versions on their way to an edge in a busy system; more are some seconds of work for it.
+const LAG: u64 = 1000;
+
+pub(super) fn check(facts: &Facts, findings: &mut Vec<Finding>) {
+    check_releases(facts, findings);
+    let Some(core) = facts.core() else { return };
+    for answer in facts.nodes.iter().filter_map(|node| node.answer.as_ref().ok()) {
+        if let NodeStatus::Edge(edge) = &answer.status {
+            check_copy(core, edge, answer, &mut About::new(&edge.edge, findings));
+        }
+    }
+    for edge in &core.edges {
+        check_known(edge, &mut About::new(&edge.edge, findings));
+    }
+    for other in facts.nodes.iter().filter_map(|node| node.answer.as_ref().ok()) {
+        if let NodeStatus::Core(other) = &other.status
+            && other.store != core.store
+        {
+            let message = format_args!("two cores hold two stores: {} and {}", core.store, other.store);
+            About::new("cores", findings).error("store", message, "stop the one that does not belong here");
+        }
+    }
+}
+
+/// An edge's copy against the core.
+fn check_copy(core: &Status, edge: &EdgeNode, answer: &Answer, about: &mut About<'_>) {
+    if edge.store.is_empty() {
+        return about.warn("store", "it has no copy yet", "it fetches one once it follows a core");
+    }
+    let renew = "if the edge belongs to this core, stop it, remove its data folder and start it again";
+    if edge.store != core.store {
+        let message = format_args!("it has a copy of store {}, the core holds {}", edge.store, core.store);
+        return about.error("store", message, renew);
+    }
+    if edge.epoch != core.epoch {
+        let message = format_args!("it stands in epoch {}, the core in {}", edge.epoch, core.epoch);
+        return about.error("store", message, renew);
+    }
+    let version = edge.version;
+    match answer.core_chain.as_ref() {
+        Some(CoreChain::Known(chain)) if *chain == edge.chain => {
+            about.ok("chain", format_args!("equal to the core's at version {version}"));
+        }
+        Some(CoreChain::Known(chain)) => about.error(
+            "chain",
+            format_args!("{} at version {version}, the core's is {chain}: their data differs", edge.chain),
+            "stop the edge, keep its data folder for whoever looks into it, and start it on an empty one",
+        ),
+        Some(CoreChain::Ahead) => about.error(
+            "chain",
+            format_args!("it is at version {version}, the core only at {}", core.version),
+            "the core was restored to an older state: bring the newer core back; or, to keep this one, remove the \
+             edge's data folder and start it again",
+        ),
+        Some(CoreChain::Forgotten) => {
+            let message = format_args!("not known: the core does not remember version {version}");
+            about.warn("chain", message, "again when the edge has caught up");
+        }
+        Some(CoreChain::Unknown(why)) => about.warn("chain", format_args!("not known: {why}"), "ask again"),
+        None => {}
+    }
+}
+
+/// An edge as its core sees it.
+fn check_known(edge: &EdgeStatus, about: &mut About<'_>) {
+    let EdgeStatus { connected, lag, trouble, silent_s, .. } = edge;
+    let silent = silent_s.map_or(String::new(), |silent| format!(", last heard {silent:.0} s ago"));
+    if !connected {
+        let trouble = trouble.as_deref().unwrap_or("not connected");
+        let split = trouble.split_once([';', ':']);
+        let (what, advice) = split
+            .map_or((trouble, "is it running, and does UDP reach the core?"), |(what, advice)| (what, advice.trim()));
+        about.error("connected", format_args!("{what}, {lag} versions behind{silent}"), advice);
+    } else if let Some(trouble) = trouble {
+        about.error("connected", format_args!("{lag} versions behind{silent}"), trouble);
+    } else if *lag > LAG {
+        about.warn("connected", format_args!("{lag} versions behind"), "look at its load, its disk, the network to it");
+    } else {
+        about.ok("connected", format_args!("to the core, {lag} versions behind"));
+    }
+}
+
+/// Releases one step apart work together.
+fn check_releases(facts: &Facts, findings: &mut Vec<Finding>) {
+    let mut releases = vec![("this program".to_owned(), facts.release.as_str())];
+    for node in &facts.nodes {
+        match node.answer.as_ref().map(|answer| &answer.status) {
+            Ok(NodeStatus::Core(core)) => releases.push((node.name(), &core.release)),
+            Ok(NodeStatus::Edge(edge)) => releases.push((node.name(), &edge.release)),
+            Err(_) => {}
+        }
+    }
+    let steps: Vec<_> = releases.iter().filter_map(|(name, release)| Some((step(release)?, name, release))).collect();
+    let mut about = About::new("releases", findings);
+    if let Some((name, release)) = releases.iter().find(|(_, release)| step(release).is_none()) {
+        return about.warn("release", format_args!("{name} is of {release}, which is no release"), "is it zonecast?");
+    }
+    let (Some(oldest), Some(newest)) = (steps.iter().min(), steps.iter().max()) else { return };
+    let ((from, _), (to, _)) = (oldest.0, newest.0);
+    let message = format!("{} of {}, {} of {}", oldest.1, oldest.2, newest.1, newest.2);
+    if oldest.0 == newest.0 {
+        about.ok("release", format_args!("{} everywhere", oldest.2));
+    } else if from == to && newest.0.1 - oldest.0.1 == 1 {
+        about.ok("release", format_args!("one step apart: {message}"));
+    } else {
+        about.error(
+            "release",
+            format_args!("more than one step apart: {message}"),
+            "upgrade step by step, cores first",
+        );
+    }
+}
+
+/// Major and minor number; patches change nothing on disk or on the wire.
+fn step(release: &str) -> Option<(u64, u64)> {
+    let mut numbers = release.split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}

@@ -1,0 +1,130 @@
+//! `zonecast core`: a core in a process of its own.
+//!
+//! ```text
+//! config ─▶ ports ─▶ data folder ─▶ voter ─▶ fan-out, API ─▶ import of [zones] ─▶ ready
+//! ```
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sd_notify::NotifyState;
+use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Role};
+
+use super::holdings::Holdings;
+use super::process::{self, Ended, notify};
+use super::running_core::{CoreSetup, RunningCore};
+use super::zone_folder::ZoneFolder;
+use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use crate::api::types::Ready;
+use crate::config::CoreFile;
+use crate::exit::{Failure, Outcome};
+use crate::fault::Fault;
+use crate::metrics::MetricsRegistry;
+use crate::output::Output;
+
+/// Runs until a signal; prints the ready line.
+///
+/// # Errors
+/// It cannot start, or writing had ended for good before the signal came.
+pub(crate) fn run(config: CoreFile, output: Output) -> Outcome {
+    let started = Instant::now();
+    process::run(async |stop| serve(config, output, started, stop).await)
+}
+
+async fn serve(config: CoreFile, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
+    // Another provider that is installed already does as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let zones = config.zones.as_ref().map(|zones| ZoneFolder::open(&zones.folder, zones.manifest.as_ref()));
+    let zones = zones.transpose()?;
+    let metrics = Arc::new(MetricsRegistry::new());
+    let identity = identity(&config.identity, Role::Core, &metrics)?;
+    let http = ports::bind_http(config.http.listen)?;
+    let endpoint = Endpoint::server(config.quic, &identity)?;
+    let folder = DataFolder::open(&config.data)?;
+    tracing::info!(data = %folder.path().display(), node = %identity.peer(), "starting");
+    let fault = Fault::new(folder.path());
+    let running = RunningCore::start(CoreSetup {
+        store: folder.core(),
+        data: folder.path().to_owned(),
+        identity: identity.clone(),
+        endpoint,
+        http,
+        tokens: config.http.tokens,
+        tls: config.http.tls.then(|| identity.https_server()).transpose()?,
+        edges: vec![],
+        expected: config.edges,
+        fault: fault.clone(),
+        metrics,
+        started,
+    })
+    .await?;
+    let ended = match become_ready(&running, zones, &folder, started, &stop).await {
+        Ok(Some(ready)) => {
+            output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
+            notify(NotifyState::Ready);
+            tokio::select! {
+                () = stop.asked() => Ok(Ended::Stopped),
+                () = fault.disk_works_again() => Ok(Ended::Restart),
+            }
+        }
+        Ok(None) => Ok(Ended::Stopped),
+        Err(failure) => Err(failure),
+    };
+    // Not when it begins anew in place: systemd kills who says so and has not ended in time.
+    if !matches!(ended, Ok(Ended::Restart)) {
+        notify(NotifyState::Stopping);
+    }
+    let closing = async { running.stop_api().await.close().await };
+    if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
+        tracing::warn!("stopping took too long; ending without waiting further");
+    }
+    drop(folder);
+    match ended? {
+        Ended::Restart => Ok(Ended::Restart),
+        Ended::Stopped => fault.get().map_or(Ok(Ended::Stopped), Err),
+    }
+}
+
+/// The certificate in a folder, which must be of this role; a renewed one is taken over.
+pub(super) fn identity(folder: &Path, role: Role, metrics: &MetricsRegistry) -> Outcome<Identity> {
+    let identity = Identity::watch(folder, &CertificateMetrics::register(metrics.registry())?)?;
+    if identity.peer().role == role {
+        return Ok(identity);
+    }
+    let (peer, folder) = (identity.peer(), folder.display());
+    Err(Failure::usage(format_args!(
+        "{folder} holds the certificate of {peer}; this needs one made by `zonecast ca issue --role {role}`"
+    )))
+}
+
+async fn become_ready(
+    running: &RunningCore,
+    zones: Option<ZoneFolder>,
+    folder: &DataFolder,
+    started: Instant,
+    stop: &Stop,
+) -> Outcome<Option<Ready>> {
+    let mut refused = 0;
+    if let Some(zones) = zones {
+        match zones.import(running.service(), stop).await? {
+            Some(report) => refused = report.refused,
+            None => return Ok(None),
+        }
+    }
+    let Holdings { zones, records } = Holdings::read(&running.core().view()).map_err(Failure::failed)?;
+    running.service().set_ready();
+    Ok(Some(Ready {
+        event: "ready".into(),
+        role: "core".into(),
+        http: running.http().to_string(),
+        quic: Some(running.quic().to_string()),
+        data: folder.path().display().to_string(),
+        zones,
+        records,
+        refused,
+        seconds: started.elapsed().as_secs_f64(),
+        version: running.core().position().version.get(),
+        ..Ready::default()
+    }))
+}

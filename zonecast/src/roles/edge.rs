@@ -1,0 +1,129 @@
+//! `zonecast edge`: an edge in a process of its own.
+//!
+//! ```text
+//! config ─▶ ports ─▶ data folder ─▶ copy ─▶ DNS, if it holds zones ─▶ follows ─▶ caught up once ─▶ ready
+//! ```
+//! It starts without its core, and answers from what it has whatever happens to the core.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sd_notify::NotifyState;
+use zonecast_dns::Bound;
+use zonecast_kv_edge::EdgeMetrics;
+use zonecast_kv_transport::Role;
+
+use super::core::identity;
+use super::http::HttpServer;
+use super::local_edge::{EdgeSetup, RunningEdge};
+use super::process::{self, Ended, notify};
+use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use crate::api::types::Ready;
+use crate::api::{EdgeApi, Gate, edge_router};
+use crate::config::EdgeFile;
+use crate::exit::{Code, Failure, Outcome};
+use crate::fault::Fault;
+use crate::metrics::MetricsRegistry;
+use crate::output::Output;
+use crate::service::LocalEdge;
+use crate::vitals::VitalSigns;
+
+/// Runs until a signal; prints the ready line once it has caught up.
+///
+/// # Errors
+/// It cannot start, or applying had ended for good before the signal came.
+pub(crate) fn run(config: EdgeFile, output: Output) -> Outcome {
+    let started = Instant::now();
+    process::run(async |stop| serve(config, output, started, stop).await)
+}
+
+async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
+    // Another provider that is installed already does as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = Arc::new(MetricsRegistry::new());
+    let identity = identity(&config.identity, Role::Edge, &metrics)?;
+    let tls = config.http.tls.then(|| identity.https_server()).transpose()?;
+    let http = ports::bind_http(config.http.listen)?;
+    let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let bind = |address: &_| Bound::bind(*address, workers).map_err(|error| Failure::new(Code::Port, error));
+    let bound = config.dns.iter().map(bind).collect::<Outcome<Vec<_>>>()?;
+    let folder = DataFolder::open(&config.data)?;
+    let name = identity.peer().name.clone();
+    tracing::info!(data = %folder.path().display(), edge = name, "starting");
+    let fault = Fault::new(folder.path());
+    let gate = Gate::open(config.http.tokens.as_deref(), metrics.registry())?;
+    let vitals = VitalSigns::register(metrics.registry(), folder.path(), identity.clone(), started)?;
+    let setup = EdgeSetup {
+        folder: folder.edge(&name),
+        name,
+        identity,
+        upstreams: config.upstreams,
+        bound,
+        metrics: EdgeMetrics::register(metrics.registry())?,
+    };
+    let mut edge = RunningEdge::start(setup)?;
+    let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
+    edge.answer_what_it_holds(&dns_metrics)?;
+    let local = edge.describe();
+    let mut status = edge.status();
+    let mut edge = edge.watch(fault.clone());
+    let api = EdgeApi::new(local.clone(), status.clone(), fault.clone(), metrics, vitals, started);
+    let http = HttpServer::start(http, edge_router(api.clone(), gate), tls)?;
+    // Whoever waits for the process waits for its answers, not for its core.
+    notify(NotifyState::Ready);
+    let caught_up = async {
+        // The sender lives as long as the edge.
+        let _ = status.wait_for(|status| status.has_caught_up()).await;
+    };
+    let mut ended = tokio::select! {
+        () = caught_up => None,
+        ended = end(&stop, &fault) => Some(ended),
+    };
+    if ended.is_none() {
+        edge.answer(&dns_metrics)?;
+        api.set_ready();
+        let ready = ready(&local, &http, &folder, started);
+        output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
+        ended = Some(end(&stop, &fault).await);
+    }
+    // Not when it begins anew in place: systemd kills who says so and has not ended in time.
+    if ended != Some(Ended::Restart) {
+        notify(NotifyState::Stopping);
+    }
+    let closing = async {
+        http.stop().await;
+        edge.stop().await;
+    };
+    if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
+        tracing::warn!("stopping took too long; ending without waiting further");
+    }
+    drop(folder);
+    match ended {
+        Some(Ended::Restart) => Ok(Ended::Restart),
+        _ => fault.get().map_or(Ok(Ended::Stopped), Err),
+    }
+}
+
+fn ready(edge: &LocalEdge, http: &HttpServer, folder: &DataFolder, started: Instant) -> Ready {
+    let state = edge.states.load();
+    Ready {
+        event: "ready".into(),
+        role: "edge".into(),
+        dns: edge.dns.iter().map(ToString::to_string).collect(),
+        http: http.address().to_string(),
+        data: folder.path().display().to_string(),
+        zones: state.as_ref().map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
+        seconds: started.elapsed().as_secs_f64(),
+        version: state.map_or(0, |state| state.position.version.get()),
+        ..Ready::default()
+    }
+}
+
+/// Waits for a signal, or for a disk that had failed.
+async fn end(stop: &Stop, fault: &Fault) -> Ended {
+    tokio::select! {
+        () = stop.asked() => Ended::Stopped,
+        () = fault.disk_works_again() => Ended::Restart,
+    }
+}

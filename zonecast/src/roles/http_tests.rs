@@ -1,0 +1,456 @@
+//! Who may ask the API for what, over real connections: every path, every way to be refused, TLS.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::http::Method;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::runtime::Runtime;
+use zonecast_kv_transport::{Ca, Endpoint, Role};
+
+use super::running_core::{CoreSetup, RunningCore};
+use super::{DataFolder, ports};
+use crate::api::{May, all_routes};
+use crate::auth::{Secret, Token, TokenFile, TokenRole};
+use crate::client::{Client, ClientError, Patience};
+use crate::client_options::ClientOptions;
+use crate::fault::Fault;
+use crate::metrics::MetricsRegistry;
+
+/// Everything in these tests is done long before.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+const ZONE: &[u8] = b"$TTL 1h\n@ SOA ns1 hostmaster 7 2h 15m 1w 5m\n@ NS ns1\nns1 A 192.0.2.1\n";
+
+/// A core with an API on a free port of loopback.
+struct Api {
+    runtime: Runtime,
+    core: Option<RunningCore>,
+    address: SocketAddr,
+    folder: Arc<DataFolder>,
+}
+
+impl Api {
+    fn start(with_tokens: bool, tls: Option<ServerConfig>) -> Self {
+        let folder = Arc::new(DataFolder::temporary().unwrap());
+        let runtime = Runtime::new().unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let api = Self { core: None, address: (Ipv4Addr::LOCALHOST, 0).into(), runtime, folder: Arc::clone(&folder) };
+        let tokens = with_tokens.then(|| api.tokens());
+        if with_tokens {
+            api.token("first", TokenRole::Read, &[]);
+        }
+        let core = api.runtime.block_on(async {
+            let ca = Ca::open_or_create(&folder.ca()).unwrap();
+            let identity = ca.issue(Role::Core, "core-1").unwrap();
+            let setup = CoreSetup {
+                store: folder.core(),
+                data: folder.path().to_owned(),
+                endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
+                identity,
+                http: ports::bind_http((Ipv4Addr::LOCALHOST, 0).into()).unwrap(),
+                tokens,
+                tls,
+                edges: vec![],
+                expected: vec![],
+                fault: Fault::new(folder.path()),
+                metrics: Arc::new(MetricsRegistry::new()),
+                started: Instant::now(),
+            };
+            RunningCore::start(setup).await.unwrap()
+        });
+        Self { address: core.http(), core: Some(core), ..api }
+    }
+
+    fn tokens(&self) -> PathBuf {
+        self.folder.path().join("tokens.toml")
+    }
+
+    /// A new token; a running API knows it within a second.
+    fn token(&self, name: &str, role: TokenRole, zones: &[&str]) -> String {
+        self.lasting(name, role, zones, None)
+    }
+
+    fn lasting(&self, name: &str, role: TokenRole, zones: &[&str], lasts: Option<(SystemTime, Duration)>) -> String {
+        let secret = Secret::generate().unwrap();
+        let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
+        let times = (lasts.map_or(SystemTime::now(), |lasts| lasts.0), lasts.map(|lasts| lasts.1));
+        let token = Token::new((name, secret.hash()), role, &zones, times).unwrap();
+        TokenFile::update(&self.tokens(), |file| file.add(token)).unwrap();
+        secret.reveal().to_owned()
+    }
+
+    fn client(&self, token: &str) -> Client {
+        let options = ClientOptions::default().token(token).unwrap();
+        Client::with_options(&format!("http://{}", self.address), options).unwrap()
+    }
+
+    /// Waits until a token is known.
+    fn known(&self, token: &str) -> Client {
+        let client = self.client(token);
+        until(|| client.status().is_ok());
+        client
+    }
+
+    /// Sends a request as it is; status line, headers and body of the answer.
+    fn ask(&self, method: &Method, path: &str, headers: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let length = if method == Method::GET || method == Method::HEAD { "" } else { "content-length: 0\r\n" };
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}{headers}\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, text }
+    }
+
+    fn stop(mut self) {
+        let core = self.core.take().unwrap();
+        self.runtime.block_on(async { core.stop_api().await.close().await });
+    }
+}
+
+struct Answer {
+    status: u16,
+    text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn assert_refused(&self, what: &str, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{what}: {}", self.text);
+        let lower = self.text.to_lowercase();
+        assert_eq!(
+            lower.contains("www-authenticate: bearer realm=\"zonecast\""),
+            status == 401,
+            "{what}: {}",
+            self.text
+        );
+        assert!(
+            self.text.contains(&format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"")),
+            "{what}: {}",
+            self.text
+        );
+    }
+
+    #[track_caller]
+    fn assert_passed(&self, what: &str) {
+        assert!(![401, 403].contains(&self.status), "{what}: {}", self.text);
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("authorization: Bearer {token}\r\n")
+}
+
+/// Waits until something is so.
+fn until(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it did not happen in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A path that a request can have, in the zone `example.com`.
+fn filled(path: &str) -> String {
+    let path = path.replace("{zone}", "example.com").replace("{name}", "www").replace("{type}", "A");
+    match path.as_str() {
+        "/v1/lookup" => "/v1/lookup?name=www.example.com&at=core".into(),
+        _ => path.replace("{version}", "0"),
+    }
+}
+
+#[test]
+fn every_path_asks_for_a_token_of_its_role_and_scope() {
+    let api = Api::start(true, None);
+    let ended = Some((SystemTime::UNIX_EPOCH, Duration::from_secs(1)));
+    let expired = api.lasting("expired", TokenRole::Admin, &[], ended);
+    let reader = api.token("reader", TokenRole::Read, &[]);
+    let elsewhere = api.token("elsewhere", TokenRole::Write, &["example.net", "www.example.com"]);
+    let writer = api.token("writer", TokenRole::Write, &["Example.COM."]);
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    api.known(&admin);
+    let unknown = Secret::generate().unwrap();
+    let mut kinds = BTreeSet::new();
+    for (method, path, may) in all_routes() {
+        let what = format!("{method} {path}");
+        let path = filled(path);
+        let ask = |headers: &str| api.ask(&method, &path, headers);
+        kinds.insert(format!("{may:?}"));
+        if may == May::Everybody {
+            ask("").assert_passed(&what);
+            continue;
+        }
+        ask("").assert_refused(&what, 401, "no_token");
+        ask(&format!("authorization: Basic {admin}\r\n")).assert_refused(&what, 401, "no_token");
+        ask(&[bearer(&admin), bearer(&admin)].concat()).assert_refused(&what, 401, "no_token");
+        for bad in [unknown.reveal(), &expired, "x", &admin[..66]] {
+            ask(&bearer(bad)).assert_refused(&what, 401, "bad_token");
+        }
+        ask(&bearer(&admin)).assert_passed(&what);
+        let (writes, in_zone) = match may {
+            May::InZone(role) => (role > TokenRole::Read, true),
+            May::Role(role) => (role > TokenRole::Read, path.contains("/lookup")),
+            May::AnyToken | May::Everybody => (false, false),
+        };
+        let read = ask(&bearer(&reader));
+        let other = ask(&bearer(&elsewhere));
+        if writes {
+            read.assert_refused(&what, 403, "forbidden")
+        } else {
+            read.assert_passed(&what)
+        }
+        // The name that is looked up is in the scope, the zone that it lies in is not.
+        if in_zone && !path.contains("/lookup") {
+            other.assert_refused(&what, 403, "forbidden");
+        } else {
+            other.assert_passed(&what);
+        }
+        ask(&bearer(&writer)).assert_passed(&what);
+    }
+    assert_eq!(kinds.len(), 5, "{kinds:?}");
+    api.stop();
+}
+
+#[test]
+fn nobody_learns_without_a_token_which_paths_there_are() {
+    let api = Api::start(true, None);
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    let client = api.known(&admin);
+    for (method, path) in [
+        (Method::GET, "/"),
+        (Method::GET, "/v2"),
+        (Method::GET, "/v1/zones/a/b/c/d/e/f"),
+        (Method::PATCH, "/v1/zones"),
+        (Method::DELETE, "/metrics"),
+        (Method::OPTIONS, "/v1/status"),
+        (Method::POST, "/healthz"),
+        (Method::GET, "/healthz/"),
+        (Method::GET, "//healthz"),
+    ] {
+        let what = format!("{method} {path}");
+        api.ask(&method, path, "").assert_refused(&what, 401, "no_token");
+        let status = api.ask(&method, path, &bearer(&admin)).status;
+        assert!([404, 405].contains(&status), "{what}: {status}");
+    }
+    // HEAD is GET without the body.
+    assert_eq!(api.ask(&Method::HEAD, "/v1/status", "").status, 401);
+    assert_eq!(api.ask(&Method::HEAD, "/v1/status", &bearer(&admin)).status, 200);
+    api.ask(&Method::GET, &format!("/v1/status?access_token={admin}"), "").assert_refused("query", 401, "no_token");
+    let metrics = client.metrics().unwrap();
+    assert!(metrics.contains("zonecast_api_refused_total{reason=\"no_token\"} 11"), "{metrics}");
+    assert!(metrics.contains("zonecast_api_refused_total{reason=\"forbidden\"} 0"), "{metrics}");
+    api.stop();
+}
+
+#[test]
+fn a_scope_holds_however_the_zone_is_written() {
+    let api = Api::start(true, None);
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    let writer = api.token("writer", TokenRole::Write, &["example.com"]);
+    api.known(&admin);
+    for inside in ["example.com", "example.com.", "EXAMPLE.com", "ex%61mple.com", "a.b.example.com", "%2a.example.com"]
+    {
+        let path = format!("/v1/zones/{inside}");
+        assert_eq!(api.ask(&Method::GET, &path, &bearer(&writer)).status, 404, "{inside}");
+    }
+    for outside in
+        ["@", "com", "example.net", "xexample.com", "example.com.net", "x%5C.example.com", "example.com%2enet"]
+    {
+        let path = format!("/v1/zones/{outside}");
+        api.ask(&Method::GET, &path, &bearer(&writer)).assert_refused(outside, 403, "forbidden");
+        assert_eq!(api.ask(&Method::GET, &path, &bearer(&admin)).status, 404, "{outside}");
+    }
+    let nonsense = api.ask(&Method::GET, "/v1/zones/a..b", &bearer(&writer));
+    assert_eq!(nonsense.status, 400, "{}", nonsense.text);
+    api.stop();
+}
+
+#[test]
+fn a_scope_shows_its_zones_only() {
+    let api = Api::start(true, None);
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    let scoped = api.token("scoped", TokenRole::Write, &["b.test", "d.test", "www.e.test"]);
+    let scoped = api.known(&scoped);
+    let admin = api.client(&admin);
+    let put = |client: &Client, zone: &str| client.put_zone(zone, ZONE, "x", Patience::default()).map(|_| ());
+    for zone in ["a.test", "b.test", "c.test", "e.test", "test"] {
+        put(&admin, zone).unwrap();
+    }
+    for zone in ["y.b.test", "x.b.test", "d.test"] {
+        put(&scoped, zone).unwrap();
+    }
+    assert!(matches!(put(&scoped, "bb.test"), Err(ClientError::Refused { status: 403, .. })));
+    let names = |client: &Client, after: Option<&str>| -> Vec<String> {
+        client.zones(after).unwrap().zones.into_iter().map(|zone| zone.zone).collect()
+    };
+    let all = ["test.", "a.test.", "b.test.", "x.b.test.", "y.b.test.", "c.test.", "d.test.", "e.test."];
+    assert_eq!(names(&admin, None), all);
+    let own = ["b.test.", "x.b.test.", "y.b.test.", "d.test."];
+    assert_eq!(names(&scoped, None), own);
+    // Whatever the page begins after, in the scope or not: what follows in the order of all.
+    for (at, after) in all.iter().enumerate() {
+        let rest: Vec<_> = all[at + 1..].iter().filter(|zone| own.contains(zone)).copied().collect();
+        assert_eq!(names(&scoped, Some(after)), rest, "after {after}");
+    }
+    let forbidden = |name: &str| match scoped.lookup(name, None, "core") {
+        Err(ClientError::Refused { status, .. }) => status == 403,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(scoped.lookup("ns1.b.test", None, "core").unwrap().zone.as_deref(), Some("b.test."));
+    assert!(scoped.lookup("z.d.test", None, "core").unwrap().entries.is_empty());
+    assert!(forbidden("ns1.a.test"));
+    // It lies in e.test, which the scope does not hold.
+    assert!(forbidden("www.e.test"));
+    api.stop();
+}
+
+#[test]
+fn pages_of_a_scope_fit_together() {
+    let api = Api::start(true, None);
+    let scoped = api.token("scoped", TokenRole::Write, &["b.test", "d.test"]);
+    let client = api.known(&scoped);
+    for zone in ["b.test", "x.b.test", "d.test"] {
+        client.put_zone(zone, ZONE, "x", Patience::default()).unwrap();
+    }
+    let page = |query: &str| {
+        let answer = api.ask(&Method::GET, &format!("/v1/zones?limit=1{query}"), &bearer(&scoped));
+        let body = answer.text.split_once("\r\n\r\n").unwrap().1;
+        let page: crate::api::types::ZonePage = serde_json::from_str(body).unwrap();
+        (page.zones[0].zone.clone(), page.next)
+    };
+    assert_eq!(page(""), ("b.test.".into(), Some("b.test.".into())));
+    assert_eq!(page("&after=b.test."), ("x.b.test.".into(), Some("x.b.test.".into())));
+    assert_eq!(page("&after=x.b.test."), ("d.test.".into(), None));
+    api.stop();
+}
+
+#[test]
+fn a_token_is_good_from_when_it_is_made_until_it_is_revoked_without_a_restart() {
+    let api = Api::start(true, None);
+    let token = api.token("new", TokenRole::Read, &[]);
+    let client = api.known(&token);
+    TokenFile::update(&api.tokens(), |file| {
+        file.remove("new");
+        Ok::<_, crate::auth::TokenFileError>(())
+    })
+    .unwrap();
+    until(|| matches!(client.status(), Err(ClientError::Refused { status: 401, .. })));
+    api.stop();
+}
+
+#[test]
+fn without_a_token_file_nobody_is_asked() {
+    let api = Api::start(false, None);
+    for (method, path, _) in all_routes() {
+        api.ask(&method, &filled(path), "").assert_passed(path);
+    }
+    api.stop();
+}
+
+#[test]
+fn a_large_zone_without_a_token_is_refused_and_not_a_broken_connection() {
+    let api = Api::start(true, None);
+    let client = Client::new(&format!("http://{}", api.address));
+    let large = vec![b'\n'; 32 * 1024 * 1024];
+    let refused = client.put_zone("example.com", &large, "x", Patience::default()).unwrap_err();
+    assert!(matches!(refused, ClientError::Refused { status: 401, .. }), "{refused}");
+    api.stop();
+}
+
+/// A CA of these tests, and what it signs.
+struct Signer {
+    issuer: Issuer<'static, KeyPair>,
+    root: String,
+}
+
+impl Signer {
+    fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), root }
+    }
+
+    fn server(&self, host: &str) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([host.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()
+    }
+
+    fn save(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("root.pem");
+        std::fs::write(&path, &self.root).unwrap();
+        path
+    }
+}
+
+fn over_tls(address: &str, ca: &Path, token: &str) -> Client {
+    let options = ClientOptions::default().token(token).unwrap().ca_file(ca).unwrap();
+    Client::with_options(&format!("https://{address}"), options).unwrap()
+}
+
+#[test]
+fn over_tls_a_client_trusts_its_ca_and_the_host_and_nobody_else() {
+    let signer = Signer::new("good");
+    let api = Api::start(true, Some(signer.server("127.0.0.1")));
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    let other = tempfile::tempdir().unwrap();
+    let (good, wrong) = (signer.save(api.folder.path()), Signer::new("wrong").save(other.path()));
+    let (address, port) = (api.address.to_string(), api.address.port());
+    let client = over_tls(&address, &good, &admin);
+    until(|| client.status().is_ok());
+    client.put_zone("example.com", ZONE, "x", Patience::default()).unwrap();
+    let untrusted = |client: Client| match client.status() {
+        Err(ClientError::Untrusted { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(untrusted(over_tls(&address, &wrong, &admin)).contains("UnknownIssuer"));
+    let reason = untrusted(over_tls(&format!("localhost:{port}"), &good, &admin));
+    assert!(reason.contains("not valid for name"), "{reason}");
+    // Without a CA nobody is trusted, whoever signed.
+    assert!(untrusted(Client::new(&format!("https://{address}"))).contains("UnknownIssuer"));
+    // In the clear at a port for TLS, the token gets no answer.
+    client.status().unwrap();
+    assert!(matches!(api.client(&admin).status(), Err(ClientError::Unreachable { .. })));
+    api.stop();
+}
+
+#[test]
+fn tls_at_a_port_without_it_is_not_trusted() {
+    let signer = Signer::new("good");
+    let api = Api::start(false, None);
+    let ca = signer.save(api.folder.path());
+    let error = over_tls(&api.address.to_string(), &ca, "zc_x").status().unwrap_err();
+    assert!(matches!(error, ClientError::Untrusted { .. }), "{error}");
+    api.stop();
+}
+
+#[test]
+fn connections_that_never_get_to_tls_keep_nobody_waiting() {
+    let signer = Signer::new("good");
+    let api = Api::start(false, Some(signer.server("127.0.0.1")));
+    let ca = signer.save(api.folder.path());
+    let idle: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(api.address).unwrap()).collect();
+    for (number, mut stream) in idle.iter().enumerate() {
+        // Half of them say something that is not TLS, or the beginning of it.
+        let _ = stream.write_all(if number % 2 == 0 { b"\x16\x03\x01\x02\x00" } else { b"GET / HTTP/1.1\r\n\r\n" });
+    }
+    let client = over_tls(&api.address.to_string(), &ca, "zc_x");
+    assert_eq!(client.status().unwrap().zones, 0);
+    drop(idle);
+    api.stop();
+}

@@ -1,0 +1,53 @@
+//! What every role's process does: threads, signals, the end; and beginning anew when a disk works again.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use super::Stop;
+use crate::exit::{Failure, Outcome};
+
+/// How a role ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// To open its stores anew.
+    Restart,
+}
+
+/// Runs a role until it ends. On [`Ended::Restart`] the program replaces itself: same arguments, same process id.
+///
+/// # Errors
+/// The role's, or the system gives no thread.
+pub(crate) fn run(role: impl AsyncFnOnce(Stop) -> Outcome<Ended>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(format_args!("no threads: {error}")))?;
+    let ended = runtime.block_on(async {
+        let stop = Stop::new();
+        stop.listen()?;
+        role(stop).await
+    });
+    // Whatever still blocks has had its time.
+    runtime.shutdown_background();
+    match ended? {
+        Ended::Stopped => Ok(()),
+        Ended::Restart => Err(restart()),
+    }
+}
+
+/// Returns only when it fails.
+fn restart() -> Failure {
+    tracing::info!("starting anew");
+    let error = match std::env::current_exe() {
+        Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
+        Err(error) => error,
+    };
+    Failure::failed(format_args!("cannot start anew: {error}"))
+}
+
+/// Tells the service manager, if one started us, that we are ready or about to end (sd_notify(3)).
+pub(crate) fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "the service manager was not told");
+    }
+}

@@ -1,0 +1,165 @@
+//! A running core: voter, fan-out, API. The same in a process of its own and beside edges in `zonecast dev`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use zonecast_kv_core::{Core, CoreConfig};
+use zonecast_kv_store::StateOptions;
+use zonecast_kv_transport::{Endpoint, Identity, Publisher, PublisherOptions, TransportMetrics};
+
+use super::http::HttpServer;
+use super::sink::PublisherSink;
+use crate::api::{ApiState, Gate, ZONE_BODIES, router};
+use crate::exit::{Failure, Outcome};
+use crate::fault::Fault;
+use crate::import::sweep_orphans;
+use crate::metrics::{Metrics, MetricsRegistry};
+use crate::service::{LocalEdge, Service, ServiceParts};
+use crate::vitals::VitalSigns;
+
+/// What a core is started with.
+pub(crate) struct CoreSetup {
+    /// Folder of its stores.
+    pub store: PathBuf,
+    /// Folder of the whole process.
+    pub data: PathBuf,
+    /// Who it is.
+    pub identity: Identity,
+    /// Where edges connect.
+    pub endpoint: Endpoint,
+    /// Where the API listens.
+    pub http: TcpListener,
+    /// Who may ask it for what; without it, everybody for everything.
+    pub tokens: Option<PathBuf>,
+    /// With which certificate it speaks TLS, if it does.
+    pub tls: Option<rustls::ServerConfig>,
+    /// Edges of the same process.
+    pub edges: Vec<LocalEdge>,
+    /// Edges that count as missing while they are not there.
+    pub expected: Vec<String>,
+    /// What ends writing, also for edges of the same process.
+    pub fault: Fault,
+    /// Where metrics are registered.
+    pub metrics: Arc<MetricsRegistry>,
+    /// Start of the process.
+    pub started: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RunningCore {
+    http: HttpServer,
+    quic: SocketAddr,
+    service: Arc<Service>,
+    publisher: Arc<Publisher>,
+    core: Core,
+    sweep: JoinHandle<()>,
+}
+
+impl RunningCore {
+    /// Starts it; it leads when this returns, and is not ready before [`Service::set_ready`].
+    ///
+    /// # Errors
+    /// A store cannot be opened, or a listener not be used.
+    pub(crate) async fn start(setup: CoreSetup) -> Outcome<Self> {
+        let CoreSetup { store, data, identity, endpoint, http, tokens, tls, edges, expected, fault, metrics, started } =
+            setup;
+        let quic = endpoint.local_addr().map_err(|error| Failure::failed(format_args!("QUIC: {error}")))?;
+        let registry = metrics.registry();
+        let gate = Gate::open(tokens.as_deref(), registry)?;
+        let sink = Arc::new(PublisherSink::default());
+        let core = Core::start(CoreConfig {
+            data_dir: store,
+            state: StateOptions::default(),
+            registry: registry.clone(),
+            sink: Arc::clone(&sink) as Arc<_>,
+        })
+        .await?;
+        let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(registry)?);
+        let publisher = Arc::new(Publisher::start(endpoint, core.source(), options, transport));
+        sink.connect(&publisher);
+        // So that `--wait all` means these, connected or not.
+        expected.iter().for_each(|edge| publisher.expect(edge));
+        let service = Service::new(ServiceParts {
+            core: core.clone(),
+            publisher: Arc::clone(&publisher),
+            edges,
+            metrics: Metrics::register(registry)?,
+            vitals: VitalSigns::register(registry, &data, identity, started)?,
+            started,
+            data,
+            fault,
+        });
+        let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
+        let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
+        let http = HttpServer::start(http, router(state, gate), tls)?;
+        let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
+        Ok(Self { http, quic, service, publisher, core, sweep })
+    }
+
+    /// Zones and records.
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Who has what.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The voter.
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Where the API listens.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Where edges connect.
+    pub(crate) fn quic(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Takes no more requests and answers those it has. What follows is [`StoppedApi::close`].
+    pub(crate) async fn stop_api(self) -> StoppedApi {
+        let Self { http, quic: _, service, publisher, core, sweep } = self;
+        sweep.abort();
+        http.stop().await;
+        drop(service);
+        StoppedApi { publisher, core }
+    }
+}
+
+/// A core that nobody can ask any more; edges may still get what was committed.
+#[derive(Debug)]
+pub(crate) struct StoppedApi {
+    publisher: Arc<Publisher>,
+    core: Core,
+}
+
+impl StoppedApi {
+    /// Says goodbye to edges and closes the stores.
+    pub(crate) async fn close(self) {
+        if let Some(publisher) = Arc::into_inner(self.publisher) {
+            publisher.shutdown().await;
+        }
+        if let Err(error) = self.core.shutdown().await {
+            tracing::error!(%error, "the core could not close its store; what was acknowledged is kept");
+        }
+    }
+}
+
+/// Deletes what an earlier process left half done, beside everything else.
+async fn sweep(core: Core, before: u64) {
+    match sweep_orphans(&core, before).await {
+        Ok(0) => {}
+        Ok(generations) => tracing::info!(generations, "deleted what an interrupted import had left"),
+        Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next start tries again"),
+    }
+}
