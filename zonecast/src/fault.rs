@@ -52,6 +52,13 @@ impl Fault {
         });
     }
 
+    /// Waits until writing has ended for good; says why.
+    pub(crate) async fn wait(&self) -> Failure {
+        let mut told = self.first.subscribe();
+        let first = told.wait_for(Option::is_some).await.map(|first| first.clone());
+        first.ok().flatten().expect("the sender lives as long as we do")
+    }
+
     /// Waits until writing has ended because of the disk, and the disk takes writes again.
     pub(crate) async fn disk_works_again(&self) {
         let mut told = self.first.subscribe();

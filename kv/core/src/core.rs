@@ -18,7 +18,8 @@ use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError
 
 use crate::entry::{decode_entry, decode_log_id};
 use crate::flight::{Flight, OVERHEAD};
-use crate::log_store::{LogStore, blocking};
+use crate::hold::{Hold, Released};
+use crate::log_store::LogStore;
 use crate::metrics::CoreMetrics;
 use crate::network::NoNetwork;
 use crate::outcome::{ChangeError, Pending, ProposeError};
@@ -86,6 +87,7 @@ struct Running {
     jobs: mpsc::Sender<Job>,
     proposer: Option<JoinHandle<()>>,
     purger: tokio::task::JoinHandle<()>,
+    released: Option<Released>,
 }
 
 impl Core {
@@ -100,8 +102,9 @@ impl Core {
         let (log, state) = open(&config, store_metrics).await?;
         let log = Arc::new(log);
         let purge = Arc::new(Notify::new());
-        let machine = StateMachine::new(state.clone(), config.sink, Arc::clone(&purge));
-        let store = LogStore::new(Arc::clone(&log), state.clone());
+        let (hold, released) = Hold::new();
+        let machine = StateMachine::new(state.clone(), config.sink, Arc::clone(&purge), hold.clone());
+        let store = LogStore::new(Arc::clone(&log), state.clone(), hold);
         let raft = Raft::new(NODE, raft_config()?, NoNetwork, store, machine).await.map_err(failed)?;
         lead(&raft).await?;
         found(&raft, &state).await?;
@@ -115,7 +118,7 @@ impl Core {
             .spawn(move || proposer.run(queue))
             .map_err(|error| CoreError::System(error.to_string()))?;
         let purger = tokio::spawn(purge_when_told(raft.clone(), purge));
-        let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger }));
+        let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger, released: Some(released) }));
         Ok(Self { inner: Arc::new(Inner { raft, log, state, flight, metrics, running }) })
     }
 
@@ -212,7 +215,8 @@ impl Core {
         }
     }
 
-    /// Lets what is on its way land, makes everything durable and stops. Later calls fail as stopped.
+    /// Lets what is on its way land, makes everything durable and stops. Later calls fail as stopped. When the last
+    /// clone, view and source is dropped after it, the databases can be opened again.
     ///
     /// # Errors
     /// The last writes could not be made durable. What was acknowledged is.
@@ -221,6 +225,7 @@ impl Core {
         let Some(mut running) = running else { return Ok(()) };
         running.jobs = mpsc::channel(1).0;
         let proposer = running.proposer.take().expect("taken with the rest, once");
+        let released = running.released.take().expect("taken with the rest, once");
         let flight = Arc::clone(&self.inner.flight);
         let landed = tokio::task::spawn_blocking(move || {
             proposer.join().map_err(|_| CoreError::System("the proposer has panicked".into()))?;
@@ -230,13 +235,13 @@ impl Core {
         let landed = landed.await.unwrap_or_else(|error| Err(CoreError::System(error.to_string())));
         drop(running);
         self.inner.raft.shutdown().await.map_err(failed)?;
+        released.wait().await;
         let (log, state) = (Arc::clone(&self.inner.log), self.inner.state.clone());
-        blocking(move || {
+        let closed = tokio::task::spawn_blocking(move || {
             state.sync()?;
             log.close()
-        })
-        .await
-        .map_err(failed)?;
+        });
+        closed.await.map_err(|error| CoreError::System(error.to_string()))??;
         landed
     }
 

@@ -6,6 +6,7 @@
 mod core;
 mod entry;
 mod flight;
+mod hold;
 mod log_store;
 mod metrics;
 mod network;

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use zonecast_kv_store::{Completion, RaftLog, StateStore, StoreError};
 
 use crate::entry::{decode, decode_entry, decode_log_id, encode, encode_entry, encode_log_id};
+use crate::hold::Hold;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Entries read for a follower at once.
@@ -22,11 +23,12 @@ const MAX_READ_BYTES: usize = 1024 * 1024;
 pub(crate) struct LogStore {
     log: Arc<RaftLog>,
     state: StateStore,
+    hold: Hold,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Arc<RaftLog>, state: StateStore) -> Self {
-        Self { log, state }
+    pub(crate) fn new(log: Arc<RaftLog>, state: StateStore, hold: Hold) -> Self {
+        Self { log, state, hold }
     }
 
     async fn read(&self, range: impl RangeBounds<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
@@ -44,7 +46,7 @@ impl LogStore {
             Some(entries) => entries,
             None => {
                 let log = Arc::clone(&self.log);
-                blocking(move || log.read(start..end, max_bytes)).await?
+                blocking(&self.hold, move || log.read(start..end, max_bytes)).await?
             }
         };
         entries.into_iter().map(|(_, bytes)| decode_entry(bytes)).collect()
@@ -81,7 +83,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
         let log = Arc::clone(&self.log);
-        let (last, purged) = blocking(move || Ok((log.last()?, log.purged()))).await?;
+        let (last, purged) = blocking(&self.hold, move || Ok((log.last()?, log.purged()))).await?;
         let last_purged_log_id = purged.map(|(_, mark)| decode_log_id(mark)).transpose()?;
         let last = last.map(decode_entry).transpose()?.map(|entry| entry.log_id);
         Ok(LogState { last_purged_log_id, last_log_id: last.or(last_purged_log_id) })
@@ -123,7 +125,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
         let (log, state) = (Arc::clone(&self.log), self.state.clone());
-        blocking(move || {
+        blocking(&self.hold, move || {
             state.sync()?;
             log.purge(log_id.index, encode_log_id(&log_id))
         })
@@ -131,9 +133,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 }
 
-/// Runs disk work where it holds up no async thread.
+/// Runs disk work where it holds up no async thread. It goes on when the one who waits for it is gone, and is waited
+/// for at the end.
 pub(crate) async fn blocking<T: Send + 'static>(
+    hold: &Hold,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::other)
+    hold.spawn_blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }

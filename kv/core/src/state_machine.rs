@@ -13,6 +13,7 @@ use zonecast_kv_proto::{Position, Verdict};
 use zonecast_kv_store::{StateStore, StateView};
 
 use crate::entry::{decode, decode_log_id, encode, encode_log_id};
+use crate::hold::Hold;
 use crate::log_store::blocking;
 use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
@@ -61,19 +62,20 @@ pub(crate) struct StateMachine {
     applied_bytes: usize,
     /// Whether there is a snapshot. It is always of the present state.
     has_snapshot: bool,
+    hold: Hold,
 }
 
 type Slice = Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>;
 
 impl StateMachine {
-    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge: Arc<Notify>) -> Self {
-        Self { state, sink, purge, applied_bytes: 0, has_snapshot: false }
+    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge: Arc<Notify>, hold: Hold) -> Self {
+        Self { state, sink, purge, applied_bytes: 0, has_snapshot: false, hold }
     }
 
     async fn apply_slice(&mut self, slice: Slice) -> io::Result<()> {
         let (state, sink) = (self.state.clone(), Arc::clone(&self.sink));
         let work = move || apply(&state, &*sink, slice);
-        tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+        self.hold.spawn_blocking(work).await.map_err(io::Error::other)?
     }
 }
 
@@ -151,7 +153,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: StateView) -> io::Result<()> {
         let state = self.state.clone();
-        blocking(move || state.install(&snapshot)).await?;
+        blocking(&self.hold, move || state.install(&snapshot)).await?;
         self.has_snapshot = true;
         Ok(())
     }
@@ -167,7 +169,7 @@ impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
     /// The state is its own snapshot; what is left to do is to make it durable, so that the log may go.
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let state = self.state.clone();
-        let (view, applied, membership) = blocking(move || {
+        let (view, applied, membership) = blocking(&self.hold, move || {
             let view = state.view();
             state.sync()?;
             let (applied, membership) = (view.applied()?, view.membership()?);

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StoreMetrics};
 
+use crate::hold::Hold;
 use crate::log_store::LogStore;
 use crate::state_machine::{Applied, StateMachine};
 use crate::types::TypeConfig;
@@ -21,8 +22,9 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
         let metrics = StoreMetrics::register(&Registry::new()).unwrap();
         let log = RaftLog::open(&folder.path().join("raft"), metrics.clone()).unwrap();
         let state = StateStore::open(&folder.path().join("state"), &StateOptions::default(), metrics).unwrap();
-        let machine = StateMachine::new(state.clone(), Arc::new(|_: &Applied| {}), Arc::new(Notify::new()));
-        Ok((folder, LogStore::new(Arc::new(log), state), machine))
+        let (hold, sink) = (Hold::new().0, Arc::new(|_: &Applied| {}));
+        let machine = StateMachine::new(state.clone(), sink, Arc::new(Notify::new()), hold.clone());
+        Ok((folder, LogStore::new(Arc::new(log), state, hold), machine))
     }
 }
 

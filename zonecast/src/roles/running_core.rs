@@ -58,6 +58,7 @@ pub(crate) struct RunningCore {
     publisher: Arc<Publisher>,
     core: Core,
     sweep: JoinHandle<()>,
+    watch: JoinHandle<()>,
 }
 
 impl RunningCore {
@@ -92,13 +93,14 @@ impl RunningCore {
             vitals: VitalSigns::register(registry, &data, identity, started)?,
             started,
             data,
-            fault,
+            fault: fault.clone(),
         });
         let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
         let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
         let http = HttpServer::start(http, router(state, gate), tls)?;
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
-        Ok(Self { http, quic, service, publisher, core, sweep })
+        let watch = tokio::spawn(watch(core.clone(), fault));
+        Ok(Self { http, quic, service, publisher, core, sweep, watch })
     }
 
     /// Zones and records.
@@ -128,8 +130,12 @@ impl RunningCore {
 
     /// Takes no more requests and answers those it has. What follows is [`StoppedApi::close`].
     pub(crate) async fn stop_api(self) -> StoppedApi {
-        let Self { http, quic: _, service, publisher, core, sweep } = self;
-        sweep.abort();
+        let Self { http, quic: _, service, publisher, core, sweep, watch } = self;
+        for task in [sweep, watch] {
+            task.abort();
+            // Aborted, or done; the core it had is dropped.
+            let _ = task.await;
+        }
         http.stop().await;
         drop(service);
         StoppedApi { publisher, core }
@@ -153,6 +159,12 @@ impl StoppedApi {
             tracing::error!(%error, "the core could not close its store; what was acknowledged is kept");
         }
     }
+}
+
+/// Says when the core has stopped by itself: nobody may ask it for anything for a long time.
+async fn watch(core: Core, fault: Fault) {
+    let reason = core.stopped().await;
+    fault.set(|| reason.into());
 }
 
 /// Deletes what an earlier process left half done, beside everything else.

@@ -51,11 +51,14 @@ impl ZoneFolder {
     pub(crate) async fn import(self, service: &Arc<Service>, stop: &Stop) -> Outcome<Option<ImportReport>> {
         let listed: Vec<_> = self.entries.iter().map(|entry| entry.apex).collect();
         let report = tokio::select! {
-            report = import_folder(service, self.root, self.entries, stop.flag()) => service.noted(report),
+            report = import_folder(service, self.root, self.entries, stop.flag()) => report,
             // A zone that is being built is not waited for.
             () = stop.asked() => return Ok(None),
         };
-        let report = report.map_err(|error| service.fault().unwrap_or_else(|| error.into()))?;
+        let report = match report {
+            Ok(report) => report,
+            Err(error) => return Err(service.failure(error).await),
+        };
         if stop.is_asked() {
             return Ok(None);
         }

@@ -82,8 +82,8 @@ impl Service {
             ChangeError::Build(error) => refused(&apex, error),
             ChangeError::Propose(error) => error.into(),
         });
-        let ((serial, warnings), pending) = self.noted(proposed)?;
-        let version = self.noted(settled(pending.await))?;
+        let ((serial, warnings), pending) = proposed?;
+        let version = settled(pending.await)?;
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial.into_int()), warnings: warnings.iter().map(described).collect(), ..written })
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::Publisher;
@@ -14,6 +14,9 @@ use crate::fault::Fault;
 use crate::import::IdSource;
 use crate::metrics::Metrics;
 use crate::vitals::VitalSigns;
+
+/// The reason why a core cannot commit comes on another way than the error, a moment before or after it.
+const REASON_WITHIN: Duration = Duration::from_secs(5);
 
 /// Everything a [`Service`] works with.
 #[derive(Debug)]
@@ -86,12 +89,13 @@ impl Service {
         self.parts.fault.get()
     }
 
-    /// Passes a result on and notes when it means that the core is gone.
-    pub(crate) fn noted<T>(&self, result: Result<T, ServiceError>) -> Result<T, ServiceError> {
-        if let Err(ServiceError::Unavailable(reason)) = &result {
-            self.parts.fault.set(|| Failure::failed(reason));
+    /// The failure that an error means: what ended writing, if that is why the core cannot commit.
+    pub(crate) async fn failure(&self, error: ServiceError) -> Failure {
+        if !matches!(error, ServiceError::Unavailable(_)) {
+            return error.into();
         }
-        result
+        let reason = tokio::time::timeout(REASON_WITHIN, self.parts.fault.wait()).await;
+        reason.unwrap_or_else(|_| error.into())
     }
 
     /// Ids to import so many zones with.
@@ -100,7 +104,6 @@ impl Service {
     /// The core cannot commit.
     pub(crate) async fn allocate(&self, zones: usize) -> Result<IdSource, ServiceError> {
         let ids = self.core().allocate(IdSource::needed(zones)).await;
-        let ids = self.noted(ids.map_err(|error| ServiceError::Unavailable(error.to_string())))?;
-        Ok(IdSource::new(ids))
+        Ok(IdSource::new(ids.map_err(|error| ServiceError::Unavailable(error.to_string()))?))
     }
 }

@@ -89,7 +89,7 @@ impl Service {
         .await?;
         // On a task of its own, so that a client that goes away leaves nothing half done.
         let service = Arc::clone(self);
-        let commit = tokio::spawn(async move { service.noted(service.commit_zone(apex, plan, guard).await) });
+        let commit = tokio::spawn(async move { service.commit_zone(apex, plan, guard).await });
         commit.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
     }
 
@@ -127,7 +127,7 @@ impl Service {
             ChangeError::Build(error) => ServiceError::from(error),
             ChangeError::Propose(error) => error.into(),
         })?;
-        let version = self.noted(settled(pending.await))?;
+        let version = settled(pending.await)?;
         Ok(self.written(apex, version))
     }
 
