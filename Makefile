@@ -8,7 +8,7 @@ BIN = target/$(PROFILE)
 # Cases of each property test in `make soak`.
 SOAK_CASES ?= 20000
 
-.PHONY: help demo up test soak soak-system build deb deb-test check lint deps must-reach fuzz-check
+.PHONY: help demo up test soak soak-system build deb deb-test check lint deps bench must-reach fuzz-check
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,10 @@ deb-test: deps ## The package installed, upgraded and purged on a throw-away cop
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast
 	@ops/deb-test.sh target/debug/zonecast
+
+bench: build ## Measures zonecast beside its peers, about ten minutes; report in target/bench
+	@ops/apt.sh bench
+	target/release/zonecast-bench run --out target/bench
 
 must-reach: build ## Prints the figures that a release must reach; they decide no test
 	target/release/zonecast-bench must-reach

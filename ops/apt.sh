@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: `ops/apt.sh build` or `ops/apt.sh test`.
+# Installs the Debian packages that are missing: `ops/apt.sh build`, `test` or `bench`.
 #
 # As root, or through sudo when that needs no password or a terminal can ask for it; otherwise it prints the line to
-# run and exits 2. Name servers are installed as test partners only: they are kept from starting on their own.
+# run and exits 2. Servers are installed as partners of tests and measures only: they are kept from starting on their own.
 set -euo pipefail
 
 build=(build-essential libclang-dev pkg-config)
-test=("${build[@]}" nsd knot bind9 knot-dnsutils bind9-dnsutils util-linux mount e2fsprogs adduser lintian procps systemd)
+test=("${build[@]}" nsd knot bind9 knot-dnsutils bind9-dnsutils util-linux mount e2fsprogs adduser lintian procps systemd prometheus)
+bench=("${build[@]}" nsd knot bind9 pdns-server pdns-backend-lmdb dnsperf etcd-server redis-server util-linux)
 
 case "${1:-}" in
     build) wanted=("${build[@]}") ;;
     test) wanted=("${test[@]}") ;;
+    bench) wanted=("${bench[@]}") ;;
     *)
-        echo "usage: ops/apt.sh build|test" >&2
+        echo "usage: ops/apt.sh build|test|bench" >&2
         exit 2
         ;;
 esac

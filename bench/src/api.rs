@@ -1,27 +1,69 @@
 //! The few calls of the API that measuring needs.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use clap::Args;
+use zonecast::api::types::{Action, ChangeRequest, RecordChange, Written};
+use zonecast::{Client, ClientOptions, Patience};
+
+/// How to get in where a core asks who one is; the same options as those of `zonecast`.
+#[derive(Args)]
+pub(crate) struct Access {
+    /// File with the token to show.
+    #[arg(long, env = "ZONECAST_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// File with the CA certificates to trust, for a core that speaks TLS.
+    #[arg(long, env = "ZONECAST_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
 
 /// A client of one core; keeps its connection.
 pub(crate) struct Api {
-    agent: ureq::Agent,
-    base: String,
+    client: Client,
 }
 
 impl Api {
-    /// A client of the API at `address`.
+    /// A client of the API at an address of this machine.
     pub(crate) fn new(address: &str) -> Self {
-        let base = if address.starts_with("http") { address.to_owned() } else { format!("http://{address}") };
-        Self { agent: ureq::Agent::new_with_defaults(), base }
+        let url = if address.starts_with("http") { address.to_owned() } else { format!("http://{address}") };
+        Self { client: Client::new(&url) }
+    }
+
+    /// A client of the API at a URL, with what it asks for.
+    pub(crate) fn with_access(url: &str, access: &Access) -> anyhow::Result<Self> {
+        let mut options = ClientOptions::default();
+        if let Some(file) = &access.token_file {
+            options = options.token_file(file)?;
+        }
+        if let Some(file) = &access.ca {
+            options = options.ca_file(file)?;
+        }
+        Ok(Self { client: Client::with_options(url, options)? })
     }
 
     /// Sets an RRset of one record; answers with the version of the change.
     pub(crate) fn set(&self, zone: &str, name: &str, rtype: &str, ttl: u32, data: &str) -> anyhow::Result<u64> {
-        let url = format!("{}/v1/zones/{zone}/records/{name}/{rtype}", self.base);
-        let body = json!({ "ttl": ttl, "data": [data] });
-        let mut response = self.agent.put(&url).send_json(body).with_context(|| format!("PUT {url}"))?;
-        let answer: Value = response.body_mut().read_json()?;
-        answer.get("version").and_then(Value::as_u64).with_context(|| format!("no version in {answer}"))
+        let change = RecordChange {
+            action: Action::Set,
+            name: name.into(),
+            rtype: Some(rtype.into()),
+            ttl: Some(ttl),
+            data: vec![data.into()],
+        };
+        Ok(self.change(zone, change, Patience::default())?.version)
+    }
+
+    /// Makes one change and waits as asked for.
+    pub(crate) fn change(&self, zone: &str, change: RecordChange, patience: Patience) -> anyhow::Result<Written> {
+        let what = format!("cannot change {} in {zone}", change.name);
+        self.client.change(zone, &ChangeRequest { changes: vec![change] }, patience).context(what)
+    }
+
+    /// The present value of a metric that has no labels.
+    pub(crate) fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let text = self.client.metrics()?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.with_context(|| format!("no metric {name}"))
     }
 }

@@ -1,15 +1,13 @@
 //! Single changes, one at a time: from the request until every edge answers with the new address.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-
 use crate::api::Api;
 use crate::generate;
-use crate::probe::{Answer, Probe};
+use crate::probe::Answer;
+use crate::watchers::Watchers;
 
 /// A change that takes longer than this has failed.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -24,13 +22,6 @@ pub(crate) struct Seen {
     pub(crate) edges: Vec<(Duration, Answer)>,
 }
 
-struct Watch {
-    name: String,
-    address: Ipv4Addr,
-}
-
-type Sighting = anyhow::Result<(Instant, Answer)>;
-
 /// Makes `count` changes in `zones` generated zones and watches every edge for each.
 pub(crate) fn run(
     api: &Api,
@@ -40,20 +31,7 @@ pub(crate) fn run(
     mut each: impl FnMut(usize, &Seen),
 ) -> anyhow::Result<Vec<Duration>> {
     thread::scope(|scope| {
-        let mut watchers = Vec::new();
-        for edge in edges {
-            let (ask, asked) = mpsc::sync_channel::<Watch>(1);
-            let (tell, told) = mpsc::sync_channel::<Sighting>(1);
-            let mut probe = Probe::new(*edge)?;
-            scope.spawn(move || {
-                for watch in asked {
-                    if tell.send(probe.wait_for(&watch.name, watch.address, LIMIT)).is_err() {
-                        return;
-                    }
-                }
-            });
-            watchers.push((ask, told));
-        }
+        let watchers = Watchers::start(scope, edges)?;
         let mut times = Vec::new();
         for number in 0..count {
             let seen = change(api, &watchers, number, zones)?;
@@ -64,27 +42,17 @@ pub(crate) fn run(
     })
 }
 
-fn change(
-    api: &Api,
-    watchers: &[(mpsc::SyncSender<Watch>, mpsc::Receiver<Sighting>)],
-    number: usize,
-    zones: usize,
-) -> anyhow::Result<Seen> {
+fn change(api: &Api, watchers: &Watchers, number: usize, zones: usize) -> anyhow::Result<Seen> {
     // The first two bytes differ from every generated address; the rest counts.
     let [high, low] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
     let address = Ipv4Addr::new(203, 0, high, low);
     let apex = generate::apex(number % zones.max(1));
     let name = format!("www.{apex}");
     let started = Instant::now();
-    for (ask, _) in watchers {
-        ask.send(Watch { name: name.clone(), address }).context("watcher ended")?;
-    }
+    watchers.watch(&name, address, LIMIT)?;
     let version = api.set(&apex, "www", "A", 60, &address.to_string())?;
-    let mut edges = Vec::new();
-    for (_, told) in watchers {
-        let (at, answer) = told.recv().context("watcher ended")??;
-        edges.push((at.saturating_duration_since(started), answer));
-    }
+    let since = |(at, answer): (Instant, Answer)| (at.saturating_duration_since(started), answer);
+    let edges = watchers.seen()?.into_iter().map(since).collect();
     Ok(Seen { change: format!("{name} A {address}"), version, edges })
 }
 

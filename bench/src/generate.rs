@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -36,12 +36,34 @@ pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes one zone with about `records` records as `big.example.zone`.
-pub(crate) fn big_zone(folder: &Path, records: usize) -> anyhow::Result<()> {
+/// Writes one zone with `records` records, at least 4, as `APEX.zone`: `host-0` and so on have an address each.
+pub(crate) fn zone(folder: &Path, apex: &str, records: usize) -> anyhow::Result<PathBuf> {
     let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
-    for number in 0..records.saturating_sub(3) {
+    for number in 0..hosts(records) {
         let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
         writeln!(text, "host-{number} A 10.{a}.{b}.{c}")?;
     }
-    fs::write(folder.join("big.example.zone"), text).context("cannot write the large zone")
+    let file = folder.join(format!("{apex}.zone"));
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// Writes a zone of `names` names as `APEX.zone`: hosts with an IPv4 and an IPv6 address, and for each tenth an alias.
+pub(crate) fn mixed_zone(folder: &Path, apex: &str, names: usize) -> anyhow::Result<PathBuf> {
+    let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
+    for number in 0..names {
+        let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
+        writeln!(text, "host-{number} A 10.{a}.{b}.{c}\nhost-{number} AAAA 2001:db8::{number:x}")?;
+        if number % 10 == 0 {
+            writeln!(text, "alias-{number} CNAME host-{number}")?;
+        }
+    }
+    let file = folder.join(format!("{apex}.zone"));
+    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+/// How many hosts such a zone has.
+pub(crate) fn hosts(records: usize) -> usize {
+    records.saturating_sub(3).max(1)
 }

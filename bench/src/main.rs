@@ -6,12 +6,33 @@
 #![allow(clippy::print_stdout, reason = "a benchmark's results go to standard output")]
 
 mod api;
+mod baseline;
+mod bench;
 mod changes;
+mod cluster;
+mod compare;
 mod demo;
 mod dev;
+mod dnsperf;
+mod edge_copy;
+mod figure;
 mod generate;
+mod host;
+mod in_memory;
+mod light_edge;
+mod limit;
 mod must_reach;
+mod peer;
 mod probe;
+mod process;
+mod report;
+mod results;
+mod run;
+mod samples;
+mod scenario;
+mod watchers;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -29,11 +50,28 @@ enum Command {
     Demo(demo::Demo),
     /// The figures that a release must reach: ready times and single changes.
     MustReach(must_reach::MustReach),
+    /// Scenarios, one after the other: their results as a table, as JSON lines and as a page.
+    Run(run::Run),
+    /// Makes the page from results that were kept.
+    Report(run::Report),
+    /// Compares two runs; ends with 1 if something became worse.
+    Compare(compare::Compare),
+    /// Changes one record of a running deployment again and again, and times when each edge answers with it.
+    Propagation(scenario::propagation::Deployment),
+    /// A process of the `serve` scenario.
+    #[command(hide = true)]
+    Echo(limit::udp_echo::Echo),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Compare(compare) => return compare.run(),
         Command::Demo(demo) => demo.run(),
         Command::MustReach(must_reach) => must_reach.run(),
-    }
+        Command::Run(run) => run.run(),
+        Command::Report(report) => report.run(),
+        Command::Propagation(deployment) => deployment.run(),
+        Command::Echo(echo) => echo.run(),
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -39,7 +39,7 @@ impl MustReach {
         dev.stop()?;
 
         let folder = tempfile::tempdir()?;
-        generate::big_zone(folder.path(), self.records)?;
+        generate::zone(folder.path(), "big.example", self.records)?;
         let dev = start(folder.path())?;
         report(&format!("one zone of {} records: ready", self.records), dev.took, 6.0);
         print_memory(&dev);

@@ -17,6 +17,9 @@ const RETRY: Duration = Duration::from_millis(200);
 /// taking the processor from the one who answers.
 const PAUSE: Duration = Duration::from_micros(100);
 
+/// Questions that are asked at once: fewer than a socket's buffer holds answers to.
+const WINDOW: usize = 64;
+
 /// A UDP client of one edge.
 pub(crate) struct Probe {
     socket: UdpSocket,
@@ -53,6 +56,26 @@ impl Probe {
         bail!("no answer for {name} {rtype}")
     }
 
+    /// Asks for the address of each name at once; nothing where there is none, or where a packet got lost.
+    pub(crate) fn ask_all(&mut self, names: &[&str]) -> anyhow::Result<Vec<Option<(Instant, Ipv4Addr)>>> {
+        let mut answers = vec![None; names.len()];
+        for (names, answers) in names.chunks(WINDOW).zip(answers.chunks_mut(WINDOW)) {
+            let first = self.next_id.wrapping_add(1);
+            for name in names {
+                self.send(name, Rtype::A)?;
+            }
+            let mut missing = names.len();
+            while missing > 0 {
+                let Some((id, answer)) = self.receive()? else { break };
+                if let Some(place) = answers.get_mut(usize::from(id.wrapping_sub(first))) {
+                    missing -= 1;
+                    *place = answer.addresses.first().map(|address| (Instant::now(), *address));
+                }
+            }
+        }
+        Ok(answers)
+    }
+
     /// Asks for an address until it is the expected one; says when that was and what the answer held.
     pub(crate) fn wait_for(
         &mut self,
@@ -72,28 +95,40 @@ impl Probe {
         bail!("{name} was not {address} within {limit:?}")
     }
 
-    fn ask_once(&mut self, name: &str, rtype: Rtype) -> anyhow::Result<Option<Answer>> {
+    /// One question; nothing when it or its answer gets lost.
+    pub(crate) fn ask_once(&mut self, name: &str, rtype: Rtype) -> anyhow::Result<Option<Answer>> {
+        self.send(name, rtype)?;
+        while let Some((id, answer)) = self.receive()? {
+            // A late answer to an earlier question is skipped.
+            if id == self.next_id {
+                return Ok(Some(answer));
+            }
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, name: &str, rtype: Rtype) -> anyhow::Result<()> {
         self.next_id = self.next_id.wrapping_add(1);
         let mut query = MessageBuilder::new_vec();
         query.header_mut().set_id(self.next_id);
         let mut query = query.question();
         query.push((name.parse::<Name<Vec<u8>>>().context("bad name")?, rtype))?;
         self.socket.send(&query.finish())?;
+        Ok(())
+    }
 
+    /// The next answer and its id; nothing when none comes.
+    fn receive(&self) -> anyhow::Result<Option<(u16, Answer)>> {
         let mut buffer = [0; 4096];
-        loop {
-            let length = match self.socket.recv(&mut buffer) {
-                Ok(length) => length,
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(error).context("edge does not listen"),
-            };
-            let message = Message::from_octets(buffer.get(..length).unwrap_or_default())?;
-            // A late answer to an earlier question is skipped.
-            if message.header().id() == self.next_id {
-                return Answer::read(&message).map(Some);
+        match self.socket.recv(&mut buffer) {
+            Ok(length) => {
+                let message = Message::from_octets(buffer.get(..length).unwrap_or_default())?;
+                Ok(Some((message.header().id(), Answer::read(&message)?)))
             }
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Ok(None)
+            }
+            Err(error) => Err(error).context("edge does not listen"),
         }
     }
 }

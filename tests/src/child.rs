@@ -73,6 +73,16 @@ impl Child {
         let _ = kill_process(self.pid(), Signal::TERM);
     }
 
+    /// Stops it where it is (SIGSTOP), until [`Child::resume`].
+    pub fn pause(&self) {
+        let _ = kill_process(self.pid(), Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        let _ = kill_process(self.pid(), Signal::CONT);
+    }
+
     /// Ends it and what it started (SIGKILL), and waits for that.
     pub fn kill(&mut self) {
         let _ = kill_process_group(self.pid(), Signal::KILL);

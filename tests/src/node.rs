@@ -44,6 +44,8 @@ pub struct Node {
     pub upstreams: Vec<SocketAddr>,
     /// Lines of the file outside any section.
     pub lines: String,
+    /// Folder of zone files that a core imports when it starts.
+    pub zones: Option<PathBuf>,
     /// Lines of `[http]` beside `listen`.
     pub http_lines: String,
     /// For the process.
@@ -71,6 +73,7 @@ impl Node {
             service: any(),
             upstreams: Vec::new(),
             lines: String::new(),
+            zones: None,
             http_lines: String::new(),
             environment: Vec::new(),
             role,
@@ -146,6 +149,26 @@ impl Node {
         ended.with_context(|| format!("{} did not end after SIGTERM", self.name))
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.child.id())
+    }
+
+    /// Stops the process where it is (SIGSTOP): a machine that hangs.
+    pub fn pause(&self) {
+        if let Some(running) = &self.running {
+            running.child.pause();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        if let Some(running) = &self.running {
+            running.child.resume();
+        }
+    }
+
     /// Everything it wrote to standard error since its first start.
     #[must_use]
     pub fn log(&self) -> String {
@@ -199,9 +222,11 @@ impl Node {
                 format!("dns = [\"{service}\"]\nupstreams = [{}]\n", upstreams.join(", "))
             }
         };
+        let zones = self.zones.as_ref().map(|folder| format!("[zones]\nfolder = \"{}\"\n", folder.display()));
+        let (role, zones) = (self.verb(), zones.unwrap_or_default());
         format!(
-            "role = \"{}\"\ndata = \"{data}\"\nidentity = \"{identity}\"\n{own}{lines}\n[http]\nlisten = \"{http}\"\n{http_lines}\n",
-            self.verb()
+            "role = \"{role}\"\ndata = \"{data}\"\nidentity = \"{identity}\"\n{own}{lines}\n\
+             [http]\nlisten = \"{http}\"\n{http_lines}\n{zones}"
         )
     }
 }

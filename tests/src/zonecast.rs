@@ -137,7 +137,7 @@ impl Zonecast {
     }
 }
 
-/// The program that the tests run: `ZONECAST_BIN`, or the one that Cargo built beside them.
+/// The program that tests and benchmarks run: `ZONECAST_BIN`, or the one that Cargo built beside them.
 ///
 /// # Errors
 /// It is missing, or older than its sources.
@@ -146,7 +146,9 @@ pub fn zonecast_binary() -> anyhow::Result<PathBuf> {
         return Ok(path.into());
     }
     let this = std::env::current_exe()?;
-    let profile = this.parent().and_then(Path::parent).context("tests lie two folders below the profile's")?;
+    let folder = this.parent().context("a program lies in a folder")?;
+    // Tests lie one folder below the programs.
+    let profile = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
     let binary = profile.join("zonecast");
     let advice = "run `cargo build -p zonecast` (`make test` does)";
     let built = binary.metadata().with_context(|| format!("{} is missing: {advice}", binary.display()))?.modified()?;

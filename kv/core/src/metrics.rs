@@ -26,6 +26,10 @@ impl CoreMetrics {
         )?;
         let proposals =
             IntCounterVec::new(Opts::new("zonecast_proposals_total", "Proposals by outcome."), &["outcome"])?;
+        // From the beginning: `increase` does not see the step from nothing to one.
+        for outcome in ["committed", "refused", "unknown", "busy"] {
+            proposals.with_label_values(&[outcome]);
+        }
         let in_flight_bytes =
             IntGauge::new("zonecast_proposed_unapplied_bytes", "Bytes proposed and not applied yet.")?;
         registry.register(Box::new(commit_seconds.clone()))?;

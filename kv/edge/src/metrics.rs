@@ -2,6 +2,9 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+/// Reasons to leave an upstream.
+const REASONS: [&str; 7] = ["connect", "certificate", "lost", "goodbye", "silent", "refused", "malformed"];
+
 /// Metrics of all edges of a process, by name where it matters. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct EdgeMetrics {
@@ -57,6 +60,10 @@ impl EdgeMetrics {
             Opts::new("zonecast_edge_left_upstream_total", "Times an edge left its upstream, by reason."),
             &["reason"],
         )?;
+        // From the beginning: `increase` does not see the step from nothing to one.
+        for reason in REASONS {
+            left.with_label_values(&[reason]);
+        }
         registry.register(Box::new(left.clone()))?;
         Ok(Self {
             applied_version: gauge("zonecast_applied_version", "Version that readers of the edge see.")?,

@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::credentials::Credentials;
+use crate::refusal::Refusal;
 
 /// Metrics of the certificates of a process. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -40,6 +41,13 @@ impl CertificateMetrics {
             reloads: IntCounterVec::new(reloads, &["result"])?,
             closed: IntCounterVec::new(closed, &["reason"])?,
         };
+        // From the beginning: `increase` does not see the step from nothing to one.
+        for result in ["ok", "failed"] {
+            metrics.reloads.with_label_values(&[result]);
+        }
+        for refusal in Refusal::ALL {
+            metrics.closed.with_label_values(&[refusal.label()]);
+        }
         registry.register(Box::new(metrics.not_after.clone()))?;
         registry.register(Box::new(metrics.reloads.clone()))?;
         registry.register(Box::new(metrics.closed.clone()))?;

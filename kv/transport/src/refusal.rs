@@ -26,6 +26,10 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::NoCertificate, Self::WrongCa, Self::Expired, Self::Revoked, Self::Role, Self::Other];
+
     /// Its label in metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {

@@ -48,7 +48,8 @@ impl Role {
     }
 
     /// The DNS name that a node of this role is dialled by.
-    pub(crate) fn server_name(self) -> String {
+    #[must_use]
+    pub fn server_name(self) -> String {
         format!("{}.{DOMAIN}", self.label())
     }
 }

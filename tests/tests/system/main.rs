@@ -11,5 +11,6 @@ mod histories;
 mod hostile;
 mod http;
 mod pipeline;
+mod prometheus;
 mod refusals;
 mod trouble;

@@ -1,0 +1,16 @@
+//! Other people's servers, each in its own folder on its own loopback ports, ended when dropped.
+
+mod bind;
+pub(crate) mod etcd;
+mod knot;
+mod nsd;
+mod pair;
+pub(crate) mod powerdns;
+pub(crate) mod redis;
+mod server;
+mod software;
+mod update;
+
+pub(crate) use pair::Pair;
+pub(crate) use server::Server;
+pub(crate) use software::{ServedZone, Setup, Software};

@@ -1,0 +1,133 @@
+//! The targets, and what a run says of each.
+
+use crate::figure::Figure;
+
+/// A row of the targets: its name, the work, and what is asked for.
+pub(crate) struct Row {
+    /// `T1` and so on.
+    pub(crate) name: &'static str,
+    /// In words.
+    pub(crate) work: &'static str,
+    /// In words.
+    pub(crate) target: &'static str,
+}
+
+/// What a run says of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Everything measured of it is met.
+    Met,
+    /// Something measured of it is not.
+    Missed,
+    /// It cannot be measured yet.
+    NotYet,
+    /// This run did not measure it.
+    Unmeasured,
+}
+
+/// All of them.
+pub(crate) const ROWS: [Row; 13] = [
+    Row {
+        name: "T1",
+        work: "one change: request sent, durable, shown by an edge",
+        target: "p50 at most 1/5 and p99 at most 1/4 of BIND to BIND; the same in zones of 100 and 1,000,000 records",
+    },
+    Row { name: "T2", work: "100 changes/s through three voters and a relay", target: "p99 at most 50 ms" },
+    Row {
+        name: "T3",
+        work: "1,000 edges at 100 changes/s; 100 edges, one change at a time",
+        target: "last edge p99 under 1 s, nobody dropped; no worse than etcd's 100 watchers",
+    },
+    Row {
+        name: "T4",
+        work: "durable changes a second, 256 in flight",
+        target: "one voter 10 times etcd; three voters 5 times etcd's three",
+    },
+    Row { name: "T5", work: "CPU per DNS query", target: "at most 2/3 of Knot's and 1.5 times a batched UDP echo" },
+    Row { name: "T6", work: "an answer over the raw read of its key", target: "at most 400 ns more" },
+    Row {
+        name: "T7",
+        work: "zone file of 1,000,000 records until it is served",
+        target: "at most twice the fastest peer; 500,000 records/s parsed and built on one core",
+    },
+    Row {
+        name: "T8",
+        work: "one record build in a zone of millions",
+        target: "p99 at most 100 us, 4,000 times faster than a full build, within 1.5 times of a zone of 1,000",
+    },
+    Row {
+        name: "T9",
+        work: "bytes per record at an edge",
+        target: "at least 9 times less than one JSON key per record; at most half of PowerDNS's LMDB",
+    },
+    Row { name: "T10", work: "edge memory with 1,000,000 records", target: "at most half of NSD's" },
+    Row {
+        name: "T11",
+        work: "a new edge, 2 GB or more",
+        target: "snapshot at no less than half of a raw QUIC stream's rate",
+    },
+    Row {
+        name: "T12",
+        work: "edge restart to first answer",
+        target: "1,000,000 records or 100,000 zones: under 1 s; 1,000,000 zones: under 5 s",
+    },
+    Row { name: "T13", work: "one edge stopped", target: "the others' p99 within the spread of the runs, or 10 %" },
+];
+
+impl Row {
+    /// Its results.
+    pub(crate) fn figures<'a>(&self, figures: &'a [Figure]) -> Vec<&'a Figure> {
+        figures.iter().filter(|figure| figure.row.as_deref() == Some(self.name)).collect()
+    }
+
+    /// What they say together: one missed is a miss.
+    pub(crate) fn verdict(&self, figures: &[Figure]) -> Verdict {
+        let figures = self.figures(figures);
+        if figures.iter().any(|figure| figure.met == Some(false)) {
+            Verdict::Missed
+        } else if figures.iter().any(|figure| figure.met == Some(true)) {
+            Verdict::Met
+        } else if figures.iter().any(|figure| figure.not_yet.is_some()) {
+            Verdict::NotYet
+        } else {
+            Verdict::Unmeasured
+        }
+    }
+}
+
+impl Verdict {
+    /// In words.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "MISSED",
+            Self::NotYet => "not yet",
+            Self::Unmeasured => "not in this run",
+        }
+    }
+
+    /// Of the page.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::NotYet | Self::Unmeasured => "open",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_missed_part_is_a_miss() {
+        let part = |met| Figure { met, ..Figure::new("w", "zonecast", "p50").of_row("T1") };
+        let row = &ROWS[0];
+        assert_eq!(row.verdict(&[]), Verdict::Unmeasured);
+        assert_eq!(row.verdict(&[part(Some(true)), part(None)]), Verdict::Met);
+        assert_eq!(row.verdict(&[part(Some(true)), part(Some(false))]), Verdict::Missed);
+        assert_eq!(row.verdict(&[Figure::not_yet("T1", "w", "x")]), Verdict::NotYet);
+        assert_eq!(row.verdict(&[part(Some(false)).of_row("T10")]), Verdict::Unmeasured);
+    }
+}

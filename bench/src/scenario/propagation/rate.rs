@@ -1,0 +1,86 @@
+//! Changes at a rate, and in bursts.
+
+use std::time::Duration;
+
+use super::paced::{self, Plan};
+use super::peers;
+use super::stage::Stage;
+use super::subject::{Subject, numbers};
+use crate::bench::Bench;
+use crate::figure::Figure;
+use crate::samples::Samples;
+
+/// Connections to the API: what waits for its answer does not keep the next change.
+const CONNECTIONS: usize = 8;
+
+/// What is done: in words, changes at once, time between, and how many in all.
+struct Work {
+    name: &'static str,
+    burst: usize,
+    every: Duration,
+    count: usize,
+}
+
+pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
+    let many = bench.size.pick(50, 1_000, 6_000);
+    let works = [
+        Work { name: "100 changes/s", burst: 1, every: Duration::from_millis(10), count: many },
+        Work { name: "bursts of 100 changes each second", burst: 100, every: Duration::from_secs(1), count: many },
+    ];
+    for work in works {
+        let [_, middle, large] = stage.ours();
+        let mut figures = Vec::new();
+        for (mut subject, is_ours) in [(middle, true), (large, true)].into_iter().chain(tuned(stage, bench)) {
+            let Work { name, burst, every, count } = work;
+            subject.work = format!("{name}, zone of {} records", subject.zone.hosts + 3);
+            bench.say(&format!("{}: {}", subject.work, subject.name));
+            let others = if is_ours { stage.connections(CONNECTIONS - 1) } else { Vec::new() };
+            let times = paced::run(&subject, others, Plan { count, burst, every, first: numbers(count) });
+            match times {
+                Ok(times) => figures.extend(results(&subject, &times)),
+                Err(error) => bench.skipped(&subject.work, &subject.name, &format!("{error:#}"))?,
+            }
+        }
+        record(bench, figures)?;
+    }
+    bench.record(Figure::not_yet("T2", "100 changes/s through three voters and a relay", "three voters and a relay"))
+}
+
+/// The tuned pairs that take part.
+fn tuned<'a>(stage: &'a Stage, bench: &Bench) -> impl Iterator<Item = (Subject<'a>, bool)> + use<'a> {
+    let subjects = stage.peers.subjects(bench.size).into_iter();
+    subjects.filter(|(subject, _)| subject.settings == "tuned").map(|(subject, _)| (subject, false))
+}
+
+fn results(subject: &Subject<'_>, times: &paced::Times) -> Vec<Figure> {
+    let took: Vec<Duration> = times.iter().map(|(_, took)| *took).collect();
+    let samples = Samples::new(&took);
+    let over_time = times.iter().map(|(due, took)| [due.as_secs_f64(), took.as_secs_f64() * 1000.0]).collect();
+    let mut figures = Vec::new();
+    if let Some(p50) = samples.median() {
+        let figure = subject.figure("p50").values(&[p50], "ms").samples(samples.len());
+        figures.push(figure.distribution(&samples).over_time(over_time));
+    }
+    if let Some(p99) = samples.percentile(99.0) {
+        figures.push(subject.figure("p99").values(&[p99], "ms").samples(samples.len()));
+    }
+    if let Some(max) = samples.max() {
+        figures.push(subject.figure("max").values(&[max], "ms").samples(samples.len()));
+    }
+    figures
+}
+
+/// With ratios against the pair of the same work.
+fn record(bench: &mut Bench, figures: Vec<Figure>) -> anyhow::Result<()> {
+    for figure in figures.clone() {
+        let reference = |other: &&Figure| {
+            other.subject == peers::REFERENCE && other.work == figure.work && other.measure == figure.measure
+        };
+        let figure = match figures.iter().find(reference) {
+            Some(other) if figure.subject == "zonecast" => figure.clone().against(other, None),
+            _ => figure,
+        };
+        bench.record(figure)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Processor time per query over a usual mix of queries (T5).
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::run::{CLIENT, SERVER};
+use super::subject::Subject;
+use crate::bench::Bench;
+use crate::cluster::Cluster;
+use crate::dnsperf::Dnsperf;
+use crate::figure::Figure;
+use crate::peer::{ServedZone, Server, Setup, Software};
+use crate::{generate, process};
+
+/// Apex of the large zone; the last of all in the order in which zones are loaded.
+const LARGE: &str = "zz-large.example";
+
+/// Names that are asked for, in this order, again and again.
+const QUESTIONS: usize = 100_000;
+
+/// What is asked of peers.
+const PEERS: [(Software, Setup); 6] = [
+    (Software::Knot, Setup::Tuned),
+    (Software::Knot, Setup::AsShipped),
+    (Software::Nsd, Setup::Tuned),
+    (Software::Bind, Setup::Tuned),
+    (Software::PowerDns, Setup::Tuned),
+    (Software::PowerDns, Setup::AsShipped),
+];
+
+/// CPU per query in microseconds, and queries per second, of each run.
+#[derive(Default)]
+struct Course {
+    cost: Vec<f64>,
+    rate: Vec<f64>,
+    answered: f64,
+    lost: f64,
+}
+
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let (names, zones) = bench.size.pick((1_000, 100), (100_000, 10_000), (100_000, 10_000));
+    let folder = bench.folder("serve")?;
+    generate::small_zones(&folder, zones)?;
+    generate::mixed_zone(&folder, LARGE, names)?;
+    let work = format!("queries: zone of {names} names and {zones} small zones");
+    let subjects = start(bench, &work, &folder, zones)?;
+    let queries = bench.folder("serve-queries")?.join("queries");
+    std::fs::write(&queries, questions(names, zones)?)?;
+    let dnsperf = Dnsperf { queries, cpu: Some(CLIENT) };
+
+    let (rounds, seconds) = bench.size.pick((1, 1), (3, 5), (5, 20));
+    for subject in &subjects {
+        dnsperf.run(subject.address()?, Duration::from_secs(1))?;
+    }
+    let mut courses: Vec<Course> = subjects.iter().map(|_| Course::default()).collect();
+    for round in 0..rounds {
+        bench.say(&format!("{work}: round {} of {rounds}", round + 1));
+        for (subject, course) in subjects.iter().zip(&mut courses) {
+            course.round(subject, &dnsperf, Duration::from_secs(seconds))?;
+        }
+    }
+    report(bench, &work, &subjects, &courses)
+}
+
+impl Course {
+    fn round(&mut self, subject: &Subject, dnsperf: &Dnsperf, time: Duration) -> anyhow::Result<()> {
+        let pid = subject.pid()?;
+        let before = process::cpu_time(pid);
+        let asked = dnsperf.run(subject.address()?, time)?;
+        let spent = process::cpu_time(pid).saturating_sub(before);
+        self.cost.push(spent.as_secs_f64() * 1e6 / asked.answered.max(1.0));
+        self.rate.push(asked.rate);
+        self.answered += asked.answered;
+        self.lost = self.lost.max(asked.lost_percent);
+        Ok(())
+    }
+}
+
+fn start(bench: &mut Bench, work: &str, folder: &Path, zones: usize) -> anyhow::Result<Vec<Subject>> {
+    bench.say("starting a core and an edge");
+    let mut subjects = vec![Subject::ours(Cluster::start(folder, 1, LARGE)?)?];
+    let zones = (0..zones).map(generate::apex).chain([LARGE.to_owned()]);
+    let zones = zones.map(|apex| ServedZone { file: folder.join(format!("{apex}.zone")), apex });
+    let zones: Vec<ServedZone> = zones.collect();
+    for (software, setup) in PEERS {
+        if software.version().is_none() {
+            bench.skipped(work, software.name(), &format!("{} is not installed", software.package()))?;
+            continue;
+        }
+        bench.say(&format!("starting {}, {}", software.name(), setup.name()));
+        let home = bench.folder(&format!("serve-{}-{}", software.name(), setup.name().replace(' ', "-")))?;
+        match Server::start(software, setup, &zones, &home, Some(SERVER)) {
+            Ok(server) => subjects.push(Subject::peer(software.name(), setup.name(), server)),
+            Err(error) => bench.skipped(work, software.name(), &format!("{error:#}"))?,
+        }
+    }
+    subjects.push(Subject::echo(false)?);
+    subjects.push(Subject::echo(true)?);
+    Ok(subjects)
+}
+
+/// 80 % addresses, 10 % aliases, 5 % names without the type, 5 % names that are not there, in no order.
+fn questions(names: usize, zones: usize) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    for number in 0..QUESTIONS {
+        // Primes that share no factor with the counts spread the names.
+        let (host, zone) = (number * 7_919 % names, generate::apex(number * 6_151 % zones));
+        match number % 20 {
+            0..4 => writeln!(text, "host-{host}.{LARGE} A")?,
+            4..8 => writeln!(text, "host-{host}.{LARGE} AAAA")?,
+            8..12 => writeln!(text, "www.{zone} A")?,
+            12..14 => writeln!(text, "www.{zone} AAAA")?,
+            14..16 => writeln!(text, "mail.{zone} A")?,
+            16 => writeln!(text, "ftp.{zone} A")?,
+            17 => writeln!(text, "alias-{}.{LARGE} A", host / 10 * 10)?,
+            18 => writeln!(text, "host-{host}.{LARGE} MX")?,
+            _ => writeln!(text, "no-{host}.{LARGE} A")?,
+        }
+    }
+    Ok(text)
+}
+
+fn report(bench: &mut Bench, work: &str, subjects: &[Subject], courses: &[Course]) -> anyhow::Result<()> {
+    let figures = subjects.iter().zip(courses).map(|(subject, course)| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of queries")]
+        let answered = course.answered as usize;
+        let cost = subject.figure(work, "CPU per query").values(&course.cost, "us").samples(answered);
+        let rate = subject.figure(work, "queries per second").values(&course.rate, "1/s").samples(answered);
+        let rate = rate.more_is_better();
+        (cost, if course.lost > 0.1 { rate.note(format!("{:.1} % lost", course.lost)) } else { rate })
+    });
+    let figures: Vec<(Figure, Figure)> = figures.collect();
+    let find = |name: &str, settings: &str| {
+        figures.iter().map(|(cost, _)| cost).find(|cost| cost.subject == name && cost.settings.starts_with(settings))
+    };
+    let (knot, echo) = (find("Knot", "tuned"), find("UDP echo", "recvmmsg"));
+    let targets = [(knot, 2.0 / 3.0), (echo, 1.5)];
+    for (cost, rate) in &figures {
+        if cost.subject == "zonecast" {
+            for (other, target) in targets.iter().filter_map(|(other, target)| Some(((*other)?, *target))) {
+                bench.record(cost.clone().of_row("T5").against(other, Some(target)))?;
+            }
+        } else {
+            bench.record(cost.clone())?;
+        }
+        bench.record(rate.clone())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! A server under queries: zonecast's edge, a peer, or the echo.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use super::run::SERVER;
+use crate::cluster::Cluster;
+use crate::figure::{Figure, Kind};
+use crate::limit::udp_echo::Echoing;
+use crate::peer::Server;
+
+/// See the module.
+pub(super) struct Subject {
+    /// `zonecast`, `Knot`.
+    pub(super) name: String,
+    /// How it is set up.
+    pub(super) settings: String,
+    /// Whose figures they are.
+    pub(super) kind: Kind,
+    running: Running,
+}
+
+enum Running {
+    Ours(Cluster),
+    Peer(Server),
+    Echo(Echoing),
+}
+
+impl Subject {
+    /// The edge of a cluster, which from now on has one processor.
+    pub(super) fn ours(cluster: Cluster) -> anyhow::Result<Self> {
+        let pid = cluster.edge_pid()?;
+        let pinned = Command::new("taskset").args(["-a", "-p", "-c", &SERVER.to_string(), &pid.to_string()]).output();
+        let pinned = pinned.context("cannot run taskset")?;
+        ensure!(pinned.status.success(), "taskset: {}", String::from_utf8_lossy(&pinned.stderr));
+        Ok(Self {
+            name: "zonecast".into(),
+            settings: "as shipped".into(),
+            kind: Kind::Ours,
+            running: Running::Ours(cluster),
+        })
+    }
+
+    pub(super) fn peer(name: &str, settings: &str, server: Server) -> Self {
+        Self { name: name.into(), settings: settings.into(), kind: Kind::Peer, running: Running::Peer(server) }
+    }
+
+    pub(super) fn echo(batched: bool) -> anyhow::Result<Self> {
+        let settings = if batched { "recvmmsg and sendmmsg of 32" } else { "one packet a system call" };
+        let running = Running::Echo(Echoing::start(batched, SERVER)?);
+        Ok(Self { name: "UDP echo".into(), settings: settings.into(), kind: Kind::Limit, running })
+    }
+
+    pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {
+        match &self.running {
+            Running::Ours(cluster) => cluster.edges().first().copied().context("one edge answers"),
+            Running::Peer(server) => Ok(server.address()),
+            Running::Echo(echo) => Ok(echo.address()),
+        }
+    }
+
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        match &self.running {
+            Running::Ours(cluster) => cluster.edge_pid(),
+            Running::Peer(server) => Ok(server.pid()),
+            Running::Echo(echo) => Ok(echo.pid()),
+        }
+    }
+
+    /// A result of it.
+    pub(super) fn figure(&self, work: &str, measure: &str) -> Figure {
+        let configuration = match &self.running {
+            Running::Peer(server) => Some(server.configuration().to_owned()),
+            Running::Ours(_) | Running::Echo(_) => None,
+        };
+        let figure = Figure::new(work, &self.name, measure).kind(self.kind).settings(&self.settings);
+        Figure { configuration, ..figure }
+    }
+}

@@ -1,0 +1,187 @@
+//! What an answer costs over the raw read of its key (T6), over a hash map, and in the model that ours replaces.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use domain::base::iana::{Rcode, Rtype};
+use domain::base::{MessageBuilder, Name};
+use zonecast_edge_reader::{Reader, Scratch, Transport};
+use zonecast_kv_proto::{View, ViewError};
+
+use crate::bench::Bench;
+use crate::edge_copy::EdgeCopy;
+use crate::figure::{Figure, Kind};
+use crate::{baseline, generate, in_memory};
+
+const APEX: &str = "large.example";
+
+/// What an answer may cost over the read of its key, in nanoseconds: T6.
+const MORE_NS: f64 = 400.0;
+
+/// How many times faster than the old model answers are, as Cloudflare published it.
+const FASTER: f64 = 3.0;
+
+/// Queries in a row before the next subject has its turn.
+const BLOCK: usize = 2_000;
+
+/// What is asked for, again and again.
+const NAMES: usize = 100_000;
+
+/// Nanoseconds of each subject, a value for each block.
+#[derive(Default)]
+struct Times {
+    answer: Vec<f64>,
+    get: Vec<f64>,
+    map: Vec<f64>,
+    old: Vec<f64>,
+}
+
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let records = bench.size.pick(10_000, 1_000_000, 1_000_000);
+    let folder = bench.folder("answers")?;
+    bench.say(&format!("loading {records} records in our keys and in the old model"));
+    let file = generate::zone(&folder, APEX, records)?;
+    let view = in_memory::store(in_memory::build(APEX, &std::fs::read(file)?)?);
+    let ours = EdgeCopy::load(&folder.join("ours"), in_memory::published(&view))?;
+    drop(view);
+    let old = baseline::entries(APEX, generate::hosts(records))?;
+    let old = EdgeCopy::load(&folder.join("old"), old.into_iter())?;
+    let mut times = Times::default();
+    measure(bench, &ours, &old, records, &mut times)?;
+    report(bench, records, &times)
+}
+
+fn measure(bench: &Bench, ours: &EdgeCopy, old: &EdgeCopy, records: usize, times: &mut Times) -> anyhow::Result<()> {
+    let queries: Vec<Vec<u8>> = (0..NAMES).map(|number| query(number, records)).collect::<Result<_, _>>()?;
+    let (snapshot, old_snapshot) = (ours.snapshot()?, old.snapshot()?);
+    let (view, old_view) = (snapshot.view(), old_snapshot.view());
+    let zones = EdgeCopy::zones(&snapshot)?;
+    let reader = Reader::new(&view, &zones);
+    let (mut scratch, mut out, mut value) = (Scratch::new(), Vec::new(), Vec::new());
+    let keys = keys_of(&view, &zones, &queries)?;
+    let map: HashMap<&[u8], usize> = keys.iter().enumerate().map(|(index, key)| (key.as_slice(), index)).collect();
+    let lookups = Cell::new(0);
+    let rounds = bench.size.pick(4, 200, 1_000);
+    // The first blocks fill caches and buffers.
+    let warm_up = rounds / 4;
+    let block = |round: usize| (0..BLOCK).map(move |number| (round * BLOCK + number) % NAMES);
+    for round in 0..warm_up + rounds {
+        let answer = timed(block(round), |index| {
+            let query = queries.get(index).map_or(&[][..], Vec::as_slice);
+            let outcome = reader.answer(&mut scratch, query, Transport::UDP, &mut out);
+            anyhow::ensure!(outcome.rcode == Rcode::NOERROR, "{outcome:?}");
+            Ok(())
+        })?;
+        let get = timed(block(round), |index| {
+            let found = view.get(keys.get(index).map_or(&[][..], Vec::as_slice), &mut value)?;
+            anyhow::ensure!(found, "the key of an answer is there");
+            Ok(())
+        })?;
+        let in_map = timed(block(round), |index| {
+            black_box(map.get(keys.get(index).map_or(&[][..], Vec::as_slice)));
+            Ok(())
+        })?;
+        let old = timed(block(round), |index| {
+            let query = queries.get(index).map_or(&[][..], Vec::as_slice);
+            baseline::answer(&old_view, query, &mut out, &lookups)
+        })?;
+        if round >= warm_up {
+            times.answer.push(answer);
+            times.get.push(get);
+            times.map.push(in_map);
+            times.old.push(old);
+        }
+    }
+    Ok(())
+}
+
+/// Nanoseconds of each of these, on average.
+fn timed(block: impl Iterator<Item = usize>, mut one: impl FnMut(usize) -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let (mut count, started) = (0_u32, Instant::now());
+    for index in block {
+        one(index)?;
+        count += 1;
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e9 / f64::from(count.max(1)))
+}
+
+fn query(number: usize, records: usize) -> anyhow::Result<Vec<u8>> {
+    let name = format!("host-{}.{APEX}", number * 7_919 % generate::hosts(records));
+    let mut query = MessageBuilder::new_vec().question();
+    query.push((name.parse::<Name<Vec<u8>>>()?, Rtype::A))?;
+    Ok(query.finish())
+}
+
+/// The one key that the answer to each query reads.
+fn keys_of(
+    view: &impl View,
+    zones: &zonecast_edge_reader::ZoneTable,
+    queries: &[Vec<u8>],
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    let noting = Noting { view, last: RefCell::new(Vec::new()), reads: Cell::new(0) };
+    let reader = Reader::new(&noting, zones);
+    let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+    let keys = queries.iter().map(|query| {
+        noting.reads.set(0);
+        reader.answer(&mut scratch, query, Transport::UDP, &mut out);
+        anyhow::ensure!(noting.reads.get() == 1, "a positive answer took {} reads", noting.reads.get());
+        Ok(noting.last.borrow().clone())
+    });
+    keys.collect()
+}
+
+/// A view that notes what is read.
+struct Noting<'v, V> {
+    view: &'v V,
+    last: RefCell<Vec<u8>>,
+    reads: Cell<u64>,
+}
+
+impl<V: View> View for Noting<'_, V> {
+    fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        self.last.replace(key.to_vec());
+        self.reads.set(self.reads.get() + 1);
+        self.view.get(key, value)
+    }
+
+    fn last_in(&self, lower: &[u8], upper: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<bool, ViewError> {
+        self.reads.set(self.reads.get() + 1);
+        self.view.last_in(lower, upper, key, value)
+    }
+
+    fn scan(
+        &self,
+        lower: &[u8],
+        upper: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.reads.set(self.reads.get() + 1);
+        self.view.scan(lower, upper, visit)
+    }
+}
+
+fn report(bench: &mut Bench, records: usize, times: &Times) -> anyhow::Result<()> {
+    let work = format!("positive answer, DO=0, zone of {records} records, {NAMES} names");
+    let figure = |subject: &str, kind, settings: &str, values: &[f64]| {
+        let figure = Figure::new(&work, subject, "time").kind(kind).settings(settings).values(values, "ns");
+        figure.samples(values.len() * BLOCK)
+    };
+    let answer = figure("zonecast", Kind::Ours, "answer(), wire to wire", &times.answer);
+    let get = figure("store", Kind::Limit, "raw read of the same key", &times.get);
+    let map = figure("hash map", Kind::Limit, "the same keys", &times.map);
+    let old = figure("one JSON key per record", Kind::Baseline, "the same store", &times.old);
+    let more: Vec<f64> = times.answer.iter().zip(&times.get).map(|(answer, get)| answer - get).collect();
+    let more = figure("zonecast", Kind::Ours, "answer() less the raw read", &more);
+    let more = Figure { measure: "over the raw read".into(), ..more }.of_row("T6");
+    let more = more.note("tests of the reader count its allocations: none");
+    bench.record(more.against_value(MORE_NS, "what T6 asks: 400 ns", Some(1.0)))?;
+    bench.record(answer.clone().against(&get, None))?;
+    let faster = old.value.zip(answer.value).map(|(old, answer)| old / answer);
+    let values: Vec<f64> = faster.into_iter().collect();
+    let faster = Figure::new(&work, "zonecast", "times faster than the old model").values(&values, "times");
+    let published = format!("{FASTER} times, as Cloudflare published");
+    bench.record(faster.more_is_better().against_value(FASTER, published, None))?;
+    [get, map, old].into_iter().try_for_each(|figure| bench.record(figure))
+}

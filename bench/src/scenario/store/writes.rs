@@ -1,0 +1,202 @@
+//! Durable changes per second and the latency of one, of a core in this process, of etcd, and of the bare disk (T4).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use prometheus::Registry;
+use tokio::runtime::Runtime;
+use zonecast_kv_core::{Applied, Core, CoreConfig, Outcome};
+use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
+use zonecast_kv_store::StateOptions;
+
+use crate::bench::Bench;
+use crate::figure::{Figure, Kind};
+use crate::limit::fdatasync;
+use crate::peer::etcd::{Etcd, EtcdClient};
+use crate::peer::redis::{Durability, Redis};
+use crate::samples::Samples;
+
+/// Changes on their way at a time.
+const IN_FLIGHT: usize = 256;
+
+/// Bytes of a value.
+const VALUE: usize = 100;
+
+/// Keys that are written, again and again.
+const KEYS: usize = 10_000;
+
+const SECTION: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let folder = bench.folder("store")?;
+    bench.say("starting a core in this process");
+    let core = runtime.block_on(Core::start(CoreConfig {
+        data_dir: folder.join("core"),
+        state: StateOptions::default(),
+        registry: Registry::new(),
+        sink: Arc::new(|_: &Applied| {}),
+    }))?;
+    let etcd = match Etcd::version() {
+        Some(_) => Some(Etcd::start(&folder)?),
+        None => None,
+    };
+    let client = match &etcd {
+        Some(etcd) => Some(runtime.block_on(etcd.client())?),
+        None => None,
+    };
+    throughput(bench, &runtime, &core, etcd.as_ref().zip(client.as_ref()))?;
+    latency(bench, &runtime, &core, etcd.as_ref().zip(client.as_ref()))?;
+    runtime.block_on(core.shutdown())?;
+    replicated(bench)
+}
+
+fn throughput(
+    bench: &mut Bench,
+    runtime: &Runtime,
+    core: &Core,
+    etcd: Option<(&Etcd, &EtcdClient)>,
+) -> anyhow::Result<()> {
+    let work = format!("durable puts of {VALUE} bytes, {IN_FLIGHT} in flight, one node");
+    let (rounds, seconds) = bench.size.pick((1, 1), (3, 4), (5, 20));
+    let time = Duration::from_secs(seconds);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        bench.say(&format!("{work}: round {} of {rounds}", round + 1));
+        ours.push(runtime.block_on(puts(time, |number| async move { put(core, number).await }))?);
+        if let Some((_, client)) = etcd {
+            theirs.push(runtime.block_on(puts(time, |number| put_etcd(client, number)))?);
+        }
+    }
+    let ours = Figure::new(&work, "zonecast", "puts per second").values(&ours, "1/s").more_is_better();
+    let ours = ours.settings("core in the measuring process").of_row("T4");
+    let ours = ours.note("etcd is asked over gRPC on loopback, the core without a network; both sync their log");
+    let Some((etcd, _)) = etcd else {
+        bench.skipped(&work, "etcd", "etcd-server is not installed")?;
+        return bench.record(ours);
+    };
+    let theirs = Figure::new(&work, "etcd", "puts per second").kind(Kind::Peer).values(&theirs, "1/s");
+    let theirs = theirs.more_is_better().configuration(etcd.configuration());
+    bench.record(ours.against(&theirs, Some(10.0)))?;
+    bench.record(theirs)?;
+    bench.record(Figure::not_yet("T4", "durable puts, three voters on one machine", "three voters"))
+}
+
+/// Puts with so many in flight for a while: how many a second.
+async fn puts<F>(time: Duration, put: impl Fn(usize) -> F) -> anyhow::Result<f64>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut flying = FuturesUnordered::new();
+    let (mut next, mut done, started) = (0, 0_u32, Instant::now());
+    while started.elapsed() < time {
+        while flying.len() < IN_FLIGHT {
+            flying.push(put(next));
+            next += 1;
+        }
+        if let Some(put) = flying.next().await {
+            put?;
+            done += 1;
+        }
+    }
+    let rate = f64::from(done) / started.elapsed().as_secs_f64();
+    while let Some(put) = flying.next().await {
+        put?;
+    }
+    Ok(rate)
+}
+
+fn latency(
+    bench: &mut Bench,
+    runtime: &Runtime,
+    core: &Core,
+    etcd: Option<(&Etcd, &EtcdClient)>,
+) -> anyhow::Result<()> {
+    let work = format!("durable put of {VALUE} bytes, one at a time");
+    let count = bench.size.pick(100, 1_000, 10_000);
+    let folder = bench.folder("appended")?;
+    bench.say(&work);
+    let disk = fdatasync::append(&folder, count)?;
+    let ours = runtime.block_on(one_by_one(count, |number| put(core, number)))?;
+    let limit = p50_p99(&work, "append of 4 KiB and fdatasync", Kind::Limit, &disk);
+    for (figure, limit) in p50_p99(&work, "zonecast", Kind::Ours, &ours).into_iter().zip(&limit) {
+        bench.record(figure.settings("core in the measuring process").against(limit, None))?;
+    }
+    if let Some((_, client)) = etcd {
+        let theirs = runtime.block_on(one_by_one(count, |number| put_etcd(client, number)))?;
+        for figure in p50_p99(&work, "etcd", Kind::Peer, &theirs) {
+            bench.record(figure)?;
+        }
+    }
+    limit.into_iter().try_for_each(|figure| bench.record(figure))
+}
+
+fn p50_p99(work: &str, subject: &str, kind: Kind, samples: &Samples) -> Vec<Figure> {
+    let figure = |measure: &str, value: f64| {
+        Figure::new(work, subject, measure).kind(kind).values(&[value], "ms").samples(samples.len())
+    };
+    let p50 = samples.median().map(|p50| figure("p50", p50).distribution(samples));
+    p50.into_iter().chain(samples.percentile(99.0).map(|p99| figure("p99", p99))).collect()
+}
+
+async fn one_by_one<F>(count: usize, put: impl Fn(usize) -> F) -> anyhow::Result<Samples>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count {
+        let started = Instant::now();
+        put(number).await?;
+        times.push(started.elapsed());
+    }
+    Ok(Samples::new(&times))
+}
+
+async fn put(core: &Core, number: usize) -> anyhow::Result<()> {
+    let (key, value) = (key(number)?, Value::new(value(number))?);
+    let batch =
+        Batch { preconditions: vec![], sections: vec![Section { id: SECTION, ops: vec![Op::Put { key, value }] }] };
+    let ((), pending) = core.change(move |_, _| Ok::<_, ViewError>((batch, ()))).await?;
+    match pending.await {
+        Outcome::Committed { .. } => Ok(()),
+        other => bail!("a put ended as {other:?}"),
+    }
+}
+
+async fn put_etcd(client: &EtcdClient, number: usize) -> anyhow::Result<()> {
+    client.put(format!("key-{}", number % KEYS).as_bytes(), &value(number)).await
+}
+
+fn key(number: usize) -> anyhow::Result<Key> {
+    let name = format!("key-{}", number % KEYS);
+    Ok(Key::new([&SECTION.keyspace.get().to_be_bytes(), name.as_bytes()].concat())?)
+}
+
+/// Another one each time, which does not compress well.
+fn value(number: usize) -> Vec<u8> {
+    let bytes = number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+    bytes.iter().copied().cycle().take(VALUE).collect()
+}
+
+/// Redis until its replica has it: what a store costs that promises less.
+fn replicated(bench: &mut Bench) -> anyhow::Result<()> {
+    let work = "set until the replica has it, one at a time";
+    if Redis::version().is_none() {
+        return bench.skipped(work, "Redis", "redis-server is not installed");
+    }
+    for durability in [Durability::None, Durability::EverySecond, Durability::Always] {
+        bench.say(&format!("Redis, {}", durability.name()));
+        let folder = bench.folder("redis")?;
+        let redis = Redis::start(&folder, durability)?;
+        let count = bench.size.pick(100, 1_000, 10_000);
+        let times = redis.set_until_replicated(count)?;
+        ensure!(times.len() == count, "every set is timed");
+        for figure in p50_p99(work, "Redis", Kind::Peer, &Samples::new(&times)) {
+            bench.record(figure.settings(durability.name()).configuration(redis.configuration()))?;
+        }
+    }
+    Ok(())
+}
