@@ -110,9 +110,23 @@ fn record(apex: &str, name: &str, rtype: &str, content: String, number: usize) -
         locked: false,
         comment: None,
         tags: Vec::new(),
-        created_on: "2026-01-01T05:20:00.12345Z".into(),
-        modified_on: "2026-01-01T05:20:00.12345Z".into(),
+        created_on: time(id),
+        modified_on: time(id >> 64),
     }
+}
+
+/// Some time of a year, as records of a platform have them: no two are of the same moment.
+fn time(number: u128) -> String {
+    let part = |shift: u32, count: u128| (number >> shift) % count;
+    format!(
+        "2025-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        part(0, 12) + 1,
+        part(8, 28) + 1,
+        part(16, 24),
+        part(24, 60),
+        part(32, 60),
+        part(36, 1_000_000)
+    )
 }
 
 #[cfg(test)]

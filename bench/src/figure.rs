@@ -180,9 +180,10 @@ impl Figure {
         Self { note: Some(note.into()), ..self }
     }
 
-    /// Why it misses its target, if it does.
+    /// Why it misses its target, if it does: what a profile showed when this was written.
     pub(crate) fn cause(self, cause: impl Into<String>) -> Self {
-        Self { cause: Some(cause.into()), ..self }
+        let cause = (self.met == Some(false)).then(|| cause.into());
+        Self { cause, ..self }
     }
 
     /// The distribution of these samples, for a plot.

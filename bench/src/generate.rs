@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -25,10 +26,11 @@ pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
              @ NS ns1\n@ NS ns2\n\
              ns1 A 192.0.2.1\nns2 A 192.0.2.2\n\
              @ A 198.18.{high}.{low}\n\
-             www A 198.18.{high}.{low}\nwww AAAA 2001:db8::{number:x}\n\
+             www A 198.18.{high}.{low}\nwww AAAA {}\n\
              mail A 198.19.{high}.{low}\n\
              @ MX 10 mail\n\
-             ftp CNAME www\n"
+             ftp CNAME www\n",
+            ipv6(number)
         );
         let file = folder.join(format!("{apex}.zone"));
         fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
@@ -53,7 +55,7 @@ pub(crate) fn mixed_zone(folder: &Path, apex: &str, names: usize) -> anyhow::Res
     let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
     for number in 0..names {
         let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
-        writeln!(text, "host-{number} A 10.{a}.{b}.{c}\nhost-{number} AAAA 2001:db8::{number:x}")?;
+        writeln!(text, "host-{number} A 10.{a}.{b}.{c}\nhost-{number} AAAA {}", ipv6(number))?;
         if number % 10 == 0 {
             writeln!(text, "alias-{number} CNAME host-{number}")?;
         }
@@ -61,6 +63,11 @@ pub(crate) fn mixed_zone(folder: &Path, apex: &str, names: usize) -> anyhow::Res
     let file = folder.join(format!("{apex}.zone"));
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
+}
+
+/// An address for each number, of those for documentation (RFC 3849).
+fn ipv6(number: usize) -> Ipv6Addr {
+    Ipv6Addr::from((0x2001_0db8_u128 << 96) | number as u128)
 }
 
 /// How many hosts such a zone has.

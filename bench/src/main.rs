@@ -63,6 +63,10 @@ enum Command {
     Echo(limit::udp_echo::Echo),
 }
 
+/// As in `zonecast`: what is measured in this process is measured as it runs there.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Compare(compare) => return compare.run(),

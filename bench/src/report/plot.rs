@@ -33,8 +33,9 @@ const GOOD: RGBColor = RGBColor(10, 11, 12);
 const BAD: RGBColor = RGBColor(13, 14, 15);
 const OTHERS: RGBColor = RGBColor(16, 17, 18);
 const LIMITS: RGBColor = RGBColor(19, 20, 21);
+const BACK: RGBColor = RGBColor(22, 23, 24);
 
-const OF_THE_PAGE: [(&str, &str); 7] = [
+const OF_THE_PAGE: [(&str, &str); 8] = [
     ("#010203", "var(--text)"),
     ("#040506", "var(--grid)"),
     ("#070809", "var(--ours)"),
@@ -42,6 +43,7 @@ const OF_THE_PAGE: [(&str, &str); 7] = [
     ("#0D0E0F", "var(--bad)"),
     ("#101112", "var(--others)"),
     ("#131415", "var(--limits)"),
+    ("#161718", "var(--back)"),
 ];
 
 /// Lines of others: Okabe and Ito's colours, which people who see fewer colours tell apart, but for the blue of ours.
@@ -249,7 +251,8 @@ where
     X: Ranged<ValueType = f64>,
     Y: Ranged<ValueType = f64>,
 {
-    chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).label_font(text(13)).draw()?;
+    let mut labels = chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::LowerRight).background_style(BACK.filled()).label_font(text(13)).draw()?;
     Ok(())
 }
 

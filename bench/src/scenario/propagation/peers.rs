@@ -15,9 +15,9 @@ const PAIRS: [(Software, Software, Setup, usize); 6] = [
     (Software::Bind, Software::Bind, Setup::Tuned, 1_000),
     (Software::Bind, Software::Nsd, Setup::Tuned, 1_000),
     (Software::Bind, Software::Knot, Setup::Tuned, 100),
-    (Software::Knot, Software::Knot, Setup::Tuned, 100),
+    (Software::Knot, Software::Knot, Setup::Tuned, 20),
     (Software::Bind, Software::Bind, Setup::AsShipped, 3),
-    (Software::Bind, Software::Nsd, Setup::AsShipped, 10),
+    (Software::Bind, Software::Nsd, Setup::AsShipped, 3),
 ];
 
 /// Why figures are as they are, where that is known.

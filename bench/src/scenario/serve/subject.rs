@@ -23,7 +23,7 @@ pub(super) struct Subject {
 }
 
 enum Running {
-    Ours(Cluster),
+    Ours(Box<Cluster>),
     Peer(Server),
     Echo(Echoing),
 }
@@ -39,7 +39,7 @@ impl Subject {
             name: "zonecast".into(),
             settings: "as shipped".into(),
             kind: Kind::Ours,
-            running: Running::Ours(cluster),
+            running: Running::Ours(Box::new(cluster)),
         })
     }
 
