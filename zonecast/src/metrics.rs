@@ -7,6 +7,8 @@ use std::time::Duration;
 use prometheus::core::Collector as _;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
+use crate::service::ServiceError;
+
 /// Upper bounds in seconds: a record build is far below a millisecond, a full build of millions of records takes some.
 const BUILD_BUCKETS: [f64; 12] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.1, 1.0, 5.0, 30.0];
@@ -50,6 +52,8 @@ pub(crate) struct Metrics {
     full_build: Histogram,
     /// Building keys from record changes.
     record_build: Histogram,
+    /// Builds that came to nothing, by kind and reason.
+    failures: IntCounterVec,
     /// Zones imported, by what became of them.
     imports: IntCounterVec,
     /// Zones hosted.
@@ -67,17 +71,31 @@ impl Metrics {
         let opts = HistogramOpts::new("zonecast_build_seconds", "Time to build keys, by kind of build")
             .buckets(BUILD_BUCKETS.to_vec());
         let builds = HistogramVec::new(opts, &["kind"])?;
+        let opts =
+            Opts::new("zonecast_build_failures_total", "Zones and changes that were not built, by kind and reason");
+        let failures = IntCounterVec::new(opts, &["kind", "reason"])?;
         let opts = Opts::new("zonecast_zone_imports_total", "Zone files imported, by what became of them");
         let imports = IntCounterVec::new(opts, &["result"])?;
         let zones = IntGauge::new("zonecast_zones", "Zones hosted by the core")?;
         registry.register(Box::new(builds.clone()))?;
+        registry.register(Box::new(failures.clone()))?;
         registry.register(Box::new(imports.clone()))?;
         let committed = IntGauge::new("zonecast_committed_version", "Last version the core has committed")?;
         registry.register(Box::new(zones.clone()))?;
         registry.register(Box::new(committed.clone()))?;
+        // From the beginning: `increase` does not see the step from nothing to one.
+        for kind in Build::ALL {
+            for reason in ["refused", "failed"] {
+                failures.with_label_values(&[kind.label(), reason]);
+            }
+        }
+        for imported in Imported::ALL {
+            imports.with_label_values(&[imported.label()]);
+        }
         Ok(Self {
-            full_build: builds.with_label_values(&["full"]),
-            record_build: builds.with_label_values(&["record"]),
+            full_build: builds.with_label_values(&[Build::Full.label()]),
+            record_build: builds.with_label_values(&[Build::Record.label()]),
+            failures,
             imports,
             zones,
             committed,
@@ -92,6 +110,16 @@ impl Metrics {
     /// Record changes were built.
     pub(crate) fn built_records(&self, took: Duration) {
         self.record_build.observe(took.as_secs_f64());
+    }
+
+    /// A build came to nothing. Zones that are not there, or busy, have not come as far as a build.
+    pub(crate) fn not_built(&self, kind: Build, error: &ServiceError) {
+        let reason = match error {
+            ServiceError::Refused { .. } => "refused",
+            ServiceError::Internal(_) => "failed",
+            _ => return,
+        };
+        self.failures.with_label_values(&[kind.label(), reason]).inc();
     }
 
     /// That many zone files were imported with this result.
@@ -110,6 +138,26 @@ impl Metrics {
     }
 }
 
+/// What is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// All keys of a zone.
+    Full,
+    /// What changes of records touch.
+    Record,
+}
+
+impl Build {
+    const ALL: [Self; 2] = [Self::Full, Self::Record];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Record => "record",
+        }
+    }
+}
+
 /// What became of a zone file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Imported {
@@ -122,11 +170,45 @@ pub(crate) enum Imported {
 }
 
 impl Imported {
+    const ALL: [Self; 3] = [Self::Unchanged, Self::Changed, Self::Refused];
+
     fn label(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
             Self::Changed => "changed",
             Self::Refused => "refused",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_that_come_to_nothing_are_counted_by_kind_and_reason() {
+        let registry = MetricsRegistry::new();
+        let metrics = Metrics::register(registry.registry()).unwrap();
+        let shown = |sample: &str| registry.render(false).unwrap().lines().any(|line| line == sample);
+        let sample = |kind, reason, count| {
+            format!("zonecast_build_failures_total{{kind=\"{kind}\",reason=\"{reason}\"}} {count}")
+        };
+        for (kind, reason) in [("full", "refused"), ("full", "failed"), ("record", "refused"), ("record", "failed")] {
+            assert!(shown(&sample(kind, reason, 0)), "{kind} {reason} is there before it happens");
+        }
+        metrics.not_built(Build::Full, &ServiceError::refused("a rule", vec![]));
+        metrics.not_built(Build::Record, &ServiceError::internal("damage"));
+        metrics.not_built(Build::Record, &ServiceError::NoZone("one.test".into()));
+        for (kind, reason, count) in [("full", "refused", 1), ("full", "failed", 0), ("record", "refused", 0)] {
+            assert!(shown(&sample(kind, reason, count)), "{kind} {reason} {count}");
+        }
+        assert!(shown(&sample("record", "failed", 1)));
+    }
+
+    #[test]
+    fn imports_are_shown_before_there_are_any() {
+        let registry = MetricsRegistry::new();
+        let _metrics = Metrics::register(registry.registry()).unwrap();
+        assert!(registry.render(false).unwrap().contains("zonecast_zone_imports_total{result=\"refused\"} 0\n"));
     }
 }

@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, IntGauge, IntGaugeVec, Opts, Registry};
 use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
 use zonecast_kv_transport::Identity;
 
 use crate::api::types::{CertificateInfo, DiskSpace, Vitals};
@@ -35,6 +36,7 @@ struct VitalMetrics {
     memory: IntGauge,
     open_files: IntGauge,
     max_files: IntGauge,
+    cpu: Counter,
 }
 
 impl VitalSigns {
@@ -80,7 +82,7 @@ impl VitalSigns {
             // Last: looking took time.
             now: unix_time(SystemTime::now()).as_secs_f64(),
         };
-        self.metrics.show(&vitals);
+        self.metrics.show(&vitals, cpu_time());
         vitals
     }
 }
@@ -92,6 +94,9 @@ impl VitalMetrics {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
+        let cpu =
+            Counter::new("zonecast_process_cpu_seconds_total", "Seconds of processor time that the process took")?;
+        registry.register(Box::new(cpu.clone()))?;
         Ok(Self {
             free: gauge(IntGauge::new("zonecast_data_free_bytes", "Bytes that may still be written"))?,
             total: gauge(IntGauge::new("zonecast_data_total_bytes", "Bytes of the disk of the data folder"))?,
@@ -99,10 +104,11 @@ impl VitalMetrics {
             memory: gauge(IntGauge::new("zonecast_process_resident_bytes", "Bytes of memory the process holds"))?,
             open_files: gauge(IntGauge::new("zonecast_process_open_files", "Files and sockets that are open"))?,
             max_files: gauge(IntGauge::new("zonecast_process_max_files", "How many may be; 0: no limit"))?,
+            cpu,
         })
     }
 
-    fn show(&self, vitals: &Vitals) {
+    fn show(&self, vitals: &Vitals, cpu: Duration) {
         if let Some(disk) = vitals.disk {
             self.free.set(number(disk.free_bytes));
             self.total.set(number(disk.total_bytes));
@@ -111,7 +117,16 @@ impl VitalMetrics {
         self.memory.set(number(vitals.memory_bytes));
         self.open_files.set(number(vitals.open_files));
         self.max_files.set(number(vitals.max_files.unwrap_or_default()));
+        // A counter cannot be set. Never negative: somebody else may have looked at the same moment.
+        self.cpu.inc_by((cpu.as_secs_f64() - self.cpu.get()).max(0.0));
     }
+}
+
+/// What all threads of this process have taken of all processors, in user mode and in the kernel.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
 /// Room on the disk of a folder, if the system tells.
@@ -183,6 +198,21 @@ mod tests {
         assert_eq!(resident("Name:\tx\nVmRSS:\t    1234 kB\nRssAnon:\t 1 kB\n"), Some(1234 * 1024));
         assert_eq!(resident("Name:\tx\n"), None);
         assert_eq!(resident("VmRSS:\tmany kB\n"), None);
+    }
+
+    #[test]
+    fn processor_time_grows_with_work_and_not_with_looking_twice() {
+        let before = cpu_time();
+        let mut sum = 0_u64;
+        while cpu_time() < before + Duration::from_millis(2) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        let metrics = VitalMetrics::register(&Registry::new()).unwrap();
+        for (now, shown) in [(1.5, 1.5), (1.5, 1.5), (1.0, 1.5), (4.0, 4.0)] {
+            let vitals = Vitals::default();
+            metrics.show(&vitals, Duration::from_secs_f64(now));
+            assert!((metrics.cpu.get() - shown).abs() < 1e-9, "{now}: {}", metrics.cpu.get());
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Generation, Name, ZoneId};
 
 use crate::api::types::Finding;
-use crate::metrics::Metrics;
+use crate::metrics::{Build, Metrics};
 use crate::service::zone_file::{BuiltZone, LoadedZone, ZoneText};
 use crate::service::{Origin, ServiceError};
 
@@ -98,6 +98,16 @@ impl IdSource {
 /// # Errors
 /// The text breaks a rule, or the store could not be read.
 pub(crate) fn plan_zone(
+    view: &dyn View,
+    text: ZoneText<'_>,
+    apex: &Name,
+    ids: &IdSource,
+    metrics: &Metrics,
+) -> Result<Plan, ServiceError> {
+    plan(view, text, apex, ids, metrics).inspect_err(|error| metrics.not_built(Build::Full, error))
+}
+
+fn plan(
     view: &dyn View,
     text: ZoneText<'_>,
     apex: &Name,

@@ -14,6 +14,7 @@ use super::zone_file::described;
 use super::{Service, ServiceError, blocking};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
 use crate::import::settled;
+use crate::metrics::Build;
 
 /// TTL of a new RRset when a change does not say: short enough that a mistake does not stay in caches for long.
 pub(super) const DEFAULT_TTL: u32 = 300;
@@ -69,17 +70,21 @@ impl Service {
             parse_change(&apex, change, &mut open)?;
         }
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let metrics = self.metrics().clone();
+        let timed = self.metrics().clone();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let started = Instant::now();
             let changes = settle_ttls(view, &apex, open)?;
             let built = record_build(view, &apex, &changes, &Policy::default())?;
-            metrics.built_records(started.elapsed());
+            timed.built_records(started.elapsed());
             let RecordBuild { batch, serial, warnings, .. } = built;
             Ok::<_, BuildError>((batch, (serial, warnings)))
         };
         let proposed = self.core().change(build).await.map_err(|error| match error {
-            ChangeError::Build(error) => refused(&apex, error),
+            ChangeError::Build(error) => {
+                let error = refused(&apex, error);
+                self.metrics().not_built(Build::Record, &error);
+                error
+            }
             ChangeError::Propose(error) => error.into(),
         });
         let ((serial, warnings), pending) = proposed?;
