@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use domain::base::iana::{Rcode, Rtype};
 use zonecast_tests::{Node, System, poll_until};
 
 use crate::api::Api;
@@ -57,10 +56,6 @@ impl Cluster {
 
 /// Waits until an edge answers for a zone; when that was.
 pub(crate) fn wait_served(edge: SocketAddr, apex: &str) -> anyhow::Result<Instant> {
-    let answered = || {
-        // A new socket each time: before it listens, the last one holds an error.
-        let answer = Probe::new(edge).ok()?.ask_once(apex, Rtype::SOA).ok()??;
-        (answer.rcode == Rcode::NOERROR && answer.authoritative).then(Instant::now)
-    };
+    let answered = || Probe::serves(edge, apex).then(Instant::now);
     poll_until(Instant::now() + SERVED, answered).with_context(|| format!("{edge} does not serve {apex}"))
 }

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use zonecast_tests::zonecast_binary;
 
 /// How long a stop may take, as `zonecast dev` promises.
 const STOP: Duration = Duration::from_secs(10);
@@ -23,11 +23,12 @@ pub(crate) struct Dev {
 }
 
 impl Dev {
-    /// Starts the binary beside this one and waits until all zones are served.
+    /// Starts the binary and waits until all zones are served.
     pub(crate) fn start(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> anyhow::Result<Self> {
-        let binary = binary()?;
+        let binary = zonecast_binary()?;
         let started = Instant::now();
-        // The child goes when this process goes, however that happens.
+        // The child goes when this process goes, however that happens. It stays in the group of this process, so that
+        // Ctrl-C reaches it, too, and it can clean up: that is why the tests' way to start a child is not taken.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(&binary)
@@ -99,12 +100,4 @@ impl Drop for Dev {
             let _ = self.child.wait();
         }
     }
-}
-
-fn binary() -> anyhow::Result<PathBuf> {
-    let binary = std::env::current_exe()?.with_file_name("zonecast");
-    if !binary.exists() {
-        bail!("{} is missing: build it with `make build`", binary.display());
-    }
-    Ok(binary)
 }

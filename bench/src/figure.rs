@@ -201,6 +201,13 @@ impl Figure {
         Self { configuration: Some(configuration.into()), ..self }
     }
 
+    /// The p50 with the distribution, and the p99 where there are samples enough to speak of it.
+    pub(crate) fn percentiles(samples: &Samples, unit: &str, figure: impl Fn(&str) -> Self) -> Vec<Self> {
+        let of = |measure: &str, value: f64| figure(measure).values(&[value], unit).samples(samples.len());
+        let p50 = samples.median().map(|p50| of("p50", p50).distribution(samples));
+        p50.into_iter().chain(samples.percentile(99.0).map(|p99| of("p99", p99))).collect()
+    }
+
     /// Where it stands among others, for people.
     pub(crate) fn key(&self) -> [&str; 5] {
         [&self.scenario, &self.work, &self.subject, &self.settings, &self.measure]

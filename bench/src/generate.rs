@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+
+/// How a made-up zone begins: three records.
+pub(crate) const HEAD: &str = "$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n";
 
 /// The real root zone, serial 2020101902.
 pub(crate) const ROOT_ZONE: &[u8] = include_bytes!("../../tests/zones/root.zone");
@@ -32,27 +35,24 @@ pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
              ftp CNAME www\n",
             ipv6(number)
         );
-        let file = folder.join(format!("{apex}.zone"));
-        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        write_zone(folder, &apex, &text)?;
     }
     Ok(())
 }
 
 /// Writes one zone with `records` records, at least 4, as `APEX.zone`: `host-0` and so on have an address each.
 pub(crate) fn zone(folder: &Path, apex: &str, records: usize) -> anyhow::Result<PathBuf> {
-    let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
+    let mut text = String::from(HEAD);
     for number in 0..hosts(records) {
         let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
         writeln!(text, "host-{number} A 10.{a}.{b}.{c}")?;
     }
-    let file = folder.join(format!("{apex}.zone"));
-    fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
+    write_zone(folder, apex, &text)
 }
 
 /// Writes a zone of `names` names as `APEX.zone`: hosts with an IPv4 and an IPv6 address, and for each tenth an alias.
 pub(crate) fn mixed_zone(folder: &Path, apex: &str, names: usize) -> anyhow::Result<PathBuf> {
-    let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
+    let mut text = String::from(HEAD);
     for number in 0..names {
         let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
         writeln!(text, "host-{number} A 10.{a}.{b}.{c}\nhost-{number} AAAA {}", ipv6(number))?;
@@ -60,6 +60,16 @@ pub(crate) fn mixed_zone(folder: &Path, apex: &str, names: usize) -> anyhow::Res
             writeln!(text, "alias-{number} CNAME host-{number}")?;
         }
     }
+    write_zone(folder, apex, &text)
+}
+
+/// The address that change `number` makes: another one for each of 16 million, and none that a zone begins with.
+pub(crate) fn new_address(number: usize) -> Ipv4Addr {
+    let [.., a, b, c] = number.to_be_bytes();
+    Ipv4Addr::new(172, a, b, c)
+}
+
+fn write_zone(folder: &Path, apex: &str, text: &str) -> anyhow::Result<PathBuf> {
     let file = folder.join(format!("{apex}.zone"));
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)

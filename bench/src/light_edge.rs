@@ -53,7 +53,7 @@ impl LightEdges {
     /// So many, following the core at this address, with certificates of this CA; all of them at `version` or later.
     pub(crate) fn start(count: usize, upstream: SocketAddr, ca: &Path, version: u64) -> anyhow::Result<Self> {
         let ca = Ca::open(ca)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = Runtime::new()?;
         let (sender, applied) = channel();
         let lost = Arc::new(AtomicUsize::new(0));
         for index in 0..count {
@@ -82,7 +82,7 @@ impl LightEdges {
     ) -> anyhow::Result<Vec<Instant>> {
         let (first, last) = (*versions.start(), *versions.end());
         let mut progress = vec![first.saturating_sub(1); self.count];
-        let mut arrived: Vec<(usize, Option<Instant>)> = versions.map(|_| (0, None)).collect();
+        let mut arrived: Vec<Option<Instant>> = versions.map(|_| None).collect();
         let mut missing = self.count;
         let deadline = Instant::now() + limit;
         while missing > 0 {
@@ -95,9 +95,8 @@ impl LightEdges {
             // One report may stand for several versions.
             for version in *progress + 1..=applied.version.min(last) {
                 let index = usize::try_from(version - first).unwrap_or(usize::MAX);
-                if let Some((count, at)) = arrived.get_mut(index) {
-                    *count += 1;
-                    *at = Some(at.map_or(applied.at, |at| at.max(applied.at)));
+                if let Some(at) = arrived.get_mut(index) {
+                    *at = (*at).max(Some(applied.at));
                 }
             }
             if *progress < last && applied.version >= last {
@@ -105,7 +104,7 @@ impl LightEdges {
             }
             *progress = applied.version.max(*progress);
         }
-        arrived.into_iter().map(|(_, at)| at.context("no edge reported a version")).collect()
+        arrived.into_iter().map(|at| at.context("no edge reported a version")).collect()
     }
 
     /// Connections that were lost since all of them were up.

@@ -46,6 +46,13 @@ impl Probe {
         Ok(Self { socket, next_id: 1 })
     }
 
+    /// Whether a server answers for a zone with authority.
+    pub(crate) fn serves(server: SocketAddr, apex: &str) -> bool {
+        // A new socket each time: before the server listens, the last one holds an error.
+        let answer = Self::new(server).ok().and_then(|mut probe| probe.ask_once(apex, Rtype::SOA).ok()?);
+        answer.is_some_and(|answer| answer.rcode == Rcode::NOERROR && answer.authoritative)
+    }
+
     /// One question, asked again when it gets lost.
     pub(crate) fn ask(&mut self, name: &str, rtype: Rtype) -> anyhow::Result<Answer> {
         for _ in 0..10 {

@@ -14,9 +14,8 @@ const CHUNK: usize = 1 << 20;
 
 /// Bytes a second over one stream between two tasks of this process, with the certificates and the ciphers of ours.
 pub(crate) fn stream(folder: &std::path::Path, bytes: u64) -> anyhow::Result<f64> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let identity = Ca::create(folder)?.issue(Role::Core, "localhost")?;
-    runtime.block_on(run(&identity, bytes))
+    tokio::runtime::Runtime::new()?.block_on(run(&identity, bytes))
 }
 
 async fn run(identity: &Identity, bytes: u64) -> anyhow::Result<f64> {

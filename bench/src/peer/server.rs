@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use domain::base::iana::{Rcode, Rtype};
 use zonecast_tests::{Child, free_port, poll_until};
 
 use super::powerdns;
@@ -87,9 +86,7 @@ impl Server {
         let Some(zone) = zones.last() else { return Ok(()) };
         let (address, deadline) = (self.address, Instant::now() + SERVED);
         let served = poll_until(deadline, || {
-            // A new socket each time: before it listens, the last one holds an error.
-            let answer = Probe::new(address).ok().and_then(|mut probe| probe.ask_once(&zone.apex, Rtype::SOA).ok()?);
-            let has_it = answer.is_some_and(|answer| answer.rcode == Rcode::NOERROR && answer.authoritative);
+            let has_it = Probe::serves(address, &zone.apex);
             (has_it || self.child.ended().is_some()).then_some(has_it)
         });
         self.ready_after = self.started.elapsed();

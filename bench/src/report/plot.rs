@@ -89,11 +89,11 @@ pub(crate) fn subjects(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
     let first = figures.first();
     let better = if first.is_some_and(|figure| figure.smaller_is_better) { "shorter" } else { "longer" };
     let (measure, unit) = first.map_or(("", ""), |figure| (&figure.measure, &figure.unit));
-    bars_of(&bars.collect::<Vec<_>>(), &format!("{measure}, {unit} (logarithmic; {better} is better)"))
-}
-
-fn bars_of(bars: &[Bar], label: &str) -> anyhow::Result<Option<String>> {
-    if bars.len() < 2 { Ok(None) } else { self::bars(bars, None, label) }
+    let bars: Vec<Bar> = bars.collect();
+    if bars.len() < 2 {
+        return Ok(None);
+    }
+    self::bars(&bars, None, &format!("{measure}, {unit} (logarithmic; {better} is better)"))
 }
 
 /// Distributions of several subjects: what share of the samples takes no longer than that.
@@ -256,7 +256,7 @@ where
     Ok(())
 }
 
-/// Ours first, so that its colour is its own and others keep theirs.
+/// A line for each of these.
 fn named<'a>(
     figures: impl Iterator<Item = &'a &'a Figure>,
     points: impl Fn(&'a Figure) -> &'a [[f64; 2]],

@@ -70,12 +70,11 @@ fn changing<T>(api: Api, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Re
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let changes = scope.spawn(|| {
-            for number in 0_u64.. {
+            for number in 0.. {
                 if done.load(Ordering::Relaxed) {
                     break;
                 }
-                let [.., a, b, c] = number.to_be_bytes();
-                api.set(APEX, "host-0", "A", 60, &format!("172.{a}.{b}.{c}"))?;
+                api.set(APEX, "host-0", "A", 60, &generate::new_address(number).to_string())?;
             }
             anyhow::Ok(())
         });

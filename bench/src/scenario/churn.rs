@@ -64,17 +64,9 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 }
 
 fn record(bench: &mut Bench, work: &str, what: &str, times: &[Duration]) -> anyhow::Result<()> {
-    let samples = Samples::new(times);
-    let figure = |measure: &str, value: f64| {
-        let figure = Figure::new(work, "zonecast", format!("{what}, {measure}")).values(&[value], "ms");
-        figure.samples(samples.len())
+    let figure = |measure: &str| {
+        let figure = Figure::new(work, "zonecast", format!("{what}, {measure}"));
+        figure.note("each wait checked by a DNS answer of each edge")
     };
-    if let Some(p50) = samples.median() {
-        bench
-            .record(figure("p50", p50).distribution(&samples).note("each wait checked by a DNS answer of each edge"))?;
-    }
-    match samples.percentile(99.0) {
-        Some(p99) => bench.record(figure("p99", p99)),
-        None => Ok(()),
-    }
+    Figure::percentiles(&Samples::new(times), "ms", figure).into_iter().try_for_each(|figure| bench.record(figure))
 }

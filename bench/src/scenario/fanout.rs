@@ -3,10 +3,12 @@
 //!
 //! The time is from the request to the core until the last edge has checked the version that the core answered with.
 
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::runtime::Runtime;
 
 use crate::api::Api;
 use crate::bench::Bench;
@@ -45,7 +47,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     at_a_rate(bench, &folder, many, changes)
 }
 
-fn one_at_a_time(bench: &mut Bench, folder: &std::path::Path, count: usize, changes: usize) -> anyhow::Result<()> {
+fn one_at_a_time(bench: &mut Bench, folder: &Path, count: usize, changes: usize) -> anyhow::Result<()> {
     let (cluster, edges) = start(bench, folder, count)?;
     let api = cluster.api();
     let mut times = Vec::new();
@@ -55,21 +57,14 @@ fn one_at_a_time(bench: &mut Bench, folder: &std::path::Path, count: usize, chan
         times.push(edges.wait(version, LIMIT)?.saturating_duration_since(started));
     }
     let work = format!("one change at a time, until the last of {count} has it");
-    let samples = Samples::new(&times);
-    let lost = edges.lost();
-    let figure = |measure: &str, value: Option<f64>| {
-        let values: Vec<f64> = value.into_iter().collect();
-        Figure::new(&work, "zonecast", measure).values(&values, "ms").samples(samples.len())
-    };
-    let note = format!("from the HTTP request; {lost} connections lost; edges that check and keep nothing");
-    bench.record(figure("p50", samples.median()).distribution(&samples).note(note))?;
+    let note = format!("from the HTTP request; {} connections lost; edges that check and keep nothing", edges.lost());
+    let ours = Figure::percentiles(&Samples::new(&times), "ms", |measure| Figure::new(&work, "zonecast", measure));
     let theirs = etcd(bench, &work, count, changes)?;
-    let p99 = samples.percentile(99.0);
-    if p99.is_some() {
-        let p99 = figure("p99", p99);
-        bench.record(match theirs.iter().find(|figure| figure.measure == "p99") {
-            Some(theirs) => p99.of_row("T3").against(theirs, Some(1.0)).cause(CAUSE_OF_HUNDRED),
-            None => p99,
+    for figure in ours {
+        let same = theirs.iter().find(|theirs| theirs.measure == figure.measure);
+        bench.record(match (figure.measure.as_str(), same) {
+            ("p99", Some(theirs)) => figure.of_row("T3").against(theirs, Some(1.0)).cause(CAUSE_OF_HUNDRED),
+            _ => figure.note(&note),
         })?;
     }
     theirs.into_iter().try_for_each(|figure| bench.record(figure))
@@ -83,15 +78,10 @@ fn etcd(bench: &mut Bench, work: &str, count: usize, changes: usize) -> anyhow::
     }
     bench.say(&format!("etcd and {count} watchers"));
     let etcd = Etcd::start(&bench.folder("etcd")?)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let times = runtime.block_on(watched(&etcd, count, changes))?;
-    let samples = Samples::new(&times);
-    let figure = |measure: &str, value: f64| {
-        let figure = Figure::new(work, "etcd", measure).kind(Kind::Peer).values(&[value], "ms");
-        figure.samples(samples.len()).configuration(etcd.configuration())
-    };
-    let p50 = samples.median().map(|p50| figure("p50", p50).distribution(&samples));
-    Ok(p50.into_iter().chain(samples.percentile(99.0).map(|p99| figure("p99", p99))).collect())
+    let times = Runtime::new()?.block_on(watched(&etcd, count, changes))?;
+    Ok(Figure::percentiles(&Samples::new(&times), "ms", |measure| {
+        Figure::new(work, "etcd", measure).kind(Kind::Peer).configuration(etcd.configuration())
+    }))
 }
 
 async fn watched(etcd: &Etcd, count: usize, changes: usize) -> anyhow::Result<Vec<Duration>> {
@@ -118,32 +108,28 @@ async fn watched(etcd: &Etcd, count: usize, changes: usize) -> anyhow::Result<Ve
     Ok(times)
 }
 
-fn at_a_rate(bench: &mut Bench, folder: &std::path::Path, count: usize, changes: usize) -> anyhow::Result<()> {
+fn at_a_rate(bench: &mut Bench, folder: &Path, count: usize, changes: usize) -> anyhow::Result<()> {
     let (cluster, edges) = start(bench, folder, count)?;
     let work = format!("{RATE} changes/s, until the last of {count} edges has it");
     bench.say(&work);
     let apis: Vec<Api> = (0..CONNECTIONS).map(|_| cluster.api()).collect();
-    let sent = paced(&apis, changes)?;
+    let started = Instant::now();
+    let sent = paced(&apis, started, changes)?;
     let (first, last) = (sent.first().context("no change")?.0, sent.last().context("no change")?.0);
     let arrivals = edges.arrivals(first..=last, LIMIT)?;
     let arrived = |version: u64| arrivals.get(usize::try_from(version - first).unwrap_or(usize::MAX));
-    let times: Vec<(Duration, Duration)> = sent
-        .iter()
-        .filter_map(|(version, due, started)| {
-            Some((*due, arrived(*version)?.saturating_duration_since(*started + *due)))
-        })
-        .collect();
-    let samples = Samples::of(times.iter().map(|(_, took)| took.as_secs_f64()).collect());
-    let over_time = times.iter().map(|(due, took)| [due.as_secs_f64(), took.as_secs_f64()]).collect();
-    let lost = edges.lost();
-    let figure = |measure: &str, value: Option<f64>| {
-        let values: Vec<f64> = value.into_iter().collect();
-        Figure::new(&work, "zonecast", measure).values(&values, "s").samples(samples.len())
+    let seconds = |(version, due): &(u64, Duration)| {
+        Some([due.as_secs_f64(), arrived(*version)?.saturating_duration_since(started + *due).as_secs_f64()])
     };
-    bench.record(figure("p50", samples.median()).distribution(&samples).over_time(over_time))?;
-    if let Some(p99) = samples.percentile(99.0) {
-        let figure = figure("p99", Some(p99)).of_row("T3");
-        let figure = figure.against_value(UNDER, format!("what T3 asks: {UNDER} s"), Some(1.0));
+    let over_time: Vec<[f64; 2]> = sent.iter().filter_map(seconds).collect();
+    let samples = Samples::of(over_time.iter().map(|[_, took]| *took).collect());
+    let lost = edges.lost();
+    for figure in Figure::percentiles(&samples, "s", |measure| Figure::new(&work, "zonecast", measure)) {
+        if figure.measure != "p99" {
+            bench.record(figure.over_time(over_time.clone()))?;
+            continue;
+        }
+        let figure = figure.of_row("T3").against_value(UNDER, format!("what T3 asks: {UNDER} s"), Some(1.0));
         // Nobody may be dropped.
         let met = figure.met.map(|met| met && lost == 0);
         let figure = Figure { met, ..figure }.cause(CAUSE_OF_THOUSAND);
@@ -152,18 +138,17 @@ fn at_a_rate(bench: &mut Bench, folder: &std::path::Path, count: usize, changes:
     Ok(())
 }
 
-fn start(bench: &mut Bench, folder: &std::path::Path, count: usize) -> anyhow::Result<(Cluster, LightEdges)> {
+fn start(bench: &mut Bench, folder: &Path, count: usize) -> anyhow::Result<(Cluster, LightEdges)> {
     bench.say(&format!("starting a core and {count} light edges"));
     let cluster = Cluster::start(folder, 0, APEX)?;
     // The last change before any edge is there: all of them must have it.
-    let version = set(&cluster.api(), usize::MAX >> 1)?;
+    let version = set(&cluster.api(), usize::MAX)?;
     let edges = LightEdges::start(count, cluster.system.core.service, &cluster.system.ca(), version)?;
     Ok((cluster, edges))
 }
 
-/// Changes at a rate: for each its version, when it was due, and since when that counts; in the order of versions.
-fn paced(apis: &[Api], changes: usize) -> anyhow::Result<Vec<(u64, Duration, Instant)>> {
-    let started = Instant::now();
+/// Changes at a rate: for each its version and when it was due; in the order of versions.
+fn paced(apis: &[Api], started: Instant, changes: usize) -> anyhow::Result<Vec<(u64, Duration)>> {
     let sent = thread::scope(|scope| {
         let sender = |(first, api): (usize, &'_ Api)| {
             (first..changes)
@@ -171,7 +156,7 @@ fn paced(apis: &[Api], changes: usize) -> anyhow::Result<Vec<(u64, Duration, Ins
                 .map(|number| {
                     let due = Duration::from_secs(1) * u32::try_from(number)? / RATE;
                     thread::sleep((started + due).saturating_duration_since(Instant::now()));
-                    Ok((set(api, number)?, due, started))
+                    Ok((set(api, number)?, due))
                 })
                 .collect::<anyhow::Result<Vec<_>>>()
         };
@@ -180,12 +165,11 @@ fn paced(apis: &[Api], changes: usize) -> anyhow::Result<Vec<(u64, Duration, Ins
         sent.collect::<anyhow::Result<Vec<_>>>()
     })?;
     let mut sent: Vec<_> = sent.into_iter().flatten().collect();
-    sent.sort_unstable_by_key(|(version, _, _)| *version);
+    sent.sort_unstable_by_key(|(version, _)| *version);
     Ok(sent)
 }
 
 fn set(api: &Api, number: usize) -> anyhow::Result<u64> {
-    let [.., a, b, c] = number.to_be_bytes();
     let host = format!("host-{}", number % generate::hosts(1_000));
-    api.set(APEX, &host, "A", 60, &format!("172.{a}.{b}.{c}"))
+    api.set(APEX, &host, "A", 60, &generate::new_address(number).to_string())
 }

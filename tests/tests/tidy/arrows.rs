@@ -22,42 +22,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("zonecast-dns", &["zonecast-kv-proto", "zonecast-records", "zonecast-edge-reader"]),
     ("zonecast-ingest", &["zonecast-kv-proto", "zonecast-records", "zonecast-builder"]),
-    ("zonecast", &ALL_BELOW_THE_BINARY),
-    ("zonecast-bench", &WITH_THE_TESTS),
-    ("zonecast-tests", &WITH_THE_BINARY),
+    ("zonecast", CRATES.split_at(11).0),
+    ("zonecast-bench", &CRATES),
+    ("zonecast-tests", CRATES.split_at(12).0),
 ];
 
-const ALL_BELOW_THE_BINARY: [&str; 11] = [
-    "zonecast-kv-proto",
-    "zonecast-kv-store",
-    "zonecast-kv-transport",
-    "zonecast-kv-core",
-    "zonecast-kv-edge",
-    "zonecast-records",
-    "zonecast-builder",
-    "zonecast-edge-reader",
-    "zonecast-edge",
-    "zonecast-dns",
-    "zonecast-ingest",
-];
-
-const WITH_THE_BINARY: [&str; 12] = [
-    "zonecast-kv-proto",
-    "zonecast-kv-store",
-    "zonecast-kv-transport",
-    "zonecast-kv-core",
-    "zonecast-kv-edge",
-    "zonecast-records",
-    "zonecast-builder",
-    "zonecast-edge-reader",
-    "zonecast-edge",
-    "zonecast-dns",
-    "zonecast-ingest",
-    "zonecast",
-];
-
-/// The harness starts the same processes as the tests.
-const WITH_THE_TESTS: [&str; 13] = [
+/// Those that others use, the highest last. The harness starts the same processes as the tests.
+const CRATES: [&str; 13] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",

@@ -1,6 +1,7 @@
 //! Record builds: one change in a very large zone, in a small one, and the full build that it saves (T8).
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
@@ -71,8 +72,8 @@ impl Zone {
     fn changes(&mut self, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
             let host = self.done * 7_919 % generate::hosts(self.records);
-            let [.., a, b, c] = self.done.to_be_bytes();
-            let change = set(&format!("host-{host}.{APEX}"), Rtype::A, vec![172, a, b, c])?;
+            let address = generate::new_address(self.done);
+            let change = set_address(&format!("host-{host}.{APEX}"), address)?;
             let started = Instant::now();
             let build = record_build(&self.view, &self.apex, std::slice::from_ref(&change), &Policy::default())?;
             self.times.push(started.elapsed());
@@ -114,13 +115,13 @@ fn record_times(bench: &mut Bench, records: usize, full: Duration, large: &Zone,
 fn glue(bench: &mut Bench) -> anyhow::Result<()> {
     let delegations = bench.size.pick(1_000, 200_000, 1_000_000);
     bench.say(&format!("building a zone of {delegations} delegations"));
-    let mut text = String::from("$TTL 3600\n@ SOA ns1 hostmaster 1 28800 7200 604800 300\n@ NS ns1\nns1 A 192.0.2.1\n");
+    let mut text = String::from(generate::HEAD);
     for number in 0..delegations {
         writeln!(text, "child-{number} NS ns.child-{number}\nns.child-{number} A 192.0.2.2")?;
     }
     let view = in_memory::store(in_memory::build(APEX, text.as_bytes())?);
     let apex: Name = APEX.parse().map_err(|error| anyhow!("{error}"))?;
-    let change = set(&format!("ns.child-{}.{APEX}", delegations / 2), Rtype::A, vec![192, 0, 2, 3])?;
+    let change = set_address(&format!("ns.child-{}.{APEX}", delegations / 2), Ipv4Addr::new(192, 0, 2, 3))?;
     let build = record_build(&view, &apex, &[change], &Policy::default())?;
     let published = build.batch.sections.iter().filter(|section| section.id.keyspace.is_published());
     let keys: usize = published.map(|section| section.ops.len()).sum();
@@ -131,7 +132,7 @@ fn glue(bench: &mut Bench) -> anyhow::Result<()> {
     bench.record(figure.against_value(KEYS, "what T8 asks: 3 keys", Some(1.0)))
 }
 
-fn set(owner: &str, rtype: Rtype, rdata: Vec<u8>) -> anyhow::Result<Change> {
+fn set_address(owner: &str, address: Ipv4Addr) -> anyhow::Result<Change> {
     let owner = owner.parse().map_err(|error| anyhow!("{owner}: {error}"))?;
-    Ok(Change::Set { owner, rtype, ttl: 60, rdatas: vec![rdata] })
+    Ok(Change::Set { owner, rtype: Rtype::A, ttl: 60, rdatas: vec![address.octets().to_vec()] })
 }

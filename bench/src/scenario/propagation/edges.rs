@@ -1,7 +1,5 @@
 //! One change at a time with several edges, and with one of them stopped (T13).
 
-use std::net::SocketAddr;
-
 use super::single;
 use super::stage;
 use super::subject::{Subject, Zone};
@@ -23,7 +21,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let records = 1_000;
     let folder = bench.folder("edges")?;
     generate::zone(&folder, APEX, records)?;
-    let zone = Zone { apex: APEX.into(), hosts: generate::hosts(records) };
+    let zone = Zone { apex: APEX.into(), records };
     let count = bench.size.pick(3, 8, 8);
     bench.say(&format!("starting a core and {count} edges"));
     let cluster = Cluster::start(&folder, count, APEX)?;
@@ -36,8 +34,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let cluster = Cluster::start(&folder, 3, APEX)?;
     let mut others = stage::ours(&cluster, zone);
     let [first, second, _] = others.edges.as_slice() else { return Ok(()) };
-    let others_edges: Vec<SocketAddr> = vec![*first, *second];
-    others.edges = others_edges;
+    others.edges = vec![*first, *second];
     others.work = "one change at a time, two of three edges".into();
     slow_edge(bench, &cluster, &others)
 }

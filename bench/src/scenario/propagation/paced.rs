@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::subject::{LIMIT, Subject, TTL, address};
+use super::subject::{LIMIT, Subject, TTL};
 use crate::api::Api;
+use crate::generate::new_address;
 use crate::probe::Probe;
 
 /// Between two looks at what has not been seen yet.
@@ -64,13 +65,13 @@ pub(super) fn run(subject: &Subject<'_>, others: Vec<Api>, plan: Plan) -> anyhow
             .map(|api| {
                 scope.spawn(move || {
                     let set = |host: &str, number| {
-                        api.set(&zone.apex, host, "A", TTL, &address(number).to_string()).map(drop)
+                        api.set(&zone.apex, host, "A", TTL, &new_address(number).to_string()).map(drop)
                     };
                     send(&set)
                 })
             })
             .collect();
-        send(&|host: &str, number| subject.writer.set(&zone.apex, host, address(number)))?;
+        send(&|host: &str, number| subject.writer.set(&zone.apex, host, new_address(number)))?;
         for sender in senders {
             sender.join().map_err(|_| anyhow::anyhow!("a sender panicked"))??;
         }
@@ -93,7 +94,7 @@ fn look(mut probe: Probe, start: Instant, plan: Plan, name: impl Fn(usize) -> St
         let answers = probe.ask_all(&names)?;
         let mut answers = answers.into_iter();
         waiting.retain(|(index, _)| match answers.next().flatten() {
-            Some((at, seen)) if seen == address(plan.first + index) => {
+            Some((at, seen)) if seen == new_address(plan.first + index) => {
                 let due = plan.due(*index);
                 times.push((due, at.saturating_duration_since(start).saturating_sub(due)));
                 false

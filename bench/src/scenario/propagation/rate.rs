@@ -33,7 +33,7 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
         let mut figures = Vec::new();
         for (mut subject, is_ours) in ours.map(|ours| (ours, true)).chain(tuned(stage, bench)) {
             let Work { name, burst, every, count } = work;
-            subject.work = format!("{name}, zone of {} records", subject.zone.hosts + 3);
+            subject.work = format!("{name}, zone of {} records", subject.zone.records);
             bench.say(&format!("{}: {}", subject.work, subject.name));
             let others = if is_ours { stage.connections(CONNECTIONS - 1) } else { Vec::new() };
             let times = paced::run(&subject, others, Plan { count, burst, every, first: numbers(count) });
@@ -58,16 +58,12 @@ fn results(subject: &Subject<'_>, times: &paced::Times) -> Vec<Figure> {
     let took: Vec<Duration> = times.iter().map(|(_, took)| *took).collect();
     let samples = Samples::new(&took);
     let over_time = times.iter().map(|(due, took)| [due.as_secs_f64(), took.as_secs_f64() * 1000.0]).collect();
-    let mut figures = Vec::new();
-    if let Some(p50) = samples.median() {
-        let figure = subject.figure("p50").values(&[p50], "ms").samples(samples.len());
-        figures.push(figure.distribution(&samples).over_time(over_time));
-    }
-    if let Some(p99) = samples.percentile(99.0) {
-        figures.push(subject.figure("p99").values(&[p99], "ms").samples(samples.len()));
-    }
+    let mut figures = Figure::percentiles(&samples, "ms", |measure| subject.figure(measure));
     if let Some(max) = samples.max() {
         figures.push(subject.figure("max").values(&[max], "ms").samples(samples.len()));
+    }
+    if let Some(first) = figures.first_mut() {
+        first.over_time = over_time;
     }
     figures
 }

@@ -3,8 +3,8 @@
 use super::stage::Stage;
 use super::subject::Subject;
 use super::{edges, load, rate, single, zones};
-
 use crate::bench::Bench;
+use crate::figure::Figure;
 use crate::samples::Samples;
 
 pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
@@ -17,12 +17,8 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     edges::run(bench)
 }
 
-/// p50, and p99 where there are enough samples, of one run.
+/// What there is to say of one run.
 pub(super) fn record_samples(bench: &mut Bench, subject: &Subject<'_>, samples: &Samples) -> anyhow::Result<()> {
-    let p50: Vec<f64> = samples.median().into_iter().collect();
-    bench.record(subject.figure("p50").values(&p50, "ms").samples(samples.len()).distribution(samples))?;
-    match samples.percentile(99.0) {
-        Some(p99) => bench.record(subject.figure("p99").values(&[p99], "ms").samples(samples.len())),
-        None => Ok(()),
-    }
+    let figures = Figure::percentiles(samples, "ms", |measure| subject.figure(measure));
+    figures.into_iter().try_for_each(|figure| bench.record(figure))
 }

@@ -35,7 +35,7 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
     let mut subjects: Vec<(Subject<'_>, usize)> = stage.ours().map(|ours| (ours, changes)).into();
     subjects.extend(stage.peers.subjects(bench.size));
     for (subject, _) in &mut subjects {
-        subject.work = format!("one change at a time, zone of {} records", subject.zone.hosts + 3);
+        subject.work = format!("one change at a time, zone of {} records", subject.zone.records);
     }
     let mut courses: Vec<Course> = subjects.iter().map(|(_, wanted)| Course::new(*wanted)).collect();
     for round in 0..runs {

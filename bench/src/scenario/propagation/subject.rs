@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::api::Api;
 use crate::figure::{Figure, Kind};
+use crate::generate;
 use crate::peer::Pair;
 use crate::watchers::Watchers;
 
@@ -58,15 +59,15 @@ pub(super) struct Subject<'a> {
 pub(super) struct Zone {
     /// Its name.
     pub(super) apex: String,
-    /// So many hosts it has.
-    pub(super) hosts: usize,
+    /// So many records it has, hosts and three others.
+    pub(super) records: usize,
 }
 
 impl Zone {
     /// The name that change `number` is made at, relative and absolute: all over the zone.
     pub(super) fn host(&self, number: usize) -> (String, String) {
         // A prime that shares no factor with the sizes of zones here.
-        let host = format!("host-{}", number.wrapping_mul(7919) % self.hosts);
+        let host = format!("host-{}", number.wrapping_mul(7919) % generate::hosts(self.records));
         let full = format!("{host}.{}", self.apex);
         (host, full)
     }
@@ -76,7 +77,7 @@ impl Subject<'_> {
     /// One change: from the request until the last edge shows it.
     pub(super) fn change(&self, watchers: &Watchers, number: usize) -> anyhow::Result<Duration> {
         let (host, full) = self.zone.host(number);
-        let address = address(number);
+        let address = generate::new_address(number);
         let started = Instant::now();
         watchers.watch(&full, address, LIMIT)?;
         self.writer.set(&self.zone.apex, &host, address)?;
@@ -96,10 +97,4 @@ impl Subject<'_> {
 pub(super) fn numbers(count: usize) -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     NEXT.fetch_add(count, Ordering::Relaxed)
-}
-
-/// The address of change `number`: not one that the zone begins with.
-pub(super) fn address(number: usize) -> Ipv4Addr {
-    let [_, a, b, c] = u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes();
-    Ipv4Addr::new(172, a, b, c)
 }

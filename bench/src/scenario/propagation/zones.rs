@@ -18,7 +18,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         generate::zone(&folder, apex, records)?;
         bench.say(&format!("starting a core and an edge with {count} zones"));
         let cluster = Cluster::start(&folder, 1, apex)?;
-        let mut subject = stage::ours(&cluster, Zone { apex: apex.to_owned(), hosts: generate::hosts(records) });
+        let mut subject = stage::ours(&cluster, Zone { apex: apex.to_owned(), records });
         subject.work = format!("one change at a time, {count} other zones of about 10 records");
         let times = single::times(&subject, bench.size.pick(50, 1_000, 5_000))?;
         let samples = Samples::new(&times);

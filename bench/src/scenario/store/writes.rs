@@ -35,7 +35,7 @@ const CAUSE: &str = "both processors are busy, at no one place: 25 % kernel (wak
 const SECTION: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
 
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = Runtime::new()?;
     let folder = bench.folder("store")?;
     bench.say("starting a core in this process");
     let core = runtime.block_on(Core::start(CoreConfig {
@@ -139,11 +139,7 @@ fn latency(
 }
 
 fn p50_p99(work: &str, subject: &str, kind: Kind, samples: &Samples) -> Vec<Figure> {
-    let figure = |measure: &str, value: f64| {
-        Figure::new(work, subject, measure).kind(kind).values(&[value], "ms").samples(samples.len())
-    };
-    let p50 = samples.median().map(|p50| figure("p50", p50).distribution(samples));
-    p50.into_iter().chain(samples.percentile(99.0).map(|p99| figure("p99", p99))).collect()
+    Figure::percentiles(samples, "ms", |measure| Figure::new(work, subject, measure).kind(kind))
 }
 
 async fn one_by_one<F>(count: usize, put: impl Fn(usize) -> F) -> anyhow::Result<Samples>

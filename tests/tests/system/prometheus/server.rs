@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Prometheus {
     agent: ureq::Agent,
     base: String,
-    _child: Child,
-    _folder: TempDir,
+    child: Child,
+    folder: TempDir,
 }
 
 impl Prometheus {
@@ -50,9 +50,9 @@ impl Prometheus {
         });
         let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
         let base = format!("http://{address}");
-        let mut prometheus = Self { agent, base, _child: child.expect(INSTALL), _folder: folder };
+        let mut prometheus = Self { agent, base, child: child.expect(INSTALL), folder };
         let started = prometheus.wait_ready();
-        let log = std::fs::read_to_string(prometheus._folder.path().join("log")).unwrap_or_default();
+        let log = std::fs::read_to_string(prometheus.folder.path().join("log")).unwrap_or_default();
         assert!(started, "{INSTALL}; its log:\n{log}");
         prometheus
     }
@@ -63,7 +63,7 @@ impl Prometheus {
         let ready = poll_until(deadline, || {
             std::thread::park_timeout(PAUSE);
             let answers = self.agent.get(format!("{}/-/ready", self.base)).call().is_ok();
-            (answers || self._child.ended().is_some()).then_some(answers)
+            (answers || self.child.ended().is_some()).then_some(answers)
         });
         ready == Some(true)
     }
