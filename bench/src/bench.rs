@@ -45,6 +45,7 @@ pub(crate) struct Bench {
     started: Instant,
     commit: String,
     host: String,
+    date: String,
 }
 
 impl Bench {
@@ -62,6 +63,7 @@ impl Bench {
             started: Instant::now(),
             commit: host::commit(),
             host: host::describe(),
+            date: host::today(),
         })
     }
 
@@ -93,6 +95,7 @@ impl Bench {
             scenario: self.scenario.clone(),
             commit: self.commit.clone(),
             host: self.host.clone(),
+            date: self.date.clone(),
             noisy: figure.noisy || self.noise.is_noisy(),
             ..figure
         };

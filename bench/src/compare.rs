@@ -1,4 +1,5 @@
-//! `zonecast-bench compare`: what became worse from one run to another.
+//! `zonecast-bench compare`: what became worse from one run to another. Peers and limits are shown too, since they tell
+//! whether it was the machine, but only what is ours can be a regression.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,11 +8,11 @@ use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
 
-use crate::figure::Figure;
+use crate::figure::{Figure, Kind};
 use crate::report::number;
 use crate::results;
 
-/// Compares two runs; ends with 1 if something became worse.
+/// Compares two runs; ends with 1 if something of zonecast became worse.
 #[derive(Args)]
 pub(crate) struct Compare {
     /// `results.jsonl` of the earlier run.
@@ -46,6 +47,7 @@ struct Line {
     subject: String,
     settings: String,
     measure: String,
+    kind: Kind,
     unit: String,
     earlier: f64,
     later: f64,
@@ -71,12 +73,12 @@ impl Compare {
                 println!("{}", line.text());
             }
         }
-        let worse = lines.iter().filter(|line| line.change == Change::Worse).count();
+        let ours = || lines.iter().filter(|line| line.kind == Kind::Ours);
+        let (worse, all) = (ours().filter(|line| line.is_regression()).count(), ours().count());
         if !self.json {
+            let by = self.threshold;
             println!(
-                "\n{worse} of {} results are worse by more than {} % and by more than their spread",
-                lines.len(),
-                self.threshold
+                "\n{worse} of {all} results of zonecast are worse by more than {by} % and by more than their spread"
             );
         }
         Ok(ExitCode::from(u8::from(worse > 0)))
@@ -84,6 +86,10 @@ impl Compare {
 }
 
 impl Line {
+    fn is_regression(&self) -> bool {
+        self.kind == Kind::Ours && self.change == Change::Worse
+    }
+
     fn text(&self) -> String {
         let Self { scenario, work, subject, settings, measure, unit, percent, .. } = self;
         let mark = match self.change {
@@ -114,13 +120,14 @@ fn compare(earlier: &[Figure], later: &[Figure], threshold: f64) -> Vec<Line> {
             continue;
         }
         let change = change(old, new, percent, threshold);
-        let unit = new.unit.clone();
+        let (kind, unit) = (new.kind, new.unit.clone());
         lines.push(Line {
             scenario,
             work,
             subject,
             settings,
             measure,
+            kind,
             unit,
             earlier: before,
             later: after,
@@ -171,6 +178,15 @@ mod tests {
         assert_eq!(changes(&figure(&[1.0]), &figure(&[1.09])), [Change::Same]);
         assert_eq!(changes(&figure(&[1.0, 1.1, 1.5]), &figure(&[1.4, 1.5, 1.6])), [Change::Same]);
         assert_eq!(changes(&figure(&[1.0, 1.1, 1.2]), &figure(&[1.4, 1.5, 1.6])), [Change::Worse]);
+    }
+
+    #[test]
+    fn a_slower_peer_is_no_regression() {
+        let of = |kind, value: f64| figure(&[value]).kind(kind);
+        for (kind, regresses) in [(Kind::Ours, true), (Kind::Peer, false), (Kind::Limit, false)] {
+            let lines = compare(&[of(kind, 1.0)], &[of(kind, 2.0)], 10.0);
+            assert_eq!(lines.iter().map(Line::is_regression).collect::<Vec<_>>(), [regresses], "{kind:?}");
+        }
     }
 
     #[test]

@@ -82,6 +82,9 @@ pub(crate) struct Figure {
     pub(crate) commit: String,
     /// The machine, in one line.
     pub(crate) host: String,
+    /// Day on which the run began, `2026-01-31` (UTC).
+    #[serde(default)]
+    pub(crate) date: String,
 }
 
 impl Figure {
@@ -115,6 +118,7 @@ impl Figure {
             configuration: None,
             commit: String::new(),
             host: String::new(),
+            date: String::new(),
         }
     }
 

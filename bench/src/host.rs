@@ -37,6 +37,12 @@ pub(crate) fn commit() -> String {
     format!("{commit}{}", if changed { "+" } else { "" })
 }
 
+/// The day, `2026-01-31` (UTC); empty where `date` is missing.
+pub(crate) fn today() -> String {
+    let output = Command::new("date").args(["-u", "+%Y-%m-%d"]).output();
+    output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// Watches what else uses the machine, from before a run to its end.
 #[derive(Debug)]
 pub(crate) struct NoiseWatch {

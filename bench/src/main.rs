@@ -54,7 +54,7 @@ enum Command {
     Run(run::Run),
     /// Makes the page from results that were kept.
     Report(run::Report),
-    /// Compares two runs; ends with 1 if something became worse.
+    /// Compares two runs; ends with 1 if something of zonecast became worse.
     Compare(compare::Compare),
     /// Changes one record of a running deployment again and again, and times when each edge answers with it.
     Propagation(scenario::propagation::Deployment),

@@ -1,7 +1,6 @@
 //! `zonecast-bench run`: scenarios, one after the other, with their results as a table, as JSON lines and as a page.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -84,8 +83,7 @@ impl Report {
 }
 
 fn write_page(figures: &[Figure], path: &Path) -> anyhow::Result<String> {
-    let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("cannot run date")?;
-    let page = report::page(figures, String::from_utf8_lossy(&date.stdout).trim())?;
+    let page = report::page(figures)?;
     std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path.display().to_string())
 }

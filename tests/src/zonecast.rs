@@ -152,8 +152,11 @@ pub fn zonecast_binary() -> anyhow::Result<PathBuf> {
     let binary = profile.join("zonecast");
     let advice = "run `cargo build -p zonecast` (`make test` does)";
     let built = binary.metadata().with_context(|| format!("{} is missing: {advice}", binary.display()))?.modified()?;
-    // Cargo lists the sources beside the program, as make would have them.
-    let sources = std::fs::read_to_string(profile.join("zonecast.d"))?;
+    // Cargo lists the sources beside the program, as make would have them; a program that was put elsewhere has none.
+    let sources = match std::fs::read_to_string(profile.join("zonecast.d")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder == profile => String::new(),
+        sources => sources?,
+    };
     let sources = sources.split_once(": ").map_or("", |(_, sources)| sources);
     for source in sources.split_whitespace() {
         if std::fs::metadata(source).and_then(|source| source.modified()).is_ok_and(|changed| changed > built) {

@@ -7,8 +7,11 @@ use anyhow::{Context as _, ensure};
 
 use super::software::{ServedZone, Wanted};
 
-/// The backend, a package of its own.
-pub(super) const BACKEND: &str = "/usr/lib/x86_64-linux-gnu/pdns/liblmdbbackend.so";
+/// Whether its backend is there, a package of its own: in a folder named after the architecture.
+pub(super) fn has_backend() -> bool {
+    let folders = Path::new("/usr/lib").read_dir().into_iter().flatten().flatten();
+    folders.map(|folder| folder.path().join("pdns/liblmdbbackend.so")).any(|file| file.exists())
+}
 
 /// Zones that one run of `pdnsutil` is given.
 const AT_ONCE: usize = 500;

@@ -101,7 +101,7 @@ impl Software {
             Self::Bind | Self::Nsd => "-v",
             Self::Knot | Self::PowerDns => "--version",
         };
-        if self == Self::PowerDns && !Path::new(powerdns::BACKEND).exists() {
+        if self == Self::PowerDns && !powerdns::has_backend() {
             return None;
         }
         let output = Command::new(self.program()?).arg(flag).output().ok()?;

@@ -11,19 +11,20 @@ const STYLE: &str = include_str!("page.css");
 
 /// What the page is about, for people who know nothing of it yet.
 const ABOUT: &str = "zonecast carries DNS zones from a core to many edges. Here it is measured beside other people's \
-    software that does the same work, and beside what the machine can do at most, all in one run. Each value is the \
-    median of several runs, with the smallest and the largest in brackets.";
+    software that does the same work, and beside what the machine can do at most, all in one run. Where \
+    something ran several times, the value is the median, with the smallest and the largest in brackets.";
 
 /// The page.
-pub(crate) fn page(figures: &[Figure], date: &str) -> anyhow::Result<String> {
+pub(crate) fn page(figures: &[Figure]) -> anyhow::Result<String> {
     let mut html = String::new();
     let commit = figures.first().map_or("", |figure| &figure.commit);
+    let date = figures.first().map_or("", |figure| &figure.date);
     let host = figures.first().map_or("", |figure| &figure.host);
     write!(
         html,
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>zonecast benchmarks, {date}</title><style>{STYLE}</style></head><body><main>\
+         <title>zonecast benchmarks</title><style>{STYLE}</style></head><body><main>\
          <h1>zonecast benchmarks</h1><p class=\"facts\">{} · commit {} · {}</p><p>{ABOUT}</p>{}",
         escape(date),
         escape(commit),
@@ -47,7 +48,7 @@ pub(crate) fn page(figures: &[Figure], date: &str) -> anyhow::Result<String> {
 fn noise(figures: &[Figure]) -> String {
     let noisy = figures.iter().filter(|figure| figure.noisy).count();
     match noisy {
-        0 => "<p class=\"facts\">Nothing else used the machine.</p>".into(),
+        0 => "<p class=\"facts\">Nothing else was seen to use the machine.</p>".into(),
         noisy => format!(
             "<p class=\"warning\">Something else used the machine during {noisy} of {} results; they are marked.</p>",
             figures.len()
@@ -224,18 +225,26 @@ mod tests {
         let mut all = vec![ours, peer, Figure::not_yet("T2", "three voters", "three voters")];
         for figure in &mut all {
             figure.scenario = "propagation".into();
+            figure.date = "2026-01-31".into();
         }
         all
     }
 
     #[test]
     fn the_page_opens_offline_and_says_what_was_missed_and_why() {
-        let html = page(&sample(), "2026-01-01").unwrap();
+        let html = page(&sample()).unwrap();
         let without_namespace = html.replace("http://www.w3.org/2000/svg", "");
         for remote in ["http://", "https://", "<link", "<script src", "@import", "url("] {
             assert!(!without_namespace.contains(remote), "{remote}");
         }
-        for part in ["MISSED", "Cause: fsync is half of it", "needs three voters", "options { &lt;x&gt; };", "T13"] {
+        for part in [
+            "MISSED",
+            "Cause: fsync is half of it",
+            "needs three voters",
+            "options { &lt;x&gt; };",
+            "T13",
+            "2026-01-31",
+        ] {
             assert!(html.contains(part), "{part}");
         }
         assert!(html.matches("<svg").count() >= 4, "targets, subjects, distribution, over time");
@@ -244,6 +253,6 @@ mod tests {
 
     #[test]
     fn an_empty_run_makes_a_page() {
-        assert!(page(&[], "2026-01-01").unwrap().contains("0 met"));
+        assert!(page(&[]).unwrap().contains("0 met"));
     }
 }

@@ -20,8 +20,8 @@ const LIMIT: u64 = 1 << 30;
 const SENT: &str = "zonecast_sent_bytes_total";
 
 /// Where the time of a small snapshot goes, by perf.
-const CAUSE: &str = "half of the time is the one thread that compresses and writes the edge's tables; the rest is start, \
-    handshake, reading at the core and opening, which count more the smaller the snapshot is";
+const CAUSE: &str = "nearly half of the time is the one thread that compresses and writes the edge's tables; the rest is \
+    not named yet";
 
 /// Part of the raw stream's rate that T11 asks for.
 const PART: f64 = 0.5;

@@ -23,7 +23,7 @@ const PAIRS: [(Software, Software, Setup, usize); 6] = [
 /// Why figures are as they are, where that is known.
 pub(super) fn remark(figure: Figure) -> Figure {
     match (figure.subject.as_str(), figure.settings.as_str()) {
-        ("Knot to Knot", _) => figure.note("Knot works DNS UPDATE off once a second; its control socket does not wait"),
+        ("Knot to Knot", _) => figure.note("by DNS UPDATE; Knot's own ways to change a zone are not measured"),
         (_, "as shipped") if figure.kind == Kind::Peer => figure.note("BIND waits for notify-delay, 5 s by default"),
         _ => figure,
     }

@@ -19,7 +19,7 @@ const APEX: &str = "large.example";
 
 /// Where the time goes, by perf.
 const CAUSE: &str = "the reader's own code takes some 470 ns: parsing the query, the zone table, the path of the key, \
-    decoding the value, writing the answer; what is above that is misses of the processor's caches";
+    decoding the value, writing the answer; what is above that is not named yet";
 
 /// What an answer may cost over the read of its key, in nanoseconds: T6.
 const MORE_NS: f64 = 400.0;
