@@ -31,12 +31,12 @@ impl SmallDisk {
         self.folder.path()
     }
 
-    /// Takes all the room that is left, until [`SmallDisk::make_room`].
+    /// Takes all the room that is left now, in addition to what it took before, until [`SmallDisk::make_room`].
     ///
     /// # Errors
     /// The file that takes it cannot be made.
     pub fn fill(&self) -> anyhow::Result<()> {
-        let mut file = std::fs::File::create(self.ballast())?;
+        let mut file = std::fs::File::options().create(true).append(true).open(self.ballast())?;
         // Large pieces first, then what is left of the last one.
         for piece in [1 << 20, 1 << 12, 1] {
             let bytes = vec![0; piece];

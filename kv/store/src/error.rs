@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zonecast_kv_proto::{SourceError, ViewError};
 
+/// What the system says of a full disk. Errors that pass through raft or a view are text, and are known by it.
+pub const NO_SPACE: &str = "No space left on device";
+
 /// A database that cannot be opened, read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -15,13 +18,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// No space left: nothing was lost, nothing more can be written.
-    #[error("no space left on the disk of {}", path.display())]
+    #[error("{}: {NO_SPACE}", path.display())]
     DiskFull {
         /// The database's folder.
         path: PathBuf,
-        /// As RocksDB says it.
-        #[source]
-        source: rocksdb::Error,
     },
     /// What is on disk is not what was written. Never repaired by guessing.
     #[error("{} is damaged: {what}", path.display())]
@@ -65,8 +65,8 @@ impl StoreError {
         let is_lock = message.contains("While lock file") || message.contains("lock hold by current process");
         if is_lock && source.kind() == rocksdb::ErrorKind::IOError {
             Self::Locked { path }
-        } else if message.contains("No space left on device") {
-            Self::DiskFull { path, source }
+        } else if message.contains(NO_SPACE) {
+            Self::DiskFull { path }
         } else if source.kind() == rocksdb::ErrorKind::Corruption {
             Self::Damaged { path, what: source.into_string() }
         } else {

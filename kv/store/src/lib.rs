@@ -26,7 +26,7 @@ mod state_view;
 pub use edge::{EdgeOptions, EdgeStore};
 pub use edge_load::SnapshotLoad;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
-pub use error::StoreError;
+pub use error::{NO_SPACE, StoreError};
 pub use metrics::StoreMetrics;
 pub use raft_log::{Completion, RaftLog};
 pub use state::{StateOptions, StateStore};

@@ -22,16 +22,20 @@ fn make_zone(core: &Http) {
     assert_eq!(status, 200, "{written}");
 }
 
-/// Imports a large zone of other text each time, until `failed` says that it is enough.
-fn write_until(core: &Http, mut failed: impl FnMut(u16) -> bool) {
+/// Imports a large zone of other text each time, until `failed` says that it is enough. The disk is full before each
+/// and after the last: RocksDB gives room back when it removes what it has compacted or a copy that failed, and a node
+/// that finds some goes on.
+fn write_until(core: &Http, disk: &SmallDisk, mut failed: impl FnMut(u16) -> bool) {
     let deadline = Instant::now() + DEADLINE * 6;
     for round in 0.. {
         assert!(Instant::now() < deadline, "the disk does not fill");
+        disk.fill().unwrap();
         let mut text = ZONE.to_owned();
         let padding = format!("{round:0>240}");
         (0..FILLING).for_each(|name| text.push_str(&format!("t{name} 60 TXT {padding}\n")));
         let status = core.call("PUT", "/v1/zones/filling.test", Some(&text)).map_or(0, |(status, _)| status);
         if failed(status) {
+            disk.fill().unwrap();
             return;
         }
     }
@@ -47,7 +51,7 @@ fn assert_shows_fault(node: &Node, why: &str) {
         assert_eq!(status, 503, "{path}: {body}");
     }
     assert_eq!(http.metric("zonecast_fault "), Some(1.0));
-    assert_eq!(node.log_lines(&["writing has stopped", why]).len(), 1, "{}", node.log());
+    assert!(!node.log_lines(&["writing has stopped", why]).is_empty(), "{}", node.log());
 }
 
 /// The node has begun anew by itself, and everybody stands where the core does.
@@ -86,8 +90,7 @@ fn a_core_whose_disk_is_full_goes_on_by_itself_when_there_is_room() {
     let core = Http::new(system.core.http);
     make_zone(&core);
     let (_, acknowledged) = core.set("one.test", "www", "A", "192.0.2.2").unwrap();
-    disk.fill().unwrap();
-    write_until(&core, |status| status != 200);
+    write_until(&core, &disk, |status| status != 200);
 
     assert_shows_fault(&system.core, "No space left");
     let (status, refused) = core.set("one.test", "www", "A", "192.0.2.3").unwrap();
@@ -114,9 +117,8 @@ fn an_edge_whose_disk_is_full_answers_what_it_has_and_catches_up_by_itself() {
     system.edges.iter_mut().for_each(|edge| _ = edge.start_ready().unwrap());
     let core = Http::new(system.core.http);
     make_zone(&core);
-    disk.fill().unwrap();
     let edge = Http::new(system.edges[0].http);
-    write_until(&core, |status| {
+    write_until(&core, &disk, |status| {
         assert_eq!(status, 200, "a full edge does not hold up the core");
         edge.call("GET", "/healthz", None).unwrap().0 == 503
     });

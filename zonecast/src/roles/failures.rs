@@ -2,14 +2,11 @@
 
 use zonecast_kv_core::CoreError;
 use zonecast_kv_edge::EdgeError;
-use zonecast_kv_store::StoreError;
+use zonecast_kv_store::{NO_SPACE, StoreError};
 use zonecast_kv_transport::{CaError, EndpointError, IdentityError};
 
 use crate::exit::{Code, Failure, is_disk_full};
 use crate::service::ServiceError;
-
-/// What the system says, in every message about it that came through RocksDB or raft as text.
-const DISK_FULL: &str = "No space left on device";
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
@@ -80,6 +77,20 @@ impl From<ServiceError> for Failure {
     }
 }
 
+/// Errors that came through RocksDB or raft as text.
 fn by_text(error: &impl ToString) -> Code {
-    if error.to_string().contains(DISK_FULL) { Code::Disk } else { Code::Failed }
+    if error.to_string().contains(NO_SPACE) { Code::Disk } else { Code::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_in_every_dress() {
+        let full = || StoreError::DiskFull { path: "/data/copy-2".into() };
+        assert_eq!(full().to_string(), "/data/copy-2: No space left on device");
+        assert_eq!(Failure::from(full()).code, Code::Disk);
+        assert_eq!(by_text(&zonecast_kv_proto::SourceError::from(full())), Code::Disk);
+    }
 }
