@@ -60,6 +60,12 @@ impl Api {
         self.client.change(zone, &ChangeRequest { changes: vec![change] }, patience).context(what)
     }
 
+    /// Makes a zone from its text, or replaces it.
+    pub(crate) fn put_zone(&self, apex: &str, text: &[u8]) -> anyhow::Result<Written> {
+        let put = self.client.put_zone(apex, text, &format!("{apex}.zone"), Patience::default());
+        put.with_context(|| format!("cannot make zone {apex}"))
+    }
+
     /// The present value of a metric that has no labels.
     pub(crate) fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let text = self.client.metrics()?;

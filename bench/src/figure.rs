@@ -212,6 +212,12 @@ impl Figure {
         p50.into_iter().chain(samples.percentile(99.0).map(|p99| of("p99", p99))).collect()
     }
 
+    /// How much of what its target allows it takes: met up to 1.
+    pub(crate) fn target_part(&self) -> Option<f64> {
+        let (ratio, target) = self.ratio.zip(self.target)?;
+        Some(if self.smaller_is_better { ratio / target } else { target / ratio })
+    }
+
     /// Where it stands among others, for people.
     pub(crate) fn key(&self) -> [&str; 5] {
         [&self.scenario, &self.work, &self.subject, &self.settings, &self.measure]

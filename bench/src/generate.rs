@@ -22,14 +22,15 @@ pub(crate) fn apex(number: usize) -> String {
 pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
     for number in 0..count {
         let apex = apex(number);
-        let (high, low) = (number / 250 % 250, number % 250);
+        let address = small_zone_address(number);
+        let [.., high, low] = address.octets();
         let text = format!(
             "$TTL 1h\n\
              @ SOA ns1 hostmaster 1 8H 2H 1W 5m\n\
              @ NS ns1\n@ NS ns2\n\
              ns1 A 192.0.2.1\nns2 A 192.0.2.2\n\
-             @ A 198.18.{high}.{low}\n\
-             www A 198.18.{high}.{low}\nwww AAAA {}\n\
+             @ A {address}\n\
+             www A {address}\nwww AAAA {}\n\
              mail A 198.19.{high}.{low}\n\
              @ MX 10 mail\n\
              ftp CNAME www\n",
@@ -38,6 +39,12 @@ pub(crate) fn small_zones(folder: &Path, count: usize) -> anyhow::Result<()> {
         write_zone(folder, &apex, &text)?;
     }
     Ok(())
+}
+
+/// The address of `www` in the generated zone with this number.
+pub(crate) fn small_zone_address(number: usize) -> Ipv4Addr {
+    let part = |number: usize| u8::try_from(number % 250).unwrap_or(0);
+    Ipv4Addr::new(198, 18, part(number / 250), part(number))
 }
 
 /// Writes one zone with `records` records, at least 4, as `APEX.zone`: `host-0` and so on have an address each.

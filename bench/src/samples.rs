@@ -6,8 +6,10 @@ use std::time::Duration;
 const BEYOND: usize = 10;
 
 /// Fractions of the samples at which the distribution is drawn: finer towards the end, where it matters.
-const FRACTIONS: [f64; 20] =
-    [0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 1.0];
+const FRACTIONS: [f64; 22] = [
+    0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998,
+    0.999, 1.0,
+];
 
 /// Sorted times in milliseconds.
 #[derive(Clone, Debug, Default)]

@@ -16,6 +16,15 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
             format!("    notify explicit;\n    also-notify {{ 127.0.0.1 port {secondary}; }};\n")
         }
         Place::Alone | Place::Secondary(_) => "    notify no;\n".into(),
+        Place::OfCatalog(primary) => {
+            // It looks into a catalog that has changed at most so often: every 5 seconds by default.
+            let tuned = setup.tuned(" min-update-interval 0");
+            let catalogs = zones.iter().map(|zone| {
+                let apex = &zone.apex;
+                format!("zone \"{apex}\" default-primaries {{ 127.0.0.1 port {primary}; }}{tuned} in-memory yes; ")
+            });
+            format!("    notify no;\n    catalog-zones {{ {}}};\n", catalogs.collect::<String>())
+        }
     };
     let mut text = format!(
         "options {{\n    directory \"{folder}\";\n    pid-file \"{folder}/named.pid\";\n    \
@@ -31,7 +40,7 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
             Place::Primary(_) => {
                 writeln!(text, "zone \"{apex}\" {{ type primary; file \"{file}\"; allow-update {{ 127.0.0.1; }}; }};")?;
             }
-            Place::Secondary(primary) => writeln!(
+            Place::Secondary(primary) | Place::OfCatalog(primary) => writeln!(
                 text,
                 "zone \"{apex}\" {{ type secondary; file \"{folder}/{apex}.secondary\"; \
                  primaries {{ 127.0.0.1 port {primary}; }}; allow-notify {{ 127.0.0.1; }}; }};"

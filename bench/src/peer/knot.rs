@@ -12,15 +12,20 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
     let zonefile = setup.tuned("    zonefile-sync: -1\n    semantic-checks: off\n");
     let remote = match place {
         Place::Alone => String::new(),
-        Place::Primary(other) | Place::Secondary(other) => {
+        Place::Primary(other) | Place::Secondary(other) | Place::OfCatalog(other) => {
             format!("remote:\n  - id: other\n    address: 127.0.0.1@{other}\n")
         }
+    };
+    let members = match place {
+        Place::OfCatalog(_) => "  - id: member\n    storage: \"{folder}\"\n    acl: local\n    master: other\n"
+            .replace("{folder}", &folder.to_string()),
+        Place::Alone | Place::Primary(_) | Place::Secondary(_) => String::new(),
     };
     let mut text = format!(
         "server:\n    rundir: \"{folder}\"\n    listen: 127.0.0.1@{port}\n{server}log:\n  - target: stderr\n    \
          any: warning\ncontrol:\n    listen: \"{folder}/knot.sock\"\ndatabase:\n    storage: \"{folder}\"\n{remote}\
          acl:\n  - id: local\n    address: 127.0.0.1\n    action: [transfer, notify, update]\n\
-         template:\n  - id: default\n    storage: \"{folder}\"\n    acl: local\n{zonefile}zone:\n"
+         template:\n  - id: default\n    storage: \"{folder}\"\n    acl: local\n{zonefile}{members}zone:\n"
     );
     for zone in *zones {
         writeln!(text, "  - domain: \"{}\"", zone.apex)?;
@@ -28,6 +33,12 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
             Place::Alone => writeln!(text, "    file: \"{}\"", zone.file.display())?,
             Place::Primary(_) => writeln!(text, "    file: \"{}\"\n    notify: other", zone.file.display())?,
             Place::Secondary(_) => writeln!(text, "    file: \"{}.secondary\"\n    master: other", zone.apex)?,
+            Place::OfCatalog(_) => writeln!(
+                text,
+                "    file: \"{}.secondary\"\n    master: other\n    catalog-role: interpret\n    \
+                 catalog-template: member",
+                zone.apex
+            )?,
         }
     }
     Ok(text)

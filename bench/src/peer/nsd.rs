@@ -19,7 +19,8 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
         writeln!(text, "zone:\n    name: \"{}\"", zone.apex)?;
         match place {
             Place::Alone | Place::Primary(_) => writeln!(text, "    zonefile: \"{}\"", zone.file.display())?,
-            Place::Secondary(primary) => writeln!(
+            // Nobody starts it as one: Debian 12 has 4.6, and catalog zones came with 4.9.
+            Place::Secondary(primary) | Place::OfCatalog(primary) => writeln!(
                 text,
                 "    zonefile: \"{}.secondary\"\n    allow-notify: 127.0.0.1 NOKEY\n    \
                  request-xfr: 127.0.0.1@{primary} NOKEY",

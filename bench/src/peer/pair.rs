@@ -10,6 +10,12 @@ use super::server::Server;
 use super::software::{Place, ServedZone, Setup, Software};
 use super::update::Updater;
 
+/// Name of the catalog zone.
+const CATALOG: &str = "catalog.example";
+
+/// How a catalog begins (RFC 9432 section 4).
+const CATALOG_HEAD: &str = "@ 0 SOA invalid. invalid. 1 3600 600 2147483646 0\n@ 0 NS invalid.\nversion 0 TXT \"2\"\n";
+
 /// See the module.
 pub(crate) struct Pair {
     secondary: Server,
@@ -21,10 +27,40 @@ pub(crate) struct Pair {
 impl Pair {
     /// Starts both and waits until the secondary serves all zones. The primary works on copies of the files.
     pub(crate) fn start(
-        primary: Software,
-        secondary: Software,
+        softwares: [Software; 2],
         setup: Setup,
         zones: &[ServedZone],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut pair = Self::join(softwares, setup, [zones, zones], Place::Secondary, folder)?;
+        pair.secondary.wait_served(zones).context("the secondary")?;
+        Ok(pair)
+    }
+
+    /// The same, and the secondary has a catalog instead: that names the first zone, and it learns of each other one by
+    /// [`Pair::add_member`].
+    pub(crate) fn start_with_catalog(
+        softwares: [Software; 2],
+        setup: Setup,
+        members: &[ServedZone],
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let file = folder.join("catalog.zone");
+        let first = members.first().context("a catalog needs a zone to begin with")?;
+        std::fs::write(&file, format!("{CATALOG_HEAD}first.zones 0 PTR {}.\n", first.apex))?;
+        let catalog = ServedZone { apex: CATALOG.to_owned(), file };
+        let at_primary = [members, std::slice::from_ref(&catalog)].concat();
+        let catalogs = [catalog];
+        let mut pair = Self::join(softwares, setup, [&at_primary, &catalogs], Place::OfCatalog, folder)?;
+        pair.secondary.wait_served(std::slice::from_ref(first)).context("the secondary and its catalog")?;
+        Ok(pair)
+    }
+
+    fn join(
+        [primary, secondary]: [Software; 2],
+        setup: Setup,
+        [zones, second_zones]: [&[ServedZone]; 2],
+        place: impl Fn(u16) -> Place,
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let (home, second_home) = (folder.join("primary"), folder.join("secondary"));
@@ -41,9 +77,7 @@ impl Pair {
         let (port, second_port) = (free_port(), free_port());
         let mut first = Server::launch(primary, setup, Place::Primary(second_port), &copies, &home, port, None)?;
         first.wait_served(zones).with_context(|| format!("{} as a primary", primary.name()))?;
-        let place = Place::Secondary(port);
-        let mut second = Server::launch(secondary, setup, place, zones, &second_home, second_port, None)?;
-        second.wait_served(zones).with_context(|| format!("{} as a secondary", secondary.name()))?;
+        let second = Server::launch(secondary, setup, place(port), second_zones, &second_home, second_port, None)?;
         let configuration = format!(
             "# primary\n{}\n# secondary\n{}",
             first.configuration().trim_end(),
@@ -66,5 +100,10 @@ impl Pair {
     /// Replaces the addresses of a name by this one; returns when the primary has done so.
     pub(crate) fn set_address(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
         self.updater.set_address(apex, name, address)
+    }
+
+    /// Names one more zone in the catalog; returns when the primary has done so.
+    pub(crate) fn add_member(&self, apex: &str) -> anyhow::Result<()> {
+        self.updater.add_member(CATALOG, apex)
     }
 }

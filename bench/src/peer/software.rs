@@ -46,6 +46,8 @@ pub(crate) enum Place {
     Primary(u16),
     /// Follows the primary at this port.
     Secondary(u16),
+    /// Serves what the catalog zones of the primary at this port name (RFC 9432).
+    OfCatalog(u16),
 }
 
 /// Everything that a configuration depends on.

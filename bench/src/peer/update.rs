@@ -1,4 +1,4 @@
-//! A DNS UPDATE that replaces one address: RFC 2136.
+//! DNS UPDATE (RFC 2136): replaces an address, or names a zone in a catalog.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -17,9 +17,11 @@ const OPCODE_UPDATE: u8 = 5 << 3;
 
 const TYPE_A: [u8; 2] = [0, 1];
 const TYPE_SOA: [u8; 2] = [0, 6];
+const TYPE_PTR: [u8; 2] = [0, 12];
 const CLASS_IN: [u8; 2] = [0, 1];
 const CLASS_ANY: [u8; 2] = [0, 255];
-const TTL: [u8; 4] = [0, 0, 0, 60];
+/// Of an address.
+const TTL: u32 = 60;
 
 /// A client of one primary.
 pub(super) struct Updater {
@@ -36,9 +38,21 @@ impl Updater {
 
     /// Replaces the addresses of a name by this one; returns when the primary has done so.
     pub(super) fn set_address(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
-        let message = message(apex, name, address)?;
+        let owner = wire(&format!("{name}.{apex}"))?;
+        let delete = update(&owner, TYPE_A, CLASS_ANY, 0, &[]);
+        self.send(&message(apex, &[delete, update(&owner, TYPE_A, CLASS_IN, TTL, &address.octets())])?)
+    }
+
+    /// Adds a member to a catalog zone (RFC 9432 section 4.1); returns when the primary has done so.
+    pub(super) fn add_member(&self, catalog: &str, member: &str) -> anyhow::Result<()> {
+        // Any label that no other member has.
+        let owner = wire(&format!("{}.zones.{catalog}", member.replace('.', "-")))?;
+        self.send(&message(catalog, &[update(&owner, TYPE_PTR, CLASS_IN, 0, &wire(member)?)])?)
+    }
+
+    fn send(&self, message: &[u8]) -> anyhow::Result<()> {
         for _ in 0..ATTEMPTS {
-            self.socket.send(&message)?;
+            self.socket.send(message)?;
             let mut reply = [0; 512];
             match self.socket.recv(&mut reply) {
                 Ok(_) => {
@@ -55,29 +69,23 @@ impl Updater {
     }
 }
 
-/// One zone, no prerequisite, two updates: delete the RRset, add the record (RFC 2136 section 2.5).
-fn message(apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<Vec<u8>> {
-    let zone = apex.parse::<Name<Vec<u8>>>().context("bad name")?.to_vec();
-    let owner = format!("{name}.{apex}").parse::<Name<Vec<u8>>>().context("bad name")?.to_vec();
-    let header = [0, 1, OPCODE_UPDATE, 0, 0, 1, 0, 0, 0, 2, 0, 0];
-    let parts: [&[u8]; 15] = [
-        &header,
-        zone.as_slice(),
-        &TYPE_SOA,
-        &CLASS_IN,
-        owner.as_slice(),
-        &TYPE_A,
-        &CLASS_ANY,
-        &[0; 4],
-        &[0; 2],
-        owner.as_slice(),
-        &TYPE_A,
-        &CLASS_IN,
-        &TTL,
-        &[0, 4],
-        &address.octets(),
-    ];
-    Ok(parts.concat())
+/// One zone, no prerequisite, some updates.
+fn message(apex: &str, updates: &[Vec<u8>]) -> anyhow::Result<Vec<u8>> {
+    let [high, low] = u16::try_from(updates.len())?.to_be_bytes();
+    let header = [0, 1, OPCODE_UPDATE, 0, 0, 1, 0, 0, high, low, 0, 0];
+    let zone = [&wire(apex)?, &TYPE_SOA[..], &CLASS_IN].concat();
+    Ok([&header[..], &zone, &updates.concat()].concat())
+}
+
+/// One record of the update section: class ANY without data deletes an RRset, class IN adds a record (RFC 2136
+/// section 2.5).
+fn update(owner: &[u8], rtype: [u8; 2], class: [u8; 2], ttl: u32, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).unwrap_or(u16::MAX).to_be_bytes();
+    [owner, &rtype, &class, &ttl.to_be_bytes(), &length, data].concat()
+}
+
+fn wire(name: &str) -> anyhow::Result<Vec<u8>> {
+    Ok(name.parse::<Name<Vec<u8>>>().context("bad name")?.to_vec().as_slice().to_vec())
 }
 
 #[cfg(test)]
@@ -86,7 +94,10 @@ mod tests {
 
     #[test]
     fn an_update_has_the_bytes_of_the_rfc() {
-        let bytes = message("e.", "h", Ipv4Addr::new(192, 0, 2, 1)).unwrap();
+        let owner = wire("h.e.").unwrap();
+        let delete = update(&owner, TYPE_A, CLASS_ANY, 0, &[]);
+        let add = update(&owner, TYPE_A, CLASS_IN, TTL, &[192, 0, 2, 1]);
+        let bytes = message("e.", &[delete, add]).unwrap();
         let expected = "0001 2800 0001 0000 0002 0000 \
                         0165 00 0006 0001 \
                         0168 0165 00 0001 00ff 00000000 0000 \

@@ -1,5 +1,6 @@
 //! Results for people: one line as it comes, a table at the end, a page to keep.
 
+mod html;
 mod line;
 mod page;
 mod plot;

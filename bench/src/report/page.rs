@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::html::escape;
 use super::rows::{ROWS, Verdict};
 use super::works::{Work, ratio, value, works};
 use super::{number, plot};
@@ -61,48 +62,52 @@ fn targets(figures: &[Figure]) -> anyhow::Result<String> {
     let count = |verdict| ROWS.iter().filter(|row| row.verdict(figures) == verdict).count();
     let mut html = format!(
         "<h2>Targets</h2><p><b class=\"met\">{} met</b>, <b class=\"missed\">{} missed</b>, \
-         {} cannot be measured yet, {} not in this run.</p>\
-         <table class=\"targets\"><thead><tr><th></th><th>work and target</th><th>reached</th><th></th></tr></thead><tbody>",
+         {} cannot be measured yet, {} not in this run.</p>",
         count(Verdict::Met),
         count(Verdict::Missed),
         count(Verdict::NotYet),
         count(Verdict::Unmeasured)
     );
+    html += "<table class=\"targets\"><tbody>";
     for row in ROWS {
         let verdict = row.verdict(figures);
         write!(
             html,
-            "<tr class=\"{}\"><th>{}</th><td>{}<br><small>{}</small></td><td>",
+            "<tr class=\"{0}\"><th>{1}</th><td>{2}</td><td class=\"verdict\"><b class=\"{0}\">{3}</b></td><td>\
+             <details><summary>{4}</summary><p><small>Asked: {5}.</small></p>",
             verdict.class(),
             row.name,
             escape(row.work),
+            verdict.name(),
+            escape(&row.headline(figures)),
             escape(row.target)
         )?;
         for figure in row.figures(figures) {
-            let missed = if figure.met == Some(false) { " class=\"missed\"" } else { "" };
-            let what = match (&figure.not_yet, figure.value) {
-                (Some(why), _) => why.clone(),
-                (None, Some(_)) => format!("{} {}: {}", figure.measure, value(figure), ratio(figure)),
-                (None, None) => String::new(),
-            };
-            write!(html, "<p{missed}>{}<br><small>{}</small>", escape(&what), escape(&figure.work))?;
-            if let Some(note) = &figure.note {
-                write!(html, "<br><small>{}</small>", escape(note))?;
-            }
-            if figure.met == Some(false) {
-                let cause = figure.cause.as_deref().unwrap_or("not named yet");
-                write!(html, "<br><small>Cause: {}</small>", escape(cause))?;
-            }
-            html += "</p>";
+            html += &part(figure);
         }
-        write!(html, "</td><td><b class=\"{}\">{}</b></td></tr>", verdict.class(), verdict.name())?;
+        html += "</details></td></tr>";
     }
     html += "</tbody></table>";
     let with_target: Vec<&Figure> = ROWS.iter().flat_map(|row| row.figures(figures)).collect();
     if let Some(plot) = plot::targets(&with_target)? {
-        html += &figure_of(&plot, "How far each target is. Green bars that end left of the line at 1 meet it.");
+        html += &figure_of(&plot, "How far each part of a target is: a bar that ends left of the line at 1 meets it.");
     }
     Ok(html)
+}
+
+/// One of the figures that decide a row.
+fn part(figure: &Figure) -> String {
+    let what = match (&figure.not_yet, figure.value) {
+        (Some(why), _) => why.clone(),
+        (None, Some(_)) => format!("{} {}: {}", figure.measure, value(figure), ratio(figure)),
+        (None, None) => String::new(),
+    };
+    let missed = figure.met == Some(false);
+    let cause = missed.then(|| format!("Cause: {}", figure.cause.as_deref().unwrap_or("not named yet")));
+    let more = [Some(&figure.work), figure.note.as_ref(), cause.as_ref()];
+    let more = more.into_iter().flatten().map(|text| format!("<br><small>{}</small>", escape(text)));
+    let class = if missed { " class=\"missed\"" } else { "" };
+    format!("<p{class}>{}{}</p>", escape(&what), more.collect::<String>())
 }
 
 fn work_section(work: &Work<'_>) -> anyhow::Result<String> {
@@ -169,9 +174,12 @@ fn plots(work: &Work<'_>) -> anyhow::Result<Vec<String>> {
         }
         plots.extend(plot::subjects(&figures)?.map(|plot| figure_of(&plot, measure)));
     }
-    let caption = "What share of the samples took no longer than that.";
+    let caption = "What so many of a hundred samples did not exceed.";
     plots.extend(plot::distribution(&work.figures)?.map(|plot| figure_of(&plot, caption)));
-    plots.extend(plot::over_time(&work.figures)?.map(|plot| figure_of(&plot, "Each change when it was due.")));
+    plots.extend(
+        plot::over_time(&work.figures)?
+            .map(|plot| figure_of(&plot, "The slowest change of each slice of time, by when it was due.")),
+    );
     Ok(plots)
 }
 
@@ -203,11 +211,7 @@ fn configurations(figures: &[Figure]) -> anyhow::Result<String> {
 }
 
 fn figure_of(plot: &str, caption: &str) -> String {
-    format!("<figure>{plot}<figcaption>{}</figcaption></figure>", escape(caption))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    format!("<figure><div class=\"scroll\">{plot}</div><figcaption>{}</figcaption></figure>", escape(caption))
 }
 
 #[cfg(test)]

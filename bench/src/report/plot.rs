@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::html::escape;
 use super::number;
 use crate::figure::{Figure, Kind};
 
@@ -15,15 +16,16 @@ const WIDTH: u32 = 760;
 /// Height of a plot of lines.
 const HEIGHT: u32 = 320;
 
-/// Height of one bar and of the axis below them.
-const BAR: u32 = 26;
+/// Height of one bar with its name above it, and of the axis below them.
+const BAR: u32 = 40;
 const AXIS: u32 = 46;
 
-/// Width for the names of bars.
-const NAMES: u32 = 290;
+/// Width for the values of bars.
+const VALUES: u32 = 150;
 
-/// Width for their values.
-const VALUES: u32 = 140;
+/// A plot over time shows the slowest sample of each of so many slices: that is what somebody waited for, and a page
+/// of a few plots stays small.
+const SLICES: usize = 240;
 
 /// Stand for colours of the page.
 const TEXT: RGBColor = RGBColor(1, 2, 3);
@@ -33,9 +35,8 @@ const GOOD: RGBColor = RGBColor(10, 11, 12);
 const BAD: RGBColor = RGBColor(13, 14, 15);
 const OTHERS: RGBColor = RGBColor(16, 17, 18);
 const LIMITS: RGBColor = RGBColor(19, 20, 21);
-const BACK: RGBColor = RGBColor(22, 23, 24);
 
-const OF_THE_PAGE: [(&str, &str); 8] = [
+const OF_THE_PAGE: [(&str, &str); 7] = [
     ("#010203", "var(--text)"),
     ("#040506", "var(--grid)"),
     ("#070809", "var(--ours)"),
@@ -43,7 +44,6 @@ const OF_THE_PAGE: [(&str, &str); 8] = [
     ("#0D0E0F", "var(--bad)"),
     ("#101112", "var(--others)"),
     ("#131415", "var(--limits)"),
-    ("#161718", "var(--back)"),
 ];
 
 /// Lines of others: Okabe and Ito's colours, which people who see fewer colours tell apart, but for the blue of ours.
@@ -58,15 +58,16 @@ const LINES: [RGBColor; 6] = [
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// A line: its name, whether it is ours, its points.
-type Line<'a> = (String, bool, &'a [[f64; 2]]);
+/// A line: its name, how it is drawn, its points.
+type Line<'a> = (String, ShapeStyle, &'a [[f64; 2]]);
 
 /// How far each target is: the ratio over what is asked for. Bars that end before the line at 1 meet it.
 pub(crate) fn targets(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
     let bars = figures.iter().filter_map(|figure| {
-        let (ratio, target) = figure.ratio.zip(figure.target)?;
-        let part = if figure.smaller_is_better { ratio / target } else { target / ratio };
-        let name = format!("{} {}", figure.row.as_deref().unwrap_or_default(), figure.measure);
+        let part = figure.target_part()?;
+        let row = figure.row.as_deref().unwrap_or_default();
+        let against = figure.against.as_deref().unwrap_or_default();
+        let name = format!("{row}  {}: {} / {against}", figure.measure, figure.work);
         let color = if figure.met == Some(true) { GOOD } else { BAD };
         let text = format!("{} of what is asked", number(part));
         (part.is_finite() && part > 0.0).then_some(Bar { name, value: part, color, text })
@@ -96,78 +97,111 @@ pub(crate) fn subjects(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
     self::bars(&bars, None, &format!("{measure}, {unit} (logarithmic; {better} is better)"))
 }
 
-/// Distributions of several subjects: what share of the samples takes no longer than that.
+/// Distributions of several subjects: which value so many samples do not exceed, with room for the slow ones.
 pub(crate) fn distribution(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
-    let lines: Vec<Line<'_>> =
-        named(figures.iter().filter(|figure| figure.distribution.len() > 1), |figure| &figure.distribution);
-    let Some((low, high)) = range(lines.iter().flat_map(|(_, _, points)| points.iter().map(|[_, value]| *value)))
-    else {
+    let enough = figures.iter().filter(|figure| figure.distribution.len() > 1 && figure.samples >= FEWEST);
+    let lines: Vec<Line<'_>> = named(enough, |figure| &figure.distribution);
+    let Some(values) = range(lines.iter().flat_map(|(_, _, points)| points.iter().map(|[_, value]| *value))) else {
         return Ok(None);
     };
     let unit = figures.first().map_or("", |figure| &figure.unit);
-    svg(HEIGHT, |area| {
-        let mut chart = ChartBuilder::on(area);
-        chart.margin(8).margin_right(24).x_label_area_size(44).y_label_area_size(58);
-        let mut chart = chart.build_cartesian_2d((low..high).log_scale(), 0.0..100.0)?;
-        chart
-            .configure_mesh()
-            .x_desc(format!("{unit} (logarithmic; further left is better)"))
-            .y_desc("% of samples")
-            .x_label_formatter(&|value| number(*value))
-            .y_label_formatter(&|value| format!("{value:.0}"))
-            .label_style(text(13))
-            .axis_desc_style(text(13))
-            .axis_style(GRID)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .x_labels(8)
-            .draw()?;
-        for (index, (name, ours, points)) in lines.iter().enumerate() {
-            let style = style(index, *ours);
-            let points = points.iter().map(|[fraction, value]| (value.max(low), fraction * 100.0));
-            chart
-                .draw_series(LineSeries::new(points, style))?
-                .label(name)
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style));
-        }
-        legend(&mut chart)
-    })
-    .map(Some)
+    let y = format!("{unit} (logarithmic; lower is better)");
+    let drawn = lines.iter().map(|(_, style, points)| {
+        (*style, points.iter().map(|[fraction, value]| (nines(*fraction), *value)).collect())
+    });
+    let percent = |nines: f64| number(100.0 * (1.0 - 10_f64.powf(-nines)));
+    let plot = self::lines(&drawn.collect::<Vec<_>>(), MOST_NINES, values, ("% of samples", &y), &percent)?;
+    Ok(Some(plot + &legend(&lines)))
 }
 
-/// What each sample was when it was taken.
+/// The slowest sample of each slice of time.
 pub(crate) fn over_time(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
     let lines: Vec<Line<'_>> =
         named(figures.iter().filter(|figure| figure.over_time.len() > 1), |figure| &figure.over_time);
-    let values = || lines.iter().flat_map(|(_, _, points)| points.iter());
-    let Some((low, high)) = range(values().map(|[_, value]| *value)) else { return Ok(None) };
-    let end = values().map(|[time, _]| *time).fold(0.0, f64::max).max(0.001);
+    let all = || lines.iter().flat_map(|(_, _, points)| points.iter());
+    let Some(values) = range(all().map(|[_, value]| *value)) else { return Ok(None) };
+    let end = all().map(|[time, _]| *time).fold(0.0, f64::max).max(0.001);
     let unit = figures.first().map_or("", |figure| &figure.unit);
+    let y = format!("{unit} (logarithmic; lower is better)");
+    let drawn = lines.iter().map(|(_, style, points)| (*style, slowest(points, end)));
+    let x = "seconds since the start";
+    let plot = self::lines(&drawn.collect::<Vec<_>>(), end, values, (x, &y), &number)?;
+    Ok(Some(plot + &legend(&lines)))
+}
+
+/// Fewer samples have no distribution to speak of.
+const FEWEST: u64 = 20;
+
+/// The largest fraction that is told from all: 99.9 %.
+const MOST_NINES: f64 = 3.0;
+
+/// 0.9 is 1, 0.99 is 2: what makes the slow end of a distribution as wide as the rest of it.
+fn nines(fraction: f64) -> f64 {
+    -(1.0 - fraction).max(10_f64.powf(-MOST_NINES)).log10()
+}
+
+/// The point with the largest value in each of [`SLICES`] slices up to `end`.
+fn slowest(points: &[[f64; 2]], end: f64) -> Vec<(f64, f64)> {
+    let mut slices: Vec<Option<(f64, f64)>> = vec![None; SLICES];
+    for [time, value] in points {
+        #[allow(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small number of slices, and times from 0 to the end"
+        )]
+        let slice = (time / end * (SLICES - 1) as f64) as usize;
+        if let Some(slice) = slices.get_mut(slice)
+            && slice.is_none_or(|(_, largest)| largest < *value)
+        {
+            *slice = Some((*time, *value));
+        }
+    }
+    slices.into_iter().flatten().collect()
+}
+
+/// Lines over an x axis from 0 to `end`.
+fn lines(
+    lines: &[(ShapeStyle, Vec<(f64, f64)>)],
+    end: f64,
+    (low, high): (f64, f64),
+    (x, y): (&str, &str),
+    x_label: &dyn Fn(f64) -> String,
+) -> anyhow::Result<String> {
     svg(HEIGHT, |area| {
         let mut chart = ChartBuilder::on(area);
         chart.margin(8).margin_right(24).x_label_area_size(44).y_label_area_size(66);
         let mut chart = chart.build_cartesian_2d(0.0..end, (low..high).log_scale())?;
         chart
             .configure_mesh()
-            .x_desc("seconds since the start")
-            .y_desc(format!("{unit} (logarithmic)"))
-            .x_label_formatter(&|value| number(*value))
+            .x_desc(x)
+            .y_desc(y)
+            .x_label_formatter(&|value| x_label(*value))
             .y_label_formatter(&|value| number(*value))
             .label_style(text(13))
             .axis_desc_style(text(13))
             .axis_style(GRID)
             .bold_line_style(GRID)
             .light_line_style(TRANSPARENT)
+            .x_labels(4)
             .y_labels(6)
             .draw()?;
-        for (index, (name, ours, points)) in lines.iter().enumerate() {
-            let style = style(index, *ours).filled();
-            let points = points.iter().map(|[time, value]| Circle::new((*time, value.max(low)), 1, style));
-            chart.draw_series(points)?.label(name).legend(move |(x, y)| Circle::new((x + 9, y), 4, style));
+        for (style, points) in lines {
+            let points = points.iter().map(|(x, value)| (*x, value.max(low)));
+            chart.draw_series(LineSeries::new(points, *style))?;
         }
-        legend(&mut chart)
+        Ok(())
     })
-    .map(Some)
+}
+
+/// Which line is whose: below the plot, where it hides nothing.
+fn legend(lines: &[Line<'_>]) -> String {
+    let items = lines.iter().map(|(name, style, _)| {
+        let (r, g, b) = style.color.rgb();
+        let color = in_colors_of_the_page(format!("#{r:02X}{g:02X}{b:02X}"));
+        format!("<li><i style=\"background:{color}\"></i>{}</li>", escape(name))
+    });
+    format!("<ul class=\"legend\">{}</ul>", items.collect::<String>())
 }
 
 struct Bar {
@@ -182,7 +216,7 @@ fn bars(bars: &[Bar], line: Option<f64>, label: &str) -> anyhow::Result<Option<S
     let count = u32::try_from(bars.len())?;
     svg(count * BAR + AXIS + 16, |area| {
         let mut chart = ChartBuilder::on(area);
-        chart.margin(8).margin_right(VALUES).x_label_area_size(AXIS).y_label_area_size(NAMES);
+        chart.margin(8).margin_right(VALUES).x_label_area_size(AXIS);
         let rows = f64::from(count);
         let mut chart = chart.build_cartesian_2d((low..high).log_scale(), rows..0.0)?;
         chart
@@ -200,16 +234,19 @@ fn bars(bars: &[Bar], line: Option<f64>, label: &str) -> anyhow::Result<Option<S
             .draw()?;
         for (row, bar) in (0_u32..).zip(bars) {
             let top = f64::from(row);
-            let shape = Rectangle::new([(low, top + 0.16), (bar.value, top + 0.84)], bar.color.filled());
+            let shape = Rectangle::new([(low, top + 0.5), (bar.value, top + 0.92)], bar.color.filled());
             chart.draw_series([shape])?;
-            let (_, middle) = chart.backend_coord(&(bar.value, top + 0.5));
-            let right = text(13).pos(anchor(plotters::style::text_anchor::HPos::Left));
-            area.draw(&Text::new(bar.text.clone(), (i32::try_from(WIDTH - VALUES + 6)?, middle), right))?;
-            let left = text(13).pos(anchor(plotters::style::text_anchor::HPos::Right));
-            area.draw(&Text::new(bar.name.clone(), (i32::try_from(NAMES)?, middle), left))?;
+            let at = |x: u32, y: f64| {
+                let (_, y) = chart.backend_coord(&(low, top + y));
+                i32::try_from(x).map(|x| (x, y))
+            };
+            area.draw(&Text::new(bar.text.clone(), at(WIDTH - VALUES + 6, 0.71)?, beside()))?;
+            area.draw(&Text::new(bar.name.clone(), at(8, 0.27)?, beside()))?;
         }
-        if let Some(line) = line {
-            chart.draw_series([PathElement::new(vec![(line, 0.0), (line, rows)], TEXT.stroke_width(2))])?;
+        // Beside the bars, not through their names.
+        for (line, row) in line.into_iter().flat_map(|line| (0..count).map(move |row| (line, f64::from(row)))) {
+            let piece = vec![(line, row + 0.44), (line, row + 0.98)];
+            chart.draw_series([PathElement::new(piece, TEXT.stroke_width(2))])?;
         }
         Ok(())
     })
@@ -224,36 +261,23 @@ fn svg(height: u32, draw: impl FnOnce(&Area<'_>) -> anyhow::Result<()>) -> anyho
         draw(&area)?;
         area.present().map_err(|error| anyhow!("{error}"))?;
     }
-    for (number, variable) in OF_THE_PAGE {
-        text = text.replace(number, variable);
-    }
+    let text = in_colors_of_the_page(text);
     let size = format!("width=\"{WIDTH}\" height=\"{height}\"");
     Ok(text.replacen(&size, "class=\"plot\" role=\"img\"", 1))
+}
+
+fn in_colors_of_the_page(text: String) -> String {
+    OF_THE_PAGE.iter().fold(text, |text, (number, variable)| text.replace(number, variable))
 }
 
 fn text(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&TEXT)
 }
 
-fn anchor(side: plotters::style::text_anchor::HPos) -> plotters::style::text_anchor::Pos {
-    plotters::style::text_anchor::Pos::new(side, plotters::style::text_anchor::VPos::Center)
-}
-
-fn style(index: usize, ours: bool) -> ShapeStyle {
-    match LINES.get(index % LINES.len()) {
-        Some(color) if !ours => color.stroke_width(2),
-        _ => OURS.stroke_width(3),
-    }
-}
-
-fn legend<'a, X, Y>(chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>) -> anyhow::Result<()>
-where
-    X: Ranged<ValueType = f64>,
-    Y: Ranged<ValueType = f64>,
-{
-    let mut labels = chart.configure_series_labels();
-    labels.position(SeriesLabelPosition::LowerRight).background_style(BACK.filled()).label_font(text(13)).draw()?;
-    Ok(())
+/// Text that begins at a point, in the middle of its height.
+fn beside() -> TextStyle<'static> {
+    use plotters::style::text_anchor::{HPos, Pos, VPos};
+    text(13).pos(Pos::new(HPos::Left, VPos::Center))
 }
 
 /// A line for each of these.
@@ -261,9 +285,14 @@ fn named<'a>(
     figures: impl Iterator<Item = &'a &'a Figure>,
     points: impl Fn(&'a Figure) -> &'a [[f64; 2]],
 ) -> Vec<Line<'a>> {
+    let mut others = LINES.iter().cycle();
     let line = |figure: &&'a Figure| {
         let name = format!("{}, {}", figure.subject, figure.settings);
-        (name, figure.kind == Kind::Ours, points(figure))
+        let style = match others.next() {
+            Some(color) if figure.kind != Kind::Ours => color.stroke_width(2),
+            _ => OURS.stroke_width(3),
+        };
+        (name, style, points(figure))
     };
     figures.map(line).collect()
 }

@@ -1,5 +1,6 @@
 //! The targets, and what a run says of each.
 
+use super::works::{ratio, value};
 use crate::figure::Figure;
 
 /// A row of the targets: its name, the work, and what is asked for.
@@ -78,6 +79,17 @@ impl Row {
     /// Its results.
     pub(crate) fn figures<'a>(&self, figures: &'a [Figure]) -> Vec<&'a Figure> {
         figures.iter().filter(|figure| figure.row.as_deref() == Some(self.name)).collect()
+    }
+
+    /// The part that is farthest from its target, in short.
+    pub(crate) fn headline(&self, figures: &[Figure]) -> String {
+        let figures = self.figures(figures);
+        let measured = figures.iter().filter(|figure| figure.target_part().is_some());
+        let worst = measured.max_by(|a, b| a.target_part().unwrap_or(0.0).total_cmp(&b.target_part().unwrap_or(0.0)));
+        match worst {
+            Some(figure) => format!("{} {}: {}", figure.measure, value(figure), ratio(figure)),
+            None => figures.iter().find_map(|figure| figure.not_yet.clone()).unwrap_or_default(),
+        }
     }
 
     /// What they say together: one missed is a miss.

@@ -7,6 +7,7 @@
 mod deployment;
 mod edges;
 mod load;
+mod new_zones;
 mod paced;
 mod peers;
 mod rate;

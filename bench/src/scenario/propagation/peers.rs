@@ -55,7 +55,7 @@ impl Peers {
             bench.say(&format!("starting {name}, {}", setup.name()));
             let folder = bench.folder(&format!("{name}, {}", setup.name()).replace([' ', ','], "-"))?;
             let zones = [ServedZone { apex: zone.apex.clone(), file: file.to_owned() }];
-            match Pair::start(primary, secondary, setup, &zones, &folder) {
+            match Pair::start([primary, secondary], setup, &zones, &folder) {
                 Ok(pair) => running.push(Running { pair, name, setup, changes }),
                 Err(error) => bench.skipped(work, &name, &format!("{error:#}"))?,
             }

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use super::subject::Subject;
-use super::{edges, load, rate, single, zones};
+use super::{edges, load, new_zones, rate, single, zones};
 use crate::bench::Bench;
 use crate::figure::Figure;
 use crate::samples::Samples;
@@ -14,6 +14,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     load::run(bench, &stage)?;
     drop(stage);
     zones::run(bench)?;
+    new_zones::run(bench)?;
     edges::run(bench)
 }
 
