@@ -69,6 +69,12 @@ impl Bound {
         self.local_addr
     }
 
+    /// How many threads will answer over UDP.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.udp.len()
+    }
+
     /// Begins to answer. Must be called within a tokio runtime, which serves the TCP connections.
     ///
     /// # Errors

@@ -25,8 +25,8 @@ mod udp;
 pub use answerer::{Answerer, ReaderSession, Session};
 pub use bound::{BindError, Bound};
 pub use limits::{
-    Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_PENDING_OUT, STOP_INTERVAL, TCP_IDLE_TIMEOUT,
-    UDP_RECEIVE_BUFFER,
+    DEFAULT_HOT_CACHE, Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_PENDING_OUT, STOP_INTERVAL,
+    TCP_IDLE_TIMEOUT, UDP_RECEIVE_BUFFER,
 };
 pub use metrics::Metrics;
 pub use server::{Server, StartError};

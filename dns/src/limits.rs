@@ -27,6 +27,9 @@ pub const MAX_TCP_PENDING_OUT: usize = 32 * 1024;
 /// How often a UDP thread without queries looks whether it shall end.
 pub const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What a UDP thread keeps by default of what it has read: more than 100,000 names with their addresses.
+pub const DEFAULT_HOT_CACHE: usize = 16 * 1024 * 1024;
+
 /// What an operator may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -36,10 +39,17 @@ pub struct Limits {
     pub tcp_connections: usize,
     /// [`TCP_IDLE_TIMEOUT`].
     pub tcp_idle: Duration,
+    /// Bytes in which each UDP thread keeps what it has read of the store; 0 for none.
+    pub hot_cache: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { udp_payload: DEFAULT_UDP_PAYLOAD, tcp_connections: MAX_TCP_CONNECTIONS, tcp_idle: TCP_IDLE_TIMEOUT }
+        Self {
+            udp_payload: DEFAULT_UDP_PAYLOAD,
+            tcp_connections: MAX_TCP_CONNECTIONS,
+            tcp_idle: TCP_IDLE_TIMEOUT,
+            hot_cache: DEFAULT_HOT_CACHE,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::base::iana::Rcode;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
-use zonecast_edge_reader::{AnswerClass, Outcome, Transport};
+use zonecast_edge_reader::{AnswerClass, CacheCounts, Outcome, Transport};
 
 /// Handles of all metrics of this crate.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub struct Metrics {
     truncated: IntCounter,
     send_failures: IntCounter,
     receive_failures: IntCounter,
+    cache_hits: IntCounter,
+    cache_misses: IntCounter,
     /// By class, in the order of [`AnswerClass::ALL`].
     classes: Vec<ClassCounters>,
     pub(crate) tcp_connections: IntGauge,
@@ -52,6 +54,11 @@ impl Metrics {
             "Reads of the store by class of answer; divide by zonecast_dns_answers_total.",
             &["class", "for"],
         )?;
+        let cache_reads = counters(
+            "zonecast_dns_cache_reads_total",
+            "Reads of answers over UDP: a hit of what a thread keeps, or a miss that reads the store.",
+            &["result"],
+        )?;
         let tcp_connections = IntGauge::new("zonecast_dns_tcp_connections", "Open TCP connections.")?;
         registry.register(Box::new(tcp_connections.clone()))?;
         let classes = AnswerClass::ALL.map(|class| ClassCounters {
@@ -66,6 +73,8 @@ impl Metrics {
             responses: (0..16)
                 .map(|rcode| responses.with_label_values(&[Rcode::masked_from_int(rcode).to_string().as_str()]))
                 .collect(),
+            cache_hits: cache_reads.with_label_values(&["hit"]),
+            cache_misses: cache_reads.with_label_values(&["miss"]),
             truncated: counter("zonecast_dns_truncated_total", "Answers with TC.")?,
             send_failures: counter("zonecast_dns_send_failures_total", "Answers that could not be sent.")?,
             receive_failures: counter("zonecast_dns_receive_failures_total", "Failed reads of a socket.")?,
@@ -102,6 +111,14 @@ impl Metrics {
         }
         if outcome.truncated {
             self.truncated.inc();
+        }
+    }
+
+    pub(crate) fn cache_read(&self, counts: CacheCounts) {
+        for (counter, count) in [(&self.cache_hits, counts.hits), (&self.cache_misses, counts.misses)] {
+            if count > 0 {
+                counter.inc_by(count);
+            }
         }
     }
 

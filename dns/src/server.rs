@@ -49,7 +49,7 @@ impl Server {
         for (number, socket) in bound.udp.into_iter().enumerate() {
             let (answerer, metrics, stop) = (Arc::clone(&answerer), metrics.clone(), Arc::clone(&server.stop_udp));
             let thread = std::thread::Builder::new().name(format!("dns-udp-{number}"));
-            let run = move || udp::run(&socket, &*answerer, limits.udp_payload, &metrics, &stop);
+            let run = move || udp::run(&socket, &*answerer, &limits, &metrics, &stop);
             server.threads.push(thread.spawn(run).map_err(StartError::Thread)?);
         }
         Ok(server)

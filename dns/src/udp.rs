@@ -1,30 +1,35 @@
-//! One UDP thread: wait for a query, take what else is pending, answer it all from one state.
+//! One UDP thread: wait for a query, take what else is pending, answer it all from one state, send it all at once.
+//!
+//! Many packets go through one system call, recvmmsg(2) and sendmmsg(2): beside the work of the kernel for each packet,
+//! entering it is the largest part of what an answer costs.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::array;
+use std::io::{IoSlice, IoSliceMut};
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::net::{RecvFlags, recvfrom};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
-use crate::{Answerer, Metrics, Session};
+use crate::{Answerer, Limits, Metrics, Session};
 
 /// Runs until `stop` is set, which it notices within [`STOP_INTERVAL`].
 pub(crate) fn run<A: Answerer>(
     socket: &UdpSocket,
     answerer: &A,
-    udp_payload: u16,
+    limits: &Limits,
     metrics: &Metrics,
     stop: &AtomicBool,
 ) {
-    let transport = Transport::Udp { max_payload: udp_payload };
-    let mut scratch = Scratch::new();
-    let mut inbox = Inbox::new();
-    let mut out = Vec::new();
+    let transport = Transport::Udp { max_payload: limits.udp_payload };
+    let mut scratch = Scratch::with_cache(limits.hot_cache);
+    let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = inbox.receive(socket) {
-            if !is_pause(&error) {
+            if !is_pause(error) {
                 metrics.receive_failed();
                 tracing::warn!(%error, "cannot receive UDP queries; trying again");
                 // A socket that fails at once, again and again, must not take the whole processor.
@@ -35,55 +40,109 @@ pub(crate) fn run<A: Answerer>(
         // Taken after the last query came in, so that nobody who knows of a change is answered from before it.
         let mut session = answerer.session(&mut scratch);
         for (query, from) in inbox.queries() {
-            let outcome = session.answer(query, transport, &mut out);
+            let outcome = session.answer(query, transport, outbox.place());
             metrics.answered(transport, &outcome);
-            // Port 0 is nobody's; answering it is an error that the sender chose.
-            if outcome.is_answer() && from.port() != 0 && socket.send_to(&out, from).is_err() {
-                metrics.send_failed();
+            if outcome.is_answer() {
+                outbox.keep(from);
             }
         }
+        drop(session);
+        outbox.send(socket, metrics);
+        metrics.cache_read(scratch.take_cache_counts());
     }
 }
 
 /// Queries of one burst.
 struct Inbox {
     bytes: Vec<u8>,
+    headers: MultiHeaders<SockaddrStorage>,
     /// Length and sender of each; it stands at its number times [`MAX_QUERY_LEN`].
-    received: Vec<(usize, SocketAddr)>,
+    received: Vec<(usize, Option<SockaddrStorage>)>,
 }
 
 impl Inbox {
     fn new() -> Self {
-        Self { bytes: vec![0; MAX_BURST * MAX_QUERY_LEN], received: Vec::with_capacity(MAX_BURST) }
+        Self {
+            bytes: vec![0; MAX_BURST * MAX_QUERY_LEN],
+            headers: MultiHeaders::preallocate(MAX_BURST, None),
+            received: Vec::with_capacity(MAX_BURST),
+        }
     }
 
     /// Waits for a query, as long as the socket's read timeout lets it, and takes what else is pending.
-    fn receive(&mut self, socket: &UdpSocket) -> io::Result<()> {
+    fn receive(&mut self, socket: &UdpSocket) -> Result<(), Errno> {
         self.received.clear();
-        let mut flags = RecvFlags::empty();
-        for buffer in self.bytes.chunks_exact_mut(MAX_QUERY_LEN) {
-            match recvfrom(socket, buffer, flags) {
-                Ok((len, _, from)) => {
-                    // A sender that is not of an address family of ours cannot be.
-                    let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-                    let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-                    self.received.push((len, from.unwrap_or(nobody)));
-                }
-                // A real failure shows again in the next wait.
-                Err(_) if !self.received.is_empty() => break,
-                Err(error) => return Err(error.into()),
-            }
-            flags = RecvFlags::DONTWAIT;
-        }
+        let mut buffers = self.bytes.chunks_exact_mut(MAX_QUERY_LEN);
+        let mut slices: [_; MAX_BURST] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
+        let flags = MsgFlags::MSG_WAITFORONE;
+        let packets = recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
+        self.received.extend(packets.map(|packet| (packet.bytes, packet.address)));
         Ok(())
     }
 
-    fn queries(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
+    fn queries(&self) -> impl Iterator<Item = (&[u8], Option<SockaddrStorage>)> {
         let buffers = self.bytes.chunks_exact(MAX_QUERY_LEN);
         buffers.zip(&self.received).map(|(buffer, (len, from))| (buffer.get(..*len).unwrap_or_default(), *from))
     }
 }
 
-fn is_pause(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+/// Their answers.
+struct Outbox {
+    answers: Vec<Vec<u8>>,
+    headers: MultiHeaders<SockaddrStorage>,
+    /// Receivers of the first so many answers.
+    to: Vec<Option<SockaddrStorage>>,
+}
+
+impl Outbox {
+    fn new() -> Self {
+        Self {
+            answers: vec![Vec::new(); MAX_BURST],
+            headers: MultiHeaders::preallocate(MAX_BURST, None),
+            to: Vec::with_capacity(MAX_BURST),
+        }
+    }
+
+    /// Where the next answer goes. There are as many as queries.
+    fn place(&mut self) -> &mut Vec<u8> {
+        let next = self.to.len().min(MAX_BURST - 1);
+        self.answers.get_mut(next).expect("there is a place for each query of a burst")
+    }
+
+    /// What is there now is an answer to this sender.
+    fn keep(&mut self, from: Option<SockaddrStorage>) {
+        // Port 0 is nobody's, and no address is none of ours.
+        if from.is_some_and(|from| port(&from) != 0) {
+            self.to.push(from);
+        }
+    }
+
+    fn send(&mut self, socket: &UdpSocket, metrics: &Metrics) {
+        let mut sent = 0;
+        while let Some(to) = self.to.get(sent..).filter(|rest| !rest.is_empty()) {
+            let mut answers = self.answers.iter().skip(sent);
+            let slices: [_; MAX_BURST] =
+                array::from_fn(|_| [IoSlice::new(answers.next().map(Vec::as_slice).unwrap_or_default())]);
+            let slices = slices.iter().take(to.len());
+            match sendmmsg(socket.as_raw_fd(), &mut self.headers, slices, to, [], MsgFlags::empty()) {
+                Ok(results) => sent += results.count().max(1),
+                Err(Errno::EINTR) => {}
+                // It is about the first of them.
+                Err(_) => {
+                    metrics.send_failed();
+                    sent += 1;
+                }
+            }
+        }
+        self.to.clear();
+    }
+}
+
+fn port(address: &SockaddrStorage) -> u16 {
+    let v4 = address.as_sockaddr_in().map(|address| address.port());
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.port())).unwrap_or(0)
+}
+
+fn is_pause(error: Errno) -> bool {
+    matches!(error, Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT)
 }

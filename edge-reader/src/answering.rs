@@ -15,8 +15,8 @@ use crate::additional;
 use crate::finder::{Finder, Reads};
 use crate::message::{MessageWriter, Section, WriteError, split_name};
 use crate::query::{Header, Query, Rejection};
-use crate::scratch::{Chain, Extra, Step};
-use crate::{AnswerClass, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Scratch, Transport, Zone};
+use crate::scratch::{Buffers, Chain, Extra, Step};
+use crate::{AnswerClass, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Transport, Zone};
 
 /// Extended RCODE 16: its upper eight bits, RFC 6891 section 6.1.3.
 const BADVERS_EXTENDED: u8 = 1;
@@ -32,14 +32,14 @@ pub(crate) enum AnswerError {
 
 pub(crate) fn answer<V: View>(
     reader: &Reader<'_, V>,
-    scratch: &mut Scratch,
+    buffers: &mut Buffers,
     bytes: &[u8],
     transport: Transport,
     out: &mut Vec<u8>,
 ) -> Outcome {
     out.clear();
     let Some(header) = Header::read(bytes) else { return Outcome::DROPPED };
-    let Scratch { finder, path, chain, extra, offsets } = scratch;
+    let Buffers { finder, path, chain, extra, offsets } = buffers;
     let query = match Query::read(header, bytes) {
         Ok(query) => query,
         Err(Rejection { rcode, question, edns }) => {

@@ -52,18 +52,23 @@
 
 mod additional;
 mod answering;
+mod changes;
 mod finder;
 mod found;
+mod hot_cache;
 mod limits;
 mod message;
 mod outcome;
 mod query;
 mod reader;
+mod ring;
 mod scratch;
 mod shard;
 mod zone_table;
 
+pub use changes::Changes;
 pub use found::{FindError, Found};
+pub use hot_cache::{CacheCounts, HotCache, HotView};
 pub use limits::{DEFAULT_UDP_PAYLOAD, MAX_ADDITIONAL_TARGETS, MAX_CHAIN, MAX_TCP_MESSAGE, MIN_UDP_PAYLOAD, Transport};
 pub use outcome::{AnswerClass, Lookups, Outcome};
 pub use reader::{Lookup, Reader};

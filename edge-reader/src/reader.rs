@@ -1,17 +1,22 @@
 //! The reader: a view and the zone table that belongs to it.
 
+use std::sync::Arc;
+
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
 use zonecast_records::{Name, Path, ZoneValue};
 
 use crate::finder::Reads;
-use crate::{FindError, Found, Lookups, Outcome, Scratch, Transport, Zone, ZoneTable, answering};
+use crate::scratch::Buffers;
+use crate::{Changes, FindError, Found, Lookups, Outcome, Scratch, Transport, Zone, ZoneTable, answering};
 
 /// Answers from one state of a store. It is made anew for each burst of queries and costs nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'r, V> {
     pub(crate) view: &'r V,
     pub(crate) zones: &'r ZoneTable,
+    /// Those of the copy that the view is a version of, and that version.
+    pub(crate) changes: Option<(&'r Arc<Changes>, u64)>,
 }
 
 /// One step of resolution for a server that builds its own messages.
@@ -29,13 +34,26 @@ impl<'r, V: View> Reader<'r, V> {
     /// Over this state. `zones` must be what [`ZoneTable::load`] would give for `view`.
     #[must_use]
     pub fn new(view: &'r V, zones: &'r ZoneTable) -> Self {
-        Self { view, zones }
+        Self { view, zones, changes: None }
+    }
+
+    /// The view stands at `version` of a copy with these changes, so that what a [`Scratch`] keeps of it can be used.
+    #[must_use]
+    pub fn with_changes(self, changes: &'r Arc<Changes>, version: u64) -> Self {
+        Self { changes: Some((changes, version)), ..self }
     }
 
     /// Answers a query, wire to wire: `out` holds the answer afterwards, or nothing when the outcome is
     /// [`AnswerClass::Dropped`](crate::AnswerClass::Dropped).
     pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
-        answering::answer(self, scratch, query, transport, out)
+        let Scratch { buffers, cache } = scratch;
+        match cache.as_deref_mut().zip(self.changes) {
+            Some((cache, (changes, version))) => {
+                let view = cache.view(self.view, changes, version);
+                answering::answer(&Reader::new(&view, self.zones), buffers, query, transport, out)
+            }
+            None => answering::answer(self, buffers, query, transport, out),
+        }
     }
 
     /// Looks one name up, without following aliases. `None` when the name is in no zone of ours. A DS query for an
@@ -49,7 +67,22 @@ impl<'r, V: View> Reader<'r, V> {
         name: &Name,
         rtype: Rtype,
     ) -> Result<Option<Lookup<'s>>, FindError> {
-        let Scratch { path, finder, .. } = scratch;
+        let Scratch { buffers, cache } = scratch;
+        match cache.as_deref_mut().zip(self.changes) {
+            Some((cache, (changes, version))) => {
+                let view = cache.view(self.view, changes, version);
+                Reader::new(&view, self.zones).look_up(buffers, name, rtype)
+            }
+            None => self.look_up(buffers, name, rtype),
+        }
+    }
+
+    fn look_up<'s>(
+        &self,
+        Buffers { path, finder, .. }: &'s mut Buffers,
+        name: &Name,
+        rtype: Rtype,
+    ) -> Result<Option<Lookup<'s>>, FindError> {
         path.clear();
         Path::write(name, 0, path);
         let path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
@@ -69,7 +102,7 @@ impl<'r, V: View> Reader<'r, V> {
         name: &Name,
         zone: &Zone,
     ) -> Result<ZoneValue<'s>, FindError> {
-        let extra = &mut scratch.extra;
+        let extra = &mut scratch.buffers.extra;
         extra.path.clear();
         Path::write(&name.suffix(zone.apex_labels), 0, &mut extra.path);
         let path = Path::new(&extra.path).ok_or(FindError::Inconsistent("a written path is a path"))?;

@@ -3,12 +3,20 @@
 use zonecast_records::{KeyBuffer, Name};
 
 use crate::finder::Finder;
+use crate::hot_cache::{CacheCounts, HotCache};
 use crate::message::Offsets;
 use crate::{MAX_ADDITIONAL_TARGETS, MAX_CHAIN};
 
-/// Buffers of one thread that answers. They grow to what the largest answer needs and stay.
+/// Buffers of one thread that answers, which grow to what the largest answer needs and stay; and what it has read.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    pub(crate) buffers: Buffers,
+    pub(crate) cache: Option<Box<HotCache>>,
+}
+
+/// What an answer is written on.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
     pub(crate) finder: Finder,
     /// The name being looked up as a path from the root.
     pub(crate) path: Vec<u8>,
@@ -48,11 +56,25 @@ impl Scratch {
     /// With room for most answers.
     #[must_use]
     pub fn new() -> Self {
-        Self {
+        let buffers = Buffers {
             chain: Chain { steps: Vec::with_capacity(2 * MAX_CHAIN) },
             extra: Extra { targets: Vec::with_capacity(MAX_ADDITIONAL_TARGETS), ..Extra::default() },
-            ..Self::default()
-        }
+            ..Buffers::default()
+        };
+        Self { buffers, cache: None }
+    }
+
+    /// The same, and what it reads is kept in about so many bytes, if that is more than none: for readers
+    /// [with changes](crate::Reader::with_changes).
+    #[must_use]
+    pub fn with_cache(bytes: usize) -> Self {
+        let cache = (bytes > 0).then(|| Box::new(HotCache::new(bytes)));
+        Self { cache, ..Self::new() }
+    }
+
+    /// Reads of the cache since this was asked last.
+    pub fn take_cache_counts(&mut self) -> CacheCounts {
+        self.cache.as_mut().map(|cache| cache.take_counts()).unwrap_or_default()
     }
 }
 

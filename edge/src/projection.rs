@@ -1,8 +1,10 @@
-//! Keeps the zone table in step with the copy, on the thread that applies.
+//! Keeps the zone table and the stamps of changed keys in step with the copy, on the thread that applies.
 
-use zonecast_edge_reader::ZoneTable;
+use std::sync::Arc;
+
+use zonecast_edge_reader::{Changes, ZoneTable};
 use zonecast_kv_edge::{EdgeSnapshot, Projection, ProjectionError};
-use zonecast_kv_proto::{OpRef, Position, View};
+use zonecast_kv_proto::{OpRef, Position, Version, View};
 
 use crate::{EdgeState, EdgeStates};
 
@@ -10,27 +12,32 @@ use crate::{EdgeState, EdgeStates};
 pub(crate) struct ZoneProjection {
     /// Ahead of the published one while a write is being applied.
     zones: ZoneTable,
+    changes: Arc<Changes>,
     states: EdgeStates,
 }
 
 impl ZoneProjection {
     pub(crate) fn new(states: EdgeStates) -> Self {
-        Self { zones: ZoneTable::new(), states }
+        Self { zones: ZoneTable::new(), changes: Arc::default(), states }
     }
 }
 
 impl Projection for ZoneProjection {
     fn reset(&mut self, view: &dyn View) -> Result<(), ProjectionError> {
         self.zones = ZoneTable::load(view)?;
+        // Nothing that was read from another copy holds.
+        self.changes = Arc::default();
         Ok(())
     }
 
-    fn apply(&mut self, op: OpRef<'_>) -> Result<(), ProjectionError> {
+    fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ProjectionError> {
         self.zones.apply(op);
+        self.changes.stamp(op, seen_at.get());
         Ok(())
     }
 
     fn publish(&mut self, snapshot: EdgeSnapshot, position: Position) {
-        self.states.swap_in(EdgeState { snapshot, zones: self.zones.clone(), position });
+        let (zones, changes) = (self.zones.clone(), Arc::clone(&self.changes));
+        self.states.swap_in(EdgeState { snapshot, zones, position, changes });
     }
 }

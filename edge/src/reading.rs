@@ -42,8 +42,7 @@ impl Reading {
     /// Answers a query, wire to wire; see [`Reader::answer`]. A new edge answers REFUSED.
     pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
         match &self.held {
-            Some(held) => held
-                .with_dependent(|state, view| Reader::new(view, &state.zones).answer(scratch, query, transport, out)),
+            Some(held) => held.with_dependent(|state, view| state.reader(view).answer(scratch, query, transport, out)),
             None => {
                 let (view, zones) = (MemoryView::new(), ZoneTable::new());
                 Reader::new(&view, &zones).answer(scratch, query, transport, out)
@@ -63,7 +62,7 @@ impl Reading {
         rtype: Rtype,
     ) -> Result<Option<Lookup<'s>>, FindError> {
         let Some(held) = &self.held else { return Ok(None) };
-        held.with_dependent(|state, view| Reader::new(view, &state.zones).lookup(scratch, name, rtype))
+        held.with_dependent(|state, view| state.reader(view).lookup(scratch, name, rtype))
     }
 }
 

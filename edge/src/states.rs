@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use zonecast_edge_reader::ZoneTable;
+use zonecast_edge_reader::{Changes, Reader, ZoneTable};
 use zonecast_kv_edge::{EdgeSnapshot, Projection};
-use zonecast_kv_proto::Position;
+use zonecast_kv_proto::{Position, View};
 
 use crate::Reading;
 use crate::projection::ZoneProjection;
@@ -24,6 +24,14 @@ pub struct EdgeState {
     pub zones: ZoneTable,
     /// Which version.
     pub position: Position,
+    /// Which keys have changed since the copy was opened or loaded; the same for all its versions.
+    pub changes: Arc<Changes>,
+}
+
+impl EdgeState {
+    pub(crate) fn reader<'r, V: View>(&'r self, view: &'r V) -> Reader<'r, V> {
+        Reader::new(view, &self.zones).with_changes(&self.changes, self.position.version.get())
+    }
 }
 
 /// The present [`EdgeState`] of one edge. Cloning shares it: each thread that answers has one.

@@ -67,6 +67,38 @@ async fn changes_reach_readers_and_leave_a_burst_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_thread_keeps_is_never_from_before_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = CoreSide::start(folder.path(), "www 60 A 192.0.2.0\n").await;
+    let edge = DnsEdge::open(config(folder.path(), "edge-1", core.address()), &Registry::new()).unwrap();
+    catch_up(&edge).await;
+    let query = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+    let nobody = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x03new\x07example\x03com\0\0\x01\0\x01";
+    let (mut keeping, mut other) = (Scratch::with_cache(1 << 20), Scratch::new());
+    let (mut kept, mut read) = (Vec::new(), Vec::new());
+    let mut watch = edge.watch();
+    for number in 1..=40_u8 {
+        let new = if number % 3 == 0 { "new 60 A 192.0.2.200\n" } else { "" };
+        core.put(&format!("www 60 A 192.0.2.{number}\n{new}")).await;
+        let there = core.position();
+        let arrived = watch.wait_for(|status| status.position == Some(there));
+        tokio::time::timeout(PATIENCE, arrived).await.expect("in time").unwrap();
+        let reading = edge.read();
+        // Twice: once it is read, once it is kept.
+        for query in [query, nobody, query, nobody] {
+            reading.answer(&mut keeping, query, Transport::UDP, &mut kept);
+            reading.answer(&mut other, query, Transport::UDP, &mut read);
+            assert_eq!(kept, read, "change {number}");
+        }
+        assert_eq!(ask(&reading).1, [192, 0, 2, number]);
+    }
+    let counts = keeping.take_cache_counts();
+    assert!(counts.hits >= 80, "{counts:?}");
+    edge.shutdown().await.unwrap();
+    core.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_answers_without_a_core() {
     let folder = tempfile::tempdir().unwrap();
     let core = CoreSide::start(folder.path(), "www 60 A 192.0.2.1\n").await;

@@ -1,7 +1,7 @@
 //! The seam between an edge's copy and what its readers keep in memory: zone tables, hot caches.
 
 use thiserror::Error;
-use zonecast_kv_proto::{OpRef, Position, View, ViewError};
+use zonecast_kv_proto::{OpRef, Position, Version, View, ViewError};
 use zonecast_kv_store::EdgeSnapshot;
 
 /// What the store holds cannot be projected: the edge stops applying and goes on answering.
@@ -27,11 +27,12 @@ pub trait Projection: Send + 'static {
     /// The store could not be read, or holds what makes no sense.
     fn reset(&mut self, view: &dyn View) -> Result<(), ProjectionError>;
 
-    /// One operation, in order. It is not in the store yet, and readers must not see it yet.
+    /// One operation, in order. It is not in the store yet, and readers must not see it yet; they will at `seen_at`, the
+    /// last of the versions that are applied together.
     ///
     /// # Errors
     /// The operation makes no sense; nothing of its write is applied then.
-    fn apply(&mut self, op: OpRef<'_>) -> Result<(), ProjectionError>;
+    fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ProjectionError>;
 
     /// Everything since the last call is in `snapshot`, which stands at `position`: let readers see both.
     fn publish(&mut self, snapshot: EdgeSnapshot, position: Position);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use zonecast_kv_proto::{FollowerState, MemoryView, Op, OpRef, Position, View};
+use zonecast_kv_proto::{FollowerState, MemoryView, Op, OpRef, Position, Version, View};
 use zonecast_kv_transport::{
     Ca, Endpoint, EndpointError, Identity, Publisher, PublisherOptions, Role, TransportMetrics,
 };
@@ -136,7 +136,7 @@ impl Projection for Table {
         Ok(())
     }
 
-    fn apply(&mut self, op: OpRef<'_>) -> Result<(), ProjectionError> {
+    fn apply(&mut self, op: OpRef<'_>, _: Version) -> Result<(), ProjectionError> {
         self.table.apply_op(&owned(op));
         Ok(())
     }

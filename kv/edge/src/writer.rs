@@ -142,9 +142,10 @@ impl Writer {
     }
 
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
+        let Some(seen_at) = group.versions.last().map(|version| version.version) else { return Ok(()) };
         for op in group.versions.iter().flat_map(|version| &version.sections).flat_map(decode_ops) {
             let op: OpRef<'_> = op.map_err(|error| EdgeError::Operation(error.to_string()))?;
-            self.projection.apply(op)?;
+            self.projection.apply(op, seen_at)?;
         }
         let position = self.store.apply(&group.versions)?;
         self.projection.publish(self.store.snapshot()?, position);

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{HttpSection, LogSection};
 use crate::exit::{Failure, Outcome};
 
+/// For four threads, 16 MiB each: more than 100,000 names with their addresses that are asked for often.
+pub(crate) const DEFAULT_HOT_CACHE_MIB: u32 = 64;
+
 /// An edge: a copy of everything published, and the DNS server that answers from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -23,12 +26,20 @@ pub(crate) struct EdgeFile {
     pub upstreams: Vec<SocketAddr>,
     /// Where queries are answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
+    /// MiB in which the threads that answer over UDP keep what they have read of the store, all of them together; 0 for
+    /// none. What is asked for often is answered from there.
+    #[serde(default = "default_hot_cache_mib")]
+    pub hot_cache_mib: u32,
     /// Status, metrics and health.
     #[serde(default = "HttpSection::of_edge")]
     pub http: HttpSection,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSection,
+}
+
+fn default_hot_cache_mib() -> u32 {
+    DEFAULT_HOT_CACHE_MIB
 }
 
 /// The only role this file is for.

@@ -10,7 +10,7 @@ mod read;
 mod zones_section;
 
 pub(crate) use core_file::{CoreFile, CoreRole};
-pub(crate) use edge_file::{EdgeFile, EdgeRole};
+pub(crate) use edge_file::{DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole};
 pub(crate) use http_section::HttpSection;
 pub(crate) use log_section::LogSection;
 pub(crate) use read::{RoleFile, read, read_any};

@@ -24,6 +24,7 @@ use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
+use crate::config::DEFAULT_HOT_CACHE_MIB;
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::ImportReport;
@@ -234,6 +235,7 @@ fn start_edges(
     dns: Vec<Bound>,
     metrics: &EdgeMetrics,
 ) -> Outcome<Vec<RunningEdge>> {
+    let edges = u32::try_from(dns.len()).unwrap_or(1).max(1);
     let start = |(number, bound): (usize, Bound)| {
         let name = format!("edge-{}", number + 1);
         RunningEdge::start(EdgeSetup {
@@ -242,6 +244,7 @@ fn start_edges(
             name,
             upstreams: vec![upstream],
             bound: vec![bound],
+            hot_cache_mib: DEFAULT_HOT_CACHE_MIB / edges,
             metrics: metrics.clone(),
         })
     };

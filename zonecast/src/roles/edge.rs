@@ -60,6 +60,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         identity,
         upstreams: config.upstreams,
         bound,
+        hot_cache_mib: config.hot_cache_mib,
         metrics: EdgeMetrics::register(metrics.registry())?,
     };
     let mut edge = RunningEdge::start(setup)?;

@@ -29,7 +29,9 @@ use super::dev::DevConfig;
 use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::{Process, Ready};
-use crate::config::{CoreFile, CoreRole, EdgeFile, EdgeRole, HttpSection, LogSection, ZonesSection};
+use crate::config::{
+    CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole, HttpSection, LogSection, ZonesSection,
+};
 use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
 use crate::output::Output;
@@ -100,6 +102,7 @@ async fn serve(
             identity: home(&name).join("identity"),
             upstreams: vec![quic],
             dns: vec![dns],
+            hot_cache_mib: DEFAULT_HOT_CACHE_MIB,
             http: HttpSection::loopback(0),
             log: log.clone(),
         };
