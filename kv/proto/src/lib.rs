@@ -57,7 +57,7 @@ pub use overlay::{Overlay, OverlayView};
 pub use position::Position;
 pub use published::{Published, PublishedError};
 pub use publisher::{
-    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_WRITE, SNAPSHOT_CHUNK,
+    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE, SNAPSHOT_CHUNK,
     SUBSCRIBE_WITHIN,
 };
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries};

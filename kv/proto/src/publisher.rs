@@ -8,6 +8,12 @@
 //! While streaming it takes what is pending from the shared [`Tail`], as much as fits in one write; falls back to the
 //! log when the tail no longer has it, and to a snapshot when the log does not either.
 //!
+//! # Load
+//! A version goes out at once. When the node gets to it late, though, because of everybody else that it serves, and finds
+//! more than one waiting, it rests after that write, longer each time and shorter again when it is in time: so what a
+//! busy node spends on packets goes down as the number of versions in each goes up, and nobody waits longer than
+//! [`MAX_REST`]. How far away the downstream is does not matter: it is not waited for.
+//!
 //! # Invariants
 //! At most one action that needs an answer is under way, so a slow downstream holds at most one write in memory and
 //! nothing that it does delays anyone else.
@@ -29,6 +35,15 @@ use crate::{
 /// Most bytes of versions in one write: enough to make its cost per version vanish, little enough to hold per slow
 /// downstream.
 pub const MAX_WRITE: usize = 1024 * 1024;
+
+/// Longest rest between two writes of a busy node.
+pub const MAX_REST: Duration = Duration::from_millis(100);
+
+/// The first rest; shorter ones are none.
+const LEAST_REST: Duration = Duration::from_millis(4);
+
+/// A node that gets to a version later than this is busy.
+const LATE: Duration = Duration::from_millis(2);
 
 /// Bytes of snapshot entries per message.
 pub const SNAPSHOT_CHUNK: usize = 256 * 1024;
@@ -123,6 +138,12 @@ pub struct Downstream {
     busy: bool,
     ready: VecDeque<DownstreamAction>,
     timeout: Duration,
+    /// How long it rests after a write at present.
+    rest: Duration,
+    /// The end of the rest that it has.
+    rests_until: Option<Duration>,
+    /// Since when nothing has kept it from writing.
+    free_since: Duration,
 }
 
 #[derive(Debug)]
@@ -149,6 +170,9 @@ impl Downstream {
             busy: false,
             ready: VecDeque::new(),
             timeout: now + SUBSCRIBE_WITHIN,
+            rest: Duration::ZERO,
+            rests_until: None,
+            free_since: now,
         }
     }
 
@@ -176,6 +200,8 @@ impl Downstream {
             }
             (state, DownstreamInput::Sent) => {
                 self.timeout = now + HEARTBEAT_AFTER;
+                self.free_since = now + self.rest;
+                self.rests_until = (self.rest > Duration::ZERO).then_some(self.free_since);
                 state
             }
             (_, input) => unreachable!("{input:?} answers nothing that was asked"),
@@ -196,9 +222,15 @@ impl Downstream {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match self.state {
-            State::New | State::Streaming if !self.busy => Some(self.timeout),
+            State::New | State::Streaming if !self.busy => Some(self.rests_until.unwrap_or(self.timeout)),
             _ => None,
         }
+    }
+
+    /// Whether it need not be asked before its timeout, though the tail grew.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.rests_until.is_some()
     }
 
     /// The last version that was given to it.
@@ -324,9 +356,14 @@ impl Downstream {
             self.send(vec![Frame::Goodbye.to_bytes()]);
             return self.close(DownstreamEnd::NewHistory);
         }
+        if self.rests_until.is_some_and(|end| now < end) {
+            return;
+        }
+        self.rests_until = None;
         match tail.after(self.sent, MAX_WRITE) {
-            TailRead::Frames(frames, last) => {
+            TailRead::Frames(frames, last, since) => {
                 self.sent = last;
+                self.adapt(now.saturating_sub(since.max(self.free_since)), frames.len());
                 self.send(frames);
             }
             TailRead::Behind => {
@@ -337,6 +374,15 @@ impl Downstream {
                 self.send(vec![Frame::Heartbeat(Heartbeat { head: Some(head), time_us }).to_bytes()]);
             }
             TailRead::Nothing => {}
+        }
+    }
+
+    /// Rests longer when so many versions have waited, and not because of this downstream; else shorter.
+    fn adapt(&mut self, late: Duration, waiting: usize) {
+        if late >= LATE && waiting > 1 {
+            self.rest = (self.rest * 2).clamp(LEAST_REST, MAX_REST);
+        } else if late < LATE / 2 {
+            self.rest = Some(self.rest * 3 / 4).filter(|rest| *rest >= LEAST_REST).unwrap_or_default();
         }
     }
 

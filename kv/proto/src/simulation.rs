@@ -202,7 +202,7 @@ impl Simulation {
             4 => self.now += Duration::from_secs(self.random.below(8)),
             5..25 => {
                 let bytes = self.source.commit(&mut self.random);
-                self.tail.push(self.source.head, Frame::Version(bytes).to_bytes());
+                self.tail.push(self.now, self.source.head, Frame::Version(bytes).to_bytes());
             }
             _ => {}
         }
@@ -553,10 +553,8 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
     assert!(matches!(silent, Some(FollowerAction::Disconnect(FollowerEnd::Silent))), "{silent:?}");
 }
 
-#[test]
-fn an_edge_may_not_claim_what_it_was_never_given() {
-    let source = source(5, 1, 3);
-    let tail = Tail::new(source.head, 0);
+/// A downstream that has nothing to catch up with, at time zero.
+fn streaming(source: &Source, tail: &Tail) -> Downstream {
     let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
     let subscribe = crate::Subscribe {
         protocol: crate::PROTOCOL,
@@ -565,8 +563,78 @@ fn an_edge_may_not_claim_what_it_was_never_given() {
         ..Default::default()
     };
     downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
-    while !matches!(downstream.poll_action(Duration::ZERO, &tail), Some(DownstreamAction::LookUp(_))) {}
+    while !matches!(downstream.poll_action(Duration::ZERO, tail), Some(DownstreamAction::LookUp(_))) {}
     downstream.handle(Duration::ZERO, DownstreamInput::Found(source.head, Some(source.head.chain)));
+    downstream
+}
+
+/// The same, and it has been told so.
+fn begun(source: &Source) -> Downstream {
+    let tail = Tail::new(source.head, 0);
+    let mut downstream = streaming(source, &tail);
+    while let Some(DownstreamAction::Send(_)) = downstream.poll_action(Duration::ZERO, &tail) {
+        downstream.handle(Duration::ZERO, DownstreamInput::Sent);
+    }
+    downstream
+}
+
+/// Serves one downstream for a second, with a version every 10 ms, by a node that gets to it so late each time. Says in
+/// how many writes that was in the last half, and how long the longest wait was.
+fn serve_for_a_second(late: Duration, source: &mut Source, downstream: &mut Downstream) -> (usize, Duration) {
+    let (step, mut random) = (Duration::from_millis(1), Random(1));
+    let mut tail = Tail::new(source.head, usize::MAX);
+    let (mut writes, mut longest, mut came) = (0, Duration::ZERO, std::collections::VecDeque::new());
+    let (mut now, mut busy_until, mut wakes_at) = (Duration::ZERO, None, None);
+    while now < Duration::from_secs(1) {
+        now += step;
+        if now.subsec_millis() % 10 == 0 {
+            let bytes = source.commit(&mut random);
+            tail.push(now, source.head, Frame::Version(bytes).to_bytes());
+            came.push_back(now);
+            if !downstream.rests() && wakes_at.is_none() {
+                wakes_at = Some(now + late);
+            }
+        }
+        if busy_until.is_some_and(|until| until <= now) {
+            busy_until = None;
+            downstream.handle(now, DownstreamInput::Sent);
+            wakes_at = downstream.poll_timeout().filter(|_| downstream.rests()).map(|end| end + late);
+            if wakes_at.is_none() && !came.is_empty() {
+                wakes_at = Some(now + late);
+            }
+        }
+        if busy_until.is_none() && wakes_at.is_some_and(|at| at <= now) {
+            wakes_at = None;
+            if let Some(DownstreamAction::Send(_)) = downstream.poll_action(now, &tail) {
+                busy_until = Some(now);
+                writes += usize::from(now > Duration::from_millis(500));
+                longest = longest.max(now.saturating_sub(*came.front().expect("it sent what came")));
+                came.clear();
+            }
+        }
+    }
+    (writes, longest)
+}
+
+#[test]
+fn a_busy_node_rests_between_writes_and_one_that_is_not_does_not() {
+    let mut source = source(6, 1, 3);
+    let mut downstream = begun(&source);
+    // Fifty versions in half a second.
+    let in_time = serve_for_a_second(Duration::ZERO, &mut source, &mut downstream);
+    assert_eq!(in_time, (50, Duration::ZERO), "each at once");
+    let mut downstream = begun(&source);
+    let late = Duration::from_millis(25);
+    let (writes, longest) = serve_for_a_second(late, &mut source, &mut downstream);
+    assert!((4..=6).contains(&writes), "{writes}");
+    assert!(longest <= crate::MAX_REST + late + Duration::from_millis(2), "{longest:?}");
+}
+
+#[test]
+fn an_edge_may_not_claim_what_it_was_never_given() {
+    let source = source(5, 1, 3);
+    let tail = Tail::new(source.head, 0);
+    let mut downstream = streaming(&source, &tail);
     let lie = crate::Ack { applied: Version::new(4), ..Default::default() };
     downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Ack(lie)));
     let actions: Vec<_> = std::iter::from_fn(|| downstream.poll_action(Duration::ZERO, &tail)).collect();

@@ -1,6 +1,7 @@
 //! The newest versions, encoded for the wire once and shared by every downstream that keeps up.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -10,8 +11,8 @@ use crate::{Position, Version};
 #[derive(Debug)]
 pub struct Tail {
     head: Position,
-    /// Frames of the versions up to and with the head.
-    frames: VecDeque<Bytes>,
+    /// Frames of the versions up to and with the head, and when each came.
+    frames: VecDeque<(Bytes, Duration)>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -21,8 +22,8 @@ pub struct Tail {
 pub enum TailRead {
     /// It has everything.
     Nothing,
-    /// These next, up to and with this version.
-    Frames(Vec<Bytes>, Version),
+    /// These next, up to and with this version; and when the first of them came.
+    Frames(Vec<Bytes>, Version, Duration),
     /// What comes next is no longer here.
     Behind,
 }
@@ -40,9 +41,9 @@ impl Tail {
         &self.head
     }
 
-    /// Appends the frames of the version at `position`. A version that does not follow the head (the store has jumped,
+    /// Appends the frames of the version at `position`, which come `now`. A version that does not follow the head (the store has jumped,
     /// by loading a snapshot) starts a new run; one that is not beyond the head is known already.
-    pub fn push(&mut self, position: Position, frames: Bytes) {
+    pub fn push(&mut self, now: Duration, position: Position, frames: Bytes) {
         if position.store == self.head.store && position.order() <= self.head.order() {
             return;
         }
@@ -54,10 +55,10 @@ impl Tail {
             self.bytes = 0;
         }
         self.bytes += frames.len();
-        self.frames.push_back(frames);
+        self.frames.push_back((frames, now));
         self.head = position;
         while self.bytes > self.max_bytes
-            && let Some(oldest) = self.frames.pop_front()
+            && let Some((oldest, _)) = self.frames.pop_front()
         {
             self.bytes -= oldest.len();
         }
@@ -71,8 +72,9 @@ impl Tail {
         };
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let Some(first) = self.frames.len().checked_sub(wanted) else { return TailRead::Behind };
+        let Some((_, since)) = self.frames.get(first) else { return TailRead::Nothing };
         let (mut bytes, mut read) = (0, Vec::new());
-        for frames in self.frames.range(first..) {
+        for (frames, _) in self.frames.range(first..) {
             if !read.is_empty() && bytes + frames.len() > max_bytes {
                 break;
             }
@@ -80,7 +82,7 @@ impl Tail {
             read.push(frames.clone());
         }
         let last = Version::new(sent.get() + read.len() as u64);
-        TailRead::Frames(read, last)
+        TailRead::Frames(read, last, *since)
     }
 }
 
@@ -94,6 +96,11 @@ mod tests {
         Position { store, epoch: Epoch::ZERO, version: Version::new(version), chain: Chain::origin(store) }
     }
 
+    /// Each comes a second after the one before.
+    fn came(version: u64) -> Duration {
+        Duration::from_secs(version)
+    }
+
     fn frames(version: u64) -> Bytes {
         Bytes::from(vec![u8::try_from(version).unwrap(); 10])
     }
@@ -103,32 +110,32 @@ mod tests {
         let mut tail = Tail::new(at(4), 30);
         assert_eq!(tail.after(Version::new(4), 100), TailRead::Nothing);
         assert_eq!(tail.after(Version::new(3), 100), TailRead::Behind);
-        (5..=9).for_each(|version| tail.push(at(version), frames(version)));
+        (5..=9).for_each(|version| tail.push(came(version), at(version), frames(version)));
         assert_eq!(tail.after(Version::new(9), 100), TailRead::Nothing);
         assert_eq!(tail.after(Version::new(12), 100), TailRead::Nothing, "it has read the log ahead of us");
         let all = vec![frames(7), frames(8), frames(9)];
-        assert_eq!(tail.after(Version::new(6), 100), TailRead::Frames(all, Version::new(9)));
+        assert_eq!(tail.after(Version::new(6), 100), TailRead::Frames(all, Version::new(9), came(7)));
         let two = vec![frames(7), frames(8)];
-        assert_eq!(tail.after(Version::new(6), 25), TailRead::Frames(two, Version::new(8)));
-        assert_eq!(tail.after(Version::new(7), 1), TailRead::Frames(vec![frames(8)], Version::new(8)));
+        assert_eq!(tail.after(Version::new(6), 25), TailRead::Frames(two, Version::new(8), came(7)));
+        assert_eq!(tail.after(Version::new(7), 1), TailRead::Frames(vec![frames(8)], Version::new(8), came(8)));
         assert_eq!(tail.after(Version::new(5), 100), TailRead::Behind);
     }
 
     #[test]
     fn a_jump_starts_a_new_run() {
         let mut tail = Tail::new(at(4), 100);
-        tail.push(at(5), frames(5));
-        tail.push(at(5), frames(5));
-        tail.push(at(9), frames(9));
+        tail.push(came(5), at(5), frames(5));
+        tail.push(came(5), at(5), frames(5));
+        tail.push(came(9), at(9), frames(9));
         assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind);
         assert_eq!(tail.after(Version::new(7), 100), TailRead::Behind, "version 5 does not stand in for 8");
-        assert_eq!(tail.after(Version::new(8), 100), TailRead::Frames(vec![frames(9)], Version::new(9)));
+        assert_eq!(tail.after(Version::new(8), 100), TailRead::Frames(vec![frames(9)], Version::new(9), came(9)));
     }
 
     #[test]
     fn one_version_over_the_limit_is_not_kept() {
         let mut tail = Tail::new(at(4), 5);
-        tail.push(at(5), frames(5));
+        tail.push(came(5), at(5), frames(5));
         assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind);
         assert_eq!(tail.head().version, Version::new(5));
     }

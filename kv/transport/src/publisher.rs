@@ -143,7 +143,7 @@ impl Publisher {
             acks.raise_epoch(position.epoch);
             acks.committed(self.shared.clock.now(), position.version);
         }
-        lock(&self.shared.tail).push(position, frames);
+        lock(&self.shared.tail).push(self.shared.clock.now(), position, frames);
         self.shared.head.send_replace(position.version);
         self.shared.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
     }

@@ -96,7 +96,7 @@ impl Session {
                         return over;
                     }
                 }
-                _ = head.changed(), if !waits => {}
+                _ = head.changed(), if !waits && !self.downstream.rests() => {}
                 () = sleep_until(timeout) => {}
                 () = stopped(&mut stopping) => return Over::Stopping,
             }
