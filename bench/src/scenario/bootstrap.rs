@@ -28,9 +28,14 @@ const PART: f64 = 0.5;
 
 pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let folder = bench.folder("bootstrap")?;
-    let records = bench.size.pick(10_000, 1_000_000, 20_000_000);
+    // Many large zones, since the core holds one at a time in memory.
+    let (zones, records) = bench.size.pick((1, 10_000), (1, 1_000_000), (45, 1_000_000));
+    for number in 1..zones {
+        generate::zone(&folder, &format!("large-{number}.example"), records)?;
+    }
     generate::zone(&folder, APEX, records)?;
-    bench.say(&format!("starting a core with a zone of {records} records"));
+    let what = if zones == 1 { "zone".to_owned() } else { format!("{zones} zones") };
+    bench.say(&format!("starting a core with {what} of {records} records"));
     let mut cluster = Cluster::start(&folder, 1, APEX)?;
     let (mut times, mut rates, mut raw, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0.0);
     let api = cluster.api();
@@ -43,7 +48,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         times.push(took);
         rates.push(size / took / 1e6);
     }
-    let work = format!("a new edge, zone of {records} records, while changes go on");
+    let work = format!("a new edge, {what} of {records} records, while changes go on");
     let note = format!("a snapshot of {:.0} MB; the whole time counts: start, transfer, check, open", size / 1e6);
     let note = if size < 2e9 { format!("{note}. T11 asks for 2 GB: --size full") } else { note };
     bench.record(Figure::new(&work, "zonecast", "process start to first answer").values(&times, "s"))?;

@@ -63,8 +63,8 @@ pub(super) struct Delete {
     /// Only this type.
     #[arg(value_name = "TYPE")]
     rtype: Option<String>,
-    /// Only the record with this data.
-    #[arg(value_name = "DATA", allow_negative_numbers = true)]
+    /// Only the record with this data. A TTL before it is not looked at.
+    #[arg(value_name = "[TTL] DATA", allow_negative_numbers = true)]
     data: Vec<String>,
     #[command(flatten)]
     waiting: Waiting,
@@ -112,7 +112,7 @@ impl Delete {
         parse_owner(&self.name, &zone).map_err(Failure::usage)?;
         let data = match (&self.rtype, self.data.as_slice()) {
             (Some(text), [_, ..]) => {
-                let data = record_data::read(&zone, rtype(text)?, &self.data);
+                let data = record_data::parse_listed(&zone, rtype(text)?, &self.data);
                 vec![data.map_err(|rule| Failure::usage(format_args!("data: {rule}")))?]
             }
             _ => vec![],

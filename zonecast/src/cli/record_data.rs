@@ -42,7 +42,13 @@ pub(super) fn parse(zone: &Name, rtype: Rtype, ttl: Option<&str>, args: &[String
         return Ok(Data { ttl: Some(ttl), data: all? });
     }
     let Some((first, rest, ttl)) = split_ttl(args) else {
-        return Ok(Data { ttl: None, data: all? });
+        return match (all, args.split_first()) {
+            // Without its first word it is a record: that was to be the TTL.
+            (Err(_), Some((first, rest))) if is_number(first) && read(zone, rtype, rest).is_ok() => {
+                Err(DataError::Ttl(first.clone()))
+            }
+            (all, _) => Ok(Data { ttl: None, data: all? }),
+        };
     };
     match (all, read(zone, rtype, rest)) {
         (Ok(_), Ok(data)) if rest.iter().all(|arg| arg.starts_with('"')) => Ok(Data { ttl: Some(ttl), data }),
@@ -54,8 +60,13 @@ pub(super) fn parse(zone: &Name, rtype: Rtype, ttl: Option<&str>, args: &[String
     }
 }
 
+/// Reads what names a record: its data, with or without the TTL that it is listed with.
+pub(super) fn parse_listed(zone: &Name, rtype: Rtype, args: &[String]) -> Result<String, Rule> {
+    read(zone, rtype, args).or_else(|rule| parse(zone, rtype, None, args).map(|parsed| parsed.data).map_err(|_| rule))
+}
+
 /// Arguments as zone-file data with absolute names.
-pub(super) fn read(zone: &Name, rtype: Rtype, args: &[String]) -> Result<String, Rule> {
+fn read(zone: &Name, rtype: Rtype, args: &[String]) -> Result<String, Rule> {
     let words: Vec<String> = args.iter().map(|arg| quoted_again(rtype, arg, args.len())).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let rdata = parse_rdata_words(rtype, &words, zone)?;
@@ -69,6 +80,10 @@ fn quoted_again(rtype: Rtype, arg: &str, of: usize) -> String {
     let is_field = !is_text && of > 1 && arg.contains([' ', '\t', ';']);
     let is_long = is_text && arg.len() > MAX_STRING;
     if arg.starts_with('"') || !(is_field || is_long) { arg.to_owned() } else { quote(arg) }
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn split_ttl(args: &[String]) -> Option<(&str, &[String], u32)> {
@@ -147,6 +162,21 @@ mod tests {
         assert!(read(Rtype::A, &["192.0.2.256"]).is_err());
         assert!(read(Rtype::A, &["60", "192.0.2.256"]).is_err());
         assert!(read(Rtype::CNAME, &["www.example.com"]).is_err(), "a forgotten dot");
+        let error = read(Rtype::A, &["99999999999", "192.0.2.1"]).unwrap_err().to_string();
+        assert!(error.contains("is not a TTL"), "{error}");
+    }
+
+    #[test]
+    fn a_record_is_named_with_its_ttl_or_without() {
+        let listed = |rtype, args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            parse_listed(&"example.com".parse().unwrap(), rtype, &args)
+        };
+        assert_eq!(listed(Rtype::A, &["60", "192.0.2.1"]).unwrap(), "192.0.2.1");
+        assert_eq!(listed(Rtype::A, &["192.0.2.1"]).unwrap(), "192.0.2.1");
+        assert_eq!(listed(Rtype::MX, &["300", "10", "mail"]).unwrap(), "10 mail.example.com.");
+        assert_eq!(listed(Rtype::TXT, &["300", "hello"]).unwrap(), "\"300\" \"hello\"", "all of it, where it can be");
+        assert!(listed(Rtype::A, &["60", "192.0.2.256"]).is_err());
     }
 
     #[test]
