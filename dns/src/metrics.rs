@@ -28,6 +28,7 @@ struct ClassCounters {
     names: IntCounter,
     zones: IntCounter,
     additional: IntCounter,
+    proofs: IntCounter,
 }
 
 impl Metrics {
@@ -66,6 +67,7 @@ impl Metrics {
             names: lookups.with_label_values(&[class.as_str(), "name"]),
             zones: lookups.with_label_values(&[class.as_str(), "soa"]),
             additional: lookups.with_label_values(&[class.as_str(), "additional"]),
+            proofs: lookups.with_label_values(&[class.as_str(), "proof"]),
         });
         Ok(Self {
             udp_queries: queries.with_label_values(&["udp"]),
@@ -95,9 +97,12 @@ impl Metrics {
         if let Some(class) = self.classes.get(outcome.class as usize) {
             class.answers.inc();
             let lookups = outcome.lookups;
-            for (counter, count) in
-                [(&class.names, lookups.names), (&class.zones, lookups.zones), (&class.additional, lookups.additional)]
-            {
+            for (counter, count) in [
+                (&class.names, lookups.names),
+                (&class.zones, lookups.zones),
+                (&class.additional, lookups.additional),
+                (&class.proofs, lookups.proofs),
+            ] {
                 if count > 0 {
                     counter.inc_by(count.into());
                 }

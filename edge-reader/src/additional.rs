@@ -71,7 +71,7 @@ impl<V: View> Answering<'_, '_, V> {
         let sections: &[KeySection] =
             if of_name_servers { &[KeySection::Name, KeySection::Glue] } else { &[KeySection::Name] };
         let Self { reader, zone, message, extra, lookups, .. } = self;
-        let Extra { key, path, value, targets, finder } = &mut **extra;
+        let Extra { key, path, value, targets, finder, .. } = &mut **extra;
         for target in targets.iter() {
             path.clear();
             Path::write(target, 0, path);

@@ -2,7 +2,7 @@
 //!
 //! Chains stay in the zone of the question, as in NSD and Knot: a target elsewhere is left to the resolver. A chain
 //! ends without an error where it comes back to a CNAME, a DNAME or a wildcard CNAME that it has used, or after
-//! [`MAX_CHAIN`] steps. DNSSEC proofs are not given yet: DO is repeated, nothing else.
+//! [`MAX_CHAIN`] steps. What signatures cannot say, `proof.rs` proves.
 
 use std::ops::ControlFlow;
 
@@ -68,9 +68,11 @@ pub(crate) fn answer<V: View>(
         return finish(message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
     };
     chain.clear();
+    extra.clear();
     let mut answering = Answering {
         reader,
         zone,
+        apex: name.suffix(zone.apex_labels),
         name,
         rtype: question.rtype,
         message,
@@ -101,6 +103,7 @@ fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups:
 pub(crate) struct Answering<'a, 'w, V> {
     pub(crate) reader: &'a Reader<'a, V>,
     pub(crate) zone: Zone,
+    pub(crate) apex: Name,
     /// The name where the chain has come to.
     pub(crate) name: Name,
     rtype: Rtype,
@@ -116,26 +119,33 @@ type Next = ControlFlow<Rcode, Name>;
 
 impl<V: View> Answering<'_, '_, V> {
     fn run(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
+        let end = self.resolve(finder, path)?;
+        // Of a chain that ends outside the zone.
+        self.prove_expansions()?;
+        Ok(end)
+    }
+
+    fn resolve(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
         loop {
             let full = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
             let reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.names };
             let next = match finder.find(reads, full, self.rtype)? {
                 Found::Data { rtype, rrset, wildcard } => {
-                    self.data(rtype, &rrset)?;
-                    let class = if wildcard { AnswerClass::Wildcard } else { AnswerClass::Positive };
+                    self.data(rtype, &rrset, wildcard)?;
+                    let class = if wildcard.is_some() { AnswerClass::Wildcard } else { AnswerClass::Positive };
                     return Ok((class, Rcode::NOERROR));
                 }
                 Found::NoData { wildcard } => {
-                    self.negative()?;
-                    let class = if wildcard { AnswerClass::Wildcard } else { AnswerClass::NoData };
+                    self.negative(wildcard)?;
+                    let class = if wildcard.is_some() { AnswerClass::Wildcard } else { AnswerClass::NoData };
                     return Ok((class, Rcode::NOERROR));
                 }
-                Found::NoName => {
-                    self.negative()?;
+                Found::NoName { encloser } => {
+                    self.negative(Some(encloser))?;
                     return Ok((AnswerClass::NxDomain, Rcode::NXDOMAIN));
                 }
-                Found::Cut { cut, depth } => {
-                    self.referral(&cut, depth)?;
+                Found::Cut { cut, depth, nsec } => {
+                    self.referral(&cut, depth, nsec)?;
                     return Ok((AnswerClass::Referral, Rcode::NOERROR));
                 }
                 Found::Alias { rrset, wildcard } => self.alias(&rrset, wildcard)?,
@@ -160,33 +170,44 @@ impl<V: View> Answering<'_, '_, V> {
         name.label_count() >= labels && name.suffix_wire(labels).eq_ignore_ascii_case(self.name.suffix_wire(labels))
     }
 
-    fn data(&mut self, rtype: Rtype, rrset: &Rrset<'_>) -> Result<(), AnswerError> {
+    fn data(&mut self, rtype: Rtype, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<(), AnswerError> {
         self.message.authoritative = true;
-        if required(&mut self.message, Section::Answer, self.name.as_wire(), (rtype, rrset))? {
+        self.note_expansion(rrset, wildcard);
+        if required(&mut self.message, Section::Answer, self.name.as_wire(), (rtype, rrset))?
+            && self.prove_expansions()?
+        {
             additional::of_data(self, rtype, rrset)?;
         }
         Ok(())
     }
 
-    /// SOA for a negative answer, RFC 2308 section 3.
-    fn negative(&mut self) -> Result<(), AnswerError> {
+    /// SOA for a negative answer, RFC 2308 section 3, and what proves it. `encloser` is the depth of the closest encloser
+    /// when it is the wildcard below it that has no data, or that is not there.
+    fn negative(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
         self.message.authoritative = true;
+        let apex = self.name.suffix(self.zone.apex_labels);
         let Extra { key, path, value, .. } = &mut *self.extra;
         path.clear();
-        let apex = self.name.suffix(self.zone.apex_labels);
         Path::write(&apex, 0, path);
         let apex_path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
         let mut reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.zones };
         reads.zone_key(key, apex_path, value)?;
         let zone = ZoneValue::decode(value).map_err(FindError::from)?;
         let soa = Rrset { ttl: zone.negative_ttl().map_err(FindError::from)?, ..zone.soa };
+        let is_signed = !soa.signatures().is_empty();
         let written = self.message.rrset(Section::Authority, apex.as_wire(), Rtype::SOA, &soa);
-        truncating(&mut self.message, written).map(|_| ())
+        if truncating(&mut self.message, written)? && is_signed && self.message.dnssec_ok() {
+            self.prove_absence(encloser)?;
+        }
+        Ok(())
     }
 
-    fn referral(&mut self, cut: &Cut<'_>, depth: usize) -> Result<(), AnswerError> {
+    fn referral(&mut self, cut: &Cut<'_>, depth: usize, nsec: bool) -> Result<(), AnswerError> {
         let owner = self.name.suffix(self.zone.apex_labels + depth);
         if !required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::NS, &cut.ns))? {
+            return Ok(());
+        }
+        if self.message.dnssec_ok() && !self.prove_delegation(cut, &owner, nsec)? {
             return Ok(());
         }
         for glue in cut.glue() {
@@ -206,6 +227,7 @@ impl<V: View> Answering<'_, '_, V> {
     fn alias(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
         let owner = self.name;
+        self.note_expansion(rrset, wildcard);
         if !self.chain.visit(Step::Alias, owner)
             || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
         {
@@ -252,7 +274,7 @@ impl<V: View> Answering<'_, '_, V> {
 }
 
 /// Writes an RRset that the answer is not whole without, and says whether it fit.
-fn required(
+pub(crate) fn required(
     message: &mut MessageWriter<'_>,
     section: Section,
     owner: &[u8],

@@ -121,7 +121,7 @@ impl Finder {
                 return node.decide(AddressValue::decode(direct)?, rtype, &mut reads, key, rrset);
             }
             Place::Rrset(_) if hit => {
-                return Ok(Found::Data { rtype, rrset: RrsetValue::decode(direct)?.rrset, wildcard: false });
+                return Ok(Found::Data { rtype, rrset: RrsetValue::decode(direct)?.rrset, wildcard: None });
             }
             Place::Address | Place::Rrset(_) => {}
         }
@@ -145,7 +145,7 @@ impl Finder {
                 return node.missed(value, rtype, place);
             }
             if let Some(cut) = value.cut {
-                return Ok(Found::Cut { cut, depth });
+                return Ok(Found::Cut { cut, depth, nsec: value.types().contains(Rtype::NSEC) });
             }
             if value.types().contains(Rtype::DNAME) {
                 if !reads.node(key, (KeySection::Name, Rtype::DNAME.to_int()), last_path, rrset)? {
@@ -155,7 +155,7 @@ impl Finder {
             }
         }
         if !reads.zone.summary.has_wildcard_below(depth) {
-            return Ok(Found::NoName);
+            return Ok(Found::NoName { encloser: depth });
         }
 
         wild_path.clear();
@@ -163,7 +163,7 @@ impl Finder {
         wild_path.extend_from_slice(b"*\0");
         let path = Path::new(wild_path).ok_or(FindError::Inconsistent("a path with a wildcard is a path"))?;
         if !reads.node(key, (KeySection::Name, ADDRESS_KIND), path, wild)? {
-            return Ok(Found::NoName);
+            return Ok(Found::NoName { encloser: depth });
         }
         let node = Node { path, wildcard: Some(depth), ..node };
         node.decide(AddressValue::decode(wild)?, rtype, &mut reads, key, rrset)
@@ -194,7 +194,7 @@ impl Node<'_> {
         if let Some(found) = self.resident(value, rtype) {
             return Ok(found);
         }
-        let wildcard = self.wildcard.is_some();
+        let wildcard = self.wildcard;
         let (wanted, section) = match rtype {
             Rtype::ANY | Rtype::RRSIG => match representative(&value) {
                 Some(wanted) => (wanted, KeySection::Name),
@@ -230,20 +230,20 @@ impl Node<'_> {
             None if place == Place::Address || value.types().contains(rtype) => {
                 Err(FindError::Inconsistent("a type of the bitmap has no key"))
             }
-            None => Ok(Found::NoData { wildcard: false }),
+            None => Ok(Found::NoData { wildcard: None }),
         }
     }
 
     /// What the address key says alone; `None` where the bitmap and another key must be asked.
     fn resident<'s>(&self, value: AddressValue<'s>, rtype: Rtype) -> Option<Found<'s>> {
-        let wildcard = self.wildcard.is_some();
+        let wildcard = self.wildcard;
         let no_data = Found::NoData { wildcard };
         let data = |rrset: Rrset<'s>| Found::Data { rtype, rrset, wildcard };
         if let Some(cut) = value.cut {
             return Some(match rtype {
                 Rtype::DS => cut.ds.map_or(no_data, data),
                 Rtype::NSEC if value.types().contains(rtype) => return None,
-                _ => Found::Cut { cut, depth: self.depth },
+                _ => Found::Cut { cut, depth: self.depth, nsec: value.types().contains(Rtype::NSEC) },
             });
         }
         match (rtype, value.cname) {
@@ -276,7 +276,7 @@ fn representative(value: &AddressValue<'_>) -> Option<Rtype> {
     value.types().iter().find(|rtype| !matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3))
 }
 
-fn signatures(rrset: Rrset<'_>, wildcard: bool) -> Found<'_> {
+fn signatures(rrset: Rrset<'_>, wildcard: Option<usize>) -> Found<'_> {
     if rrset.signatures().is_empty() {
         Found::NoData { wildcard }
     } else {
@@ -287,5 +287,5 @@ fn signatures(rrset: Rrset<'_>, wildcard: bool) -> Found<'_> {
 fn zone_data(value: &[u8], rtype: Rtype) -> Result<Found<'_>, FindError> {
     let zone = ZoneValue::decode(value)?;
     let rrset = if rtype == Rtype::SOA { zone.soa } else { zone.ns };
-    Ok(Found::Data { rtype, rrset, wildcard: false })
+    Ok(Found::Data { rtype, rrset, wildcard: None })
 }

@@ -14,8 +14,8 @@ pub enum Found<'s> {
         rtype: Rtype,
         /// The RRset.
         rrset: Rrset<'s>,
-        /// Whether the owner is made from a wildcard.
-        wildcard: bool,
+        /// Depth of the closest encloser when the owner is made from the wildcard below it.
+        wildcard: Option<usize>,
     },
     /// A CNAME that leads on.
     Alias {
@@ -37,14 +37,19 @@ pub enum Found<'s> {
         cut: Cut<'s>,
         /// Depth of its owner.
         depth: usize,
+        /// Whether the zone has an NSEC record there.
+        nsec: bool,
     },
     /// The name exists, the type does not.
     NoData {
-        /// Whether it exists through a wildcard.
-        wildcard: bool,
+        /// Depth of the closest encloser when it exists through the wildcard below it.
+        wildcard: Option<usize>,
     },
     /// The name does not exist.
-    NoName,
+    NoName {
+        /// Depth of its closest encloser.
+        encloser: usize,
+    },
 }
 
 /// Why a name could not be looked up: in an answer it is SERVFAIL.

@@ -102,7 +102,12 @@ impl<'w> MessageWriter<'w> {
         writer
     }
 
-    /// Adds one RRset, all of it or nothing.
+    /// Whether the query asks for signatures and proofs.
+    pub(crate) fn dnssec_ok(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Adds one RRset, with its signatures where these are asked for: all of it or nothing.
     pub(crate) fn rrset(
         &mut self,
         section: Section,
@@ -110,6 +115,21 @@ impl<'w> MessageWriter<'w> {
         rtype: Rtype,
         rrset: &Rrset<'_>,
     ) -> Result<(), WriteError> {
+        let (len, used, counts) = (self.out.len(), self.offsets.used, self.counts);
+        self.unsigned(section, owner, rtype, rrset)?;
+        if !self.dnssec_ok() || rtype == Rtype::RRSIG || rrset.signatures().is_empty() {
+            return Ok(());
+        }
+        let signatures = self.records(section, owner, (Rtype::RRSIG, rrset.ttl), rrset.signatures().iter());
+        if signatures.is_err() {
+            self.out.truncate(len);
+            self.offsets.used = used;
+            self.counts = counts;
+        }
+        signatures
+    }
+
+    fn unsigned(&mut self, section: Section, owner: &[u8], rtype: Rtype, rrset: &Rrset<'_>) -> Result<(), WriteError> {
         match rtype {
             Rtype::A => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(4)),
             Rtype::AAAA => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(16)),

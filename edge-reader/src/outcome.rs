@@ -11,13 +11,15 @@ pub struct Lookups {
     pub zones: u16,
     /// For additional data and glue.
     pub additional: u16,
+    /// For what proves that something is not there.
+    pub proofs: u16,
 }
 
 impl Lookups {
     /// All of them.
     #[must_use]
     pub fn total(self) -> u16 {
-        self.names.saturating_add(self.zones).saturating_add(self.additional)
+        self.names.saturating_add(self.zones).saturating_add(self.additional).saturating_add(self.proofs)
     }
 }
 
@@ -99,7 +101,7 @@ impl Outcome {
         class: AnswerClass::Dropped,
         rcode: Rcode::NOERROR,
         truncated: false,
-        lookups: Lookups { names: 0, zones: 0, additional: 0 },
+        lookups: Lookups { names: 0, zones: 0, additional: 0, proofs: 0 },
     };
 
     /// Whether there is an answer to send.

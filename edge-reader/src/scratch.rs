@@ -48,6 +48,15 @@ pub(crate) struct Extra {
     pub(crate) path: Vec<u8>,
     pub(crate) value: Vec<u8>,
     pub(crate) targets: Vec<Name>,
+    /// Names of the answer that a wildcard has made and that a proof is due for, with the depths of their closest
+    /// enclosers.
+    pub(crate) expanded: Vec<(Name, usize)>,
+    /// Owners of the proofs that are there already.
+    pub(crate) proved: Vec<Name>,
+    /// The key of an ordered read.
+    pub(crate) found: Vec<u8>,
+    /// RDATA of the zone's NSEC3PARAM record.
+    pub(crate) parameters: Vec<u8>,
     /// For targets that only a wildcard makes.
     pub(crate) finder: Finder,
 }
@@ -58,7 +67,12 @@ impl Scratch {
     pub fn new() -> Self {
         let buffers = Buffers {
             chain: Chain { steps: Vec::with_capacity(2 * MAX_CHAIN) },
-            extra: Extra { targets: Vec::with_capacity(MAX_ADDITIONAL_TARGETS), ..Extra::default() },
+            extra: Extra {
+                targets: Vec::with_capacity(MAX_ADDITIONAL_TARGETS),
+                expanded: Vec::with_capacity(MAX_CHAIN + 1),
+                proved: Vec::with_capacity(MAX_CHAIN + 4),
+                ..Extra::default()
+            },
             ..Buffers::default()
         };
         Self { buffers, cache: None }
@@ -75,6 +89,15 @@ impl Scratch {
     /// Reads of the cache since this was asked last.
     pub fn take_cache_counts(&mut self) -> CacheCounts {
         self.cache.as_mut().map(|cache| cache.take_counts()).unwrap_or_default()
+    }
+}
+
+impl Extra {
+    /// For the next answer.
+    pub(crate) fn clear(&mut self) {
+        self.expanded.clear();
+        self.proved.clear();
+        self.parameters.clear();
     }
 }
 

@@ -4,9 +4,7 @@
 //! Inside a label 0x00 is written 01 01 and 0x01 is written 01 02, so that comparing bytes compares names in the
 //! canonical order of RFC 4034 section 6.1. The apex itself is the empty path.
 
-use smallvec::SmallVec;
-
-use crate::{Name, NameError};
+use crate::{MAX_NAME_LEN, Name, NameError};
 
 const END: u8 = 0;
 const ESCAPE: u8 = 1;
@@ -118,22 +116,28 @@ impl<'a> Path<'a> {
     /// # Errors
     /// The labels do not make a name below this apex: the key is damaged or of another zone.
     pub fn to_name(self, apex: &Name) -> Result<Name, NameError> {
-        let labels: SmallVec<[SmallVec<[u8; 64]>; 8]> =
-            self.0.split(|byte| *byte == END).filter(|label| !label.is_empty()).map(unescape).collect();
-        Name::below(apex, labels.iter().map(SmallVec::as_slice))
+        // From its end: a name has its labels the other way round.
+        let (mut wire, apex) = ([0; MAX_NAME_LEN], apex.as_wire());
+        let mut start = MAX_NAME_LEN - apex.len();
+        wire.get_mut(start..).unwrap_or_default().copy_from_slice(apex);
+        for label in self.0.split(|byte| *byte == END).filter(|label| !label.is_empty()) {
+            let len = plain(label).count();
+            start = start.checked_sub(len + 1).ok_or(NameError::Long)?;
+            let place = wire.get_mut(start..).unwrap_or_default();
+            let length = std::iter::once(u8::try_from(len).unwrap_or(u8::MAX));
+            place.iter_mut().zip(length.chain(plain(label))).for_each(|(place, byte)| *place = byte);
+        }
+        Name::from_wire(wire.get(start..).unwrap_or_default())
     }
 }
 
-fn unescape(label: &[u8]) -> SmallVec<[u8; 64]> {
-    let mut plain = SmallVec::new();
+/// The bytes of an escaped label.
+fn plain(label: &[u8]) -> impl Iterator<Item = u8> {
     let mut bytes = label.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            &ESCAPE => plain.push(bytes.next().map_or(0, |code| code.saturating_sub(1))),
-            byte => plain.push(*byte),
-        }
-    }
-    plain
+    std::iter::from_fn(move || match bytes.next()? {
+        &ESCAPE => Some(bytes.next().map_or(0, |code| code.saturating_sub(1))),
+        byte => Some(*byte),
+    })
 }
 
 #[cfg(test)]

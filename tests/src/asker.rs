@@ -29,6 +29,38 @@ pub enum Mode {
     Edns(u16),
     /// TCP without EDNS.
     Tcp,
+    /// UDP with EDNS(0), this payload size and DO: with signatures and proofs.
+    Dnssec(u16),
+    /// The same over TCP.
+    DnssecTcp,
+}
+
+impl Mode {
+    /// Whether it goes over TCP.
+    #[must_use]
+    pub fn is_tcp(self) -> bool {
+        matches!(self, Self::Tcp | Self::DnssecTcp)
+    }
+
+    /// The largest answer that the client takes over UDP; `None` over TCP.
+    #[must_use]
+    pub fn room(self) -> Option<u16> {
+        match self {
+            Self::Plain => Some(512),
+            Self::Edns(size) | Self::Dnssec(size) => Some(size),
+            Self::Tcp | Self::DnssecTcp => None,
+        }
+    }
+
+    /// What OPT says: payload size and DO.
+    fn opt(self) -> Option<(u16, bool)> {
+        match self {
+            Self::Plain | Self::Tcp => None,
+            Self::Edns(size) => Some((size, false)),
+            Self::Dnssec(size) => Some((size, true)),
+            Self::DnssecTcp => Some((1232, true)),
+        }
+    }
 }
 
 /// Why a question has no reply.
@@ -72,10 +104,7 @@ impl Asker {
     /// # Errors
     /// The first question without a sound reply.
     pub fn ask_all(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
-        match mode {
-            Mode::Tcp => self.ask_tcp(questions),
-            Mode::Plain | Mode::Edns(_) => self.ask_udp(questions, mode),
-        }
+        if mode.is_tcp() { self.ask_tcp(questions, mode) } else { self.ask_udp(questions, mode) }
     }
 
     fn ask_udp(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
@@ -99,7 +128,7 @@ impl Asker {
         Ok(flight.replies.into_iter().map(|reply| reply.expect("nothing is pending")).collect())
     }
 
-    fn ask_tcp(&self, questions: &[Question]) -> Result<Vec<Reply>, AskError> {
+    fn ask_tcp(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
         let mut replies = Vec::with_capacity(questions.len());
         // Few enough per connection for any server's limit on them.
         for questions in questions.chunks(100) {
@@ -107,7 +136,7 @@ impl Asker {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(PATIENCE * ATTEMPTS))?;
             for (id, question) in (0..).zip(questions) {
-                let query = encode(question, id, Mode::Tcp);
+                let query = encode(question, id, mode);
                 let response = exchange(&mut stream, &query)?;
                 let reply = Reply::parse(&response, &query);
                 replies.push(reply.map_err(|error| AskError::Bad(question.clone(), error))?);
@@ -150,11 +179,7 @@ impl Flight<'_> {
         };
         let bad = |error| AskError::Bad(self.questions.get(pending.number).expect("from the slice").clone(), error);
         let reply = Reply::parse(response, &pending.query).map_err(bad)?;
-        let room = match self.mode {
-            Mode::Edns(size) => usize::from(size),
-            Mode::Plain | Mode::Tcp => 512,
-        };
-        if reply.size > room {
+        if self.mode.room().is_some_and(|room| reply.size > usize::from(room)) {
             return Err(bad(ReplyError::Wrong("more bytes than the client has room for")));
         }
         if let Some(slot) = self.replies.get_mut(pending.number) {
@@ -188,9 +213,10 @@ pub fn encode(question: &Question, id: u16, mode: Mode) -> Vec<u8> {
     let mut builder = builder.question();
     builder.push((&question.name, question.rtype, Class::IN)).expect("a name fits into a message");
     let mut builder = builder.additional();
-    if let Mode::Edns(size) = mode {
+    if let Some((size, dnssec_ok)) = mode.opt() {
         let opt = builder.opt(|opt| {
             opt.set_udp_payload_size(size);
+            opt.set_dnssec_ok(dnssec_ok);
             Ok(())
         });
         opt.expect("OPT fits into a message");

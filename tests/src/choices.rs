@@ -5,9 +5,10 @@
 
 use std::fmt::Write;
 
+use domain::base::ToName;
 use domain::base::iana::Rtype;
 
-use crate::{Aspect, Case, Mode, Reply, Rr, differences};
+use crate::{Aspect, Case, Name, Reply, Rr, differences};
 
 /// One documented choice.
 pub struct Choice {
@@ -41,7 +42,8 @@ pub const CHOICES: &[Choice] = &[
         id: "one-rrset-for-any",
         source: "RFC 8482 section 4.1",
         what: "A query of type ANY is answered with one RRset of the name, as Knot does over UDP and TCP; BIND is told to \
-               send all. Below a DNAME it goes on, as NSD and Knot do; BIND stops at the CNAME that it makes.",
+               send all. Below a DNAME it goes on, as NSD and Knot do; BIND stops at the CNAME that it makes. A query of type \
+               RRSIG is answered with the signatures of one RRset, as Knot does, though perhaps of another; NSD sends all.",
         covers: one_rrset_for_any,
     },
     Choice {
@@ -66,6 +68,14 @@ pub const CHOICES: &[Choice] = &[
         covers: nsec_at_a_cut,
     },
     Choice {
+        id: "asterisk-below-a-hash",
+        source: "RFC 5155 sections 7.2.5 and 7.2.6",
+        what: "Owner names of NSEC3 records are no names of the zone, so what is asked for below one can be made from a \
+               wildcard, and that nothing stands closer is proved. Where the name asked for begins with an asterisk itself, \
+               Knot leaves that proof out; NSD says that there is no such name.",
+        covers: asterisk_below_a_hash,
+    },
+    Choice {
         id: "udp-payload",
         source: "RFC 9715 section 3.1, RFC 6891 section 6.2.5",
         what: "No answer over UDP is longer than 1,232 bytes, however much room the client offers, so that none is \
@@ -84,7 +94,7 @@ pub fn conformance_page() -> String {
          [tests/zones](../tests/zones); what NSD does not load is compared with BIND. It asks all of them for every name\n\
          and type present, for other types there, and for names that do not exist at every level, over UDP and TCP, and\n\
          compares response code, AA, TC, answer, authority and referral glue: names without letter case, RRsets as sets,\n\
-         TTLs included. A reply passes when it equals one peer's. Every other difference is one of these choices:\n\n\
+         TTLs included; without DNSSEC and with it (DO=1), on zones signed with NSEC, NSEC3, and NSEC3 with opt-out. A reply passes when it equals one peer's. Every other difference is one of these choices:\n\n\
          | choice | where it comes from | what |\n|---|---|---|\n",
     );
     for Choice { id, source, what, .. } in CHOICES {
@@ -96,8 +106,7 @@ pub fn conformance_page() -> String {
          Knot takes for its own separators.\n\n\
          Always allowed: addresses of hosts named in an answer, from the same zone, in the additional section. They are\n\
          checked against the zone, not against the peers, whose rules differ among themselves.\n\n\
-         What a truncated reply still holds is not compared: a client asks again over TCP (RFC 2181 section 9). DNSSEC\n\
-         proofs (DO=1) are not compared yet.\n",
+         What a truncated reply still holds is not compared: a client asks again over TCP (RFC 2181 section 9).\n",
     );
     page
 }
@@ -116,11 +125,7 @@ fn chain_limit(case: &Case<'_>) -> bool {
 fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     const SMALLEST_IPV6: usize = 28;
     let ours = case.ours;
-    let room = match case.mode {
-        Mode::Plain => 512,
-        Mode::Edns(size) => usize::from(size.min(1232)),
-        Mode::Tcp => return false,
-    };
+    let Some(room) = case.mode.room().map(|room| usize::from(room.min(1232))) else { return false };
     let Some(cut) = ours.authority.first().map(|rr| &rr.owner) else { return false };
     let below_the_cut = |reply: &Reply| {
         let own = reply.additional.iter().filter(|rr| rr.owner.ends_with(cut));
@@ -144,7 +149,23 @@ fn one_rrset_for_any(case: &Case<'_>) -> bool {
         has_dname && peer.authority.is_empty() && peer.answer.is_subset(ours)
     };
     let covers = |peer: &Reply| peer.aa == case.ours.aa && (part(peer) || goes_on(peer));
-    case.question.rtype == Rtype::ANY && case.peers.iter().any(|(_, peer)| covers(peer))
+    matches!(case.question.rtype, Rtype::ANY | Rtype::RRSIG) && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// All that Knot says, and further proofs, at a name with an asterisk right below the owner of an NSEC3 record.
+fn asterisk_below_a_hash(case: &Case<'_>) -> bool {
+    let mut names = case.question.name.iter_suffixes().skip(1);
+    let is_hash = |name: &Name| {
+        let types = case.zones.iter().find_map(|zone| zone.types_at(name));
+        types.is_some_and(|types| types.contains(&Rtype::NSEC3))
+    };
+    let less = |peer: &Reply| {
+        let same = (peer.rcode, peer.aa, &peer.answer) == (case.ours.rcode, case.ours.aa, &case.ours.answer);
+        same && peer.authority.is_subset(&case.ours.authority)
+    };
+    case.question.name.first().as_slice() == b"*"
+        && names.next().is_some_and(|parent| is_hash(&parent.to_vec()))
+        && case.peers.iter().any(|(_, peer)| less(peer))
 }
 
 /// A referral whose NS records are a wildcard's, with the name that was asked for or one above it.
@@ -161,11 +182,7 @@ fn delegation_by_a_wildcard(case: &Case<'_>) -> bool {
 fn case_kept_by_compression(case: &Case<'_>) -> bool {
     // What stands in the question's case is compressed against itself, so a name or two is written anew.
     const MOST_LOST: usize = 64;
-    let room = match case.mode {
-        Mode::Plain => 512,
-        Mode::Edns(size) => usize::from(size.min(1232)),
-        Mode::Tcp => return false,
-    };
+    let Some(room) = case.mode.room().map(|room| usize::from(room.min(1232))) else { return false };
     let foreign = case.question.name.as_slice().iter().any(u8::is_ascii_uppercase);
     let just_fits = |peer: &Reply| differences(case.ours, peer) == [Aspect::Tc].into() && peer.size + MOST_LOST > room;
     foreign && case.ours.tc && case.peers.iter().any(|(_, peer)| just_fits(peer))
@@ -177,15 +194,15 @@ fn nsec_at_a_cut(case: &Case<'_>) -> bool {
     let own = |rr: &Rr| rr.rtype == Rtype::NSEC && rr.owner == case.question.name && case.is_hosted(rr);
     case.question.rtype == Rtype::NSEC
         && ours.aa
-        && ours.answer.len() == 1
-        && ours.answer.iter().all(own)
+        && ours.answer.iter().filter(|rr| rr.rtype != Rtype::RRSIG).count() == 1
+        && ours.answer.iter().filter(|rr| rr.rtype != Rtype::RRSIG).all(own)
         && ours.authority.is_empty()
         && case.peers.iter().all(|(_, peer)| peer.tc || peer.is_referral())
 }
 
 /// The peer uses room that we do not.
 fn udp_payload(case: &Case<'_>) -> bool {
-    let more_room = matches!(case.mode, Mode::Edns(size) if size > 1232);
+    let more_room = case.mode.room().is_some_and(|room| room > 1232);
     let longer =
         |peer: &Reply| !peer.tc && peer.size > 1232 && peer.rcode == case.ours.rcode && peer.aa == case.ours.aa;
     more_room && case.ours.tc && case.peers.iter().all(|(_, peer)| longer(peer))

@@ -8,7 +8,8 @@ use anyhow::Context;
 use crate::{Asker, Breadth, Case, Mode, Peer, Question, Reply, Report, ZoneData, questions};
 
 /// Asks `ours` and the peers all questions that the zones raise: over UDP without EDNS and with room for 1,232 bytes,
-/// and what was truncated there with room for 4,096 and over TCP. With full breadth everything goes over TCP too.
+/// without DO and with it, and what was truncated there with room for 4,096 and over TCP. With full breadth everything
+/// goes over TCP too.
 ///
 /// # Errors
 /// A server does not answer, or answers what no client would take.
@@ -22,14 +23,21 @@ pub fn compare_all(ours: SocketAddr, peers: &[Peer], zones: &[ZoneData], breadth
         judge(&mut report, peers, zones, asked, mode, &replies);
         Ok(replies)
     };
-    for mode in [Mode::Plain, Mode::Edns(1232)] {
+    for mode in [Mode::Plain, Mode::Edns(1232), Mode::Dnssec(1232)] {
         let replies = ask(&asked, mode)?;
         let cut = asked.iter().enumerate().filter(|(at, _)| replies.iter().any(|of| of.get(*at).is_some_and(|r| r.tc)));
         truncated.extend(cut.map(|(_, question)| question.clone()));
     }
     let truncated: Vec<Question> = truncated.into_iter().collect();
-    ask(&truncated, Mode::Edns(4096))?;
-    ask(if breadth == Breadth::Full { &asked } else { &truncated }, Mode::Tcp)?;
+    let over_tcp = if breadth == Breadth::Full { &asked } else { &truncated };
+    for (asked, mode) in [
+        (&truncated, Mode::Edns(4096)),
+        (&truncated, Mode::Dnssec(4096)),
+        (over_tcp, Mode::Tcp),
+        (over_tcp, Mode::DnssecTcp),
+    ] {
+        ask(asked, mode)?;
+    }
     Ok(report)
 }
 

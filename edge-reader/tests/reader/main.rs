@@ -5,6 +5,7 @@
 mod allocation;
 mod bytes;
 mod cost;
+mod dnssec;
 mod model;
 mod random;
 mod semantics;

@@ -19,7 +19,7 @@ fn addresses(reading: &Reading, name: &str) -> Vec<[u8; 4]> {
     let name = format!("{name}.example.com").parse().unwrap();
     match reading.lookup(&mut scratch, &name, Rtype::A).unwrap().map(|lookup| lookup.found) {
         Some(Found::Data { rrset, .. }) => rrset.fixed(4).map(|address| address.try_into().unwrap()).collect(),
-        Some(Found::NoName) | None => vec![],
+        Some(Found::NoName { .. }) | None => vec![],
         other => panic!("{name}: {other:?}"),
     }
 }

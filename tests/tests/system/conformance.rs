@@ -21,6 +21,16 @@ fn small_hard_zones() {
 }
 
 #[test]
+fn signed_zones() {
+    agrees_with_a_peer(
+        "signed",
+        Breadth::Full,
+        &[Software::Knot, Software::Nsd],
+        &["asterisk-below-a-hash", "nsec-at-a-cut", "one-rrset-for-any"],
+    );
+}
+
+#[test]
 fn zones_that_only_bind_loads() {
     agrees_with_a_peer("odd", Breadth::Full, &[Software::Bind], &["one-rrset-for-any"]);
 }

@@ -1,0 +1,202 @@
+//! What proves to a validator that something is not there: NSEC, RFC 4035 section 3.1.3, or NSEC3, RFC 5155 section 7.2.
+//!
+//! NSEC records stand under their owners in canonical order and NSEC3 records in that of their hashes, so one ordered
+//! read finds the record that matches a name or, where there is none, the one that covers it. A zone that has NSEC
+//! records is taken to have a whole chain of them; else its NSEC3PARAM record says which NSEC3 chain it has.
+
+use domain::base::iana::Rtype;
+use zonecast_kv_proto::{KeyspaceId, View};
+use zonecast_records::{Cut, DnsKey, KEY_PREFIX_LEN, KeySection, Name, Path, Rrset, RrsetValue};
+
+use crate::FindError;
+use crate::answering::{AnswerError, Answering, required};
+use crate::finder::Reads;
+use crate::message::Section;
+use crate::nsec3::{HASH_LEN, Parameters};
+use crate::scratch::Extra;
+
+/// A record that was looked for and written.
+#[derive(Clone, Copy, PartialEq)]
+enum Written {
+    /// There is no such record.
+    No,
+    /// It is that of the name itself.
+    Matches,
+    /// It covers the name.
+    Covers,
+    /// It did not fit: TC is set, and nothing more needs to be looked for.
+    Full,
+}
+
+impl<V: View> Answering<'_, '_, V> {
+    /// Remembers that the name at hand is made from a wildcard, where that must be proved.
+    pub(crate) fn note_expansion(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) {
+        if let Some(depth) = wildcard
+            && self.message.dnssec_ok()
+            && !rrset.signatures().is_empty()
+        {
+            self.extra.expanded.push((self.name, depth));
+        }
+    }
+
+    /// Nothing stands closer to the names that wildcards have made: RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6.
+    /// Says whether all of it fit.
+    pub(crate) fn prove_expansions(&mut self) -> Result<bool, AnswerError> {
+        while let Some((name, depth)) = self.extra.expanded.pop() {
+            let written = match self.nsec(&name)? {
+                Written::No if self.has_nsec3()? => self.nsec3(&self.at_depth(&name, depth + 1))?,
+                written => written,
+            };
+            if written == Written::Full {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The name at hand, or the wildcard that could have made it, is not there or has no such type. `encloser` is the
+    /// depth that such a wildcard stands below. RFC 4035 sections 3.1.3.1, 3.1.3.2 and 3.1.3.4; RFC 5155 sections 7.2.2
+    /// to 7.2.5.
+    pub(crate) fn prove_absence(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
+        let name = self.name;
+        let wildcard = encloser.and_then(|depth| self.at_depth(&name, depth).wildcard_child());
+        match self.nsec(&name)? {
+            Written::Full => {}
+            Written::Matches | Written::Covers => {
+                if let Some(wildcard) = wildcard {
+                    self.nsec(&wildcard)?;
+                }
+            }
+            Written::No if self.has_nsec3()? => {
+                let depth = encloser.unwrap_or(self.depth(&name));
+                if self.prove_encloser(&name, depth)?
+                    && let Some(wildcard) = wildcard
+                {
+                    self.nsec3(&wildcard)?;
+                }
+            }
+            Written::No => {}
+        }
+        Ok(())
+    }
+
+    /// The DS set of a delegation, or what says that there is none: RFC 4035 section 3.1.4, RFC 5155 section 7.2.7. One
+    /// without signatures is of a zone without, and of no use to a validator. Says whether it fit.
+    pub(crate) fn prove_delegation(&mut self, cut: &Cut<'_>, owner: &Name, nsec: bool) -> Result<bool, AnswerError> {
+        match &cut.ds {
+            Some(ds) if ds.signatures().is_empty() => Ok(true),
+            Some(ds) => required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::DS, ds)),
+            None if nsec => Ok(self.nsec(owner)? != Written::Full),
+            None if self.has_nsec3()? => self.prove_encloser(owner, self.depth(owner)),
+            None => Ok(true),
+        }
+    }
+
+    /// Proves the deepest ancestor of a name that an NSEC3 record tells of, down to a depth, and that nothing stands
+    /// below it on the way to the name: RFC 5155 section 7.2.1. Says whether it fit.
+    fn prove_encloser(&mut self, name: &Name, depth: usize) -> Result<bool, AnswerError> {
+        for depth in (0..=depth).rev() {
+            match self.nsec3_of(&self.at_depth(name, depth))? {
+                Written::No => {}
+                Written::Full => return Ok(false),
+                Written::Matches | Written::Covers if depth == self.depth(name) => return Ok(true),
+                Written::Matches | Written::Covers => {
+                    return Ok(self.nsec3(&self.at_depth(name, depth + 1))? != Written::Full);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Labels of a name below the apex.
+    fn depth(&self, name: &Name) -> usize {
+        name.label_count().saturating_sub(self.zone.apex_labels)
+    }
+
+    fn at_depth(&self, name: &Name, depth: usize) -> Name {
+        name.suffix(self.zone.apex_labels + depth)
+    }
+
+    /// Whether the zone has an NSEC3 chain; reads its parameters, once in an answer. Asked only where there is no NSEC
+    /// record.
+    fn has_nsec3(&mut self) -> Result<bool, AnswerError> {
+        let Extra { key, value, parameters, .. } = &mut *self.extra;
+        if parameters.is_empty() {
+            let mut reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.proofs };
+            let apex = Path::new(&[]).ok_or(FindError::Inconsistent("the empty path is a path"))?;
+            if !reads.node(key, (KeySection::Name, Rtype::NSEC3PARAM.to_int()), apex, value)? {
+                return Ok(false);
+            }
+            let rrset = RrsetValue::decode(value).map_err(FindError::from)?.rrset;
+            let usable = rrset.rdata().iter().find(|rdata| Parameters::read(rdata).is_some());
+            parameters.extend_from_slice(usable.unwrap_or_default());
+        }
+        Ok(!parameters.is_empty())
+    }
+
+    /// Writes the NSEC record that matches or covers a name.
+    fn nsec(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let Extra { key, path, value, found, .. } = &mut *self.extra;
+        path.clear();
+        Path::write(name, self.zone.apex_labels, path);
+        let path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let kind = Rtype::NSEC.to_int();
+        let upper = key.path(KeyspaceId::DNS, self.zone.generation, KeySection::Nsec, path, kind);
+        let lower = upper.get(..KEY_PREFIX_LEN).unwrap_or_default();
+        self.lookups.proofs = self.lookups.proofs.saturating_add(1);
+        if !self.reader.view.last_in(lower, upper, found, value).map_err(FindError::from)? {
+            return Ok(Written::No);
+        }
+        let place = DnsKey::parse(found).and_then(|key| key.node_path()).map_err(FindError::from)?;
+        let owner = place.to_name(&self.apex).map_err(|_| FindError::Inconsistent("an NSEC record has no name"))?;
+        self.write(Rtype::NSEC, owner, owner == *name)
+    }
+
+    /// Writes the NSEC3 record that matches or covers a name.
+    fn nsec3(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let Extra { key, value, found, parameters, .. } = &mut *self.extra;
+        let Some(chain) = Parameters::read(parameters) else { return Ok(Written::No) };
+        let (hash, generation) = (chain.hash(name), self.zone.generation);
+        // Below the first hash is the last one: the chain is a ring.
+        for upper in [hash, [u8::MAX; HASH_LEN]] {
+            let upper = key.nsec3(KeyspaceId::DNS, generation, chain.as_key(), &upper);
+            let lower = upper.get(..KEY_PREFIX_LEN + chain.key_len()).unwrap_or_default();
+            self.lookups.proofs = self.lookups.proofs.saturating_add(1);
+            if self.reader.view.last_in(lower, upper, found, value).map_err(FindError::from)? {
+                let place = DnsKey::parse(found).map_err(FindError::from)?.path;
+                let of = place.last_chunk::<HASH_LEN>().ok_or(FindError::Inconsistent("an NSEC3 key has no hash"))?;
+                let (owner, matches) = (crate::nsec3::owner(of, &self.apex), *of == hash);
+                return self.write(Rtype::NSEC3, owner.ok_or(AnswerError::Rdata)?, matches);
+            }
+        }
+        Ok(Written::No)
+    }
+
+    /// Writes the NSEC3 record of a name, if it has one.
+    fn nsec3_of(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let Extra { key, value, parameters, .. } = &mut *self.extra;
+        let Some(chain) = Parameters::read(parameters) else { return Ok(Written::No) };
+        let hash = chain.hash(name);
+        let key = key.nsec3(KeyspaceId::DNS, self.zone.generation, chain.as_key(), &hash);
+        self.lookups.proofs = self.lookups.proofs.saturating_add(1);
+        if !self.reader.view.get(key, value).map_err(FindError::from)? {
+            return Ok(Written::No);
+        }
+        let owner = crate::nsec3::owner(&hash, &self.apex).ok_or(AnswerError::Rdata)?;
+        self.write(Rtype::NSEC3, owner, true)
+    }
+
+    /// Writes what was read last, once in an answer.
+    fn write(&mut self, rtype: Rtype, owner: Name, matches: bool) -> Result<Written, AnswerError> {
+        let Extra { value, proved, .. } = &mut *self.extra;
+        let is_new = !proved.contains(&owner);
+        if is_new {
+            proved.push(owner);
+            let rrset = RrsetValue::decode(value).map_err(FindError::from)?.rrset;
+            if !required(&mut self.message, Section::Authority, owner.as_wire(), (rtype, &rrset))? {
+                return Ok(Written::Full);
+            }
+        }
+        Ok(if matches { Written::Matches } else { Written::Covers })
+    }
+}
