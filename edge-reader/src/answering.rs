@@ -207,7 +207,7 @@ impl<V: View> Answering<'_, '_, V> {
         if !required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::NS, &cut.ns))? {
             return Ok(());
         }
-        if self.message.dnssec_ok() && !self.prove_delegation(cut, &owner, nsec)? {
+        if self.message.dnssec_ok() && !(self.prove_delegation(cut, &owner, nsec)? && self.prove_expansions()?) {
             return Ok(());
         }
         for glue in cut.glue() {
