@@ -14,3 +14,4 @@ mod pipeline;
 mod prometheus;
 mod refusals;
 mod trouble;
+mod validator;
