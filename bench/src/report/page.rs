@@ -220,9 +220,9 @@ mod tests {
 
     fn sample() -> Vec<Figure> {
         let peer = Figure::new("a change", "BIND to BIND", "p50").kind(Kind::Peer).settings("tuned");
-        let peer = peer.values(&[6.0, 7.0], "ms").configuration("options { <x> };");
+        let peer = peer.values(&[6.0, 7.0], "ms").samples(50).configuration("options { <x> };");
         let peer = Figure { distribution: vec![[0.0, 5.0], [0.5, 6.0], [1.0, 20.0]], ..peer };
-        let ours = Figure::new("a change", "zonecast", "p50").values(&[3.0], "ms").of_row("T1");
+        let ours = Figure::new("a change", "zonecast", "p50").values(&[3.0], "ms").samples(50).of_row("T1");
         let ours = ours.against(&peer, Some(0.2)).cause("fsync is half of it");
         let ours =
             Figure { distribution: vec![[0.0, 1.0], [1.0, 9.0]], ..ours }.over_time(vec![[0.0, 1.0], [1.0, 2.0]]);
