@@ -66,6 +66,7 @@
 //! # Ok(())
 //! # }
 //! ```
+//! `Scratch::with_cache(BYTES)` instead of `Scratch::new()` keeps what a thread has read, and is exact at every version.
 //! A server that builds its own messages asks [`Reading::lookup`]; [`EdgeStates`] hands readings to other threads;
 //! [`DnsEdge::status`] and [`DnsEdge::watch`] say how far the edge is and why it does not follow.
 
