@@ -52,7 +52,7 @@ impl Metrics {
         let answers = counters("zonecast_dns_answers_total", "Queries by class of answer.", &["class"])?;
         let lookups = counters(
             "zonecast_dns_lookups_total",
-            "Reads of the store by class of answer; divide by zonecast_dns_answers_total.",
+            "Reads by class of answer, of the store or of what is kept of it; divide by zonecast_dns_answers_total.",
             &["class", "for"],
         )?;
         let cache_reads = counters(

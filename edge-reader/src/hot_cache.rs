@@ -92,7 +92,7 @@ impl<V: View> View for HotView<'_, V> {
             match kept {
                 Some(Kept::Value(bytes)) => {
                     cache.counts.hits += 1;
-                    copy(bytes, value);
+                    bytes.clone_into(value);
                     return Ok(true);
                 }
                 Some(Kept::Absent) => {
@@ -128,8 +128,8 @@ impl<V: View> View for HotView<'_, V> {
         let cache = &mut **cache;
         if let Some(Kept::Last(found, bytes)) = cache.misses.find(hash, upper, changed) {
             cache.counts.hits += 1;
-            copy(found, key);
-            copy(bytes, value);
+            found.clone_into(key);
+            bytes.clone_into(value);
             return Ok(true);
         }
         cache.counts.misses += 1;
@@ -148,11 +148,6 @@ impl<V: View> View for HotView<'_, V> {
     ) -> Result<(), ViewError> {
         self.view.scan(lower, end, visit)
     }
-}
-
-fn copy(bytes: &[u8], buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

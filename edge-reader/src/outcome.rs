@@ -2,7 +2,7 @@
 
 use domain::base::iana::Rcode;
 
-/// Reads of the store that one answer took, each a get or a seek.
+/// Reads that one answer took, each a get or a seek, of the store or of what is kept of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lookups {
     /// For the names of the answer, every hop of a chain anew.

@@ -17,8 +17,9 @@ pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
         }
     };
     let members = match place {
-        Place::OfCatalog(_) => "  - id: member\n    storage: \"{folder}\"\n    acl: local\n    master: other\n"
-            .replace("{folder}", &folder.to_string()),
+        Place::OfCatalog(_) => {
+            format!("  - id: member\n    storage: \"{folder}\"\n    acl: local\n    master: other\n")
+        }
         Place::Alone | Place::Primary(_) | Place::Secondary(_) => String::new(),
     };
     let mut text = format!(

@@ -84,10 +84,9 @@ impl Row {
     /// The part that is farthest from its target, in short.
     pub(crate) fn headline(&self, figures: &[Figure]) -> String {
         let figures = self.figures(figures);
-        let measured = figures.iter().filter(|figure| figure.target_part().is_some());
-        let worst = measured.max_by(|a, b| a.target_part().unwrap_or(0.0).total_cmp(&b.target_part().unwrap_or(0.0)));
-        match worst {
-            Some(figure) => format!("{} {}: {}", figure.measure, value(figure), ratio(figure)),
+        let measured = figures.iter().filter_map(|figure| Some((figure.target_part()?, figure)));
+        match measured.max_by(|(a, _), (b, _)| a.total_cmp(b)) {
+            Some((_, figure)) => format!("{} {}: {}", figure.measure, value(figure), ratio(figure)),
             None => figures.iter().find_map(|figure| figure.not_yet.clone()).unwrap_or_default(),
         }
     }

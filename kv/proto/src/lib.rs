@@ -25,6 +25,8 @@ mod positional;
 mod published;
 mod publisher;
 #[cfg(test)]
+mod publisher_tests;
+#[cfg(test)]
 mod simulation;
 mod snapshot;
 mod source;

@@ -5,7 +5,6 @@ use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 
-use crate::view::copy;
 use crate::{Batch, Op, View, ViewError};
 
 /// Sorted keys and values in memory.
@@ -68,7 +67,7 @@ impl View for MemoryView {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
         let found = self.entries.get(key);
         if let Some(bytes) = found {
-            copy(bytes, value);
+            (**bytes).clone_into(value);
         }
         Ok(found.is_some())
     }
@@ -80,8 +79,8 @@ impl View for MemoryView {
         let bounds = (Bound::Included(lower), Bound::Included(upper));
         let found = self.entries.range::<[u8], _>(bounds).next_back();
         if let Some((found_key, found_value)) = found {
-            copy(found_key, key);
-            copy(found_value, value);
+            (**found_key).clone_into(key);
+            (**found_value).clone_into(value);
         }
         Ok(found.is_some())
     }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::{Bound, ControlFlow};
 
-use crate::view::copy;
 use crate::{Batch, Edition, Key, Op, SectionId, Value, View, ViewError};
 
 /// Staged changes, by key.
@@ -204,7 +203,7 @@ impl<V: View> View for OverlayView<'_, V> {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
         match self.overlay.points.get(key) {
             Some((_, Some(staged))) => {
-                copy(staged.as_bytes(), value);
+                staged.as_bytes().clone_into(value);
                 Ok(true)
             }
             Some((_, None)) => Ok(false),
@@ -222,8 +221,8 @@ impl<V: View> View for OverlayView<'_, V> {
             return Ok(in_base);
         };
         if !in_base || staged_key.as_bytes() > key.as_slice() {
-            copy(staged_key.as_bytes(), key);
-            copy(staged_value.as_bytes(), value);
+            staged_key.as_bytes().clone_into(key);
+            staged_value.as_bytes().clone_into(value);
         }
         Ok(true)
     }

@@ -57,9 +57,3 @@ impl<V: View + ?Sized> View for &V {
         (**self).scan(lower, end, visit)
     }
 }
-
-/// Replaces what `buffer` held with `bytes`, keeping its capacity.
-pub(crate) fn copy(bytes: &[u8], buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend_from_slice(bytes);
-}

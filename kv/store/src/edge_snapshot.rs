@@ -85,7 +85,7 @@ impl View for EdgeView<'_> {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
         let found = self.db.get_pinned_opt(key, &self.options).map_err(failed)?;
         if let Some(bytes) = &found {
-            copy(bytes, value);
+            (**bytes).clone_into(value);
         }
         Ok(found.is_some())
     }
@@ -95,8 +95,8 @@ impl View for EdgeView<'_> {
         iterator.seek_for_prev(upper);
         let found = match iterator.item() {
             Some((found_key, found_value)) if found_key >= lower => {
-                copy(found_key, key);
-                copy(found_value, value);
+                found_key.clone_into(key);
+                found_value.clone_into(value);
                 true
             }
             _ => false,
@@ -131,9 +131,4 @@ impl fmt::Debug for EdgeView<'_> {
 
 fn failed(error: rocksdb::Error) -> ViewError {
     ViewError(error.into_string())
-}
-
-fn copy(bytes: &[u8], buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.extend_from_slice(bytes);
 }

@@ -4,11 +4,9 @@
 //! peers do here is the smaller part of the work.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::subject::LIMIT;
-use crate::api::Api;
 use crate::bench::Bench;
 use crate::cluster::Cluster;
 use crate::figure::{Figure, Kind};
@@ -71,7 +69,7 @@ fn ours(bench: &mut Bench, zones: &[ServedZone]) -> anyhow::Result<Figure> {
     let apex = "first.example";
     generate::zone(&folder, apex, 100)?;
     let cluster = Cluster::start(&folder, 1, apex)?;
-    let api: Api = cluster.api();
+    let api = cluster.api();
     let add = |zone: &ServedZone| api.put_zone(&zone.apex, &std::fs::read(&zone.file)?).map(drop);
     let [edge, ..] = cluster.edges()[..] else { anyhow::bail!("no edge") };
     let samples = times(edge, zones, 0, &add)?;
@@ -86,8 +84,8 @@ fn pair(
     zones: &[ServedZone],
 ) -> anyhow::Result<Figure> {
     bench.say(&format!("starting {name} with a catalog, {}", setup.name()));
-    let folder: &Path = &bench.folder("catalog")?;
-    let pair = Pair::start_with_catalog(softwares, setup, zones, folder)?;
+    let folder = bench.folder("catalog")?;
+    let pair = Pair::start_with_catalog(softwares, setup, zones, &folder)?;
     let samples = times(pair.secondary_address(), zones, 1, &|zone| pair.add_member(&zone.apex))?;
     let figure = Figure::new(WORK, name, "p50").kind(Kind::Peer).settings(setup.name());
     Ok(p50(figure, &samples).configuration(pair.configuration()).note("the primary has the zones before"))
