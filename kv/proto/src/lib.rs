@@ -62,8 +62,8 @@ pub use publisher::{
     Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE, SNAPSHOT_CHUNK,
     SUBSCRIBE_WITHIN,
 };
-pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries};
-pub use source::{BatchSource, Entries, SnapshotSource, SourceError};
+pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
+pub use source::{BatchSource, SnapshotSource, SourceError};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};

@@ -28,8 +28,8 @@ use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::{
-    Ack, Chain, Entries, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
-    SubscribeRefusal, Tail, TailRead, Version, encode_entries,
+    Ack, Chain, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
+    SubscribeRefusal, Tail, TailRead, Version,
 };
 
 /// Most bytes of versions in one write: enough to make its cost per version vanish, little enough to hold per slow
@@ -66,7 +66,7 @@ pub enum DownstreamInput {
     /// Answer to [`DownstreamAction::OpenSnapshot`].
     SnapshotOpened(Position),
     /// Answer to [`DownstreamAction::ReadSnapshot`]: empty at the end.
-    SnapshotRead(Entries),
+    SnapshotRead(Bytes),
     /// Answer to [`DownstreamAction::Send`].
     Sent,
 }
@@ -191,8 +191,8 @@ impl Downstream {
             (State::Checking(position), DownstreamInput::Found(head, chain)) => self.decide(position, head, chain),
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
             (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
-            (State::Snapshot(position, check), DownstreamInput::SnapshotRead(entries)) => {
-                self.send_entries(position, check, &entries)
+            (State::Snapshot(position, check), DownstreamInput::SnapshotRead(message)) => {
+                self.send_entries(position, check, message)
             }
             (State::Refused(why), DownstreamInput::Sent) => {
                 self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Refused(why)));
@@ -311,15 +311,14 @@ impl Downstream {
         State::Snapshot(position, SnapshotCheck::new())
     }
 
-    fn send_entries(&mut self, position: Position, mut check: SnapshotCheck, entries: &Entries) -> State {
-        if entries.is_empty() {
+    fn send_entries(&mut self, position: Position, mut check: SnapshotCheck, message: Bytes) -> State {
+        if message.is_empty() {
             let digest = serde_bytes::ByteBuf::from(check.digest());
             let end = SnapshotEnd { position: Some(position), entries: check.entries(), digest };
             self.sent = position.version;
             self.send(vec![Frame::SnapshotEnd(end).to_bytes()]);
             return State::Streaming;
         }
-        let message = encode_entries(entries);
         if let Err(error) = check.add(&message) {
             self.ready.push_back(DownstreamAction::Close(error.into()));
             return State::Closed;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Entries, Follower, FollowerAction, FollowerEnd,
-    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section,
-    SectionId, StoreId, SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
+    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Follower, FollowerAction, FollowerEnd, FollowerInput,
+    Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId, StoreId,
+    SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
 };
 
 const NAME: &str = "edge-1";
@@ -298,8 +298,8 @@ impl Simulation {
                 DownstreamAction::ReadSnapshot { .. } => {
                     let rest = wire.snapshot.as_mut().unwrap();
                     let count = usize::try_from(1 + self.random.below(3)).unwrap().min(rest.len());
-                    let entries: Entries = rest.drain(..count).collect();
-                    wire.answer = Some(DownstreamInput::SnapshotRead(entries));
+                    let entries: Vec<(Bytes, Bytes)> = rest.drain(..count).collect();
+                    wire.answer = Some(DownstreamInput::SnapshotRead(crate::encode_entries(&entries)));
                 }
                 DownstreamAction::Send(frames) => {
                     frames.iter().for_each(|frame| wire.down.extend(frame));

@@ -85,19 +85,25 @@ impl SnapshotCheck {
     }
 }
 
-/// Entries as one message.
+/// Writes one entry to the end of a message.
 ///
 /// # Panics
 /// A key over 65,535 bytes or a value over 4 GiB: no store holds either.
+pub fn put_entry(message: &mut BytesMut, key: &[u8], value: &[u8]) {
+    message.put_u16(u16::try_from(key.len()).expect("keys are bounded"));
+    message.put_slice(key);
+    message.put_u32(u32::try_from(value.len()).expect("values are bounded"));
+    message.put_slice(value);
+}
+
+/// Entries as one message.
+///
+/// # Panics
+/// As [`put_entry`].
 #[must_use]
 pub fn encode_entries(entries: &[(Bytes, Bytes)]) -> Bytes {
     let mut out = BytesMut::with_capacity(entries.iter().map(|(key, value)| key.len() + value.len() + 6).sum());
-    for (key, value) in entries {
-        out.put_u16(u16::try_from(key.len()).expect("keys are bounded"));
-        out.put_slice(key);
-        out.put_u32(u32::try_from(value.len()).expect("values are bounded"));
-        out.put_slice(value);
-    }
+    entries.iter().for_each(|(key, value)| put_entry(&mut out, key, value));
     out.freeze()
 }
 

@@ -10,9 +10,6 @@ use crate::{Chain, Position, Version};
 #[error("history cannot be read: {0}")]
 pub struct SourceError(pub String);
 
-/// Entries of a snapshot in ascending order of key: encoded keys and values.
-pub type Entries = Vec<(Bytes, Bytes)>;
-
 /// The published history of one store. Calls may block on the disk.
 pub trait BatchSource: Send + Sync + 'static {
     /// The last applied position.
@@ -44,9 +41,10 @@ pub trait SnapshotSource: Send {
     /// Where it stands.
     fn position(&self) -> Position;
 
-    /// The next entries, about `max_bytes` of them, at least one; empty at the end.
+    /// The next entries as one message ([`encode_entries`](crate::encode_entries)) of about `max_bytes`, at least one;
+    /// empty at the end.
     ///
     /// # Errors
     /// The store could not be read.
-    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError>;
+    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError>;
 }

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, Entries, Epoch, Position, Published, SnapshotSource, SourceError, Version, View,
+    BatchSource, Chain, Epoch, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
 };
 
 use crate::StoreError;
@@ -86,21 +86,20 @@ impl SnapshotSource for PublishedSnapshot {
         self.position
     }
 
-    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
-        let (mut entries, mut total) = (Entries::new(), 0);
-        let Some(lower) = self.next.take() else { return Ok(entries) };
-        let mut is_full = false;
+    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
+        let Some(lower) = self.next.take() else { return Ok(Bytes::new()) };
+        // The last entry may go beyond; most are short.
+        let mut message = BytesMut::with_capacity(max_bytes + max_bytes / 8);
         self.view
             .scan(&lower, END, &mut |key, value| {
-                total += key.len() + value.len();
-                entries.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-                is_full = total >= max_bytes;
-                if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                put_entry(&mut message, key, value);
+                if message.len() < max_bytes {
+                    return ControlFlow::Continue(());
+                }
+                self.next = Some([key, &[0]].concat());
+                ControlFlow::Break(())
             })
             .map_err(|error| SourceError(error.to_string()))?;
-        if is_full && let Some((last, _)) = entries.last() {
-            self.next = Some([last, &[0][..]].concat());
-        }
-        Ok(entries)
+        Ok(message.freeze())
     }
 }

@@ -9,7 +9,7 @@ use prometheus::Registry;
 use proptest::prelude::*;
 use zonecast_kv_proto::{
     Batch, BatchSource, Chain, Command, Edition, Key, KeyspaceId, MemoryView, Op, Position, Precondition, Published,
-    Refusal, Section, SectionId, StoreId, Value, Verdict, Version, View,
+    Refusal, Section, SectionId, StoreId, Value, Verdict, Version, View, decode_entries,
 };
 
 use crate::{StateOptions, StateStore, StoreMetrics};
@@ -270,11 +270,12 @@ fn a_snapshot_is_everything_published_at_one_position() {
     assert_eq!(snapshot.position(), position);
     let (mut found, mut parts) = (vec![], 0);
     loop {
-        let part = snapshot.next_entries(1000).unwrap();
+        let part = snapshot.next_message(1000).unwrap();
         if part.is_empty() {
             break;
         }
-        found.extend(part);
+        let own = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        found.extend(decode_entries(&part).map(|entry| entry.map(|(key, value)| (own(key), own(value))).unwrap()));
         parts += 1;
     }
     let expected: Vec<(Bytes, Bytes)> = (0..100_u8)

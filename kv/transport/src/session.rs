@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
-    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Entries, Frame, MAX_WRITE, SUBSCRIBE_WITHIN,
-    SnapshotSource, SourceError,
+    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, MAX_WRITE, SUBSCRIBE_WITHIN, SnapshotSource,
+    SourceError,
 };
 
 use crate::publisher::Shared;
@@ -193,7 +193,7 @@ impl Session {
             Done::Snapshot(source, answer) => {
                 let answer = answer.map_err(Over::Source)?;
                 // At its end it is let go at once: it holds on to a state of the store.
-                let ended = matches!(&answer, DownstreamInput::SnapshotRead(entries) if entries.is_empty());
+                let ended = matches!(&answer, DownstreamInput::SnapshotRead(message) if message.is_empty());
                 self.snapshot = (!ended).then_some(source);
                 answer
             }
@@ -275,12 +275,12 @@ where
 
 fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Operation {
     let read = move || {
-        let entries = source.next_entries(max_bytes);
-        (source, entries)
+        let message = source.next_message(max_bytes);
+        (source, message)
     };
     Box::pin(async move {
-        let (source, entries) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
-        Done::Snapshot(source, entries.map(DownstreamInput::SnapshotRead))
+        let (source, message) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
+        Done::Snapshot(source, message.map(DownstreamInput::SnapshotRead))
     })
 }
 
@@ -309,8 +309,8 @@ impl SnapshotSource for Limited {
         self.source.as_ref().expect("opened").position()
     }
 
-    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
-        self.source.as_mut().expect("opened").next_entries(max_bytes)
+    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
+        self.source.as_mut().expect("opened").next_message(max_bytes)
     }
 }
 

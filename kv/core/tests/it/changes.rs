@@ -138,7 +138,7 @@ async fn private_changes_spend_no_version() {
     assert_eq!((version, revision), (None, core.head().revision));
     assert!(log.lock().unwrap().is_empty());
     let mut snapshot = core.source().snapshot().unwrap();
-    assert!(snapshot.next_entries(1000).unwrap().is_empty(), "private keys never leave");
+    assert!(snapshot.next_message(1000).unwrap().is_empty(), "private keys never leave");
     core.shutdown().await.unwrap();
 }
 

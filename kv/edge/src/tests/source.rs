@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Entries, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section,
-    SectionId, SnapshotSource, SourceError, StoreId, Value, Version, View,
+    Batch, BatchSource, Chain, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId,
+    SnapshotSource, SourceError, StoreId, Value, Version, View, encode_entries,
 };
 
 use crate::EdgeSnapshot;
@@ -111,15 +111,15 @@ impl SnapshotSource for Snapshot {
         self.position
     }
 
-    fn next_entries(&mut self, max_bytes: usize) -> Result<Entries, SourceError> {
-        let (mut bytes, mut entries) = (0, Entries::new());
+    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
+        let (mut bytes, mut entries) = (0, Vec::new());
         while bytes < max_bytes
             && let Some((key, value)) = self.rest.pop_front()
         {
             bytes += key.len() + value.len();
             entries.push((key, value));
         }
-        Ok(entries)
+        Ok(encode_entries(&entries))
     }
 }
 
