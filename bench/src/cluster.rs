@@ -10,8 +10,8 @@ use zonecast_tests::{Node, System, poll_until};
 use crate::api::Api;
 use crate::probe::Probe;
 
-/// How long an edge may take to have all zones.
-const SERVED: Duration = Duration::from_secs(120);
+/// How long a core may take to import what is measured, and an edge to have it: 45 million records take minutes.
+const LOADED: Duration = Duration::from_secs(1_800);
 
 /// See the module. Everything is killed when it is dropped.
 pub(crate) struct Cluster {
@@ -24,8 +24,10 @@ impl Cluster {
     pub(crate) fn start(zones: &Path, edges: usize, apex: &str) -> anyhow::Result<Self> {
         let mut system = System::new(edges)?;
         system.core.zones = Some(zones.to_owned());
+        system.core.patience = LOADED;
         system.core.start_ready()?;
         for edge in &mut system.edges {
+            edge.patience = LOADED;
             edge.start()?;
         }
         for edge in &mut system.edges {
@@ -57,5 +59,5 @@ impl Cluster {
 /// Waits until an edge answers for a zone; when that was.
 pub(crate) fn wait_served(edge: SocketAddr, apex: &str) -> anyhow::Result<Instant> {
     let answered = || Probe::serves(edge, apex).then(Instant::now);
-    poll_until(Instant::now() + SERVED, answered).with_context(|| format!("{edge} does not serve {apex}"))
+    poll_until(Instant::now() + LOADED, answered).with_context(|| format!("{edge} does not serve {apex}"))
 }

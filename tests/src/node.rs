@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{Child, free_port, poll_until, zonecast_binary};
 
-/// Getting ready on a busy machine with a debug build.
+/// Getting ready with little data on a busy machine with a debug build.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 
 /// SIGTERM to exit: what docs/operations.md says, and what a busy machine adds.
@@ -50,6 +50,8 @@ pub struct Node {
     pub http_lines: String,
     /// For the process.
     pub environment: Vec<(String, String)>,
+    /// How long it may take to get ready, or to end by itself: more where it has much to load.
+    pub patience: Duration,
     role: NodeRole,
     home: PathBuf,
     running: Option<Running>,
@@ -76,6 +78,7 @@ impl Node {
             zones: None,
             http_lines: String::new(),
             environment: Vec::new(),
+            patience: READY_DEADLINE,
             role,
             home: home.to_owned(),
             running: None,
@@ -107,7 +110,7 @@ impl Node {
     /// It ends instead, or takes too long.
     pub fn wait_ready(&mut self) -> anyhow::Result<Value> {
         let running = self.running.as_mut().with_context(|| format!("{} is not running", self.name))?;
-        if let Ok(line) = running.lines.recv_timeout(READY_DEADLINE) {
+        if let Ok(line) = running.lines.recv_timeout(self.patience) {
             return serde_json::from_str(&line).with_context(|| format!("not a ready line: {line}"));
         }
         let status = running.child.ended();
@@ -125,7 +128,7 @@ impl Node {
 
     /// Waits until it has ended by itself.
     pub fn wait_ended(&mut self) -> Option<ExitStatus> {
-        self.running.as_mut()?.child.wait_until(Instant::now() + READY_DEADLINE)
+        self.running.as_mut()?.child.wait_until(Instant::now() + self.patience)
     }
 
     /// Its exit status, if it has ended by itself.
