@@ -1,6 +1,6 @@
 //! The seam between sockets and stores.
 
-use zonecast_edge_reader::{Outcome, Reader, Scratch, Transport, ZoneTable};
+use zonecast_edge_reader::{Client, Outcome, Reader, Scratch, ZoneTable};
 use zonecast_kv_proto::View;
 
 /// Hands out the present state.
@@ -18,7 +18,7 @@ pub trait Answerer: Send + Sync + 'static {
 /// Answers from one state.
 pub trait Session {
     /// Puts the answer to `query` into `out`, replacing what it held.
-    fn answer(&mut self, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome;
+    fn answer(&mut self, query: &[u8], client: Client<'_>, out: &mut Vec<u8>) -> Outcome;
 }
 
 /// A session over a view and its zone table: what most answerers hand out.
@@ -37,7 +37,7 @@ impl<'a, V: View> ReaderSession<'a, V> {
 }
 
 impl<V: View> Session for ReaderSession<'_, V> {
-    fn answer(&mut self, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
-        Reader::new(&self.view, &self.zones).answer(self.scratch, query, transport, out)
+    fn answer(&mut self, query: &[u8], client: Client<'_>, out: &mut Vec<u8>) -> Outcome {
+        Reader::new(&self.view, &self.zones).answer(self.scratch, query, client, out)
     }
 }

@@ -14,19 +14,24 @@
 //! A blocking thread for each UDP socket, because an answer takes microseconds and an event loop would cost as much
 //! again; TCP runs on the tokio runtime that called [`Bound::start`].
 
+mod access;
 mod answerer;
 mod bound;
 mod limits;
 mod metrics;
+mod rate_limit;
+mod rules;
 mod server;
 mod tcp;
 mod udp;
 
+pub use access::{Access, MAX_PREFIXES, Prefixes};
 pub use answerer::{Answerer, ReaderSession, Session};
 pub use bound::{BindError, Bound};
 pub use limits::{
-    DEFAULT_HOT_CACHE, Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_PENDING_OUT, STOP_INTERVAL,
-    TCP_IDLE_TIMEOUT, UDP_RECEIVE_BUFFER,
+    DEFAULT_HOT_CACHE, Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_CONNECTIONS_PER_CLIENT,
+    MAX_TCP_PENDING_OUT, STOP_INTERVAL, TCP_IDLE_TIMEOUT, UDP_RECEIVE_BUFFER,
 };
 pub use metrics::Metrics;
+pub use rate_limit::RateLimit;
 pub use server::{Server, StartError};

@@ -1,8 +1,11 @@
 //! What bounds the front end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use zonecast_edge_reader::DEFAULT_UDP_PAYLOAD;
+use zonecast_edge_reader::{CookieSecrets, DEFAULT_UDP_PAYLOAD};
+
+use crate::{Access, RateLimit};
 
 /// Longest query in bytes. A question with OPT, padding and every option in use stays below 1 KiB; what is longer is
 /// no query of ours: cut off over UDP, the end of the connection over TCP.
@@ -18,6 +21,10 @@ pub const UDP_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// Open TCP connections, so that a flood of them costs at most 100 MiB.
 pub const MAX_TCP_CONNECTIONS: usize = 1024;
 
+/// Of these, connections from one address, or one /64 of IPv6: a resolver needs a few, and eleven clients are needed to
+/// take them all.
+pub const MAX_TCP_CONNECTIONS_PER_CLIENT: usize = 100;
+
 /// How long a TCP connection may rest, in either direction, RFC 7766 section 6.2.3: "of the order of a few seconds".
 pub const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,16 +38,26 @@ pub const STOP_INTERVAL: Duration = Duration::from_millis(100);
 pub const DEFAULT_HOT_CACHE: usize = 16 * 1024 * 1024;
 
 /// What an operator may choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Largest answer over UDP in bytes, 512 at least; [`DEFAULT_UDP_PAYLOAD`].
     pub udp_payload: u16,
     /// [`MAX_TCP_CONNECTIONS`].
     pub tcp_connections: usize,
+    /// [`MAX_TCP_CONNECTIONS_PER_CLIENT`].
+    pub tcp_connections_per_client: usize,
     /// [`TCP_IDLE_TIMEOUT`].
     pub tcp_idle: Duration,
     /// Bytes in which each UDP thread keeps what it has read of the store; 0 for none.
     pub hot_cache: usize,
+    /// Who may ask: everybody, if not said otherwise.
+    pub access: Access,
+    /// Of answers over UDP; none, if not said otherwise.
+    pub rate_limit: Option<RateLimit>,
+    /// For DNS cookies over UDP and TCP; none are given without.
+    pub cookies: Option<CookieSecrets>,
+    /// Which server this is, for clients that ask (RFC 5001); nothing is said without.
+    pub nsid: Option<Arc<[u8]>>,
 }
 
 impl Default for Limits {
@@ -48,8 +65,13 @@ impl Default for Limits {
         Self {
             udp_payload: DEFAULT_UDP_PAYLOAD,
             tcp_connections: MAX_TCP_CONNECTIONS,
+            tcp_connections_per_client: MAX_TCP_CONNECTIONS_PER_CLIENT,
             tcp_idle: TCP_IDLE_TIMEOUT,
             hot_cache: DEFAULT_HOT_CACHE,
+            access: Access::default(),
+            rate_limit: None,
+            cookies: None,
+            nsid: None,
         }
     }
 }

@@ -4,6 +4,8 @@ use domain::base::iana::Rcode;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 use zonecast_edge_reader::{AnswerClass, CacheCounts, Outcome, Transport};
 
+use crate::rate_limit::Verdict;
+
 /// Handles of all metrics of this crate.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -16,6 +18,9 @@ pub struct Metrics {
     receive_failures: IntCounter,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
+    denied: IntCounter,
+    limited_truncated: IntCounter,
+    limited_dropped: IntCounter,
     /// By class, in the order of [`AnswerClass::ALL`].
     classes: Vec<ClassCounters>,
     pub(crate) tcp_connections: IntGauge,
@@ -60,6 +65,11 @@ impl Metrics {
             "Reads of answers over UDP: a hit of what a thread keeps, or a miss that reads the store.",
             &["result"],
         )?;
+        let limited = counters(
+            "zonecast_dns_rate_limited_total",
+            "Answers over the limit of their rate, by what was done instead.",
+            &["action"],
+        )?;
         let tcp_connections = IntGauge::new("zonecast_dns_tcp_connections", "Open TCP connections.")?;
         registry.register(Box::new(tcp_connections.clone()))?;
         let classes = AnswerClass::ALL.map(|class| ClassCounters {
@@ -77,6 +87,9 @@ impl Metrics {
                 .collect(),
             cache_hits: cache_reads.with_label_values(&["hit"]),
             cache_misses: cache_reads.with_label_values(&["miss"]),
+            denied: counter("zonecast_dns_access_denied_total", "Queries and connections of who may not ask.")?,
+            limited_truncated: limited.with_label_values(&["truncate"]),
+            limited_dropped: limited.with_label_values(&["drop"]),
             truncated: counter("zonecast_dns_truncated_total", "Answers with TC.")?,
             send_failures: counter("zonecast_dns_send_failures_total", "Answers that could not be sent.")?,
             receive_failures: counter("zonecast_dns_receive_failures_total", "Failed reads of a socket.")?,
@@ -84,7 +97,7 @@ impl Metrics {
             tcp_connections,
             tcp_refused: counter(
                 "zonecast_dns_tcp_refused_total",
-                "TCP connections closed at once because too many were open.",
+                "TCP connections closed at once because too many were open, of all or of one client.",
             )?,
         })
     }
@@ -124,6 +137,18 @@ impl Metrics {
             if count > 0 {
                 counter.inc_by(count);
             }
+        }
+    }
+
+    pub(crate) fn access_denied(&self) {
+        self.denied.inc();
+    }
+
+    pub(crate) fn limited(&self, verdict: Verdict) {
+        match verdict {
+            Verdict::Send => {}
+            Verdict::Truncate => self.limited_truncated.inc(),
+            Verdict::Drop => self.limited_dropped.inc(),
         }
     }
 

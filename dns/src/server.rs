@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::rules::Rules;
 use crate::{Answerer, Bound, Limits, Metrics, tcp, udp};
 
 /// Why answering cannot begin.
@@ -44,12 +45,15 @@ impl Server {
         let listener = TcpListener::from_std(bound.tcp).map_err(StartError::Tcp)?;
         let (stop_tcp, stopped) = watch::channel(false);
         let stop_udp = Arc::new(AtomicBool::new(false));
-        let tcp = tokio::spawn(tcp::run(listener, Arc::clone(&answerer), limits, metrics.clone(), stopped));
+        let rules = Arc::new(Rules::new(limits));
+        let tcp = tcp::run(listener, Arc::clone(&answerer), Arc::clone(&rules), metrics.clone(), stopped);
+        let tcp = tokio::spawn(tcp);
         let mut server = Self { local_addr, stop_udp, stop_tcp, threads: Vec::new(), tcp };
         for (number, socket) in bound.udp.into_iter().enumerate() {
             let (answerer, metrics, stop) = (Arc::clone(&answerer), metrics.clone(), Arc::clone(&server.stop_udp));
             let thread = std::thread::Builder::new().name(format!("dns-udp-{number}"));
-            let run = move || udp::run(&socket, &*answerer, &limits, &metrics, &stop);
+            let rules = Arc::clone(&rules);
+            let run = move || udp::run(&socket, &*answerer, &rules, &metrics, &stop);
             server.threads.push(thread.spawn(run).map_err(StartError::Thread)?);
         }
         Ok(server)

@@ -3,19 +3,22 @@
 //! Answers go out in the order of the queries; what has come in whole is answered from one state and written at once.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, MAX_TCP_PENDING_OUT};
-use crate::{Answerer, Limits, Metrics, Session};
+use crate::rules::Rules;
+use crate::{Answerer, Metrics};
 
 /// Bytes of the length in front of a message.
 const LENGTH: usize = 2;
@@ -32,83 +35,168 @@ thread_local! {
 pub(crate) async fn run<A: Answerer>(
     listener: TcpListener,
     answerer: Arc<A>,
-    limits: Limits,
+    rules: Arc<Rules>,
     metrics: Metrics,
     mut stop: watch::Receiver<bool>,
 ) {
-    let permits = Arc::new(Semaphore::new(limits.tcp_connections));
+    let permits = Arc::new(Semaphore::new(rules.limits.tcp_connections));
     let mut connections = JoinSet::new();
+    let mut clients = Clients::default();
     loop {
         let accepted = tokio::select! {
             _ = stop.changed() => break,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next_with_id() => {
+                clients.left(ended.map_or_else(|error| error.id(), |(id, ())| id));
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match accepted {
+            Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept TCP connections; trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+        if !rules.limits.access.permits(address) {
+            metrics.access_denied();
+            continue;
+        }
+        let has_room = clients.connections(address) < rules.limits.tcp_connections_per_client;
+        let Some(permit) = Arc::clone(&permits).try_acquire_owned().ok().filter(|_| has_room) else {
             metrics.tcp_refused.inc();
             continue;
         };
-        let (answerer, metrics, stop) = (Arc::clone(&answerer), metrics.clone(), stop.clone());
-        connections.spawn(async move {
+        let (answerer, rules, metrics, stop) =
+            (Arc::clone(&answerer), Arc::clone(&rules), metrics.clone(), stop.clone());
+        let task = connections.spawn(async move {
             metrics.tcp_connections.inc();
-            if let Err(error) = serve(stream, &*answerer, limits.tcp_idle, &metrics, stop).await {
+            let peer = Peer { answerer: &*answerer, rules: &rules, metrics: &metrics, address };
+            if let Err(error) = peer.serve(stream, stop).await {
                 tracing::debug!(%error, "TCP connection ended");
             }
             metrics.tcp_connections.dec();
             drop(permit);
         });
+        clients.came(address, task.id());
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// One connection, until it ends, rests for too long, or sends what is no query.
-async fn serve<A: Answerer>(
-    mut stream: TcpStream,
-    answerer: &A,
-    idle: Duration,
-    metrics: &Metrics,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut pending = Vec::with_capacity(LENGTH + MAX_QUERY_LEN);
-    let mut out = Vec::new();
-    // Bytes alone do not count as life: a peer that sends one every few seconds would hold its connection for ever.
-    let mut last_query = Instant::now();
-    loop {
-        let read = tokio::select! {
-            _ = stop.changed() => return Ok(()),
-            read = timeout_at(last_query + idle, stream.read_buf(&mut pending)) => read,
-        };
-        match read {
-            Err(_) | Ok(Ok(0)) => return Ok(()),
-            Ok(Err(error)) => return Err(error),
-            Ok(Ok(_)) => {}
+/// How many connections each client has: an address, or a /64 of IPv6, which is what one host has to choose from.
+#[derive(Default)]
+struct Clients {
+    counts: HashMap<IpAddr, usize>,
+    tasks: HashMap<task::Id, IpAddr>,
+}
+
+impl Clients {
+    fn connections(&self, address: IpAddr) -> usize {
+        self.counts.get(&client(address)).copied().unwrap_or_default()
+    }
+
+    fn came(&mut self, address: IpAddr, task: task::Id) {
+        let client = client(address);
+        *self.counts.entry(client).or_default() += 1;
+        self.tasks.insert(task, client);
+    }
+
+    fn left(&mut self, task: task::Id) {
+        let Some(client) = self.tasks.remove(&task) else { return };
+        if let Some(count) = self.counts.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&client);
+            }
         }
+    }
+}
+
+fn client(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Whom a connection is with, and what it is answered with.
+struct Peer<'p, A> {
+    answerer: &'p A,
+    rules: &'p Rules,
+    metrics: &'p Metrics,
+    address: IpAddr,
+}
+
+impl<A: Answerer> Peer<'_, A> {
+    /// Until the connection ends, rests for too long, or brings what is no query.
+    async fn serve(&self, mut stream: TcpStream, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+        let idle = self.rules.limits.tcp_idle;
+        stream.set_nodelay(true)?;
+        let mut pending = Vec::with_capacity(LENGTH + MAX_QUERY_LEN);
+        let mut out = Vec::new();
+        // Bytes alone do not count as life: a peer that sends one every few seconds would hold its connection for ever.
+        let mut last_query = Instant::now();
         loop {
-            out.clear();
-            let (used, more) = answer_pending(&pending, answerer, metrics, &mut out);
-            pending.drain(..used);
-            if used > 0 {
-                last_query = Instant::now();
+            let read = tokio::select! {
+                _ = stop.changed() => return Ok(()),
+                read = timeout_at(last_query + idle, stream.read_buf(&mut pending)) => read,
+            };
+            match read {
+                Err(_) | Ok(Ok(0)) => return Ok(()),
+                Ok(Err(error)) => return Err(error),
+                Ok(Ok(_)) => {}
             }
-            if !out.is_empty() {
-                timeout(idle, stream.write_all(&out)).await??;
-            }
-            match more {
-                More::Now => {}
-                More::WithMoreBytes => break,
-                More::Never => return Ok(()),
+            loop {
+                out.clear();
+                let (used, more) = self.answer(&pending, &mut out);
+                pending.drain(..used);
+                if used > 0 {
+                    last_query = Instant::now();
+                }
+                if !out.is_empty() {
+                    timeout(idle, stream.write_all(&out)).await??;
+                }
+                match more {
+                    More::Now => {}
+                    More::WithMoreBytes => break,
+                    More::Never => return Ok(()),
+                }
             }
         }
+    }
+
+    /// Answers whole queries from one state, and says how many bytes they took.
+    fn answer(&self, pending: &[u8], out: &mut Vec<u8>) -> (usize, More) {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let (mut session, now) = (self.answerer.session(scratch), self.rules.now());
+            let mut message = Vec::new();
+            let mut used = 0;
+            for _ in 0..MAX_BURST {
+                let rest = pending.get(used..).unwrap_or_default();
+                let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else {
+                    return (used, More::WithMoreBytes);
+                };
+                let length = usize::from(u16::from_be_bytes(*length));
+                if length > MAX_QUERY_LEN {
+                    return (used, More::Never);
+                }
+                let Some(query) = rest.get(..length) else { return (used, More::WithMoreBytes) };
+                used += LENGTH + length;
+                let asked = (query, self.address);
+                if !now.answer(&mut session, asked, Transport::Tcp, self.metrics, &mut message) {
+                    return (used, More::Never);
+                }
+                let length = u16::try_from(message.len()).unwrap_or_default();
+                out.extend_from_slice(&length.to_be_bytes());
+                out.extend_from_slice(&message);
+                if out.len() >= MAX_TCP_PENDING_OUT {
+                    break;
+                }
+            }
+            (used, More::Now)
+        })
     }
 }
 
@@ -120,35 +208,4 @@ enum More {
     WithMoreBytes,
     /// The peer does not speak DNS.
     Never,
-}
-
-/// Answers whole queries from one state, and says how many bytes they took.
-fn answer_pending<A: Answerer>(pending: &[u8], answerer: &A, metrics: &Metrics, out: &mut Vec<u8>) -> (usize, More) {
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut session = answerer.session(scratch);
-        let mut message = Vec::new();
-        let mut used = 0;
-        for _ in 0..MAX_BURST {
-            let rest = pending.get(used..).unwrap_or_default();
-            let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else { return (used, More::WithMoreBytes) };
-            let length = usize::from(u16::from_be_bytes(*length));
-            if length > MAX_QUERY_LEN {
-                return (used, More::Never);
-            }
-            let Some(query) = rest.get(..length) else { return (used, More::WithMoreBytes) };
-            used += LENGTH + length;
-            let outcome = session.answer(query, Transport::Tcp, &mut message);
-            metrics.answered(Transport::Tcp, &outcome);
-            if !outcome.is_answer() {
-                return (used, More::Never);
-            }
-            let length = u16::try_from(message.len()).unwrap_or_default();
-            out.extend_from_slice(&length.to_be_bytes());
-            out.extend_from_slice(&message);
-            if out.len() >= MAX_TCP_PENDING_OUT {
-                break;
-            }
-        }
-        (used, More::Now)
-    })
 }

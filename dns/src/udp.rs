@@ -5,7 +5,7 @@
 
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,18 +14,13 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
-use crate::{Answerer, Limits, Metrics, Session};
+use crate::rules::Rules;
+use crate::{Answerer, Metrics};
 
 /// Runs until `stop` is set, which it notices within [`STOP_INTERVAL`].
-pub(crate) fn run<A: Answerer>(
-    socket: &UdpSocket,
-    answerer: &A,
-    limits: &Limits,
-    metrics: &Metrics,
-    stop: &AtomicBool,
-) {
-    let transport = Transport::Udp { max_payload: limits.udp_payload };
-    let mut scratch = Scratch::with_cache(limits.hot_cache);
+pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, metrics: &Metrics, stop: &AtomicBool) {
+    let transport = Transport::Udp { max_payload: rules.limits.udp_payload };
+    let mut scratch = Scratch::with_cache(rules.limits.hot_cache);
     let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = inbox.receive(socket) {
@@ -39,10 +34,12 @@ pub(crate) fn run<A: Answerer>(
         }
         // Taken after the last query came in, so that nobody who knows of a change is answered from before it.
         let mut session = answerer.session(&mut scratch);
+        let now = rules.now();
         for (query, from) in inbox.queries() {
-            let outcome = session.answer(query, transport, outbox.place());
-            metrics.answered(transport, &outcome);
-            if outcome.is_answer() {
+            // Port 0 is nobody's, and no address is none of ours.
+            if let Some((address, 1..)) = from.as_ref().and_then(address_of)
+                && now.answer(&mut session, (query, address), transport, metrics, outbox.place())
+            {
                 outbox.keep(from);
             }
         }
@@ -111,10 +108,7 @@ impl Outbox {
 
     /// What is there now is an answer to this sender.
     fn keep(&mut self, from: Option<SockaddrStorage>) {
-        // Port 0 is nobody's, and no address is none of ours.
-        if from.is_some_and(|from| port(&from) != 0) {
-            self.to.push(from);
-        }
+        self.to.push(from);
     }
 
     fn send(&mut self, socket: &UdpSocket, metrics: &Metrics) {
@@ -138,9 +132,10 @@ impl Outbox {
     }
 }
 
-fn port(address: &SockaddrStorage) -> u16 {
-    let v4 = address.as_sockaddr_in().map(|address| address.port());
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| address.port())).unwrap_or(0)
+/// Address and port.
+fn address_of(address: &SockaddrStorage) -> Option<(IpAddr, u16)> {
+    let v4 = address.as_sockaddr_in().map(|address| (address.ip().into(), address.port()));
+    v4.or_else(|| address.as_sockaddr_in6().map(|address| (address.ip().into(), address.port())))
 }
 
 fn is_pause(error: Errno) -> bool {

@@ -3,7 +3,7 @@
 #![cfg(test)]
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,8 +12,8 @@ use domain::base::iana::{Rcode, Rtype};
 use domain::base::message_builder::MessageBuilder;
 use domain::base::{Message, Name};
 use prometheus::Registry;
-use zonecast_dns::{Answerer, Bound, Limits, Metrics, ReaderSession, Server};
-use zonecast_edge_reader::{Scratch, ZoneTable};
+use zonecast_dns::{Access, Answerer, Bound, Limits, Metrics, Prefixes, RateLimit, ReaderSession, Server};
+use zonecast_edge_reader::{CookieSecrets, Scratch, ZoneTable};
 use zonecast_kv_proto::{KeyspaceId, MemoryView};
 use zonecast_records::{Generation, KeyBuffer, RdataListBuilder, Rrset, ZoneId, ZoneValue};
 
@@ -323,7 +323,7 @@ async fn any_address_of_both_families_is_served_on_one_port() {
         let metrics = Metrics::new(&Registry::new()).unwrap();
         let mut addr = bound.local_addr();
         addr.set_ip(if addr.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
-        let server = bound.start(Arc::clone(&shared), limits, metrics).unwrap();
+        let server = bound.start(Arc::clone(&shared), limits.clone(), metrics).unwrap();
         client(move || {
             let socket = udp(addr);
             socket.send(&query(1, "example.")).unwrap();
@@ -337,4 +337,104 @@ async fn any_address_of_both_families_is_served_on_one_port() {
         .await;
         server.shutdown().await;
     }
+}
+
+fn prefixes(prefixes: &[&str]) -> Prefixes {
+    Prefixes::new(prefixes.iter().map(|prefix| prefix.parse().unwrap()).collect()).unwrap()
+}
+
+/// The same query with this option.
+fn with_option(mut query: Vec<u8>, code: u16, data: &[u8]) -> Vec<u8> {
+    query[11] = 1;
+    let len = |len: usize| u16::try_from(len).unwrap().to_be_bytes();
+    query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0]);
+    query.extend(len(data.len() + 4));
+    query.extend(code.to_be_bytes());
+    query.extend(len(data.len()));
+    query.extend(data);
+    query
+}
+
+fn exchange(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
+    socket.send(query).unwrap();
+    let mut buffer = [0; 512];
+    let len = socket.recv(&mut buffer).unwrap();
+    buffer[..len].to_vec()
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_refused_over_udp_and_closed_over_tcp() {
+    let access = Access { deny: prefixes(&["127.0.0.0/8"]), ..Access::default() };
+    let (server, _shared, registry) = start(Limits { access, ..Limits::default() });
+    let addr = server.local_addr();
+    client(move || {
+        let socket = udp(addr);
+        assert_eq!(read(&exchange(&socket, &query(1, "example."))), (1, Rcode::REFUSED, None));
+        let why = exchange(&socket, &with_option(query(2, "example."), 3, b""));
+        assert!(why.ends_with(&[0, 15, 0, 2, 0, 18]), "RFC 8914: prohibited");
+        let mut stream = tcp(addr);
+        assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0);
+    })
+    .await;
+    assert_eq!(metric(&registry, "zonecast_dns_access_denied_total"), Some(3.0));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_client_does_not_take_all_connections() {
+    let (server, _shared, registry) = start(Limits { tcp_connections_per_client: 1, ..Limits::default() });
+    let addr = server.local_addr();
+    let refused = || metric(&registry, "zonecast_dns_tcp_refused_total");
+    let open = || metric(&registry, "zonecast_dns_tcp_connections");
+    for round in 1..4 {
+        let held = tcp(addr);
+        eventually("it is open", || open() == Some(1.0)).await;
+        client(move || assert_eq!(tcp(addr).read(&mut [0; 1]).unwrap_or(0), 0)).await;
+        assert_eq!(refused(), Some(f64::from(round)));
+        drop(held);
+        eventually("its place is free again", || open() == Some(0.0)).await;
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_over_the_rate_is_truncated_and_a_cookie_or_tcp_is_not_limited() {
+    let limit = |exempt| RateLimit { per_second: 1.try_into().unwrap(), slip: 1.try_into().ok(), exempt };
+    let cookies = CookieSecrets::new(vec![[7; 16]]);
+    let limits = Limits { rate_limit: Some(limit(Prefixes::default())), cookies, ..Limits::default() };
+    let (server, _shared, registry) = start(limits);
+    let addr = server.local_addr();
+    let is_truncated = |answer: &[u8]| Message::from_octets(answer).unwrap().header().tc();
+    client(move || {
+        let socket = udp(addr);
+        let asked: Vec<Vec<u8>> = (0..50).map(|id| exchange(&socket, &query(id, "example."))).collect();
+        assert!(!is_truncated(&asked[0]));
+        let cut = asked.iter().find(|answer| is_truncated(answer)).expect("fifty take less than fifty seconds");
+        assert_eq!(read(cut).2, None);
+        let first = exchange(&socket, &with_option(query(60, "example."), 10, &[9; 8]));
+        let cookie = &first[first.len() - 24..];
+        assert_eq!(cookie[..8], [9; 8]);
+        for id in 100..150 {
+            let answer = exchange(&socket, &with_option(query(id, "example."), 10, cookie));
+            assert!(!is_truncated(&answer) && answer.ends_with(cookie));
+        }
+        let mut stream = tcp(addr);
+        for id in 200..250 {
+            stream.write_all(&framed(&query(id, "example."))).unwrap();
+            assert_eq!(read(&read_framed(&mut stream)), (id, Rcode::NOERROR, Some(1)));
+        }
+    })
+    .await;
+    assert!(metric(&registry, r#"zonecast_dns_rate_limited_total{action="truncate"}"#) >= Some(1.0));
+    server.shutdown().await;
+
+    let exempt = Prefixes::new(vec![IpAddr::from(Ipv4Addr::LOCALHOST).into()]).unwrap();
+    let (server, _shared, _registry) = start(Limits { rate_limit: Some(limit(exempt)), ..Limits::default() });
+    let addr = server.local_addr();
+    client(move || {
+        let socket = udp(addr);
+        assert!((0..50).all(|id| !is_truncated(&exchange(&socket, &query(id, "example.")))));
+    })
+    .await;
+    server.shutdown().await;
 }

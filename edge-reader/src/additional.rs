@@ -73,9 +73,7 @@ impl<V: View> Answering<'_, '_, V> {
         let Self { reader, zone, message, extra, lookups, .. } = self;
         let Extra { key, path, value, targets, finder, .. } = &mut **extra;
         for target in targets.iter() {
-            path.clear();
-            Path::write(target, 0, path);
-            let full = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+            let full = Path::of(target, 0, path);
             let below = full.below(full.ancestor(zone.apex_labels)).unwrap_or(full);
             let mut is_found = false;
             for section in sections {

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use domain::base::iana::{Class, Rcode, Rtype};
+use domain::base::iana::{Class, ExtendedErrorCode, Rcode, Rtype};
 use thiserror::Error;
 use zonecast_kv_proto::View;
 use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
@@ -16,7 +16,7 @@ use crate::finder::{Finder, Reads};
 use crate::message::{MessageWriter, Section, WriteError, split_name};
 use crate::query::{Header, Query, Rejection};
 use crate::scratch::{Buffers, Chain, Extra, Step};
-use crate::{AnswerClass, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Transport, Zone};
+use crate::{AnswerClass, Client, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Zone};
 
 /// Extended RCODE 16: its upper eight bits, RFC 6891 section 6.1.3.
 const BADVERS_EXTENDED: u8 = 1;
@@ -34,7 +34,7 @@ pub(crate) fn answer<V: View>(
     reader: &Reader<'_, V>,
     buffers: &mut Buffers,
     bytes: &[u8],
-    transport: Transport,
+    client: &Client<'_>,
     out: &mut Vec<u8>,
 ) -> Outcome {
     out.clear();
@@ -43,28 +43,30 @@ pub(crate) fn answer<V: View>(
     let query = match Query::read(header, bytes) {
         Ok(query) => query,
         Err(Rejection { rcode, question, edns }) => {
-            let message = MessageWriter::new((out, offsets), transport.limit(None), header, question.as_ref(), edns);
+            let message = MessageWriter::new((out, offsets), client, header, question.as_ref(), edns);
             return finish(message, AnswerClass::Rejected, rcode, Lookups::default());
         }
     };
     let Query { question, edns } = query;
-    let limit = transport.limit(edns.map(|edns| edns.payload));
-    let message = MessageWriter::new((out, offsets), limit, header, Some(&question), edns);
+    let mut message = MessageWriter::new((out, offsets), client, header, Some(&question), edns);
     if edns.is_some_and(|edns| edns.version != 0) {
-        let outcome = Outcome { class: AnswerClass::Rejected, ..Outcome::DROPPED };
+        let address_proven = message.address_proven();
+        let outcome = Outcome { class: AnswerClass::Rejected, address_proven, ..Outcome::DROPPED };
         message.finish(Rcode::NOERROR, BADVERS_EXTENDED);
         return outcome;
     }
     let name = Name::from_wire(question.name).expect("the question holds a whole name");
-    path.clear();
-    Path::write(&name, 0, path);
     let zone = match question.rtype {
         _ if question.class != Class::IN => None,
         // Transfers are not for everybody, and not of this path.
         Rtype::AXFR | Rtype::IXFR => None,
-        rtype => Path::new(path).and_then(|path| reader.zone_of(path, rtype)),
+        rtype => reader.zone_of(Path::of(&name, 0, path), rtype),
     };
     let Some(zone) = zone else {
+        message.explanation = Some(match question.rtype {
+            Rtype::AXFR | Rtype::IXFR => ExtendedErrorCode::NOT_SUPPORTED,
+            _ => ExtendedErrorCode::NOT_AUTHORITATIVE,
+        });
         return finish(message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
     };
     chain.clear();
@@ -81,22 +83,25 @@ pub(crate) fn answer<V: View>(
         lookups: Lookups::default(),
         steps: 0,
     };
-    match answering.run(finder, path) {
+    let zone_len = u8::try_from(answering.apex.as_wire().len()).unwrap_or_default();
+    let outcome = match answering.run(finder, path) {
         Ok((class, rcode)) => {
             let class = if answering.steps > 0 { AnswerClass::Chain } else { class };
             finish(answering.message, class, rcode, answering.lookups)
         }
         Err(_) => {
             answering.message.reset();
+            answering.message.explanation = Some(ExtendedErrorCode::OTHER);
             finish(answering.message, AnswerClass::Failed, Rcode::SERVFAIL, answering.lookups)
         }
-    }
+    };
+    Outcome { zone_len, ..outcome }
 }
 
 fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
-    let truncated = message.truncated;
+    let (truncated, address_proven) = (message.truncated, message.address_proven());
     message.finish(rcode, 0);
-    Outcome { class, rcode, truncated, lookups }
+    Outcome { class, rcode, truncated, lookups, zone_len: 0, address_proven }
 }
 
 /// One answer in the making.
@@ -127,7 +132,7 @@ impl<V: View> Answering<'_, '_, V> {
 
     fn resolve(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
         loop {
-            let full = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+            let full = Path::of(&self.name, 0, path);
             let reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.names };
             let next = match finder.find(reads, full, self.rtype)? {
                 Found::Data { rtype, rrset, wildcard } => {
@@ -160,8 +165,6 @@ impl<V: View> Answering<'_, '_, V> {
             if !inside || self.steps >= MAX_CHAIN {
                 return Ok((AnswerClass::Chain, Rcode::NOERROR));
             }
-            path.clear();
-            Path::write(&self.name, 0, path);
         }
     }
 
@@ -187,9 +190,7 @@ impl<V: View> Answering<'_, '_, V> {
         self.message.authoritative = true;
         let apex = self.name.suffix(self.zone.apex_labels);
         let Extra { key, path, value, .. } = &mut *self.extra;
-        path.clear();
-        Path::write(&apex, 0, path);
-        let apex_path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let apex_path = Path::of(&apex, 0, path);
         let mut reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.zones };
         reads.zone_key(key, apex_path, value)?;
         let zone = ZoneValue::decode(value).map_err(FindError::from)?;

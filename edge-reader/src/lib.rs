@@ -53,6 +53,8 @@
 mod additional;
 mod answering;
 mod changes;
+mod client;
+mod cookie;
 mod finder;
 mod found;
 mod hot_cache;
@@ -66,13 +68,17 @@ mod reader;
 mod ring;
 mod scratch;
 mod shard;
+mod turn_away;
 mod zone_table;
 
 pub use changes::Changes;
+pub use client::{Client, MAX_NSID_LEN};
+pub use cookie::{COOKIE_SECRET_LEN, CookieSecrets, Cookies, MAX_COOKIE_SECRETS};
 pub use found::{FindError, Found};
 pub use hot_cache::{CacheCounts, HotCache, HotView};
 pub use limits::{DEFAULT_UDP_PAYLOAD, MAX_ADDITIONAL_TARGETS, MAX_CHAIN, MAX_TCP_MESSAGE, MIN_UDP_PAYLOAD, Transport};
 pub use outcome::{AnswerClass, Lookups, Outcome};
 pub use reader::{Lookup, Reader};
 pub use scratch::Scratch;
+pub use turn_away::{TurnedAway, turn_away};
 pub use zone_table::{Zone, ZoneTable};

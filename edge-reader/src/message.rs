@@ -3,11 +3,13 @@
 //! Names are compressed in owners and in the RDATA of the common types of RFC 1035 (RFC 3597 section 4 allows no
 //! others), and only against the same bytes, so that the letter case of every name survives.
 
-use domain::base::iana::{Class, Rcode, Rtype};
+use domain::base::iana::{Class, ExtendedErrorCode, OptionCode, Rcode, Rtype};
 use thiserror::Error;
 use zonecast_records::Rrset;
 
+use crate::cookie::CookieAnswer;
 use crate::query::{Edns, HEADER_LEN, Header, Question};
+use crate::{Client, MAX_NSID_LEN};
 
 /// Names that later ones can point to. A referral of the root needs about thirty.
 const MAX_OFFSETS: usize = 64;
@@ -17,6 +19,9 @@ const MAX_OFFSET: usize = 0x3fff;
 
 /// An OPT record without options.
 const OPT_LEN: usize = 11;
+
+/// Code and length of an option.
+const OPTION_HEAD_LEN: usize = 4;
 
 const QR: u16 = 0x8000;
 const AA: u16 = 0x0400;
@@ -60,21 +65,25 @@ pub(crate) enum WriteError {
 pub(crate) struct MessageWriter<'w> {
     out: &'w mut Vec<u8>,
     offsets: &'w mut Offsets,
+    nsid: Option<&'w [u8]>,
     /// Room for everything but OPT.
     limit: usize,
     header: Header,
     edns: Option<Edns>,
+    cookie: Option<CookieAnswer>,
     question_end: usize,
     counts: [u16; 3],
     pub(crate) authoritative: bool,
     pub(crate) truncated: bool,
+    /// Why there is no answer, RFC 8914: only for answers without records, which it always fits into.
+    pub(crate) explanation: Option<ExtendedErrorCode>,
 }
 
 impl<'w> MessageWriter<'w> {
-    /// Begins with header and question. `limit` is at least 512, which always holds these and OPT.
+    /// Begins with header and question. The least that a transport carries is 512 bytes, which always hold these and OPT.
     pub(crate) fn new(
         (out, offsets): (&'w mut Vec<u8>, &'w mut Offsets),
-        limit: usize,
+        client: &Client<'w>,
         header: Header,
         question: Option<&Question<'_>>,
         edns: Option<Edns>,
@@ -82,12 +91,22 @@ impl<'w> MessageWriter<'w> {
         out.clear();
         out.resize(HEADER_LEN, 0);
         offsets.used = 0;
+        let cookie = edns.and_then(|edns| edns.cookie).zip(client.cookies);
+        let cookie = cookie.map(|(option, cookies)| cookies.answer(&option));
+        let nsid = client.nsid.filter(|_| edns.is_some_and(|edns| edns.nsid));
+        let nsid = nsid.map(|nsid| nsid.get(..MAX_NSID_LEN).unwrap_or(nsid));
+        let options = [cookie.map(|_| CookieAnswer::LEN), nsid.map(<[u8]>::len)];
+        let options_len: usize = options.into_iter().flatten().map(|len| OPTION_HEAD_LEN + len).sum();
+        let opt_len = edns.map_or(0, |_| OPT_LEN + options_len);
         let mut writer = Self {
             out,
             offsets,
-            limit: limit.saturating_sub(edns.map_or(0, |_| OPT_LEN)),
+            nsid,
+            limit: client.transport.limit(edns.map(|edns| edns.payload)).saturating_sub(opt_len),
             header,
             edns,
+            cookie,
+            explanation: None,
             question_end: HEADER_LEN,
             counts: [0; 3],
             authoritative: false,
@@ -105,6 +124,11 @@ impl<'w> MessageWriter<'w> {
     /// Whether the query asks for signatures and proofs.
     pub(crate) fn dnssec_ok(&self) -> bool {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Whether the query shows a cookie that we gave to its address.
+    pub(crate) fn address_proven(&self) -> bool {
+        self.cookie.is_some_and(|cookie| cookie.proven)
     }
 
     /// Adds one RRset, with its signatures where these are asked for: all of it or nothing.
@@ -172,14 +196,25 @@ impl<'w> MessageWriter<'w> {
     }
 
     /// Adds OPT and fills in the header. `rcode` is that of the header, `extended` the upper eight bits in OPT.
-    pub(crate) fn finish(self, rcode: Rcode, extended: u8) {
+    pub(crate) fn finish(mut self, rcode: Rcode, extended: u8) {
         if let Some(edns) = self.edns {
             self.out.push(0);
             self.out.extend_from_slice(&Rtype::OPT.to_int().to_be_bytes());
             self.out.extend_from_slice(&crate::DEFAULT_UDP_PAYLOAD.to_be_bytes());
             self.out.extend_from_slice(&[extended, 0]);
             self.out.extend_from_slice(&(if edns.dnssec_ok { DO } else { 0 }).to_be_bytes());
-            self.out.extend_from_slice(&[0, 0]);
+            let start = self.out.len();
+            self.number(0);
+            if let Some(cookie) = self.cookie {
+                self.option(OptionCode::COOKIE, cookie.as_bytes());
+            }
+            if let Some(nsid) = self.nsid {
+                self.option(OptionCode::NSID, nsid);
+            }
+            if let Some(explanation) = self.explanation {
+                self.option(OptionCode::EXTENDED_ERROR, &explanation.to_int().to_be_bytes());
+            }
+            self.fill_in_length(start);
         }
         let mut flags = QR | (self.header.flags & REPEATED) | u16::from(rcode.to_int());
         flags |= if self.authoritative { AA } else { 0 };
@@ -211,10 +246,7 @@ impl<'w> MessageWriter<'w> {
             if self.out.len() > self.limit {
                 return Err(WriteError::Full);
             }
-            let length = u16::try_from(self.out.len() - start - 2).map_err(|_| WriteError::Full)?;
-            if let Some(place) = self.out.get_mut(start..start + 2) {
-                place.copy_from_slice(&length.to_be_bytes());
-            }
+            self.fill_in_length(start);
             records = records.saturating_add(1);
         }
         Ok(records)
@@ -222,6 +254,20 @@ impl<'w> MessageWriter<'w> {
 
     fn number(&mut self, number: u16) {
         self.out.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn option(&mut self, code: OptionCode, data: &[u8]) {
+        self.number(code.to_int());
+        self.number(u16::try_from(data.len()).unwrap_or_default());
+        self.out.extend_from_slice(data);
+    }
+
+    /// Two bytes at `start` say how many follow them: never more than a message has.
+    fn fill_in_length(&mut self, start: usize) {
+        let length = u16::try_from(self.out.len() - start - 2).unwrap_or_default();
+        if let Some(place) = self.out.get_mut(start..start + 2) {
+            place.copy_from_slice(&length.to_be_bytes());
+        }
     }
 
     fn rdata(&mut self, rtype: Rtype, rdata: &[u8]) -> Result<(), WriteError> {

@@ -93,6 +93,10 @@ pub struct Outcome {
     pub truncated: bool,
     /// What it cost.
     pub lookups: Lookups,
+    /// Bytes of the apex at the end of the name asked for, in wire form; 0 when that is in no zone of ours.
+    pub zone_len: u8,
+    /// Whether the query shows a cookie that was given to its address, so that the address is the client's.
+    pub address_proven: bool,
 }
 
 impl Outcome {
@@ -102,6 +106,8 @@ impl Outcome {
         rcode: Rcode::NOERROR,
         truncated: false,
         lookups: Lookups { names: 0, zones: 0, additional: 0, proofs: 0 },
+        zone_len: 0,
+        address_proven: false,
     };
 
     /// Whether there is an answer to send.

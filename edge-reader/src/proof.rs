@@ -137,9 +137,7 @@ impl<V: View> Answering<'_, '_, V> {
     /// Writes the NSEC record that matches or covers a name.
     fn nsec(&mut self, name: &Name) -> Result<Written, AnswerError> {
         let Extra { key, path, value, found, .. } = &mut *self.extra;
-        path.clear();
-        Path::write(name, self.zone.apex_labels, path);
-        let path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let path = Path::of(name, self.zone.apex_labels, path);
         let kind = Rtype::NSEC.to_int();
         let upper = key.path(KeyspaceId::DNS, self.zone.generation, KeySection::Nsec, path, kind);
         let lower = upper.get(..KEY_PREFIX_LEN).unwrap_or_default();

@@ -3,8 +3,9 @@
 //! As NSD does it: records in the answer or authority section are FORMERR, bytes after the last record are ignored.
 //! Records of the additional section other than OPT (a TSIG that nobody asked for) are stepped over.
 
-use domain::base::iana::{Class, Opcode, Rcode, Rtype};
+use domain::base::iana::{Class, Opcode, OptionCode, Rcode, Rtype};
 
+use crate::cookie::CookieOption;
 use crate::message::split_name;
 
 pub(crate) const HEADER_LEN: usize = 12;
@@ -34,9 +35,12 @@ pub(crate) struct Edns {
     pub(crate) payload: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
+    pub(crate) cookie: Option<CookieOption>,
+    /// Asks which server this is, RFC 5001.
+    pub(crate) nsid: bool,
 }
 
-/// Why a query gets an answer without records. The question is repeated when it could be read.
+/// Why a query gets an answer without records: NOERROR where it asks for nothing but a cookie. The question is repeated when it could be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection<'q> {
     pub(crate) rcode: Rcode,
@@ -81,22 +85,28 @@ impl<'q> Query<'q> {
             count().ok_or(malformed)?,
             count().ok_or(malformed)?,
         );
-        if questions != 1 {
-            return Err(malformed);
-        }
-        let question = input.question().ok_or(malformed)?;
+        let question = match questions {
+            0 => None,
+            1 => Some(input.question().ok_or(malformed)?),
+            _ => return Err(malformed),
+        };
         if answers != 0 || authorities != 0 {
-            return Err(reject(Rcode::FORMERR, Some(question), None));
+            return Err(reject(Rcode::FORMERR, question, None));
         }
         let mut edns = None;
         for _ in 0..additionals {
             match input.additional() {
                 Some(None) => {}
                 Some(Some(opt)) if edns.is_none() => edns = Some(opt),
-                Some(Some(_)) | None => return Err(reject(Rcode::FORMERR, Some(question), edns)),
+                Some(Some(_)) | None => return Err(reject(Rcode::FORMERR, question, edns)),
             }
         }
-        Ok(Self { question, edns })
+        match question {
+            Some(question) => Ok(Self { question, edns }),
+            // RFC 7873 section 5.4.
+            None if edns.is_some_and(|edns| edns.cookie.is_some()) => Err(reject(Rcode::NOERROR, None, edns)),
+            None => Err(malformed),
+        }
     }
 }
 
@@ -137,12 +147,18 @@ impl<'a> Input<'a> {
         if rtype != Rtype::OPT {
             return Some(None);
         }
+        let (mut cookie, mut nsid) = (None, false);
         while options.at < options.bytes.len() {
-            let _code = options.number()?;
+            let code = OptionCode::from_int(options.number()?);
             let length = options.number()?;
-            options.take(usize::from(length))?;
+            let data = options.take(usize::from(length))?;
+            // Of several the first counts, RFC 7873 section 5.2.
+            nsid |= code == OptionCode::NSID;
+            if code == OptionCode::COOKIE && cookie.is_none() {
+                cookie = Some(CookieOption::read(data)?);
+            }
         }
-        root.then_some(Some(Edns { payload, version, dnssec_ok: flags & 0x8000 != 0 }))
+        root.then_some(Some(Edns { payload, version, dnssec_ok: flags & 0x8000 != 0, cookie, nsid }))
     }
 
     fn skip_name(&mut self) -> Option<()> {

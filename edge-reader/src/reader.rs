@@ -8,7 +8,7 @@ use zonecast_records::{Name, Path, ZoneValue};
 
 use crate::finder::Reads;
 use crate::scratch::Buffers;
-use crate::{Changes, FindError, Found, Lookups, Outcome, Scratch, Transport, Zone, ZoneTable, answering};
+use crate::{Changes, Client, FindError, Found, Lookups, Outcome, Scratch, Zone, ZoneTable, answering};
 
 /// Answers from one state of a store. It is made anew for each burst of queries and costs nothing.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +45,21 @@ impl<'r, V: View> Reader<'r, V> {
 
     /// Answers a query, wire to wire: `out` holds the answer afterwards, or nothing when the outcome is
     /// [`AnswerClass::Dropped`](crate::AnswerClass::Dropped).
-    pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
+    pub fn answer<'c>(
+        &self,
+        scratch: &mut Scratch,
+        query: &[u8],
+        client: impl Into<Client<'c>>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let client = client.into();
         let Scratch { buffers, cache } = scratch;
         match cache.as_deref_mut().zip(self.changes) {
             Some((cache, (changes, version))) => {
                 let view = cache.view(self.view, changes, version);
-                answering::answer(&Reader::new(&view, self.zones), buffers, query, transport, out)
+                answering::answer(&Reader::new(&view, self.zones), buffers, query, &client, out)
             }
-            None => answering::answer(self, buffers, query, transport, out),
+            None => answering::answer(self, buffers, query, &client, out),
         }
     }
 
@@ -83,9 +90,7 @@ impl<'r, V: View> Reader<'r, V> {
         name: &Name,
         rtype: Rtype,
     ) -> Result<Option<Lookup<'s>>, FindError> {
-        path.clear();
-        Path::write(name, 0, path);
-        let path = Path::new(path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let path = Path::of(name, 0, path);
         let Some(zone) = self.zone_of(path, rtype) else { return Ok(None) };
         let mut lookups = Lookups::default();
         let found = finder.find(Reads { view: self.view, zone: &zone, count: &mut lookups.names }, path, rtype)?;
@@ -103,9 +108,7 @@ impl<'r, V: View> Reader<'r, V> {
         zone: &Zone,
     ) -> Result<ZoneValue<'s>, FindError> {
         let extra = &mut scratch.buffers.extra;
-        extra.path.clear();
-        Path::write(&name.suffix(zone.apex_labels), 0, &mut extra.path);
-        let path = Path::new(&extra.path).ok_or(FindError::Inconsistent("a written path is a path"))?;
+        let path = Path::of(&name.suffix(zone.apex_labels), 0, &mut extra.path);
         let mut count = 0;
         Reads { view: self.view, zone, count: &mut count }.zone_key(&mut extra.key, path, &mut extra.value)?;
         Ok(ZoneValue::decode(&extra.value)?)

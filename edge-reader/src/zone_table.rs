@@ -153,8 +153,8 @@ impl ZoneTable {
     #[must_use]
     pub fn get(&self, apex: &Name) -> Option<Zone> {
         let mut path = Vec::new();
-        Path::write(apex, 0, &mut path);
-        self.find(Path::new(&path)?).filter(|zone| zone.apex_len == path.len())
+        let zone = self.find(Path::of(apex, 0, &mut path));
+        zone.filter(|zone| zone.apex_len == path.len())
     }
 
     /// Paths of all apexes from the root, with their zones, in no order.

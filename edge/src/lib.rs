@@ -79,7 +79,10 @@ pub use dns_edge::{DnsEdge, DnsEdgeConfig, DnsEdgeError};
 pub use domain::base::iana::{Rcode, Rtype};
 pub use reading::Reading;
 pub use states::{EdgeState, EdgeStates};
-pub use zonecast_edge_reader::{AnswerClass, FindError, Found, Lookup, Outcome, Scratch, Transport, ZoneTable};
+pub use zonecast_edge_reader::{
+    AnswerClass, COOKIE_SECRET_LEN, Client, CookieSecrets, Cookies, FindError, Found, Lookup, MAX_COOKIE_SECRETS,
+    MAX_NSID_LEN, Outcome, Scratch, Transport, ZoneTable,
+};
 pub use zonecast_kv_edge::{EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream};
 pub use zonecast_kv_proto::Position;
 pub use zonecast_records::Name;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 use self_cell::self_cell;
-use zonecast_edge_reader::{FindError, Lookup, Outcome, Reader, Scratch, Transport, ZoneTable};
+use zonecast_edge_reader::{Client, FindError, Lookup, Outcome, Scratch, TurnedAway, turn_away};
 use zonecast_kv_edge::EdgeView;
-use zonecast_kv_proto::{MemoryView, Position};
+use zonecast_kv_proto::Position;
 use zonecast_records::Name;
 
 use crate::EdgeState;
@@ -39,18 +39,23 @@ impl Reading {
         self.held.as_ref().map(|held| held.borrow_owner().position)
     }
 
-    /// Answers a query, wire to wire; see [`Reader::answer`]. A new edge answers REFUSED.
-    pub fn answer(&self, scratch: &mut Scratch, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
+    /// Answers a query, wire to wire; see [`Reader::answer`](zonecast_edge_reader::Reader::answer). A new edge answers REFUSED.
+    pub fn answer<'c>(
+        &self,
+        scratch: &mut Scratch,
+        query: &[u8],
+        client: impl Into<Client<'c>>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let client = client.into();
         match &self.held {
-            Some(held) => held.with_dependent(|state, view| state.reader(view).answer(scratch, query, transport, out)),
-            None => {
-                let (view, zones) = (MemoryView::new(), ZoneTable::new());
-                Reader::new(&view, &zones).answer(scratch, query, transport, out)
-            }
+            Some(held) => held.with_dependent(|state, view| state.reader(view).answer(scratch, query, client, out)),
+            None => turn_away(query, client, TurnedAway::NotReady, out),
         }
     }
 
-    /// Looks one name up, for a server that builds its own messages; see [`Reader::lookup`]. `None` when the name is in
+    /// Looks one name up, for a server that builds its own messages; see
+    /// [`Reader::lookup`](zonecast_edge_reader::Reader::lookup). `None` when the name is in
     /// no zone of ours, or the edge is new.
     ///
     /// # Errors
@@ -75,6 +80,7 @@ impl fmt::Debug for Reading {
 #[cfg(test)]
 mod tests {
     use domain::base::iana::Rcode;
+    use zonecast_edge_reader::Transport;
 
     use super::*;
 

@@ -42,6 +42,13 @@ impl<'a> Path<'a> {
         self.0
     }
 
+    /// The path of `name` below an apex of `apex_labels` labels, in place of what `buffer` held.
+    pub fn of<'b>(name: &Name, apex_labels: usize, buffer: &'b mut Vec<u8>) -> Path<'b> {
+        buffer.clear();
+        Self::write(name, apex_labels, buffer);
+        Path(buffer)
+    }
+
     /// Writes the path of `name` below an apex of `apex_labels` labels to the end of `out`.
     pub fn write(name: &Name, apex_labels: usize, out: &mut Vec<u8>) {
         let wire = name.as_wire();
@@ -56,12 +63,13 @@ impl<'a> Path<'a> {
         for start in starts.iter().take(below).rev() {
             let rest = wire.get(usize::from(*start)..).unwrap_or_default();
             let Some((length, rest)) = rest.split_first() else { continue };
-            for byte in rest.iter().take(usize::from(*length)) {
-                match byte.to_ascii_lowercase() {
-                    0 => out.extend_from_slice(&[ESCAPE, 1]),
-                    1 => out.extend_from_slice(&[ESCAPE, 2]),
-                    byte => out.push(byte),
-                }
+            let label = rest.get(..usize::from(*length)).unwrap_or_default();
+            if label.iter().all(|byte| *byte > ESCAPE) {
+                let end = out.len();
+                out.extend_from_slice(label);
+                out.get_mut(end..).unwrap_or_default().make_ascii_lowercase();
+            } else {
+                escape(label, out);
             }
             out.push(END);
         }
@@ -128,6 +136,16 @@ impl<'a> Path<'a> {
             place.iter_mut().zip(length.chain(plain(label))).for_each(|(place, byte)| *place = byte);
         }
         Name::from_wire(wire.get(start..).unwrap_or_default())
+    }
+}
+
+fn escape(label: &[u8], out: &mut Vec<u8>) {
+    for byte in label {
+        match byte.to_ascii_lowercase() {
+            0 => out.extend_from_slice(&[ESCAPE, 1]),
+            1 => out.extend_from_slice(&[ESCAPE, 2]),
+            byte => out.push(byte),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! It stands here and not beside [`EdgeStates`]: whoever embeds an edge brings a front end of their own.
 
 use zonecast_dns::{Answerer, Session};
-use zonecast_edge::{EdgeStates, Outcome, Reading, Scratch, Transport};
+use zonecast_edge::{Client, EdgeStates, Outcome, Reading, Scratch};
 
 /// An edge as the DNS front end sees it.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Answerer for EdgeAnswerer {
 }
 
 impl Session for EdgeSession<'_> {
-    fn answer(&mut self, query: &[u8], transport: Transport, out: &mut Vec<u8>) -> Outcome {
-        self.reading.answer(self.scratch, query, transport, out)
+    fn answer(&mut self, query: &[u8], client: Client<'_>, out: &mut Vec<u8>) -> Outcome {
+        self.reading.answer(self.scratch, query, client, out)
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use domain::base::iana::Rtype;
-use zonecast_edge_reader::{AnswerClass, Changes, Scratch, Transport};
+use zonecast_edge_reader::{AnswerClass, Changes, Client, CookieSecrets, Cookies, Scratch, Transport};
 
-use crate::world::{World, query};
+use crate::world::{World, query, with_option};
 
 #[test]
 fn a_warm_reader_allocates_nothing() {
@@ -29,14 +29,18 @@ fn a_warm_reader_allocates_nothing() {
         ("example.", Rtype::AXFR, AnswerClass::Refused),
     ];
     let changes = Arc::new(Changes::default());
+    let secrets = CookieSecrets::new(vec![[1; 16]]).unwrap();
+    let cookies = Some(Cookies { secrets: &secrets, address: [192, 0, 2, 1].into(), now: 1 });
+    let client = Client { transport: Transport::UDP, cookies, nsid: Some(b"edge") };
     for (name, rtype, class, mut scratch) in asked.iter().flat_map(|(name, rtype, class)| {
         [Scratch::new(), Scratch::with_cache(1 << 20)].map(|scratch| (*name, *rtype, *class, scratch))
     }) {
         let mut out = Vec::new();
         let name = name.parse().unwrap();
-        for wire in [query(&name, rtype, None), query(&name, rtype, Some(1232))] {
+        let edns = query(&name, rtype, Some(1232));
+        for wire in [query(&name, rtype, None), with_option(edns.clone(), 10, &[1; 24]), edns] {
             let reader = world.reader().with_changes(&changes, 0);
-            let mut ask = || reader.answer(&mut scratch, &wire, Transport::UDP, &mut out);
+            let mut ask = || reader.answer(&mut scratch, &wire, client, &mut out);
             assert_eq!(ask().class, class, "{name} {rtype}");
             let counted = allocation_counter::measure(|| {
                 ask();

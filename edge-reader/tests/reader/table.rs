@@ -19,9 +19,7 @@ fn key(apex: &Name) -> Vec<u8> {
 }
 
 fn find(table: &ZoneTable, name: &Name) -> Option<Zone> {
-    let mut path = Vec::new();
-    Path::write(name, 0, &mut path);
-    table.find(Path::new(&path).unwrap())
+    table.find(Path::of(name, 0, &mut Vec::new()))
 }
 
 fn name() -> impl Strategy<Value = Name> {

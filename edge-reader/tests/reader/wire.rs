@@ -1,10 +1,10 @@
 //! Headers, EDNS, sizes and truncation.
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast_edge_reader::{AnswerClass, Transport};
+use zonecast_edge_reader::{AnswerClass, Client, CookieSecrets, Cookies, Scratch, Transport, TurnedAway, turn_away};
 use zonecast_records::Name;
 
-use crate::world::{World, query, read};
+use crate::world::{World, query, read, with_option};
 
 fn world() -> World {
     let ns: String = (0..40).map(|at| format!("sub 60 NS ns{at}.sub\nns{at}.sub 60 A 192.0.2.{at}\n")).collect();
@@ -79,6 +79,101 @@ fn edns() {
     let len = option.len();
     option[len - 1] = 1;
     assert_eq!(world.ask_wire(&option, Transport::UDP).0.rcode, Rcode::FORMERR);
+}
+
+#[test]
+fn cookies_are_given_where_they_are_asked_for() {
+    let world = world();
+    let secrets = CookieSecrets::new(vec![[1; 16]]).unwrap();
+    let ask = |query: &[u8], address: [u8; 4]| {
+        let cookies = Some(Cookies { secrets: &secrets, address: address.into(), now: 1_000_000 });
+        let (mut out, client) = (Vec::new(), Client { transport: Transport::UDP, cookies, nsid: None });
+        let outcome = world.reader().answer(&mut Scratch::new(), query, client, &mut out);
+        (outcome, out)
+    };
+    let (outcome, out) = ask(&www(), [192, 0, 2, 1]);
+    assert!(!outcome.address_proven && out.ends_with(&[0, 0]), "no option, no cookie");
+    let (outcome, out) = ask(&with_option(www(), 10, &[5; 8]), [192, 0, 2, 1]);
+    let cookie = out[out.len() - 24..].to_vec();
+    assert!(!outcome.address_proven && outcome.rcode == Rcode::NOERROR);
+    assert_eq!(out[out.len() - 30..out.len() - 24], [0, 28, 0, 10, 0, 24]);
+    assert_eq!(read(&out).answer.len(), 1);
+    let (outcome, out) = ask(&with_option(www(), 10, &cookie), [192, 0, 2, 1]);
+    assert!(outcome.address_proven && out.ends_with(&cookie));
+    let (outcome, out) = ask(&with_option(www(), 10, &cookie), [192, 0, 2, 2]);
+    assert!(!outcome.address_proven && outcome.rcode == Rcode::NOERROR && !out.ends_with(&cookie));
+    for len in [0, 7, 9, 15, 41] {
+        let (outcome, _) = ask(&with_option(www(), 10, &vec![5; len]), [192, 0, 2, 1]);
+        assert_eq!(outcome.rcode, Rcode::FORMERR, "{len} bytes");
+    }
+    // RFC 7873 section 5.4: nothing but a cookie is asked for.
+    let mut bare = vec![0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0];
+    assert_eq!(ask(&bare, [192, 0, 2, 1]).0.rcode, Rcode::FORMERR);
+    bare = with_option(bare, 10, &[5; 8]);
+    let (outcome, out) = ask(&bare, [192, 0, 2, 1]);
+    assert_eq!((outcome.class, outcome.rcode, out.len()), (AnswerClass::Rejected, Rcode::NOERROR, 12 + 11 + 28));
+}
+
+#[test]
+fn rfc_5001_names_the_server_to_who_asks() {
+    let world = world();
+    let long = [b'x'; 200];
+    let ask = |query: &[u8], nsid: Option<&[u8]>| {
+        let mut out = Vec::new();
+        let client = Client { nsid, ..Transport::UDP.into() };
+        world.reader().answer(&mut Scratch::new(), query, client, &mut out);
+        out
+    };
+    let asking = with_option(www(), 3, b"");
+    assert!(ask(&asking, Some(b"edge-1")).ends_with(b"\x00\x0a\x00\x03\x00\x06edge-1"));
+    assert!(ask(&asking, None).ends_with(&[0, 0]));
+    assert!(ask(&www(), Some(b"edge-1")).ends_with(&[0, 0]), "nobody asks");
+    assert!(ask(&asking, Some(&long)).ends_with(&[&[0, 132, 0, 3, 0, 128][..], &long[..128]].concat()));
+}
+
+#[test]
+fn rfc_8914_says_why_there_is_no_answer() {
+    let mut world = world();
+    let explained = |world: &World, name: &str, rtype| {
+        let (outcome, out) = world.ask_wire(&query(&name.parse().unwrap(), rtype, Some(1232)), Transport::UDP);
+        let [.., 0, 15, 0, 2, high, low] = out[..] else { return (outcome.rcode, None) };
+        (outcome.rcode, Some(u16::from_be_bytes([high, low])))
+    };
+    assert_eq!(explained(&world, "www.example.", Rtype::A), (Rcode::NOERROR, None));
+    assert_eq!(explained(&world, "nothing.example.", Rtype::A), (Rcode::NXDOMAIN, None));
+    assert_eq!(explained(&world, "example.net.", Rtype::A), (Rcode::REFUSED, Some(20)), "not authoritative");
+    assert_eq!(explained(&world, "example.", Rtype::AXFR), (Rcode::REFUSED, Some(21)), "not supported");
+    let keys: Vec<Vec<u8>> = world.view.entries().map(|(key, _)| key.to_vec()).collect();
+    keys.iter().for_each(|key| world.view.insert(key, b"\xc1"));
+    assert_eq!(explained(&world, "www.example.", Rtype::A), (Rcode::SERVFAIL, Some(0)), "other");
+    let (_, out) = world.ask_wire(&query(&"example.net.".parse().unwrap(), Rtype::A, None), Transport::UDP);
+    assert_eq!(out.len(), 12 + 17, "nothing to put it in without EDNS");
+}
+
+#[test]
+fn who_is_turned_away_gets_an_answer_without_records() {
+    let mut out = vec![1, 2, 3];
+    let mut away = |query: &[u8], why| {
+        let outcome = turn_away(query, Transport::UDP, why, &mut out);
+        (outcome, out.clone())
+    };
+    for (why, rcode, tc, code) in [
+        (TurnedAway::Prohibited, Rcode::REFUSED, false, Some(18)),
+        (TurnedAway::NotReady, Rcode::REFUSED, false, Some(14)),
+        (TurnedAway::Limited, Rcode::NOERROR, true, None),
+    ] {
+        let (outcome, out) = away(&www(), why);
+        let answer = read(&out);
+        assert_eq!((outcome.rcode, answer.rcode, answer.tc, outcome.truncated), (rcode, rcode, tc, tc));
+        assert!(answer.answer.is_empty() && answer.authority.is_empty() && answer.additional.is_empty());
+        assert_eq!(out[..2], www()[..2]);
+        let tail = code.map_or(vec![0, 0], |code| vec![0, 6, 0, 15, 0, 2, 0, code]);
+        assert!(out.ends_with(&tail), "{out:?}");
+        for len in 0..www().len() {
+            away(&www()[..len], why);
+        }
+        assert_eq!(away(&[0xff; 40], why).1, b"", "a response");
+    }
 }
 
 #[test]

@@ -316,3 +316,13 @@ impl Writer {
         packed
     }
 }
+
+/// The same query with an option, behind its OPT record without any.
+pub(crate) fn with_option(mut query: Vec<u8>, code: u8, data: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(data.len()).unwrap();
+    let at = query.len();
+    query[at - 1] += len + 4;
+    query.extend([0, code, 0, len]);
+    query.extend(data);
+    query
+}

@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use domain::base::Message;
-use zonecast_edge_reader::{DEFAULT_UDP_PAYLOAD, Reader, Scratch, Transport, ZoneTable};
+use zonecast_edge_reader::{
+    Client, CookieSecrets, Cookies, DEFAULT_UDP_PAYLOAD, Reader, Scratch, Transport, ZoneTable,
+};
 use zonecast_kv_proto::MemoryView;
 
 use super::world;
@@ -55,7 +57,10 @@ fn damage(view: &mut MemoryView, which: usize, at: usize, change: u8) {
 
 fn check(view: &MemoryView, zones: &ZoneTable, transport: Transport, query: &[u8]) {
     let mut out = Vec::new();
-    let outcome = Reader::new(view, zones).answer(&mut Scratch::default(), query, transport, &mut out);
+    let secrets = CookieSecrets::new(vec![[1; 16]]).expect("one is not too many");
+    let cookies = Some(Cookies { secrets: &secrets, address: [192, 0, 2, 1].into(), now: 1 });
+    let client = Client { transport, cookies, nsid: Some(b"fuzz") };
+    let outcome = Reader::new(view, zones).answer(&mut Scratch::default(), query, client, &mut out);
     assert_eq!(outcome.is_answer(), !out.is_empty());
     if out.is_empty() {
         return;

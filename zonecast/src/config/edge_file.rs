@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use zonecast_dns::Limits;
+use zonecast_edge::MAX_NSID_LEN;
 
-use super::{HttpSection, LogSection};
+use super::{AccessSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
 use crate::exit::{Failure, Outcome};
 
 /// For four threads, 16 MiB each: more than 100,000 names with their addresses that are asked for often.
@@ -30,6 +32,20 @@ pub(crate) struct EdgeFile {
     /// none. What is asked for often is answered from there.
     #[serde(default = "default_hot_cache_mib")]
     pub hot_cache_mib: u32,
+    /// File of the secrets of DNS cookies (RFC 9018), 32 hexadecimal digits a line: the first makes cookies, all are good
+    /// for checking them. Edges that answer at one address need the same. Without it an edge makes one up at its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cookie_secrets: Option<PathBuf>,
+    /// What this edge calls itself to clients that ask for it (NSID, RFC 5001), at most 128 bytes; without it nothing is
+    /// said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nsid: Option<String>,
+    /// Who may ask.
+    #[serde(default)]
+    pub access: AccessSection,
+    /// How many answers a network gets.
+    #[serde(default)]
+    pub rate_limit: RateLimitSection,
     /// Status, metrics and health.
     #[serde(default = "HttpSection::of_edge")]
     pub http: HttpSection,
@@ -59,6 +75,26 @@ impl EdgeFile {
         if self.dns.is_empty() {
             return Err(Failure::usage("`dns` is empty: name at least one address, such as \"0.0.0.0:53\""));
         }
+        if self.nsid.as_ref().is_some_and(|nsid| nsid.len() > MAX_NSID_LEN) {
+            return Err(Failure::usage(format_args!("`nsid` is over {MAX_NSID_LEN} bytes")));
+        }
+        self.access.access()?;
+        self.rate_limit.rate_limit()?;
         self.http.check()
+    }
+
+    /// For the front end.
+    ///
+    /// # Errors
+    /// The secrets of cookies cannot be read.
+    pub(crate) fn limits(&self) -> Outcome<Limits> {
+        Ok(Limits {
+            hot_cache: usize::try_from(self.hot_cache_mib).unwrap_or(0).saturating_mul(1 << 20),
+            access: self.access.access()?,
+            rate_limit: self.rate_limit.rate_limit()?,
+            cookies: Some(cookie_secrets(self.cookie_secrets.as_deref())?),
+            nsid: self.nsid.as_ref().map(|nsid| nsid.as_bytes().into()),
+            ..Limits::default()
+        })
     }
 }

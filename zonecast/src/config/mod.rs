@@ -2,6 +2,7 @@
 //!
 //! Every key is documented at its field; `ops/core.toml` and `ops/edge.toml` show all of them with their defaults.
 
+mod clients_section;
 mod core_file;
 mod edge_file;
 mod http_section;
@@ -9,6 +10,7 @@ mod log_section;
 mod read;
 mod zones_section;
 
+pub(crate) use clients_section::{AccessSection, RateLimitSection, cookie_secrets};
 pub(crate) use core_file::{CoreFile, CoreRole};
 pub(crate) use edge_file::{DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole};
 pub(crate) use http_section::HttpSection;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use zonecast_dns::Bound;
+use zonecast_dns::{Bound, Limits};
 use zonecast_kv_edge::EdgeMetrics;
 use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_transport::{Ca, Endpoint, Role};
@@ -24,7 +24,7 @@ use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
-use crate::config::DEFAULT_HOT_CACHE_MIB;
+use crate::config::{DEFAULT_HOT_CACHE_MIB, cookie_secrets};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::ImportReport;
@@ -235,7 +235,9 @@ fn start_edges(
     dns: Vec<Bound>,
     metrics: &EdgeMetrics,
 ) -> Outcome<Vec<RunningEdge>> {
-    let edges = u32::try_from(dns.len()).unwrap_or(1).max(1);
+    let hot_cache = (DEFAULT_HOT_CACHE_MIB as usize) << 20;
+    let hot_cache = hot_cache / dns.len().max(1);
+    let limits = Limits { hot_cache, cookies: Some(cookie_secrets(None)?), ..Limits::default() };
     let start = |(number, bound): (usize, Bound)| {
         let name = format!("edge-{}", number + 1);
         RunningEdge::start(EdgeSetup {
@@ -244,7 +246,7 @@ fn start_edges(
             name,
             upstreams: vec![upstream],
             bound: vec![bound],
-            hot_cache_mib: DEFAULT_HOT_CACHE_MIB / edges,
+            limits: limits.clone(),
             metrics: metrics.clone(),
         })
     };

@@ -48,6 +48,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let bind = |address: &_| Bound::bind(*address, workers).map_err(|error| Failure::new(Code::Port, error));
     let bound = config.dns.iter().map(bind).collect::<Outcome<Vec<_>>>()?;
+    let limits = config.limits()?;
     let folder = DataFolder::open(&config.data)?;
     let name = identity.peer().name.clone();
     tracing::info!(data = %folder.path().display(), edge = name, "starting");
@@ -60,7 +61,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         identity,
         upstreams: config.upstreams,
         bound,
-        hot_cache_mib: config.hot_cache_mib,
+        limits,
         metrics: EdgeMetrics::register(metrics.registry())?,
     };
     let mut edge = RunningEdge::start(setup)?;

@@ -30,8 +30,8 @@ pub(crate) struct EdgeSetup {
     pub upstreams: Vec<SocketAddr>,
     /// Where it answers.
     pub bound: Vec<Bound>,
-    /// MiB that its UDP threads have together for what they have read.
-    pub hot_cache_mib: u32,
+    /// Of its front end; the hot cache is for all of its threads together.
+    pub limits: Limits,
     /// Of all edges of the process.
     pub metrics: EdgeMetrics,
 }
@@ -72,14 +72,13 @@ impl RunningEdge {
     /// # Errors
     /// The copy cannot be opened.
     pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
-        let EdgeSetup { name, folder, identity, upstreams, bound, hot_cache_mib, metrics } = setup;
+        let EdgeSetup { name, folder, identity, upstreams, bound, limits, metrics } = setup;
         let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
         let states = EdgeStates::default();
         let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
         let edge = Edge::start(config, states.projection(), metrics)?;
         let threads = bound.iter().map(Bound::workers).sum::<usize>().max(1);
-        let hot_cache = usize::try_from(hot_cache_mib).unwrap_or(0).saturating_mul(1 << 20) / threads;
-        let limits = Limits { hot_cache, ..Limits::default() };
+        let limits = Limits { hot_cache: limits.hot_cache / threads, ..limits };
         let dns = bound.into_iter().map(Dns::Bound).collect();
         Ok(Self { name, front: Front { states, limits, dns }, edge })
     }
@@ -155,7 +154,8 @@ impl Front {
         for dns in std::mem::take(&mut self.dns) {
             self.dns.push(match dns {
                 Dns::Bound(bound) => {
-                    let server = bound.start(Arc::new(EdgeAnswerer(self.states.clone())), self.limits, metrics.clone());
+                    let server =
+                        bound.start(Arc::new(EdgeAnswerer(self.states.clone())), self.limits.clone(), metrics.clone());
                     Dns::Running(server.map_err(Failure::failed)?)
                 }
                 running => running,

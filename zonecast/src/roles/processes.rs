@@ -30,7 +30,8 @@ use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::{Process, Ready};
 use crate::config::{
-    CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole, HttpSection, LogSection, ZonesSection,
+    AccessSection, CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole, HttpSection, LogSection,
+    RateLimitSection, ZonesSection,
 };
 use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
@@ -103,6 +104,10 @@ async fn serve(
             upstreams: vec![quic],
             dns: vec![dns],
             hot_cache_mib: DEFAULT_HOT_CACHE_MIB,
+            cookie_secrets: None,
+            nsid: None,
+            access: AccessSection::default(),
+            rate_limit: RateLimitSection::default(),
             http: HttpSection::loopback(0),
             log: log.clone(),
         };

@@ -1,0 +1,89 @@
+//! What the operator decides about clients, as all threads and connections of a server share it.
+
+use std::net::IpAddr;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use zonecast_edge_reader::{Client, Cookies, Outcome, Transport, TurnedAway, turn_away};
+
+use crate::rate_limit::{RateLimiter, Verdict};
+use crate::{Limits, Metrics, Session};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    limiter: Option<RateLimiter>,
+    started: Instant,
+}
+
+/// The rules at one moment, for one burst of queries.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RulesNow<'r> {
+    rules: &'r Rules,
+    /// Seconds of Unix time.
+    wall: u32,
+    /// Nanoseconds since the server started.
+    elapsed: u64,
+}
+
+impl Rules {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let limiter = limits.rate_limit.clone().map(RateLimiter::new);
+        Self { limits, limiter, started: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> RulesNow<'_> {
+        let wall = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let wall = if self.limits.cookies.is_some() { wall() } else { 0 };
+        let elapsed = if self.limiter.is_some() { self.started.elapsed().as_nanos() } else { 0 };
+        let [.., a, b, c, d] = wall.to_be_bytes();
+        RulesNow {
+            rules: self,
+            wall: u32::from_be_bytes([a, b, c, d]),
+            elapsed: u64::try_from(elapsed).unwrap_or(u64::MAX / 2),
+        }
+    }
+}
+
+impl RulesNow<'_> {
+    /// Puts the answer to a query from an address into `out` and counts it; `false` when none is to be sent.
+    pub(crate) fn answer(
+        &self,
+        session: &mut impl Session,
+        (query, address): (&[u8], IpAddr),
+        transport: Transport,
+        metrics: &Metrics,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Limits { access, cookies, nsid, .. } = &self.rules.limits;
+        let cookies = cookies.as_ref().map(|secrets| Cookies { secrets, address, now: self.wall });
+        let client = Client { transport, cookies, nsid: nsid.as_deref() };
+        let outcome = if access.permits(address) {
+            session.answer(query, client, out)
+        } else {
+            metrics.access_denied();
+            turn_away(query, client, TurnedAway::Prohibited, out)
+        };
+        metrics.answered(transport, &outcome);
+        outcome.is_answer()
+            && (transport == Transport::Tcp || self.may_go(&outcome, (query, address), client, metrics, out))
+    }
+
+    fn may_go(
+        &self,
+        outcome: &Outcome,
+        (query, address): (&[u8], IpAddr),
+        client: Client<'_>,
+        metrics: &Metrics,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Some(limiter) = &self.rules.limiter else { return true };
+        let verdict = limiter.judge(self.elapsed, address, query, outcome);
+        metrics.limited(verdict);
+        match verdict {
+            Verdict::Send => true,
+            Verdict::Truncate => turn_away(query, client, TurnedAway::Limited, out).is_answer(),
+            Verdict::Drop => false,
+        }
+    }
+}

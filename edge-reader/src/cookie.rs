@@ -1,0 +1,242 @@
+//! DNS cookies (RFC 7873) as RFC 9018 makes them, so that servers that share a secret take each other's.
+//!
+//! A client that shows a cookie of ours has got it at the address that it asks from. Nobody is turned away for having
+//! none: it is for whoever limits the rate of answers to know whom not to limit.
+//!
+//! ```text
+//! server cookie: version 1, 3 bytes of zero, seconds (4), SipHash-2-4 of (client cookie, all before, client's address)
+//! ```
+
+use core::net::IpAddr;
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher24;
+
+/// Length of a client cookie.
+const CLIENT_LEN: usize = 8;
+
+/// Length of a server cookie of RFC 9018. Others may have 8 to 32 bytes.
+const SERVER_LEN: usize = 16;
+
+/// Lengths of server cookies, RFC 7873 section 4.
+const SERVER_LENS: std::ops::RangeInclusive<usize> = 8..=32;
+
+/// Bytes of one secret.
+pub const COOKIE_SECRET_LEN: usize = 16;
+
+/// Most secrets at a time: a present one, its successor and predecessor while servers change over, and one to spare.
+/// Checking a cookie costs a hash for each.
+pub const MAX_COOKIE_SECRETS: usize = 4;
+
+/// How old a cookie may be, and how far ahead the clock of the server that gave it, RFC 9018 section 4.3.
+const MAX_AGE: u32 = 3_600;
+const MAX_AHEAD: u32 = 300;
+
+/// Age from which on a good cookie is replaced, RFC 9018 section 4.3.
+const RENEWED_AFTER: u32 = 1_800;
+
+/// The first makes cookies, all are good for checking them, RFC 9018 section 5.
+#[derive(Clone)]
+pub struct CookieSecrets {
+    secrets: Vec<[u8; COOKIE_SECRET_LEN]>,
+}
+
+/// What cookies of one client are made of and checked with.
+#[derive(Clone, Copy, Debug)]
+pub struct Cookies<'c> {
+    /// Of this server and of those that answer at the same address.
+    pub secrets: &'c CookieSecrets,
+    /// Of the client.
+    pub address: IpAddr,
+    /// Seconds of Unix time; only their lower 32 bits count.
+    pub now: u32,
+}
+
+/// The COOKIE option of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CookieOption {
+    client: [u8; CLIENT_LEN],
+    /// If it has the length of ours.
+    server: Option<[u8; SERVER_LEN]>,
+}
+
+/// The COOKIE option of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CookieAnswer {
+    option: [u8; CookieAnswer::LEN],
+    /// The query had a good one.
+    pub(crate) proven: bool,
+}
+
+/// What a good server cookie is.
+#[derive(Clone, Copy)]
+struct Good {
+    /// Seconds since it was made; 0 for one from the future.
+    age: u32,
+    /// Made with the newest secret.
+    is_newest: bool,
+}
+
+impl CookieSecrets {
+    /// From the newest to the oldest in use; `None` without any, or with more than [`MAX_COOKIE_SECRETS`].
+    #[must_use]
+    pub fn new(secrets: Vec<[u8; COOKIE_SECRET_LEN]>) -> Option<Self> {
+        (1..=MAX_COOKIE_SECRETS).contains(&secrets.len()).then_some(Self { secrets })
+    }
+}
+
+/// Secrets are not for logs.
+impl std::fmt::Debug for CookieSecrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CookieSecrets").field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+impl CookieOption {
+    /// `None` for lengths that are FORMERR, RFC 7873 section 5.2.2.
+    pub(crate) fn read(data: &[u8]) -> Option<Self> {
+        let (client, server) = data.split_first_chunk::<CLIENT_LEN>()?;
+        let is_well_formed = server.is_empty() || SERVER_LENS.contains(&server.len());
+        is_well_formed.then_some(Self { client: *client, server: server.try_into().ok() })
+    }
+}
+
+impl CookieAnswer {
+    /// Both cookies.
+    pub(crate) const LEN: usize = CLIENT_LEN + SERVER_LEN;
+
+    pub(crate) fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.option
+    }
+}
+
+impl Cookies<'_> {
+    /// The cookie to answer with.
+    pub(crate) fn answer(&self, option: &CookieOption) -> CookieAnswer {
+        let good = option.server.and_then(|server| self.check(&option.client, server));
+        let server = match (option.server, good) {
+            (Some(server), Some(Good { age: ..RENEWED_AFTER, is_newest: true })) => server,
+            _ => self.make(&option.client),
+        };
+        let mut both = [0; CookieAnswer::LEN];
+        for (place, byte) in both.iter_mut().zip(option.client.iter().chain(&server)) {
+            *place = *byte;
+        }
+        CookieAnswer { option: both, proven: good.is_some() }
+    }
+
+    fn make(&self, client: &[u8; CLIENT_LEN]) -> [u8; SERVER_LEN] {
+        let [a, b, c, d] = self.now.to_be_bytes();
+        let head = [1, 0, 0, 0, a, b, c, d];
+        let secret = self.secrets.secrets.first().expect("there is always one");
+        joined(head, self.hash(client, head, secret))
+    }
+
+    fn check(&self, client: &[u8; CLIENT_LEN], server: [u8; SERVER_LEN]) -> Option<Good> {
+        let (head, _) = server.split_first_chunk::<8>()?;
+        let [1, _, _, _, a, b, c, d] = *head else { return None };
+        // RFC 1982: differences of serial numbers.
+        let age = self.now.wrapping_sub(u32::from_be_bytes([a, b, c, d]));
+        let age = if age <= MAX_AGE {
+            age
+        } else if age.wrapping_neg() <= MAX_AHEAD {
+            0
+        } else {
+            return None;
+        };
+        let is_ours = |secret| joined(*head, self.hash(client, *head, secret)) == server;
+        let secret = self.secrets.secrets.iter().position(is_ours)?;
+        Some(Good { age, is_newest: secret == 0 })
+    }
+
+    fn hash(&self, client: &[u8; CLIENT_LEN], head: [u8; 8], secret: &[u8; COOKIE_SECRET_LEN]) -> [u8; 8] {
+        let mut hasher = SipHasher24::new_with_key(secret);
+        hasher.write(client);
+        hasher.write(&head);
+        match self.address {
+            IpAddr::V4(address) => hasher.write(&address.octets()),
+            IpAddr::V6(address) => hasher.write(&address.octets()),
+        }
+        // RFC 9018 section 4.4: the bytes of SipHash's own output, which is little-endian.
+        hasher.finish().to_le_bytes()
+    }
+}
+
+fn joined(head: [u8; 8], hash: [u8; 8]) -> [u8; SERVER_LEN] {
+    let mut cookie = [0; SERVER_LEN];
+    for (place, byte) in cookie.iter_mut().zip(head.iter().chain(&hash)) {
+        *place = *byte;
+    }
+    cookie
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(secrets: &[u128]) -> CookieSecrets {
+        CookieSecrets::new(secrets.iter().map(|secret| secret.to_be_bytes()).collect()).unwrap()
+    }
+
+    const SECRET: u128 = 0xe5e9_73e5_a6b2_a43f_48e7_dc84_9e37_bfcf;
+
+    #[test]
+    fn rfc_9018_appendix_a() {
+        let (secrets, client) = (secrets(&[SECRET]), 0x2464_c4ab_cf10_c957_u64.to_be_bytes());
+        let cookies = Cookies { secrets: &secrets, address: [198, 51, 100, 100].into(), now: 1_559_731_985 };
+        let first = cookies.answer(&CookieOption { client, server: None });
+        let server = 0x0100_0000_5cf7_9f11_1f81_30c3_eee2_9480_u128;
+        assert_eq!((&first.option[..8], &first.option[8..]), (&client[..], &server.to_be_bytes()[..]));
+        assert!(!first.proven);
+
+        // A.3: another client cookie, and a server cookie with reserved bytes that are not zero.
+        let client = 0xfc93_fc62_807d_db86_u64.to_be_bytes();
+        let server = 0x01ab_cdef_5cf7_8f71_a314_227b_6679_ebf5_u128.to_be_bytes();
+        let at = |now| Cookies { secrets: &secrets, address: [203, 0, 113, 203].into(), now };
+        let asked = |now| at(now).answer(&CookieOption { client, server: Some(server) });
+        assert!(asked(1_559_727_985).proven);
+        let renewed = asked(1_559_734_700);
+        assert!(!renewed.proven, "nearly two hours later");
+        let expected = 0x0100_0000_5cf7_a9ac_f73a_7810_aca2_381e_u128;
+        assert_eq!(renewed.option[8..], expected.to_be_bytes());
+    }
+
+    #[test]
+    fn rfc_9018_appendix_a_with_ipv6_and_a_new_secret() {
+        let old = 0xdd3b_df93_44b6_78b1_85a6_f5cb_60fc_a715_u128;
+        let new = 0x4455_36bc_d251_3298_075a_5d37_9663_c962_u128;
+        let client = 0x2268_1ab9_7d52_c298_u64.to_be_bytes();
+        let server = 0x0100_0000_5cf7_c579_2655_6bd0_934c_72f8_u128.to_be_bytes();
+        let address = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap();
+        let secrets = secrets(&[new, old]);
+        let cookies = Cookies { secrets: &secrets, address, now: 1_559_741_961 };
+        let answer = cookies.answer(&CookieOption { client, server: Some(server) });
+        assert!(answer.proven);
+        assert_eq!(answer.option[8..], 0x0100_0000_5cf7_c609_a6bb_79d1_6625_507a_u128.to_be_bytes());
+    }
+
+    #[test]
+    fn a_cookie_is_good_for_its_address_and_an_hour() {
+        let (secrets, client) = (secrets(&[SECRET]), [7; 8]);
+        let at = |address: [u8; 4], now| Cookies { secrets: &secrets, address: address.into(), now };
+        let start = u32::MAX - 100;
+        let given = at([192, 0, 2, 1], start).answer(&CookieOption { client, server: None });
+        let option = CookieOption::read(&given.option).unwrap();
+        let asked = |address, after: u32| at(address, start.wrapping_add(after)).answer(&option);
+        assert_eq!(asked([192, 0, 2, 1], 1_799), CookieAnswer { proven: true, ..given });
+        assert!(asked([192, 0, 2, 1], 3_600).proven, "renewed, across the end of 32 bits");
+        assert_ne!(asked([192, 0, 2, 1], 3_600).option, given.option);
+        assert!(asked([192, 0, 2, 1], 300_u32.wrapping_neg()).proven);
+        assert!(!asked([192, 0, 2, 1], 301_u32.wrapping_neg()).proven);
+        assert!(!asked([192, 0, 2, 1], 3_601).proven);
+        assert!(!asked([192, 0, 2, 2], 1).proven);
+        let other = CookieOption { client: [8; 8], ..option };
+        assert!(!at([192, 0, 2, 1], start).answer(&other).proven);
+    }
+
+    #[test]
+    fn odd_lengths_are_malformed() {
+        let lengths = (0..=50).filter(|len| CookieOption::read(&vec![0; *len]).is_some());
+        assert_eq!(lengths.collect::<Vec<_>>(), [8].into_iter().chain(16..=40).collect::<Vec<_>>());
+    }
+}

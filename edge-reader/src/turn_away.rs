@@ -1,0 +1,45 @@
+//! Answers without a look at any zone, for queries that somebody else has judged.
+
+use domain::base::iana::{ExtendedErrorCode, Rcode};
+
+use crate::message::{MessageWriter, Offsets};
+use crate::query::{Header, Query, Rejection};
+use crate::{AnswerClass, Client, Lookups, Outcome};
+
+/// Why a query is not looked into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// Whoever asks may not: REFUSED, and EDE 18 (RFC 8914).
+    Prohibited,
+    /// There is no copy of any zone yet: REFUSED, and EDE 14.
+    NotReady,
+    /// Too many answers go there: an empty one with TC, so that whoever is really there asks over TCP.
+    Limited,
+}
+
+/// Puts the answer to such a query into `out`, replacing what it held.
+pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAway, out: &mut Vec<u8>) -> Outcome {
+    out.clear();
+    let client = client.into();
+    let Some(header) = Header::read(query) else { return Outcome::DROPPED };
+    let (question, edns) = match Query::read(header, query) {
+        Ok(Query { question, edns }) => (Some(question), edns),
+        Err(Rejection { question, edns, .. }) => (question, edns),
+    };
+    let mut offsets = Offsets::default();
+    let mut message = MessageWriter::new((out, &mut offsets), &client, header, question.as_ref(), edns);
+    let (class, rcode) = match why {
+        TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED),
+        TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED),
+        TurnedAway::Limited => (AnswerClass::Rejected, Rcode::NOERROR),
+    };
+    message.explanation = match why {
+        TurnedAway::Prohibited => Some(ExtendedErrorCode::PROHIBITED),
+        TurnedAway::NotReady => Some(ExtendedErrorCode::NOT_READY),
+        TurnedAway::Limited => None,
+    };
+    message.truncated = why == TurnedAway::Limited;
+    let (truncated, address_proven) = (message.truncated, message.address_proven());
+    message.finish(rcode, 0);
+    Outcome { class, rcode, truncated, lookups: Lookups::default(), zone_len: 0, address_proven }
+}
