@@ -50,6 +50,7 @@ impl Api {
             rtype: Some(rtype.into()),
             ttl: Some(ttl),
             data: vec![data.into()],
+            ..RecordChange::default()
         };
         Ok(self.change(zone, change, Patience::default())?.version)
     }

@@ -61,23 +61,27 @@ pub enum Change {
         /// Owner.
         owner: Name,
     },
+    /// Nothing is at this name or beneath it. Not for the apex: that deletes a zone.
+    DeleteSubtree {
+        /// Topmost owner.
+        owner: Name,
+    },
+    /// The records of this name are at another, beside what is there; what is beneath stays.
+    Rename {
+        /// Owner before.
+        owner: Name,
+        /// Owner afterwards.
+        to: Name,
+    },
 }
 
-/// What a record build does with the serial of the SOA.
+/// The time of a change, as far as a serial can show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SerialPolicy {
-    /// Adds one (RFC 1982) when something changed and the changes did not set another serial themselves.
-    #[default]
-    Increment,
-    /// Leaves it to the caller.
-    Keep,
-}
-
-/// How a record build goes about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Policy {
-    /// The serial.
-    pub serial: SerialPolicy,
+pub struct SerialTime {
+    /// Seconds of Unix time, modulo 2^32.
+    pub unix: u32,
+    /// The day in UTC as a number, `20261127`.
+    pub date: u32,
 }
 
 /// Why changes were not turned into a batch.
@@ -103,11 +107,13 @@ impl Change {
             | Self::Set { owner, .. }
             | Self::Delete { owner, .. }
             | Self::DeleteRrset { owner, .. }
-            | Self::DeleteName { owner } => owner,
+            | Self::DeleteName { owner }
+            | Self::DeleteSubtree { owner }
+            | Self::Rename { owner, .. } => owner,
         }
     }
 
-    /// Does it to the records of its name. `labels` spells the owner if the node is new.
+    /// Does it to the records of its name, and of no other. `labels` spells the owner if the node is new.
     pub(crate) fn apply(&self, node: &mut OwnedNode, labels: &[u8], location: Location, report: &mut Report) {
         if node.rrs.is_empty() {
             node.owner = if labels.iter().any(u8::is_ascii_uppercase) { labels.to_vec() } else { Vec::new() };
@@ -125,7 +131,7 @@ impl Change {
             }
             Self::Delete { rtype, rdata, .. } => remove(node, *rtype, rdata),
             Self::DeleteRrset { rtype, .. } => node.rrs.retain(|rr| rr.rtype != *rtype),
-            Self::DeleteName { .. } => node.rrs.clear(),
+            Self::DeleteName { .. } | Self::DeleteSubtree { .. } | Self::Rename { .. } => node.rrs.clear(),
         }
         let too_long = |rr: &Rr<Vec<u8>>| u16::try_from(rr.rdata.len()).is_err();
         if let Some(long) = node.rrs.iter().find(|rr| too_long(rr)) {

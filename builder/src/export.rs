@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
-use zonecast_kv_proto::{Batch, Op, View};
-use zonecast_records::{Name, Path, RecordRef, generation_range};
+use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
+use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings, generation_range};
 
 use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
@@ -21,6 +21,8 @@ pub struct ZoneInfo {
     pub identity: ZoneIdentity,
     /// As set by the importer, see [`crate::Settings::with_origin`].
     pub origin: Vec<u8>,
+    /// What was chosen for it.
+    pub settings: ZoneSettings,
 }
 
 /// Looks up a present zone.
@@ -29,7 +31,28 @@ pub struct ZoneInfo {
 /// The keys could not be read.
 pub fn zone_info(view: &dyn View, apex: &Name) -> Result<Option<ZoneInfo>, ReadError> {
     let zone = PresentZone::read(view, apex)?;
-    Ok(zone.map(|zone| ZoneInfo { apex: zone.shape.apex, identity: zone.shape.identity, origin: zone.origin }))
+    Ok(zone.map(|zone| ZoneInfo {
+        apex: zone.shape.apex,
+        identity: zone.shape.identity,
+        origin: zone.origin,
+        settings: zone.chosen,
+    }))
+}
+
+/// Chooses other settings for the zone at `apex`; empty when they are those it has. They say what later changes do, so
+/// nothing that is published changes.
+///
+/// # Errors
+/// There is no such zone, or its keys could not be read.
+pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> Result<Batch, ReadError> {
+    let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+    if zone.chosen == settings {
+        return Ok(Batch::default());
+    }
+    let core = CoreZone::decode(&zone.keys.private).map_err(|_| ReadError::counts(apex))?;
+    let value = Value::new(core.with_settings(settings).encode()).expect("no larger than it was");
+    let put = Op::Put { key: zone_key(KeyspaceId::CORE, apex), value };
+    Ok(Batch { preconditions: vec![], sections: sections(zone.shape.identity, vec![], vec![put]) })
 }
 
 /// Shows every record of the zone at `apex`, hidden ones included, with its own TTL and in the letter case of the

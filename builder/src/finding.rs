@@ -88,6 +88,12 @@ pub enum Rule {
     /// RFC 6895 section 3.1.
     #[error("this type is for queries, for messages or reserved, not for zones")]
     MetaType,
+    /// Deleting everything at and beneath the apex.
+    #[error("everything at and beneath the apex is the zone: delete the zone")]
+    WholeZone,
+    /// RFC 4035 section 2.2.
+    #[error("the zone is signed, and this RRset changes without new RRSIG records")]
+    Unsigned,
     /// RDATA that is not of its type.
     #[error("the data is not that of this type")]
     Rdata,

@@ -378,7 +378,7 @@ impl<'s> Pass<'s> {
             shape: self.shape,
             published,
             private,
-            zone: ZoneKeys::new(&self.shape, &apex, &tally, settings.origin()),
+            zone: ZoneKeys::new(&self.shape, &apex, &tally, settings),
             warnings,
             counts: Counts { nodes, keys: u64::try_from(keys).unwrap_or_default(), ..self.counts },
         })

@@ -27,18 +27,19 @@ mod read_error;
 mod reader;
 mod record_build;
 mod shape;
+mod signed;
 mod source;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod zone_keys;
 
-pub use change::{Change, ChangeError, Policy, SerialPolicy};
-pub use export::{ZoneInfo, delete_generation, delete_zone, export, read_name, zone_info};
+pub use change::{Change, ChangeError, SerialTime};
+pub use export::{ZoneInfo, change_settings, delete_generation, delete_zone, export, read_name, zone_info};
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Counts, Diff, FullBuild};
 pub use read_error::ReadError;
 pub use record_build::{RecordBuild, record_build};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
-pub use zonecast_records::MAX_CHAINS;
+pub use zonecast_records::{MAX_CHAINS, SerialPolicy, ZoneSettings};

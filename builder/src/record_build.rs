@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, MAX_BATCH_LEN, Op, Value, View};
-use zonecast_records::{KeySection, Name, Path};
+use zonecast_records::{KeySection, Name, Path, SerialPolicy};
 
-use crate::change::{Change, ChangeError, Policy, SerialPolicy};
+use crate::change::{Change, ChangeError, SerialTime};
 use crate::check::check_node;
 use crate::emit::{Addresses, Emitter, Packed, Sink};
 use crate::finding::{Finding, Findings, Location, Oddity, Report, Rule};
@@ -26,6 +26,7 @@ use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
 use crate::reader::{Cover, Reader};
 use crate::shape::{Shape, Standing, hash_at};
+use crate::signed::{check_signatures, is_signed};
 use crate::source::labels_below;
 use crate::tally::{Tally, Turn};
 use crate::zone_keys::{PresentZone, ZoneKeys, sections};
@@ -47,7 +48,7 @@ pub struct RecordBuild {
 }
 
 /// Turns changes to the zone at `apex`, done in order and as one, into a batch. The location of a finding is the place
-/// of its change in the list.
+/// of its change in the list. `now` is for zones whose serials show the time.
 ///
 /// # Errors
 /// The changed zone would break a rule, the present keys could not be read, or the change is too large for a batch.
@@ -55,12 +56,12 @@ pub fn record_build(
     view: &dyn View,
     apex: &Name,
     changes: &[Change],
-    policy: &Policy,
+    now: SerialTime,
 ) -> Result<RecordBuild, ChangeError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let mut building = Building::new(Reader::new(view, &zone), &zone);
     building.apply(changes)?;
-    let serial = building.settle_serial(policy)?;
+    let serial = building.settle_serial(zone.chosen.serial, now)?;
     if building.unchanged() {
         let warnings = building.report.finish()?;
         return Ok(RecordBuild { batch: Batch::default(), serial, warnings, unchanged: true });
@@ -117,24 +118,83 @@ impl<'v> Building<'v> {
     }
 
     /// Reads every name of the changes, and the apex, and does the changes to their records.
-    fn apply(&mut self, changes: &[Change]) -> Result<(), ReadError> {
+    fn apply(&mut self, changes: &[Change]) -> Result<(), ChangeError> {
         self.load(Vec::new())?;
         for (number, change) in changes.iter().enumerate() {
             let location = Location::new(u32::try_from(number).unwrap_or(u32::MAX));
-            let owner = change.owner();
-            if !owner.is_within(&self.shape.apex) {
-                let rtype = Rtype::ANY;
-                let finding = Finding { owner: *owner, rtype, location: Some(location), rule: Rule::OutOfZone };
-                self.report.refusals.push(finding);
-                continue;
+            match change {
+                Change::DeleteSubtree { owner } => self.delete_subtree(change, owner, location)?,
+                Change::Rename { owner, to } => self.rename(change, (owner, to), location)?,
+                _ => self.apply_one(change, location)?,
             }
-            let path = self.shape.path_of(owner);
-            self.load(path.clone())?;
-            if let Some(work) = self.work.get_mut(&path) {
-                work.touched = true;
-                let labels = labels_below(owner, self.shape.apex_labels());
-                change.apply(&mut work.after, labels, location, &mut self.report);
+        }
+        Ok(())
+    }
+
+    /// Does a change to the records of its own name.
+    fn apply_one(&mut self, change: &Change, location: Location) -> Result<(), ReadError> {
+        let owner = change.owner();
+        if !self.takes(owner, location) {
+            return Ok(());
+        }
+        let path = self.shape.path_of(owner);
+        self.load(path.clone())?;
+        if let Some(work) = self.work.get_mut(&path) {
+            work.touched = true;
+            let labels = labels_below(owner, self.shape.apex_labels());
+            change.apply(&mut work.after, labels, location, &mut self.report);
+        }
+        Ok(())
+    }
+
+    fn takes(&mut self, owner: &Name, location: Location) -> bool {
+        let is_within = owner.is_within(&self.shape.apex);
+        if !is_within {
+            self.refuse(owner, location, Rule::OutOfZone);
+        }
+        is_within
+    }
+
+    fn refuse(&mut self, owner: &Name, location: Location, rule: Rule) {
+        let finding = Finding { owner: *owner, rtype: Rtype::ANY, location: Some(location), rule };
+        self.report.refusals.push(finding);
+    }
+
+    fn delete_subtree(&mut self, change: &Change, owner: &Name, location: Location) -> Result<(), ChangeError> {
+        self.apply_one(change, location)?;
+        if !owner.is_within(&self.shape.apex) {
+            return Ok(());
+        }
+        let top = self.shape.path_of(owner);
+        if top.is_empty() {
+            self.refuse(owner, location, Rule::WholeZone);
+            return Ok(());
+        }
+        let nodes = self.reader.beneath(as_path(&top), MAX_BATCH_LEN)?.ok_or(ChangeError::TooLarge)?;
+        for (path, present) in nodes {
+            if !self.work.contains_key(&path) {
+                self.take(path, present)?;
             }
+        }
+        let beneath = self.work.range_mut(top.clone()..).take_while(|(path, _)| as_path(&top).contains(as_path(path)));
+        for (_, work) in beneath {
+            work.touched = true;
+            work.after.rrs.clear();
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, change: &Change, (owner, to): (&Name, &Name), location: Location) -> Result<(), ReadError> {
+        if !self.takes(owner, location) || !self.takes(to, location) || owner == to {
+            return Ok(());
+        }
+        let path = self.shape.path_of(owner);
+        self.load(path.clone())?;
+        let moved = self.work.get(&path).map(|work| work.after.rrs.clone()).unwrap_or_default();
+        self.apply_one(change, location)?;
+        for rr in moved {
+            let add = Change::Add { owner: *to, rtype: rr.rtype, ttl: rr.ttl, rdata: rr.rdata };
+            self.apply_one(&add, location)?;
         }
         Ok(())
     }
@@ -158,7 +218,7 @@ impl<'v> Building<'v> {
     }
 
     /// Raises the serial where that is asked for, and says what it is afterwards.
-    fn settle_serial(&mut self, policy: &Policy) -> Result<Serial, ReadError> {
+    fn settle_serial(&mut self, policy: SerialPolicy, now: SerialTime) -> Result<Serial, ReadError> {
         let unchanged = self.unchanged();
         let (shape, report) = (self.shape, &mut self.report);
         let damaged = || ReadError::counts(&shape.apex);
@@ -175,10 +235,14 @@ impl<'v> Building<'v> {
             }
             return Ok(Serial(after));
         }
-        if unchanged || policy.serial == SerialPolicy::Keep {
-            return Ok(Serial(after));
-        }
-        let raised = after.wrapping_add(1);
+        let wanted = match policy {
+            _ if unchanged => return Ok(Serial(after)),
+            SerialPolicy::Keep => return Ok(Serial(after)),
+            SerialPolicy::Increment => after,
+            SerialPolicy::Date => now.date.wrapping_mul(100),
+            SerialPolicy::Unix => now.unix,
+        };
+        let raised = if Serial(wanted) > Serial(after) { wanted } else { after.wrapping_add(1) };
         *serial = raised.to_be_bytes();
         Ok(Serial(raised))
     }
@@ -305,9 +369,15 @@ impl<'v> Building<'v> {
         let mut emitter = Emitter::new(self.shape);
         let mut report = std::mem::take(&mut self.report);
         let mut ignored = Report::default();
+        let is_signed = self.work.get(&[][..]).is_some_and(|apex| is_signed(&apex.before, &apex.after));
         for (path, work) in &self.work {
             let path = as_path(path);
             let standing = Standing::new(&work.after, path, self.is_occluded(path)?);
+            if is_signed {
+                let was_published = standing.is_apex || work.present.has_published_data()?;
+                let standing = (&standing, was_published);
+                check_signatures((&work.before, &work.after, path), standing, &self.shape, &mut report);
+            }
             let report = if work.touched { &mut report } else { &mut ignored };
             check_node((&work.after, path), &standing, &self.shape, report);
         }
@@ -386,7 +456,7 @@ fn add_zone_keys(
         report.refusals.push(finding);
         report.finish()?;
     }
-    let keys = ZoneKeys::new(&building.shape, &apex.after, tally, &zone.origin);
+    let keys = ZoneKeys::new(&building.shape, &apex.after, tally, &zone.settings());
     for ((key, value), before) in
         keys.entries(&building.shape.apex).into_iter().zip(zone.keys.entries(&zone.shape.apex))
     {

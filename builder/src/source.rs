@@ -1,7 +1,7 @@
 //! The records of one zone on their way into a full build: collected in any order, kept compactly, sorted once.
 
 use domain::base::iana::Rtype;
-use zonecast_records::{Name, Path, RecordRef};
+use zonecast_records::{Name, Path, RecordRef, ZoneSettings};
 
 use crate::emit::{Addresses, Packed};
 use crate::finding::{Finding, Location, Refused, Report, Rule};
@@ -17,6 +17,7 @@ pub const MAX_ORIGIN_LEN: usize = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     origin: Vec<u8>,
+    zone: ZoneSettings,
 }
 
 impl Settings {
@@ -29,7 +30,17 @@ impl Settings {
     pub fn with_origin(origin: impl Into<Vec<u8>>) -> Self {
         let origin = origin.into();
         assert!(origin.len() <= MAX_ORIGIN_LEN, "an origin of {} bytes is over the limit", origin.len());
-        Self { origin }
+        Self { origin, zone: ZoneSettings::default() }
+    }
+
+    /// And what was chosen for the zone. Record builds keep it.
+    #[must_use]
+    pub fn with_zone(self, zone: ZoneSettings) -> Self {
+        Self { zone, ..self }
+    }
+
+    pub(crate) fn zone(&self) -> ZoneSettings {
+        self.zone
     }
 
     pub(crate) fn origin(&self) -> &[u8] {

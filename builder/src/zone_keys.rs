@@ -2,12 +2,13 @@
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, View};
-use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneValue};
+use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneSettings, ZoneValue};
 
 use crate::emit::Packed;
 use crate::node::Node;
 use crate::read_error::ReadError;
 use crate::shape::{Shape, ZoneIdentity};
+use crate::source::Settings;
 use crate::tally::Tally;
 
 /// Values of the two keys.
@@ -24,14 +25,15 @@ pub(crate) struct PresentZone {
     pub(crate) keys: ZoneKeys,
     pub(crate) tally: Tally,
     pub(crate) origin: Vec<u8>,
+    pub(crate) chosen: ZoneSettings,
 }
 
 impl ZoneKeys {
     /// From the apex and the counts.
-    pub(crate) fn new<D: AsRef<[u8]>>(shape: &Shape, apex: &Node<D>, tally: &Tally, origin: &[u8]) -> Self {
+    pub(crate) fn new<D: AsRef<[u8]>>(shape: &Shape, apex: &Node<D>, tally: &Tally, settings: &Settings) -> Self {
         let [soa, ns] =
             [Rtype::SOA, Rtype::NS].map(|rtype| apex.rrset(rtype).map(|rrset| Packed::new(&rrset)).unwrap_or_default());
-        let core = tally.to_core(origin);
+        let core = tally.to_core(settings.origin()).with_settings(settings.zone());
         let value = ZoneValue {
             summary: core.summary(),
             soa: soa.as_rrset(),
@@ -66,8 +68,15 @@ impl PresentZone {
             return Err(ReadError::counts(&apex));
         }
         let core = CoreZone::decode(&private).map_err(|source| ReadError::Value { key: core_key, source })?;
-        let (tally, origin) = (Tally::read(&core), core.origin.to_vec());
-        Ok(Some(Self { shape, keys: ZoneKeys { published, private }, tally, origin }))
+        let (tally, origin, chosen) = (Tally::read(&core), core.origin.to_vec(), core.settings());
+        Ok(Some(Self { shape, keys: ZoneKeys { published, private }, tally, origin, chosen }))
+    }
+}
+
+impl PresentZone {
+    /// What went into its keys beside records.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings::with_origin(self.origin.clone()).with_zone(self.chosen)
     }
 }
 

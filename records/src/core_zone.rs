@@ -4,7 +4,7 @@
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{positional, read_whole};
 
-use crate::{Summary, ValueError};
+use crate::{SerialPolicy, Summary, ValueError, ZoneSettings};
 
 const FORMAT: u8 = 1;
 
@@ -31,6 +31,10 @@ positional! {
         pub dnames: Vec<u64> where len <= DEPTHS,
         /// NSEC3 chains by ascending parameters.
         pub chains: Vec<Nsec3Chain<'a>> where len <= MAX_CHAINS,
+        /// Number of the [`SerialPolicy`].
+        pub serial: u8,
+        /// [`ZoneSettings::default_ttl`].
+        pub default_ttl: u32,
     }
 }
 
@@ -52,6 +56,19 @@ impl<'a> CoreZone<'a> {
         Self { format: FORMAT, origin: Bytes::new(origin), ..Self::default() }
     }
 
+    /// With these settings.
+    #[must_use]
+    pub fn with_settings(self, settings: ZoneSettings) -> Self {
+        Self { serial: settings.serial as u8, default_ttl: settings.default_ttl, ..self }
+    }
+
+    /// What was chosen for the zone.
+    #[must_use]
+    pub fn settings(&self) -> ZoneSettings {
+        let serial = SerialPolicy::from_number(self.serial).unwrap_or_default();
+        ZoneSettings { serial, default_ttl: self.default_ttl }
+    }
+
     /// The published bits.
     #[must_use]
     pub fn summary(&self) -> Summary {
@@ -64,7 +81,11 @@ impl<'a> CoreZone<'a> {
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
         let value: Self = read_whole(bytes)?;
-        if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
+        match SerialPolicy::from_number(value.serial) {
+            _ if value.format != FORMAT => Err(ValueError::Format(value.format)),
+            None => Err(ValueError::Field("serial")),
+            Some(_) => Ok(value),
+        }
     }
 
     /// The bytes to store.
@@ -86,10 +107,14 @@ mod tests {
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
         let chain = Nsec3Chain { parameters: Bytes::new(&[1, 0, 0, 0]), count: 3 };
+        let settings = ZoneSettings { serial: SerialPolicy::Date, default_ttl: 3600 };
         let value =
             CoreZone { wildcards: vec![0, 2], dnames: vec![1], chains: vec![chain], ..CoreZone::new(b"digest") };
+        let value = value.with_settings(settings);
         let bytes = value.encode();
         assert_eq!(CoreZone::decode(&bytes).unwrap(), value);
+        assert_eq!(value.settings(), settings);
+        assert!(CoreZone::decode(&CoreZone { serial: 4, ..value.clone() }.encode()).is_err());
         assert_eq!(value.summary(), Summary { wildcards: 2, cuts: 0, dnames: 1 });
         for cut in 0..bytes.len() {
             assert!(CoreZone::decode(&bytes[..cut]).is_err(), "cut at {cut}");

@@ -34,6 +34,8 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
         cuts: vec![70_000],
         dnames: vec![0, 0, 1],
         chains: vec![chain(&[1, 0, 0, 0]), chain(&[1, 0, 5, 1, 9])],
+        serial: 2,
+        default_ttl: 3600,
         ..CoreZone::new(b"digest")
     };
     vec![

@@ -31,6 +31,7 @@ mod record;
 mod rrset;
 mod summary;
 mod value_error;
+mod zone_settings;
 mod zone_value;
 
 pub use address_value::{AddressValue, Cut, Glue};
@@ -47,4 +48,5 @@ pub use record::RecordRef;
 pub use rrset::{Rrset, RrsetValue};
 pub use summary::Summary;
 pub use value_error::ValueError;
+pub use zone_settings::{SerialPolicy, SerialPolicyError, ZoneSettings};
 pub use zone_value::ZoneValue;

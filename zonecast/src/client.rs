@@ -11,8 +11,8 @@ use ureq::{Agent, Body};
 use zonecast_kv_proto::WaitFor;
 
 use crate::api::types::{
-    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RrsetPage, Status, Written,
-    ZoneInfo, ZonePage,
+    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RrsetPage, SettingsChange, Status,
+    Written, ZoneInfo, ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
@@ -176,6 +176,22 @@ impl Client {
         let mut response = self.accepted(response)?;
         let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec();
         body.map_err(|error| self.foreign(error))
+    }
+
+    /// What is chosen for a zone.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn settings(&self, zone: &str) -> Result<ZoneSettingsInfo, ClientError> {
+        self.get(&zone_path(zone, "/settings"), &[])
+    }
+
+    /// Chooses something else for a zone.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
+        self.read(self.agent.patch(self.url(&zone_path(zone, "/settings"), &[])).send_json(change))
     }
 
     /// RRsets of a zone, of one name, of one name and type.

@@ -4,6 +4,17 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// `2026-11-23` of seconds since 1970, in UTC.
 pub(crate) fn day(seconds: u64) -> String {
+    let (year, month, day) = calendar(seconds);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `20261123` of seconds since 1970, in UTC: how serials of zones show a day.
+pub(crate) fn day_number(seconds: u64) -> u32 {
+    let (year, month, day) = calendar(seconds);
+    u32::try_from(year * 10_000 + month * 100 + day).unwrap_or(u32::MAX)
+}
+
+fn calendar(seconds: u64) -> (u64, u64, u64) {
     // Days since 1 March of the year 0, so that a leap day ends its year; 400 years have 146,097 days.
     let days = seconds / DAY + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
@@ -11,8 +22,7 @@ pub(crate) fn day(seconds: u64) -> String {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = (era * 400 + year + month / 10, (month + 2) % 12 + 1);
-    format!("{year:04}-{month:02}-{day:02}")
+    (era * 400 + year + month / 10, (month + 2) % 12 + 1, day)
 }
 
 #[cfg(test)]
@@ -35,6 +45,7 @@ mod tests {
         ];
         for (seconds, text) in days {
             assert_eq!(day(seconds), text);
+            assert_eq!(day_number(seconds).to_string(), text.replace('-', ""));
         }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
             rtype: Some("TXT".into()),
             ttl: (action == Action::Add).then_some(60),
             data,
+            ..RecordChange::default()
         };
         let token = format!("token-{order}-of-an-order-that-is-43-characters-long");
         let started = Instant::now();

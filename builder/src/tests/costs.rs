@@ -8,7 +8,7 @@ use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView, View, ViewError};
 use zonecast_records::Name;
 
 use super::{Record, build, name, soa, store, wire};
-use crate::{Change, ChangeError, Policy, delete_zone, record_build};
+use crate::{Change, ChangeError, SerialTime, delete_zone, record_build};
 
 /// Counts entries read.
 struct Counted<'v> {
@@ -80,7 +80,7 @@ fn a_record_build_reads_as_much_in_a_big_zone_as_in_a_small_one() {
     for changes in changes() {
         let reads = [&small, &big].map(|view| {
             let counted = Counted { view, reads: Cell::new(0) };
-            record_build(&counted, &name("example"), &changes, &Policy::default()).unwrap();
+            record_build(&counted, &name("example"), &changes, SerialTime::default()).unwrap();
             counted.reads.get()
         });
         assert_eq!(reads[0], reads[1], "{changes:?}");
@@ -92,7 +92,7 @@ fn a_record_build_reads_as_much_in_a_big_zone_as_in_a_small_one() {
 fn a_cut_above_too_much_for_a_batch_is_refused() {
     let view = zone(120_000);
     let cut = Change::Add { owner: name("mid.example"), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") };
-    let error = record_build(&view, &name("example"), &[cut], &Policy::default()).unwrap_err();
+    let error = record_build(&view, &name("example"), &[cut], SerialTime::default()).unwrap_err();
     assert!(matches!(error, ChangeError::TooLarge), "{error}");
 }
 

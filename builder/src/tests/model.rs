@@ -44,6 +44,19 @@ impl Model {
 
     pub(super) fn apply(&mut self, change: &Change) {
         let owner = *change.owner();
+        match change {
+            Change::DeleteSubtree { owner } if *owner == self.apex => return,
+            Change::DeleteSubtree { owner } => return self.nodes.retain(|name, _| !name.is_within(owner)),
+            Change::Rename { owner, to } if owner == to => return,
+            Change::Rename { owner, to } => {
+                let (_, moved) = self.nodes.remove(&owner.to_lowercase()).unwrap_or((*owner, vec![]));
+                for Data { rtype, ttl, rdata } in moved {
+                    self.apply(&Change::Add { owner: *to, rtype, ttl, rdata });
+                }
+                return;
+            }
+            _ => {}
+        }
         let (_, data) = self.nodes.entry(owner.to_lowercase()).or_insert((owner, vec![]));
         match change {
             Change::Add { rtype, ttl, rdata, .. } => {
@@ -63,6 +76,7 @@ impl Model {
             Change::Delete { rtype, rdata, .. } => data.retain(|old| !old.is(*rtype, rdata)),
             Change::DeleteRrset { rtype, .. } => data.retain(|old| old.rtype != *rtype),
             Change::DeleteName { .. } => data.clear(),
+            Change::DeleteSubtree { .. } | Change::Rename { .. } => unreachable!("done above"),
         }
         data.sort_by(|one, other| (one.rtype, &one.rdata).cmp(&(other.rtype, &other.rdata)));
         self.nodes.retain(|_, (_, data)| !data.is_empty());

@@ -5,7 +5,10 @@ use zonecast_kv_proto::{KeyspaceId, MAX_BATCH_LEN, MemoryView, View};
 use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySection, ZoneValue};
 
 use super::{Record, build, name, soa, store, wire};
-use crate::{Change, ChangeError, MAX_FINDINGS, Oddity, Policy, Rule, SerialPolicy, record_build};
+use crate::{
+    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, ZoneSettings, change_settings,
+    record_build, zone_info,
+};
 
 fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
     Record { owner: wire(owner), rtype: rtype.to_int(), ttl: 300, rdata: rdata.to_vec() }
@@ -173,24 +176,113 @@ fn nothing_below_a_cut_answers_and_its_glue_is_at_hand() {
 fn changes_keep_the_rules_and_the_serial() {
     let apex = name("example");
     let view = store(build(&apex, &base()).unwrap(), MAX_BATCH_LEN);
-    let policy = Policy::default();
-    let refused = |change: Change| match record_build(&view, &apex, &[change], &policy).unwrap_err() {
+    let now = SerialTime { unix: 1_795_777_800, date: 20_261_127 };
+    let refused = |change: Change| match record_build(&view, &apex, &[change], now).unwrap_err() {
         ChangeError::Refused(refused) => refused.findings.iter().next().unwrap().rule,
         other => panic!("{other}"),
     };
     assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::SOA }), Rule::NoSoa);
     assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::NS }), Rule::NoNs);
     assert_eq!(refused(Change::DeleteName { owner: name("other") }), Rule::OutOfZone);
+    assert_eq!(refused(Change::Rename { owner: name("a.example"), to: name("other") }), Rule::OutOfZone);
+    assert_eq!(refused(Change::DeleteSubtree { owner: name("other") }), Rule::OutOfZone);
+    let whole = record_build(&view, &apex, &[Change::DeleteSubtree { owner: apex }], now).unwrap_err();
+    assert!(whole.to_string().contains("delete the zone"), "{whole}");
     let long = Change::Add { owner: apex, rtype: Rtype::TXT, ttl: 1, rdata: vec![0; 70_000] };
     assert_eq!(refused(long), Rule::TooLarge(70_000));
 
     let add = Change::Add { owner: name("a.example"), rtype: Rtype::A, ttl: 1, rdata: vec![1, 2, 3, 4] };
-    let serial = |policy, changes: &[Change]| {
-        record_build(&view, &apex, changes, &policy).map(|done| done.serial.into_int()).unwrap()
+    let serial = |policy, present, changes: &[Change]| {
+        let mut view = view.clone();
+        let change = |serial| Change::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(serial)] };
+        view.apply(&record_build(&view, &apex, &[change(present)], now).unwrap().batch);
+        let settings = ZoneSettings { serial: policy, default_ttl: 60 };
+        view.apply(&change_settings(&view, &apex, settings).unwrap());
+        assert!(change_settings(&view, &apex, settings).unwrap().is_empty());
+        let done = record_build(&view, &apex, changes, now).unwrap();
+        view.apply(&done.batch);
+        assert_eq!(zone_info(&view, &apex).unwrap().unwrap().settings, settings, "a change keeps them");
+        done.serial.into_int()
     };
-    assert_eq!(serial(policy, std::slice::from_ref(&add)), 2);
-    assert_eq!(serial(Policy { serial: SerialPolicy::Keep }, std::slice::from_ref(&add)), 1);
-    assert_eq!(serial(policy, &[]), 1);
+    let add = std::slice::from_ref(&add);
+    assert_eq!(serial(SerialPolicy::Increment, 3, add), 4);
+    assert_eq!(serial(SerialPolicy::Increment, u32::MAX, add), 0, "RFC 1982");
+    assert_eq!(serial(SerialPolicy::Keep, 3, add), 3);
+    assert_eq!(serial(SerialPolicy::Date, 3, add), 2_026_112_700);
+    assert_eq!(serial(SerialPolicy::Date, 2_026_112_699, add), 2_026_112_700);
+    assert_eq!(serial(SerialPolicy::Date, 2_026_112_700, add), 2_026_112_701);
+    assert_eq!(serial(SerialPolicy::Date, 2_026_112_799, add), 2_026_112_800, "the hundredth of a day");
+    assert_eq!(serial(SerialPolicy::Date, 2_030_010_100, add), 2_030_010_101, "never back");
+    assert_eq!(serial(SerialPolicy::Unix, 2_026_112_700, add), 2_026_112_701);
+    assert_eq!(serial(SerialPolicy::Unix, 7, add), 1_795_777_800);
+    assert_eq!(serial(SerialPolicy::Date, 5, &[]), 5);
     let set = Change::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(9)] };
-    assert_eq!(serial(policy, &[set, add]), 9);
+    assert_eq!(serial(SerialPolicy::Date, 5, &[set, add[0].clone()]), 9, "what a change sets stays");
+}
+
+/// An RRSIG over a type, told apart by one byte.
+fn signature(owner: &str, covers: Rtype, filler: u8) -> Record {
+    record(owner, Rtype::RRSIG, &[&covers.to_int().to_be_bytes()[..], &[filler; 16], b"\x01S\x00sig"].concat())
+}
+
+#[test]
+fn a_signed_zone_is_not_changed_without_its_signatures() {
+    let apex = name("example");
+    let (a, key) = (Rtype::A, record("example", Rtype::DNSKEY, &[1, 1, 3, 8, 1]));
+    let mut signed = with([
+        key.clone(),
+        record("www.example", a, &[192, 0, 2, 1]),
+        record("cut.example", Rtype::NS, &wire("ns.cut.example")),
+        record("ns.cut.example", a, &[192, 0, 2, 2]),
+        signature("www.example", a, 1),
+    ]);
+    signed.extend([Rtype::SOA, Rtype::NS, Rtype::DNSKEY].map(|covers| signature("example", covers, 1)));
+    let view = store(build(&apex, &signed).unwrap(), MAX_BATCH_LEN);
+    let refused = |changes: &[Change]| match record_build(&view, &apex, changes, SerialTime::default()) {
+        Ok(_) => vec![],
+        Err(ChangeError::Refused(refused)) => {
+            refused.findings.iter().map(|finding| (finding.owner.to_string(), finding.rtype, finding.rule)).collect()
+        }
+        Err(other) => panic!("{other}"),
+    };
+    let set = |owner: &str, rtype, rdata: &[u8]| Change::Set {
+        owner: name(owner),
+        rtype,
+        ttl: 300,
+        rdatas: vec![rdata.to_vec()],
+    };
+    let sign = |owner: &str, covers, filler| Change::Set {
+        owner: name(owner),
+        rtype: Rtype::RRSIG,
+        ttl: 300,
+        rdatas: match owner {
+            "example" => [Rtype::SOA, Rtype::NS, Rtype::DNSKEY]
+                .map(|other| signature(owner, other, if other == covers { filler } else { 1 }).rdata)
+                .to_vec(),
+            _ => vec![signature(owner, covers, filler).rdata],
+        },
+    };
+    let unsigned = |owner: &str, rtype| (format!("{owner}."), rtype, Rule::Unsigned);
+    let soa = [set("example", Rtype::SOA, &soa(9)), sign("example", Rtype::SOA, 2)];
+    let and_soa = |changes: &[Change]| refused(&[&soa[..], changes].concat());
+    let www = set("www.example", a, &[192, 0, 2, 9]);
+
+    let both = [unsigned("example", Rtype::SOA), unsigned("www.example", a)];
+    assert_eq!(refused(std::slice::from_ref(&www)), both, "the serial changes the SOA");
+    assert_eq!(and_soa(std::slice::from_ref(&www)), [unsigned("www.example", a)]);
+    assert_eq!(and_soa(&[www, sign("www.example", a, 2)]), []);
+    assert_eq!(and_soa(&[set("new.example", a, &[1, 2, 3, 4])]), [unsigned("new.example", a)]);
+    assert_eq!(and_soa(&[set("new.example", a, &[1, 2, 3, 4]), sign("new.example", a, 1)]), []);
+    let bare = Change::DeleteRrset { owner: name("www.example"), rtype: Rtype::RRSIG };
+    assert_eq!(and_soa(&[bare]), [unsigned("www.example", a)]);
+    assert_eq!(and_soa(&[Change::DeleteName { owner: name("www.example") }]), []);
+    // Delegations and their glue are not signed; what was glue and is none any more is.
+    assert_eq!(and_soa(&[set("ns.cut.example", a, &[192, 0, 2, 3])]), []);
+    assert_eq!(and_soa(&[set("more.example", Rtype::NS, &wire("ns.other"))]), []);
+    assert_eq!(and_soa(&[set("more.example", Rtype::DS, &[0, 1, 8, 2, 1])]), [unsigned("more.example", Rtype::DS)]);
+    let uncut = Change::DeleteRrset { owner: name("cut.example"), rtype: Rtype::NS };
+    assert_eq!(and_soa(&[uncut]), [unsigned("ns.cut.example", a)]);
+    // Who takes the key away takes the signing away.
+    let unsign = [Change::DeleteRrset { owner: apex, rtype: Rtype::DNSKEY }, set("x.example", a, &[1, 2, 3, 4])];
+    assert_eq!(refused(&unsign), []);
 }

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, Diff, Location, Policy, SerialPolicy, Settings, ZoneSource, export, record_build, zone_info,
+    Change, Diff, Location, SerialPolicy, SerialTime, Settings, ZoneSettings, ZoneSource, change_settings, export,
+    record_build, zone_info,
 };
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 use zonecast_records::Name;
@@ -42,9 +43,11 @@ const TYPES: [Rtype; 16] = [
 pub(super) fn changes(bytes: &[u8]) {
     let mut view = world::store().clone();
     let (rest, damaged) = answer::damage_all(&mut view, bytes);
-    let (changes, policy) = read(rest);
-    let apex = world::apex();
-    let Ok(build) = record_build(&view, &apex, &changes, &policy) else { return };
+    let (changes, serial) = read(rest);
+    let (apex, now) = (world::apex(), SerialTime { unix: 1_795_777_800, date: 20_261_127 });
+    let Ok(chosen) = change_settings(&view, &apex, ZoneSettings { serial, default_ttl: 0 }) else { return };
+    view.apply(&chosen);
+    let Ok(build) = record_build(&view, &apex, &changes, now) else { return };
     let encoded = build.batch.encode().expect("a build fits a batch or says that it does not");
     assert!(encoded.len() <= MAX_BATCH_LEN);
     if damaged {
@@ -64,7 +67,8 @@ fn rebuilt_is_equal(view: &MemoryView, apex: &Name) {
         ControlFlow::Continue(())
     });
     shown.expect("what was built can be read");
-    let full = source.build(info.identity, &Settings::with_origin(info.origin)).expect("what was built can be built");
+    let settings = Settings::with_origin(info.origin).with_zone(info.settings);
+    let full = source.build(info.identity, &settings).expect("what was built can be built");
     match full.diff(view, MAX_BATCH_LEN) {
         Ok(Diff::Batch(batch)) => assert!(batch.is_empty(), "a full build differs: {batch:?}"),
         other => panic!("{other:?}"),
@@ -72,21 +76,21 @@ fn rebuilt_is_equal(view: &MemoryView, apex: &Name) {
 }
 
 /// The first byte chooses the policy; then changes until the bytes end.
-fn read(bytes: &[u8]) -> (Vec<Change>, Policy) {
+fn read(bytes: &[u8]) -> (Vec<Change>, SerialPolicy) {
     let mut input = Input(bytes);
-    let serial = if input.byte() < 128 { SerialPolicy::Increment } else { SerialPolicy::Keep };
+    let serial = SerialPolicy::from_number(input.byte() % 4).unwrap_or_default();
     let mut changes = Vec::new();
     while !input.0.is_empty() && changes.len() < MAX_CHANGES {
         changes.push(change(&mut input));
     }
-    (changes, Policy { serial })
+    (changes, serial)
 }
 
 /// Kind, owner, type, TTL, data.
 fn change(input: &mut Input<'_>) -> Change {
     let kind = input.byte();
     let (owner, rtype, ttl) = (input.name(), input.rtype(), u32::from(input.byte()));
-    match kind % 6 {
+    match kind % 8 {
         0 | 1 => Change::Add { owner, rtype, ttl, rdata: input.rdata(rtype) },
         2 => {
             let count = usize::from(input.byte() % 4);
@@ -94,6 +98,8 @@ fn change(input: &mut Input<'_>) -> Change {
         }
         3 => Change::Delete { owner, rtype, rdata: input.rdata(rtype) },
         4 => Change::DeleteRrset { owner, rtype },
+        5 => Change::DeleteSubtree { owner },
+        6 => Change::Rename { owner, to: input.name() },
         _ => Change::DeleteName { owner },
     }
 }

@@ -12,6 +12,7 @@ mod receipts;
 mod records;
 mod route;
 mod router;
+mod settings;
 mod status;
 pub mod types;
 mod zones;

@@ -81,7 +81,7 @@ pub(super) async fn delete(
     Segments((zone, name, rtype)): RrsetPath,
     Params(query): Params<WaitQuery>,
 ) -> Result<Json<Written>, ApiError> {
-    let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ttl: None, data: vec![] };
+    let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
     apply(&state, &zone, &query, vec![change]).await
 }
 
@@ -93,7 +93,7 @@ async fn apply_body(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     let RrsetBody { ttl, data } = query::json(body)?;
-    let change = RecordChange { action, name, rtype: Some(rtype), ttl, data };
+    let change = RecordChange { action, name, rtype: Some(rtype), ttl, data, ..RecordChange::default() };
     apply(state, &zone, query, vec![change]).await
 }
 

@@ -24,9 +24,23 @@ pub struct ErrorDetail {
     pub findings: Vec<Finding>,
 }
 
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It is served, but hardly meant.
+    Warning,
+    /// It keeps a zone or a change out.
+    #[default]
+    Error,
+}
+
 /// Something about a record that is wrong or odd.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
+    /// How bad it is.
+    #[serde(default)]
+    pub severity: Severity,
     /// File, if it came from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
@@ -142,19 +156,22 @@ pub struct RrsetPage {
 }
 
 /// What to do with one RRset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
+    #[default]
     /// The RRset is exactly these records afterwards.
     Set,
     /// These records are in the RRset afterwards, beside what was there.
     Add,
     /// These records, or without data the whole RRset, or without a type everything at the name, are gone afterwards.
     Delete,
+    /// Everything at the name is at another afterwards, beside what is there.
+    Rename,
 }
 
 /// One change of a zone's records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordChange {
     /// What to do.
@@ -164,12 +181,47 @@ pub struct RecordChange {
     /// Type mnemonic or `TYPE123`; only a delete may leave it out.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
-    /// Seconds. Left out: the present TTL of the RRset, else 300.
+    /// Seconds. Left out: the present TTL of the RRset, else what is chosen for the zone, else 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
     /// RDATA in presentation format, one string a record; names in it are relative to the zone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<String>,
+    /// A delete without a type: everything beneath the name is gone as well.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub subtree: bool,
+    /// A rename: the other name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+}
+
+/// For fields that are left out when they say nothing.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// What is chosen for a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSettingsInfo {
+    /// Its apex.
+    pub zone: String,
+    /// What a record change does with the serial of the SOA: `increment`, `date`, `unix` or `keep`.
+    pub serial_policy: String,
+    /// Seconds of a new RRset whose change names no TTL.
+    pub default_ttl: u32,
+}
+
+/// What else is to be chosen for a zone; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettingsChange {
+    /// See [`ZoneSettingsInfo::serial_policy`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial_policy: Option<String>,
+    /// See [`ZoneSettingsInfo::default_ttl`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_ttl: Option<u32>,
 }
 
 /// Changes of one zone, applied as one version or not at all.

@@ -1,4 +1,4 @@
-//! `zonecast record list|set|add|delete`.
+//! `zonecast record list|set|add|delete|rename`.
 
 use clap::{Args, Subcommand};
 use domain::base::iana::Rtype;
@@ -22,6 +22,8 @@ pub(super) enum Record {
     Add(Write),
     /// Delete a record, an RRset, or everything at a name.
     Delete(Delete),
+    /// Move everything at a name to another.
+    Rename(Rename),
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +46,8 @@ pub(super) struct Write {
     /// Record type, such as A, or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
-    /// [TTL] and the data as in a zone file. Without a TTL: the present one of the RRset, else 300.
+    /// [TTL] and the data as in a zone file. Without a TTL: the present one of the RRset, else the
+    /// zone's default.
     #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
     pub(super) data: Vec<String>,
     /// Seconds, or as 1h30m; everything after TYPE is then data.
@@ -66,6 +69,22 @@ pub(super) struct Delete {
     /// Only the record with this data. A TTL before it is not looked at.
     #[arg(value_name = "[TTL] DATA", allow_negative_numbers = true)]
     data: Vec<String>,
+    /// Everything beneath NAME as well.
+    #[arg(long, conflicts_with = "rtype")]
+    subtree: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rename {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, absolute with a trailing dot. What is beneath stays.
+    name: String,
+    /// The other name; what is there stays, too.
+    #[arg(value_name = "NEW")]
+    to: String,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -77,7 +96,20 @@ impl Record {
             Self::Set(write) => write.run(context, Action::Set),
             Self::Add(write) => write.run(context, Action::Add),
             Self::Delete(delete) => delete.run(context),
+            Self::Rename(rename) => rename.run(context),
         }
+    }
+}
+
+impl Rename {
+    fn run(&self, context: &Context) -> Outcome {
+        let zone = zone(&self.zone)?;
+        for name in [&self.name, &self.to] {
+            parse_owner(name, &zone).map_err(Failure::usage)?;
+        }
+        let (name, to) = (self.name.clone(), Some(self.to.clone()));
+        let change = RecordChange { action: Action::Rename, name, to, ..RecordChange::default() };
+        change_records(context, &self.zone, self.waiting, change)
     }
 }
 
@@ -100,8 +132,8 @@ impl Write {
         let rtype = rtype(&self.rtype)?;
         let Data { ttl, data } =
             record_data::parse(&zone, rtype, self.ttl.as_deref(), &self.data).map_err(Failure::usage)?;
-        let change =
-            RecordChange { action, name: self.name.clone(), rtype: Some(self.rtype.clone()), ttl, data: vec![data] };
+        let (name, rtype) = (self.name.clone(), Some(self.rtype.clone()));
+        let change = RecordChange { action, name, rtype, ttl, data: vec![data], ..RecordChange::default() };
         change_records(context, &self.zone, self.waiting, change)
     }
 }
@@ -121,8 +153,9 @@ impl Delete {
             action: Action::Delete,
             name: self.name.clone(),
             rtype: self.rtype.clone(),
-            ttl: None,
             data,
+            subtree: self.subtree,
+            ..RecordChange::default()
         };
         change_records(context, &self.zone, self.waiting, change)
     }

@@ -1,4 +1,4 @@
-//! `zonecast zone import|export|list|check|delete`.
+//! `zonecast zone import|export|list|check|settings|delete`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{Context, Waiting, text};
-use crate::api::types::{Finding, Written};
+use crate::api::types::{Finding, SettingsChange, Written};
 use crate::exit::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::service::zone_file::{self, Checked};
@@ -23,6 +23,8 @@ pub(super) enum Zone {
     List,
     /// Check zone files without a core: exactly what an import would refuse or warn about.
     Check(Check),
+    /// Show what is chosen for a zone, or choose something else.
+    Settings(Settings),
     /// Delete a zone with all its records.
     Delete(Delete),
 }
@@ -56,6 +58,22 @@ pub(super) struct Check {
     /// The zone of a single file, whatever the file is called.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
+    /// Fail for warnings as well.
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    /// Which zone.
+    zone: String,
+    /// What a record change does with the serial of the SOA: add one; the day and two digits, as 2026112700; seconds of
+    /// Unix time; or nothing.
+    #[arg(long, value_name = "POLICY", value_parser = ["increment", "date", "unix", "keep"])]
+    serial: Option<String>,
+    /// Seconds of a new RRset whose change names no TTL.
+    #[arg(long, value_name = "TTL")]
+    default_ttl: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +102,7 @@ impl Zone {
             Self::Export(export) => export.run(context),
             Self::List => list(context),
             Self::Check(check) => check.run(context),
+            Self::Settings(settings) => settings.run(context),
             Self::Delete(delete) => delete.run(context),
         }
     }
@@ -133,11 +152,12 @@ impl Export {
 
 impl Check {
     fn run(&self, context: &Context) -> Outcome {
-        let mut refused = 0;
+        let (mut refused, mut odd) = (0, 0);
         for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
             let Checked { records, errors, warnings } = zone_file::check(file, &zone)?;
             let ok = errors.is_empty();
             refused += usize::from(!ok);
+            odd += usize::from(!warnings.is_empty());
             let report = Report { file: file.display().to_string(), zone, ok, records, errors, warnings };
             context.output.show(&report, |report, out| {
                 for error in &report.errors {
@@ -150,7 +170,27 @@ impl Check {
                 writeln!(out, "{}: zone {} {verdict}, {} records", report.file, report.zone, report.records)
             })?;
         }
-        if refused == 0 { Ok(()) } else { Err(Failure::failed(format_args!("{refused} zone files are refused"))) }
+        match (refused, odd) {
+            (1.., _) => Err(Failure::failed(format_args!("{refused} zone files are refused"))),
+            (0, 1..) if self.strict => Err(Failure::failed(format_args!("{odd} zone files have warnings"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Settings {
+    fn run(&self, context: &Context) -> Outcome {
+        let Self { zone, serial, default_ttl } = self;
+        let settings = if serial.is_some() || default_ttl.is_some() {
+            let change = SettingsChange { serial_policy: serial.clone(), default_ttl: *default_ttl };
+            context.client.change_settings(zone, &change)?
+        } else {
+            context.client.settings(zone)?
+        };
+        context.output.show(&settings, |settings, out| {
+            writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)
+        })?;
+        Ok(())
     }
 }
 

@@ -179,7 +179,7 @@ impl<'w> Worker<'w> {
 }
 
 fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
-    let Finding { file, line, record, rule, message } = finding;
+    let Finding { severity: _, file, line, record, rule, message } = finding;
     let (file, record) = (file.as_deref().unwrap_or(""), record.as_deref().unwrap_or(""));
     let line = line.unwrap_or(0);
     if refused {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use zonecast_builder::{Diff, FullBuild, ZoneIdentity, zone_info};
+use zonecast_builder::{Diff, FullBuild, ZoneIdentity, ZoneSettings, zone_info};
 use zonecast_ingest::digest_zone_file;
 use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Generation, Name, ZoneId};
@@ -115,7 +115,7 @@ fn plan(
     metrics: &Metrics,
 ) -> Result<Plan, ServiceError> {
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
-        let built = build(text, apex, ids.identity(None)?, metrics)?;
+        let built = build(text, apex, (ids.identity(None)?, ZoneSettings::default()), metrics)?;
         return Ok(whole(built, None));
     };
     if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
@@ -123,14 +123,14 @@ fn plan(
     {
         return Ok(Plan::Unchanged { records: origin.records });
     }
-    let built = build(text, apex, present.identity, metrics)?;
+    let built = build(text, apex, (present.identity, present.settings), metrics)?;
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
     match diff {
         Diff::Batch(batch) => Ok(Plan::Small(planned(built, |_| batch))),
         Diff::TooLarge => {
             // Keys hold their generation, so this takes another build; it is rare.
             drop(built);
-            let built = build(text, apex, ids.identity(Some(present.identity.id))?, metrics)?;
+            let built = build(text, apex, (ids.identity(Some(present.identity.id))?, present.settings), metrics)?;
             Ok(whole(built, Some(present.identity)))
         }
     }
@@ -161,13 +161,13 @@ fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W>
 fn build(
     text: ZoneText<'_>,
     apex: &Name,
-    identity: ZoneIdentity,
+    (identity, settings): (ZoneIdentity, ZoneSettings),
     metrics: &Metrics,
 ) -> Result<BuiltZone, ServiceError> {
     let refused = |findings: Vec<Finding>| ServiceError::refused(format_args!("zone {apex} is refused"), findings);
     let loaded = LoadedZone::read(text, apex).map_err(refused)?;
     let started = Instant::now();
-    let built = loaded.build(identity).map_err(refused)?;
+    let built = loaded.build(identity, settings).map_err(refused)?;
     metrics.built_zone(started.elapsed());
     Ok(built)
 }

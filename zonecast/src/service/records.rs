@@ -1,18 +1,19 @@
 //! Records of a zone: read them, change them.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use domain::base::iana::Rtype;
-use zonecast_builder::{Change, ChangeError as BuildError, Policy, RecordBuild, export, read_name, record_build};
+use zonecast_builder::{Change, ChangeError as BuildError, RecordBuild, SerialTime, export, read_name, record_build};
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
 use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::View;
 use zonecast_records::{Name, RecordRef};
 
 use super::zone_file::described;
-use super::{Service, ServiceError, blocking};
+use super::{Service, ServiceError, blocking, settings};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
+use crate::day::day_number;
 use crate::import::settled;
 use crate::metrics::Build;
 
@@ -74,7 +75,7 @@ impl Service {
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let started = Instant::now();
             let changes = settle_ttls(view, &apex, open)?;
-            let built = record_build(view, &apex, &changes, &Policy::default())?;
+            let built = record_build(view, &apex, &changes, serial_time())?;
             timed.built_records(started.elapsed());
             let RecordBuild { batch, serial, warnings, .. } = built;
             Ok::<_, BuildError>((batch, (serial, warnings)))
@@ -92,6 +93,11 @@ impl Service {
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial.into_int()), warnings: warnings.iter().map(described).collect(), ..written })
     }
+}
+
+fn serial_time() -> SerialTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    SerialTime { unix: u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default(), date: day_number(now) }
 }
 
 fn collect(page: &mut RrsetPage, record: RecordRef<'_>, wanted: Option<Rtype>, limit: usize) -> ControlFlow<()> {
@@ -115,17 +121,32 @@ fn collect(page: &mut RrsetPage, record: RecordRef<'_>, wanted: Option<Rtype>, l
 
 /// One change of a request as changes for the builder.
 fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -> Result<(), ServiceError> {
-    let RecordChange { action, name, rtype, ttl, data } = change;
+    let RecordChange { action, name, rtype, ttl, data, subtree, to } = change;
     let owner = parse_owner(name, apex).map_err(ServiceError::bad)?;
     if ttl.is_some_and(|ttl| ttl > MAX_TTL) {
         return Err(ServiceError::bad(format_args!("a TTL is at most {MAX_TTL} seconds")));
     }
     let mut push = |change| out.push(OpenChange { change, ttl: *ttl });
+    if *subtree && (*action != Action::Delete || rtype.is_some() || !data.is_empty()) {
+        return Err(ServiceError::bad("subtree goes with delete, without type and data"));
+    }
+    if to.is_some() != (*action == Action::Rename) {
+        return Err(ServiceError::bad("to goes with rename, and rename with to"));
+    }
+    if let Some(to) = to {
+        if rtype.is_some() || ttl.is_some() || !data.is_empty() {
+            return Err(ServiceError::bad(
+                "rename moves everything at a name: type, ttl and data make no sense with it",
+            ));
+        }
+        push(Change::Rename { owner, to: parse_owner(to, apex).map_err(ServiceError::bad)? });
+        return Ok(());
+    }
     let Some(rtype) = rtype else {
         if *action != Action::Delete || !data.is_empty() {
             return Err(ServiceError::bad("type is missing"));
         }
-        push(Change::DeleteName { owner });
+        push(if *subtree { Change::DeleteSubtree { owner } } else { Change::DeleteName { owner } });
         return Ok(());
     };
     let rtype = parse_type(rtype).map_err(ServiceError::bad)?;
@@ -137,19 +158,21 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
         (Action::Set, false) => push(Change::Set { owner, rtype, ttl: 0, rdatas }),
         (Action::Add, false) => rdatas.into_iter().for_each(|rdata| push(Change::Add { owner, rtype, ttl: 0, rdata })),
         (Action::Delete, true) => push(Change::DeleteRrset { owner, rtype }),
+        (Action::Rename, _) => {}
         (Action::Delete, false) => rdatas.into_iter().for_each(|rdata| push(Change::Delete { owner, rtype, rdata })),
     }
     Ok(())
 }
 
-/// Gives every record a TTL: its own, else that of its RRset now, else [`DEFAULT_TTL`].
+/// Gives every record a TTL: its own, else that of its RRset now, else what is chosen for the zone.
 fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Vec<Change>, BuildError> {
+    let default = settings::default_ttl(settings::read(view, apex)?);
     let mut changes = Vec::with_capacity(open.len());
     for OpenChange { mut change, ttl: given } in open {
         if let Change::Add { owner, rtype, ttl, .. } | Change::Set { owner, rtype, ttl, .. } = &mut change {
             *ttl = match given {
                 Some(given) => given,
-                None => present_ttl(view, apex, owner, *rtype)?.unwrap_or(DEFAULT_TTL),
+                None => present_ttl(view, apex, owner, *rtype)?.unwrap_or(default),
             };
         }
         changes.push(change);

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use zonecast_builder::{FullBuild, Location, Refused, Settings, ZoneIdentity, ZoneSource};
+use zonecast_builder::{FullBuild, Location, Oddity, Refused, Rule, Settings, ZoneIdentity, ZoneSettings, ZoneSource};
 use zonecast_ingest::{
     FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
     read_zone_file, write_record,
@@ -12,7 +12,7 @@ use zonecast_ingest::{
 use zonecast_records::{Generation, Name, ZoneId};
 
 use super::Origin;
-use crate::api::types::Finding;
+use crate::api::types::{Finding, Severity};
 use crate::exit::{Code, Failure, Outcome};
 
 /// Where the text of a zone is.
@@ -89,10 +89,10 @@ impl LoadedZone {
     ///
     /// # Errors
     /// What keeps it from being served.
-    pub(crate) fn build(self, identity: ZoneIdentity) -> Result<BuiltZone, Vec<Finding>> {
+    pub(crate) fn build(self, identity: ZoneIdentity, settings: ZoneSettings) -> Result<BuiltZone, Vec<Finding>> {
         let Self { source, report, places } = self;
         let origin = Origin { digest: report.digest, records: report.records };
-        let settings = Settings::with_origin(origin.to_bytes());
+        let settings = Settings::with_origin(origin.to_bytes()).with_zone(settings);
         let place = |location: Option<Location>| location.map(|location| places.get(location));
         match source.build(identity, &settings) {
             Ok(build) => {
@@ -151,7 +151,7 @@ pub(crate) fn check(path: &Path, zone: &str) -> Outcome<Checked> {
     let (root, file) = root_of(path)?;
     let identity = ZoneIdentity { id: ZoneId::new(1), generation: Generation::new(1) };
     let loaded = LoadedZone::read(ZoneText::File { root: &root, file }, &zone);
-    match loaded.and_then(|loaded| loaded.build(identity)) {
+    match loaded.and_then(|loaded| loaded.build(identity, ZoneSettings::default())) {
         Ok(built) => Ok(Checked { records: built.records, errors: vec![], warnings: built.warnings }),
         Err(errors) => Ok(Checked { records: 0, errors, warnings: vec![] }),
     }
@@ -208,8 +208,23 @@ pub(crate) fn open_root(folder: &Path) -> Outcome<ZoneRoot> {
     Ok(root)
 }
 
+/// What the builder finds, as bad as it is.
+pub(super) trait Graded: Debug + ToString {
+    /// Of all of them.
+    const SEVERITY: Severity;
+}
+
+impl Graded for Rule {
+    const SEVERITY: Severity = Severity::Error;
+}
+
+impl Graded for Oddity {
+    const SEVERITY: Severity = Severity::Warning;
+}
+
 fn file_error(error: &FileError) -> Finding {
     Finding {
+        severity: Severity::Error,
         file: Some(error.file.clone()),
         line: line(error.line),
         record: Some(error.entry.clone()).filter(|entry| !entry.is_empty()),
@@ -220,6 +235,7 @@ fn file_error(error: &FileError) -> Finding {
 
 fn file_warning(warning: &FileWarning) -> Finding {
     Finding {
+        severity: Severity::Warning,
         file: Some(warning.file.clone()),
         line: line(warning.line),
         record: Some(warning.entry.clone()).filter(|entry| !entry.is_empty()),
@@ -228,7 +244,7 @@ fn file_warning(warning: &FileWarning) -> Finding {
     }
 }
 
-fn built<R: Debug + ToString>(
+fn built<R: Graded>(
     finding: &zonecast_builder::Finding<R>,
     place: Option<FileLocation>,
     report: &FileReport,
@@ -242,8 +258,9 @@ fn built<R: Debug + ToString>(
 }
 
 /// A finding of the builder without its place.
-pub(super) fn described<R: Debug + ToString>(finding: &zonecast_builder::Finding<R>) -> Finding {
+pub(super) fn described<R: Graded>(finding: &zonecast_builder::Finding<R>) -> Finding {
     Finding {
+        severity: R::SEVERITY,
         file: None,
         line: None,
         record: Some(format!("{} {}", finding.owner, finding.rtype)),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use domain::base::iana::{Rcode, Rtype};
 use domain::base::{Message, MessageBuilder, Name};
 use tokio::runtime::Runtime;
-use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange};
+use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange, SettingsChange};
 use zonecast::exit::{Code, Failure};
 use zonecast::roles::Stop;
 use zonecast::roles::dev::{Dev, DevConfig};
@@ -86,7 +86,14 @@ fn folder(zones: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn set(name: &str, rtype: &str, ttl: Option<u32>, data: &[&str]) -> RecordChange {
     let data = data.iter().map(|data| (*data).to_owned()).collect();
-    RecordChange { action: Action::Set, name: name.into(), rtype: Some(rtype.into()), ttl, data }
+    RecordChange {
+        action: Action::Set,
+        name: name.into(),
+        rtype: Some(rtype.into()),
+        ttl,
+        data,
+        ..RecordChange::default()
+    }
 }
 
 fn ask(edge: SocketAddr, name: &str, rtype: Rtype) -> (Rcode, Vec<String>) {
@@ -156,6 +163,76 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert_eq!(refused("example.com", set("www", "CNAME", None, &["ns1"])), (422, "refused".into(), 1));
     assert_eq!(refused("example.com", set("www", "A", None, &[])), (400, "bad_request".into(), 0));
     assert_eq!(system.client.status().unwrap().version, 1);
+    system.stop();
+}
+
+#[test]
+fn names_move_and_subtrees_go() {
+    let folder = folder(&[("example.com.zone", ZONE)]);
+    let system = System::start(folder.path());
+    system.change("example.com", set("a.sub", "TXT", None, &["below"]));
+    system.change("example.com", set("sub", "TXT", None, &["top"]));
+    let rename = |name: &str, to: &str| RecordChange {
+        action: Action::Rename,
+        name: name.into(),
+        to: Some(to.into()),
+        ..RecordChange::default()
+    };
+    system.change("example.com", rename("sub", "moved"));
+    assert_eq!(system.ask("moved.example.com", Rtype::TXT), both(Rcode::NOERROR, &["\"top\""]));
+    assert_eq!(system.ask("sub.example.com", Rtype::TXT), both(Rcode::NOERROR, &[]), "a.sub is still beneath");
+    let delete = RecordChange { action: Action::Delete, name: "sub".into(), subtree: true, ..RecordChange::default() };
+    system.change("example.com", delete.clone());
+    assert_eq!(system.ask("a.sub.example.com", Rtype::TXT), both(Rcode::NXDOMAIN, &[]));
+
+    let bad = |change: RecordChange| {
+        let request = ChangeRequest { changes: vec![change] };
+        match system.client.change("example.com", &request, Patience::default()) {
+            Err(ClientError::Refused { status, detail }) => (status, detail.message),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (status, message) = bad(RecordChange { name: "@".into(), ..delete.clone() });
+    assert!(status == 422, "{message}");
+    for change in [
+        RecordChange { rtype: Some("A".into()), ..delete.clone() },
+        RecordChange { action: Action::Set, ..delete.clone() },
+        RecordChange { to: Some("x".into()), ..delete },
+        RecordChange { to: None, ..rename("www", "x") },
+        RecordChange { ttl: Some(1), ..rename("www", "x") },
+        rename("www", "elsewhere.org."),
+    ] {
+        let (status, message) = bad(change.clone());
+        assert!(matches!(status, 400 | 422), "{change:?}: {message}");
+    }
+    system.stop();
+}
+
+#[test]
+fn what_is_chosen_for_a_zone_decides_serial_and_ttl_and_outlives_its_replacement() {
+    let folder = folder(&[("example.com.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let info = system.client.settings("example.com").unwrap();
+    assert_eq!((info.serial_policy.as_str(), info.default_ttl), ("increment", 300));
+    let choose = |policy: &str, ttl| {
+        let change = SettingsChange { serial_policy: Some(policy.into()), default_ttl: ttl };
+        system.client.change_settings("example.com", &change)
+    };
+    let before = system.client.status().unwrap().version;
+    assert_eq!(choose("keep", Some(77)).unwrap().default_ttl, 77);
+    assert_eq!(system.client.status().unwrap().version, before, "edges do not see it");
+    system.change("example.com", set("new", "A", None, &["192.0.2.1"]));
+    assert_eq!(system.client.records("example.com", Some("new"), None).unwrap().rrsets[0].ttl, 77);
+    assert_eq!(system.client.zone("example.com").unwrap().serial, 7);
+
+    system.client.put_zone("example.com", ZONE.as_bytes(), "file", Patience::default()).unwrap();
+    assert_eq!(choose("date", None).unwrap().default_ttl, 77, "what is not named stays");
+    system.change("example.com", set("new", "A", None, &["192.0.2.2"]));
+    let serial = system.client.zone("example.com").unwrap().serial;
+    assert!((2_026_010_100..2_100_010_100).contains(&serial), "{serial}");
+    let bad = |result: Result<_, ClientError>| matches!(result, Err(ClientError::Refused { status: 400, .. }));
+    assert!(bad(choose("yearly", None)) && bad(choose("unix", Some(0))) && bad(choose("unix", Some(u32::MAX))));
+    assert!(matches!(system.client.settings("example.org"), Err(ClientError::Refused { status: 404, .. })));
     system.stop();
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use domain::base::iana::Rtype;
-use zonecast_builder::{Change, Policy, record_build};
+use zonecast_builder::{Change, SerialTime, record_build};
 use zonecast_kv_proto::MemoryView;
 use zonecast_records::Name;
 
@@ -75,7 +75,7 @@ impl Zone {
             let address = generate::new_address(self.done);
             let change = set_address(&format!("host-{host}.{APEX}"), address)?;
             let started = Instant::now();
-            let build = record_build(&self.view, &self.apex, std::slice::from_ref(&change), &Policy::default())?;
+            let build = record_build(&self.view, &self.apex, std::slice::from_ref(&change), SerialTime::default())?;
             self.times.push(started.elapsed());
             self.view.apply(&build.batch);
             self.done += 1;
@@ -122,7 +122,7 @@ fn glue(bench: &mut Bench) -> anyhow::Result<()> {
     let view = in_memory::store(in_memory::build(APEX, text.as_bytes())?);
     let apex: Name = APEX.parse().map_err(|error| anyhow!("{error}"))?;
     let change = set_address(&format!("ns.child-{}.{APEX}", delegations / 2), Ipv4Addr::new(192, 0, 2, 3))?;
-    let build = record_build(&view, &apex, &[change], &Policy::default())?;
+    let build = record_build(&view, &apex, &[change], SerialTime::default())?;
     let published = build.batch.sections.iter().filter(|section| section.id.keyspace.is_published());
     let keys: usize = published.map(|section| section.ops.len()).sum();
     #[allow(clippy::cast_precision_loss, reason = "a few keys")]

@@ -56,8 +56,7 @@ impl Deployment {
             action: Action::Delete,
             name: self.name.clone(),
             rtype: Some("A".into()),
-            ttl: None,
-            data: Vec::new(),
+            ..RecordChange::default()
         };
         // Whatever happened, what was made is taken away.
         let deleted = api.change(&self.zone, delete, Patience::default());

@@ -1,0 +1,74 @@
+//! What is chosen for a zone: how later changes go, not what it holds.
+
+use zonecast_builder::{ReadError, ZoneSettings, change_settings, zone_info};
+use zonecast_ingest::MAX_TTL;
+use zonecast_kv_core::ChangeError;
+use zonecast_kv_proto::View;
+use zonecast_records::Name;
+
+use super::records::DEFAULT_TTL;
+use super::{Service, ServiceError, blocking};
+use crate::api::types::{SettingsChange, ZoneSettingsInfo};
+use crate::import::settled;
+
+impl Service {
+    /// What is chosen for a zone.
+    ///
+    /// # Errors
+    /// There is no such zone, or the store could not be read.
+    pub(crate) async fn settings(&self, apex: Name) -> Result<ZoneSettingsInfo, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || Ok(described(&apex, read(&core.view(), &apex)?))).await
+    }
+
+    /// Chooses something else; what the change does not name stays.
+    ///
+    /// # Errors
+    /// There is no such zone, the change makes no sense, or the core cannot commit.
+    pub(crate) async fn change_settings(
+        &self,
+        apex: Name,
+        change: SettingsChange,
+    ) -> Result<ZoneSettingsInfo, ServiceError> {
+        let SettingsChange { serial_policy, default_ttl } = change;
+        let serial = serial_policy.map(|policy| policy.parse()).transpose().map_err(ServiceError::bad)?;
+        if default_ttl.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL) {
+            return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
+        }
+        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            let present = read(view, &apex)?;
+            let settings = ZoneSettings {
+                serial: serial.unwrap_or(present.serial),
+                default_ttl: default_ttl.unwrap_or(present.default_ttl),
+            };
+            Ok::<_, ReadError>((change_settings(view, &apex, settings)?, settings))
+        };
+        let (settings, pending) = self.core().change(build).await.map_err(|error| match error {
+            ChangeError::Build(error) => ServiceError::from(error),
+            ChangeError::Propose(error) => error.into(),
+        })?;
+        settled(pending.await)?;
+        Ok(described(&apex, settings))
+    }
+}
+
+/// TTL of a new RRset whose change names none.
+pub(super) fn default_ttl(settings: ZoneSettings) -> u32 {
+    match settings.default_ttl {
+        0 => DEFAULT_TTL,
+        ttl => ttl,
+    }
+}
+
+pub(super) fn read(view: &dyn View, apex: &Name) -> Result<ZoneSettings, ReadError> {
+    zone_info(view, apex)?.map(|info| info.settings).ok_or_else(|| ReadError::NoZone(Box::new(*apex)))
+}
+
+fn described(apex: &Name, settings: ZoneSettings) -> ZoneSettingsInfo {
+    ZoneSettingsInfo {
+        zone: apex.to_string(),
+        serial_policy: settings.serial.to_string(),
+        default_ttl: default_ttl(settings),
+    }
+}
