@@ -67,10 +67,13 @@ impl Report {
     }
 }
 
-/// Additional data that is not in the zone, or records twice in one message: wrong whatever the peers say.
+/// Records twice in one message, an odd header, or additional data that is not in the zone: wrong whatever the peers say.
 fn unsound(case: &Case<'_>) -> Option<String> {
     if case.ours.repeated > 0 {
         return Some("a record stands twice in one message".to_owned());
+    }
+    if let Some(what) = case.ours.oddity {
+        return Some(what.to_owned());
     }
     let stray = case.ours.additional.iter().find(|rr| !case.is_hosted(rr))?;
     Some(format!("additional data that is in no zone: type {}", stray.rtype))

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 
-use crate::{Asker, Breadth, Case, Mode, Peer, Question, Reply, Report, ZoneData, questions};
+use crate::{Asker, Breadth, Case, Mode, Peer, Question, Recursion, Reply, Report, ZoneData, questions};
 
 /// Asks `ours` and the peers all questions that the zones raise: over UDP without EDNS and with room for 1,232 bytes,
 /// without DO and with it, and what was truncated there with room for 4,096 and over TCP. With full breadth everything
@@ -46,7 +46,9 @@ fn ask_everybody(ours: SocketAddr, peers: &[Peer], asked: &[Question], mode: Mod
     let servers = std::iter::once((ours, "ours")).chain(peers.iter().map(|p| (p.address(), p.software().name())));
     std::thread::scope(|scope| {
         let running: Vec<_> = servers
-            .map(|(address, name)| (name, scope.spawn(move || Asker::new(address).ask_all(asked, mode))))
+            .map(|(address, name)| {
+                (name, scope.spawn(move || Asker::new(address, Recursion::Alternating).ask_all(asked, mode)))
+            })
             .collect();
         running
             .into_iter()

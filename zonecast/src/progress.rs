@@ -19,7 +19,7 @@ pub(crate) struct Progress {
     what: &'static str,
     bar: Option<ProgressBar>,
     done: AtomicU64,
-    total: u64,
+    total: AtomicU64,
     last_line: Mutex<Instant>,
 }
 
@@ -37,7 +37,7 @@ impl Progress {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { what, bar, done: AtomicU64::new(0), total, last_line: Mutex::new(Instant::now()) }
+        Self { what, bar, done: AtomicU64::new(0), total: AtomicU64::new(total), last_line: Mutex::new(Instant::now()) }
     }
 
     /// That many more are done.
@@ -50,7 +50,15 @@ impl Progress {
         let Ok(mut last) = self.last_line.try_lock() else { return };
         if last.elapsed() >= PLAIN_PERIOD {
             *last = Instant::now();
-            tracing::info!(done, total = self.total, "{}", self.what);
+            tracing::info!(done, total = self.total.load(Ordering::Relaxed), "{}", self.what);
+        }
+    }
+
+    /// That many more are to be done than was known.
+    pub(crate) fn expect(&self, more: u64) {
+        self.total.fetch_add(more, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.inc_length(more);
         }
     }
 

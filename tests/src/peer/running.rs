@@ -12,7 +12,9 @@ use thiserror::Error;
 
 use super::Software;
 use super::software::Setup;
-use crate::{Asker, Child, HostedZone, Mode, Question, ZoneData, free_port, poll_until, transfer};
+use anyhow::Context;
+
+use crate::{Asker, Child, HostedZone, Mode, Question, Recursion, ZoneData, free_port, poll_until, transfer};
 
 /// How long a server may take to load its zones on a busy machine.
 const LOAD_DEADLINE: Duration = Duration::from_secs(15);
@@ -100,7 +102,10 @@ impl Peer {
     /// # Errors
     /// A transfer fails.
     pub fn zones(&self, zones: &[HostedZone]) -> anyhow::Result<Vec<ZoneData>> {
-        zones.iter().map(|zone| transfer(self.address, &zone.apex)).collect()
+        let transfer = |zone: &HostedZone| {
+            transfer(self.address, &zone.apex).with_context(|| format!("transfer of {}", zone.apex))
+        };
+        zones.iter().map(transfer).collect()
     }
 
     /// Where it answers over UDP and TCP.
@@ -113,7 +118,7 @@ impl Peer {
 /// Asks for the SOA of each zone until all are answered; the first zone that is not in time.
 fn wait_until_served(address: SocketAddr, zones: &[HostedZone], child: &mut Child) -> Option<String> {
     let deadline = Instant::now() + LOAD_DEADLINE;
-    let asker = Asker::new(address);
+    let asker = Asker::new(address, Recursion::Off);
     for zone in zones {
         let question = Question { name: zone.apex.clone(), rtype: Rtype::SOA };
         let served = poll_until(deadline, || {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use domain::base::iana::Rtype;
 use serde_json::{Value, json};
-use zonecast_tests::{Asker, Mode, Question, Reply, Zonecast, poll_until};
+use zonecast_tests::{Asker, Mode, Question, Recursion, Reply, Zonecast, poll_until};
 
 /// How long a test waits for anything before it fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -34,7 +34,7 @@ pub(crate) fn set_address(server: &Zonecast, zone: &str, name: &str, address: &s
 
 pub(crate) fn ask(server: SocketAddr, name: &str, rtype: Rtype) -> Reply {
     let question = Question { name: name.parse().unwrap(), rtype };
-    Asker::new(server).ask(&question, Mode::Edns(1232)).unwrap()
+    Asker::new(server, Recursion::Off).ask(&question, Mode::Edns(1232)).unwrap()
 }
 
 /// Addresses in the answer, as text.

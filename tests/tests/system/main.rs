@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod compare;
 mod conformance;
 mod crash;
 mod faults;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::base::iana::Rtype;
-use zonecast_tests::{Asker, Mode, Question, System, set_read_only};
+use zonecast_tests::{Asker, Mode, Question, Recursion, System, set_read_only};
 
 use crate::http::Http;
 use dashboards::panel_queries;
@@ -27,7 +27,8 @@ const INSTALL: &str = "prometheus is not installed, or does not start: `apt-get 
 
 /// Labels of our metrics. Each has few values: those of `edge` are bounded where they are counted, `node` is the one
 /// that runs, `version` the release; all others name what the code can name.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 14] = [
+    "action",
     "class",
     "edge",
     "for",
@@ -54,7 +55,7 @@ fn read_ops(file: &str) -> String {
 /// Changes and queries until it is told to stop: most answers that there are.
 fn load(core: SocketAddr, edges: &[SocketAddr], stop: &AtomicBool) {
     let core = Http::new(core);
-    let askers: Vec<Asker> = edges.iter().map(|edge| Asker::new(*edge)).collect();
+    let askers: Vec<Asker> = edges.iter().map(|edge| Asker::new(*edge, Recursion::Off)).collect();
     let questions = [("www.one.test", Rtype::A), ("no.one.test", Rtype::A), ("www.one.test", Rtype::MX)];
     std::thread::scope(|scope| {
         scope.spawn(|| {

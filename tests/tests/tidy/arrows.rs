@@ -22,13 +22,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("zonecast-dns", &["zonecast-kv-proto", "zonecast-records", "zonecast-edge-reader"]),
     ("zonecast-ingest", &["zonecast-kv-proto", "zonecast-records", "zonecast-builder"]),
-    ("zonecast", CRATES.split_at(11).0),
+    ("zonecast-compare", &[]),
+    ("zonecast", CRATES.split_at(12).0),
     ("zonecast-bench", &CRATES),
-    ("zonecast-tests", CRATES.split_at(12).0),
+    ("zonecast-tests", CRATES.split_at(13).0),
 ];
 
 /// Those that others use, the highest last. The harness starts the same processes as the tests.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
@@ -40,6 +41,7 @@ const CRATES: [&str; 13] = [
     "zonecast-edge",
     "zonecast-dns",
     "zonecast-ingest",
+    "zonecast-compare",
     "zonecast",
     "zonecast-tests",
 ];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{ca, completions, config, dev, doctor, get, record, role, status, token, zone};
+use super::{ca, compare, completions, config, dev, doctor, get, record, role, status, token, zone};
 use crate::log::LogFormat;
 
 /// Where a core's API listens unless its configuration says otherwise.
@@ -69,6 +69,8 @@ pub(super) enum Command {
     Zone(zone::Zone),
     /// Show what the store holds for a name: key, decoded value, version.
     Get(get::Get),
+    /// Ask two name servers everything that a zone can answer, and report where they differ.
+    Compare(compare::Compare),
     /// Show how the core and its edges stand.
     Status(status::Status),
     /// Find out what is wrong with nodes and their files, and what to do about it.

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod ca;
+mod compare;
 mod complaint;
 mod completions;
 mod config;

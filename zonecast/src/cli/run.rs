@@ -52,6 +52,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Record(record) => record.run(&context()?),
         Command::Zone(zone) => zone.run(&context()?),
         Command::Get(get) => get.run(&context()?),
+        Command::Compare(compare) => compare.run(&context()?),
         Command::Status(status) => status.run(&context()?),
         Command::Doctor(doctor) => doctor.run(&shared, output),
         Command::Ca(ca) => ca.run(output),

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use domain::base::iana::{OptRcode, Rtype};
-use zonecast_tests::{Mode, Question, Reply, Rr, System, encode};
+use zonecast_tests::{Mode, Question, Recursion, Reply, Rr, System, encode};
 
 use super::model::Model;
 
@@ -114,7 +114,7 @@ pub(super) fn number_in(rr: &Rr) -> Option<u64> {
 
 fn ask(socket: &UdpSocket, name: &str, id: u16) -> Option<Reply> {
     let question = Question { name: name.parse().unwrap(), rtype: Rtype::TXT };
-    let query = encode(&question, id, Mode::Edns(1232));
+    let query = encode(&question, id, Mode::Edns(1232), Recursion::Off);
     socket.send(&query).ok()?;
     let mut buffer = [0; 4096];
     loop {

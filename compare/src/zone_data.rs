@@ -59,6 +59,12 @@ impl ZoneData {
         self.records.iter()
     }
 
+    /// Records at `name`.
+    pub fn records_at(&self, name: &Name) -> impl Iterator<Item = &Rr> {
+        let first = Rr { owner: name.clone(), rtype: Rtype::from_int(0), rdata: Vec::new(), ttl: 0 };
+        self.records.range(first..).take_while(move |rr| rr.owner == *name)
+    }
+
     /// Types at `name`; none where it does not exist.
     #[must_use]
     pub fn types_at(&self, name: &Name) -> Option<&BTreeSet<Rtype>> {

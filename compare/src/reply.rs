@@ -31,6 +31,8 @@ pub struct Reply {
     pub size: usize,
     /// Whether it has an OPT record.
     pub edns: bool,
+    /// What an authoritative server does not say in its header, if it does.
+    pub oddity: Option<&'static str>,
 }
 
 /// Why bytes are not a response to the query.
@@ -48,7 +50,7 @@ pub enum ReplyError {
 }
 
 impl Reply {
-    /// Reads a response and checks that it belongs to `query`: header bits, the echoed question, OPT only if asked.
+    /// Reads a response and checks that it belongs to `query`: QR, id, opcode and the echoed question.
     ///
     /// # Errors
     /// It is malformed or does not belong to the query.
@@ -83,6 +85,7 @@ impl Reply {
             repeated,
             size: bytes.len(),
             edns: message.opt().is_some(),
+            oddity: oddity(message, query),
         })
     }
 
@@ -117,11 +120,6 @@ fn check_header(message: &Message<[u8]>, query: &Message<[u8]>) -> Result<(), Re
         (!header.qr(), "QR clear"),
         (header.opcode() != asked.opcode(), "another opcode"),
         (header.id() != asked.id(), "another id"),
-        (header.rd() != asked.rd(), "RD not copied"),
-        (header.ra(), "RA set by an authoritative server"),
-        (header.ad(), "AD set by an authoritative server"),
-        (header.z(), "the reserved bit set"),
-        (message.opt().is_some() && query.opt().is_none(), "OPT though the query has none"),
     ];
     if let Some((_, what)) = wrong.into_iter().find(|(is, _)| *is) {
         return Err(ReplyError::Wrong(what));
@@ -134,6 +132,18 @@ fn check_header(message: &Message<[u8]>, query: &Message<[u8]>) -> Result<(), Re
         return Err(ReplyError::Wrong("another question"));
     }
     Ok(())
+}
+
+fn oddity(message: &Message<[u8]>, query: &Message<[u8]>) -> Option<&'static str> {
+    let (header, asked) = (message.header(), query.header());
+    let odd = [
+        (header.rd() != asked.rd(), "RD not copied"),
+        (header.ra(), "RA set by an authoritative server"),
+        (header.ad(), "AD set by an authoritative server"),
+        (header.z(), "the reserved bit set"),
+        (message.opt().is_some() && query.opt().is_none(), "OPT though the query has none"),
+    ];
+    odd.into_iter().find(|(is, _)| *is).map(|(_, what)| what)
 }
 
 impl fmt::Display for Reply {

@@ -103,24 +103,30 @@ const UNKNOWN: Rtype = Rtype::from_int(65_280);
 /// All questions about a zone, each once, in a fixed order.
 #[must_use]
 pub fn questions(zone: &ZoneData, breadth: Breadth) -> Vec<Question> {
-    let mut all = BTreeSet::new();
-    let mut names: BTreeSet<Name> = zone.nodes().map(|(name, _)| name.clone()).collect();
-    for (name, types) in zone.nodes() {
+    let all: BTreeSet<Question> = zone.nodes().flat_map(|(name, _)| questions_at(zone, name, breadth)).collect();
+    all.into_iter().collect()
+}
+
+/// Those about one name: at it, around it, and around the names that its records lead to.
+#[must_use]
+pub fn questions_at(zone: &ZoneData, name: &Name, breadth: Breadth) -> Vec<Question> {
+    let mut all = Vec::new();
+    if let Some(types) = zone.types_at(name) {
         let asked = types.iter().chain(breadth.types());
         all.extend(asked.map(|rtype| Question { name: name.clone(), rtype: *rtype }));
         // One letter case that is not the zone's own.
         let shouted = with_alternating_case(name);
         all.extend(types.iter().take(2).map(|rtype| Question { name: shouted.clone(), rtype: *rtype }));
     }
-    names.extend(zone.records().filter_map(crate::Rr::target));
-    for name in &names {
-        for miss in misses(name, &zone.apex, breadth) {
+    let targets = zone.records_at(name).filter_map(crate::Rr::target);
+    for name in std::iter::once(name.clone()).chain(targets) {
+        for miss in misses(&name, &zone.apex, breadth) {
             let known = zone.types_at(&miss).is_some();
             let types = if known { breadth.types() } else { breadth.miss_types() };
             all.extend(types.iter().map(|rtype| Question { name: miss.clone(), rtype: *rtype }));
         }
     }
-    all.into_iter().collect()
+    all
 }
 
 /// Names around `name` that hardly exist: right before and after it among its siblings, and below it.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use domain::base::MessageBuilder;
@@ -67,8 +67,13 @@ impl Mode {
 #[derive(Debug, Error)]
 pub enum AskError {
     /// The socket failed.
-    #[error("cannot ask: {0}")]
-    Io(#[from] io::Error),
+    #[error("cannot ask {server}: {source}")]
+    Io {
+        /// Who was asked.
+        server: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// No answer, though asked several times.
     #[error("no answer to {0}")]
     Silent(Question),
@@ -77,17 +82,28 @@ pub enum AskError {
     Bad(Question, #[source] ReplyError),
 }
 
+/// What queries say about recursion (RD).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recursion {
+    /// None is asked for, as resolvers do.
+    #[default]
+    Off,
+    /// Asked for in every second query: nothing may depend on it.
+    Alternating,
+}
+
 /// Asks one server.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker {
     server: SocketAddr,
+    recursion: Recursion,
 }
 
 impl Asker {
     /// For the server at this address.
     #[must_use]
-    pub fn new(server: SocketAddr) -> Self {
-        Self { server }
+    pub fn new(server: SocketAddr, recursion: Recursion) -> Self {
+        Self { server, recursion }
     }
 
     /// Asks one question.
@@ -104,14 +120,25 @@ impl Asker {
     /// # Errors
     /// The first question without a sound reply.
     pub fn ask_all(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
-        if mode.is_tcp() { self.ask_tcp(questions, mode) } else { self.ask_udp(questions, mode) }
+        self.ask_each(questions, mode)?.into_iter().collect()
     }
 
-    fn ask_udp(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// Asks all questions, whether or not others have a sound reply; replies stand in the same order.
+    ///
+    /// # Errors
+    /// The server cannot be asked at all.
+    pub fn ask_each(&self, questions: &[Question], mode: Mode) -> Result<Vec<Result<Reply, AskError>>, AskError> {
+        let asked = if mode.is_tcp() { self.ask_tcp(questions, mode) } else { self.ask_udp(questions, mode) };
+        asked.map_err(|source| AskError::Io { server: self.server, source })
+    }
+
+    fn ask_udp(&self, questions: &[Question], mode: Mode) -> io::Result<Vec<Result<Reply, AskError>>> {
+        let any = if self.server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
         socket.connect(self.server)?;
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
-        let mut flight = Flight { questions, mode, pending: HashMap::new(), replies: vec![None; questions.len()] };
+        let replies = questions.iter().map(|_| None).collect();
+        let mut flight = Flight { questions, mode, recursion: self.recursion, pending: HashMap::new(), replies };
         let mut buffer = vec![0; 65_535];
         let mut next = 0;
         while next < questions.len() || !flight.pending.is_empty() {
@@ -120,15 +147,15 @@ impl Asker {
                 next += 1;
             }
             match socket.recv(&mut buffer) {
-                Ok(length) => flight.receive(buffer.get(..length).unwrap_or_default())?,
+                Ok(length) => flight.receive(buffer.get(..length).unwrap_or_default()),
                 Err(error) if is_timeout(&error) => flight.resend_late(&socket)?,
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(flight.replies.into_iter().map(|reply| reply.expect("nothing is pending")).collect())
     }
 
-    fn ask_tcp(&self, questions: &[Question], mode: Mode) -> Result<Vec<Reply>, AskError> {
+    fn ask_tcp(&self, questions: &[Question], mode: Mode) -> io::Result<Vec<Result<Reply, AskError>>> {
         let mut replies = Vec::with_capacity(questions.len());
         // Few enough per connection for any server's limit on them.
         for questions in questions.chunks(100) {
@@ -136,10 +163,10 @@ impl Asker {
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(PATIENCE * ATTEMPTS))?;
             for (id, question) in (0..).zip(questions) {
-                let query = encode(question, id, mode);
+                let query = encode(question, id, mode, self.recursion);
                 let response = exchange(&mut stream, &query)?;
                 let reply = Reply::parse(&response, &query);
-                replies.push(reply.map_err(|error| AskError::Bad(question.clone(), error))?);
+                replies.push(reply.map_err(|error| AskError::Bad(question.clone(), error)));
             }
         }
         Ok(replies)
@@ -150,8 +177,9 @@ impl Asker {
 struct Flight<'q> {
     questions: &'q [Question],
     mode: Mode,
+    recursion: Recursion,
     pending: HashMap<u16, Pending>,
-    replies: Vec<Option<Reply>>,
+    replies: Vec<Option<Result<Reply, AskError>>>,
 }
 
 struct Pending {
@@ -162,40 +190,51 @@ struct Pending {
 }
 
 impl Flight<'_> {
-    fn send(&mut self, socket: &UdpSocket, number: usize, attempt: u32) -> Result<(), AskError> {
+    fn question(&self, number: usize) -> &Question {
+        self.questions.get(number).expect("numbers come from the slice")
+    }
+
+    fn send(&mut self, socket: &UdpSocket, number: usize, attempt: u32) -> io::Result<()> {
         // Unique among those in flight: the window is far smaller than the space of ids.
         let id = u16::try_from(number % 65_536).expect("a remainder of 65,536");
-        let question = self.questions.get(number).expect("numbers come from the slice");
-        let query = encode(question, id, self.mode);
-        socket.send(&query)?;
+        let query = encode(self.question(number), id, self.mode, self.recursion);
+        match socket.send(&query) {
+            // The kernel reports a port that nobody listens on with the next call; the server may be about to.
+            Err(error) if !is_timeout(&error) => return Err(error),
+            _ => {}
+        }
         self.pending.insert(id, Pending { number, query, sent: Instant::now(), attempt });
         Ok(())
     }
 
-    fn receive(&mut self, response: &[u8]) -> Result<(), AskError> {
+    fn receive(&mut self, response: &[u8]) {
         let id = response.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
-        let Some(pending) = self.pending.remove(&id) else {
-            return Ok(());
-        };
-        let bad = |error| AskError::Bad(self.questions.get(pending.number).expect("from the slice").clone(), error);
-        let reply = Reply::parse(response, &pending.query).map_err(bad)?;
-        if self.mode.room().is_some_and(|room| reply.size > usize::from(room)) {
-            return Err(bad(ReplyError::Wrong("more bytes than the client has room for")));
-        }
-        if let Some(slot) = self.replies.get_mut(pending.number) {
-            *slot = Some(reply);
-        }
-        Ok(())
+        let Some(Pending { number, query, .. }) = self.pending.remove(&id) else { return };
+        let has_room = |reply: &Reply| self.mode.room().is_none_or(|room| reply.size <= usize::from(room));
+        let reply = Reply::parse(response, &query).and_then(|reply| match has_room(&reply) {
+            true => Ok(reply),
+            false => Err(ReplyError::Wrong("more bytes than the client has room for")),
+        });
+        let reply = reply.map_err(|error| AskError::Bad(self.question(number).clone(), error));
+        self.done(number, reply);
     }
 
-    fn resend_late(&mut self, socket: &UdpSocket) -> Result<(), AskError> {
-        let late: Vec<_> = self.pending.values().filter(|pending| pending.sent.elapsed() > PATIENCE).collect();
-        let late: Vec<_> = late.into_iter().map(|pending| (pending.number, pending.attempt)).collect();
-        for (number, attempt) in late {
+    fn done(&mut self, number: usize, reply: Result<Reply, AskError>) {
+        if let Some(slot) = self.replies.get_mut(number) {
+            *slot = Some(reply);
+        }
+    }
+
+    fn resend_late(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        let late = self.pending.iter().filter(|(_, pending)| pending.sent.elapsed() > PATIENCE);
+        let late: Vec<(u16, usize, u32)> = late.map(|(id, pending)| (*id, pending.number, pending.attempt)).collect();
+        for (id, number, attempt) in late {
             if attempt == ATTEMPTS {
-                return Err(AskError::Silent(self.questions.get(number).expect("from the slice").clone()));
+                self.pending.remove(&id);
+                self.done(number, Err(AskError::Silent(self.question(number).clone())));
+            } else {
+                self.send(socket, number, attempt + 1)?;
             }
-            self.send(socket, number, attempt + 1)?;
         }
         Ok(())
     }
@@ -206,10 +245,10 @@ impl Flight<'_> {
 /// # Panics
 /// Never: a name fits into a message.
 #[must_use]
-pub fn encode(question: &Question, id: u16, mode: Mode) -> Vec<u8> {
+pub fn encode(question: &Question, id: u16, mode: Mode, recursion: Recursion) -> Vec<u8> {
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_id(id);
-    builder.header_mut().set_rd(id.is_multiple_of(2));
+    builder.header_mut().set_rd(recursion == Recursion::Alternating && id.is_multiple_of(2));
     let mut builder = builder.question();
     builder.push((&question.name, question.rtype, Class::IN)).expect("a name fits into a message");
     let mut builder = builder.additional();

@@ -1,9 +1,8 @@
 //! Where two replies differ.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use crate::{Mode, Question, Reply, Rr, ZoneData};
+use crate::Reply;
 
 /// Part of a reply that is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,31 +21,18 @@ pub enum Aspect {
     Glue,
 }
 
-/// One question, and what everybody said.
-#[derive(Debug)]
-pub struct Case<'a> {
-    /// Asked.
-    pub question: &'a Question,
-    /// In this way.
-    pub mode: Mode,
-    /// Of the server under test.
-    pub ours: &'a Reply,
-    /// Of the peers, by name.
-    pub peers: &'a [(&'static str, &'a Reply)],
-    /// All zones that the servers host.
-    pub zones: &'a [ZoneData],
-}
-
-impl Case<'_> {
-    /// Whether any hosted zone holds exactly this record, or a wildcard above its owner does.
+impl Aspect {
+    /// As people write it.
     #[must_use]
-    pub fn is_hosted(&self, rr: &Rr) -> bool {
-        self.zones.iter().any(|zone| zone.contains(rr) || zone.synthesises(rr))
-    }
-
-    /// Aspects in which ours differs from each peer.
-    pub fn differences(&self) -> impl Iterator<Item = (&'static str, BTreeSet<Aspect>)> {
-        self.peers.iter().map(|(name, reply)| (*name, differences(self.ours, reply)))
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rcode => "rcode",
+            Self::Aa => "aa",
+            Self::Tc => "tc",
+            Self::Answer => "answer",
+            Self::Authority => "authority",
+            Self::Glue => "glue",
+        }
     }
 }
 
@@ -67,27 +53,12 @@ pub fn differences(one: &Reply, other: &Reply) -> BTreeSet<Aspect> {
     compared.into_iter().filter_map(|(aspect, differs)| differs.then_some(aspect)).collect()
 }
 
-impl fmt::Display for Case<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} over {:?}", self.question, self.mode)?;
-        writeln!(f, "    ours: {}", self.ours)?;
-        for (name, reply) in self.peers {
-            let aspects = differences(self.ours, reply);
-            if aspects.is_empty() {
-                writeln!(f, "    {name}: the same")?;
-            } else {
-                writeln!(f, "    {name}: differs in {aspects:?}: {reply}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use domain::base::iana::{OptRcode, Rtype};
 
     use super::*;
+    use crate::Rr;
 
     fn rr(owner: &str, rtype: Rtype, rdata: &[u8], ttl: u32) -> Rr {
         Rr { owner: owner.parse().unwrap(), rtype, rdata: rdata.to_vec(), ttl }
@@ -105,6 +76,7 @@ mod tests {
             repeated: 0,
             size: 100,
             edns: false,
+            oddity: None,
         }
     }
 
