@@ -13,6 +13,7 @@ mod links;
 mod map;
 mod metrics;
 mod places;
+mod rfcs;
 mod tree;
 mod words;
 
