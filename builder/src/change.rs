@@ -71,7 +71,7 @@ pub enum Change {
         /// Owner before.
         owner: Name,
         /// Owner afterwards.
-        to: Name,
+        to: Box<Name>,
     },
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use domain::base::ToName;
 use domain::base::iana::Rtype;
 
-use crate::{Aspect, Case, Name, Reply, Rr, differences};
+use crate::{Aspect, Case, Name, Reply, Rr, ZoneData, differences};
 
 /// One documented choice.
 pub struct Choice {
@@ -37,6 +37,13 @@ pub const CHOICES: &[Choice] = &[
         what: "Sibling glue that does not fit is left out without TC, address set by address set in the order of the NS \
                set, and nothing smaller is put in its place. The peers leave out others.",
         covers: sibling_glue_that_fits,
+    },
+    Choice {
+        id: "no-glue-from-a-hidden-wildcard",
+        source: "RFC 9471 section 2.2, RFC 4592 section 2.2.1",
+        what: "A wildcard below a zone cut is hidden by it, so it makes no sibling glue for the delegations beside. NSD and \
+               Knot make addresses of name servers from it.",
+        covers: no_glue_from_a_hidden_wildcard,
     },
     Choice {
         id: "one-rrset-for-any",
@@ -140,6 +147,28 @@ fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     let covers =
         |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
     ours.is_referral() && ours.size + SMALLEST_IPV6 > room && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// All glue of the peer but what only a wildcard below another cut makes.
+fn no_glue_from_a_hidden_wildcard(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let is_hidden = |rr: &Rr| {
+        let made = case.zones.iter().any(|zone| zone.synthesises(rr) && !zone.contains(rr));
+        let mut above = rr.owner.iter_suffixes().skip(1).map(|name| name.to_vec());
+        let below_a_cut = |name: Name| {
+            let of = |zone: &ZoneData| {
+                zone.apex != name && zone.types_at(&name).is_some_and(|types| types.contains(&Rtype::NS))
+            };
+            case.zones.iter().any(of)
+        };
+        made && above.any(below_a_cut)
+    };
+    let covers = |peer: &Reply| {
+        differences(ours, peer) == [Aspect::Glue].into()
+            && ours.additional.is_subset(&peer.additional)
+            && peer.additional.difference(&ours.additional).all(is_hidden)
+    };
+    ours.is_referral() && case.peers.iter().any(|(_, peer)| covers(peer))
 }
 
 /// A part of what the peer sends, of one owner and type; or the peer's DNAME and CNAME, and what follows.

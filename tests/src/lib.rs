@@ -37,7 +37,7 @@ pub use peer::{Peer, PeerError, Software};
 pub use poll::poll_until;
 pub use random::Random;
 pub use report::Report;
-pub use suite::compare_all;
+pub use suite::{compare_all, compare_asked};
 pub use system::{System, run, run_any};
 pub use wrong_clock::WrongClock;
 pub use zonecast::{DevOptions, Zonecast, zonecast_binary};

@@ -16,6 +16,20 @@ use crate::{Asker, Breadth, Case, Mode, Peer, Question, Recursion, Reply, Report
 pub fn compare_all(ours: SocketAddr, peers: &[Peer], zones: &[ZoneData], breadth: Breadth) -> anyhow::Result<Report> {
     let asked: BTreeSet<Question> = zones.iter().flat_map(|zone| questions(zone, breadth)).collect();
     let asked: Vec<Question> = asked.into_iter().collect();
+    compare_asked(ours, peers, zones, &asked, breadth == Breadth::Full)
+}
+
+/// The same for these questions; all of them go over TCP as well, or only what was truncated.
+///
+/// # Errors
+/// As [`compare_all`].
+pub fn compare_asked(
+    ours: SocketAddr,
+    peers: &[Peer],
+    zones: &[ZoneData],
+    asked: &[Question],
+    all_over_tcp: bool,
+) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let mut truncated = BTreeSet::new();
     let mut ask = |asked: &[Question], mode| -> anyhow::Result<Vec<Vec<Reply>>> {
@@ -24,15 +38,15 @@ pub fn compare_all(ours: SocketAddr, peers: &[Peer], zones: &[ZoneData], breadth
         Ok(replies)
     };
     for mode in [Mode::Plain, Mode::Edns(1232), Mode::Dnssec(1232)] {
-        let replies = ask(&asked, mode)?;
+        let replies = ask(asked, mode)?;
         let cut = asked.iter().enumerate().filter(|(at, _)| replies.iter().any(|of| of.get(*at).is_some_and(|r| r.tc)));
         truncated.extend(cut.map(|(_, question)| question.clone()));
     }
     let truncated: Vec<Question> = truncated.into_iter().collect();
-    let over_tcp = if breadth == Breadth::Full { &asked } else { &truncated };
+    let over_tcp = if all_over_tcp { asked } else { &truncated };
     for (asked, mode) in [
-        (&truncated, Mode::Edns(4096)),
-        (&truncated, Mode::Dnssec(4096)),
+        (truncated.as_slice(), Mode::Edns(4096)),
+        (truncated.as_slice(), Mode::Dnssec(4096)),
         (over_tcp, Mode::Tcp),
         (over_tcp, Mode::DnssecTcp),
     ] {

@@ -99,7 +99,7 @@ fn change() -> impl Strategy<Value = Change> {
         4 => (owner(), data()).prop_map(|(owner, (rtype, _))| Change::DeleteRrset { owner, rtype }),
         3 => owner().prop_map(|owner| Change::DeleteName { owner }),
         2 => owner().prop_map(|owner| Change::DeleteSubtree { owner }),
-        2 => (owner(), owner()).prop_map(|(owner, to)| Change::Rename { owner, to }),
+        2 => (owner(), owner()).prop_map(|(owner, to)| Change::Rename { owner, to: Box::new(to) }),
         1 => serial,
     ]
 }

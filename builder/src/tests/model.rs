@@ -47,11 +47,11 @@ impl Model {
         match change {
             Change::DeleteSubtree { owner } if *owner == self.apex => return,
             Change::DeleteSubtree { owner } => return self.nodes.retain(|name, _| !name.is_within(owner)),
-            Change::Rename { owner, to } if owner == to => return,
+            Change::Rename { owner, to } if owner == &**to => return,
             Change::Rename { owner, to } => {
                 let (_, moved) = self.nodes.remove(&owner.to_lowercase()).unwrap_or((*owner, vec![]));
                 for Data { rtype, ttl, rdata } in moved {
-                    self.apply(&Change::Add { owner: *to, rtype, ttl, rdata });
+                    self.apply(&Change::Add { owner: **to, rtype, ttl, rdata });
                 }
                 return;
             }

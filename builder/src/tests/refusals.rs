@@ -184,7 +184,7 @@ fn changes_keep_the_rules_and_the_serial() {
     assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::SOA }), Rule::NoSoa);
     assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::NS }), Rule::NoNs);
     assert_eq!(refused(Change::DeleteName { owner: name("other") }), Rule::OutOfZone);
-    assert_eq!(refused(Change::Rename { owner: name("a.example"), to: name("other") }), Rule::OutOfZone);
+    assert_eq!(refused(Change::Rename { owner: name("a.example"), to: Box::new(name("other")) }), Rule::OutOfZone);
     assert_eq!(refused(Change::DeleteSubtree { owner: name("other") }), Rule::OutOfZone);
     let whole = record_build(&view, &apex, &[Change::DeleteSubtree { owner: apex }], now).unwrap_err();
     assert!(whole.to_string().contains("delete the zone"), "{whole}");

@@ -99,7 +99,7 @@ fn change(input: &mut Input<'_>) -> Change {
         3 => Change::Delete { owner, rtype, rdata: input.rdata(rtype) },
         4 => Change::DeleteRrset { owner, rtype },
         5 => Change::DeleteSubtree { owner },
-        6 => Change::Rename { owner, to: input.name() },
+        6 => Change::Rename { owner, to: Box::new(input.name()) },
         _ => Change::DeleteName { owner },
     }
 }

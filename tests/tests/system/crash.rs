@@ -41,11 +41,16 @@ pub(crate) fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
+/// Another one at each run, unless `ZONECAST_SEED` says which.
+pub(crate) fn seed_of_run() -> u64 {
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    number_from_environment("ZONECAST_SEED").unwrap_or(clock.subsec_nanos().into())
+}
+
 #[test]
 fn killed_at_any_moment_nothing_acknowledged_is_lost_and_no_answer_goes_back() {
     let _alone = crate::heavy::alone();
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let seed = number_from_environment("ZONECAST_SEED").unwrap_or(clock.subsec_nanos().into());
+    let seed = seed_of_run();
     let soak = std::env::var_os("ZONECAST_SOAK").is_some();
     let rounds = number_from_environment("ZONECAST_ROUNDS").unwrap_or(if soak { ROUNDS_OF_SOAK } else { ROUNDS });
     println!("ZONECAST_SEED={seed} ZONECAST_ROUNDS={rounds}");

@@ -13,6 +13,7 @@ mod hostile;
 mod http;
 mod pipeline;
 mod prometheus;
+mod random_zones;
 mod refusals;
 mod trouble;
 mod validator;

@@ -35,7 +35,7 @@ fn wrong(tree: &Tree) -> Vec<String> {
             let first = row.split('|').nth(1).unwrap_or_default();
             first.split([',', ' ']).any(|word| word == *rfc)
         };
-        if !rows.iter().any(|row| has(row)) {
+        if !rows.iter().any(has) {
             violations.push(format!("{PAGE}: no rule of RFC {rfc}"));
         }
     }

@@ -139,7 +139,7 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
                 "rename moves everything at a name: type, ttl and data make no sense with it",
             ));
         }
-        push(Change::Rename { owner, to: parse_owner(to, apex).map_err(ServiceError::bad)? });
+        push(Change::Rename { owner, to: Box::new(parse_owner(to, apex).map_err(ServiceError::bad)?) });
         return Ok(());
     }
     let Some(rtype) = rtype else {
