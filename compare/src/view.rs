@@ -95,7 +95,8 @@ mod tests {
             differences(&strictness.view(one.clone()), &strictness.view(other.clone())).is_empty()
         };
         let meaning = |one: &Reply, other: &Reply| same(one, other, Strictness::Meaning);
-        let (bare, full) = (reply(&[a.clone()], &[]), reply(&[a], &[ns.clone(), signature]));
+        let answer = std::slice::from_ref(&a);
+        let (bare, full) = (reply(answer, &[]), reply(answer, &[ns.clone(), signature]));
         assert!(meaning(&bare, &full) && !same(&bare, &full, Strictness::Everything));
         assert!(meaning(&reply(&[soa(1)], &[]), &reply(&[soa(2)], &[])));
         assert!(meaning(&reply(&[], &[soa(1)]), &reply(&[], &[soa(2)])));
