@@ -4,6 +4,7 @@
 //! monotonic clock times both ends. Subjects take turns in blocks of changes, so that whatever happens to the machine
 //! happens to all of them.
 
+mod beside_import;
 mod deployment;
 mod edges;
 mod load;

@@ -2,7 +2,7 @@
 
 use super::stage::Stage;
 use super::subject::Subject;
-use super::{edges, load, new_zones, rate, single, zones};
+use super::{beside_import, edges, load, new_zones, rate, single, zones};
 use crate::bench::Bench;
 use crate::figure::Figure;
 use crate::samples::Samples;
@@ -12,6 +12,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     single::run(bench, &stage)?;
     rate::run(bench, &stage)?;
     load::run(bench, &stage)?;
+    beside_import::run(bench, &stage)?;
     drop(stage);
     zones::run(bench)?;
     new_zones::run(bench)?;
