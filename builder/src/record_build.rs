@@ -68,6 +68,7 @@ pub fn record_build(
     }
     building.reach_beneath()?;
     building.reach_cuts()?;
+    building.settle_occlusion()?;
     let published = building.find_empty_non_terminals()?;
     let output = building.emit(&published)?;
     let batch = output.into_batch(&zone, &building)?;
@@ -83,6 +84,8 @@ struct Work {
     after: OwnedNode,
     /// A change names it, so that its findings matter.
     touched: bool,
+    /// Something above it hides it afterwards; known once all names are here.
+    occluded: bool,
 }
 
 struct Building<'v> {
@@ -209,7 +212,7 @@ impl<'v> Building<'v> {
 
     fn take(&mut self, path: Vec<u8>, present: PresentNode) -> Result<(), ReadError> {
         let before = self.reader.read(as_path(&path), &present)?;
-        self.work.insert(path, Work { present, after: before.clone(), before, touched: false });
+        self.work.insert(path, Work { present, after: before.clone(), before, touched: false, occluded: false });
         Ok(())
     }
 
@@ -304,8 +307,23 @@ impl<'v> Building<'v> {
         })
     }
 
+    /// Finds out for each name whether something hides it afterwards, once.
+    fn settle_occlusion(&mut self) -> Result<(), ReadError> {
+        let paths: Vec<Vec<u8>> = self.work.keys().cloned().collect();
+        for path in paths {
+            let occluded = self.is_occluded(as_path(&path))?;
+            if let Some(work) = self.work.get_mut(&path) {
+                work.occluded = occluded;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether something above a path hides it afterwards.
     fn is_occluded(&self, path: Path<'_>) -> Result<bool, ReadError> {
+        if path.as_bytes().is_empty() {
+            return Ok(false);
+        }
         if self.covers_in_work(path).next().is_some() {
             return Ok(true);
         }
@@ -314,15 +332,15 @@ impl<'v> Building<'v> {
     }
 
     /// Whether a name in the work is a published node with data afterwards.
-    fn is_published(&self, path: &[u8], work: &Work) -> Result<bool, ReadError> {
-        Ok(path.is_empty() || (work.after.makes_node() && !self.is_occluded(as_path(path))?))
+    fn is_published(path: &[u8], work: &Work) -> bool {
+        path.is_empty() || (work.after.makes_node() && !work.occluded)
     }
 
     fn find_empty_non_terminals(&self) -> Result<EmptyNonTerminals, ReadError> {
         let mut published = BTreeSet::new();
         let mut candidates = BTreeSet::new();
         for (path, work) in &self.work {
-            let after = self.is_published(path, work)?;
+            let after = Self::is_published(path, work);
             if after {
                 published.insert(path.clone());
             } else {
@@ -372,7 +390,7 @@ impl<'v> Building<'v> {
         let is_signed = self.work.get(&[][..]).is_some_and(|apex| is_signed(&apex.before, &apex.after));
         for (path, work) in &self.work {
             let path = as_path(path);
-            let standing = Standing::new(&work.after, path, self.is_occluded(path)?);
+            let standing = Standing::new(&work.after, path, work.occluded);
             if is_signed {
                 let was_published = standing.is_apex || work.present.has_published_data()?;
                 let standing = (&standing, was_published);
@@ -384,7 +402,7 @@ impl<'v> Building<'v> {
         if report.refusals.is_empty() {
             for (path, work) in &self.work {
                 let path = as_path(path);
-                let standing = Standing::new(&work.after, path, self.is_occluded(path)?);
+                let standing = Standing::new(&work.after, path, work.occluded);
                 let mut addresses = Afterwards { building: self };
                 let report = if work.touched { &mut report } else { &mut ignored };
                 emitter.node((&work.after, path), &standing, &mut addresses, (&mut output, report))?;

@@ -2,6 +2,9 @@
 
 #![cfg(test)]
 
+#[path = "../examples/own_store.rs"]
+mod own_store;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::num::NonZeroUsize;
@@ -434,6 +437,23 @@ async fn what_is_over_the_rate_is_truncated_and_a_cookie_or_tcp_is_not_limited()
     client(move || {
         let socket = udp(addr);
         assert!((0..50).all(|id| !is_truncated(&exchange(&socket, &query(id, "example.")))));
+    })
+    .await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_example_answers_dig() {
+    let zone = "$TTL 60\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n*.www A 192.0.2.1\n";
+    let store = own_store::OwnStore::build(&[("example.com".into(), zone.into())]).unwrap();
+    let server = store.serve("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = server.local_addr().port().to_string();
+    client(move || {
+        for more in ["+notcp", "+tcp"] {
+            let mut dig = std::process::Command::new("dig");
+            let output = dig.args(["@127.0.0.1", "-p", &port, "+short", more, "x.www.example.com"]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "192.0.2.1\n", "{output:?}");
+        }
     })
     .await;
     server.shutdown().await;
