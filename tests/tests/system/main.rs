@@ -6,6 +6,7 @@ mod api;
 mod compare;
 mod conformance;
 mod crash;
+mod dig;
 mod faults;
 mod heavy;
 mod histories;
