@@ -8,11 +8,11 @@ use zonecast_records::Name;
 use super::{Record, soa};
 use crate::Change;
 
-/// The records of each name, under its spelling.
+/// The records of each name, with its spelling: bytes, since names are equal whatever their letter case.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     pub(super) apex: Name,
-    nodes: BTreeMap<Name, (Name, Vec<Data>)>,
+    nodes: BTreeMap<Name, (Vec<u8>, Vec<Data>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +33,8 @@ impl Model {
 
     pub(super) fn records(&self) -> Vec<Record> {
         let all = self.nodes.values().flat_map(|(owner, data)| data.iter().map(move |data| (owner, data)));
-        let record = |(owner, data): (&Name, &Data)| Record {
-            owner: owner.as_wire().to_vec(),
+        let record = |(owner, data): (&Vec<u8>, &Data)| Record {
+            owner: owner.clone(),
             rtype: data.rtype.to_int(),
             ttl: data.ttl,
             rdata: data.rdata.clone(),
@@ -49,7 +49,7 @@ impl Model {
             Change::DeleteSubtree { owner } => return self.nodes.retain(|name, _| !name.is_within(owner)),
             Change::Rename { owner, to } if owner == &**to => return,
             Change::Rename { owner, to } => {
-                let (_, moved) = self.nodes.remove(&owner.to_lowercase()).unwrap_or((*owner, vec![]));
+                let (_, moved) = self.nodes.remove(&owner.to_lowercase()).unwrap_or_default();
                 for Data { rtype, ttl, rdata } in moved {
                     self.apply(&Change::Add { owner: **to, rtype, ttl, rdata });
                 }
@@ -57,7 +57,7 @@ impl Model {
             }
             _ => {}
         }
-        let (_, data) = self.nodes.entry(owner.to_lowercase()).or_insert((owner, vec![]));
+        let (_, data) = self.nodes.entry(owner.to_lowercase()).or_insert((owner.as_wire().to_vec(), vec![]));
         match change {
             Change::Add { rtype, ttl, rdata, .. } => {
                 data.retain(|old| !old.is(*rtype, rdata));
