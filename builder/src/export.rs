@@ -34,8 +34,8 @@ pub fn zone_info(view: &dyn View, apex: &Name) -> Result<Option<ZoneInfo>, ReadE
     Ok(zone.map(|zone| ZoneInfo {
         apex: zone.shape.apex,
         identity: zone.shape.identity,
-        origin: zone.origin,
-        settings: zone.chosen,
+        origin: zone.settings.origin().to_vec(),
+        settings: zone.settings.zone(),
     }))
 }
 
@@ -46,7 +46,7 @@ pub fn zone_info(view: &dyn View, apex: &Name) -> Result<Option<ZoneInfo>, ReadE
 /// There is no such zone, or its keys could not be read.
 pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> Result<Batch, ReadError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
-    if zone.chosen == settings {
+    if zone.settings.zone() == settings {
         return Ok(Batch::default());
     }
     let core = CoreZone::decode(&zone.keys.private).map_err(|_| ReadError::counts(apex))?;

@@ -61,7 +61,7 @@ pub fn record_build(
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let mut building = Building::new(Reader::new(view, &zone), &zone);
     building.apply(changes)?;
-    let serial = building.settle_serial(zone.chosen.serial, now)?;
+    let serial = building.settle_serial(zone.settings.zone().serial, now)?;
     if building.unchanged() {
         let warnings = building.report.finish()?;
         return Ok(RecordBuild { batch: Batch::default(), serial, warnings, unchanged: true });
@@ -125,6 +125,9 @@ impl<'v> Building<'v> {
         self.load(Vec::new())?;
         for (number, change) in changes.iter().enumerate() {
             let location = Location::new(u32::try_from(number).unwrap_or(u32::MAX));
+            if !self.takes(change.owner(), location) {
+                continue;
+            }
             match change {
                 Change::DeleteSubtree { owner } => self.delete_subtree(change, owner, location)?,
                 Change::Rename { owner, to } => self.rename(change, (owner, to), location)?,
@@ -134,12 +137,9 @@ impl<'v> Building<'v> {
         Ok(())
     }
 
-    /// Does a change to the records of its own name.
+    /// Does a change to the records of its own name, which is in the zone.
     fn apply_one(&mut self, change: &Change, location: Location) -> Result<(), ReadError> {
         let owner = change.owner();
-        if !self.takes(owner, location) {
-            return Ok(());
-        }
         let path = self.shape.path_of(owner);
         self.load(path.clone())?;
         if let Some(work) = self.work.get_mut(&path) {
@@ -150,6 +150,7 @@ impl<'v> Building<'v> {
         Ok(())
     }
 
+    /// Whether a name is in the zone; refuses it otherwise.
     fn takes(&mut self, owner: &Name, location: Location) -> bool {
         let is_within = owner.is_within(&self.shape.apex);
         if !is_within {
@@ -164,15 +165,12 @@ impl<'v> Building<'v> {
     }
 
     fn delete_subtree(&mut self, change: &Change, owner: &Name, location: Location) -> Result<(), ChangeError> {
-        self.apply_one(change, location)?;
-        if !owner.is_within(&self.shape.apex) {
-            return Ok(());
-        }
         let top = self.shape.path_of(owner);
         if top.is_empty() {
             self.refuse(owner, location, Rule::WholeZone);
             return Ok(());
         }
+        self.apply_one(change, location)?;
         let nodes = self.reader.beneath(as_path(&top), MAX_BATCH_LEN)?.ok_or(ChangeError::TooLarge)?;
         for (path, present) in nodes {
             if !self.work.contains_key(&path) {
@@ -188,7 +186,7 @@ impl<'v> Building<'v> {
     }
 
     fn rename(&mut self, change: &Change, (owner, to): (&Name, &Name), location: Location) -> Result<(), ReadError> {
-        if !self.takes(owner, location) || !self.takes(to, location) || owner == to {
+        if !self.takes(to, location) || owner == to {
             return Ok(());
         }
         let path = self.shape.path_of(owner);
@@ -309,12 +307,10 @@ impl<'v> Building<'v> {
 
     /// Finds out for each name whether something hides it afterwards, once.
     fn settle_occlusion(&mut self) -> Result<(), ReadError> {
-        let paths: Vec<Vec<u8>> = self.work.keys().cloned().collect();
-        for path in paths {
-            let occluded = self.is_occluded(as_path(&path))?;
-            if let Some(work) = self.work.get_mut(&path) {
-                work.occluded = occluded;
-            }
+        let occluded = self.work.keys().map(|path| self.is_occluded(as_path(path)));
+        let occluded: Vec<bool> = occluded.collect::<Result<_, _>>()?;
+        for (work, occluded) in self.work.values_mut().zip(occluded) {
+            work.occluded = occluded;
         }
         Ok(())
     }
@@ -474,7 +470,7 @@ fn add_zone_keys(
         report.refusals.push(finding);
         report.finish()?;
     }
-    let keys = ZoneKeys::new(&building.shape, &apex.after, tally, &zone.settings());
+    let keys = ZoneKeys::new(&building.shape, &apex.after, tally, &zone.settings);
     for ((key, value), before) in
         keys.entries(&building.shape.apex).into_iter().zip(zone.keys.entries(&zone.shape.apex))
     {

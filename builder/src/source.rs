@@ -1,7 +1,7 @@
 //! The records of one zone on their way into a full build: collected in any order, kept compactly, sorted once.
 
 use domain::base::iana::Rtype;
-use zonecast_records::{Name, Path, RecordRef, ZoneSettings};
+use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
 
 use crate::emit::{Addresses, Packed};
 use crate::finding::{Finding, Location, Refused, Report, Rule};
@@ -37,6 +37,11 @@ impl Settings {
     #[must_use]
     pub fn with_zone(self, zone: ZoneSettings) -> Self {
         Self { zone, ..self }
+    }
+
+    /// As they are kept.
+    pub(crate) fn of_core(core: &CoreZone<'_>) -> Self {
+        Self { origin: core.origin.to_vec(), zone: core.settings() }
     }
 
     pub(crate) fn zone(&self) -> ZoneSettings {

@@ -2,7 +2,7 @@
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, View};
-use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneSettings, ZoneValue};
+use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneValue};
 
 use crate::emit::Packed;
 use crate::node::Node;
@@ -24,8 +24,8 @@ pub(crate) struct PresentZone {
     pub(crate) shape: Shape,
     pub(crate) keys: ZoneKeys,
     pub(crate) tally: Tally,
-    pub(crate) origin: Vec<u8>,
-    pub(crate) chosen: ZoneSettings,
+    /// What went into its keys beside records.
+    pub(crate) settings: Settings,
 }
 
 impl ZoneKeys {
@@ -68,15 +68,8 @@ impl PresentZone {
             return Err(ReadError::counts(&apex));
         }
         let core = CoreZone::decode(&private).map_err(|source| ReadError::Value { key: core_key, source })?;
-        let (tally, origin, chosen) = (Tally::read(&core), core.origin.to_vec(), core.settings());
-        Ok(Some(Self { shape, keys: ZoneKeys { published, private }, tally, origin, chosen }))
-    }
-}
-
-impl PresentZone {
-    /// What went into its keys beside records.
-    pub(crate) fn settings(&self) -> Settings {
-        Settings::with_origin(self.origin.clone()).with_zone(self.chosen)
+        let (tally, settings) = (Tally::read(&core), Settings::of_core(&core));
+        Ok(Some(Self { shape, keys: ZoneKeys { published, private }, tally, settings }))
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Most prefixes in one list: it is gone through for every query, at about a nanosecond each.
+/// Most prefixes in one list: it is gone through for every query.
 pub const MAX_PREFIXES: usize = 256;
 
 /// Addresses by prefix; empty for none.

@@ -26,7 +26,7 @@ const BUCKETS: usize = 1 << 19;
 /// How much may come at once: what a second allows.
 const BURST_NS: u64 = 1_000_000_000;
 
-/// Bits of an address that make its network, as in BIND, NSD and Knot.
+/// Bits of an address that make its network, as BIND has them.
 const IPV4_BITS: u32 = 24;
 const IPV6_BITS: u32 = 56;
 

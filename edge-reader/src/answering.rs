@@ -98,7 +98,7 @@ pub(crate) fn answer<V: View>(
     Outcome { zone_len, ..outcome }
 }
 
-fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
+pub(crate) fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
     let (truncated, address_proven) = (message.truncated, message.address_proven());
     message.finish(rcode, 0);
     Outcome { class, rcode, truncated, lookups, zone_len: 0, address_proven }

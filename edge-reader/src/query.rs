@@ -40,7 +40,8 @@ pub(crate) struct Edns {
     pub(crate) nsid: bool,
 }
 
-/// Why a query gets an answer without records: NOERROR where it asks for nothing but a cookie. The question is repeated when it could be read.
+/// Why a query gets an answer without records: NOERROR where it asks for nothing but a cookie. The question is repeated
+/// when it could be read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rejection<'q> {
     pub(crate) rcode: Rcode,
@@ -152,8 +153,8 @@ impl<'a> Input<'a> {
             let code = OptionCode::from_int(options.number()?);
             let length = options.number()?;
             let data = options.take(usize::from(length))?;
-            // Of several the first counts, RFC 7873 section 5.2.
             nsid |= code == OptionCode::NSID;
+            // Of several the first counts, RFC 7873 section 5.2.
             if code == OptionCode::COOKIE && cookie.is_none() {
                 cookie = Some(CookieOption::read(data)?);
             }

@@ -2,6 +2,7 @@
 
 use domain::base::iana::{ExtendedErrorCode, Rcode};
 
+use crate::answering::finish;
 use crate::message::{MessageWriter, Offsets};
 use crate::query::{Header, Query, Rejection};
 use crate::{AnswerClass, Client, Lookups, Outcome};
@@ -28,18 +29,12 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAwa
     };
     let mut offsets = Offsets::default();
     let mut message = MessageWriter::new((out, &mut offsets), &client, header, question.as_ref(), edns);
-    let (class, rcode) = match why {
-        TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED),
-        TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED),
-        TurnedAway::Limited => (AnswerClass::Rejected, Rcode::NOERROR),
+    let (class, rcode, explanation) = match why {
+        TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
+        TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),
+        TurnedAway::Limited => (AnswerClass::Rejected, Rcode::NOERROR, None),
     };
-    message.explanation = match why {
-        TurnedAway::Prohibited => Some(ExtendedErrorCode::PROHIBITED),
-        TurnedAway::NotReady => Some(ExtendedErrorCode::NOT_READY),
-        TurnedAway::Limited => None,
-    };
+    message.explanation = explanation;
     message.truncated = why == TurnedAway::Limited;
-    let (truncated, address_proven) = (message.truncated, message.address_proven());
-    message.finish(rcode, 0);
-    Outcome { class, rcode, truncated, lookups: Lookups::default(), zone_len: 0, address_proven }
+    finish(message, class, rcode, Lookups::default())
 }

@@ -39,7 +39,8 @@ impl Reading {
         self.held.as_ref().map(|held| held.borrow_owner().position)
     }
 
-    /// Answers a query, wire to wire; see [`Reader::answer`](zonecast_edge_reader::Reader::answer). A new edge answers REFUSED.
+    /// Answers a query, wire to wire; see [`Reader::answer`](zonecast_edge_reader::Reader::answer). A new edge answers
+    /// REFUSED.
     pub fn answer<'c>(
         &self,
         scratch: &mut Scratch,
@@ -55,8 +56,8 @@ impl Reading {
     }
 
     /// Looks one name up, for a server that builds its own messages; see
-    /// [`Reader::lookup`](zonecast_edge_reader::Reader::lookup). `None` when the name is in
-    /// no zone of ours, or the edge is new.
+    /// [`Reader::lookup`](zonecast_edge_reader::Reader::lookup). `None` when the name is in no zone of ours, or the edge is
+    /// new.
     ///
     /// # Errors
     /// The copy could not be read or is damaged: to be answered with SERVFAIL.

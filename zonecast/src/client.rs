@@ -136,6 +136,22 @@ impl Client {
         self.get("/v1/zones", &query)
     }
 
+    /// Shows all zones, a page at a time.
+    ///
+    /// # Errors
+    /// No answer, or what `visit` says.
+    pub fn each_page<E: From<ClientError>>(&self, mut visit: impl FnMut(ZonePage) -> Result<(), E>) -> Result<(), E> {
+        let mut after = None;
+        loop {
+            let page = self.zones(after.as_deref())?;
+            after.clone_from(&page.next);
+            visit(page)?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// One zone.
     ///
     /// # Errors

@@ -190,6 +190,5 @@ fn compare(server: &Zonecast, file: &std::path::Path, grammar: &mut Grammar, que
     let mut asked: Vec<Question> = (0..questions).map(|_| grammar.question()).collect();
     asked.sort();
     asked.dedup();
-    // A name and type that comes up again is asked in another way.
     compare_asked(server.dns[0], &peers, &data, &asked, true).unwrap()
 }

@@ -264,7 +264,7 @@ impl Comparing {
             Ok(reply) => reply.to_string(),
             Err(error) => error.to_string(),
         };
-        let what = match replies {
+        let (what, one, other) = match replies {
             (Ok(one), Ok(other)) => {
                 let (one, other) = (self.strictness.view(one), self.strictness.view(other));
                 let aspects = differences(&one, &other);
@@ -285,7 +285,6 @@ impl Comparing {
                 (who.to_owned(), said(&one), said(&other))
             }
         };
-        let (what, one, other) = what;
         let kind = self.kinds.entry(what.clone()).or_insert_with(|| Kind { what, ..Kind::default() });
         kind.count += 1;
         if kind.examples.len() < SHOWN {
@@ -358,15 +357,12 @@ fn read_list(file: &Path) -> Outcome<Vec<Question>> {
 }
 
 fn all_zones(context: &Context) -> Outcome<Vec<String>> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = context.client.zones(after.as_deref())?;
+    let mut all = Vec::new();
+    context.client.each_page(|page| {
         all.extend(page.zones.into_iter().map(|zone| zone.zone));
-        after = page.next;
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
+        Outcome::Ok(())
+    })?;
+    Ok(all)
 }
 
 fn from_text(text: &[u8], apex: &Name) -> Outcome<ZoneData> {

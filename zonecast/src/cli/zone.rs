@@ -208,23 +208,18 @@ pub(super) fn show_written(context: &Context, written: &Written) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let mut after = None;
     let mut all = Vec::new();
-    loop {
-        let page = context.client.zones(after.as_deref())?;
+    context.client.each_page(|page| {
         if context.output.json {
             all.extend(page.zones);
-        } else {
-            let mut out = std::io::stdout().lock();
-            for zone in &page.zones {
-                writeln!(out, "{}\tserial {}\tgeneration {}\tid {}", zone.zone, zone.serial, zone.generation, zone.id)?;
-            }
+            return Outcome::Ok(());
         }
-        after = page.next;
-        if after.is_none() {
-            break;
+        let mut out = std::io::stdout().lock();
+        for zone in &page.zones {
+            writeln!(out, "{}\tserial {}\tgeneration {}\tid {}", zone.zone, zone.serial, zone.generation, zone.id)?;
         }
-    }
+        Ok(())
+    })?;
     if context.output.json {
         context.output.show(&all, |_, _| Ok(()))?;
     }

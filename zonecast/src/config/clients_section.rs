@@ -1,6 +1,5 @@
 //! Whom an edge answers and how often: `[access]`, `[rate_limit]` and the file of `cookie_secrets`.
 
-use std::io;
 use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::path::Path;
@@ -10,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use zonecast_dns::{Access, MAX_PREFIXES, Prefixes, RateLimit};
 use zonecast_edge::{COOKIE_SECRET_LEN, CookieSecrets, MAX_COOKIE_SECRETS};
 
-use crate::exit::{Code, Failure, Outcome};
+use super::read;
+use crate::exit::{Failure, Outcome};
 
 /// Largest file of cookie secrets that is read, in bytes: some lines.
 const MAX_FILE: u64 = 4096;
@@ -94,14 +94,7 @@ pub(crate) fn cookie_secrets(file: Option<&Path>) -> Outcome<CookieSecrets> {
         getrandom::fill(&mut secret).map_err(Failure::failed)?;
         return Ok(CookieSecrets::new(vec![secret]).expect("one is not too many"));
     };
-    let read = || {
-        if std::fs::metadata(path)?.len() > MAX_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for cookie secrets"));
-        }
-        std::fs::read_to_string(path)
-    };
-    let text = read().map_err(|error| Failure::new(Code::Unreadable, format_args!("{}: {error}", path.display())))?;
-    parse_secrets(&text).map_err(|why| Failure::usage(format_args!("{}: {why}", path.display())))
+    parse_secrets(&read::text(path, MAX_FILE)?).map_err(|why| Failure::usage(format_args!("{}: {why}", path.display())))
 }
 
 /// The message does not repeat what was found: it may be most of a secret.

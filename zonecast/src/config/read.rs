@@ -62,7 +62,7 @@ struct OnlyRole {
 /// # Errors
 /// It cannot be read, is no TOML, or says what makes no sense.
 pub(crate) fn read<T: Checked>(path: &Path) -> Outcome<T> {
-    parse(path, &text(path)?)
+    parse(path, &text(path, MAX_FILE)?)
 }
 
 /// Reads the file of any role.
@@ -70,7 +70,7 @@ pub(crate) fn read<T: Checked>(path: &Path) -> Outcome<T> {
 /// # Errors
 /// As [`read`], or it names no role.
 pub(crate) fn read_any(path: &Path) -> Outcome<RoleFile> {
-    let text = text(path)?;
+    let text = text(path, MAX_FILE)?;
     let role = role(path, &text)?;
     match role.as_deref() {
         Some("core") => parse(path, &text).map(RoleFile::Core),
@@ -79,10 +79,14 @@ pub(crate) fn read_any(path: &Path) -> Outcome<RoleFile> {
     }
 }
 
-fn text(path: &Path) -> Outcome<String> {
+/// The text of a file of at most so many bytes.
+///
+/// # Errors
+/// It is larger, or cannot be read.
+pub(super) fn text(path: &Path, max_len: u64) -> Outcome<String> {
     let read = || {
-        if std::fs::metadata(path)?.len() > MAX_FILE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for a configuration"));
+        if std::fs::metadata(path)?.len() > max_len {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for what it is to be"));
         }
         std::fs::read_to_string(path)
     };

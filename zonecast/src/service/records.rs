@@ -166,13 +166,15 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
 
 /// Gives every record a TTL: its own, else that of its RRset now, else what is chosen for the zone.
 fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Vec<Change>, BuildError> {
-    let default = settings::default_ttl(settings::read(view, apex)?);
     let mut changes = Vec::with_capacity(open.len());
     for OpenChange { mut change, ttl: given } in open {
         if let Change::Add { owner, rtype, ttl, .. } | Change::Set { owner, rtype, ttl, .. } = &mut change {
             *ttl = match given {
                 Some(given) => given,
-                None => present_ttl(view, apex, owner, *rtype)?.unwrap_or(default),
+                None => match present_ttl(view, apex, owner, *rtype)? {
+                    Some(present) => present,
+                    None => settings::default_ttl(settings::read(view, apex)?),
+                },
             };
         }
         changes.push(change);
