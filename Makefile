@@ -5,8 +5,9 @@ CARGO ?= cargo
 PROFILE ?= release
 PROFILE_FLAG = $(if $(filter release,$(PROFILE)),--release,)
 BIN = target/$(PROFILE)
-# Cases of each property test in `make soak`.
+# Cases of each property test in `make soak`, and of the builder's law.
 SOAK_CASES ?= 20000
+LAW_CASES ?= 100000
 
 .PHONY: help demo up test soak soak-system build deb deb-test check lint deps bench must-reach fuzz-check
 
@@ -30,6 +31,7 @@ test: deps ## All tests, with NSD, Knot and BIND as partners
 soak: deps ## The same tests at large counts; results go into docs/proofs.md
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast -p zonecast-bench
+	PROPTEST_CASES=$(LAW_CASES) $(CARGO) test --locked -p zonecast-builder --lib law
 	ZONECAST_SOAK=1 PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --locked --workspace
 
 soak-system: deps ## Of those, 200 rounds of kill -9 and ten minutes of hostile bytes, with their figures
