@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
-use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings, generation_range};
+use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
 
 use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
-use crate::shape::{Shape, ZoneIdentity, hash_label};
+use crate::shape::{ZoneIdentity, hash_label};
 use crate::zone_keys::{PresentZone, sections, zone_key};
 
 /// What is known of a present zone without reading its records.
@@ -105,31 +105,6 @@ pub fn read_name(
         let _ = show(&node, &zone.shape.name(path, &node.owner), &mut visit);
     }
     Ok(())
-}
-
-/// Deletes the zone at `apex`: its generation and its own keys, published and private.
-///
-/// # Errors
-/// There is no such zone, or its keys could not be read.
-pub fn delete_zone(view: &dyn View, apex: &Name) -> Result<Batch, ReadError> {
-    let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
-    let mut batch = delete_generation(zone.shape.identity);
-    let Shape { apex, .. } = zone.shape;
-    for section in &mut batch.sections {
-        section.ops.push(Op::Delete { key: zone_key(section.id.keyspace, &apex) });
-    }
-    Ok(batch)
-}
-
-/// Deletes the keys of one generation of a zone: a retired or an orphaned one.
-#[must_use]
-pub fn delete_generation(identity: ZoneIdentity) -> Batch {
-    let ops = |keyspace| {
-        let (start, end) = generation_range(keyspace, identity.generation);
-        vec![Op::DeleteRange { start, end }]
-    };
-    let (dns, core) = (ops(zonecast_kv_proto::KeyspaceId::DNS), ops(zonecast_kv_proto::KeyspaceId::CORE));
-    Batch { preconditions: vec![], sections: sections(identity, dns, core) }
 }
 
 fn show(node: &OwnedNode, owner: &Name, visit: &mut dyn FnMut(RecordRef<'_>) -> ControlFlow<()>) -> ControlFlow<()> {

@@ -19,6 +19,7 @@ use crate::read_error::ReadError;
 use crate::shape::{Shape, Standing, ZoneIdentity};
 use crate::source::{Settings, SortedSource};
 use crate::tally::{Tally, Turn};
+use crate::undo::Undo;
 use crate::zone_keys::{ZoneKeys, sections};
 
 /// What an operation takes in an encoded batch beside its key and value, at most.
@@ -51,8 +52,8 @@ pub struct FullBuild {
 /// What it takes to make a present generation equal to a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diff {
-    /// This batch; empty when nothing differs.
-    Batch(Batch),
+    /// This batch, empty when nothing differs, and what takes it back.
+    Batch(Batch, Undo),
     /// More than the given limit: build a new generation instead.
     TooLarge,
 }
@@ -160,11 +161,19 @@ impl FullBuild {
     /// The view could not be read.
     pub fn diff(&self, view: &dyn View, max_bytes: usize) -> Result<Diff, ReadError> {
         let mut room = max_bytes;
-        let Some(mut dns) = self.diff_keyspace(view, KeyspaceId::DNS, &mut room)? else { return Ok(Diff::TooLarge) };
-        let Some(mut core) = self.diff_keyspace(view, KeyspaceId::CORE, &mut room)? else { return Ok(Diff::TooLarge) };
+        let entries = self.zone_entries();
         let mut present = Vec::new();
-        for (ops, (key, value)) in [&mut dns, &mut core].into_iter().zip(self.zone_entries()) {
-            if !view.get(key.as_bytes(), &mut present)? || present != value.as_bytes() {
+        let [(zone_key, _), _] = &entries;
+        view.get(zone_key.as_bytes(), &mut present)?;
+        let mut undo = Undo::new(self.shape.identity, &present, self.serial().into_int());
+        let mut diff = |keyspace| self.diff_keyspace(view, keyspace, &mut room, &mut undo);
+        let (Some(mut dns), Some(mut core)) = (diff(KeyspaceId::DNS)?, diff(KeyspaceId::CORE)?) else {
+            return Ok(Diff::TooLarge);
+        };
+        for (ops, (key, value)) in [&mut dns, &mut core].into_iter().zip(entries) {
+            let found = view.get(key.as_bytes(), &mut present)?;
+            if !found || present != value.as_bytes() {
+                undo.push(key.clone(), found.then_some(present.as_slice()));
                 let Some(left) = room.checked_sub(op_len(key.as_bytes(), value.as_bytes())) else {
                     return Ok(Diff::TooLarge);
                 };
@@ -172,7 +181,8 @@ impl FullBuild {
                 ops.push(Op::Put { key, value });
             }
         }
-        Ok(Diff::Batch(Batch { preconditions: vec![], sections: sections(self.shape.identity, dns, core) }))
+        let batch = Batch { preconditions: vec![], sections: sections(self.shape.identity, dns, core) };
+        Ok(Diff::Batch(batch, undo))
     }
 
     /// The operations on one keyspace, or `None` when they take more than `room` bytes.
@@ -181,6 +191,7 @@ impl FullBuild {
         view: &dyn View,
         keyspace: KeyspaceId,
         room: &mut usize,
+        undo: &mut Undo,
     ) -> Result<Option<Vec<Op>>, ReadError> {
         let built: Box<dyn Iterator<Item = Entry>> = match keyspace {
             KeyspaceId::DNS => Box::new(self.published()),
@@ -189,24 +200,25 @@ impl FullBuild {
         let mut built = built.peekable();
         let mut ops = Vec::new();
         let mut left = Some(*room);
-        let mut add = |op: Op, left: &mut Option<usize>| {
-            let len = match &op {
-                Op::Put { key, value } => op_len(key.as_bytes(), value.as_bytes()),
-                Op::Delete { key } | Op::DeleteRange { start: key, .. } => op_len(key.as_bytes(), &[]),
+        let mut add = |op: Op, before: Option<&[u8]>, left: &mut Option<usize>| {
+            let (key, len) = match &op {
+                Op::Put { key, value } => (key, op_len(key.as_bytes(), value.as_bytes())),
+                Op::Delete { key } | Op::DeleteRange { start: key, .. } => (key, op_len(key.as_bytes(), &[])),
             };
             *left = left.and_then(|left| left.checked_sub(len));
+            undo.push(key.clone(), before);
             ops.push(op);
         };
         let (start, end) = generation_range(keyspace, self.shape.identity.generation);
         view.scan(start.as_bytes(), end.as_bytes(), &mut |key, value| {
             while let Some(entry) = built.next_if(|(built, _)| built.as_ref() < key) {
-                add(put(entry), &mut left);
+                add(put(entry), None, &mut left);
             }
             match built.next_if(|(built, _)| built.as_ref() == key) {
                 Some((_, built_value)) if built_value == value => {}
-                Some(entry) => add(put(entry), &mut left),
+                Some(entry) => add(put(entry), Some(value), &mut left),
                 None => match Key::new(key.to_vec()) {
-                    Ok(key) => add(Op::Delete { key }, &mut left),
+                    Ok(key) => add(Op::Delete { key }, Some(value), &mut left),
                     Err(_) => left = None,
                 },
             }
@@ -215,7 +227,7 @@ impl FullBuild {
         while left.is_some()
             && let Some(entry) = built.next()
         {
-            add(put(entry), &mut left);
+            add(put(entry), None, &mut left);
         }
         *room = left.unwrap_or_default();
         Ok(left.map(|_| ops))

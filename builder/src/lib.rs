@@ -5,6 +5,7 @@
 //!                                     └─ diff(view) ────▶ what differs in the present generation
 //! changes + view ── record_build ───────────────────────▶ one batch
 //! view ── export, read_name ────────────────────────────▶ records again
+//! view + history ── rollback, zone_diff ────────────────▶ the batch that goes back, records that differ
 //! ```
 //! **The law**: keys are a function of (source set, settings, generation, serial, format): no clock, no store
 //! version, no history. So a record build leaves exactly the keys, published and private, that a full build of the
@@ -20,7 +21,9 @@ mod emit;
 mod export;
 mod finding;
 mod full_build;
+mod history;
 mod node;
+mod pages;
 mod present;
 mod rdata;
 mod read_error;
@@ -32,14 +35,22 @@ mod source;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod undo;
+mod zone_diff;
 mod zone_keys;
 
 pub use change::{Change, ChangeError, SerialTime};
-pub use export::{ZoneInfo, change_settings, delete_generation, delete_zone, export, read_name, zone_info};
+pub use export::{ZoneInfo, change_settings, export, read_name, zone_info};
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Counts, Diff, FullBuild};
+pub use history::{
+    PastChange, PastError, Retired, Rollback, delete_generation, delete_retired, delete_zone, retire_present,
+    retired_generations, rollback, zone_log,
+};
 pub use read_error::ReadError;
 pub use record_build::{RecordBuild, record_build};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
-pub use zonecast_records::{MAX_CHAINS, SerialPolicy, ZoneSettings};
+pub use undo::{ChangeNote, KEPT_CHANGES, Undo};
+pub use zone_diff::{Side, zone_diff};
+pub use zonecast_records::{ChangeKind, MAX_CHAINS, SerialPolicy, ZoneSettings};

@@ -1,7 +1,7 @@
 //! Why present keys could not be read.
 
 use thiserror::Error;
-use zonecast_kv_proto::{Key, ViewError};
+use zonecast_kv_proto::{DecodeError, Key, ViewError};
 use zonecast_records::{DnsKeyError, Name, ValueError};
 
 /// A store or a key that could not be read; never the fault of a change.
@@ -28,6 +28,14 @@ pub enum ReadError {
         key: Key,
         /// What is wrong with it.
         source: ValueError,
+    },
+    /// What takes a change back is no batch: damage.
+    #[error("change under {key:?} is damaged: {source}")]
+    Undo {
+        /// Where it stands.
+        key: Key,
+        /// What is wrong with it.
+        source: DecodeError,
     },
     /// Counts that the keys do not bear out: damage.
     #[error("counts of zone {0} are damaged")]

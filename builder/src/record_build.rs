@@ -29,6 +29,7 @@ use crate::shape::{Shape, Standing, hash_at};
 use crate::signed::{check_signatures, is_signed};
 use crate::source::labels_below;
 use crate::tally::{Tally, Turn};
+use crate::undo::Undo;
 use crate::zone_keys::{PresentZone, ZoneKeys, sections};
 
 /// Room that other sections and the envelope of a batch may take.
@@ -43,6 +44,8 @@ pub struct RecordBuild {
     pub serial: Serial,
     /// What is odd at the names of the changes.
     pub warnings: Findings<Oddity>,
+    /// What takes it back.
+    pub undo: Undo,
     /// Whether the zone already was as the changes want it.
     pub unchanged: bool,
 }
@@ -64,16 +67,18 @@ pub fn record_build(
     let serial = building.settle_serial(zone.settings.zone().serial, now)?;
     if building.unchanged() {
         let warnings = building.report.finish()?;
-        return Ok(RecordBuild { batch: Batch::default(), serial, warnings, unchanged: true });
+        let undo = Undo::new(zone.shape.identity, &zone.keys.published, serial.into_int());
+        return Ok(RecordBuild { batch: Batch::default(), serial, warnings, undo, unchanged: true });
     }
     building.reach_beneath()?;
     building.reach_cuts()?;
     building.settle_occlusion()?;
     let published = building.find_empty_non_terminals()?;
     let output = building.emit(&published)?;
-    let batch = output.into_batch(&zone, &building)?;
+    let undo = Undo::new(zone.shape.identity, &zone.keys.published, serial.into_int());
+    let (batch, undo) = output.into_batch(&zone, &building, undo)?;
     let warnings = building.report.finish()?;
-    Ok(RecordBuild { batch, serial, warnings, unchanged: false })
+    Ok(RecordBuild { batch, serial, warnings, undo, unchanged: false })
 }
 
 /// A name whose keys are made anew.
@@ -236,14 +241,10 @@ impl<'v> Building<'v> {
             }
             return Ok(Serial(after));
         }
-        let wanted = match policy {
-            _ if unchanged => return Ok(Serial(after)),
-            SerialPolicy::Keep => return Ok(Serial(after)),
-            SerialPolicy::Increment => after,
-            SerialPolicy::Date => now.date.wrapping_mul(100),
-            SerialPolicy::Unix => now.unix,
-        };
-        let raised = if Serial(wanted) > Serial(after) { wanted } else { after.wrapping_add(1) };
+        if unchanged {
+            return Ok(Serial(after));
+        }
+        let raised = raised_serial(after, policy, now);
         *serial = raised.to_be_bytes();
         Ok(Serial(raised))
     }
@@ -418,10 +419,15 @@ impl<'v> Building<'v> {
 
 impl Output {
     /// The operations, with the keys of the zone last.
-    fn into_batch(self, zone: &PresentZone, building: &Building<'_>) -> Result<Batch, ChangeError> {
+    fn into_batch(
+        self,
+        zone: &PresentZone,
+        building: &Building<'_>,
+        mut undo: Undo,
+    ) -> Result<(Batch, Undo), ChangeError> {
         let shape = &building.shape;
         if !building.report.refusals.is_empty() {
-            return Ok(Batch::default());
+            return Ok((Batch::default(), undo));
         }
         let mut tally = zone.tally.clone();
         let mut counted = true;
@@ -433,6 +439,7 @@ impl Output {
         for (key, value) in &self.before {
             if self.after.get(key) != Some(value) {
                 counted &= tally.count(key, value, Turn::Goes)?;
+                undo.push(own_key(key), Some(value));
             }
             if !self.after.contains_key(key) {
                 add(Op::Delete { key: own_key(key) }, key, 0);
@@ -442,17 +449,20 @@ impl Output {
             if self.before.get(key) != Some(value) {
                 counted &= tally.count(key, value, Turn::Comes)?;
                 let stored = Value::new(value.clone()).expect("sizes of values were checked while building");
+                if !self.before.contains_key(key) {
+                    undo.push(own_key(key), None);
+                }
                 add(Op::Put { key: own_key(key), value: stored }, key, value.len());
             }
         }
         if !counted {
             return Err(ReadError::counts(&shape.apex).into());
         }
-        add_zone_keys(zone, building, &tally, &mut add)?;
+        add_zone_keys(zone, building, &tally, &mut undo, &mut add)?;
         if len > MAX_BATCH_LEN {
             return Err(ChangeError::TooLarge);
         }
-        Ok(Batch { preconditions: vec![], sections: sections(shape.identity, dns, core) })
+        Ok((Batch { preconditions: vec![], sections: sections(shape.identity, dns, core) }, undo))
     }
 }
 
@@ -460,6 +470,7 @@ fn add_zone_keys(
     zone: &PresentZone,
     building: &Building<'_>,
     tally: &Tally,
+    undo: &mut Undo,
     add: &mut dyn FnMut(Op, &[u8], usize),
 ) -> Result<(), ChangeError> {
     let apex = building.work.get(&[][..]).ok_or(ReadError::counts(&building.shape.apex))?;
@@ -476,6 +487,7 @@ fn add_zone_keys(
     {
         if (&key, &value) != (&before.0, &before.1) {
             let len = value.as_bytes().len();
+            undo.push(before.0, Some(before.1.as_bytes()));
             add(Op::Put { key: key.clone(), value }, key.as_bytes(), len);
         }
     }
@@ -494,6 +506,17 @@ impl Addresses for Afterwards<'_, '_> {
             None => self.building.reader.glue(path),
         }
     }
+}
+
+/// The serial after a change, RFC 1982.
+pub(crate) fn raised_serial(present: u32, policy: SerialPolicy, now: SerialTime) -> u32 {
+    let wanted = match policy {
+        SerialPolicy::Keep => return present,
+        SerialPolicy::Increment => present,
+        SerialPolicy::Date => now.date.wrapping_mul(100),
+        SerialPolicy::Unix => now.unix,
+    };
+    if Serial(wanted) > Serial(present) { wanted } else { present.wrapping_add(1) }
 }
 
 /// The serial in the SOA of an apex.

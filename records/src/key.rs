@@ -73,11 +73,22 @@ pub enum KeySection {
     Nsec = 3,
     /// NSEC3 records by parameters and hash.
     Nsec3 = 4,
+    /// What was changed in a zone, by its id and the number of the change. Private.
+    History = 5,
+    /// The generation that a zone had before the present one, by its id. Private.
+    Retired = 6,
 }
 
 impl KeySection {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3].into_iter().find(|section| *section as u8 == byte)
+        let all = [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3, Self::History, Self::Retired];
+        all.into_iter().find(|section| *section as u8 == byte)
+    }
+
+    /// Whether its keys are by name.
+    #[must_use]
+    pub fn is_by_name(self) -> bool {
+        !matches!(self, Self::Nsec3 | Self::History | Self::Retired)
     }
 }
 
@@ -104,7 +115,8 @@ pub struct DnsKey<'a> {
     pub generation: Generation,
     /// Which part of the generation.
     pub section: KeySection,
-    /// Path below the apex; below the root for zone keys. For NSEC3, parameters and hash, see [`KeyBuffer::nsec3`].
+    /// Path below the apex; below the root for zone keys. In sections that are not by name what the methods of
+    /// [`KeyBuffer`] say.
     pub path: &'a [u8],
     /// A record type, or [`ADDRESS_KIND`].
     pub kind: u16,
@@ -123,7 +135,7 @@ impl<'a> DnsKey<'a> {
         let (rest, kind) = rest.split_last_chunk::<2>().ok_or(short)?;
         let (end, path) = rest.split_last().ok_or(short)?;
         let section = KeySection::from_byte(*section).ok_or(DnsKeyError::Section(*section))?;
-        if *end != 0 || (section != KeySection::Nsec3 && Path::new(path).is_none()) {
+        if *end != 0 || (section.is_by_name() && Path::new(path).is_none()) {
             return Err(DnsKeyError::Path);
         }
         Ok(Self {
@@ -135,12 +147,12 @@ impl<'a> DnsKey<'a> {
         })
     }
 
-    /// The path of a key that is not NSEC3's.
+    /// The path of a key that is by name.
     ///
     /// # Errors
-    /// It is NSEC3's.
+    /// It is not.
     pub fn node_path(&self) -> Result<Path<'a>, DnsKeyError> {
-        Path::new(self.path).filter(|_| self.section != KeySection::Nsec3).ok_or(DnsKeyError::Path)
+        Path::new(self.path).filter(|_| self.section.is_by_name()).ok_or(DnsKeyError::Path)
     }
 }
 
@@ -211,6 +223,21 @@ impl KeyBuffer {
         self.0.extend_from_slice(salt);
         self.0.extend_from_slice(hash);
         self.end(domain::base::iana::Rtype::NSEC3.to_int())
+    }
+
+    /// The key of a change in the history of a zone: 8 id of the zone, 8 number of the change.
+    pub fn history(&mut self, zone: ZoneId, number: u64) -> &[u8] {
+        self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::History);
+        self.0.extend_from_slice(&zone.get().to_be_bytes());
+        self.0.extend_from_slice(&number.to_be_bytes());
+        self.end(0)
+    }
+
+    /// The key of what a zone was before its generation changed: 8 id of the zone.
+    pub fn retired(&mut self, zone: ZoneId) -> &[u8] {
+        self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Retired);
+        self.0.extend_from_slice(&zone.get().to_be_bytes());
+        self.end(0)
     }
 
     /// Only the prefix: the lower bound of a section, and with the next section the bound of a scan.

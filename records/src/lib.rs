@@ -11,6 +11,8 @@
 //! core zone     core | generation 0| zone | apex path            | SOA      counts behind the summary, origin
 //! core node     core | generation  | name | path below the apex  | ADDRESS  letter case, TTLs of mixed RRsets
 //! hidden RRset  core | generation  | name | path below the apex  | type     occluded, other than addresses
+//! change        core | generation 0| history | zone id, number   | 0        one per change of a zone, with its inverse
+//! retired       core | generation 0| retired | zone id           | 0        the generation before the present one
 //! ```
 //! The keyspace `core` never leaves the core; the rest is what edges hold.
 //!
@@ -28,9 +30,11 @@ mod name;
 mod path;
 mod rdata_list;
 mod record;
+mod retired_generation;
 mod rrset;
 mod summary;
 mod value_error;
+mod zone_change;
 mod zone_settings;
 mod zone_value;
 
@@ -45,8 +49,10 @@ pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use path::Path;
 pub use rdata_list::{RdataList, RdataListBuilder};
 pub use record::RecordRef;
+pub use retired_generation::RetiredGeneration;
 pub use rrset::{Rrset, RrsetValue};
 pub use summary::Summary;
 pub use value_error::ValueError;
+pub use zone_change::{ChangeKind, ZoneChange};
 pub use zone_settings::{SerialPolicy, SerialPolicyError, ZoneSettings};
 pub use zone_value::ZoneValue;

@@ -11,8 +11,8 @@ use ureq::{Agent, Body};
 use zonecast_kv_proto::WaitFor;
 
 use crate::api::types::{
-    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RrsetPage, SettingsChange, Status,
-    Written, ZoneInfo, ZonePage, ZoneSettingsInfo,
+    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage,
+    SettingsChange, Status, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
@@ -208,6 +208,35 @@ impl Client {
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
         self.read(self.agent.patch(self.url(&zone_path(zone, "/settings"), &[])).send_json(change))
+    }
+
+    /// The last changes of a zone, newest first.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn zone_log(&self, zone: &str, limit: usize) -> Result<ZoneLog, ClientError> {
+        self.get(&zone_path(zone, "/log"), &[("limit", limit.to_string())])
+    }
+
+    /// What differs between two states of a zone, each after a change; without them what the last change did.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or a state that is not kept.
+    pub fn zone_diff(&self, zone: &str, from: Option<u64>, to: Option<u64>) -> Result<ZoneDiff, ClientError> {
+        let query: Vec<_> = [("from", from), ("to", to)]
+            .into_iter()
+            .filter_map(|(key, number)| Some((key, number?.to_string())))
+            .collect();
+        self.get(&zone_path(zone, "/diff"), &query)
+    }
+
+    /// Makes a zone what it was after a change, or without one what it was before the last.
+    ///
+    /// # Errors
+    /// No answer, no such zone, a state that is not kept, or busy: try again.
+    pub fn roll_back(&self, zone: &str, to: Option<u64>, patience: Patience) -> Result<Written, ClientError> {
+        let request = RollbackRequest { to };
+        self.post(&zone_path(zone, "/rollback"), &waiting(patience), &request, patience.timeout)
     }
 
     /// RRsets of a zone, of one name, of one name and type.

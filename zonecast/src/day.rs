@@ -8,6 +8,12 @@ pub(crate) fn day(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// `2026-11-23 09:30:05` of seconds since 1970, in UTC.
+pub(crate) fn day_and_time(seconds: u64) -> String {
+    let of_day = seconds % DAY;
+    format!("{} {:02}:{:02}:{:02}", day(seconds), of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
 /// `20261123` of seconds since 1970, in UTC: how serials of zones show a day.
 pub(crate) fn day_number(seconds: u64) -> u32 {
     let (year, month, day) = calendar(seconds);
@@ -45,6 +51,8 @@ mod tests {
         ];
         for (seconds, text) in days {
             assert_eq!(day(seconds), text);
+            let time = if seconds % DAY == 0 { "00:00:00" } else { "23:59:59" };
+            assert_eq!(day_and_time(seconds), format!("{text} {time}"));
             assert_eq!(day_number(seconds).to_string(), text.replace('-', ""));
         }
     }

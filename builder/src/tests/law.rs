@@ -14,7 +14,7 @@ use crate::{Change, ChangeError, Diff, SerialTime, export, record_build};
 /// Enough to find a broken rule; PROPTEST_CASES asks for more.
 const CASES: u32 = 2_000;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => Config::default(),
         None => Config::with_cases(CASES),
@@ -22,7 +22,7 @@ fn config() -> Config {
 }
 
 /// The model after changes, its serial raised if they changed something else.
-fn changed(model: &Model, changes: &[Change]) -> Model {
+pub(super) fn changed(model: &Model, changes: &[Change]) -> Model {
     let mut next = model.clone();
     changes.iter().for_each(|change| next.apply(change));
     if next != *model && next.serial() == model.serial() {
@@ -31,7 +31,7 @@ fn changed(model: &Model, changes: &[Change]) -> Model {
     next
 }
 
-fn exported(view: &MemoryView) -> Vec<Record> {
+pub(super) fn exported(view: &MemoryView) -> Vec<Record> {
     let mut records = vec![];
     export(view, &apex(), |record| {
         records.push(Record::of(record));
@@ -48,7 +48,7 @@ fn fresh(model: &Model) -> Option<MemoryView> {
     build(&apex(), &model.records()).ok().map(|build| store(build, 1))
 }
 
-fn assert_same(found: &MemoryView, wanted: &MemoryView) -> Result<(), TestCaseError> {
+pub(super) fn assert_same(found: &MemoryView, wanted: &MemoryView) -> Result<(), TestCaseError> {
     let show = |view: &MemoryView| -> Vec<String> {
         view.entries().map(|(key, value)| format!("{} = {}", key.escape_ascii(), value.escape_ascii())).collect()
     };
@@ -146,7 +146,7 @@ proptest! {
 
 fn diff_leads_from(mut before: MemoryView, model: &Model, wanted: &MemoryView) -> Result<(), TestCaseError> {
     let next = build(&apex(), &model.records()).unwrap();
-    let Diff::Batch(batch) = next.diff(&before, MAX_BATCH_LEN).unwrap() else {
+    let Diff::Batch(batch, _) = next.diff(&before, MAX_BATCH_LEN).unwrap() else {
         return Err(TestCaseError::fail("a small difference is not too large"));
     };
     prop_assert_eq!(batch.is_empty(), before == *wanted);

@@ -2,6 +2,7 @@
 
 mod costs;
 mod generator;
+mod history;
 mod law;
 mod model;
 mod refusals;
@@ -43,6 +44,10 @@ fn soa(serial: u32) -> Vec<u8> {
 }
 
 fn build(apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
+    build_at(IDENTITY, apex, records)
+}
+
+fn build_at(identity: ZoneIdentity, apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
     let mut source = ZoneSource::new(*apex);
     for (line, record) in records.iter().enumerate() {
         let owner = Name::from_wire(&record.owner).unwrap();
@@ -50,7 +55,7 @@ fn build(apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
         let record = RecordRef { owner: &owner, rtype, ttl: record.ttl, rdata: &record.rdata };
         source.push(record, Location::new(u32::try_from(line).unwrap()));
     }
-    source.build(IDENTITY, &Settings::with_origin(*b"digest"))
+    source.build(identity, &Settings::with_origin(*b"digest"))
 }
 
 /// A store that holds nothing but this build, applied in batches of this size.

@@ -84,10 +84,13 @@ impl Model {
 
     /// Adds one to the serial.
     pub(super) fn bump(&mut self) {
+        self.set_serial(self.serial().unwrap().wrapping_add(1));
+    }
+
+    pub(super) fn set_serial(&mut self, serial: u32) {
         let (_, data) = self.nodes.get_mut(&self.apex).unwrap();
         let soa = data.iter_mut().find(|data| data.rtype == Rtype::SOA).unwrap();
         let at = soa.rdata.len() - 20;
-        let serial = u32::from_be_bytes(soa.rdata[at..at + 4].try_into().unwrap()).wrapping_add(1);
         soa.rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
     }
 

@@ -233,6 +233,17 @@ impl Batch {
         self.sections.iter().all(|section| section.ops.is_empty())
     }
 
+    /// Adds what another batch says: its operations come after those that are here.
+    pub fn join(&mut self, other: Self) {
+        self.preconditions.extend(other.preconditions);
+        for other in other.sections {
+            match self.sections.iter_mut().find(|section| section.id == other.id) {
+                Some(section) => section.ops.extend(other.ops),
+                None => self.sections.push(other),
+            }
+        }
+    }
+
     /// Encodes the operations; sections without any are left out.
     ///
     /// # Errors

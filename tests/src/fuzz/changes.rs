@@ -70,7 +70,7 @@ fn rebuilt_is_equal(view: &MemoryView, apex: &Name) {
     let settings = Settings::with_origin(info.origin).with_zone(info.settings);
     let full = source.build(info.identity, &settings).expect("what was built can be built");
     match full.diff(view, MAX_BATCH_LEN) {
-        Ok(Diff::Batch(batch)) => assert!(batch.is_empty(), "a full build differs: {batch:?}"),
+        Ok(Diff::Batch(batch, _)) => assert!(batch.is_empty(), "a full build differs: {batch:?}"),
         other => panic!("{other:?}"),
     }
 }

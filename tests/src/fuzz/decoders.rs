@@ -5,12 +5,13 @@ use zonecast_kv_proto::{
     decode_ops,
 };
 use zonecast_records::{
-    AddressValue, CoreNode, CoreZone, DnsKey, KeyBuffer, KeySection, Name, Rrset, RrsetValue, ZoneValue,
+    AddressValue, CoreNode, CoreZone, DnsKey, KeyBuffer, Name, RetiredGeneration, Rrset, RrsetValue, ZoneChange,
+    ZoneValue,
 };
 
 pub(super) fn dns_key(bytes: &[u8]) {
     let Ok(key) = DnsKey::parse(bytes) else { return };
-    assert_eq!(key.section == KeySection::Nsec3, key.node_path().is_err());
+    assert_eq!(key.section.is_by_name(), key.node_path().is_ok());
     if let Ok(path) = key.node_path() {
         let mut buffer = KeyBuffer::new();
         assert_eq!(buffer.path(key.keyspace, key.generation, key.section, path, key.kind), bytes);
@@ -62,6 +63,13 @@ pub(super) fn core_values(bytes: &[u8]) {
     if let Ok(value) = CoreZone::decode(bytes) {
         let _ = value.summary();
         assert_eq!(CoreZone::decode(&value.encode()).expect("what was encoded decodes"), value);
+    }
+    if let Ok(value) = ZoneChange::decode(bytes) {
+        assert_eq!(ZoneChange::decode(&value.encode()).expect("what was encoded decodes"), value);
+    }
+    if let Ok(value) = RetiredGeneration::decode(bytes) {
+        value.apex().expect("checked by decode");
+        assert_eq!(RetiredGeneration::decode(&value.encode()).expect("what was encoded decodes"), value);
     }
 }
 

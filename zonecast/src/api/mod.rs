@@ -5,6 +5,7 @@ mod edge;
 mod error;
 mod gate;
 mod health;
+mod history;
 mod lookup;
 mod off_thread;
 mod query;

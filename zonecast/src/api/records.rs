@@ -1,14 +1,15 @@
 //! `/v1/zones/{zone}/records`, `/v1/zones/{zone}/records/{name}/{type}`, `/v1/zones/{zone}/changes`.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::types::{Action, ChangeRequest, RecordChange, RrsetPage, Written};
 use super::{ApiError, ApiState};
+use crate::auth::Grant;
 
 /// Most RRsets in one answer; the zone's file has them all.
 const MAX_RRSETS: usize = 10_000;
@@ -33,12 +34,13 @@ pub(super) async fn list(
 
 pub(super) async fn change(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
     Params(query): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     let request: ChangeRequest = query::json(body)?;
-    apply(&state, &zone, &query, request.changes).await
+    apply(&state, &grant, &zone, &query, request.changes).await
 }
 
 type RrsetPath = Segments<(String, String, String)>;
@@ -60,33 +62,36 @@ pub(super) async fn get(
 
 pub(super) async fn set(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments(path): RrsetPath,
     Params(query): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body(&state, path, &query, Action::Set, body).await
+    apply_body((&state, &grant), path, &query, Action::Set, body).await
 }
 
 pub(super) async fn add(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments(path): RrsetPath,
     Params(query): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body(&state, path, &query, Action::Add, body).await
+    apply_body((&state, &grant), path, &query, Action::Add, body).await
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments((zone, name, rtype)): RrsetPath,
     Params(query): Params<WaitQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
-    apply(&state, &zone, &query, vec![change]).await
+    apply(&state, &grant, &zone, &query, vec![change]).await
 }
 
 async fn apply_body(
-    state: &ApiState,
+    (state, grant): (&ApiState, &Grant),
     (zone, name, rtype): (String, String, String),
     query: &WaitQuery,
     action: Action,
@@ -94,16 +99,17 @@ async fn apply_body(
 ) -> Result<Json<Written>, ApiError> {
     let RrsetBody { ttl, data } = query::json(body)?;
     let change = RecordChange { action, name, rtype: Some(rtype), ttl, data, ..RecordChange::default() };
-    apply(state, &zone, query, vec![change]).await
+    apply(state, grant, &zone, query, vec![change]).await
 }
 
 async fn apply(
     state: &ApiState,
+    grant: &Grant,
     zone: &str,
     query: &WaitQuery,
     changes: Vec<RecordChange>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
-    let written = state.service.change(zone, changes).await?;
+    let written = state.service.change(zone, changes, grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

@@ -7,7 +7,7 @@ use axum::http::Method;
 use tokio::sync::Semaphore;
 
 use super::route::{May, Route, routed};
-use super::{Gate, chain, health, lookup, receipts, records, settings, status, zones};
+use super::{Gate, chain, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
@@ -46,6 +46,9 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/zones/{zone}/file", May::InZone(Read), zones::export),
         Route::new(Method::GET, "/v1/zones/{zone}/settings", May::InZone(Read), settings::get),
         Route::new(Method::PATCH, "/v1/zones/{zone}/settings", May::InZone(Write), settings::change),
+        Route::new(Method::GET, "/v1/zones/{zone}/log", May::InZone(Read), history::log),
+        Route::new(Method::GET, "/v1/zones/{zone}/diff", May::InZone(Read), history::diff),
+        Route::new(Method::POST, "/v1/zones/{zone}/rollback", May::InZone(Write), history::roll_back),
         Route::new(Method::GET, "/v1/zones/{zone}/records", May::InZone(Read), records::list),
         Route::new(Method::POST, "/v1/zones/{zone}/changes", May::InZone(Write), records::change),
         Route::new(Method::GET, RRSET, May::InZone(Read), records::get),

@@ -155,6 +155,74 @@ pub struct RrsetPage {
     pub truncated: bool,
 }
 
+/// The last changes of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneLog {
+    /// The zone.
+    pub zone: String,
+    /// Newest first.
+    pub changes: Vec<ZoneLogEntry>,
+}
+
+/// One change of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneLogEntry {
+    /// Counted from 1 in each zone.
+    pub number: u64,
+    /// `records`, `replaced` or `rolled-back`.
+    pub kind: String,
+    /// On the clock of the core, seconds of Unix time.
+    pub time: u64,
+    /// Name of the token, or how else the change came; empty where no token is asked for.
+    pub by: String,
+    /// Serial before.
+    pub serial_before: u32,
+    /// Serial afterwards.
+    pub serial: u32,
+    /// Whether the state before it can be had again: else it was too large.
+    pub can_be_undone: bool,
+}
+
+/// One record of a difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DiffRecord {
+    /// Owner, absolute.
+    pub name: String,
+    /// Seconds.
+    pub ttl: u32,
+    /// Type mnemonic.
+    #[serde(rename = "type")]
+    pub rtype: String,
+    /// RDATA in presentation format.
+    pub data: String,
+}
+
+/// What differs between two states of a zone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneDiff {
+    /// The zone.
+    pub zone: String,
+    /// After which change it was the first state; 0 before the first.
+    pub from: u64,
+    /// After which change it was the second.
+    pub to: u64,
+    /// Records of the first state only.
+    pub removed: Vec<DiffRecord>,
+    /// Records of the second state only.
+    pub added: Vec<DiffRecord>,
+    /// Whether more names differ than are shown.
+    pub truncated: bool,
+}
+
+/// Where a rollback goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// After which change the zone was what it is to be again; 0 is before the first. Left out: before the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+}
+
 /// What to do with one RRset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -54,6 +54,7 @@ pub(super) struct PutQuery {
 pub(super) async fn put(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
+    Extension(grant): Extension<Grant>,
     Params(params): Params<PutQuery>,
     body: Body,
 ) -> Result<Json<Written>, ApiError> {
@@ -63,7 +64,7 @@ pub(super) async fn put(
     // Before the body is read: what waits here is in the socket, not in memory.
     let permit = state.zone_bodies.acquire().await.map_err(ApiError::internal)?;
     let body = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
-    let written = state.service.put_zone(zone, body, file).await?;
+    let written = state.service.put_zone(zone, (body, file), grant.name().to_owned()).await?;
     drop(permit);
     Ok(Json(state.service.wait(written, patience).await))
 }

@@ -7,6 +7,7 @@ use super::{Scope, TokenRole};
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
+    name: String,
     role: TokenRole,
     scope: Scope,
 }
@@ -14,14 +15,20 @@ pub(crate) struct Grant {
 impl Grant {
     /// Of a token.
     #[must_use]
-    pub(super) fn new(role: TokenRole, scope: Scope) -> Self {
-        Self { role, scope }
+    pub(super) fn new(name: &str, role: TokenRole, scope: Scope) -> Self {
+        Self { name: name.to_owned(), role, scope }
     }
 
     /// Everything.
     #[must_use]
     pub(crate) fn everything() -> Self {
-        Self::new(TokenRole::Admin, Scope::All)
+        Self::new("", TokenRole::Admin, Scope::All)
+    }
+
+    /// Of the token; empty where no token is asked for.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it may what this role may.

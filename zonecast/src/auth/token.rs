@@ -153,7 +153,7 @@ impl Token {
     }
 
     pub(super) fn grant(&self) -> Grant {
-        Grant::new(self.role, self.scope.clone())
+        Grant::new(&self.name, self.role, self.scope.clone())
     }
 }
 

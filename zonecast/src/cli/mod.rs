@@ -12,6 +12,7 @@ mod context;
 mod dev;
 mod doctor;
 mod get;
+mod history;
 mod record;
 mod record_data;
 mod role;

@@ -1,4 +1,4 @@
-//! `zonecast zone import|export|list|check|settings|delete`.
+//! `zonecast zone import|export|list|check|settings|log|diff|rollback|delete`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::history::{Diff, Log, Rollback};
 use super::{Context, Waiting, text};
 use crate::api::types::{Finding, SettingsChange, Written};
 use crate::exit::{Failure, Outcome};
@@ -25,6 +26,12 @@ pub(super) enum Zone {
     Check(Check),
     /// Show what is chosen for a zone, or choose something else.
     Settings(Settings),
+    /// Show the last changes of a zone: when, by whom, which serials.
+    Log(Log),
+    /// Show the records that differ between two states of a zone, or what its last change did.
+    Diff(Diff),
+    /// Make a zone what it was before its last change, or after an earlier one.
+    Rollback(Rollback),
     /// Delete a zone with all its records.
     Delete(Delete),
 }
@@ -103,6 +110,9 @@ impl Zone {
             Self::List => list(context),
             Self::Check(check) => check.run(context),
             Self::Settings(settings) => settings.run(context),
+            Self::Log(log) => log.run(context),
+            Self::Diff(diff) => diff.run(context),
+            Self::Rollback(rollback) => rollback.run(context),
             Self::Delete(delete) => delete.run(context),
         }
     }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{HttpSection, LogSection, ZonesSection};
 use crate::exit::Outcome;
 
+/// Minutes: long enough to notice that a zone is wrong, short enough that it does not take the room twice for long.
+pub(crate) const DEFAULT_KEEP_REPLACED_MINUTES: u64 = 60;
+
 /// A core: one voter, its API, and the fan-out to its edges.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,10 @@ pub(crate) struct CoreFile {
     /// counts from then on, listed or not.
     #[serde(default)]
     pub edges: Vec<String>,
+    /// Minutes for which what a large zone was before it was replaced is kept on the core and its edges, so that
+    /// `zonecast zone rollback` can go back there at once.
+    #[serde(default = "default_keep_replaced")]
+    pub keep_replaced_minutes: u64,
     /// The API, metrics and health.
     #[serde(default = "HttpSection::of_core")]
     pub http: HttpSection,
@@ -33,6 +40,10 @@ pub(crate) struct CoreFile {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSection,
+}
+
+fn default_keep_replaced() -> u64 {
+    DEFAULT_KEEP_REPLACED_MINUTES
 }
 
 /// The only role this file is for.

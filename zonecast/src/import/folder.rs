@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
+use zonecast_builder::ChangeKind;
 use zonecast_ingest::{ManifestEntry, ZoneRoot};
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
@@ -17,7 +18,7 @@ use crate::api::types::Finding;
 use crate::metrics::Imported;
 use crate::progress::Progress;
 use crate::service::zone_file::ZoneText;
-use crate::service::{Service, ServiceError, ZoneGuard};
+use crate::service::{Service, ServiceError, ZoneGuard, now};
 
 /// Workers at most: each may hold a large zone in memory.
 const MAX_WORKERS: usize = 16;
@@ -132,7 +133,8 @@ impl<'w> Worker<'w> {
         let Some(guard) = self.runtime.block_on(service.locks().replace(*apex)) else { return Ok(()) };
         let text = ZoneText::File { root: &self.work.root, file: &entry.file };
         let view = service.core().view();
-        let plan = plan_zone(&view as &dyn View, text, apex, &self.work.ids, service.metrics())?;
+        let note = now(ChangeKind::Replaced, "folder of zone files");
+        let plan = plan_zone(&view as &dyn View, text, apex, &self.work.ids, (note, service.metrics()))?;
         drop(view);
         let (records, warnings, imported) = match plan {
             Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),

@@ -6,7 +6,7 @@
 //!                                 └─ Large: a generation in many batches, then one that flips the zone key
 //! ```
 //! Several batches are in flight at a time. A zone that is there already is compared with the build of its present
-//! generation; only where too much differs it gets a new one, and the old keys are deleted after the flip.
+//! generation; only where too much differs it gets a new one, and the one before is kept for a while.
 
 mod commit;
 mod folder;

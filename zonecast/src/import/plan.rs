@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use zonecast_builder::{Diff, FullBuild, ZoneIdentity, ZoneSettings, zone_info};
+use zonecast_builder::{ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, retire_present, zone_info};
 use zonecast_ingest::digest_zone_file;
 use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Generation, Name, ZoneId};
@@ -58,8 +58,8 @@ pub(crate) struct NewGeneration {
     pub identity: ZoneIdentity,
     /// Bulk that nothing refers to yet, and last the batch that flips the zone key.
     pub batches: Box<dyn Iterator<Item = Batch> + Send>,
-    /// What is to be deleted after the flip.
-    pub replaces: Option<ZoneIdentity>,
+    /// What else belongs into the last batch.
+    pub closing: Batch,
 }
 
 impl fmt::Debug for NewGeneration {
@@ -102,9 +102,9 @@ pub(crate) fn plan_zone(
     text: ZoneText<'_>,
     apex: &Name,
     ids: &IdSource,
-    metrics: &Metrics,
+    (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
-    plan(view, text, apex, ids, metrics).inspect_err(|error| metrics.not_built(Build::Full, error))
+    plan(view, text, apex, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
 }
 
 fn plan(
@@ -112,11 +112,11 @@ fn plan(
     text: ZoneText<'_>,
     apex: &Name,
     ids: &IdSource,
-    metrics: &Metrics,
+    (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
         let built = build(text, apex, (ids.identity(None)?, ZoneSettings::default()), metrics)?;
-        return Ok(whole(built, None));
+        return Ok(whole(built, Batch::default()));
     };
     if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
         && digest_zone_file(root, file, apex).is_ok_and(|digest| digest == origin.digest)
@@ -126,29 +126,34 @@ fn plan(
     let built = build(text, apex, (present.identity, present.settings), metrics)?;
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
     match diff {
-        Diff::Batch(batch) => Ok(Plan::Small(planned(built, |_| batch))),
+        Diff::Batch(mut batch, undo) => {
+            undo.remember(view, &mut batch, note).map_err(ServiceError::internal)?;
+            Ok(Plan::Small(planned(built, |_| batch)))
+        }
         Diff::TooLarge => {
             // Keys hold their generation, so this takes another build; it is rare.
             drop(built);
             let built = build(text, apex, (ids.identity(Some(present.identity.id))?, present.settings), metrics)?;
-            Ok(whole(built, Some(present.identity)))
+            let serial = built.build.serial().into_int();
+            let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
+            Ok(whole(built, closing))
         }
     }
 }
 
-/// All keys of a zone: one batch, where they fit and nothing has to be cleared away.
-fn whole(built: BuiltZone, replaces: Option<ZoneIdentity>) -> Plan {
+/// All keys of a zone: one batch, where they fit and take no other's place.
+fn whole(built: BuiltZone, closing: Batch) -> Plan {
     let generation = planned(built, |build| {
         let identity = build.identity();
-        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), replaces }
+        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), closing }
     });
-    let Planned { work: NewGeneration { identity, mut batches, replaces }, records, serial, warnings } = generation;
+    let Planned { work: NewGeneration { identity, mut batches, closing }, records, serial, warnings } = generation;
     let (first, second) = (batches.next().unwrap_or_default(), batches.next());
-    if second.is_none() && replaces.is_none() {
+    if second.is_none() && closing.is_empty() {
         return Plan::Small(Planned { work: first, records, serial, warnings });
     }
     let batches = Box::new(std::iter::once(first).chain(second).chain(batches));
-    let work = NewGeneration { identity, batches, replaces };
+    let work = NewGeneration { identity, batches, closing };
     Plan::Large(Planned { work, records, serial, warnings })
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn replace_generation(
     core: &Core,
     generation: NewGeneration,
 ) -> Result<Option<Version>, ServiceError> {
-    let NewGeneration { identity, mut batches, replaces } = generation;
+    let NewGeneration { identity, mut batches, mut closing } = generation;
     let mut editions = Editions::read(core, identity.id.get())?;
     let mut committer = Committer::new(core.clone());
     let mut next = batches.next();
@@ -24,19 +24,15 @@ pub(crate) async fn replace_generation(
         next = batches.next();
         if next.is_none() {
             batch.preconditions = editions.preconditions();
+            batch.join(std::mem::take(&mut closing));
         }
         editions.count(&batch);
         committer.push(&batch, vec![]).await?;
     }
     let flipped = committer.settle().await;
-    let retired = match &flipped {
-        Ok(_) => replaces,
-        Err(ServiceError::Overtaken(_)) => Some(identity),
-        // Not known what happened: the sweep at the next start sees.
-        Err(_) => None,
-    };
-    if let Some(retired) = retired {
-        committer.push(&delete_generation(retired), vec![]).await?;
+    // After any other failure it is not known what happened: the sweep at the next start sees.
+    if matches!(flipped, Err(ServiceError::Overtaken(_))) {
+        committer.push(&delete_generation(identity), vec![]).await?;
         committer.settle().await?;
     }
     flipped

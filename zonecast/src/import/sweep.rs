@@ -1,5 +1,5 @@
 //! Generations that nothing refers to: left by a process that ended between building a generation and flipping to it,
-//! or between the flip and deleting the one before.
+//! or between a flip that was overtaken and deleting what was built for it.
 //!
 //! A generation that this process builds has an id that it allocated itself, so whatever is older and belongs to no
 //! zone key is an orphan.
@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use zonecast_builder::{ZoneIdentity, delete_generation};
+use zonecast_builder::{ZoneIdentity, delete_generation, retired_generations};
 use zonecast_kv_core::Core;
 use zonecast_kv_proto::{KeyspaceId, View, ViewError};
 use zonecast_records::{DnsKey, Generation, KeyBuffer, KeySection, ZoneId, ZoneValue};
@@ -51,7 +51,7 @@ fn orphans(view: &dyn View, before: u64) -> Result<BTreeSet<Generation>, ViewErr
     Ok(orphans)
 }
 
-/// Generations that zone keys refer to. A zone key that cannot be read stops the sweep: its generation is not known.
+/// Generations that zone keys refer to, and those that are kept for a while. A zone key that cannot be read stops the sweep: its generation is not known.
 fn live(view: &dyn View) -> Result<BTreeSet<Generation>, ViewError> {
     let bound = |section| KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, section).to_vec();
     let mut live = BTreeSet::new();
@@ -66,7 +66,12 @@ fn live(view: &dyn View) -> Result<BTreeSet<Generation>, ViewError> {
             ControlFlow::Break(())
         }
     })?;
-    damaged.map_or(Ok(live), Err)
+    if let Some(damaged) = damaged {
+        return Err(damaged);
+    }
+    let retired = retired_generations(view).map_err(|error| ViewError(error.to_string()))?;
+    live.extend(retired.iter().map(|retired| retired.identity.generation));
+    Ok(live)
 }
 
 /// The first generation in `from..before` that has a key.

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Role};
@@ -54,6 +54,7 @@ async fn serve(config: CoreFile, output: Output, started: Instant, stop: Stop) -
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         edges: vec![],
         expected: config.edges,
+        keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
         fault: fault.clone(),
         metrics,
         started,

@@ -24,7 +24,7 @@ use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
-use crate::config::{DEFAULT_HOT_CACHE_MIB, cookie_secrets};
+use crate::config::{DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::ImportReport;
@@ -121,6 +121,7 @@ impl Dev {
             tls: None,
             edges: local.clone(),
             expected: local.iter().map(|edge| edge.name.clone()).collect(),
+            keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
             fault: fault.clone(),
             metrics,
             started,

@@ -59,6 +59,7 @@ impl Api {
                 tls,
                 edges: vec![],
                 expected: vec![],
+                keep_replaced: Duration::from_mins(60),
                 fault: Fault::new(folder.path()),
                 metrics: Arc::new(MetricsRegistry::new()),
                 started: Instant::now(),

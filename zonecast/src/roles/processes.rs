@@ -30,8 +30,8 @@ use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::{Process, Ready};
 use crate::config::{
-    AccessSection, CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole, HttpSection, LogSection,
-    RateLimitSection, ZonesSection,
+    AccessSection, CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole,
+    HttpSection, LogSection, RateLimitSection, ZonesSection,
 };
 use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
@@ -85,6 +85,7 @@ async fn serve(
         identity: home("core-1").join("identity"),
         quic,
         edges: (1..=config.edges).map(edge_name).collect(),
+        keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
         http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },
         zones: Some(ZonesSection { folder: absolute(&config.zones)?, manifest: None }),
         log: log.clone(),

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -20,6 +20,9 @@ use crate::import::sweep_orphans;
 use crate::metrics::{Metrics, MetricsRegistry};
 use crate::service::{LocalEdge, Service, ServiceParts};
 use crate::vitals::VitalSigns;
+
+/// How often it looks for generations that were kept long enough.
+const RETIRED_EVERY: Duration = Duration::from_mins(1);
 
 /// What a core is started with.
 pub(crate) struct CoreSetup {
@@ -41,6 +44,8 @@ pub(crate) struct CoreSetup {
     pub edges: Vec<LocalEdge>,
     /// Edges that count as missing while they are not there.
     pub expected: Vec<String>,
+    /// How long what a zone was before it was replaced is kept.
+    pub keep_replaced: Duration,
     /// What ends writing, also for edges of the same process.
     pub fault: Fault,
     /// Where metrics are registered.
@@ -57,8 +62,7 @@ pub(crate) struct RunningCore {
     service: Arc<Service>,
     publisher: Arc<Publisher>,
     core: Core,
-    sweep: JoinHandle<()>,
-    watch: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 3],
 }
 
 impl RunningCore {
@@ -67,8 +71,8 @@ impl RunningCore {
     /// # Errors
     /// A store cannot be opened, or a listener not be used.
     pub(crate) async fn start(setup: CoreSetup) -> Outcome<Self> {
-        let CoreSetup { store, data, identity, endpoint, http, tokens, tls, edges, expected, fault, metrics, started } =
-            setup;
+        let CoreSetup { store, data, identity, endpoint, http, tokens, tls, edges, expected, .. } = setup;
+        let (fault, metrics, started) = (setup.fault, setup.metrics, setup.started);
         let quic = endpoint.local_addr().map_err(|error| Failure::failed(format_args!("QUIC: {error}")))?;
         let registry = metrics.registry();
         let gate = Gate::open(tokens.as_deref(), registry)?;
@@ -100,7 +104,8 @@ impl RunningCore {
         let http = HttpServer::start(http, router(state, gate), tls)?;
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
         let watch = tokio::spawn(watch(core.clone(), fault));
-        Ok(Self { http, quic, service, publisher, core, sweep, watch })
+        let retire = tokio::spawn(delete_retired(Arc::clone(&service), setup.keep_replaced));
+        Ok(Self { http, quic, service, publisher, core, tasks: [sweep, watch, retire] })
     }
 
     /// Zones and records.
@@ -130,8 +135,8 @@ impl RunningCore {
 
     /// Takes no more requests and answers those it has. What follows is [`StoppedApi::close`].
     pub(crate) async fn stop_api(self) -> StoppedApi {
-        let Self { http, quic: _, service, publisher, core, sweep, watch } = self;
-        for task in [sweep, watch] {
+        let Self { http, quic: _, service, publisher, core, tasks } = self;
+        for task in tasks {
             task.abort();
             // Aborted, or done; the core it had is dropped.
             let _ = task.await;
@@ -165,6 +170,19 @@ impl StoppedApi {
 async fn watch(core: Core, fault: Fault) {
     let reason = core.stopped().await;
     fault.set(|| reason.into());
+}
+
+/// Deletes what zones were before they were replaced, once it is old enough.
+async fn delete_retired(service: Arc<Service>, keep: Duration) {
+    let mut ticks = tokio::time::interval(RETIRED_EVERY);
+    loop {
+        ticks.tick().await;
+        match service.delete_retired(keep).await {
+            Ok(0) => {}
+            Ok(generations) => tracing::info!(generations, "deleted what zones were before they were replaced"),
+            Err(error) => tracing::warn!(%error, "what zones were before they were replaced stays a while longer"),
+        }
+    }
 }
 
 /// Deletes what an earlier process left half done, beside everything else.

@@ -86,6 +86,8 @@ fn key_text(key: &[u8], apex: &Name) -> String {
         KeySection::Glue => "glue",
         KeySection::Nsec => "nsec",
         KeySection::Nsec3 => "nsec3",
+        KeySection::History => "history",
+        KeySection::Retired => "retired",
     };
     let above = if key.generation == Generation::ZONES { &Name::ROOT } else { apex };
     let name = Path::new(key.path).and_then(|path| path.to_name(above).ok());

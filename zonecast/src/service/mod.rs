@@ -5,9 +5,11 @@
 
 mod blocking;
 mod error;
+mod history;
 mod inspect;
 mod local_edge;
 mod lookup;
+mod note;
 mod origin;
 mod records;
 #[expect(clippy::module_inception, reason = "one main type per file, named after it")]
@@ -22,6 +24,8 @@ mod zones;
 use blocking::blocking;
 pub(crate) use error::ServiceError;
 pub(crate) use local_edge::LocalEdge;
+pub(crate) use note::now;
+use note::unix_time;
 pub(crate) use origin::Origin;
 pub(crate) use service::{Service, ServiceParts};
 pub(crate) use stored_zone::StoredZone;

@@ -1,17 +1,19 @@
 //! Records of a zone: read them, change them.
 
 use std::ops::ControlFlow;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use domain::base::iana::Rtype;
-use zonecast_builder::{Change, ChangeError as BuildError, RecordBuild, SerialTime, export, read_name, record_build};
+use zonecast_builder::{
+    Change, ChangeError as BuildError, ChangeKind, RecordBuild, SerialTime, export, read_name, record_build,
+};
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
 use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::View;
 use zonecast_records::{Name, RecordRef};
 
 use super::zone_file::described;
-use super::{Service, ServiceError, blocking, settings};
+use super::{Service, ServiceError, blocking, now, settings, unix_time};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
 use crate::day::day_number;
 use crate::import::settled;
@@ -58,11 +60,16 @@ impl Service {
         .await
     }
 
-    /// Changes records of one zone as one version.
+    /// Changes records of one zone as one version, as asked `by` somebody.
     ///
     /// # Errors
     /// The changes make no sense or break a rule, somebody replaces the zone, or the core cannot commit.
-    pub(crate) async fn change(&self, apex: Name, changes: Vec<RecordChange>) -> Result<Written, ServiceError> {
+    pub(crate) async fn change(
+        &self,
+        apex: Name,
+        changes: Vec<RecordChange>,
+        by: String,
+    ) -> Result<Written, ServiceError> {
         if changes.is_empty() || changes.len() > MAX_CHANGES {
             return Err(ServiceError::bad(format_args!("a request holds 1 to {MAX_CHANGES} changes")));
         }
@@ -77,7 +84,8 @@ impl Service {
             let changes = settle_ttls(view, &apex, open)?;
             let built = record_build(view, &apex, &changes, serial_time())?;
             timed.built_records(started.elapsed());
-            let RecordBuild { batch, serial, warnings, .. } = built;
+            let RecordBuild { mut batch, serial, warnings, undo, .. } = built;
+            undo.remember(view, &mut batch, now(ChangeKind::Records, &by))?;
             Ok::<_, BuildError>((batch, (serial, warnings)))
         };
         let proposed = self.core().change(build).await.map_err(|error| match error {
@@ -95,8 +103,8 @@ impl Service {
     }
 }
 
-fn serial_time() -> SerialTime {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+pub(super) fn serial_time() -> SerialTime {
+    let now = unix_time();
     SerialTime { unix: u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default(), date: day_number(now) }
 }
 

@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_builder::{ReadError, delete_zone, export};
+use zonecast_builder::{ChangeKind, ReadError, delete_zone, export};
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
 use super::zone_file::ZoneText;
-use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking};
+use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking, now};
 use crate::api::types::{Written, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
@@ -69,22 +69,22 @@ impl Service {
         .await
     }
 
-    /// Replaces or makes a zone from the text of a zone file, called `file` in messages.
+    /// Replaces or makes a zone from the text of a zone file, called `file` in messages, as asked `by` somebody.
     ///
     /// # Errors
     /// The text breaks a rule, somebody else replaces the zone, or the core cannot commit.
     pub(crate) async fn put_zone(
         self: &Arc<Self>,
         apex: Name,
-        text: Bytes,
-        file: String,
+        (text, file): (Bytes, String),
+        by: String,
     ) -> Result<Written, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let ids = self.allocate(1).await?;
         let (core, metrics) = (self.core().clone(), self.metrics().clone());
         let plan = blocking(move || {
             let text = ZoneText::Text { name: &file, bytes: &text };
-            plan_zone(&core.view(), text, &apex, &ids, &metrics)
+            plan_zone(&core.view(), text, &apex, &ids, (now(ChangeKind::Replaced, &by), &metrics))
         })
         .await?;
         // On a task of its own, so that a client that goes away leaves nothing half done.

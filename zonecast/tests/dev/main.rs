@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that finds something missing has failed")]
 
 mod doctor;
+mod history;
 mod secured;
 
 use std::net::{SocketAddr, UdpSocket};

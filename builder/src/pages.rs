@@ -1,0 +1,93 @@
+//! Sections of a present zone: their bounds, and reading them a page at a time.
+
+use std::ops::ControlFlow;
+
+use zonecast_kv_proto::{KeyspaceId, View};
+use zonecast_records::{Generation, KeyBuffer, KeySection, Path};
+
+use crate::present::Entry;
+use crate::read_error::ReadError;
+
+/// How much of a scan is held at a time.
+const PAGE_LEN: usize = 256 * 1024;
+
+/// A part of one section.
+#[derive(Clone, Copy)]
+pub(crate) enum Range<'p> {
+    /// The keys of one node.
+    Node(Path<'p>),
+    /// The keys of every node beneath one.
+    Beneath(Path<'p>),
+    /// All.
+    Section,
+}
+
+/// First key in the range, and first key after it.
+pub(crate) fn bounds(
+    generation: Generation,
+    (keyspace, section): (KeyspaceId, KeySection),
+    range: Range<'_>,
+) -> (Vec<u8>, Vec<u8>) {
+    let prefix = KeyBuffer::new().prefix(keyspace, generation, section).to_vec();
+    let mut after_section = prefix.clone();
+    if let Some(number) = after_section.last_mut() {
+        *number += 1;
+    }
+    let with = |path: Path<'_>, next: u8| [&prefix, path.as_bytes(), &[next]].concat();
+    match range {
+        Range::Section => (prefix, after_section),
+        // The node's own keys go on with 00, those beneath with the first byte of a label, which is never 00.
+        Range::Node(path) => (with(path, 0), with(path, 1)),
+        Range::Beneath(path) => {
+            let mut end = [&prefix, path.as_bytes()].concat();
+            match end.last_mut() {
+                // The 00 that ends the last label of the path.
+                Some(last) if !path.as_bytes().is_empty() => *last += 1,
+                _ => end = after_section,
+            }
+            (with(path, 1), end)
+        }
+    }
+}
+
+/// One section, a page at a time.
+pub(crate) struct Pages<'v> {
+    view: &'v dyn View,
+    lower: Vec<u8>,
+    end: Vec<u8>,
+    page: std::iter::Peekable<std::vec::IntoIter<Entry>>,
+    ended: bool,
+}
+
+impl<'v> Pages<'v> {
+    pub(crate) fn new(view: &'v dyn View, generation: Generation, place: (KeyspaceId, KeySection)) -> Self {
+        let (lower, end) = bounds(generation, place, Range::Section);
+        Self { view, lower, end, page: Vec::new().into_iter().peekable(), ended: false }
+    }
+
+    pub(crate) fn peek(&mut self) -> Result<Option<&Entry>, ReadError> {
+        if self.page.peek().is_none() && !self.ended {
+            let mut page: Vec<Entry> = Vec::new();
+            let mut len = 0;
+            self.ended = true;
+            self.view.scan(&self.lower, &self.end, &mut |key, value| {
+                if len >= PAGE_LEN {
+                    self.ended = false;
+                    return ControlFlow::Break(());
+                }
+                len += key.len() + value.len();
+                page.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            })?;
+            if let Some((last, _)) = page.last() {
+                self.lower = [last.as_slice(), &[0]].concat();
+            }
+            self.page = page.into_iter().peekable();
+        }
+        Ok(self.page.peek())
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Entry> {
+        self.page.next()
+    }
+}

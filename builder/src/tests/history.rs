@@ -1,0 +1,289 @@
+//! What a zone was can be seen and had again: rollbacks and differences against a list of all its states.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
+use zonecast_records::{ChangeKind, DnsKey, Generation, KeySection, RecordRef, ZoneId};
+
+use super::generator::{adds, apex, batches};
+use super::law::{assert_same, changed, config, exported};
+use super::model::Model;
+use super::{IDENTITY, Record, build_at, name, store};
+use crate::{
+    Change, ChangeNote, Diff, KEPT_CHANGES, PastError, SerialTime, Side, ZoneIdentity, delete_retired, delete_zone,
+    record_build, retire_present, retired_generations, rollback, zone_diff, zone_log,
+};
+
+const TO_TEST: ChangeNote<'_> = ChangeNote { kind: ChangeKind::Records, time: 1_795_777_800, by: "test" };
+
+/// A zone with its history, and all that it ever was.
+struct World {
+    view: MemoryView,
+    states: Vec<Model>,
+    /// Where each state was.
+    generations: Vec<Generation>,
+    generation: Generation,
+    /// States from here on are in the present generation or the one before.
+    reachable: usize,
+    before: Option<usize>,
+}
+
+impl World {
+    fn new(model: Model) -> Self {
+        let view = store(build_at(IDENTITY, &apex(), &model.records()).unwrap(), MAX_BATCH_LEN);
+        let generation = IDENTITY.generation;
+        Self { view, states: vec![model], generations: vec![generation], generation, reachable: 0, before: None }
+    }
+
+    fn identity(&self) -> ZoneIdentity {
+        ZoneIdentity { generation: self.generation, ..IDENTITY }
+    }
+
+    fn present(&self) -> &Model {
+        self.states.last().unwrap()
+    }
+
+    /// Changes records, if that is possible.
+    fn change(&mut self, changes: &[Change]) {
+        let next = changed(self.present(), changes);
+        let Ok(mut done) = record_build(&self.view, &apex(), changes, SerialTime::default()) else { return };
+        done.undo.remember(&self.view, &mut done.batch, TO_TEST).unwrap();
+        self.view.apply(&done.batch);
+        if next != *self.present() {
+            self.push(next);
+        }
+    }
+
+    /// Replaces the zone in its generation.
+    fn replace(&mut self, next: &Model) {
+        let Ok(build) = build_at(self.identity(), &apex(), &next.records()) else { return };
+        let Diff::Batch(mut batch, undo) = build.diff(&self.view, MAX_BATCH_LEN).unwrap() else { panic!() };
+        let is_empty = batch.is_empty();
+        let note = ChangeNote { kind: ChangeKind::Replaced, ..TO_TEST };
+        undo.remember(&self.view, &mut batch, note).unwrap();
+        assert_eq!(batch.is_empty(), is_empty);
+        self.view.apply(&batch);
+        if !is_empty {
+            self.push(next.clone());
+        }
+    }
+
+    fn push(&mut self, next: Model) {
+        self.states.push(next);
+        self.generations.push(self.generation);
+    }
+
+    /// Replaces the zone by a new generation.
+    fn flip(&mut self, next: &Model) {
+        let generation = Generation::new(self.states.len() as u64 + 100);
+        let identity = ZoneIdentity { generation, ..IDENTITY };
+        let Ok(build) = build_at(identity, &apex(), &next.records()) else { return };
+        let serial = build.serial().into_int();
+        let mut batches: Vec<_> = build.into_batches(200).collect();
+        let note = ChangeNote { kind: ChangeKind::Replaced, ..TO_TEST };
+        let retire = retire_present(&self.view, &apex(), serial, note).unwrap();
+        batches.last_mut().unwrap().join(retire);
+        batches.iter().for_each(|batch| self.view.apply(batch));
+        self.generation = generation;
+        self.reachable = self.before.unwrap_or_default();
+        self.before = Some(self.states.len());
+        self.push(next.clone());
+    }
+
+    /// The keys that answer from the present generation.
+    fn live(&self, view: &MemoryView, generation: Generation) -> MemoryView {
+        let mut live = MemoryView::new();
+        for (key, value) in view.entries() {
+            let parsed = DnsKey::parse(key).unwrap();
+            let history = matches!(parsed.section, KeySection::History | KeySection::Retired);
+            if !history && [Generation::ZONES, generation].contains(&parsed.generation) {
+                live.insert(key, value);
+            }
+        }
+        live
+    }
+}
+
+fn records(model: &Model) -> Vec<Record> {
+    let mut records = model.records();
+    records.sort();
+    records
+}
+
+fn with_serial(model: &Model, serial: u32) -> Model {
+    let mut next = model.clone();
+    next.set_serial(serial);
+    next
+}
+
+fn set(records: &[Record]) -> BTreeSet<Record> {
+    records.iter().cloned().collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn every_state_can_be_had_again(
+        adds in adds(),
+        batches in batches(),
+        ways in prop::collection::vec(0_u8..8, 10),
+        to in any::<prop::sample::Index>(),
+    ) {
+        let mut model = Model::new(apex());
+        for change in &adds {
+            let mut next = model.clone();
+            next.apply(change);
+            if super::build(&apex(), &next.records()).is_ok() {
+                model = next;
+            }
+        }
+        let mut world = World::new(model);
+        for (changes, way) in batches.iter().zip(ways) {
+            let next = changed(world.present(), changes);
+            match way {
+                0 => world.flip(&next),
+                1 | 2 => world.replace(&next),
+                _ => world.change(changes),
+            }
+        }
+        prop_assert_eq!(&exported(&world.view), &records(world.present()));
+        let last = world.states.len() - 1;
+        prop_assert_eq!(zone_log(&world.view, &apex(), 100).unwrap().len(), last);
+        let to = to.index(world.states.len());
+        let done = match rollback(&world.view, &apex(), to as u64, SerialTime::default(), 7) {
+            Err(PastError::Deleted(_)) if to < world.reachable => return Ok(()),
+            done => done.unwrap(),
+        };
+        prop_assert!(to >= world.reachable, "a generation that is deleted was found");
+        differences(&world, to)?;
+        let wanted = &world.states[to];
+        let same = with_serial(wanted, world.present().serial().unwrap()) == *world.present();
+        let stays = world.generations[to] == world.generation;
+        prop_assert_eq!(done.batch.is_empty(), same && stays);
+
+        // Back, and the keys are those of a full build.
+        let mut back = done.clone();
+        back.undo.remember(&world.view, &mut back.batch, ChangeNote { kind: ChangeKind::RolledBack, ..TO_TEST }).unwrap();
+        let mut view = world.view.clone();
+        view.apply(&back.batch);
+        let is_signed = wanted.records().iter().any(|rr| rr.rtype == 46 && rr.rdata.starts_with(&[0, 6]) && rr.owner == super::wire("example"));
+        let model = if is_signed && !done.batch.is_empty() { wanted.clone() } else { with_serial(wanted, done.serial) };
+        prop_assert_eq!(&exported(&view), &records(&model));
+        let generation = zone_generation(&view);
+        let fresh = build_at(ZoneIdentity { generation, ..IDENTITY }, &apex(), &model.records()).unwrap();
+        assert_same(&world.live(&view, generation), &store(fresh, MAX_BATCH_LEN))?;
+
+        // And forth again.
+        if !back.batch.is_empty() {
+            let mut forth = rollback(&view, &apex(), last as u64, SerialTime::default(), 8).unwrap();
+            forth.undo.remember(&view, &mut forth.batch, TO_TEST).unwrap();
+            view.apply(&forth.batch);
+            let mut found = exported(&view);
+            let mut wanted = records(&with_serial(world.present(), forth.serial));
+            found.retain(|rr| rr.rtype != 6);
+            wanted.retain(|rr| rr.rtype != 6);
+            prop_assert_eq!(found, wanted);
+        }
+
+        // Nothing is left when it goes.
+        view.apply(&delete_zone(&view, &apex()).unwrap());
+        prop_assert!(view.is_empty(), "{:?}", view.entries().next());
+    }
+}
+
+fn zone_generation(view: &MemoryView) -> Generation {
+    crate::zone_info(view, &apex()).unwrap().unwrap().identity.generation
+}
+
+/// What differs between a state and now.
+fn differences(world: &World, to: usize) -> Result<(), TestCaseError> {
+    let last = world.states.len() - 1;
+    let (mut removed, mut added) = (BTreeSet::new(), BTreeSet::new());
+    let cut_short = zone_diff(&world.view, &apex(), (to as u64, last as u64), 1000, |side, record: RecordRef<'_>| {
+        let place = if side == Side::Removed { &mut removed } else { &mut added };
+        assert!(place.insert(Record::of(record)), "shown twice");
+    });
+    prop_assert!(!cut_short.unwrap());
+    let (before, after) = (set(&world.states[to].records()), set(&world.present().records()));
+    // Names that only change their letter case do not differ.
+    let data = |records: &BTreeSet<Record>, others: &BTreeSet<Record>| -> BTreeSet<Record> {
+        let lower = |record: &Record| Record { owner: record.owner.to_ascii_lowercase(), ..record.clone() };
+        let others: BTreeSet<Record> = others.iter().map(lower).collect();
+        records.iter().filter(|record| !others.contains(&lower(record))).cloned().collect()
+    };
+    prop_assert_eq!(removed, data(&before, &after));
+    prop_assert_eq!(added, data(&after, &before));
+    Ok(())
+}
+
+fn small_world() -> World {
+    World::new(Model::new(apex()))
+}
+
+fn address(last: u8) -> Change {
+    let owner = zonecast_records::Name::parse("www", &apex()).unwrap();
+    Change::Set { owner, rtype: domain::base::iana::Rtype::A, ttl: 60, rdatas: vec![vec![192, 0, 2, last]] }
+}
+
+#[test]
+fn a_history_is_only_so_long_and_says_so() {
+    let mut world = small_world();
+    for last in 0..u8::MAX {
+        world.change(&[address(last)]);
+    }
+    let log = zone_log(&world.view, &apex(), 1000).unwrap();
+    let kept = log.len() as u64;
+    assert!((KEPT_CHANGES..=KEPT_CHANGES + 16).contains(&kept), "{kept}");
+    assert_eq!((log[0].number, log[0].serial.wrapping_sub(log[0].serial_before)), (255, 1));
+    assert!(log.iter().all(|change| change.can_be_undone && change.by == "test"));
+    assert_eq!(zone_log(&world.view, &apex(), 3).unwrap(), log[..3]);
+    for wanted in [0, 255 - kept - 1, 256] {
+        let error = rollback(&world.view, &apex(), wanted, SerialTime::default(), 0).unwrap_err();
+        let PastError::NotKept { oldest, newest, .. } = error else { panic!("{error}") };
+        assert_eq!((oldest, newest), (255 - kept, 255));
+    }
+    rollback(&world.view, &apex(), 255 - kept, SerialTime::default(), 0).unwrap();
+}
+
+#[test]
+fn a_retired_generation_goes_once_and_only_if_it_is_still_the_one() {
+    let mut world = small_world();
+    world.change(&[address(1)]);
+    world.flip(&changed(world.present(), &[address(2)]));
+    let [first] = retired_generations(&world.view).unwrap().try_into().unwrap();
+    assert_eq!((first.apex, first.identity.generation), (name("example"), IDENTITY.generation));
+    assert_eq!((first.identity.id, first.since), (ZoneId::new(7), TO_TEST.time));
+    world.flip(&changed(world.present(), &[address(3)]));
+    assert!(delete_retired(&world.view, &first).unwrap().is_empty());
+    let [second] = retired_generations(&world.view).unwrap().try_into().unwrap();
+    world.view.apply(&delete_retired(&world.view, &second).unwrap());
+    assert!(retired_generations(&world.view).unwrap().is_empty());
+    assert!(matches!(rollback(&world.view, &apex(), 2, SerialTime::default(), 0), Err(PastError::Deleted(3))));
+    // What came after is still there.
+    world.change(&[address(4)]);
+    rollback(&world.view, &apex(), 3, SerialTime::default(), 0).unwrap();
+}
+
+#[test]
+fn a_change_too_large_to_be_kept_says_so() {
+    let mut world = small_world();
+    let text =
+        |seed: u8| -> Vec<u8> { std::iter::repeat_n([&[255][..], &[seed; 255]].concat(), 64).flatten().collect() };
+    let many = |seed: u8| -> Vec<Change> {
+        let one = |number: u8| {
+            let owner = zonecast_records::Name::parse(&format!("n{number}"), &apex()).unwrap();
+            let rdatas = vec![text(seed), text(seed + 1)];
+            Change::Set { owner, rtype: domain::base::iana::Rtype::TXT, ttl: 60, rdatas }
+        };
+        (0..60).map(one).collect()
+    };
+    world.change(&many(0));
+    world.change(&many(10));
+    world.change(&[address(1)]);
+    let log = zone_log(&world.view, &apex(), 10).unwrap();
+    assert_eq!(log.iter().map(|change| change.can_be_undone).collect::<Vec<_>>(), [true, false, true]);
+    rollback(&world.view, &apex(), 2, SerialTime::default(), 0).unwrap();
+    assert!(matches!(rollback(&world.view, &apex(), 1, SerialTime::default(), 0), Err(PastError::TooLarge(2))));
+}

@@ -1,0 +1,131 @@
+//! Records that went and came between two states of a zone.
+//!
+//! Names are found by the keys that differ, so two states of one generation cost what changed between them; two
+//! generations are read side by side, a piece of each at a time.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use zonecast_kv_proto::{KeyspaceId, View};
+use zonecast_records::{DnsKey, Generation, KEY_PREFIX_LEN, KeySection, Name, Path, RecordRef};
+
+use crate::history::{Past, PastError};
+use crate::pages::Pages;
+use crate::present::{OwnedNode, parse};
+use crate::read_error::ReadError;
+use crate::reader::{PLACES, Reader};
+use crate::shape::hash_label;
+use crate::zone_keys::PresentZone;
+
+/// On which side a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It went.
+    Removed,
+    /// It came.
+    Added,
+}
+
+/// Shows the records of the zone at `apex` that went and came from its change `from` to its change `to`, name by name in
+/// canonical order, what went first. Says whether there were more than `limit` names that differ; then only some are
+/// shown.
+///
+/// # Errors
+/// One of the two states is not kept.
+pub fn zone_diff(
+    view: &dyn View,
+    apex: &Name,
+    (from, to): (u64, u64),
+    limit: usize,
+    mut visit: impl FnMut(Side, RecordRef<'_>),
+) -> Result<bool, PastError> {
+    let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+    let (one, other) = (Past::read(view, &zone, from)?, Past::read(view, &zone, to)?);
+    let (one_view, other_view) = (one.view(view), other.view(view));
+    let [before, after] = [&one_view as &dyn View, &other_view].map(|view| PresentZone::read(view, apex));
+    let (before, after) = (before?.ok_or(ReadError::no_zone(apex))?, after?.ok_or(ReadError::no_zone(apex))?);
+    let (was, is) = (before.shape.identity.generation, after.shape.identity.generation);
+    let mut names = Names { paths: BTreeSet::from([vec![]]), limit };
+    if was == is {
+        for key in one.keys().chain(other.keys()).filter(|key| is_of(key.as_bytes(), is)) {
+            if names.add(key.as_bytes())?.is_break() {
+                break;
+            }
+        }
+    } else {
+        for place in PLACES.into_iter().chain([(KeyspaceId::DNS, KeySection::Nsec3)]) {
+            side_by_side(Pages::new(&one_view, was, place), Pages::new(&other_view, is, place), &mut names)?;
+        }
+    }
+    let readers = [Reader::new(&one_view, &before), Reader::new(&other_view, &after)];
+    let is_cut_short = names.paths.len() > limit;
+    for bytes in names.paths.iter().take(limit) {
+        let Some(path) = Path::new(bytes) else { continue };
+        let [before_node, after_node] = readers.each_ref().map(|reader| reader.read(path, &reader.load(path)?));
+        let (before_node, after_node) = (before_node?, after_node?);
+        let mut show = |side, node: &OwnedNode, zone: &PresentZone, other: &OwnedNode| {
+            let owner = zone.shape.name(path, &node.owner);
+            for rr in node.rrs.iter().filter(|rr| !other.rrs.contains(rr)) {
+                visit(side, RecordRef { owner: &owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
+            }
+        };
+        show(Side::Removed, &before_node, &before, &after_node);
+        show(Side::Added, &after_node, &after, &before_node);
+    }
+    Ok(is_cut_short)
+}
+
+/// Names that differ, with the apex: its SOA is in no key of the generation.
+struct Names {
+    paths: BTreeSet<Vec<u8>>,
+    limit: usize,
+}
+
+impl Names {
+    /// Adds the name that a key belongs to; breaks when there are more than are wanted.
+    fn add(&mut self, key: &[u8]) -> Result<ControlFlow<()>, ReadError> {
+        self.paths.insert(path_of(&parse(key)?));
+        Ok(if self.paths.len() > self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+}
+
+/// Whether a key is one of a generation.
+fn is_of(key: &[u8], generation: Generation) -> bool {
+    DnsKey::parse(key).is_ok_and(|key| key.generation == generation)
+}
+
+/// The path of the name that a key belongs to: NSEC3 records are owned by their hash.
+fn path_of(key: &DnsKey<'_>) -> Vec<u8> {
+    if key.section != KeySection::Nsec3 {
+        return key.path.to_vec();
+    }
+    let salt_len = key.path.get(3).copied().map_or(0, usize::from);
+    let hash = key.path.get(4 + salt_len..).unwrap_or_default();
+    [hash_label(hash).as_bytes(), &[0]].concat()
+}
+
+/// Adds the names of keys that are in one of two generations only, or have another value there.
+fn side_by_side(mut one: Pages<'_>, mut other: Pages<'_>, names: &mut Names) -> Result<(), ReadError> {
+    loop {
+        let order = match (one.peek()?, other.peek()?) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((key, _)), Some((other_key, _))) => suffix(key).cmp(suffix(other_key)),
+        };
+        let left = if order.is_le() { one.next() } else { None };
+        let right = if order.is_ge() { other.next() } else { None };
+        let is_same = matches!((&left, &right), (Some((_, value)), Some((_, other_value))) if value == other_value);
+        if let Some((key, _)) = left.or(right).filter(|_| !is_same)
+            && names.add(&key)?.is_break()
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// Path and kind: what keys of two generations have in common.
+fn suffix(key: &[u8]) -> &[u8] {
+    key.get(KEY_PREFIX_LEN..).unwrap_or_default()
+}

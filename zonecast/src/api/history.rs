@@ -1,0 +1,63 @@
+//! `/v1/zones/{zone}/log`, `/v1/zones/{zone}/diff`, `/v1/zones/{zone}/rollback`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
+use serde::Deserialize;
+
+use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
+use super::{ApiError, ApiState};
+use crate::auth::Grant;
+
+/// Changes in one answer: more than are kept.
+const MAX_CHANGES: usize = 1000;
+
+/// Names in one answer; there may be some records at each.
+const MAX_NAMES: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn log(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<LogQuery>,
+) -> Result<Json<ZoneLog>, ApiError> {
+    let limit = query.limit.unwrap_or(MAX_CHANGES).clamp(1, MAX_CHANGES);
+    Ok(Json(state.service.zone_log(zone_in_path(&zone)?, limit).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiffQuery {
+    from: Option<u64>,
+    to: Option<u64>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn diff(
+    State(state): State<ApiState>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<DiffQuery>,
+) -> Result<Json<ZoneDiff>, ApiError> {
+    let limit = query.limit.unwrap_or(MAX_NAMES).clamp(1, MAX_NAMES);
+    Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, (query.from, query.to), limit).await?))
+}
+
+pub(super) async fn roll_back(
+    State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<WaitQuery>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Written>, ApiError> {
+    let (zone, patience): (_, _) = (zone_in_path(&zone)?, query.patience()?);
+    let request: RollbackRequest = query::json(body)?;
+    let written = state.service.roll_back(zone, request.to, grant.name().to_owned()).await?;
+    Ok(Json(state.service.wait(written, patience).await))
+}

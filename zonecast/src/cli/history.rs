@@ -1,0 +1,124 @@
+//! `zonecast zone log|diff|rollback`.
+
+use clap::Args;
+
+use super::zone::show_written;
+use super::{Context, Waiting};
+use crate::api::types::{DiffRecord, ZoneLogEntry};
+use crate::day::day_and_time;
+use crate::exit::{Failure, Outcome};
+
+/// Changes shown when the command line does not say.
+const LIMIT: usize = 20;
+
+#[derive(Debug, Args)]
+pub(super) struct Log {
+    /// Which zone.
+    zone: String,
+    /// How many changes at most.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = LIMIT)]
+    limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// Which zone.
+    zone: String,
+    /// The zone as it was after this change; 0 is before the first. Without it, before the last.
+    #[arg(value_name = "FROM")]
+    from: Option<u64>,
+    /// The zone as it was after this change. Without it, as it is.
+    #[arg(value_name = "TO")]
+    to: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// Which zone.
+    zone: String,
+    /// Make it what it was after this change; 0 is before the first. Without it, before the last.
+    #[arg(long, value_name = "CHANGE")]
+    to: Option<u64>,
+    /// Only show what would change.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Log {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let log = context.client.zone_log(&self.zone, self.limit)?;
+        context.output.show(&log, |log, out| {
+            if log.changes.is_empty() {
+                writeln!(out, "no changes since {} was made", log.zone)?;
+            }
+            log.changes.iter().try_for_each(|change| writeln!(out, "{}", line(change)))
+        })?;
+        Ok(())
+    }
+}
+
+impl Diff {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        show_diff(context, &self.zone, self.from, self.to)
+    }
+}
+
+impl Rollback {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let Self { zone, to, dry_run, waiting } = self;
+        if !dry_run {
+            let written = context.client.roll_back(zone, *to, waiting.patience())?;
+            return show_written(context, &written);
+        }
+        let newest = context.client.zone_log(zone, 1)?.changes.first().map(|change| change.number);
+        let newest = newest.ok_or_else(|| Failure::failed(format_args!("zone {zone} has no changes to take back")))?;
+        show_diff(context, zone, Some(newest), Some(to.unwrap_or(newest.saturating_sub(1))))
+    }
+}
+
+fn show_diff(context: &Context, zone: &str, from: Option<u64>, to: Option<u64>) -> Outcome {
+    let diff = context.client.zone_diff(zone, from, to)?;
+    context.output.show(&diff, |diff, out| {
+        for (sign, records) in [('-', &diff.removed), ('+', &diff.added)] {
+            for DiffRecord { name, ttl, rtype, data } in records {
+                writeln!(out, "{sign} {name}\t{ttl}\tIN\t{rtype}\t{data}")?;
+            }
+        }
+        if diff.truncated {
+            writeln!(out, "more names differ; `zonecast zone export` shows the zone as it is")?;
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// `12  2026-11-23 09:30:05  records  serial 5 -> 6  by ci`
+fn line(change: &ZoneLogEntry) -> String {
+    let ZoneLogEntry { number, kind, time, by, serial_before, serial, can_be_undone } = change;
+    let by = if by.is_empty() { String::new() } else { format!("\tby {by}") };
+    let gone = if *can_be_undone { "" } else { "\ttoo large to be taken back" };
+    format!("{number}\t{}\t{kind}\tserial {serial_before} -> {serial}{by}{gone}", day_and_time(*time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_there_is_to_say() {
+        let change = ZoneLogEntry {
+            number: 12,
+            kind: "records".into(),
+            time: 1_795_392_000,
+            by: "ci".into(),
+            serial_before: 5,
+            serial: 6,
+            can_be_undone: true,
+        };
+        assert_eq!(line(&change), "12\t2026-11-23 00:00:00\trecords\tserial 5 -> 6\tby ci");
+        let large = ZoneLogEntry { by: String::new(), can_be_undone: false, ..change };
+        assert!(line(&large).ends_with("serial 5 -> 6\ttoo large to be taken back"));
+    }
+}
