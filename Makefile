@@ -24,13 +24,13 @@ up: deps ## As the demo, and leave it running until Ctrl-C
 
 test: deps ## All tests, with NSD, Knot and BIND as partners
 	@ops/apt.sh test
-	$(CARGO) build --locked -p zonecast -p zonecast-bench
+	$(CARGO) build --locked --workspace
 	$(CARGO) test --locked --workspace
 	@ops/deb-test.sh target/debug/zonecast
 
 soak: deps ## The same tests at large counts; results go into docs/proofs.md
 	@ops/apt.sh test
-	$(CARGO) build --locked -p zonecast -p zonecast-bench
+	$(CARGO) build --locked --workspace
 	PROPTEST_CASES=$(LAW_CASES) $(CARGO) test --locked -p zonecast-builder --lib law
 	ZONECAST_SOAK=1 PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --locked --workspace
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
-use zonecast_records::{Name, Path, ZoneValue};
+use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, TypeBitmap, ZoneValue};
 
 use crate::finder::Reads;
 use crate::scratch::Buffers;
@@ -95,6 +95,24 @@ impl<'r, V: View> Reader<'r, V> {
         let mut lookups = Lookups::default();
         let found = finder.find(Reads { view: self.view, zone: &zone, count: &mut lookups.names }, path, rtype)?;
         Ok(Some(Lookup { zone, found, lookups }))
+    }
+
+    /// The types that a name has of its own, not through a wildcard; none for an empty non-terminal. `None` when it is in
+    /// no zone of ours, does not exist, or is beneath a zone cut or DNAME.
+    ///
+    /// # Errors
+    /// As [`Reader::lookup`].
+    pub fn types<'s>(&self, scratch: &'s mut Scratch, name: &Name) -> Result<Option<TypeBitmap<'s>>, FindError> {
+        let extra = &mut scratch.buffers.extra;
+        let full = Path::of(name, 0, &mut extra.path);
+        let Some(zone) = self.zone_of(full, Rtype::ANY) else { return Ok(None) };
+        let path = full.below(full.ancestor(zone.apex_labels)).unwrap_or(full);
+        let mut count = 0;
+        let mut reads = Reads { view: self.view, zone: &zone, count: &mut count };
+        if !reads.node(&mut extra.key, (KeySection::Name, ADDRESS_KIND), path, &mut extra.value)? {
+            return Ok(None);
+        }
+        Ok(Some(AddressValue::decode(&extra.value)?.types()))
     }
 
     /// The zone key of the zone that `name` lies in: SOA and NS.

@@ -85,4 +85,4 @@ pub use zonecast_edge_reader::{
 };
 pub use zonecast_kv_edge::{EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream};
 pub use zonecast_kv_proto::Position;
-pub use zonecast_records::Name;
+pub use zonecast_records::{Name, Rrset, TypeBitmap};

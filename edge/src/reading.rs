@@ -8,7 +8,7 @@ use self_cell::self_cell;
 use zonecast_edge_reader::{Client, FindError, Lookup, Outcome, Scratch, TurnedAway, turn_away};
 use zonecast_kv_edge::EdgeView;
 use zonecast_kv_proto::Position;
-use zonecast_records::Name;
+use zonecast_records::{Name, TypeBitmap};
 
 use crate::EdgeState;
 
@@ -69,6 +69,16 @@ impl Reading {
     ) -> Result<Option<Lookup<'s>>, FindError> {
         let Some(held) = &self.held else { return Ok(None) };
         held.with_dependent(|state, view| state.reader(view).lookup(scratch, name, rtype))
+    }
+
+    /// The types that a name has of its own, for a server that asks for all of them; see
+    /// [`Reader::types`](zonecast_edge_reader::Reader::types).
+    ///
+    /// # Errors
+    /// As [`Reading::lookup`].
+    pub fn types<'s>(&self, scratch: &'s mut Scratch, name: &Name) -> Result<Option<TypeBitmap<'s>>, FindError> {
+        let Some(held) = &self.held else { return Ok(None) };
+        held.with_dependent(|state, view| state.reader(view).types(scratch, name))
     }
 }
 

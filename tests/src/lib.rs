@@ -40,7 +40,7 @@ pub use report::Report;
 pub use suite::{compare_all, compare_asked};
 pub use system::{System, run, run_any};
 pub use wrong_clock::WrongClock;
-pub use zonecast::{DevOptions, Zonecast, zonecast_binary};
+pub use zonecast::{DevOptions, Zonecast, c_library, zonecast_binary};
 pub use zonecast_compare::{
     AskError, Asker, Aspect, Breadth, Mode, Name, Question, Recursion, Reply, ReplyError, Rr, ZoneData, differences,
     encode, questions, transfer,

@@ -142,18 +142,31 @@ impl Zonecast {
 /// # Errors
 /// It is missing, or older than its sources.
 pub fn zonecast_binary() -> anyhow::Result<PathBuf> {
-    if let Some(path) = std::env::var_os("ZONECAST_BIN") {
-        return Ok(path.into());
+    match std::env::var_os("ZONECAST_BIN") {
+        Some(path) => Ok(path.into()),
+        None => built("zonecast", "zonecast.d", "zonecast"),
     }
+}
+
+/// The library of package `zonecast-c` of the same build.
+///
+/// # Errors
+/// It is missing, or older than its sources.
+pub fn c_library() -> anyhow::Result<PathBuf> {
+    built("libzonecast_c.so", "libzonecast_c.d", "zonecast-c")
+}
+
+/// A file of the build that this program belongs to.
+fn built(name: &str, dep_info: &str, package: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let folder = this.parent().context("a program lies in a folder")?;
     // Tests lie one folder below the programs.
     let profile = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
-    let binary = profile.join("zonecast");
-    let advice = "run `cargo build -p zonecast` (`make test` does)";
+    let binary = profile.join(name);
+    let advice = format!("run `cargo build -p {package}` (`make test` does)");
     let built = binary.metadata().with_context(|| format!("{} is missing: {advice}", binary.display()))?.modified()?;
     // Cargo lists the sources beside the program, as make would have them; a program that was put elsewhere has none.
-    let sources = match std::fs::read_to_string(profile.join("zonecast.d")) {
+    let sources = match std::fs::read_to_string(profile.join(dep_info)) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder == profile => String::new(),
         sources => sources?,
     };
