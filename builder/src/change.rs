@@ -1,16 +1,14 @@
 //! What a caller asks of a zone, record by record.
 
-use std::cmp::Ordering;
-
 use domain::base::iana::Rtype;
 use thiserror::Error;
 use zonecast_kv_proto::MAX_BATCH_LEN;
 use zonecast_records::Name;
 
 use crate::finding::{Finding, Location, Oddity, Refused, Report, Rule};
-use crate::node::Rr;
+use crate::layers::{Layers, can_be_layered};
+use crate::node::{Aside, Node, Rr};
 use crate::present::OwnedNode;
-use crate::rdata::canonical_cmp;
 use crate::read_error::ReadError;
 
 /// One change. RDATA is uncompressed wire form. Deleting what is not there changes nothing.
@@ -66,6 +64,43 @@ pub enum Change {
         /// Topmost owner.
         owner: Name,
     },
+    /// For this name and type these records are answered, whatever the zone has; without any, nothing is. It stays
+    /// when the zone is replaced.
+    Override {
+        /// Owner.
+        owner: Name,
+        /// Type.
+        rtype: Rtype,
+        /// Seconds.
+        ttl: u32,
+        /// Data of each record.
+        rdatas: Vec<Vec<u8>>,
+    },
+    /// What the zone has for this name and type is answered again.
+    Restore {
+        /// Owner.
+        owner: Name,
+        /// Type.
+        rtype: Rtype,
+    },
+    /// The record stays in the zone and is not served, also when the zone is replaced by one that has it.
+    Disable {
+        /// Owner.
+        owner: Name,
+        /// Type.
+        rtype: Rtype,
+        /// Data.
+        rdata: Vec<u8>,
+    },
+    /// The record is served again.
+    Enable {
+        /// Owner.
+        owner: Name,
+        /// Type.
+        rtype: Rtype,
+        /// Data.
+        rdata: Vec<u8>,
+    },
     /// The records of this name are at another, beside what is there; what is beneath stays.
     Rename {
         /// Owner before.
@@ -109,32 +144,64 @@ impl Change {
             | Self::DeleteRrset { owner, .. }
             | Self::DeleteName { owner }
             | Self::DeleteSubtree { owner }
+            | Self::Override { owner, .. }
+            | Self::Restore { owner, .. }
+            | Self::Disable { owner, .. }
+            | Self::Enable { owner, .. }
             | Self::Rename { owner, .. } => owner,
         }
     }
 
     /// Does it to the records of its name, and of no other. `labels` spells the owner if the node is new.
     pub(crate) fn apply(&self, node: &mut OwnedNode, labels: &[u8], location: Location, report: &mut Report) {
-        if node.rrs.is_empty() {
+        if node.is_bare() {
             node.owner = if labels.iter().any(u8::is_ascii_uppercase) { labels.to_vec() } else { Vec::new() };
         }
         let rr = |rtype, ttl, rdata: &Vec<u8>| Rr { rtype, ttl, rdata: rdata.clone(), location: Some(location) };
         let finding = |rtype, rule| Finding { owner: *self.owner(), rtype, location: Some(location), rule };
+        let owner = std::mem::take(&mut node.owner);
+        let mut layers = Layers::of(std::mem::take(node));
+        let is_overridden = |rtype: &Rtype| layers.overrides.iter().any(|(other, _)| other == rtype);
         match self {
-            Self::Add { rtype, ttl, rdata, .. } => {
-                remove(node, *rtype, rdata);
-                node.rrs.push(rr(*rtype, *ttl, rdata));
+            Self::Override { rtype, .. } | Self::Disable { rtype, .. } if !can_be_layered(*rtype) => {
+                report.refusals.push(Finding {
+                    owner: *self.owner(),
+                    rtype: *rtype,
+                    location: Some(location),
+                    rule: Rule::NotLayered,
+                });
             }
-            Self::Set { rtype, ttl, rdatas, .. } => {
-                node.rrs.retain(|rr| rr.rtype != *rtype);
-                node.rrs.extend(rdatas.iter().map(|rdata| rr(*rtype, *ttl, rdata)));
+            Self::Add { rtype, .. } | Self::Set { rtype, .. } if is_overridden(rtype) => {
+                report.warnings.push(finding(*rtype, Oddity::Overridden));
             }
-            Self::Delete { rtype, rdata, .. } => remove(node, *rtype, rdata),
-            Self::DeleteRrset { rtype, .. } => node.rrs.retain(|rr| rr.rtype != *rtype),
-            Self::DeleteName { .. } | Self::DeleteSubtree { .. } | Self::Rename { .. } => node.rrs.clear(),
+            _ => {}
         }
+        let all = |rtype: Rtype, ttl, rdatas: &[Vec<u8>]| -> Vec<Rr<Vec<u8>>> {
+            rdatas.iter().map(|rdata| rr(rtype, ttl, rdata)).collect()
+        };
+        let mut on_duplicate = |gone: &Rr<Vec<u8>>| report.warnings.push(finding(gone.rtype, Oddity::Duplicate));
+        match self {
+            Self::Add { rtype, ttl, rdata, .. } => layers.add(rr(*rtype, *ttl, rdata), false),
+            Self::Set { rtype, ttl, rdatas, .. } => {
+                layers.remove_type(*rtype);
+                let set = normalised(all(*rtype, *ttl, rdatas), &mut on_duplicate);
+                layers.source.extend(set.into_iter().map(|rr| Aside { rr, disabled: false }));
+            }
+            Self::Delete { rtype, rdata, .. } => layers.remove(*rtype, rdata),
+            Self::DeleteRrset { rtype, .. } => layers.remove_type(*rtype),
+            Self::Override { rtype, ttl, rdatas, .. } => {
+                layers.set_override(*rtype, normalised(all(*rtype, *ttl, rdatas), &mut on_duplicate));
+            }
+            Self::Restore { rtype, .. } => layers.clear_override(*rtype),
+            Self::Disable { rtype, rdata, .. } => layers.set_disabled(*rtype, rdata, true),
+            Self::Enable { rtype, rdata, .. } => layers.set_disabled(*rtype, rdata, false),
+            Self::DeleteName { .. } | Self::DeleteSubtree { .. } | Self::Rename { .. } => {
+                layers = Layers { source: vec![], overrides: vec![] };
+            }
+        }
+        *node = layers.into_node(owner);
         let too_long = |rr: &Rr<Vec<u8>>| u16::try_from(rr.rdata.len()).is_err();
-        if let Some(long) = node.rrs.iter().find(|rr| too_long(rr)) {
+        if let Some(long) = node.rrs.iter().chain(node.aside.iter().map(|aside| &aside.rr)).find(|rr| too_long(rr)) {
             let total = u64::try_from(long.rdata.len()).unwrap_or(u64::MAX);
             let finding = Finding {
                 owner: *self.owner(),
@@ -144,11 +211,14 @@ impl Change {
             };
             report.refusals.push(finding);
             node.rrs.retain(|rr| !too_long(rr));
+            node.aside.retain(|aside| !too_long(&aside.rr));
         }
-        node.normalise(|gone| report.warnings.push(finding(gone.rtype, Oddity::Duplicate)));
     }
 }
 
-fn remove(node: &mut OwnedNode, rtype: Rtype, rdata: &[u8]) {
-    node.rrs.retain(|rr| rr.rtype != rtype || canonical_cmp(rtype, &rr.rdata, rdata) != Ordering::Equal);
+/// Records of one type in order, each once.
+fn normalised(rrs: Vec<Rr<Vec<u8>>>, on_duplicate: impl FnMut(&Rr<Vec<u8>>)) -> Vec<Rr<Vec<u8>>> {
+    let mut node = Node { rrs, ..Node::default() };
+    node.normalise(on_duplicate);
+    node.rrs
 }

@@ -4,12 +4,12 @@ use domain::base::iana::Rtype;
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{KeyspaceId, MAX_VALUE_LEN};
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, CoreNode, Cut, Glue, KeyBuffer, KeySection, Name, OwnTtls, Path, RdataListBuilder,
-    Rrset, RrsetValue, TypeBitmapBuilder,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, KeySection, Name, OwnTtls, Path,
+    RdataListBuilder, Rrset, RrsetValue, TypeBitmapBuilder,
 };
 
 use crate::finding::{Finding, Oddity, Report, Rule};
-use crate::node::{Node, Rr, RrsetRef, smallest_ttl};
+use crate::node::{Aside, Node, Rr, RrsetRef, smallest_ttl};
 use crate::read_error::ReadError;
 use crate::shape::{Placement, Shape, Standing};
 
@@ -251,8 +251,18 @@ impl Emitter {
                 }
             }
         }
-        let value = CoreNode::new(node.owner.as_ref(), ttls);
-        if value.is_empty() || node.rrs.is_empty() {
+        let aside = node.aside.iter().map(|Aside { rr, disabled }| AsideRecord {
+            rtype: rr.rtype.to_int(),
+            ttl: rr.ttl,
+            rdata: Bytes::new(rr.rdata.as_ref()),
+            disabled: *disabled,
+        });
+        let value = CoreNode {
+            overridden: node.overridden.iter().map(|rtype| rtype.to_int()).collect(),
+            aside: aside.collect(),
+            ..CoreNode::new(node.owner.as_ref(), ttls)
+        };
+        if value.is_empty() || node.is_bare() {
             return;
         }
         self.value = value.encode();

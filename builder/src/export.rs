@@ -4,9 +4,13 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
-use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
+use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path, RecordRef, ZoneSettings};
 
-use crate::present::{OwnedNode, PresentNode};
+use crate::change::Change;
+use crate::layers::Layers;
+use crate::node::{Rr, smallest_ttl};
+use crate::pages::Pages;
+use crate::present::{OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::shape::{ZoneIdentity, hash_label};
@@ -23,6 +27,21 @@ pub struct ZoneInfo {
     pub origin: Vec<u8>,
     /// What was chosen for it.
     pub settings: ZoneSettings,
+}
+
+/// What a record is to the zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// The zone has it, and it answers (or is hidden by a zone cut or DNAME).
+    Source,
+    /// It is laid over what the zone has.
+    Override,
+    /// Nothing is laid over what the zone has: the record is only a type, without data.
+    Nothing,
+    /// The zone has it, and an override answers.
+    Overridden,
+    /// The zone has it, and it is disabled.
+    Disabled,
 }
 
 /// Looks up a present zone.
@@ -55,6 +74,40 @@ pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> 
     Ok(Batch { preconditions: vec![], sections: sections(zone.shape.identity, vec![], vec![put]) })
 }
 
+/// What is laid over the records of the zone at `apex`, as changes that lay it over others: overrides, and what is
+/// disabled. Costs nothing where there is nothing, else a scan of what only the core keeps.
+///
+/// # Errors
+/// There is no such zone, or its keys could not be read.
+pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<Change>, ReadError> {
+    let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+    let mut changes = vec![];
+    if zone.tally.layered() == 0 {
+        return Ok(changes);
+    }
+    let reader = Reader::new(view, &zone);
+    let mut pages = Pages::new(view, zone.shape.identity.generation, (KeyspaceId::CORE, KeySection::Name));
+    while pages.peek()?.is_some() {
+        let Some((key, value)) = pages.next() else { break };
+        let parsed = parse(&key)?;
+        let is_layered = || CoreNode::decode(&value).map(|node| node.is_layered());
+        if parsed.kind != ADDRESS_KIND || !is_layered().map_err(|source| ReadError::value(&key, source))? {
+            continue;
+        }
+        let path = parsed.node_path().map_err(|source| ReadError::Key { key: key.clone(), source })?;
+        let node = reader.read(path, &reader.load(path)?)?;
+        let owner = zone.shape.name(path, &node.owner);
+        let layers = Layers::of(node);
+        let disabled = layers.source.into_iter().filter(|one| one.disabled);
+        changes.extend(disabled.map(|one| Change::Disable { owner, rtype: one.rr.rtype, rdata: one.rr.rdata }));
+        changes.extend(layers.overrides.into_iter().map(|(rtype, rrs)| {
+            let ttl = smallest_ttl(&rrs);
+            Change::Override { owner, rtype, ttl, rdatas: rrs.into_iter().map(|rr| rr.rdata).collect() }
+        }));
+    }
+    Ok(changes)
+}
+
 /// Shows every record of the zone at `apex`, hidden ones included, with its own TTL and in the letter case of the
 /// source: the SOA first, then names in canonical order, NSEC3 records last. Ends early when `visit` breaks.
 ///
@@ -63,7 +116,7 @@ pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> 
 pub fn export(
     view: &dyn View,
     apex: &Name,
-    mut visit: impl FnMut(RecordRef<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(Layer, RecordRef<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let reader = Reader::new(view, &zone);
@@ -92,7 +145,7 @@ pub fn read_name(
     view: &dyn View,
     apex: &Name,
     owner: &Name,
-    mut visit: impl FnMut(RecordRef<'_>) -> ControlFlow<()>,
+    mut visit: impl FnMut(Layer, RecordRef<'_>) -> ControlFlow<()>,
 ) -> Result<(), ReadError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     if !owner.is_within(&zone.shape.apex) {
@@ -107,10 +160,23 @@ pub fn read_name(
     Ok(())
 }
 
-fn show(node: &OwnedNode, owner: &Name, visit: &mut dyn FnMut(RecordRef<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+fn show(
+    node: &OwnedNode,
+    owner: &Name,
+    visit: &mut dyn FnMut(Layer, RecordRef<'_>) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let (soa, others): (Vec<_>, Vec<_>) = node.rrs.iter().partition(|rr| rr.rtype == Rtype::SOA);
+    let is_overridden = |rtype: Rtype| node.overridden.contains(&rtype);
+    let mut record =
+        |layer, rr: &Rr<Vec<u8>>| visit(layer, RecordRef { owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
     for rr in soa.into_iter().chain(others) {
-        visit(RecordRef { owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata })?;
+        record(if is_overridden(rr.rtype) { Layer::Override } else { Layer::Source }, rr)?;
+    }
+    for rtype in node.overridden.iter().filter(|rtype| !node.has(**rtype)) {
+        record(Layer::Nothing, &Rr { rtype: *rtype, ttl: 0, rdata: vec![], location: None })?;
+    }
+    for aside in &node.aside {
+        record(if aside.disabled { Layer::Disabled } else { Layer::Overridden }, &aside.rr)?;
     }
     ControlFlow::Continue(())
 }

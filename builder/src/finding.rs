@@ -94,6 +94,9 @@ pub enum Rule {
     /// RFC 4035 section 2.2.
     #[error("the zone is signed, and this RRset changes without new RRSIG records")]
     Unsigned,
+    /// Types that belong to the zone as a whole, or to DNSSEC.
+    #[error("records of this type cannot be overridden or disabled")]
+    NotLayered,
     /// RDATA that is not of its type.
     #[error("the data is not that of this type")]
     Rdata,
@@ -126,6 +129,12 @@ pub enum Oddity {
     /// An owner that is not a hash below the apex, or parameters of several chains at one owner.
     #[error("an NSEC3 record that belongs to no chain; kept, never answered")]
     StrayNsec3,
+    /// A change to records that something is laid over.
+    #[error("the zone has it; what answers is the override, until it is restored")]
+    Overridden,
+    /// RFC 4035 section 5: what is laid over has no signature.
+    #[error("overridden in a signed zone: validating resolvers will not take it")]
+    OverrideInSigned,
     /// RFC 1982.
     #[error("the new serial is not after the old one; secondaries will not take it")]
     SerialBack,

@@ -302,7 +302,7 @@ impl Sink for Shelves {
         bytes.extend_from_slice(value);
         let length = |len| u32::try_from(len).expect("keys and values are far below 4 GiB");
         lengths.push((length(key.len()), length(value.len())));
-        if (shelf == 0 && key.ends_with(&ADDRESS_KIND.to_be_bytes())) || shelf == 3 {
+        if (matches!(shelf, 0 | 4) && key.ends_with(&ADDRESS_KIND.to_be_bytes())) || shelf == 3 {
             self.nodes += u64::from(shelf == 0);
             self.tally.count(key, value, Turn::Comes).expect("keys just made can be read");
         }
@@ -340,6 +340,12 @@ impl<'s> Pass<'s> {
 
     fn node(&mut self, node: &mut Node<&'s [u8]>, path: Path<'s>) -> Result<(), ReadError> {
         let (shape, warnings, labels) = (&self.shape, &mut self.report.warnings, node.owner);
+        if self.apex.as_ref().is_some_and(|apex| apex.has(Rtype::DNSKEY)) {
+            for rtype in &node.overridden {
+                let (owner, rule) = (shape.name(path, labels), Oddity::OverrideInSigned);
+                warnings.push(Finding { owner, rtype: *rtype, location: None, rule });
+            }
+        }
         node.normalise(|rr| {
             let (owner, rule) = (shape.name(path, labels), Oddity::Duplicate);
             warnings.push(Finding { owner, rtype: rr.rtype, location: rr.location, rule });

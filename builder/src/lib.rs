@@ -22,6 +22,7 @@ mod export;
 mod finding;
 mod full_build;
 mod history;
+mod layers;
 mod node;
 mod pages;
 mod present;
@@ -40,7 +41,7 @@ mod zone_diff;
 mod zone_keys;
 
 pub use change::{Change, ChangeError, SerialTime};
-pub use export::{ZoneInfo, change_settings, export, read_name, zone_info};
+pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info, zone_layers};
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Counts, Diff, FullBuild};
 pub use history::{

@@ -1,5 +1,7 @@
 //! All records at one owner name: what both builds turn into keys and what is read back from keys.
 
+use std::cmp::Ordering;
+
 use domain::base::iana::Rtype;
 
 use crate::emit::Packed;
@@ -23,20 +25,67 @@ impl<D: PartialEq> PartialEq for Rr<D> {
     }
 }
 
+impl<D: AsRef<[u8]>> Rr<D> {
+    /// By type, then canonical, then by spelling.
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
+        let (one_data, other_data) = (self.rdata.as_ref(), other.rdata.as_ref());
+        let canonical = self.rtype.cmp(&other.rtype).then_with(|| canonical_cmp(self.rtype, one_data, other_data));
+        canonical.then_with(|| one_data.cmp(other_data))
+    }
+
+    /// Whether it is the record of this type and data, RFC 4034 section 6.2.
+    pub(crate) fn is(&self, rtype: Rtype, rdata: &[u8]) -> bool {
+        self.rtype == rtype && canonical_cmp(rtype, self.rdata.as_ref(), rdata).is_eq()
+    }
+}
+
 /// The records at one owner name.
 ///
 /// Invariant after [`Node::normalise`]: records ascend by type, within it in the canonical order of RFC 4034 section
 /// 6.3, and no RR stands twice. RRSIGs are so grouped by the type they cover, which their RDATA begins with.
-#[derive(Clone, Debug)]
+///
+/// What is answered is in `rrs`. Where something is laid over the source, the source is what of `rrs` is not overridden,
+/// and what is aside; see [`Layers`](crate::layers::Layers).
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Node<D> {
     /// Labels below the apex in wire form without the root's, in the case of the source; empty when all in lower case.
     pub(crate) owner: D,
     pub(crate) rrs: Vec<Rr<D>>,
+    /// Types whose records are not the source's, ascending.
+    pub(crate) overridden: Vec<Rtype>,
+    /// Records of the source that are not served, ascending as `rrs`.
+    pub(crate) aside: Vec<Aside<D>>,
+}
+
+/// A record of the source that is not served.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Aside<D> {
+    pub(crate) rr: Rr<D>,
+    /// Else its type is overridden.
+    pub(crate) disabled: bool,
 }
 
 impl<D: PartialEq> PartialEq for Node<D> {
     fn eq(&self, other: &Self) -> bool {
-        self.rrs == other.rrs && (self.rrs.is_empty() || self.owner == other.owner)
+        let same = self.rrs == other.rrs && self.overridden == other.overridden && self.aside == other.aside;
+        same && (self.is_bare() || self.owner == other.owner)
+    }
+}
+
+impl<D> Node<D> {
+    /// With this owner and nothing else.
+    pub(crate) fn new(owner: D) -> Self {
+        Self { owner, rrs: Vec::new(), overridden: Vec::new(), aside: Vec::new() }
+    }
+
+    /// Whether it has neither records nor anything laid over them.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.rrs.is_empty() && !self.is_layered()
+    }
+
+    /// Whether something is laid over what the source has, or records of it are disabled.
+    pub(crate) fn is_layered(&self) -> bool {
+        !self.overridden.is_empty() || !self.aside.is_empty()
     }
 }
 
@@ -56,14 +105,9 @@ impl<D: AsRef<[u8]>> Node<D> {
         if self.rrs.len() < 2 {
             return;
         }
-        self.rrs.sort_by(|one, other| {
-            let (one_data, other_data) = (one.rdata.as_ref(), other.rdata.as_ref());
-            let canonical = one.rtype.cmp(&other.rtype).then_with(|| canonical_cmp(one.rtype, one_data, other_data));
-            canonical.then_with(|| one_data.cmp(other_data))
-        });
+        self.rrs.sort_by(Rr::order);
         self.rrs.dedup_by(|later, kept| {
-            let same = later.rtype == kept.rtype
-                && canonical_cmp(kept.rtype, later.rdata.as_ref(), kept.rdata.as_ref()).is_eq();
+            let same = kept.is(later.rtype, later.rdata.as_ref());
             if same {
                 kept.ttl = kept.ttl.min(later.ttl);
                 on_duplicate(later);

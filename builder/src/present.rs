@@ -3,10 +3,11 @@
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::KeyspaceId;
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, CoreNode, DnsKey, KeySection, OwnTtls, Rrset, RrsetValue, ValueError, ZoneValue,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, DnsKey, KeySection, OwnTtls, Rrset, RrsetValue, ValueError,
+    ZoneValue,
 };
 
-use crate::node::{Node, Rr};
+use crate::node::{Aside, Node, Rr};
 use crate::read_error::ReadError;
 
 /// A node whose records own their RDATA.
@@ -26,7 +27,9 @@ impl PresentNode {
     /// The records behind the keys, normalised. At the apex SOA and NS come from the zone key.
     pub(crate) fn read(&self, zone: Option<&ZoneValue<'_>>) -> Result<OwnedNode, ReadError> {
         let core = self.core()?;
-        let mut reading = Reading { node: Node { owner: core.owner.to_vec(), rrs: Vec::new() }, ttls: &core.ttls };
+        let mut reading = Reading { node: Node::new(core.owner.to_vec()), ttls: &core.ttls };
+        reading.node.overridden = core.overridden.iter().map(|number| Rtype::from_int(*number)).collect();
+        reading.node.aside = core.aside.iter().map(aside).collect();
         if let Some(zone) = zone {
             reading.rrset(Rtype::SOA, &zone.soa);
             reading.rrset(Rtype::NS, &zone.ns);
@@ -70,6 +73,12 @@ pub(crate) fn parse(key: &[u8]) -> Result<DnsKey<'_>, ReadError> {
 /// Whether it is a published address key, of a node or of glue.
 fn is_address(key: &DnsKey<'_>) -> bool {
     key.keyspace == KeyspaceId::DNS && key.kind == ADDRESS_KIND
+}
+
+fn aside(record: &AsideRecord<'_>) -> Aside<Vec<u8>> {
+    let AsideRecord { rtype, ttl, rdata, disabled } = record;
+    let rr = Rr { rtype: Rtype::from_int(*rtype), ttl: *ttl, rdata: rdata.to_vec(), location: None };
+    Aside { rr, disabled: *disabled }
 }
 
 struct Reading<'r> {

@@ -21,7 +21,8 @@ use crate::check::check_node;
 use crate::emit::{Addresses, Emitter, Packed, Sink};
 use crate::finding::{Finding, Findings, Location, Oddity, Report, Rule};
 use crate::full_build::op_len;
-use crate::node::Node;
+use crate::layers::Layers;
+use crate::node::{Aside, Node, Rr, smallest_ttl};
 use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
 use crate::reader::{Cover, Reader};
@@ -185,7 +186,7 @@ impl<'v> Building<'v> {
         let beneath = self.work.range_mut(top.clone()..).take_while(|(path, _)| as_path(&top).contains(as_path(path)));
         for (_, work) in beneath {
             work.touched = true;
-            work.after.rrs.clear();
+            work.after = Node::new(std::mem::take(&mut work.after.owner));
         }
         Ok(())
     }
@@ -196,13 +197,20 @@ impl<'v> Building<'v> {
         }
         let path = self.shape.path_of(owner);
         self.load(path.clone())?;
-        let moved = self.work.get(&path).map(|work| work.after.rrs.clone()).unwrap_or_default();
+        let moved = self.work.get(&path).map(|work| work.after.clone()).unwrap_or_default();
         self.apply_one(change, location)?;
-        for rr in moved {
-            let add = Change::Add { owner: *to, rtype: rr.rtype, ttl: rr.ttl, rdata: rr.rdata };
-            self.apply_one(&add, location)?;
+        let layers = Layers::of(moved);
+        for Aside { rr, disabled } in layers.source {
+            let (owner, Rr { rtype, ttl, rdata, .. }) = (*to, rr);
+            let disable = disabled.then(|| Change::Disable { owner, rtype, rdata: rdata.clone() });
+            self.apply_one(&Change::Add { owner, rtype, ttl, rdata }, location)?;
+            disable.iter().try_for_each(|disable| self.apply_one(disable, location))?;
         }
-        Ok(())
+        layers.overrides.into_iter().try_for_each(|(rtype, rrs)| {
+            let ttl = smallest_ttl(&rrs);
+            let rdatas = rrs.into_iter().map(|rr| rr.rdata).collect();
+            self.apply_one(&Change::Override { owner: *to, rtype, ttl, rdatas }, location)
+        })
     }
 
     fn load(&mut self, path: Vec<u8>) -> Result<(), ReadError> {

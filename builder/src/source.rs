@@ -1,11 +1,15 @@
 //! The records of one zone on their way into a full build: collected in any order, kept compactly, sorted once.
 
+use std::collections::BTreeMap;
+
 use domain::base::iana::Rtype;
 use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
 
+use crate::change::Change;
 use crate::emit::{Addresses, Packed};
 use crate::finding::{Finding, Location, Refused, Report, Rule};
 use crate::full_build::FullBuild;
+use crate::layers::Layers;
 use crate::node::{Node, Rr};
 use crate::read_error::ReadError;
 use crate::shape::{Shape, ZoneIdentity};
@@ -18,6 +22,8 @@ pub const MAX_ORIGIN_LEN: usize = 1024;
 pub struct Settings {
     origin: Vec<u8>,
     zone: ZoneSettings,
+    /// [`Change::Override`] and [`Change::Disable`].
+    layers: Vec<Change>,
 }
 
 impl Settings {
@@ -30,7 +36,7 @@ impl Settings {
     pub fn with_origin(origin: impl Into<Vec<u8>>) -> Self {
         let origin = origin.into();
         assert!(origin.len() <= MAX_ORIGIN_LEN, "an origin of {} bytes is over the limit", origin.len());
-        Self { origin, zone: ZoneSettings::default() }
+        Self { origin, ..Self::default() }
     }
 
     /// And what was chosen for the zone. Record builds keep it.
@@ -39,9 +45,15 @@ impl Settings {
         Self { zone, ..self }
     }
 
-    /// As they are kept.
+    /// And what is laid over its records, as [`zone_layers`](crate::zone_layers) gives it. Record builds keep it.
+    #[must_use]
+    pub fn with_layers(self, layers: Vec<Change>) -> Self {
+        Self { layers, ..self }
+    }
+
+    /// As they are kept; what is laid over records is with these.
     pub(crate) fn of_core(core: &CoreZone<'_>) -> Self {
-        Self { origin: core.origin.to_vec(), zone: core.settings() }
+        Self { origin: core.origin.to_vec(), zone: core.settings(), layers: vec![] }
     }
 
     pub(crate) fn zone(&self) -> ZoneSettings {
@@ -144,7 +156,12 @@ impl ZoneSource {
             paths.then_with(|| one.rtype.cmp(&other.rtype))
         });
         let shape = Shape { apex: self.apex, identity };
-        let sorted = SortedSource { arena: self.arena, items: self.items };
+        let mut layers = BTreeMap::new();
+        for layer in settings.layers.iter().filter(|layer| layer.owner().is_within(&shape.apex)) {
+            let layered: &mut Layered = layers.entry(shape.path_of(layer.owner())).or_default();
+            layered.add(layer, shape.apex_labels());
+        }
+        let sorted = SortedSource { arena: self.arena, items: self.items, layers };
         FullBuild::new(&sorted, shape, settings, self.report)
     }
 
@@ -206,6 +223,45 @@ impl Item {
 pub(crate) struct SortedSource {
     arena: Vec<u8>,
     items: Vec<Item>,
+    layers: BTreeMap<Vec<u8>, Layered>,
+}
+
+/// What is laid over the records of one name.
+#[derive(Debug, Default)]
+struct Layered {
+    /// As [`Node::owner`].
+    owner: Vec<u8>,
+    overrides: Vec<(Rtype, u32, Vec<Vec<u8>>)>,
+    disabled: Vec<(Rtype, Vec<u8>)>,
+}
+
+impl Layered {
+    fn add(&mut self, layer: &Change, apex_labels: usize) {
+        let labels = labels_below(layer.owner(), apex_labels);
+        if labels.iter().any(u8::is_ascii_uppercase) {
+            self.owner = labels.to_vec();
+        }
+        match layer {
+            Change::Override { rtype, ttl, rdatas, .. } => self.overrides.push((*rtype, *ttl, rdatas.clone())),
+            Change::Disable { rtype, rdata, .. } => self.disabled.push((*rtype, rdata.clone())),
+            _ => {}
+        }
+    }
+
+    /// Lays it over the records of its name.
+    fn lay_over<'s>(&'s self, node: &mut Node<&'s [u8]>) {
+        node.normalise(|_| ());
+        let owner = if node.rrs.is_empty() { self.owner.as_slice() } else { node.owner };
+        let mut layers = Layers::of(std::mem::take(node));
+        for (rtype, rdata) in &self.disabled {
+            layers.set_disabled(*rtype, rdata, true);
+        }
+        for (rtype, ttl, rdatas) in &self.overrides {
+            let rr = |rdata: &'s Vec<u8>| Rr { rtype: *rtype, ttl: *ttl, rdata: rdata.as_slice(), location: None };
+            layers.set_override(*rtype, rdatas.iter().map(rr).collect());
+        }
+        *node = layers.into_node(owner);
+    }
 }
 
 impl SortedSource {
@@ -214,11 +270,26 @@ impl SortedSource {
         &'s self,
         mut visit: impl FnMut(&mut Node<&'s [u8]>, Path<'s>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        let mut node = Node { owner: &[][..], rrs: Vec::new() };
+        let mut node = Node::new(&[][..]);
+        let mut layers = self.layers.iter().peekable();
+        let as_path = |bytes| Path::new(bytes).expect("paths in the arena were written by us");
         for items in self.items.chunk_by(|one, other| one.path(&self.arena) == other.path(&self.arena)) {
+            let path = items.first().map_or(&[][..], |item| item.path(&self.arena));
+            while let Some((before, layered)) = layers.next_if(|(layered, _)| layered.as_slice() < path) {
+                let mut alone = Node::new(&[][..]);
+                layered.lay_over(&mut alone);
+                visit(&mut alone, as_path(before))?;
+            }
             self.gather(items, &mut node);
-            let path = items.first().and_then(|item| Path::new(item.path(&self.arena)));
-            visit(&mut node, path.expect("paths in the arena were written by us"))?;
+            if let Some((_, layered)) = layers.next_if(|(layered, _)| layered.as_slice() == path) {
+                layered.lay_over(&mut node);
+            }
+            visit(&mut node, as_path(path))?;
+        }
+        for (path, layered) in layers {
+            let mut alone = Node::new(&[][..]);
+            layered.lay_over(&mut alone);
+            visit(&mut alone, as_path(path))?;
         }
         Ok(())
     }
@@ -227,6 +298,8 @@ impl SortedSource {
         let spelled = items.iter().map(|item| item.owner(&self.arena)).filter(|owner| !owner.is_empty());
         // The case first in byte order, so that the order of records does not matter; lower case is last.
         node.owner = spelled.min().unwrap_or_default();
+        node.overridden.clear();
+        node.aside.clear();
         node.rrs.clear();
         node.rrs.extend(items.iter().map(|item| Rr {
             rtype: item.rtype,
@@ -244,8 +317,11 @@ impl Addresses for &SortedSource {
         let start = self.items.partition_point(|item| at(item).is_lt());
         let rest = self.items.get(start..).unwrap_or_default();
         let len = rest.partition_point(|item| at(item).is_eq());
-        let mut node = Node { owner: &[][..], rrs: Vec::new() };
+        let mut node = Node::new(&[][..]);
         self.gather(rest.get(..len).unwrap_or_default(), &mut node);
+        if let Some(layered) = self.layers.get(path.as_bytes()) {
+            layered.lay_over(&mut node);
+        }
         node.normalise(|_| ());
         Ok(node.glue())
     }

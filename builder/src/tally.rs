@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::base::iana::Rtype;
 use serde_bytes::Bytes;
 use zonecast_kv_proto::KeyspaceId;
-use zonecast_records::{ADDRESS_KIND, AddressValue, CoreZone, DnsKey, KeySection, Nsec3Chain};
+use zonecast_records::{ADDRESS_KIND, AddressValue, CoreNode, CoreZone, DnsKey, KeySection, Nsec3Chain};
 
 use crate::read_error::ReadError;
 
@@ -26,6 +26,7 @@ pub(crate) struct Tally {
     cuts: [u64; DEPTHS],
     dnames: [u64; DEPTHS],
     chains: BTreeMap<Vec<u8>, u64>,
+    layered: u64,
 }
 
 impl Tally {
@@ -41,6 +42,7 @@ impl Tally {
             cuts: counts(&core.cuts),
             dnames: counts(&core.dnames),
             chains: core.chains.iter().map(|chain| (chain.parameters.to_vec(), chain.count)).collect(),
+            layered: core.layered,
         }
     }
 
@@ -57,6 +59,7 @@ impl Tally {
             cuts: trimmed(&self.cuts),
             dnames: trimmed(&self.dnames),
             chains: self.chains.iter().map(chain).collect(),
+            layered: self.layered,
             ..CoreZone::new(origin)
         }
     }
@@ -64,6 +67,11 @@ impl Tally {
     /// How many NSEC3 chains there are.
     pub(crate) fn chains(&self) -> usize {
         self.chains.len()
+    }
+
+    /// How many names have something laid over their records.
+    pub(crate) fn layered(&self) -> u64 {
+        self.layered
     }
 
     /// Parameters of each NSEC3 chain as they stand in keys.
@@ -90,6 +98,10 @@ impl Tally {
                     counted &= step(&mut self.dnames, depth, turn);
                 }
                 Ok(counted)
+            }
+            (KeyspaceId::CORE, KeySection::Name, ADDRESS_KIND) => {
+                let value = CoreNode::decode(value).map_err(|source| ReadError::value(key, source))?;
+                Ok(!value.is_layered() || turned(&mut self.layered, turn))
             }
             (KeyspaceId::DNS, KeySection::Nsec3, _) => Ok(self.count_chain(parsed.path, turn)),
             _ => Ok(true),

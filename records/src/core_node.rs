@@ -15,6 +15,9 @@ const FORMAT: u8 = 1;
 /// Most RRsets of one name with TTLs of their own: there are no more types.
 const MAX_TTLS: usize = 65_536;
 
+/// Most records of one name that are not served: more than a value has room for.
+const MAX_ASIDE: usize = 262_144;
+
 positional! {
     /// The private value of one owner name.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +29,25 @@ positional! {
         pub owner: &'a Bytes,
         /// RRsets whose records do not all have the TTL of the RRset, by ascending type.
         pub ttls: Vec<OwnTtls> where len <= MAX_TTLS,
+        /// Types whose records are laid over those of the source, ascending; one without records answers nothing.
+        pub overridden: Vec<u16> where len <= MAX_TTLS,
+        /// Records of the source that are not served, by ascending type and data.
+        pub aside: Vec<AsideRecord<'a>> where len <= MAX_ASIDE,
+    }
+}
+
+positional! {
+    /// A record of the source that is not served.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct AsideRecord<'a> {
+        /// Type.
+        pub rtype: u16,
+        /// Seconds.
+        pub ttl: u32,
+        /// RDATA in wire form.
+        pub rdata: &'a Bytes,
+        /// Whether it was disabled; else its type is overridden.
+        pub disabled: bool,
     }
 }
 
@@ -46,13 +68,19 @@ impl<'a> CoreNode<'a> {
     /// With these parts.
     #[must_use]
     pub fn new(owner: &'a [u8], ttls: Vec<OwnTtls>) -> Self {
-        Self { format: FORMAT, owner: Bytes::new(owner), ttls }
+        Self { format: FORMAT, owner: Bytes::new(owner), ttls, ..Self::default() }
     }
 
     /// Whether there is nothing to keep, and so no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.owner.is_empty() && self.ttls.is_empty()
+        self.owner.is_empty() && self.ttls.is_empty() && !self.is_layered()
+    }
+
+    /// Whether something is laid over what the source has, or records of it are disabled.
+    #[must_use]
+    pub fn is_layered(&self) -> bool {
+        !self.overridden.is_empty() || !self.aside.is_empty()
     }
 
     /// Reads a stored value.
@@ -78,7 +106,8 @@ mod tests {
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
         let ttls = vec![OwnTtls { rtype: 1, records: vec![60, 300], sigs: vec![] }];
-        let value = CoreNode::new(b"\x03WwW", ttls);
+        let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), disabled: true }];
+        let value = CoreNode { overridden: vec![1, 28], aside, ..CoreNode::new(b"\x03WwW", ttls) };
         let bytes = value.encode();
         assert_eq!(CoreNode::decode(&bytes).unwrap(), value);
         assert!(!value.is_empty() && CoreNode::new(b"", vec![]).is_empty());

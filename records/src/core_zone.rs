@@ -35,6 +35,8 @@ positional! {
         pub serial: u8,
         /// [`ZoneSettings::default_ttl`].
         pub default_ttl: u32,
+        /// How many names have something laid over what the source has, or records that are disabled.
+        pub layered: u64,
     }
 }
 

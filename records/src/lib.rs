@@ -40,7 +40,7 @@ mod zone_value;
 
 pub use address_value::{AddressValue, Cut, Glue};
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
-pub use core_node::{CoreNode, OwnTtls};
+pub use core_node::{AsideRecord, CoreNode, OwnTtls};
 pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,

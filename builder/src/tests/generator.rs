@@ -91,7 +91,22 @@ fn change() -> impl Strategy<Value = Change> {
         ttl: 60,
         rdatas: vec![soa(serial)],
     });
+    let layerable = || data().prop_filter("", |(rtype, _)| crate::layers::can_be_layered(*rtype));
+    let lay_over = (owner(), ttl(), prop::collection::vec(layerable(), 0..3)).prop_map(|(owner, ttl, data)| {
+        let rtype = data.first().map_or(Rtype::A, |(rtype, _)| *rtype);
+        let rdatas: Vec<_> = data.into_iter().filter(|(other, _)| *other == rtype).map(|(_, rdata)| rdata).collect();
+        let ttl = if rdatas.is_empty() { 0 } else { ttl };
+        Change::Override { owner, rtype, ttl, rdatas }
+    });
+    let one = || (owner(), layerable());
+    let restore = one().prop_map(|(owner, (rtype, _))| Change::Restore { owner, rtype });
+    let disable = one().prop_map(|(owner, (rtype, rdata))| Change::Disable { owner, rtype, rdata });
+    let enable = one().prop_map(|(owner, (rtype, rdata))| Change::Enable { owner, rtype, rdata });
     prop_oneof![
+        3 => lay_over,
+        1 => restore,
+        3 => disable,
+        1 => enable,
         8 => add(),
         1 => delegation(),
         3 => set,

@@ -31,7 +31,7 @@ struct World {
 
 impl World {
     fn new(model: Model) -> Self {
-        let view = store(build_at(IDENTITY, &apex(), &model.records()).unwrap(), MAX_BATCH_LEN);
+        let view = store(build_at(IDENTITY, &model).unwrap(), MAX_BATCH_LEN);
         let generation = IDENTITY.generation;
         Self { view, states: vec![model], generations: vec![generation], generation, reachable: 0, before: None }
     }
@@ -57,7 +57,7 @@ impl World {
 
     /// Replaces the zone in its generation.
     fn replace(&mut self, next: &Model) {
-        let Ok(build) = build_at(self.identity(), &apex(), &next.records()) else { return };
+        let Ok(build) = build_at(self.identity(), next) else { return };
         let Diff::Batch(mut batch, undo) = build.diff(&self.view, MAX_BATCH_LEN).unwrap() else { panic!() };
         let is_empty = batch.is_empty();
         let note = ChangeNote { kind: ChangeKind::Replaced, ..TO_TEST };
@@ -78,7 +78,7 @@ impl World {
     fn flip(&mut self, next: &Model) {
         let generation = Generation::new(self.states.len() as u64 + 100);
         let identity = ZoneIdentity { generation, ..IDENTITY };
-        let Ok(build) = build_at(identity, &apex(), &next.records()) else { return };
+        let Ok(build) = build_at(identity, next) else { return };
         let serial = build.serial().into_int();
         let mut batches: Vec<_> = build.into_batches(200).collect();
         let note = ChangeNote { kind: ChangeKind::Replaced, ..TO_TEST };
@@ -135,7 +135,7 @@ proptest! {
         for change in &adds {
             let mut next = model.clone();
             next.apply(change);
-            if super::build(&apex(), &next.records()).is_ok() {
+            if build_at(IDENTITY, &next).is_ok() {
                 model = next;
             }
         }
@@ -172,7 +172,7 @@ proptest! {
         let model = if is_signed && !done.batch.is_empty() { wanted.clone() } else { with_serial(wanted, done.serial) };
         prop_assert_eq!(&exported(&view), &records(&model));
         let generation = zone_generation(&view);
-        let fresh = build_at(ZoneIdentity { generation, ..IDENTITY }, &apex(), &model.records()).unwrap();
+        let fresh = build_at(ZoneIdentity { generation, ..IDENTITY }, &model).unwrap();
         assert_same(&world.live(&view, generation), &store(fresh, MAX_BATCH_LEN))?;
 
         // And forth again.

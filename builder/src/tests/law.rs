@@ -8,8 +8,8 @@ use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 
 use super::generator::{adds, apex, batches};
 use super::model::Model;
-use super::{Record, build, store};
-use crate::{Change, ChangeError, Diff, SerialTime, export, record_build};
+use super::{IDENTITY, Record, build, build_at, store};
+use crate::{Change, ChangeError, Diff, Layer, SerialTime, export, record_build, zone_layers};
 
 /// Enough to find a broken rule; PROPTEST_CASES asks for more.
 const CASES: u32 = 2_000;
@@ -33,7 +33,10 @@ pub(super) fn changed(model: &Model, changes: &[Change]) -> Model {
 
 pub(super) fn exported(view: &MemoryView) -> Vec<Record> {
     let mut records = vec![];
-    export(view, &apex(), |record| {
+    export(view, &apex(), |layer, record| {
+        if !matches!(layer, Layer::Source | Layer::Override) {
+            return ControlFlow::Continue(());
+        }
         records.push(Record::of(record));
         ControlFlow::Continue(())
     })
@@ -43,9 +46,20 @@ pub(super) fn exported(view: &MemoryView) -> Vec<Record> {
     records
 }
 
+/// Data is in canonical order in the store, in that of bytes in the model.
+fn in_order(mut layers: Vec<Change>) -> Vec<Change> {
+    for layer in &mut layers {
+        if let Change::Override { rdatas, .. } = layer {
+            rdatas.sort();
+        }
+    }
+    layers.sort_by_key(|layer| format!("{layer:?}"));
+    layers
+}
+
 fn fresh(model: &Model) -> Option<MemoryView> {
     // Batches as small as they get: one entry each.
-    build(&apex(), &model.records()).ok().map(|build| store(build, 1))
+    build_at(IDENTITY, model).ok().map(|build| store(build, 1))
 }
 
 pub(super) fn assert_same(found: &MemoryView, wanted: &MemoryView) -> Result<(), TestCaseError> {
@@ -70,7 +84,7 @@ proptest! {
         for change in &adds {
             let mut next = model.clone();
             next.apply(change);
-            if build(&apex(), &next.records()).is_ok() {
+            if build_at(IDENTITY, &next).is_ok() {
                 model = next;
             }
         }
@@ -101,6 +115,7 @@ proptest! {
             let mut records = model.records();
             records.sort();
             prop_assert_eq!(exported(&present), records);
+            prop_assert_eq!(in_order(zone_layers(&present, &apex()).unwrap()), in_order(model.layers()));
         }
     }
 
@@ -145,7 +160,7 @@ proptest! {
 }
 
 fn diff_leads_from(mut before: MemoryView, model: &Model, wanted: &MemoryView) -> Result<(), TestCaseError> {
-    let next = build(&apex(), &model.records()).unwrap();
+    let next = build_at(IDENTITY, model).unwrap();
     let Diff::Batch(batch, _) = next.diff(&before, MAX_BATCH_LEN).unwrap() else {
         return Err(TestCaseError::fail("a small difference is not too large"));
     };

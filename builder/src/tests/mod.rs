@@ -44,10 +44,15 @@ fn soa(serial: u32) -> Vec<u8> {
 }
 
 fn build(apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
-    build_at(IDENTITY, apex, records)
+    source(apex, records).build(IDENTITY, &Settings::with_origin(*b"digest"))
 }
 
-fn build_at(identity: ZoneIdentity, apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
+fn build_at(identity: ZoneIdentity, model: &model::Model) -> Result<FullBuild, Refused> {
+    let settings = Settings::with_origin(*b"digest").with_layers(model.layers());
+    source(&model.apex, &model.source()).build(identity, &settings)
+}
+
+fn source(apex: &Name, records: &[Record]) -> ZoneSource {
     let mut source = ZoneSource::new(*apex);
     for (line, record) in records.iter().enumerate() {
         let owner = Name::from_wire(&record.owner).unwrap();
@@ -55,7 +60,7 @@ fn build_at(identity: ZoneIdentity, apex: &Name, records: &[Record]) -> Result<F
         let record = RecordRef { owner: &owner, rtype, ttl: record.ttl, rdata: &record.rdata };
         source.push(record, Location::new(u32::try_from(line).unwrap()));
     }
-    source.build(identity, &Settings::with_origin(*b"digest"))
+    source
 }
 
 /// A store that holds nothing but this build, applied in batches of this size.

@@ -8,11 +8,19 @@ use zonecast_records::Name;
 use super::{Record, soa};
 use crate::Change;
 
-/// The records of each name, with its spelling: bytes, since names are equal whatever their letter case.
+/// The records of each name, and what is laid over them.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     pub(super) apex: Name,
-    nodes: BTreeMap<Name, (Vec<u8>, Vec<Data>)>,
+    nodes: BTreeMap<Name, NodeModel>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct NodeModel {
+    /// Its spelling: bytes, since names are equal whatever their letter case.
+    owner: Vec<u8>,
+    data: Vec<Data>,
+    overrides: BTreeMap<u16, Vec<Data>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +28,7 @@ struct Data {
     rtype: Rtype,
     ttl: u32,
     rdata: Vec<u8>,
+    disabled: bool,
 }
 
 impl Model {
@@ -31,15 +40,36 @@ impl Model {
         model
     }
 
+    /// What is answered.
     pub(super) fn records(&self) -> Vec<Record> {
-        let all = self.nodes.values().flat_map(|(owner, data)| data.iter().map(move |data| (owner, data)));
-        let record = |(owner, data): (&Vec<u8>, &Data)| Record {
-            owner: owner.clone(),
-            rtype: data.rtype.to_int(),
-            ttl: data.ttl,
-            rdata: data.rdata.clone(),
+        let answered = |node: &NodeModel| -> Vec<Record> {
+            let source = node.data.iter();
+            let source = source.filter(|data| !data.disabled && !node.overrides.contains_key(&data.rtype.to_int()));
+            source.chain(node.overrides.values().flatten()).map(|data| node.record(data)).collect()
         };
-        all.map(record).collect()
+        self.nodes.values().flat_map(answered).collect()
+    }
+
+    /// What a zone file has.
+    pub(super) fn source(&self) -> Vec<Record> {
+        self.nodes.values().flat_map(|node| node.data.iter().map(|data| node.record(data))).collect()
+    }
+
+    /// What is laid over it, in the order in which it is read back.
+    pub(super) fn layers(&self) -> Vec<Change> {
+        let layers = |node: &NodeModel| -> Vec<Change> {
+            let owner = Name::from_wire(&node.owner).unwrap();
+            let disabled = node.data.iter().filter(|data| data.disabled);
+            let disabled = disabled.map(|data| Change::Disable { owner, rtype: data.rtype, rdata: data.rdata.clone() });
+            let overrides = node.overrides.iter().map(|(rtype, data)| Change::Override {
+                owner,
+                rtype: Rtype::from_int(*rtype),
+                ttl: data.first().map_or(0, |data| data.ttl),
+                rdatas: data.iter().map(|data| data.rdata.clone()).collect(),
+            });
+            disabled.chain(overrides).collect()
+        };
+        self.nodes.values().flat_map(layers).collect()
     }
 
     pub(super) fn apply(&mut self, change: &Change) {
@@ -49,37 +79,51 @@ impl Model {
             Change::DeleteSubtree { owner } => return self.nodes.retain(|name, _| !name.is_within(owner)),
             Change::Rename { owner, to } if owner == &**to => return,
             Change::Rename { owner, to } => {
-                let (_, moved) = self.nodes.remove(&owner.to_lowercase()).unwrap_or_default();
-                for Data { rtype, ttl, rdata } in moved {
-                    self.apply(&Change::Add { owner: **to, rtype, ttl, rdata });
+                let NodeModel { data, overrides, .. } = self.nodes.remove(&owner.to_lowercase()).unwrap_or_default();
+                for Data { rtype, ttl, rdata, disabled } in data {
+                    self.apply(&Change::Add { owner: **to, rtype, ttl, rdata: rdata.clone() });
+                    if disabled {
+                        self.apply(&Change::Disable { owner: **to, rtype, rdata });
+                    }
+                }
+                if !overrides.is_empty() {
+                    self.node(to).overrides.extend(overrides);
                 }
                 return;
             }
             _ => {}
         }
-        let (_, data) = self.nodes.entry(owner.to_lowercase()).or_insert((owner.as_wire().to_vec(), vec![]));
+        let node = self.node(&owner);
+        let data = &mut node.data;
         match change {
             Change::Add { rtype, ttl, rdata, .. } => {
                 data.retain(|old| !old.is(*rtype, rdata));
-                data.push(Data { rtype: *rtype, ttl: *ttl, rdata: rdata.clone() });
+                data.push(Data { rtype: *rtype, ttl: *ttl, rdata: rdata.clone(), disabled: false });
             }
             Change::Set { rtype, ttl, rdatas, .. } => {
                 data.retain(|old| old.rtype != *rtype);
-                let mut rdatas = rdatas.clone();
-                rdatas.sort();
-                for rdata in rdatas {
-                    if !data.iter().any(|old| old.is(*rtype, &rdata)) {
-                        data.push(Data { rtype: *rtype, ttl: *ttl, rdata });
-                    }
-                }
+                data.extend(set(*rtype, *ttl, rdatas));
             }
             Change::Delete { rtype, rdata, .. } => data.retain(|old| !old.is(*rtype, rdata)),
             Change::DeleteRrset { rtype, .. } => data.retain(|old| old.rtype != *rtype),
-            Change::DeleteName { .. } => data.clear(),
+            Change::DeleteName { .. } => *node = NodeModel::default(),
+            Change::Override { rtype, ttl, rdatas, .. } => {
+                node.overrides.insert(rtype.to_int(), set(*rtype, *ttl, rdatas));
+            }
+            Change::Restore { rtype, .. } => drop(node.overrides.remove(&rtype.to_int())),
+            Change::Disable { rtype, rdata, .. } | Change::Enable { rtype, rdata, .. } => {
+                let found = data.iter_mut().find(|old| old.is(*rtype, rdata));
+                found.into_iter().for_each(|old| old.disabled = matches!(change, Change::Disable { .. }));
+            }
             Change::DeleteSubtree { .. } | Change::Rename { .. } => unreachable!("done above"),
         }
-        data.sort_by(|one, other| (one.rtype, &one.rdata).cmp(&(other.rtype, &other.rdata)));
-        self.nodes.retain(|_, (_, data)| !data.is_empty());
+        node.data.sort_by(|one, other| (one.rtype, &one.rdata).cmp(&(other.rtype, &other.rdata)));
+        self.nodes.retain(|_, node| !node.data.is_empty() || !node.overrides.is_empty());
+    }
+
+    fn node(&mut self, owner: &Name) -> &mut NodeModel {
+        let new = || NodeModel { owner: owner.as_wire().to_vec(), ..NodeModel::default() };
+        self.nodes.entry(owner.to_lowercase()).or_insert_with(new)
     }
 
     /// Adds one to the serial.
@@ -88,18 +132,37 @@ impl Model {
     }
 
     pub(super) fn set_serial(&mut self, serial: u32) {
-        let (_, data) = self.nodes.get_mut(&self.apex).unwrap();
-        let soa = data.iter_mut().find(|data| data.rtype == Rtype::SOA).unwrap();
+        let node = self.nodes.get_mut(&self.apex).unwrap();
+        let soa = node.data.iter_mut().find(|data| data.rtype == Rtype::SOA).unwrap();
         let at = soa.rdata.len() - 20;
         soa.rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
     }
 
     pub(super) fn serial(&self) -> Option<u32> {
-        let (_, data) = self.nodes.get(&self.apex)?;
-        let soa = data.iter().find(|data| data.rtype == Rtype::SOA)?;
+        let soa = self.nodes.get(&self.apex)?.data.iter().find(|data| data.rtype == Rtype::SOA)?;
         let at = soa.rdata.len() - 20;
         Some(u32::from_be_bytes(soa.rdata[at..at + 4].try_into().unwrap()))
     }
+}
+
+impl NodeModel {
+    fn record(&self, data: &Data) -> Record {
+        let Data { rtype, ttl, rdata, .. } = data;
+        Record { owner: self.owner.clone(), rtype: rtype.to_int(), ttl: *ttl, rdata: rdata.clone() }
+    }
+}
+
+/// Data of one RRset, each once.
+fn set(rtype: Rtype, ttl: u32, rdatas: &[Vec<u8>]) -> Vec<Data> {
+    let mut rdatas = rdatas.to_vec();
+    rdatas.sort();
+    let mut set: Vec<Data> = vec![];
+    for rdata in rdatas {
+        if !set.iter().any(|old| old.is(rtype, &rdata)) {
+            set.push(Data { rtype, ttl, rdata, disabled: false });
+        }
+    }
+    set
 }
 
 impl Data {

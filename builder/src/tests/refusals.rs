@@ -6,7 +6,7 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySec
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
-    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, ZoneSettings, change_settings,
+    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, Settings, ZoneSettings, change_settings,
     record_build, zone_info,
 };
 
@@ -285,4 +285,28 @@ fn a_signed_zone_is_not_changed_without_its_signatures() {
     // Who takes the key away takes the signing away.
     let unsign = [Change::DeleteRrset { owner: apex, rtype: Rtype::DNSKEY }, set("x.example", a, &[1, 2, 3, 4])];
     assert_eq!(refused(&unsign), []);
+}
+
+#[test]
+fn what_belongs_to_the_zone_cannot_be_laid_over_and_a_signed_zone_says_so() {
+    let apex = name("example");
+    let (owner, a) = (name("www.example"), Rtype::A);
+    let lay_over = |rtype, rdata: &[u8]| Change::Override { owner: apex, rtype, ttl: 60, rdatas: vec![rdata.to_vec()] };
+    let view = store(build(&apex, &with([record("www.example", a, &[192, 0, 2, 1])])).unwrap(), MAX_BATCH_LEN);
+    for change in [
+        lay_over(Rtype::SOA, &soa(1)),
+        lay_over(Rtype::DNSKEY, &[1, 1, 3, 8, 1]),
+        Change::Disable { owner: apex, rtype: Rtype::SOA, rdata: soa(1) },
+    ] {
+        let error = record_build(&view, &apex, std::slice::from_ref(&change), SerialTime::default()).unwrap_err();
+        let ChangeError::Refused(refused) = error else { panic!("{change:?}: {error}") };
+        assert!(refused.findings.iter().any(|finding| finding.rule == Rule::NotLayered), "{change:?}: {refused}");
+    }
+    // A zone that is signed while something is laid over it.
+    let signed = with([record("example", Rtype::DNSKEY, &[1, 1, 3, 8, 1]), record("www.example", a, &[192, 0, 2, 1])]);
+    let layer = Change::Override { owner, rtype: a, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
+    let settings = Settings::with_origin(*b"digest").with_layers(vec![layer]);
+    let built = super::source(&apex, &signed).build(super::IDENTITY, &settings).unwrap();
+    let warned = built.warnings().iter().find(|finding| finding.rule == Oddity::OverrideInSigned).unwrap();
+    assert_eq!((warned.owner, warned.rtype), (owner, a));
 }

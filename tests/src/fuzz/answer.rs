@@ -25,7 +25,7 @@ pub(super) fn damaged_store(bytes: &[u8]) {
     if let Ok(zones) = ZoneTable::load(&view) {
         check(&view, &zones, Transport::UDP, rest);
     }
-    let _ = zonecast_builder::export(&view, &world::apex(), |_| ControlFlow::Continue(()));
+    let _ = zonecast_builder::export(&view, &world::apex(), |_, _| ControlFlow::Continue(()));
 }
 
 /// Does the edits; gives what comes after them, and whether there was one.

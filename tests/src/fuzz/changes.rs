@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, Diff, Location, SerialPolicy, SerialTime, Settings, ZoneSettings, ZoneSource, change_settings, export,
-    record_build, zone_info,
+    Change, Diff, Layer, Location, SerialPolicy, SerialTime, Settings, ZoneSettings, ZoneSource, change_settings,
+    export, record_build, zone_info, zone_layers,
 };
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 use zonecast_records::Name;
@@ -62,12 +62,15 @@ pub(super) fn changes(bytes: &[u8]) {
 fn rebuilt_is_equal(view: &MemoryView, apex: &Name) {
     let info = zone_info(view, apex).expect("the store is sound").expect("nothing deletes the zone");
     let mut source = ZoneSource::new(*apex);
-    let shown = export(view, apex, |record| {
-        source.push(record, Location::new(1));
+    let shown = export(view, apex, |layer, record| {
+        if !matches!(layer, Layer::Override | Layer::Nothing) {
+            source.push(record, Location::new(1));
+        }
         ControlFlow::Continue(())
     });
     shown.expect("what was built can be read");
-    let settings = Settings::with_origin(info.origin).with_zone(info.settings);
+    let layers = zone_layers(view, apex).expect("what was built can be read");
+    let settings = Settings::with_origin(info.origin).with_zone(info.settings).with_layers(layers);
     let full = source.build(info.identity, &settings).expect("what was built can be built");
     match full.diff(view, MAX_BATCH_LEN) {
         Ok(Diff::Batch(batch, _)) => assert!(batch.is_empty(), "a full build differs: {batch:?}"),
@@ -90,7 +93,7 @@ fn read(bytes: &[u8]) -> (Vec<Change>, SerialPolicy) {
 fn change(input: &mut Input<'_>) -> Change {
     let kind = input.byte();
     let (owner, rtype, ttl) = (input.name(), input.rtype(), u32::from(input.byte()));
-    match kind % 8 {
+    match kind % 12 {
         0 | 1 => Change::Add { owner, rtype, ttl, rdata: input.rdata(rtype) },
         2 => {
             let count = usize::from(input.byte() % 4);
@@ -100,6 +103,15 @@ fn change(input: &mut Input<'_>) -> Change {
         4 => Change::DeleteRrset { owner, rtype },
         5 => Change::DeleteSubtree { owner },
         6 => Change::Rename { owner, to: Box::new(input.name()) },
+        7 => {
+            let count = usize::from(input.byte() % 3);
+            let rdatas: Vec<_> = (0..count).map(|_| input.rdata(rtype)).collect();
+            // Without records there is nothing that has a TTL.
+            Change::Override { owner, rtype, ttl: if rdatas.is_empty() { 0 } else { ttl }, rdatas }
+        }
+        8 => Change::Restore { owner, rtype },
+        9 => Change::Disable { owner, rtype, rdata: input.rdata(rtype) },
+        10 => Change::Enable { owner, rtype, rdata: input.rdata(rtype) },
         _ => Change::DeleteName { owner },
     }
 }

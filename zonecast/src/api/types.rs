@@ -142,6 +142,10 @@ pub struct RrsetInfo {
     pub ttl: u32,
     /// RDATA of each record in presentation format.
     pub data: Vec<String>,
+    /// `override` where it is laid over what the zone has, `overridden` or `disabled` where the zone has it and it is not
+    /// served; absent for the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
 }
 
 /// RRsets of a zone or a name.
@@ -236,6 +240,15 @@ pub enum Action {
     Delete,
     /// Everything at the name is at another afterwards, beside what is there.
     Rename,
+    /// These records are answered for the name and type, whatever the zone has, also after it was replaced; without data
+    /// nothing is.
+    Override,
+    /// What the zone has for the name and type is answered again.
+    Restore,
+    /// These records stay in the zone and are not served.
+    Disable,
+    /// They are served again.
+    Enable,
 }
 
 /// One change of a zone's records.

@@ -1,4 +1,4 @@
-//! `zonecast record list|set|add|delete|rename`.
+//! `zonecast record list|set|add|delete|rename|override|restore|disable|enable`.
 
 use clap::{Args, Subcommand};
 use domain::base::iana::Rtype;
@@ -24,6 +24,14 @@ pub(super) enum Record {
     Delete(Delete),
     /// Move everything at a name to another.
     Rename(Rename),
+    /// Answer this record for a name and type, whatever the zone has; it stays when the zone is replaced.
+    Override(Override),
+    /// Answer what the zone has for a name and type again.
+    Restore(Restore),
+    /// Keep a record in the zone without serving it, also when the zone is replaced by one that has it.
+    Disable(One),
+    /// Serve a disabled record again.
+    Enable(One),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +97,54 @@ pub(super) struct Rename {
     waiting: Waiting,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Override {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: String,
+    /// Record type, such as A, or TYPE65280.
+    #[arg(value_name = "TYPE")]
+    rtype: String,
+    /// [TTL] and the data as in a zone file.
+    #[arg(required_unless_present = "nothing", value_name = "[TTL] DATA", allow_negative_numbers = true)]
+    data: Vec<String>,
+    /// Answer nothing: the name is as if it had no such records.
+    #[arg(long, conflicts_with = "data")]
+    nothing: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: String,
+    /// Record type, such as A, or TYPE65280.
+    #[arg(value_name = "TYPE")]
+    rtype: String,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Which zone.
+    zone: String,
+    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    name: String,
+    /// Record type, such as A, or TYPE65280.
+    #[arg(value_name = "TYPE")]
+    rtype: String,
+    /// The data of the record. A TTL before it is not looked at.
+    #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
+    data: Vec<String>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
 impl Record {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         match self {
@@ -97,7 +153,49 @@ impl Record {
             Self::Add(write) => write.run(context, Action::Add),
             Self::Delete(delete) => delete.run(context),
             Self::Rename(rename) => rename.run(context),
+            Self::Override(lay_over) => lay_over.run(context),
+            Self::Restore(restore) => restore.run(context),
+            Self::Disable(one) => one.run(context, Action::Disable),
+            Self::Enable(one) => one.run(context, Action::Enable),
         }
+    }
+}
+
+impl Override {
+    fn run(&self, context: &Context) -> Outcome {
+        let zone = zone(&self.zone)?;
+        parse_owner(&self.name, &zone).map_err(Failure::usage)?;
+        let (ttl, data) = if self.nothing {
+            (None, vec![])
+        } else {
+            let parsed = record_data::parse(&zone, rtype(&self.rtype)?, None, &self.data);
+            let Data { ttl, data } = parsed.map_err(Failure::usage)?;
+            (ttl, vec![data])
+        };
+        let (name, rtype) = (self.name.clone(), Some(self.rtype.clone()));
+        let change = RecordChange { action: Action::Override, name, rtype, ttl, data, ..RecordChange::default() };
+        change_records(context, &self.zone, self.waiting, change)
+    }
+}
+
+impl Restore {
+    fn run(&self, context: &Context) -> Outcome {
+        parse_owner(&self.name, &zone(&self.zone)?).map_err(Failure::usage)?;
+        let (name, rtype) = (self.name.clone(), Some(self.rtype.clone()));
+        let change = RecordChange { action: Action::Restore, name, rtype, ..RecordChange::default() };
+        change_records(context, &self.zone, self.waiting, change)
+    }
+}
+
+impl One {
+    fn run(&self, context: &Context, action: Action) -> Outcome {
+        let zone = zone(&self.zone)?;
+        parse_owner(&self.name, &zone).map_err(Failure::usage)?;
+        let data = record_data::parse_listed(&zone, rtype(&self.rtype)?, &self.data);
+        let data = vec![data.map_err(|rule| Failure::usage(format_args!("data: {rule}")))?];
+        let (name, rtype) = (self.name.clone(), Some(self.rtype.clone()));
+        let change = RecordChange { action, name, rtype, data, ..RecordChange::default() };
+        change_records(context, &self.zone, self.waiting, change)
     }
 }
 

@@ -29,8 +29,17 @@ pub(super) fn finding(finding: &Finding) -> String {
 
 /// Zone-file lines of an RRset.
 pub(super) fn rrset(out: &mut dyn Write, rrset: &RrsetInfo) -> io::Result<()> {
+    // As comments of a zone file, so that what is printed can be read as one.
+    let before = match rrset.layer.as_deref() {
+        Some("overridden") => "; overridden: ",
+        Some("disabled") => "; disabled: ",
+        _ => "",
+    };
+    if rrset.data.is_empty() {
+        writeln!(out, "; nothing is answered: {}\tIN\t{}", rrset.name, rrset.rtype)?;
+    }
     for data in &rrset.data {
-        writeln!(out, "{}\t{}\tIN\t{}\t{data}", rrset.name, rrset.ttl, rrset.rtype)?;
+        writeln!(out, "{before}{}\t{}\tIN\t{}\t{data}", rrset.name, rrset.ttl, rrset.rtype)?;
     }
     Ok(())
 }

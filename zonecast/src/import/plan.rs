@@ -5,7 +5,9 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use zonecast_builder::{ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, retire_present, zone_info};
+use zonecast_builder::{
+    Change, ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, retire_present, zone_info, zone_layers,
+};
 use zonecast_ingest::digest_zone_file;
 use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Generation, Name, ZoneId};
@@ -115,7 +117,7 @@ fn plan(
     (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
-        let built = build(text, apex, (ids.identity(None)?, ZoneSettings::default()), metrics)?;
+        let built = build(text, apex, (ids.identity(None)?, (ZoneSettings::default(), vec![])), metrics)?;
         return Ok(whole(built, Batch::default()));
     };
     if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
@@ -123,7 +125,8 @@ fn plan(
     {
         return Ok(Plan::Unchanged { records: origin.records });
     }
-    let built = build(text, apex, (present.identity, present.settings), metrics)?;
+    let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
+    let built = build(text, apex, (present.identity, (present.settings, layers.clone())), metrics)?;
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
     match diff {
         Diff::Batch(mut batch, undo) => {
@@ -133,7 +136,8 @@ fn plan(
         Diff::TooLarge => {
             // Keys hold their generation, so this takes another build; it is rare.
             drop(built);
-            let built = build(text, apex, (ids.identity(Some(present.identity.id))?, present.settings), metrics)?;
+            let identity = ids.identity(Some(present.identity.id))?;
+            let built = build(text, apex, (identity, (present.settings, layers)), metrics)?;
             let serial = built.build.serial().into_int();
             let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
             Ok(whole(built, closing))
@@ -166,7 +170,7 @@ fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W>
 fn build(
     text: ZoneText<'_>,
     apex: &Name,
-    (identity, settings): (ZoneIdentity, ZoneSettings),
+    (identity, settings): (ZoneIdentity, (ZoneSettings, Vec<Change>)),
     metrics: &Metrics,
 ) -> Result<BuiltZone, ServiceError> {
     let refused = |findings: Vec<Finding>| ServiceError::refused(format_args!("zone {apex} is refused"), findings);

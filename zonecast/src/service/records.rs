@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, ChangeError as BuildError, ChangeKind, RecordBuild, SerialTime, export, read_name, record_build,
+    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, export, read_name, record_build,
 };
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
 use zonecast_kv_core::ChangeError;
@@ -49,7 +49,7 @@ impl Service {
         let core = self.core().clone();
         blocking(move || {
             let mut page = RrsetPage { zone: apex.to_string(), ..RrsetPage::default() };
-            let visit = |record: RecordRef<'_>| collect(&mut page, record, rtype, limit);
+            let visit = |layer, record: RecordRef<'_>| collect(&mut page, (layer, record), rtype, limit);
             let view = core.view();
             match owner {
                 Some(owner) => read_name(&view, &apex, &owner, visit)?,
@@ -108,21 +108,34 @@ pub(super) fn serial_time() -> SerialTime {
     SerialTime { unix: u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default(), date: day_number(now) }
 }
 
-fn collect(page: &mut RrsetPage, record: RecordRef<'_>, wanted: Option<Rtype>, limit: usize) -> ControlFlow<()> {
+fn collect(
+    page: &mut RrsetPage,
+    (layer, record): (Layer, RecordRef<'_>),
+    wanted: Option<Rtype>,
+    limit: usize,
+) -> ControlFlow<()> {
     if wanted.is_some_and(|wanted| wanted != record.rtype) {
         return ControlFlow::Continue(());
     }
     let (name, rtype) = (record.owner.to_string(), record.rtype.to_string());
-    let data = format_rdata(record.rtype, record.rdata);
-    let last = page.rrsets.last_mut().filter(|last| last.name == name && last.rtype == rtype);
+    let data: Vec<String> =
+        (layer != Layer::Nothing).then(|| format_rdata(record.rtype, record.rdata)).into_iter().collect();
+    let word = match layer {
+        Layer::Source => None,
+        Layer::Override | Layer::Nothing => Some("override".to_owned()),
+        Layer::Overridden => Some("overridden".to_owned()),
+        Layer::Disabled => Some("disabled".to_owned()),
+    };
+    let is_same = |last: &&mut RrsetInfo| last.name == name && last.rtype == rtype && last.layer == word;
+    let last = page.rrsets.last_mut().filter(is_same);
     if let Some(last) = last {
         last.ttl = last.ttl.min(record.ttl);
-        last.data.push(data);
+        last.data.extend(data);
     } else if page.rrsets.len() == limit {
         page.truncated = true;
         return ControlFlow::Break(());
     } else {
-        page.rrsets.push(RrsetInfo { name, rtype, ttl: record.ttl, data: vec![data] });
+        page.rrsets.push(RrsetInfo { name, rtype, ttl: record.ttl, data, layer: word });
     }
     ControlFlow::Continue(())
 }
@@ -162,7 +175,14 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
         data.iter().map(|text| parse_rdata_words(rtype, &[text.as_str()], apex)).collect();
     let rdatas = rdatas.map_err(|rule| ServiceError::bad(format_args!("{owner} {rtype}: {rule}")))?;
     match (action, rdatas.is_empty()) {
-        (Action::Set | Action::Add, true) => return Err(ServiceError::bad("data is missing")),
+        (Action::Set | Action::Add | Action::Disable | Action::Enable, true) => {
+            return Err(ServiceError::bad("data is missing"));
+        }
+        (Action::Restore, false) => return Err(ServiceError::bad("restore goes with a type and without data")),
+        (Action::Override, _) => push(Change::Override { owner, rtype, ttl: 0, rdatas }),
+        (Action::Restore, true) => push(Change::Restore { owner, rtype }),
+        (Action::Disable, false) => rdatas.into_iter().for_each(|rdata| push(Change::Disable { owner, rtype, rdata })),
+        (Action::Enable, false) => rdatas.into_iter().for_each(|rdata| push(Change::Enable { owner, rtype, rdata })),
         (Action::Set, false) => push(Change::Set { owner, rtype, ttl: 0, rdatas }),
         (Action::Add, false) => rdatas.into_iter().for_each(|rdata| push(Change::Add { owner, rtype, ttl: 0, rdata })),
         (Action::Delete, true) => push(Change::DeleteRrset { owner, rtype }),
@@ -176,7 +196,16 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
 fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Vec<Change>, BuildError> {
     let mut changes = Vec::with_capacity(open.len());
     for OpenChange { mut change, ttl: given } in open {
-        if let Change::Add { owner, rtype, ttl, .. } | Change::Set { owner, rtype, ttl, .. } = &mut change {
+        if let Change::Override { rdatas, .. } = &change
+            && rdatas.is_empty()
+        {
+            changes.push(change);
+            continue;
+        }
+        if let Change::Add { owner, rtype, ttl, .. }
+        | Change::Set { owner, rtype, ttl, .. }
+        | Change::Override { owner, rtype, ttl, .. } = &mut change
+        {
             *ttl = match given {
                 Some(given) => given,
                 None => match present_ttl(view, apex, owner, *rtype)? {
@@ -192,7 +221,7 @@ fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Ve
 
 fn present_ttl(view: &dyn View, apex: &Name, owner: &Name, rtype: Rtype) -> Result<Option<u32>, BuildError> {
     let mut ttl: Option<u32> = None;
-    read_name(view, apex, owner, |record| {
+    read_name(view, apex, owner, |_, record| {
         if record.rtype == rtype {
             ttl = Some(ttl.map_or(record.ttl, |ttl| ttl.min(record.ttl)));
         }

@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use zonecast_builder::{FullBuild, Location, Oddity, Refused, Rule, Settings, ZoneIdentity, ZoneSettings, ZoneSource};
+use zonecast_builder::{
+    Change, FullBuild, Location, Oddity, Refused, Rule, Settings, ZoneIdentity, ZoneSettings, ZoneSource,
+};
 use zonecast_ingest::{
     FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
     read_zone_file, write_record,
@@ -85,14 +87,18 @@ impl LoadedZone {
         }
     }
 
-    /// Builds its keys.
+    /// Builds its keys, with what was chosen for the zone and what is laid over its records.
     ///
     /// # Errors
     /// What keeps it from being served.
-    pub(crate) fn build(self, identity: ZoneIdentity, settings: ZoneSettings) -> Result<BuiltZone, Vec<Finding>> {
+    pub(crate) fn build(
+        self,
+        identity: ZoneIdentity,
+        (settings, layers): (ZoneSettings, Vec<Change>),
+    ) -> Result<BuiltZone, Vec<Finding>> {
         let Self { source, report, places } = self;
         let origin = Origin { digest: report.digest, records: report.records };
-        let settings = Settings::with_origin(origin.to_bytes()).with_zone(settings);
+        let settings = Settings::with_origin(origin.to_bytes()).with_zone(settings).with_layers(layers);
         let place = |location: Option<Location>| location.map(|location| places.get(location));
         match source.build(identity, &settings) {
             Ok(build) => {
@@ -151,7 +157,7 @@ pub(crate) fn check(path: &Path, zone: &str) -> Outcome<Checked> {
     let (root, file) = root_of(path)?;
     let identity = ZoneIdentity { id: ZoneId::new(1), generation: Generation::new(1) };
     let loaded = LoadedZone::read(ZoneText::File { root: &root, file }, &zone);
-    match loaded.and_then(|loaded| loaded.build(identity, ZoneSettings::default())) {
+    match loaded.and_then(|loaded| loaded.build(identity, (ZoneSettings::default(), vec![]))) {
         Ok(built) => Ok(Checked { records: built.records, errors: vec![], warnings: built.warnings }),
         Err(errors) => Ok(Checked { records: 0, errors, warnings: vec![] }),
     }

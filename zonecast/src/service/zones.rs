@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_builder::{ChangeKind, ReadError, delete_zone, export};
+use zonecast_builder::{ChangeKind, Layer, ReadError, delete_zone, export};
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::Version;
@@ -52,7 +52,7 @@ impl Service {
         .await
     }
 
-    /// The zone as a zone file.
+    /// The zone as a zone file: what is served. What is not is in comments.
     ///
     /// # Errors
     /// There is no such zone, or the store could not be read.
@@ -60,7 +60,13 @@ impl Service {
         let core = self.core().clone();
         blocking(move || {
             let mut text = format!("; zone {}\n", format_name(&apex)).into_bytes();
-            export(&core.view(), &apex, |record| {
+            export(&core.view(), &apex, |layer, record| {
+                match layer {
+                    Layer::Source | Layer::Override => {}
+                    Layer::Nothing => return ControlFlow::Continue(()),
+                    Layer::Overridden => text.extend_from_slice(b"; overridden: "),
+                    Layer::Disabled => text.extend_from_slice(b"; disabled: "),
+                }
                 write_record(record, &mut text).expect("writing into memory cannot fail");
                 ControlFlow::Continue(())
             })?;

@@ -340,3 +340,69 @@ fn trouble_at_the_start_has_its_code() {
     assert_eq!(code(DevConfig { manifest, ..elsewhere }), Some(Code::Unreadable));
     system.stop();
 }
+
+#[test]
+fn what_is_laid_over_a_zone_answers_and_outlives_its_replacement() {
+    let folder = folder(&[("example.com.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let change = |action: Action, name: &str, rtype: &str, data: &[&str]| {
+        system.change("example.com", RecordChange { action, ..set(name, rtype, None, data) })
+    };
+    change(Action::Override, "www", "A", &["192.0.2.77"]);
+    change(Action::Override, "maintenance", "TXT", &["closed"]);
+    change(Action::Override, "ns1", "A", &[]);
+    change(Action::Add, "www", "TXT", &["one"]);
+    change(Action::Add, "www", "TXT", &["two"]);
+    change(Action::Disable, "www", "TXT", &["one"]);
+    let as_laid_over = || {
+        assert_eq!(system.ask("www.example.com", Rtype::A), both(Rcode::NOERROR, &["192.0.2.77"]));
+        assert_eq!(system.ask("www.example.com", Rtype::TXT), both(Rcode::NOERROR, &["\"two\""]));
+        assert_eq!(system.ask("maintenance.example.com", Rtype::TXT), both(Rcode::NOERROR, &["\"closed\""]));
+        assert_eq!(system.ask("ns1.example.com", Rtype::A), both(Rcode::NXDOMAIN, &[]));
+    };
+    as_laid_over();
+    let listed = system.client.records("example.com", Some("www"), None).unwrap().rrsets;
+    let listed: Vec<_> =
+        listed.iter().map(|rrset| (rrset.rtype.as_str(), rrset.layer.as_deref(), rrset.data[0].as_str())).collect();
+    let expected = [
+        ("A", Some("override"), "192.0.2.77"),
+        ("TXT", None, "\"two\""),
+        ("A", Some("overridden"), "192.0.2.10"),
+        ("TXT", Some("disabled"), "\"one\""),
+    ];
+    assert_eq!(listed, expected);
+    let exported = String::from_utf8(system.client.export_zone("example.com").unwrap()).unwrap();
+    assert!(exported.contains("\n; disabled: www.example.com."), "{exported}");
+
+    // A change beneath an override is made, and warned about.
+    let request = ChangeRequest { changes: vec![set("www", "A", None, &["192.0.2.11"])] };
+    let written = system.client.change("example.com", &request, Patience::default()).unwrap();
+    assert_eq!(written.warnings[0].rule, "overridden");
+
+    // Replaced by a zone that has the disabled record, in this generation and in a new one.
+    let again = format!("{ZONE}www TXT one\nwww TXT two\n");
+    let all = Patience { wait: Some(WaitFor::All), timeout: DEADLINE };
+    system.client.put_zone("example.com", again.as_bytes(), "again", all).unwrap();
+    as_laid_over();
+    let large: String = (0..30_000).map(|number| format!("host{number} A 192.0.2.1\n")).collect();
+    system.client.put_zone("example.com", format!("{again}{large}").as_bytes(), "large", all).unwrap();
+    as_laid_over();
+
+    change(Action::Restore, "www", "A", &[]);
+    change(Action::Restore, "ns1", "A", &[]);
+    change(Action::Enable, "www", "TXT", &["one"]);
+    assert_eq!(system.ask("www.example.com", Rtype::A), both(Rcode::NOERROR, &["192.0.2.10"]));
+    assert_eq!(system.ask("ns1.example.com", Rtype::A), both(Rcode::NOERROR, &["192.0.2.1"]));
+    assert_eq!(system.ask("www.example.com", Rtype::TXT), both(Rcode::NOERROR, &["\"one\"", "\"two\""]));
+    for bad in [
+        RecordChange { action: Action::Override, ..set("@", "SOA", None, &["ns1 h 1 2 3 4 5"]) },
+        RecordChange { action: Action::Disable, ..set("www", "A", None, &[]) },
+        RecordChange { action: Action::Restore, ..set("www", "A", None, &["192.0.2.1"]) },
+        RecordChange { action: Action::Override, ..set("www", "CNAME", None, &["ns1"]) },
+    ] {
+        let request = ChangeRequest { changes: vec![bad.clone()] };
+        let refused = system.client.change("example.com", &request, Patience::default());
+        assert!(matches!(refused, Err(ClientError::Refused { status: 400 | 422, .. })), "{bad:?}");
+    }
+    system.stop();
+}
