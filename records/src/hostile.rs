@@ -4,8 +4,8 @@ use serde_bytes::Bytes;
 use zonecast_kv_proto::MAX_VALUE_LEN;
 
 use crate::{
-    AddressValue, CoreNode, CoreZone, Cut, Generation, Glue, Name, Nsec3Chain, OwnTtls, RdataListBuilder, Rrset,
-    RrsetValue, TypeBitmapBuilder, ZoneId, ZoneValue,
+    AddressValue, AsideRecord, ChangeKind, CoreNode, CoreZone, Cut, Generation, Glue, Name, Nsec3Chain, OwnTtls,
+    RdataListBuilder, RetiredGeneration, Rrset, RrsetValue, TypeBitmapBuilder, ZoneChange, ZoneId, ZoneValue,
 };
 
 /// Reads a value and everything in it.
@@ -36,8 +36,12 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
         chains: vec![chain(&[1, 0, 0, 0]), chain(&[1, 0, 5, 1, 9])],
         serial: 2,
         default_ttl: 3600,
+        layered: 1,
         ..CoreZone::new(b"digest")
     };
+    let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), disabled: true }];
+    let core_node = CoreNode { overridden: vec![1, 28], aside, ..CoreNode::new(b"\x03WwW", ttls) };
+    let change = ZoneChange { serial: 7, undo: Bytes::new(b"batch"), ..ZoneChange::new(ChangeKind::Replaced, 9, "ci") };
     vec![
         ("zone", zone.encode(), |bytes| ZoneValue::decode(bytes).is_ok()),
         ("RRset", RrsetValue::new(rrset(&ns)).encode(), |bytes| RrsetValue::decode(bytes).is_ok()),
@@ -45,7 +49,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
             AddressValue::decode(bytes)
                 .is_ok_and(|value| value.cut.is_none_or(|cut| cut.glue().all(|glue| glue.is_ok())))
         }),
-        ("core node", CoreNode::new(b"\x03WwW", ttls).encode(), |bytes| {
+        ("core node", core_node.encode(), |bytes| {
             CoreNode::decode(bytes).is_ok_and(|value| CoreNode::decode(&value.encode()).unwrap() == value)
         }),
         ("core zone", core_zone.encode(), |bytes| {
@@ -53,6 +57,10 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
                 let _ = value.summary();
                 CoreZone::decode(&value.encode()).unwrap() == value
             })
+        }),
+        ("change", change.encode(), |bytes| ZoneChange::decode(bytes).is_ok()),
+        ("retired generation", RetiredGeneration::new(&apex, Generation::new(3), 9).encode(), |bytes| {
+            RetiredGeneration::decode(bytes).is_ok()
         }),
     ]
 }
@@ -112,6 +120,9 @@ fn no_value_makes_us_hold_many_times_its_size() {
     let value = CoreNode::decode(&one).unwrap();
     let held = value.ttls[0].records.capacity() * size_of::<u32>();
     assert!(held <= 8 * one.len(), "{held} bytes");
+    // Records that are set aside, and types that are overridden.
+    assert!(CoreNode::decode(&full_of(&[0x95, 1, 0xc4, 0, 0x90, 0x90], 0x90)).is_err());
+    assert!(CoreNode::decode(&full_of(&[0x94, 1, 0xc4, 0, 0x90], 1)).is_err());
     // As many types as there are.
     let all: Vec<OwnTtls> = (0..=u16::MAX).map(|rtype| OwnTtls { rtype, ..OwnTtls::default() }).collect();
     let wire = CoreNode::new(b"", all).encode();
