@@ -7,7 +7,7 @@ use zonecast_records::Name;
 
 use crate::finding::{Finding, Location, Oddity, Refused, Report, Rule};
 use crate::layers::{Layers, can_be_layered};
-use crate::node::{Aside, Node, Rr};
+use crate::node::{Node, Rr};
 use crate::present::OwnedNode;
 use crate::read_error::ReadError;
 
@@ -101,6 +101,18 @@ pub enum Change {
         /// Data.
         rdata: Vec<u8>,
     },
+    /// These addresses stand for the CNAME at this name, where the zone flattens it; else nothing changes. See
+    /// [`flattened_build`](crate::flattened_build).
+    Flatten {
+        /// The apex.
+        owner: Name,
+        /// Seconds.
+        ttl: u32,
+        /// Addresses of type A.
+        a: Vec<Vec<u8>>,
+        /// Addresses of type AAAA.
+        aaaa: Vec<Vec<u8>>,
+    },
     /// The records of this name are at another, beside what is there; what is beneath stays.
     Rename {
         /// Owner before.
@@ -148,12 +160,20 @@ impl Change {
             | Self::Restore { owner, .. }
             | Self::Disable { owner, .. }
             | Self::Enable { owner, .. }
+            | Self::Flatten { owner, .. }
             | Self::Rename { owner, .. } => owner,
         }
     }
 
     /// Does it to the records of its name, and of no other. `labels` spells the owner if the node is new.
-    pub(crate) fn apply(&self, node: &mut OwnedNode, labels: &[u8], location: Location, report: &mut Report) {
+    /// `flatten` says whether an alias at it stands for addresses.
+    pub(crate) fn apply(
+        &self,
+        node: &mut OwnedNode,
+        (labels, flatten): (&[u8], bool),
+        location: Location,
+        report: &mut Report,
+    ) {
         if node.is_bare() {
             node.owner = if labels.iter().any(u8::is_ascii_uppercase) { labels.to_vec() } else { Vec::new() };
         }
@@ -181,25 +201,29 @@ impl Change {
         };
         let mut on_duplicate = |gone: &Rr<Vec<u8>>| report.warnings.push(finding(gone.rtype, Oddity::Duplicate));
         match self {
-            Self::Add { rtype, ttl, rdata, .. } => layers.add(rr(*rtype, *ttl, rdata), false),
+            Self::Add { rtype, ttl, rdata, .. } => layers.add(rr(*rtype, *ttl, rdata)),
             Self::Set { rtype, ttl, rdatas, .. } => {
                 layers.remove_type(*rtype);
                 let set = normalised(all(*rtype, *ttl, rdatas), &mut on_duplicate);
-                layers.source.extend(set.into_iter().map(|rr| Aside { rr, disabled: false }));
+                layers.source.extend(set.into_iter().map(|rr| (rr, false)));
             }
             Self::Delete { rtype, rdata, .. } => layers.remove(*rtype, rdata),
             Self::DeleteRrset { rtype, .. } => layers.remove_type(*rtype),
             Self::Override { rtype, ttl, rdatas, .. } => {
                 layers.set_override(*rtype, normalised(all(*rtype, *ttl, rdatas), &mut on_duplicate));
             }
+            Self::Flatten { ttl, a, aaaa, .. } => {
+                let both = [(Rtype::A, a), (Rtype::AAAA, aaaa)];
+                layers.addresses = both.into_iter().flat_map(|(rtype, rdatas)| all(rtype, *ttl, rdatas)).collect();
+            }
             Self::Restore { rtype, .. } => layers.clear_override(*rtype),
             Self::Disable { rtype, rdata, .. } => layers.set_disabled(*rtype, rdata, true),
             Self::Enable { rtype, rdata, .. } => layers.set_disabled(*rtype, rdata, false),
             Self::DeleteName { .. } | Self::DeleteSubtree { .. } | Self::Rename { .. } => {
-                layers = Layers { source: vec![], overrides: vec![] };
+                layers = Layers::none();
             }
         }
-        *node = layers.into_node(owner);
+        *node = layers.into_node(owner, flatten);
         let too_long = |rr: &Rr<Vec<u8>>| u16::try_from(rr.rdata.len()).is_err();
         if let Some(long) = node.rrs.iter().chain(node.aside.iter().map(|aside| &aside.rr)).find(|rr| too_long(rr)) {
             let total = u64::try_from(long.rdata.len()).unwrap_or(u64::MAX);

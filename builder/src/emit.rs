@@ -251,11 +251,11 @@ impl Emitter {
                 }
             }
         }
-        let aside = node.aside.iter().map(|Aside { rr, disabled }| AsideRecord {
+        let aside = node.aside.iter().map(|Aside { rr, why }| AsideRecord {
             rtype: rr.rtype.to_int(),
             ttl: rr.ttl,
             rdata: Bytes::new(rr.rdata.as_ref()),
-            disabled: *disabled,
+            why: *why as u8,
         });
         let value = CoreNode {
             overridden: node.overridden.iter().map(|rtype| rtype.to_int()).collect(),

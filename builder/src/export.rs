@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
-use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path, RecordRef, ZoneSettings};
+use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path, RecordRef, Why, ZoneSettings};
 
 use crate::change::Change;
 use crate::layers::Layers;
@@ -42,6 +42,10 @@ pub enum Layer {
     Overridden,
     /// The zone has it, and it is disabled.
     Disabled,
+    /// The zone has it, and addresses answer that stand for it.
+    Flattened,
+    /// An address that stands for an alias.
+    Address,
 }
 
 /// Looks up a present zone.
@@ -97,9 +101,16 @@ pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<Change>, ReadErro
         let path = parsed.node_path().map_err(|source| ReadError::Key { key: key.clone(), source })?;
         let node = reader.read(path, &reader.load(path)?)?;
         let owner = zone.shape.name(path, &node.owner);
+        let is_flattened = node.alias().is_some();
         let layers = Layers::of(node);
-        let disabled = layers.source.into_iter().filter(|one| one.disabled);
-        changes.extend(disabled.map(|one| Change::Disable { owner, rtype: one.rr.rtype, rdata: one.rr.rdata }));
+        let disabled = layers.source.into_iter().filter(|(_, disabled)| *disabled);
+        changes.extend(disabled.map(|(rr, _)| Change::Disable { owner, rtype: rr.rtype, rdata: rr.rdata }));
+        if is_flattened {
+            let ttl = smallest_ttl(&layers.addresses);
+            let (a, aaaa) = layers.addresses.into_iter().partition::<Vec<_>, _>(|rr| rr.rtype == Rtype::A);
+            let [a, aaaa] = [a, aaaa].map(|rrs| rrs.into_iter().map(|rr| rr.rdata).collect());
+            changes.push(Change::Flatten { owner, ttl, a, aaaa });
+        }
         changes.extend(layers.overrides.into_iter().map(|(rtype, rrs)| {
             let ttl = smallest_ttl(&rrs);
             Change::Override { owner, rtype, ttl, rdatas: rrs.into_iter().map(|rr| rr.rdata).collect() }
@@ -169,14 +180,25 @@ fn show(
     let is_overridden = |rtype: Rtype| node.overridden.contains(&rtype);
     let mut record =
         |layer, rr: &Rr<Vec<u8>>| visit(layer, RecordRef { owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
+    let is_flattened = node.alias().is_some();
     for rr in soa.into_iter().chain(others) {
-        record(if is_overridden(rr.rtype) { Layer::Override } else { Layer::Source }, rr)?;
+        let layer = match rr.rtype {
+            rtype if is_overridden(rtype) => Layer::Override,
+            Rtype::A | Rtype::AAAA if is_flattened => Layer::Address,
+            _ => Layer::Source,
+        };
+        record(layer, rr)?;
     }
     for rtype in node.overridden.iter().filter(|rtype| !node.has(**rtype)) {
         record(Layer::Nothing, &Rr { rtype: *rtype, ttl: 0, rdata: vec![], location: None })?;
     }
     for aside in &node.aside {
-        record(if aside.disabled { Layer::Disabled } else { Layer::Overridden }, &aside.rr)?;
+        let layer = match aside.why {
+            Why::Overridden => Layer::Overridden,
+            Why::Disabled => Layer::Disabled,
+            Why::Flattened => Layer::Flattened,
+        };
+        record(layer, &aside.rr)?;
     }
     ControlFlow::Continue(())
 }

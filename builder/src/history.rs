@@ -323,10 +323,7 @@ impl Past {
             |op| matches!(op, Op::Put { key, .. } | Op::Delete { key } if key.keyspace() == KeyspaceId::DNS),
         );
         let batch = batch_of(zone.shape.identity, dns, core);
-        let mut overlay = Overlay::new();
-        let staged: Result<(), std::convert::Infallible> = overlay.stage(0, &batch, |_| Ok(Edition::default()));
-        let Ok(()) = staged;
-        Ok(Self { points, overlay })
+        Ok(Self { points, overlay: laid_over(&batch) })
     }
 
     /// The store as it was, as far as this zone goes.
@@ -338,6 +335,14 @@ impl Past {
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
         self.points.keys()
     }
+}
+
+/// A batch to be laid over a view.
+pub(crate) fn laid_over(batch: &Batch) -> Overlay {
+    let mut overlay = Overlay::new();
+    let staged: Result<(), std::convert::Infallible> = overlay.stage(0, batch, |_| Ok(Edition::default()));
+    let Ok(()) = staged;
+    overlay
 }
 
 fn batch_of(identity: ZoneIdentity, published: Vec<Op>, private: Vec<Op>) -> Batch {

@@ -1,10 +1,12 @@
-//! What is laid over the records of a source: overrides, and records that are disabled.
+//! What is laid over the records of a source: overrides, records that are disabled, and the addresses that stand for an
+//! alias at the apex.
 //!
 //! The source says what a zone has; an override says what is answered for one name and type instead, be it nothing; a
-//! disabled record is in the source and not served. Replacing the zone replaces the source: overrides stay, and so does
-//! what is disabled and still there.
+//! disabled record is in the source and not served; a CNAME at the apex is not served either where the zone flattens it,
+//! but addresses are. Replacing the zone replaces the source: what is laid over it stays.
 
 use domain::base::iana::Rtype;
+use zonecast_records::Why;
 
 use crate::node::{Aside, Node, Rr};
 
@@ -12,9 +14,11 @@ use crate::node::{Aside, Node, Rr};
 #[derive(Clone, Debug)]
 pub(crate) struct Layers<D> {
     /// Each with whether it is disabled. No RR stands twice.
-    pub(crate) source: Vec<Aside<D>>,
+    pub(crate) source: Vec<(Rr<D>, bool)>,
     /// By type, each ascending.
     pub(crate) overrides: Vec<(Rtype, Vec<Rr<D>>)>,
+    /// Addresses that stand for an alias.
+    pub(crate) addresses: Vec<Rr<D>>,
 }
 
 /// Whether a type can be overridden or disabled: not what belongs to others or to the whole zone.
@@ -22,30 +26,69 @@ pub(crate) fn can_be_layered(rtype: Rtype) -> bool {
     !matches!(rtype, Rtype::SOA | Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3 | Rtype::DNSKEY | Rtype::NSEC3PARAM)
 }
 
+fn is_address(rtype: Rtype) -> bool {
+    matches!(rtype, Rtype::A | Rtype::AAAA)
+}
+
+impl<D> Layers<D> {
+    /// Nothing.
+    pub(crate) fn none() -> Self {
+        Self { source: vec![], overrides: vec![], addresses: vec![] }
+    }
+
+    fn is_overridden(&self, rtype: Rtype) -> bool {
+        self.overrides.iter().any(|(other, _)| *other == rtype)
+    }
+
+    /// Whether there is one CNAME and no address beside it, so that addresses can stand for it.
+    fn has_only_an_alias(&self) -> bool {
+        let served = |rtype: Rtype| {
+            let served = self.source.iter().filter(|(rr, disabled)| rr.rtype == rtype && !disabled);
+            if self.is_overridden(rtype) { 0 } else { served.count() }
+        };
+        served(Rtype::CNAME) == 1 && served(Rtype::A) + served(Rtype::AAAA) == 0
+    }
+}
+
 impl<D: AsRef<[u8]> + Clone> Layers<D> {
     /// Of a normalised node.
     pub(crate) fn of(node: Node<D>) -> Self {
+        let is_flattened = node.alias().is_some();
         let Node { rrs, overridden, aside, .. } = node;
-        let mut overrides: Vec<(Rtype, Vec<Rr<D>>)> = overridden.into_iter().map(|rtype| (rtype, vec![])).collect();
-        let mut source = aside;
+        let mut layers = Self::none();
+        layers.overrides = overridden.into_iter().map(|rtype| (rtype, vec![])).collect();
+        layers.source = aside.into_iter().map(|one| (one.rr, one.why == Why::Disabled)).collect();
         for rr in rrs {
-            match overrides.iter_mut().find(|(rtype, _)| *rtype == rr.rtype) {
+            match layers.overrides.iter_mut().find(|(rtype, _)| *rtype == rr.rtype) {
                 Some((_, rrs)) => rrs.push(rr),
-                None => source.push(Aside { rr, disabled: false }),
+                None if is_flattened && is_address(rr.rtype) => layers.addresses.push(rr),
+                None => layers.source.push((rr, false)),
             }
         }
-        Self { source, overrides }
+        layers
     }
 
-    /// The node that answers so.
-    pub(crate) fn into_node(self, owner: D) -> Node<D> {
-        let Self { source, mut overrides } = self;
+    /// The node that answers so. `flatten` says whether an alias there stands for addresses.
+    pub(crate) fn into_node(self, owner: D, flatten: bool) -> Node<D> {
+        let is_flattened = flatten && self.has_only_an_alias();
         let mut node = Node::new(owner);
-        overrides.sort_by_key(|(rtype, _)| *rtype);
-        for one in source {
-            let is_overridden = overrides.iter().any(|(rtype, _)| *rtype == one.rr.rtype);
-            if one.disabled || is_overridden { node.aside.push(one) } else { node.rrs.push(one.rr) }
+        for (rr, disabled) in &self.source {
+            let why = match rr.rtype {
+                _ if *disabled => Why::Disabled,
+                rtype if self.is_overridden(rtype) => Why::Overridden,
+                Rtype::CNAME if is_flattened => Why::Flattened,
+                _ => {
+                    node.rrs.push(rr.clone());
+                    continue;
+                }
+            };
+            node.aside.push(Aside { rr: rr.clone(), why });
         }
+        if is_flattened {
+            node.rrs.extend(self.addresses.iter().filter(|rr| !self.is_overridden(rr.rtype)).cloned());
+        }
+        let mut overrides = self.overrides;
+        overrides.sort_by_key(|(rtype, _)| *rtype);
         for (rtype, rrs) in overrides {
             node.overridden.push(rtype);
             node.rrs.extend(rrs);
@@ -57,24 +100,24 @@ impl<D: AsRef<[u8]> + Clone> Layers<D> {
 
     /// Takes a record of the source away, disabled or not.
     pub(crate) fn remove(&mut self, rtype: Rtype, rdata: &[u8]) {
-        self.source.retain(|one| !one.rr.is(rtype, rdata));
+        self.source.retain(|(rr, _)| !rr.is(rtype, rdata));
     }
 
     /// Takes an RRset of the source away.
     pub(crate) fn remove_type(&mut self, rtype: Rtype) {
-        self.source.retain(|one| one.rr.rtype != rtype);
+        self.source.retain(|(rr, _)| rr.rtype != rtype);
     }
 
     /// Adds a record to the source; one that is there goes.
-    pub(crate) fn add(&mut self, rr: Rr<D>, disabled: bool) {
+    pub(crate) fn add(&mut self, rr: Rr<D>) {
         self.remove(rr.rtype, rr.rdata.as_ref());
-        self.source.push(Aside { rr, disabled });
+        self.source.push((rr, false));
     }
 
     /// Disables a record of the source, or enables it again.
     pub(crate) fn set_disabled(&mut self, rtype: Rtype, rdata: &[u8], disabled: bool) {
-        let found = self.source.iter_mut().find(|one| one.rr.is(rtype, rdata));
-        found.into_iter().for_each(|one| one.disabled = disabled);
+        let found = self.source.iter_mut().find(|(rr, _)| rr.is(rtype, rdata));
+        found.into_iter().for_each(|(_, is_disabled)| *is_disabled = disabled);
     }
 
     /// Lays an RRset over that of the source.

@@ -15,6 +15,7 @@
 //!
 //! What hides a name is any NS below the apex or DNAME above it, itself hidden or not: the topmost one answers.
 
+mod alias;
 mod change;
 mod check;
 mod emit;
@@ -40,6 +41,7 @@ mod undo;
 mod zone_diff;
 mod zone_keys;
 
+pub use alias::{AliasEntry, Refreshed, aliases_through, aliases_within, apex_alias, flattened_build, refresh_alias};
 pub use change::{Change, ChangeError, SerialTime};
 pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info, zone_layers};
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use domain::base::iana::Rtype;
+use zonecast_records::Why;
 
 use crate::emit::Packed;
 use crate::finding::Location;
@@ -61,8 +62,7 @@ pub(crate) struct Node<D> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aside<D> {
     pub(crate) rr: Rr<D>,
-    /// Else its type is overridden.
-    pub(crate) disabled: bool,
+    pub(crate) why: Why,
 }
 
 impl<D: PartialEq> PartialEq for Node<D> {
@@ -83,7 +83,12 @@ impl<D> Node<D> {
         self.rrs.is_empty() && !self.is_layered()
     }
 
-    /// Whether something is laid over what the source has, or records of it are disabled.
+    /// The CNAME that addresses stand for.
+    pub(crate) fn alias(&self) -> Option<&Rr<D>> {
+        self.aside.iter().find(|aside| aside.why == Why::Flattened).map(|aside| &aside.rr)
+    }
+
+    /// Whether something is laid over what the source has, or records of it are not served.
     pub(crate) fn is_layered(&self) -> bool {
         !self.overridden.is_empty() || !self.aside.is_empty()
     }

@@ -3,7 +3,7 @@
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::KeyspaceId;
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, DnsKey, KeySection, OwnTtls, Rrset, RrsetValue, ValueError,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, DnsKey, KeySection, OwnTtls, Rrset, RrsetValue, ValueError, Why,
     ZoneValue,
 };
 
@@ -76,9 +76,10 @@ fn is_address(key: &DnsKey<'_>) -> bool {
 }
 
 fn aside(record: &AsideRecord<'_>) -> Aside<Vec<u8>> {
-    let AsideRecord { rtype, ttl, rdata, disabled } = record;
+    let AsideRecord { rtype, ttl, rdata, why } = record;
     let rr = Rr { rtype: Rtype::from_int(*rtype), ttl: *ttl, rdata: rdata.to_vec(), location: None };
-    Aside { rr, disabled: *disabled }
+    // Checked when it was decoded.
+    Aside { rr, why: Why::from_number(*why).unwrap_or_default() }
 }
 
 struct Reading<'r> {

@@ -22,7 +22,7 @@ use crate::emit::{Addresses, Emitter, Packed, Sink};
 use crate::finding::{Finding, Findings, Location, Oddity, Report, Rule};
 use crate::full_build::op_len;
 use crate::layers::Layers;
-use crate::node::{Aside, Node, Rr, smallest_ttl};
+use crate::node::{Node, Rr, smallest_ttl};
 use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
 use crate::reader::{Cover, Reader};
@@ -99,6 +99,8 @@ struct Building<'v> {
     shape: Shape,
     work: BTreeMap<Vec<u8>, Work>,
     report: Report,
+    /// An alias at the apex stands for addresses.
+    flatten: bool,
 }
 
 /// Empty non-terminals afterwards, and the present keys of names that were or become one without being in the work.
@@ -123,7 +125,8 @@ impl Sink for Output {
 
 impl<'v> Building<'v> {
     fn new(reader: Reader<'v>, zone: &PresentZone) -> Self {
-        Self { reader, shape: zone.shape, work: BTreeMap::new(), report: Report::default() }
+        let flatten = zone.settings.zone().flatten;
+        Self { reader, shape: zone.shape, work: BTreeMap::new(), report: Report::default(), flatten }
     }
 
     /// Reads every name of the changes, and the apex, and does the changes to their records.
@@ -151,7 +154,8 @@ impl<'v> Building<'v> {
         if let Some(work) = self.work.get_mut(&path) {
             work.touched = true;
             let labels = labels_below(owner, self.shape.apex_labels());
-            change.apply(&mut work.after, labels, location, &mut self.report);
+            let flatten = path.is_empty() && self.flatten;
+            change.apply(&mut work.after, (labels, flatten), location, &mut self.report);
         }
         Ok(())
     }
@@ -200,7 +204,7 @@ impl<'v> Building<'v> {
         let moved = self.work.get(&path).map(|work| work.after.clone()).unwrap_or_default();
         self.apply_one(change, location)?;
         let layers = Layers::of(moved);
-        for Aside { rr, disabled } in layers.source {
+        for (rr, disabled) in layers.source {
             let (owner, Rr { rtype, ttl, rdata, .. }) = (*to, rr);
             let disable = disabled.then(|| Change::Disable { owner, rtype, rdata: rdata.clone() });
             self.apply_one(&Change::Add { owner, rtype, ttl, rdata }, location)?;

@@ -161,6 +161,9 @@ impl ZoneSource {
             let layered: &mut Layered = layers.entry(shape.path_of(layer.owner())).or_default();
             layered.add(layer, shape.apex_labels());
         }
+        if settings.zone.flatten {
+            layers.entry(vec![]).or_default().flatten = true;
+        }
         let sorted = SortedSource { arena: self.arena, items: self.items, layers };
         FullBuild::new(&sorted, shape, settings, self.report)
     }
@@ -233,6 +236,9 @@ struct Layered {
     owner: Vec<u8>,
     overrides: Vec<(Rtype, u32, Vec<Vec<u8>>)>,
     disabled: Vec<(Rtype, Vec<u8>)>,
+    addresses: Vec<(Rtype, u32, Vec<u8>)>,
+    /// An alias stands for them.
+    flatten: bool,
 }
 
 impl Layered {
@@ -244,6 +250,10 @@ impl Layered {
         match layer {
             Change::Override { rtype, ttl, rdatas, .. } => self.overrides.push((*rtype, *ttl, rdatas.clone())),
             Change::Disable { rtype, rdata, .. } => self.disabled.push((*rtype, rdata.clone())),
+            Change::Flatten { ttl, a, aaaa, .. } => {
+                let both = a.iter().map(|a| (Rtype::A, a)).chain(aaaa.iter().map(|aaaa| (Rtype::AAAA, aaaa)));
+                self.addresses.extend(both.map(|(rtype, rdata)| (rtype, *ttl, rdata.clone())));
+            }
             _ => {}
         }
     }
@@ -260,7 +270,10 @@ impl Layered {
             let rr = |rdata: &'s Vec<u8>| Rr { rtype: *rtype, ttl: *ttl, rdata: rdata.as_slice(), location: None };
             layers.set_override(*rtype, rdatas.iter().map(rr).collect());
         }
-        *node = layers.into_node(owner);
+        for (rtype, ttl, rdata) in &self.addresses {
+            layers.addresses.push(Rr { rtype: *rtype, ttl: *ttl, rdata: rdata.as_slice(), location: None });
+        }
+        *node = layers.into_node(owner, self.flatten);
     }
 }
 

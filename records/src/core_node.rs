@@ -46,8 +46,29 @@ positional! {
         pub ttl: u32,
         /// RDATA in wire form.
         pub rdata: &'a Bytes,
-        /// Whether it was disabled; else its type is overridden.
-        pub disabled: bool,
+        /// Number of the [`Why`].
+        pub why: u8,
+    }
+}
+
+/// Why a record of the source is not served.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Why {
+    /// Its type is overridden.
+    #[default]
+    Overridden = 0,
+    /// It was disabled.
+    Disabled = 1,
+    /// It is the CNAME of an apex, which stands for the addresses of its target.
+    Flattened = 2,
+}
+
+impl Why {
+    /// The reason of a number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Overridden, Self::Disabled, Self::Flattened].into_iter().find(|why| *why as u8 == number)
     }
 }
 
@@ -89,7 +110,11 @@ impl<'a> CoreNode<'a> {
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
         let value: Self = read_whole(bytes)?;
-        if value.format == FORMAT { Ok(value) } else { Err(ValueError::Format(value.format)) }
+        match value.aside.iter().all(|record| Why::from_number(record.why).is_some()) {
+            _ if value.format != FORMAT => Err(ValueError::Format(value.format)),
+            false => Err(ValueError::Field("aside")),
+            true => Ok(value),
+        }
     }
 
     /// The bytes to store.
@@ -106,7 +131,7 @@ mod tests {
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
         let ttls = vec![OwnTtls { rtype: 1, records: vec![60, 300], sigs: vec![] }];
-        let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), disabled: true }];
+        let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), why: 1 }];
         let value = CoreNode { overridden: vec![1, 28], aside, ..CoreNode::new(b"\x03WwW", ttls) };
         let bytes = value.encode();
         assert_eq!(CoreNode::decode(&bytes).unwrap(), value);

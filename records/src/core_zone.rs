@@ -37,6 +37,8 @@ positional! {
         pub default_ttl: u32,
         /// How many names have something laid over what the source has, or records that are disabled.
         pub layered: u64,
+        /// [`ZoneSettings::flatten`].
+        pub flatten: bool,
     }
 }
 
@@ -61,14 +63,15 @@ impl<'a> CoreZone<'a> {
     /// With these settings.
     #[must_use]
     pub fn with_settings(self, settings: ZoneSettings) -> Self {
-        Self { serial: settings.serial as u8, default_ttl: settings.default_ttl, ..self }
+        let ZoneSettings { serial, default_ttl, flatten } = settings;
+        Self { serial: serial as u8, default_ttl, flatten, ..self }
     }
 
     /// What was chosen for the zone.
     #[must_use]
     pub fn settings(&self) -> ZoneSettings {
         let serial = SerialPolicy::from_number(self.serial).unwrap_or_default();
-        ZoneSettings { serial, default_ttl: self.default_ttl }
+        ZoneSettings { serial, default_ttl: self.default_ttl, flatten: self.flatten }
     }
 
     /// The published bits.
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
         let chain = Nsec3Chain { parameters: Bytes::new(&[1, 0, 0, 0]), count: 3 };
-        let settings = ZoneSettings { serial: SerialPolicy::Date, default_ttl: 3600 };
+        let settings = ZoneSettings { serial: SerialPolicy::Date, default_ttl: 3600, flatten: true };
         let value =
             CoreZone { wildcards: vec![0, 2], dnames: vec![1], chains: vec![chain], ..CoreZone::new(b"digest") };
         let value = value.with_settings(settings);

@@ -4,8 +4,8 @@ use serde_bytes::Bytes;
 use zonecast_kv_proto::MAX_VALUE_LEN;
 
 use crate::{
-    AddressValue, AsideRecord, ChangeKind, CoreNode, CoreZone, Cut, Generation, Glue, Name, Nsec3Chain, OwnTtls,
-    RdataListBuilder, RetiredGeneration, Rrset, RrsetValue, TypeBitmapBuilder, ZoneChange, ZoneId, ZoneValue,
+    AddressValue, AliasValue, AsideRecord, ChangeKind, CoreNode, CoreZone, Cut, Generation, Glue, Name, Nsec3Chain,
+    OwnTtls, RdataListBuilder, RetiredGeneration, Rrset, RrsetValue, TypeBitmapBuilder, ZoneChange, ZoneId, ZoneValue,
 };
 
 /// Reads a value and everything in it.
@@ -37,9 +37,10 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
         serial: 2,
         default_ttl: 3600,
         layered: 1,
+        flatten: true,
         ..CoreZone::new(b"digest")
     };
-    let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), disabled: true }];
+    let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), why: 1 }];
     let core_node = CoreNode { overridden: vec![1, 28], aside, ..CoreNode::new(b"\x03WwW", ttls) };
     let change = ZoneChange { serial: 7, undo: Bytes::new(b"batch"), ..ZoneChange::new(ChangeKind::Replaced, 9, "ci") };
     vec![
@@ -58,6 +59,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
                 CoreZone::decode(&value.encode()).unwrap() == value
             })
         }),
+        ("alias", AliasValue::new(&apex).encode(), |bytes| AliasValue::decode(bytes).is_ok()),
         ("change", change.encode(), |bytes| ZoneChange::decode(bytes).is_ok()),
         ("retired generation", RetiredGeneration::new(&apex, Generation::new(3), 9).encode(), |bytes| {
             RetiredGeneration::decode(bytes).is_ok()

@@ -77,18 +77,21 @@ pub enum KeySection {
     History = 5,
     /// The generation that a zone had before the present one, by its id. Private.
     Retired = 6,
+    /// Which zones flatten an alias that leads through a name. Private.
+    Alias = 7,
 }
 
 impl KeySection {
     fn from_byte(byte: u8) -> Option<Self> {
-        let all = [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3, Self::History, Self::Retired];
+        let all =
+            [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3, Self::History, Self::Retired, Self::Alias];
         all.into_iter().find(|section| *section as u8 == byte)
     }
 
     /// Whether its keys are by name.
     #[must_use]
     pub fn is_by_name(self) -> bool {
-        !matches!(self, Self::Nsec3 | Self::History | Self::Retired)
+        !matches!(self, Self::Nsec3 | Self::History | Self::Retired | Self::Alias)
     }
 }
 
@@ -236,6 +239,16 @@ impl KeyBuffer {
     /// The key of what a zone was before its generation changed: 8 id of the zone.
     pub fn retired(&mut self, zone: ZoneId) -> &[u8] {
         self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Retired);
+        self.0.extend_from_slice(&zone.get().to_be_bytes());
+        self.end(0)
+    }
+
+    /// The key of an alias that leads through a name to the apex of a zone: path of the name below the root, 00, 8 id of
+    /// the zone.
+    pub fn alias(&mut self, name: &Name, zone: ZoneId) -> &[u8] {
+        self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Alias);
+        Path::write(name, 0, &mut self.0);
+        self.0.push(0);
         self.0.extend_from_slice(&zone.get().to_be_bytes());
         self.end(0)
     }

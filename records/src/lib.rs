@@ -12,6 +12,7 @@
 //! core node     core | generation  | name | path below the apex  | ADDRESS  letter case, TTLs of mixed RRsets
 //! hidden RRset  core | generation  | name | path below the apex  | type     occluded, other than addresses
 //! change        core | generation 0| history | zone id, number   | 0        one per change of a zone, with its inverse
+//! alias         core | generation 0| alias | name, zone id       | 0        which zones flatten an alias through the name
 //! retired       core | generation 0| retired | zone id           | 0        the generation before the present one
 //! ```
 //! The keyspace `core` never leaves the core; the rest is what edges hold.
@@ -20,6 +21,7 @@
 //! stands right before its descendants. docs/format.md has every byte.
 
 mod address_value;
+mod alias_value;
 mod bitmap;
 mod core_node;
 mod core_zone;
@@ -39,8 +41,9 @@ mod zone_settings;
 mod zone_value;
 
 pub use address_value::{AddressValue, Cut, Glue};
+pub use alias_value::AliasValue;
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
-pub use core_node::{AsideRecord, CoreNode, OwnTtls};
+pub use core_node::{AsideRecord, CoreNode, OwnTtls, Why};
 pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,

@@ -27,6 +27,8 @@ pub struct ZoneSettings {
     pub serial: SerialPolicy,
     /// Seconds of a new RRset whose change names no TTL; 0 for the default of zonecast.
     pub default_ttl: u32,
+    /// Whether a CNAME at the apex stands for the addresses of its target.
+    pub flatten: bool,
 }
 
 /// Not the name of a policy.

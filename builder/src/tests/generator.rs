@@ -102,7 +102,17 @@ fn change() -> impl Strategy<Value = Change> {
     let restore = one().prop_map(|(owner, (rtype, _))| Change::Restore { owner, rtype });
     let disable = one().prop_map(|(owner, (rtype, rdata))| Change::Disable { owner, rtype, rdata });
     let enable = one().prop_map(|(owner, (rtype, rdata))| Change::Enable { owner, rtype, rdata });
+    let alias = target().prop_map(|rdata| Change::Add { owner: apex(), rtype: Rtype::CNAME, ttl: 300, rdata });
+    let addresses = |byte: &'static [u8]| prop::collection::vec(prop::sample::select(byte), 0..3);
+    let flat = (ttl(), addresses(&[1, 2]), addresses(&[3, 4])).prop_map(|(ttl, a, aaaa)| Change::Flatten {
+        owner: apex(),
+        ttl: if a.is_empty() && aaaa.is_empty() { 0 } else { ttl },
+        a: a.into_iter().map(|last| vec![192, 0, 2, last]).collect(),
+        aaaa: aaaa.into_iter().map(|last| vec![last; 16]).collect(),
+    });
     prop_oneof![
+        2 => alias,
+        2 => flat,
         3 => lay_over,
         1 => restore,
         3 => disable,

@@ -34,7 +34,7 @@ pub(super) fn changed(model: &Model, changes: &[Change]) -> Model {
 pub(super) fn exported(view: &MemoryView) -> Vec<Record> {
     let mut records = vec![];
     export(view, &apex(), |layer, record| {
-        if !matches!(layer, Layer::Source | Layer::Override) {
+        if !matches!(layer, Layer::Source | Layer::Override | Layer::Address) {
             return ControlFlow::Continue(());
         }
         records.push(Record::of(record));
@@ -79,8 +79,9 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn record_builds_equal_full_builds(adds in adds(), batches in batches()) {
+    fn record_builds_equal_full_builds(adds in adds(), batches in batches(), flatten in any::<bool>()) {
         let mut model = Model::new(apex());
+        model.flatten = flatten;
         for change in &adds {
             let mut next = model.clone();
             next.apply(change);

@@ -1,5 +1,6 @@
 //! The builder against a plain model of a zone.
 
+mod alias;
 mod costs;
 mod generator;
 mod history;
@@ -10,7 +11,7 @@ mod refusals;
 use zonecast_kv_proto::MemoryView;
 use zonecast_records::{Generation, Name, RecordRef, ZoneId};
 
-use crate::{FullBuild, Location, Refused, Settings, ZoneIdentity, ZoneSource};
+use crate::{FullBuild, Location, Refused, Settings, ZoneIdentity, ZoneSettings, ZoneSource};
 
 const IDENTITY: ZoneIdentity = ZoneIdentity { id: ZoneId::new(7), generation: Generation::new(40) };
 
@@ -49,6 +50,7 @@ fn build(apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
 
 fn build_at(identity: ZoneIdentity, model: &model::Model) -> Result<FullBuild, Refused> {
     let settings = Settings::with_origin(*b"digest").with_layers(model.layers());
+    let settings = settings.with_zone(ZoneSettings { flatten: model.flatten, ..ZoneSettings::default() });
     source(&model.apex, &model.source()).build(identity, &settings)
 }
 

@@ -12,6 +12,8 @@ use crate::Change;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Model {
     pub(super) apex: Name,
+    /// Whether an alias at the apex stands for addresses.
+    pub(super) flatten: bool,
     nodes: BTreeMap<Name, NodeModel>,
 }
 
@@ -21,6 +23,8 @@ struct NodeModel {
     owner: Vec<u8>,
     data: Vec<Data>,
     overrides: BTreeMap<u16, Vec<Data>>,
+    /// For which an alias stands.
+    addresses: Vec<Data>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +37,7 @@ struct Data {
 
 impl Model {
     pub(super) fn new(apex: Name) -> Self {
-        let mut model = Self { apex, nodes: BTreeMap::new() };
+        let mut model = Self { apex, flatten: false, nodes: BTreeMap::new() };
         model.apply(&Change::Add { owner: apex, rtype: Rtype::SOA, ttl: 300, rdata: soa(u32::MAX - 2) });
         let rdata = b"\x02ns\x00".to_vec();
         model.apply(&Change::Add { owner: apex, rtype: Rtype::NS, ttl: 300, rdata });
@@ -43,9 +47,11 @@ impl Model {
     /// What is answered.
     pub(super) fn records(&self) -> Vec<Record> {
         let answered = |node: &NodeModel| -> Vec<Record> {
-            let source = node.data.iter();
-            let source = source.filter(|data| !data.disabled && !node.overrides.contains_key(&data.rtype.to_int()));
-            source.chain(node.overrides.values().flatten()).map(|data| node.record(data)).collect()
+            let is_flattened = self.is_flattened(node);
+            let source = node.data.iter().filter(|data| node.serves(data));
+            let source = source.filter(|data| !(is_flattened && data.rtype == Rtype::CNAME));
+            let laid_over = node.overrides.values().flatten().chain(&node.addresses);
+            source.chain(laid_over).map(|data| node.record(data)).collect()
         };
         self.nodes.values().flat_map(answered).collect()
     }
@@ -67,12 +73,41 @@ impl Model {
                 ttl: data.first().map_or(0, |data| data.ttl),
                 rdatas: data.iter().map(|data| data.rdata.clone()).collect(),
             });
-            disabled.chain(overrides).collect()
+            let of = |rtype| -> Vec<Vec<u8>> {
+                node.addresses.iter().filter(|data| data.rtype == rtype).map(|data| data.rdata.clone()).collect()
+            };
+            let flat = self.is_flattened(node).then(|| Change::Flatten {
+                owner,
+                ttl: node.addresses.first().map_or(0, |data| data.ttl),
+                a: of(Rtype::A),
+                aaaa: of(Rtype::AAAA),
+            });
+            disabled.chain(overrides).chain(flat).collect()
         };
         self.nodes.values().flat_map(layers).collect()
     }
 
+    /// Whether addresses stand for the alias of a node.
+    fn is_flattened(&self, node: &NodeModel) -> bool {
+        let count = |rtype| node.data.iter().filter(|data| data.rtype == rtype && node.serves(data)).count();
+        let is_apex = self.apex.as_wire().eq_ignore_ascii_case(&node.owner);
+        let only = count(Rtype::CNAME) == 1 && count(Rtype::A) + count(Rtype::AAAA) == 0;
+        self.flatten && is_apex && only
+    }
+
     pub(super) fn apply(&mut self, change: &Change) {
+        self.apply_one(change);
+        let apex = self.apex.to_lowercase();
+        let Some(mut node) = self.nodes.get(&apex).cloned() else { return };
+        if !self.is_flattened(&node) {
+            node.addresses.clear();
+        }
+        let NodeModel { addresses, overrides, .. } = &mut node;
+        addresses.retain(|data| !overrides.contains_key(&data.rtype.to_int()));
+        self.nodes.insert(apex, node);
+    }
+
+    fn apply_one(&mut self, change: &Change) {
         let owner = *change.owner();
         match change {
             Change::DeleteSubtree { owner } if *owner == self.apex => return,
@@ -110,6 +145,9 @@ impl Model {
             Change::Override { rtype, ttl, rdatas, .. } => {
                 node.overrides.insert(rtype.to_int(), set(*rtype, *ttl, rdatas));
             }
+            Change::Flatten { ttl, a, aaaa, .. } => {
+                node.addresses = [set(Rtype::A, *ttl, a), set(Rtype::AAAA, *ttl, aaaa)].concat();
+            }
             Change::Restore { rtype, .. } => drop(node.overrides.remove(&rtype.to_int())),
             Change::Disable { rtype, rdata, .. } | Change::Enable { rtype, rdata, .. } => {
                 let found = data.iter_mut().find(|old| old.is(*rtype, rdata));
@@ -146,6 +184,11 @@ impl Model {
 }
 
 impl NodeModel {
+    /// Whether a record of the source answers, an alias aside.
+    fn serves(&self, data: &Data) -> bool {
+        !data.disabled && !self.overrides.contains_key(&data.rtype.to_int())
+    }
+
     fn record(&self, data: &Data) -> Record {
         let Data { rtype, ttl, rdata, .. } = data;
         Record { owner: self.owner.clone(), rtype: rtype.to_int(), ttl: *ttl, rdata: rdata.clone() }

@@ -45,7 +45,9 @@ pub(super) fn changes(bytes: &[u8]) {
     let (rest, damaged) = answer::damage_all(&mut view, bytes);
     let (changes, serial) = read(rest);
     let (apex, now) = (world::apex(), SerialTime { unix: 1_795_777_800, date: 20_261_127 });
-    let Ok(chosen) = change_settings(&view, &apex, ZoneSettings { serial, default_ttl: 0 }) else { return };
+    let Ok(chosen) = change_settings(&view, &apex, ZoneSettings { serial, default_ttl: 0, flatten: true }) else {
+        return;
+    };
     view.apply(&chosen);
     let Ok(build) = record_build(&view, &apex, &changes, now) else { return };
     let encoded = build.batch.encode().expect("a build fits a batch or says that it does not");
@@ -63,7 +65,7 @@ fn rebuilt_is_equal(view: &MemoryView, apex: &Name) {
     let info = zone_info(view, apex).expect("the store is sound").expect("nothing deletes the zone");
     let mut source = ZoneSource::new(*apex);
     let shown = export(view, apex, |layer, record| {
-        if !matches!(layer, Layer::Override | Layer::Nothing) {
+        if !matches!(layer, Layer::Override | Layer::Nothing | Layer::Address) {
             source.push(record, Location::new(1));
         }
         ControlFlow::Continue(())
@@ -93,7 +95,7 @@ fn read(bytes: &[u8]) -> (Vec<Change>, SerialPolicy) {
 fn change(input: &mut Input<'_>) -> Change {
     let kind = input.byte();
     let (owner, rtype, ttl) = (input.name(), input.rtype(), u32::from(input.byte()));
-    match kind % 12 {
+    match kind % 13 {
         0 | 1 => Change::Add { owner, rtype, ttl, rdata: input.rdata(rtype) },
         2 => {
             let count = usize::from(input.byte() % 4);
@@ -111,6 +113,10 @@ fn change(input: &mut Input<'_>) -> Change {
         }
         8 => Change::Restore { owner, rtype },
         9 => Change::Disable { owner, rtype, rdata: input.rdata(rtype) },
+        11 => {
+            let [a, aaaa] = [Rtype::A, Rtype::AAAA].map(|rtype| input.rdata(rtype));
+            Change::Flatten { owner: world::apex(), ttl, a: vec![a], aaaa: vec![aaaa] }
+        }
         10 => Change::Enable { owner, rtype, rdata: input.rdata(rtype) },
         _ => Change::DeleteName { owner },
     }

@@ -143,7 +143,7 @@ pub struct RrsetInfo {
     /// RDATA of each record in presentation format.
     pub data: Vec<String>,
     /// `override` where it is laid over what the zone has, `overridden` or `disabled` where the zone has it and it is not
-    /// served; absent for the rest.
+    /// served, `flattened` for the CNAME of an apex and `address` for what stands for it; absent for the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
 }
@@ -291,6 +291,9 @@ pub struct ZoneSettingsInfo {
     pub serial_policy: String,
     /// Seconds of a new RRset whose change names no TTL.
     pub default_ttl: u32,
+    /// Whether a CNAME at the apex stands for the addresses of its target.
+    #[serde(default)]
+    pub flatten_apex: bool,
 }
 
 /// What else is to be chosen for a zone; what is left out stays.
@@ -303,6 +306,9 @@ pub struct SettingsChange {
     /// See [`ZoneSettingsInfo::default_ttl`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_ttl: Option<u32>,
+    /// See [`ZoneSettingsInfo::flatten_apex`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flatten_apex: Option<bool>,
 }
 
 /// Changes of one zone, applied as one version or not at all.

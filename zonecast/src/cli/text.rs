@@ -33,6 +33,7 @@ pub(super) fn rrset(out: &mut dyn Write, rrset: &RrsetInfo) -> io::Result<()> {
     let before = match rrset.layer.as_deref() {
         Some("overridden") => "; overridden: ",
         Some("disabled") => "; disabled: ",
+        Some("address") => "; address: ",
         _ => "",
     };
     if rrset.data.is_empty() {

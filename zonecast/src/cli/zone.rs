@@ -81,6 +81,9 @@ pub(super) struct Settings {
     /// Seconds of a new RRset whose change names no TTL.
     #[arg(long, value_name = "TTL")]
     default_ttl: Option<u32>,
+    /// Whether a CNAME may stand at the apex and is answered with the addresses that its target has in this store.
+    #[arg(long, value_name = "BOOL")]
+    flatten_apex: Option<bool>,
 }
 
 #[derive(Debug, Args)]
@@ -190,15 +193,20 @@ impl Check {
 
 impl Settings {
     fn run(&self, context: &Context) -> Outcome {
-        let Self { zone, serial, default_ttl } = self;
-        let settings = if serial.is_some() || default_ttl.is_some() {
-            let change = SettingsChange { serial_policy: serial.clone(), default_ttl: *default_ttl };
+        let Self { zone, serial, default_ttl, flatten_apex } = self;
+        let settings = if serial.is_some() || default_ttl.is_some() || flatten_apex.is_some() {
+            let change = SettingsChange {
+                serial_policy: serial.clone(),
+                default_ttl: *default_ttl,
+                flatten_apex: *flatten_apex,
+            };
             context.client.change_settings(zone, &change)?
         } else {
             context.client.settings(zone)?
         };
         context.output.show(&settings, |settings, out| {
-            writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)
+            writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)?;
+            writeln!(out, "flatten apex\t{}", settings.flatten_apex)
         })?;
         Ok(())
     }

@@ -91,6 +91,7 @@ pub(crate) async fn import_folder(
         result = result.and(done);
     }
     work.progress.finish();
+    service.look_within(Name::ROOT).await;
     let report = work.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
     result.map(|()| report)
 }

@@ -62,7 +62,7 @@ pub(crate) struct RunningCore {
     service: Arc<Service>,
     publisher: Arc<Publisher>,
     core: Core,
-    tasks: [JoinHandle<()>; 3],
+    tasks: [JoinHandle<()>; 4],
 }
 
 impl RunningCore {
@@ -105,7 +105,9 @@ impl RunningCore {
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
         let watch = tokio::spawn(watch(core.clone(), fault));
         let retire = tokio::spawn(delete_retired(Arc::clone(&service), setup.keep_replaced));
-        Ok(Self { http, quic, service, publisher, core, tasks: [sweep, watch, retire] })
+        let aliases = Arc::clone(&service);
+        let aliases = tokio::spawn(async move { aliases.keep_aliases_current().await });
+        Ok(Self { http, quic, service, publisher, core, tasks: [sweep, watch, retire, aliases] })
     }
 
     /// Zones and records.

@@ -76,6 +76,7 @@ impl Service {
             ChangeError::Propose(error) => error.into(),
         })?;
         let version = settled(pending.await)?;
+        self.look_within(apex).await;
         Ok(Written { serial: Some(serial), ..self.written(apex, version) })
     }
 

@@ -88,6 +88,7 @@ fn key_text(key: &[u8], apex: &Name) -> String {
         KeySection::Nsec3 => "nsec3",
         KeySection::History => "history",
         KeySection::Retired => "retired",
+        KeySection::Alias => "alias",
     };
     let above = if key.generation == Generation::ZONES { &Name::ROOT } else { apex };
     let name = Path::new(key.path).and_then(|path| path.to_name(above).ok());

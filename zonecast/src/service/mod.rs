@@ -3,6 +3,7 @@
 //! Reads come from the applied state; record changes are built by the core over everything in flight; whole zones come
 //! in through [`crate::import`].
 
+mod aliases;
 mod blocking;
 mod error;
 mod history;

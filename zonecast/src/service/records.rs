@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, export, read_name, record_build,
+    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, aliases_through, export,
+    flattened_build, read_name,
 };
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
 use zonecast_kv_core::ChangeError;
@@ -16,7 +17,6 @@ use super::zone_file::described;
 use super::{Service, ServiceError, blocking, now, settings, unix_time};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
 use crate::day::day_number;
-use crate::import::settled;
 use crate::metrics::Build;
 
 /// TTL of a new RRset when a change does not say: short enough that a mistake does not stay in caches for long.
@@ -82,11 +82,12 @@ impl Service {
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let started = Instant::now();
             let changes = settle_ttls(view, &apex, open)?;
-            let built = record_build(view, &apex, &changes, serial_time())?;
+            let built = flattened_build(view, &apex, &changes, serial_time())?;
             timed.built_records(started.elapsed());
             let RecordBuild { mut batch, serial, warnings, undo, .. } = built;
             undo.remember(view, &mut batch, now(ChangeKind::Records, &by))?;
-            Ok::<_, BuildError>((batch, (serial, warnings)))
+            let entries = aliases_through(view, &apex, &batch)?;
+            Ok::<_, BuildError>((batch, (serial, warnings, entries)))
         };
         let proposed = self.core().change(build).await.map_err(|error| match error {
             ChangeError::Build(error) => {
@@ -96,8 +97,8 @@ impl Service {
             }
             ChangeError::Propose(error) => error.into(),
         });
-        let ((serial, warnings), pending) = proposed?;
-        let version = settled(pending.await)?;
+        let ((serial, warnings, entries), pending) = proposed?;
+        let version = self.settle_and_look(pending, entries).await?;
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial.into_int()), warnings: warnings.iter().map(described).collect(), ..written })
     }
@@ -125,6 +126,8 @@ fn collect(
         Layer::Override | Layer::Nothing => Some("override".to_owned()),
         Layer::Overridden => Some("overridden".to_owned()),
         Layer::Disabled => Some("disabled".to_owned()),
+        Layer::Flattened => Some("flattened".to_owned()),
+        Layer::Address => Some("address".to_owned()),
     };
     let is_same = |last: &&mut RrsetInfo| last.name == name && last.rtype == rtype && last.layer == word;
     let last = page.rrsets.last_mut().filter(is_same);
@@ -230,7 +233,7 @@ fn present_ttl(view: &dyn View, apex: &Name, owner: &Name, rtype: Rtype) -> Resu
     Ok(ttl)
 }
 
-fn refused(apex: &Name, error: BuildError) -> ServiceError {
+pub(super) fn refused(apex: &Name, error: BuildError) -> ServiceError {
     match error {
         BuildError::Refused(refused) => {
             let findings = refused.findings.iter().map(described).collect();

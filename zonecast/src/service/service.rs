@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::Publisher;
 
+use super::aliases::Aliases;
 use super::{LocalEdge, ServiceError, ZoneLocks};
 use crate::exit::Failure;
 use crate::fault::Fault;
@@ -44,6 +45,7 @@ pub(crate) struct ServiceParts {
 pub(crate) struct Service {
     pub(super) parts: ServiceParts,
     pub(super) locks: Arc<ZoneLocks>,
+    pub(super) aliases: Aliases,
     ready: AtomicBool,
 }
 
@@ -51,7 +53,7 @@ impl Service {
     /// Over a running core.
     #[must_use]
     pub(crate) fn new(parts: ServiceParts) -> Arc<Self> {
-        Arc::new(Self { parts, locks: ZoneLocks::new(), ready: AtomicBool::new(false) })
+        Arc::new(Self { parts, locks: ZoneLocks::new(), aliases: Aliases::default(), ready: AtomicBool::new(false) })
     }
 
     /// The voter.

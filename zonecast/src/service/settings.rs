@@ -1,6 +1,7 @@
 //! What is chosen for a zone: how later changes go, not what it holds.
 
-use zonecast_builder::{ReadError, ZoneSettings, change_settings, zone_info};
+use thiserror::Error;
+use zonecast_builder::{ReadError, ZoneSettings, apex_alias, change_settings, zone_info};
 use zonecast_ingest::MAX_TTL;
 use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::View;
@@ -10,6 +11,15 @@ use super::records::DEFAULT_TTL;
 use super::{Service, ServiceError, blocking};
 use crate::api::types::{SettingsChange, ZoneSettingsInfo};
 use crate::import::settled;
+
+/// Why something else cannot be chosen.
+#[derive(Debug, Error)]
+enum SettingsError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("{0} has a CNAME record, which may stand at an apex only while it is flattened: delete it first")]
+    Alias(Box<Name>),
+}
 
 impl Service {
     /// What is chosen for a zone.
@@ -30,7 +40,7 @@ impl Service {
         apex: Name,
         change: SettingsChange,
     ) -> Result<ZoneSettingsInfo, ServiceError> {
-        let SettingsChange { serial_policy, default_ttl } = change;
+        let SettingsChange { serial_policy, default_ttl, flatten_apex } = change;
         let serial = serial_policy.map(|policy| policy.parse()).transpose().map_err(ServiceError::bad)?;
         if default_ttl.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL) {
             return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
@@ -41,11 +51,16 @@ impl Service {
             let settings = ZoneSettings {
                 serial: serial.unwrap_or(present.serial),
                 default_ttl: default_ttl.unwrap_or(present.default_ttl),
+                flatten: flatten_apex.unwrap_or(present.flatten),
             };
-            Ok::<_, ReadError>((change_settings(view, &apex, settings)?, settings))
+            if !settings.flatten && apex_alias(view, &apex)?.is_some() {
+                return Err(SettingsError::Alias(Box::new(apex)));
+            }
+            Ok::<_, SettingsError>((change_settings(view, &apex, settings)?, settings))
         };
         let (settings, pending) = self.core().change(build).await.map_err(|error| match error {
-            ChangeError::Build(error) => ServiceError::from(error),
+            ChangeError::Build(SettingsError::Read(error)) => ServiceError::from(error),
+            ChangeError::Build(error) => ServiceError::refused(error, vec![]),
             ChangeError::Propose(error) => error.into(),
         })?;
         settled(pending.await)?;
@@ -70,5 +85,6 @@ fn described(apex: &Name, settings: ZoneSettings) -> ZoneSettingsInfo {
         zone: apex.to_string(),
         serial_policy: settings.serial.to_string(),
         default_ttl: default_ttl(settings),
+        flatten_apex: settings.flatten,
     }
 }

@@ -62,7 +62,8 @@ impl Service {
             let mut text = format!("; zone {}\n", format_name(&apex)).into_bytes();
             export(&core.view(), &apex, |layer, record| {
                 match layer {
-                    Layer::Source | Layer::Override => {}
+                    Layer::Source | Layer::Override | Layer::Flattened => {}
+                    Layer::Address => text.extend_from_slice(b"; address: "),
                     Layer::Nothing => return ControlFlow::Continue(()),
                     Layer::Overridden => text.extend_from_slice(b"; overridden: "),
                     Layer::Disabled => text.extend_from_slice(b"; disabled: "),
@@ -117,6 +118,7 @@ impl Service {
             }
         };
         drop(guard);
+        self.look_within(apex).await;
         let Planned { records, serial, warnings, .. } = planned;
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial), records: Some(records), warnings, ..written })
@@ -134,6 +136,7 @@ impl Service {
             ChangeError::Propose(error) => error.into(),
         })?;
         let version = settled(pending.await)?;
+        self.look_within(apex).await;
         Ok(self.written(apex, version))
     }
 

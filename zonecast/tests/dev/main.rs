@@ -1,6 +1,7 @@
 //! `zonecast dev` in this process, driven through its API and its DNS ports.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that finds something missing has failed")]
 
+mod aliases;
 mod doctor;
 mod history;
 mod secured;
@@ -216,7 +217,7 @@ fn what_is_chosen_for_a_zone_decides_serial_and_ttl_and_outlives_its_replacement
     let info = system.client.settings("example.com").unwrap();
     assert_eq!((info.serial_policy.as_str(), info.default_ttl), ("increment", 300));
     let choose = |policy: &str, ttl| {
-        let change = SettingsChange { serial_policy: Some(policy.into()), default_ttl: ttl };
+        let change = SettingsChange { serial_policy: Some(policy.into()), default_ttl: ttl, flatten_apex: None };
         system.client.change_settings("example.com", &change)
     };
     let before = system.client.status().unwrap().version;

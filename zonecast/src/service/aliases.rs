@@ -1,0 +1,134 @@
+//! Keeps the addresses current that stand for aliases at apexes: looks again at whoever a change concerns.
+//!
+//! What is to be looked at is only in memory: a process that ends in between looks at all of them when it starts.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use zonecast_builder::{
+    AliasEntry, ChangeError as BuildError, ChangeKind, RecordBuild, Refreshed, aliases_through, aliases_within,
+    flattened_build, refresh_alias,
+};
+use zonecast_kv_core::{ChangeError, Pending};
+use zonecast_kv_proto::View;
+use zonecast_records::Name;
+
+use super::records::serial_time;
+use super::{Service, ServiceError, blocking, now};
+use crate::import::settled;
+
+/// Author in the history of a zone.
+const ALIAS: &str = "target of the alias at the apex";
+
+/// Pause when somebody works on the zone, or the core takes no more.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// What is to be looked at again.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Look {
+    /// An alias, because of a name on its way.
+    Alias(Box<AliasEntry>),
+    /// The alias of a zone.
+    Zone(Box<Name>),
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Aliases {
+    waiting: Mutex<BTreeSet<Look>>,
+    wake: Notify,
+}
+
+impl Aliases {
+    /// Adds some.
+    pub(super) fn look(&self, looks: impl IntoIterator<Item = Look>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = waiting.len();
+        waiting.extend(looks);
+        if waiting.len() > before {
+            self.wake.notify_one();
+        }
+    }
+
+    fn next(&self) -> Option<Look> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_first()
+    }
+}
+
+impl Service {
+    /// Looks at all aliases that lead through a zone, and at that of the zone: it was replaced, rolled back or deleted.
+    pub(crate) async fn look_within(&self, apex: Name) {
+        let core = self.core().clone();
+        match blocking(move || Ok(aliases_within(&core.view(), &apex)?)).await {
+            Ok(entries) => {
+                self.aliases.look(
+                    entries.into_iter().map(|entry| Look::Alias(Box::new(entry))).chain([Look::Zone(Box::new(apex))]),
+                );
+            }
+            Err(error) => tracing::warn!(zone = %apex, %error, "aliases that lead through the zone may be out of date"),
+        }
+    }
+
+    /// Keeps aliases current for as long as the process lives; at first it looks at all of them.
+    pub(crate) async fn keep_aliases_current(&self) {
+        self.look_within(Name::ROOT).await;
+        loop {
+            while let Some(look) = self.aliases.next() {
+                match self.look_at(&look).await {
+                    Ok(()) => {}
+                    Err(ServiceError::NoZone(_)) => {}
+                    Err(ServiceError::Busy(_) | ServiceError::Overloaded) => {
+                        self.aliases.look([look]);
+                        tokio::time::sleep(AGAIN).await;
+                    }
+                    Err(error) => tracing::warn!(?look, %error, "the addresses of an alias may be out of date"),
+                }
+            }
+            self.aliases.wake.notified().await;
+        }
+    }
+
+    async fn look_at(&self, look: &Look) -> Result<(), ServiceError> {
+        let apex = match look {
+            Look::Alias(entry) => entry.apex,
+            Look::Zone(apex) => **apex,
+        };
+        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
+        let look = look.clone();
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            let (mut batch, undo) = match &look {
+                Look::Alias(entry) => {
+                    let Refreshed { batch, undo } = refresh_alias(view, entry, serial_time())?;
+                    (batch, undo)
+                }
+                Look::Zone(apex) => {
+                    let RecordBuild { batch, undo, unchanged, .. } = flattened_build(view, apex, &[], serial_time())?;
+                    (batch, (!unchanged).then_some(undo))
+                }
+            };
+            if let Some(undo) = undo {
+                undo.remember(view, &mut batch, now(ChangeKind::Records, ALIAS))?;
+            }
+            let entries = aliases_through(view, &apex, &batch)?;
+            Ok::<_, BuildError>((batch, entries))
+        };
+        let (entries, pending) = self.core().change(build).await.map_err(|error| match error {
+            ChangeError::Build(error) => super::records::refused(&apex, error),
+            ChangeError::Propose(error) => error.into(),
+        })?;
+        self.settle_and_look(pending, entries).await.map(|_| ())
+    }
+
+    /// Waits for a change and then looks at the aliases that it concerns.
+    pub(super) async fn settle_and_look(
+        &self,
+        pending: Pending,
+        entries: Vec<AliasEntry>,
+    ) -> Result<Option<zonecast_kv_proto::Version>, ServiceError> {
+        let version = settled(pending.await)?;
+        self.aliases.look(entries.into_iter().map(|entry| Look::Alias(Box::new(entry))));
+        Ok(version)
+    }
+}
