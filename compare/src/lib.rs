@@ -10,6 +10,7 @@
 //! the tests that hold zonecast against other servers.
 
 mod asker;
+mod capture;
 mod differences;
 mod question_list;
 mod questions;
@@ -20,6 +21,7 @@ mod view;
 mod zone_data;
 
 pub use asker::{AskError, Asker, Mode, Recursion, encode};
+pub use capture::CaptureError;
 pub use differences::{Aspect, differences};
 pub use question_list::{QuestionListError, read_questions};
 pub use questions::{Breadth, Question, questions, questions_at};

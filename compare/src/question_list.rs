@@ -1,5 +1,5 @@
-//! Questions as text: a name and a type in each line, as `dnsperf` takes them; a type may be its number, as `tshark`
-//! prints it.
+//! Questions in a file: captured packets, or text with a name and a type in each line, as `dnsperf` takes it; a type may
+//! be its number, as `tshark` prints it.
 
 use std::io::{self, BufRead};
 
@@ -7,6 +7,7 @@ use domain::base::iana::Rtype;
 use thiserror::Error;
 
 use crate::Question;
+use crate::capture::{CaptureError, is_capture, read_capture};
 
 /// Longest line: the longest name, escaped, and a type.
 const MAX_LINE: usize = 2_048;
@@ -17,6 +18,9 @@ pub enum QuestionListError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
+    /// A capture is not good.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// A line is something else.
     #[error("line {line}: {what}")]
     Line {
@@ -27,11 +31,14 @@ pub enum QuestionListError {
     },
 }
 
-/// Reads questions, up to `limit`; empty lines and those that begin with `#` or `;` are passed over.
+/// Reads questions, up to `limit`. In text, empty lines and those that begin with `#` or `;` are passed over.
 ///
 /// # Errors
 /// It cannot be read, or a line is no question.
-pub fn read_questions(mut input: impl BufRead, limit: usize) -> Result<Vec<Question>, QuestionListError> {
+pub fn read_questions(mut input: impl BufRead + Send, limit: usize) -> Result<Vec<Question>, QuestionListError> {
+    if is_capture(input.fill_buf()?) {
+        return Ok(read_capture(input, limit)?);
+    }
     let mut questions = Vec::new();
     let mut text = String::new();
     for line in 1.. {

@@ -58,7 +58,8 @@ pub(super) struct Compare {
     /// Take the records of a single zone from this file instead.
     #[arg(long, value_name = "FILE", requires = "zone", conflicts_with = "from_core")]
     file: Option<PathBuf>,
-    /// Ask the questions of this file, a name and a type in each line, as dnsperf takes them; `-` for standard input.
+    /// Ask the questions of this file: captured packets (pcap or pcapng), or a name and a type in each line, as dnsperf
+    /// takes them; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zone", "all"])]
     queries: Option<PathBuf>,
     /// Ask about one in so many names only.
@@ -348,7 +349,7 @@ fn read_list(file: &Path) -> Outcome<Vec<Question>> {
     let unreadable =
         |error: &dyn std::fmt::Display| Failure::new(Code::Unreadable, format_args!("{}: {error}", file.display()));
     let list = if file.as_os_str() == "-" {
-        read_questions(io::stdin().lock(), MAX_QUERIES)
+        read_questions(BufReader::new(io::stdin()), MAX_QUERIES)
     } else {
         let file = File::open(file).map_err(|error| unreadable(&error))?;
         read_questions(BufReader::new(file), MAX_QUERIES)
