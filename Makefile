@@ -3,7 +3,8 @@
 CARGO ?= cargo
 # Which build the demo and `make up` run: release for people, debug in CI, where the tests have built it already.
 PROFILE ?= release
-PROFILE_FLAG = $(if $(filter release,$(PROFILE)),--release,)
+# Debug binaries are built together with what the tests need, so that nothing is built twice.
+BINARIES = $(if $(filter release,$(PROFILE)),--release -p zonecast -p zonecast-bench,--workspace)
 BIN = target/$(PROFILE)
 # Cases of each property test in `make soak`, and of the builder's law.
 SOAK_CASES ?= 20000
@@ -15,11 +16,11 @@ help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: deps ## The main job on real input: root zone and 1,000 zones, one core, two edges, 200 changes
-	$(CARGO) build --locked $(PROFILE_FLAG) -p zonecast -p zonecast-bench
+	$(CARGO) build --locked $(BINARIES)
 	$(BIN)/zonecast-bench demo
 
 up: deps ## As the demo, and leave it running until Ctrl-C
-	$(CARGO) build --locked $(PROFILE_FLAG) -p zonecast -p zonecast-bench
+	$(CARGO) build --locked $(BINARIES)
 	$(BIN)/zonecast-bench demo --stay
 
 test: deps ## All tests, with NSD, Knot and BIND as partners

@@ -155,8 +155,10 @@ mod tests {
             let (go_on, entered) = (Arc::new(Notify::new()), Arc::new(tokio::sync::Semaphore::new(0)));
             let (wait, enter) = (Arc::clone(&go_on), Arc::clone(&entered));
             let slow = get(move || async move {
+                // Before others know of it, so that it hears of whatever they do then.
+                let told = wait.notified();
                 enter.add_permits(1);
-                wait.notified().await;
+                told.await;
                 "slow"
             });
             let echo = post(|body: Result<String, axum::extract::rejection::StringRejection>| async move {
