@@ -9,7 +9,6 @@
 //! way any more is deleted by whoever comes across it.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
@@ -18,13 +17,13 @@ use zonecast_records::{ADDRESS_KIND, AliasValue, DnsKey, Generation, KeyBuffer, 
 use crate::change::{Change, ChangeError, SerialTime};
 use crate::history::laid_over;
 use crate::node::smallest_ttl;
+use crate::pages::collect;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::record_build::{RecordBuild, record_build};
-use crate::shape::ZoneIdentity;
 use crate::undo::Undo;
-use crate::zone_keys::{PresentZone, sections};
+use crate::zone_keys::{PresentZone, batch_of};
 
 /// Most aliases between an apex and its addresses, as many as resolvers follow.
 const MAX_ALIASES: usize = 8;
@@ -72,7 +71,7 @@ pub fn flattened_build(
 /// As [`record_build`]; there may be no such zone any more.
 pub fn refresh_alias(view: &dyn View, through: &AliasEntry, now: SerialTime) -> Result<Refreshed, ChangeError> {
     let apex = &through.apex;
-    let gone = || of_core(through.zone, vec![Op::Delete { key: entry_key(&through.name, through.zone) }]);
+    let gone = || batch_of(through.zone, vec![], vec![Op::Delete { key: entry_key(&through.name, through.zone) }]);
     let zone = PresentZone::read(view, apex)?.filter(|zone| zone.shape.identity.id == through.zone);
     let alias = match zone {
         Some(_) => apex_alias(view, apex)?,
@@ -215,7 +214,7 @@ fn entries(view: &dyn View, zone: &PresentZone, names: &[Name]) -> Result<Batch,
             ops.push(Op::Put { key, value });
         }
     }
-    Ok(of_core(identity.id, ops))
+    Ok(batch_of(identity.id, vec![], ops))
 }
 
 /// The entries of a name, or of all names at and below it.
@@ -230,19 +229,7 @@ fn scan(view: &dyn View, path: &Path<'_>, below: bool) -> Result<Vec<AliasEntry>
         // The 00 that ends the last label, or the number of the section.
         *last += 1;
     }
-    let mut found = vec![];
-    let mut damaged = None;
-    view.scan(&lower, &end, &mut |key, value| match entry(key, value) {
-        Ok(entry) => {
-            found.push(entry);
-            ControlFlow::Continue(())
-        }
-        Err(error) => {
-            damaged = Some(error);
-            ControlFlow::Break(())
-        }
-    })?;
-    damaged.map_or(Ok(found), Err)
+    collect(view, (&lower, &end), entry)
 }
 
 fn entry(key: &[u8], value: &[u8]) -> Result<AliasEntry, ReadError> {
@@ -268,9 +255,4 @@ fn entry_key(name: &Name, zone: ZoneId) -> Key {
     let mut buffer = KeyBuffer::new();
     buffer.alias(name, zone);
     buffer.to_key()
-}
-
-fn of_core(id: ZoneId, ops: Vec<Op>) -> Batch {
-    let identity = ZoneIdentity { id, generation: Generation::ZONES };
-    Batch { preconditions: vec![], sections: sections(identity, vec![], ops) }
 }

@@ -13,8 +13,8 @@ use crate::pages::Pages;
 use crate::present::{OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
-use crate::shape::{ZoneIdentity, hash_label};
-use crate::zone_keys::{PresentZone, sections, zone_key};
+use crate::shape::{ZoneIdentity, hash_path};
+use crate::zone_keys::{PresentZone, batch_of, zone_key};
 
 /// What is known of a present zone without reading its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,11 +75,11 @@ pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> 
     let core = CoreZone::decode(&zone.keys.private).map_err(|_| ReadError::counts(apex))?;
     let value = Value::new(core.with_settings(settings).encode()).expect("no larger than it was");
     let put = Op::Put { key: zone_key(KeyspaceId::CORE, apex), value };
-    Ok(Batch { preconditions: vec![], sections: sections(zone.shape.identity, vec![], vec![put]) })
+    Ok(batch_of(zone.shape.identity.id, vec![], vec![put]))
 }
 
-/// What is laid over the records of the zone at `apex`, as changes that lay it over others: overrides, and what is
-/// disabled. Costs nothing where there is nothing, else a scan of what only the core keeps.
+/// What is laid over the records of the zone at `apex`, as changes that lay it over others: overrides, what is disabled,
+/// and the addresses that stand for an alias. Costs nothing where there is nothing, else a scan of what only the core keeps.
 ///
 /// # Errors
 /// There is no such zone, or its keys could not be read.
@@ -139,7 +139,7 @@ pub fn export(
         return Ok(());
     }
     reader.for_each_nsec3(|hash, (key, value)| {
-        let path_bytes = [hash_label(hash).as_bytes(), &[0]].concat();
+        let path_bytes = hash_path(hash);
         let path = Path::new(&path_bytes).ok_or(ReadError::counts(&zone.shape.apex))?;
         let mut present = PresentNode { entries: reader.core_key(path)? };
         present.entries.push((key.to_vec(), value.to_vec()));

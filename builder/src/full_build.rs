@@ -20,7 +20,7 @@ use crate::shape::{Shape, Standing, ZoneIdentity};
 use crate::source::{Settings, SortedSource};
 use crate::tally::{Tally, Turn};
 use crate::undo::Undo;
-use crate::zone_keys::{ZoneKeys, sections};
+use crate::zone_keys::{ZoneKeys, batch_of};
 
 /// What an operation takes in an encoded batch beside its key and value, at most.
 pub(crate) const OP_OVERHEAD: usize = 16;
@@ -151,7 +151,7 @@ impl FullBuild {
                 dns.push(zone);
                 core.push(core_zone);
             }
-            Some(Batch { preconditions: vec![], sections: sections(self.shape.identity, dns, core) })
+            Some(batch_of(self.shape.identity.id, dns, core))
         })
     }
 
@@ -181,7 +181,7 @@ impl FullBuild {
                 ops.push(Op::Put { key, value });
             }
         }
-        let batch = Batch { preconditions: vec![], sections: sections(self.shape.identity, dns, core) };
+        let batch = batch_of(self.shape.identity.id, dns, core);
         Ok(Diff::Batch(batch, undo))
     }
 

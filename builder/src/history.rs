@@ -24,11 +24,12 @@ use zonecast_records::{
 
 use crate::change::SerialTime;
 use crate::full_build::op_len;
+use crate::pages::collect;
 use crate::read_error::ReadError;
 use crate::record_build::raised_serial;
 use crate::shape::ZoneIdentity;
 use crate::undo::{ChangeNote, Undo, change_key, change_number, last_change};
-use crate::zone_keys::{PresentZone, sections, zone_key};
+use crate::zone_keys::{PresentZone, batch_of, batch_of_both, zone_key};
 
 /// One change of a zone, without what takes it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,30 +104,21 @@ pub fn zone_log(view: &dyn View, apex: &Name, limit: usize) -> Result<Vec<PastCh
     let id = zone.shape.identity.id;
     let newest = last_change(view, id)?;
     let oldest = newest.saturating_sub(u64::try_from(limit).unwrap_or(u64::MAX)) + 1;
-    let mut changes = vec![];
-    let mut damaged = None;
-    view.scan(change_key(id, oldest).as_bytes(), change_key(id, u64::MAX).as_bytes(), &mut |key, value| {
-        match ZoneChange::decode(value) {
-            Ok(change) => {
-                changes.push(PastChange {
-                    number: change_number(key),
-                    kind: change.kind(),
-                    time: change.time,
-                    by: change.by.to_owned(),
-                    serial_before: change.serial_before,
-                    serial: change.serial,
-                    can_be_undone: !change.undo.is_empty(),
-                });
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                damaged = Some(ReadError::value(key, error));
-                ControlFlow::Break(())
-            }
-        }
+    let (start, end) = (change_key(id, oldest), change_key(id, u64::MAX));
+    let mut changes = collect(view, (start.as_bytes(), end.as_bytes()), |key, value| {
+        let change = ZoneChange::decode(value).map_err(|source| ReadError::value(key, source))?;
+        Ok(PastChange {
+            number: change_number(key),
+            kind: change.kind(),
+            time: change.time,
+            by: change.by.to_owned(),
+            serial_before: change.serial_before,
+            serial: change.serial,
+            can_be_undone: !change.undo.is_empty(),
+        })
     })?;
     changes.reverse();
-    damaged.map_or(Ok(changes), Err)
+    Ok(changes)
 }
 
 /// Makes the zone at `apex` what it was after its change `to`; 0 is before the first. Its serial goes on as its policy
@@ -178,7 +170,7 @@ pub fn rollback(view: &dyn View, apex: &Name, to: u64, now: SerialTime, time: u6
     if len > zonecast_kv_proto::MAX_BATCH_LEN / 2 {
         return Err(PastError::BatchTooLarge);
     }
-    let batch = batch_of(identity, dns, core);
+    let batch = batch_of(identity.id, dns, core);
     Ok(Rollback { batch, serial, undo })
 }
 
@@ -194,7 +186,7 @@ pub fn retire_present(view: &dyn View, apex: &Name, serial: u32, note: ChangeNot
     for (keyspace, value) in [(KeyspaceId::DNS, &zone.keys.published), (KeyspaceId::CORE, &zone.keys.private)] {
         undo.push(zone_key(keyspace, apex), Some(value));
     }
-    let mut batch = batch_of(identity, vec![], vec![retired_put(&zone, note.time)]);
+    let mut batch = batch_of(identity.id, vec![], vec![retired_put(&zone, note.time)]);
     if let Some(generation) = retired_generation(view, identity.id)? {
         batch.join(delete_generation(ZoneIdentity { generation, ..identity }));
     }
@@ -221,25 +213,12 @@ pub fn retired_generations(view: &dyn View) -> Result<Vec<Retired>, ReadError> {
     let mut buffer = KeyBuffer::new();
     let start = buffer.retired(ZoneId::new(0)).to_vec();
     let end = buffer.retired(ZoneId::new(u64::MAX)).to_vec();
-    let mut found = vec![];
-    let mut damaged = None;
-    view.scan(&start, &end, &mut |key, value| {
-        let read = RetiredGeneration::decode(value).and_then(|value| {
-            let identity = ZoneIdentity { id: ZoneId::new(change_number(key)), generation: value.generation };
-            Ok(Retired { apex: value.apex()?, identity, since: value.since })
-        });
-        match read {
-            Ok(retired) => {
-                found.push(retired);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                damaged = Some(ReadError::value(key, error));
-                ControlFlow::Break(())
-            }
-        }
-    })?;
-    damaged.map_or(Ok(found), Err)
+    collect(view, (&start, &end), |key, value| {
+        let damaged = |source| ReadError::value(key, source);
+        let value = RetiredGeneration::decode(value).map_err(damaged)?;
+        let identity = ZoneIdentity { id: ZoneId::new(change_number(key)), generation: value.generation };
+        Ok(Retired { apex: value.apex().map_err(damaged)?, identity, since: value.since })
+    })
 }
 
 /// Deletes a generation that was replaced; empty when it is not the one that is kept any more.
@@ -252,7 +231,7 @@ pub fn delete_retired(view: &dyn View, retired: &Retired) -> Result<Batch, ReadE
         return Ok(Batch::default());
     }
     let mut batch = delete_generation(identity);
-    batch.join(batch_of(identity, vec![], vec![Op::Delete { key: retired_key(identity.id) }]));
+    batch.join(batch_of(identity.id, vec![], vec![Op::Delete { key: retired_key(identity.id) }]));
     Ok(batch)
 }
 
@@ -264,7 +243,7 @@ pub fn delete_generation(identity: ZoneIdentity) -> Batch {
         vec![Op::DeleteRange { start, end }]
     };
     let (dns, core) = (ops(KeyspaceId::DNS), ops(KeyspaceId::CORE));
-    batch_of(identity, dns, core)
+    batch_of(identity.id, dns, core)
 }
 
 /// Deletes the zone at `apex`: its generations, its history and its own keys, published and private.
@@ -277,15 +256,15 @@ pub fn delete_zone(view: &dyn View, apex: &Name) -> Result<Batch, ReadError> {
     let mut batch = delete_generation(identity);
     if let Some(generation) = retired_generation(view, identity.id)? {
         batch.join(delete_generation(ZoneIdentity { generation, ..identity }));
-        batch.join(batch_of(identity, vec![], vec![Op::Delete { key: retired_key(identity.id) }]));
+        batch.join(batch_of(identity.id, vec![], vec![Op::Delete { key: retired_key(identity.id) }]));
     }
     let last = last_change(view, identity.id)?;
     if last > 0 {
         let (start, end) = (change_key(identity.id, 0), change_key(identity.id, last + 1));
-        batch.join(batch_of(identity, vec![], vec![Op::DeleteRange { start, end }]));
+        batch.join(batch_of(identity.id, vec![], vec![Op::DeleteRange { start, end }]));
     }
     let own = |keyspace| vec![Op::Delete { key: zone_key(keyspace, &zone.shape.apex) }];
-    batch.join(batch_of(identity, own(KeyspaceId::DNS), own(KeyspaceId::CORE)));
+    batch.join(batch_of(identity.id, own(KeyspaceId::DNS), own(KeyspaceId::CORE)));
     Ok(batch)
 }
 
@@ -319,10 +298,7 @@ impl Past {
             Some(value) => Op::Put { key: key.clone(), value: value.clone() },
             None => Op::Delete { key: key.clone() },
         });
-        let (dns, core) = ops.partition(
-            |op| matches!(op, Op::Put { key, .. } | Op::Delete { key } if key.keyspace() == KeyspaceId::DNS),
-        );
-        let batch = batch_of(zone.shape.identity, dns, core);
+        let batch = batch_of_both(id, ops);
         Ok(Self { points, overlay: laid_over(&batch) })
     }
 
@@ -343,10 +319,6 @@ pub(crate) fn laid_over(batch: &Batch) -> Overlay {
     let staged: Result<(), std::convert::Infallible> = overlay.stage(0, batch, |_| Ok(Edition::default()));
     let Ok(()) = staged;
     overlay
-}
-
-fn batch_of(identity: ZoneIdentity, published: Vec<Op>, private: Vec<Op>) -> Batch {
-    Batch { preconditions: vec![], sections: sections(identity, published, private) }
 }
 
 fn take_back(change: &ZoneChange<'_>, points: &mut BTreeMap<Key, Option<Value>>) -> Result<(), DecodeError> {

@@ -50,7 +50,7 @@ impl<D> Layers<D> {
     }
 }
 
-impl<D: AsRef<[u8]> + Clone> Layers<D> {
+impl<D: AsRef<[u8]>> Layers<D> {
     /// Of a normalised node.
     pub(crate) fn of(node: Node<D>) -> Self {
         let is_flattened = node.alias().is_some();
@@ -71,28 +71,26 @@ impl<D: AsRef<[u8]> + Clone> Layers<D> {
     /// The node that answers so. `flatten` says whether an alias there stands for addresses.
     pub(crate) fn into_node(self, owner: D, flatten: bool) -> Node<D> {
         let is_flattened = flatten && self.has_only_an_alias();
+        let Self { source, mut overrides, addresses } = self;
+        overrides.sort_by_key(|(rtype, _)| *rtype);
         let mut node = Node::new(owner);
-        for (rr, disabled) in &self.source {
+        node.overridden = overrides.iter().map(|(rtype, _)| *rtype).collect();
+        for (rr, disabled) in source {
             let why = match rr.rtype {
-                _ if *disabled => Why::Disabled,
-                rtype if self.is_overridden(rtype) => Why::Overridden,
+                _ if disabled => Why::Disabled,
+                rtype if node.overridden.contains(&rtype) => Why::Overridden,
                 Rtype::CNAME if is_flattened => Why::Flattened,
                 _ => {
-                    node.rrs.push(rr.clone());
+                    node.rrs.push(rr);
                     continue;
                 }
             };
-            node.aside.push(Aside { rr: rr.clone(), why });
+            node.aside.push(Aside { rr, why });
         }
         if is_flattened {
-            node.rrs.extend(self.addresses.iter().filter(|rr| !self.is_overridden(rr.rtype)).cloned());
+            node.rrs.extend(addresses.into_iter().filter(|rr| !node.overridden.contains(&rr.rtype)));
         }
-        let mut overrides = self.overrides;
-        overrides.sort_by_key(|(rtype, _)| *rtype);
-        for (rtype, rrs) in overrides {
-            node.overridden.push(rtype);
-            node.rrs.extend(rrs);
-        }
+        node.rrs.extend(overrides.into_iter().flat_map(|(_, rrs)| rrs));
         node.aside.sort_by(|one, other| one.rr.order(&other.rr));
         node.normalise(|_| ());
         node

@@ -11,6 +11,26 @@ use crate::read_error::ReadError;
 /// How much of a scan is held at a time.
 const PAGE_LEN: usize = 256 * 1024;
 
+/// Reads the entries with `lower <= key < end`, all of them held at once.
+pub(crate) fn collect<T>(
+    view: &dyn View,
+    (lower, end): (&[u8], &[u8]),
+    mut read: impl FnMut(&[u8], &[u8]) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let (mut found, mut damaged) = (vec![], None);
+    view.scan(lower, end, &mut |key, value| match read(key, value) {
+        Ok(entry) => {
+            found.push(entry);
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            damaged = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    damaged.map_or(Ok(found), Err)
+}
+
 /// A part of one section.
 #[derive(Clone, Copy)]
 pub(crate) enum Range<'p> {

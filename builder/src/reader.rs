@@ -196,9 +196,8 @@ impl<'v> Reader<'v> {
         let mut stream = Pages::new(self.view, self.generation(), (KeyspaceId::DNS, KeySection::Nsec3));
         while stream.peek()?.is_some() {
             let Some((key, value)) = stream.next() else { break };
-            let place = parse(&key)?.path;
-            let salt_len = place.get(3).copied().map_or(0, usize::from);
-            if visit(place.get(4 + salt_len..).unwrap_or_default(), (&key, &value))?.is_break() {
+            let (_, hash) = parse(&key)?.nsec3_parts().unwrap_or_default();
+            if visit(hash, (&key, &value))?.is_break() {
                 break;
             }
         }

@@ -31,7 +31,7 @@ use crate::signed::{check_signatures, is_signed};
 use crate::source::labels_below;
 use crate::tally::{Tally, Turn};
 use crate::undo::Undo;
-use crate::zone_keys::{PresentZone, ZoneKeys, sections};
+use crate::zone_keys::{PresentZone, ZoneKeys, batch_of};
 
 /// Room that other sections and the envelope of a batch may take.
 const BATCH_RESERVE: usize = 64 * 1024;
@@ -474,7 +474,7 @@ impl Output {
         if len > MAX_BATCH_LEN {
             return Err(ChangeError::TooLarge);
         }
-        Ok((Batch { preconditions: vec![], sections: sections(shape.identity, dns, core) }, undo))
+        Ok((batch_of(shape.identity.id, dns, core), undo))
     }
 }
 

@@ -137,7 +137,12 @@ pub(crate) fn hash_at(path: Path<'_>) -> Option<Vec<u8>> {
     (hash_label(&hash).as_bytes() == label).then_some(hash)
 }
 
+/// The path of the owner that a hash spells.
+pub(crate) fn hash_path(hash: &[u8]) -> Vec<u8> {
+    [hash_label(hash).as_bytes(), &[0]].concat()
+}
+
 /// The label that spells a hash.
-pub(crate) fn hash_label(hash: &[u8]) -> String {
+fn hash_label(hash: &[u8]) -> String {
     base32::encode_string_hex(hash).to_ascii_lowercase()
 }

@@ -22,7 +22,7 @@ pub const MAX_ORIGIN_LEN: usize = 1024;
 pub struct Settings {
     origin: Vec<u8>,
     zone: ZoneSettings,
-    /// [`Change::Override`] and [`Change::Disable`].
+    /// [`Change::Override`], [`Change::Disable`] and [`Change::Flatten`].
     layers: Vec<Change>,
 }
 

@@ -103,14 +103,14 @@ impl Tally {
                 let value = CoreNode::decode(value).map_err(|source| ReadError::value(key, source))?;
                 Ok(!value.is_layered() || turned(&mut self.layered, turn))
             }
-            (KeyspaceId::DNS, KeySection::Nsec3, _) => Ok(self.count_chain(parsed.path, turn)),
+            (KeyspaceId::DNS, KeySection::Nsec3, _) => {
+                Ok(parsed.nsec3_parts().is_some_and(|(parameters, _)| self.count_chain(parameters, turn)))
+            }
             _ => Ok(true),
         }
     }
 
-    fn count_chain(&mut self, place: &[u8], turn: Turn) -> bool {
-        let salt_len = place.get(3).copied().map_or(0, usize::from);
-        let Some(parameters) = place.get(..4 + salt_len) else { return false };
+    fn count_chain(&mut self, parameters: &[u8], turn: Turn) -> bool {
         let count = self.chains.entry(parameters.to_vec()).or_default();
         let counted = turned(count, turn);
         if *count == 0 {

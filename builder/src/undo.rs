@@ -1,13 +1,13 @@
 //! What takes a batch back, and how it becomes an entry of the zone's history.
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Batch, Key, KeyspaceId, MAX_BATCH_LEN, MAX_VALUE_LEN, Op, Value, View};
+use zonecast_kv_proto::{Batch, Key, MAX_BATCH_LEN, MAX_VALUE_LEN, Op, Value, View};
 use zonecast_records::{ChangeKind, KeyBuffer, ZoneChange, ZoneId, ZoneValue};
 
 use crate::full_build::op_len;
 use crate::read_error::ReadError;
 use crate::shape::ZoneIdentity;
-use crate::zone_keys::sections;
+use crate::zone_keys::{batch_of, batch_of_both};
 
 /// Changes of a zone that can be taken back. With entries of some hundred bytes that is some 30 KiB for a zone that
 /// changes, and nothing for one that does not.
@@ -70,7 +70,7 @@ impl Undo {
         let number = last_change(view, id)? + 1;
         let room = MAX_BATCH_LEN.saturating_sub(ops_len(batch.sections.iter().flat_map(|section| &section.ops)));
         let fits = ops_len(&ops) + RESERVE <= room.min(MAX_VALUE_LEN);
-        let undo = if fits { encoded(identity, ops) } else { Bytes::new() };
+        let undo = if fits { encoded(id, ops) } else { Bytes::new() };
         let change = ZoneChange {
             serial_before,
             serial,
@@ -83,7 +83,7 @@ impl Undo {
         if number.is_multiple_of(PRUNED_EVERY) {
             ops.extend(old_changes(view, id, number)?.into_iter().map(|key| Op::Delete { key }));
         }
-        batch.join(Batch { preconditions: vec![], sections: sections(identity, vec![], ops) });
+        batch.join(batch_of(id, vec![], ops));
         Ok(())
     }
 }
@@ -119,14 +119,8 @@ fn old_changes(view: &dyn View, zone: ZoneId, number: u64) -> Result<Vec<Key>, R
     Ok(keys)
 }
 
-fn encoded(identity: ZoneIdentity, ops: Vec<Op>) -> Bytes {
-    let is_dns = |op: &Op| match op {
-        Op::Put { key, .. } | Op::Delete { key } | Op::DeleteRange { start: key, .. } => {
-            key.keyspace() == KeyspaceId::DNS
-        }
-    };
-    let (dns, core) = ops.into_iter().partition(is_dns);
-    let batch = Batch { preconditions: vec![], sections: sections(identity, dns, core) };
+fn encoded(id: ZoneId, ops: Vec<Op>) -> Bytes {
+    let batch = batch_of_both(id, ops);
     // An entry that cannot be encoded cannot be taken back either, and says so.
     batch.encode().map(|batch| batch.to_bytes()).unwrap_or_default()
 }

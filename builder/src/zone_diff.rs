@@ -15,7 +15,7 @@ use crate::pages::Pages;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::{PLACES, Reader};
-use crate::shape::hash_label;
+use crate::shape::hash_path;
 use crate::zone_keys::PresentZone;
 
 /// On which side a record stands.
@@ -97,12 +97,7 @@ fn is_of(key: &[u8], generation: Generation) -> bool {
 
 /// The path of the name that a key belongs to: NSEC3 records are owned by their hash.
 fn path_of(key: &DnsKey<'_>) -> Vec<u8> {
-    if key.section != KeySection::Nsec3 {
-        return key.path.to_vec();
-    }
-    let salt_len = key.path.get(3).copied().map_or(0, usize::from);
-    let hash = key.path.get(4 + salt_len..).unwrap_or_default();
-    [hash_label(hash).as_bytes(), &[0]].concat()
+    key.nsec3_parts().map_or_else(|| key.path.to_vec(), |(_, hash)| hash_path(hash))
 }
 
 /// Adds the names of keys that are in one of two generations only, or have another value there.

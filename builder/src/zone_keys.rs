@@ -1,8 +1,8 @@
 //! The two keys of a zone itself: the published one that every answer begins with, and its private counterpart.
 
 use domain::base::iana::Rtype;
-use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, View};
-use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneValue};
+use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Section, SectionId, Value, View};
+use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneId, ZoneValue};
 
 use crate::emit::Packed;
 use crate::node::Node;
@@ -80,9 +80,16 @@ pub(crate) fn zone_key(keyspace: KeyspaceId, apex: &Name) -> Key {
     buffer.to_key()
 }
 
-/// Sections of one zone, published first, those without operations left out.
-pub(crate) fn sections(identity: ZoneIdentity, published: Vec<Op>, private: Vec<Op>) -> Vec<Section> {
-    let section = |(keyspace, ops)| Section { id: SectionId { keyspace, partition: identity.id.get() }, ops };
+/// A batch of one zone: its sections, published first, those without operations left out.
+pub(crate) fn batch_of(id: ZoneId, published: Vec<Op>, private: Vec<Op>) -> Batch {
+    let section = |(keyspace, ops)| Section { id: SectionId { keyspace, partition: id.get() }, ops };
     let both = [(KeyspaceId::DNS, published), (KeyspaceId::CORE, private)];
-    both.into_iter().map(section).filter(|section| !section.ops.is_empty()).collect()
+    let sections = both.into_iter().map(section).filter(|section| !section.ops.is_empty()).collect();
+    Batch { preconditions: vec![], sections }
+}
+
+/// The same of operations of either kind, each kind in its order.
+pub(crate) fn batch_of_both(id: ZoneId, ops: impl IntoIterator<Item = Op>) -> Batch {
+    let (published, private) = ops.into_iter().partition(|op| op.key().keyspace() == KeyspaceId::DNS);
+    batch_of(id, published, private)
 }

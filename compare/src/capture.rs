@@ -141,7 +141,7 @@ mod tests {
         message.finish()
     }
 
-    /// A capture of the year 1998 with these packets.
+    /// A capture with these packets.
     fn pcap(link: u32, packets: &[Vec<u8>]) -> Vec<u8> {
         let mut file = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0];
         file.extend(link.to_le_bytes());

@@ -150,6 +150,13 @@ impl<'a> DnsKey<'a> {
         })
     }
 
+    /// Of an NSEC3 key: the parameters of its chain as they stand in it, and the hash.
+    #[must_use]
+    pub fn nsec3_parts(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let salt_len = self.path.get(3).filter(|_| self.section == KeySection::Nsec3)?;
+        self.path.split_at_checked(4 + usize::from(*salt_len))
+    }
+
     /// The path of a key that is by name.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ impl EdgeHandler {
 impl RequestHandler for EdgeHandler {
     async fn handle_request<R: ResponseHandler, T: Time>(&self, request: &Request, mut handle: R) -> ResponseInfo {
         let Some(answer) = self.answer(request) else { return nothing(request) };
-        let mut builder = MessageResponseBuilder::new(&request.queries, answer.edns.as_ref());
+        let mut builder = MessageResponseBuilder::from_message_request(request);
         if let Some(edns) = &answer.edns {
             builder.edns(edns);
         }

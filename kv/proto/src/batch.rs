@@ -96,6 +96,16 @@ pub enum OpRef<'a> {
     },
 }
 
+impl Op {
+    /// What it is about; the first key of a range.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } | Self::DeleteRange { start: key, .. } => key,
+        }
+    }
+}
+
 /// Operations on one section, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use zonecast_kv_core::{Core, Outcome, Pending, ProposeError};
+use zonecast_kv_core::{ChangeError, Core, Outcome, Pending, ProposeError};
 use zonecast_kv_proto::{Batch, Version};
 
 use crate::service::{ServiceError, ZoneGuard};
@@ -81,6 +81,18 @@ pub(crate) fn settled(outcome: Outcome) -> Result<Option<Version>, ServiceError>
         Outcome::Refused(refusal) => Err(ServiceError::Overtaken(refusal.to_string())),
         Outcome::NotLeader { .. } => Err(ServiceError::Unavailable("this voter does not lead".into())),
         Outcome::Unknown => Err(ServiceError::Unavailable("it stopped on the way; the log says why".into())),
+    }
+}
+
+impl<E> From<ChangeError<E>> for ServiceError
+where
+    Self: From<E>,
+{
+    fn from(error: ChangeError<E>) -> Self {
+        match error {
+            ChangeError::Build(error) => error.into(),
+            ChangeError::Propose(error) => error.into(),
+        }
     }
 }
 

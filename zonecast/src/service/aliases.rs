@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use zonecast_builder::{
     AliasEntry, ChangeError as BuildError, ChangeKind, RecordBuild, Refreshed, aliases_through, aliases_within,
-    flattened_build, refresh_alias,
+    flattened_build, refresh_alias, zone_info,
 };
 use zonecast_kv_core::{ChangeError, Pending};
 use zonecast_kv_proto::View;
@@ -61,12 +61,14 @@ impl Service {
     /// Looks at all aliases that lead through a zone, and at that of the zone: it was replaced, rolled back or deleted.
     pub(crate) async fn look_within(&self, apex: Name) {
         let core = self.core().clone();
-        match blocking(move || Ok(aliases_within(&core.view(), &apex)?)).await {
-            Ok(entries) => {
-                self.aliases.look(
-                    entries.into_iter().map(|entry| Look::Alias(Box::new(entry))).chain([Look::Zone(Box::new(apex))]),
-                );
-            }
+        let found = blocking(move || {
+            let view = core.view();
+            let flattens = zone_info(&view, &apex)?.is_some_and(|zone| zone.settings.flatten);
+            let aliases = aliases_within(&view, &apex)?.into_iter().map(|entry| Look::Alias(Box::new(entry)));
+            Ok(aliases.chain(flattens.then(|| Look::Zone(Box::new(apex)))).collect::<Vec<_>>())
+        });
+        match found.await {
+            Ok(looks) => self.aliases.look(looks),
             Err(error) => tracing::warn!(zone = %apex, %error, "aliases that lead through the zone may be out of date"),
         }
     }
@@ -77,9 +79,8 @@ impl Service {
         loop {
             while let Some(look) = self.aliases.next() {
                 match self.look_at(&look).await {
-                    Ok(()) => {}
-                    Err(ServiceError::NoZone(_)) => {}
-                    Err(ServiceError::Busy(_) | ServiceError::Overloaded) => {
+                    Ok(()) | Err(ServiceError::NoZone(_)) => {}
+                    Err(ServiceError::Busy(_) | ServiceError::Overtaken(_) | ServiceError::Overloaded) => {
                         self.aliases.look([look]);
                         tokio::time::sleep(AGAIN).await;
                     }

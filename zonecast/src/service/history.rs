@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use zonecast_builder::{
-    ChangeKind, PastChange, PastError, Side, delete_retired, retired_generations, rollback, zone_diff, zone_log,
+    ChangeKind, PastChange, PastError, ReadError, Side, delete_retired, retired_generations, rollback, zone_diff,
+    zone_log,
 };
 use zonecast_ingest::format_rdata;
-use zonecast_kv_core::ChangeError;
 use zonecast_records::{Name, RecordRef};
 
 use super::records::serial_time;
@@ -71,10 +71,7 @@ impl Service {
             done.undo.remember(view, &mut done.batch, note)?;
             Ok::<_, PastError>((done.batch, done.serial))
         };
-        let (serial, pending) = self.core().change(build).await.map_err(|error| match error {
-            ChangeError::Build(error) => ServiceError::from(error),
-            ChangeError::Propose(error) => error.into(),
-        })?;
+        let (serial, pending) = self.core().change(build).await?;
         let version = settled(pending.await)?;
         self.look_within(apex).await;
         Ok(Written { serial: Some(serial), ..self.written(apex, version) })
@@ -92,11 +89,8 @@ impl Service {
         let mut deleted = 0;
         for retired in all.into_iter().filter(|retired| retired.since <= before) {
             let Some(_guard) = self.locks().change(retired.apex) else { continue };
-            let change = self.core().change(move |view, _| Ok((delete_retired(view, &retired)?, ()))).await;
-            let ((), pending) = change.map_err(|error: ChangeError<zonecast_builder::ReadError>| match error {
-                ChangeError::Build(error) => ServiceError::from(error),
-                ChangeError::Propose(error) => error.into(),
-            })?;
+            let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_retired(view, &retired)?, ())));
+            let ((), pending) = change.await?;
             settled(pending.await)?;
             deleted += 1;
         }

@@ -3,7 +3,6 @@
 use thiserror::Error;
 use zonecast_builder::{ReadError, ZoneSettings, apex_alias, change_settings, zone_info};
 use zonecast_ingest::MAX_TTL;
-use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
@@ -19,6 +18,15 @@ enum SettingsError {
     Read(#[from] ReadError),
     #[error("{0} has a CNAME record, which may stand at an apex only while it is flattened: delete it first")]
     Alias(Box<Name>),
+}
+
+impl From<SettingsError> for ServiceError {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Read(error) => error.into(),
+            error @ SettingsError::Alias(_) => Self::refused(error, vec![]),
+        }
+    }
 }
 
 impl Service {
@@ -58,11 +66,7 @@ impl Service {
             }
             Ok::<_, SettingsError>((change_settings(view, &apex, settings)?, settings))
         };
-        let (settings, pending) = self.core().change(build).await.map_err(|error| match error {
-            ChangeError::Build(SettingsError::Read(error)) => ServiceError::from(error),
-            ChangeError::Build(error) => ServiceError::refused(error, vec![]),
-            ChangeError::Propose(error) => error.into(),
-        })?;
+        let (settings, pending) = self.core().change(build).await?;
         settled(pending.await)?;
         Ok(described(&apex, settings))
     }

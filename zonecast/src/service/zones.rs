@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zonecast_builder::{ChangeKind, Layer, ReadError, delete_zone, export};
 use zonecast_ingest::{format_name, write_record};
-use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
@@ -130,11 +129,8 @@ impl Service {
     /// There is no such zone, somebody replaces it, or the core cannot commit.
     pub(crate) async fn delete_zone(&self, apex: Name) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_zone(view, &apex)?, ()))).await;
-        let ((), pending) = change.map_err(|error| match error {
-            ChangeError::Build(error) => ServiceError::from(error),
-            ChangeError::Propose(error) => error.into(),
-        })?;
+        let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_zone(view, &apex)?, ())));
+        let ((), pending) = change.await?;
         let version = settled(pending.await)?;
         self.look_within(apex).await;
         Ok(self.written(apex, version))
