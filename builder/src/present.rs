@@ -44,14 +44,18 @@ impl PresentNode {
 
     /// Whether a published node with data of its own stands here.
     pub(crate) fn has_published_data(&self) -> Result<bool, ReadError> {
+        Ok(self.published()?.is_some_and(|value| !value.types().is_empty()))
+    }
+
+    /// What is published at this node, unless something above hides it.
+    pub(crate) fn published(&self) -> Result<Option<AddressValue<'_>>, ReadError> {
         for (key, value) in &self.entries {
             let parsed = parse(key)?;
             if is_address(&parsed) && parsed.section == KeySection::Name {
-                let value = AddressValue::decode(value).map_err(|source| ReadError::value(key, source))?;
-                return Ok(!value.types().is_empty());
+                return AddressValue::decode(value).map(Some).map_err(|source| ReadError::value(key, source));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn core(&self) -> Result<CoreNode<'_>, ReadError> {

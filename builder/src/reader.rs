@@ -1,8 +1,8 @@
 //! Reads the present keys of a zone, node by node.
 //!
 //! A node's keys stand in several places: its own in `name`, its addresses in `glue` when occluded, NSEC in `nsec`,
-//! NSEC3 under its hash, and what only the core keeps. One read costs two short scans and two or three gets, whatever
-//! the size of the zone.
+//! NSEC3 under its hash, and what only the core keeps. One read costs two short scans, and a get for each of these that
+//! what is published does not rule out, whatever the size of the zone.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -60,7 +60,13 @@ impl<'v> Reader<'v> {
                 ControlFlow::Continue(())
             })?;
         }
-        for (section, kind) in [(KeySection::Glue, ADDRESS_KIND), (KeySection::Nsec, Rtype::NSEC.to_int())] {
+        let published = node.published()?;
+        // Addresses of a node that is neither a cut nor hidden stand with it.
+        let glue = published.is_none_or(|value| value.cut.is_some());
+        // An empty non-terminal does not list the NSEC that it may have.
+        let nsec = published.is_none_or(|value| value.types().is_empty() || value.types().contains(Rtype::NSEC));
+        let others = [(glue, KeySection::Glue, ADDRESS_KIND), (nsec, KeySection::Nsec, Rtype::NSEC.to_int())];
+        for (_, section, kind) in others.into_iter().filter(|(may_be, ..)| *may_be) {
             self.get(key.path(KeyspaceId::DNS, self.generation(), section, path, kind), &mut node)?;
         }
         if let Some(hash) = hash_at(path) {

@@ -304,8 +304,17 @@ impl<'v> Building<'v> {
     /// The topmost cut or DNAME above a path afterwards.
     fn topmost_cover(&self, path: Path<'_>) -> Result<Option<Cover>, ReadError> {
         let changed = self.covers_in_work(path).next();
-        let present = self.reader.cover(path)?.filter(|cover| !self.work.contains_key(&cover.path));
-        Ok([changed, present].into_iter().flatten().min_by_key(|cover| cover.path.len()))
+        let others = self.cover_outside_work(path)?;
+        Ok([changed, others].into_iter().flatten().min_by_key(|cover| cover.path.len()))
+    }
+
+    /// The cut or DNAME above a path that nothing changes.
+    fn cover_outside_work(&self, path: Path<'_>) -> Result<Option<Cover>, ReadError> {
+        // All that is above a name right below the apex is the apex, which is in the work.
+        if path.depth() < 2 {
+            return Ok(None);
+        }
+        Ok(self.reader.cover(path)?.filter(|cover| !self.work.contains_key(&cover.path)))
     }
 
     /// Cuts and DNAMEs above a path afterwards that are in the work, from the top.
@@ -330,14 +339,10 @@ impl<'v> Building<'v> {
 
     /// Whether something above a path hides it afterwards.
     fn is_occluded(&self, path: Path<'_>) -> Result<bool, ReadError> {
-        if path.as_bytes().is_empty() {
-            return Ok(false);
-        }
         if self.covers_in_work(path).next().is_some() {
             return Ok(true);
         }
-        let present = self.reader.cover(path)?;
-        Ok(present.is_some_and(|cover| !self.work.contains_key(&cover.path)))
+        Ok(self.cover_outside_work(path)?.is_some())
     }
 
     /// Whether a name in the work is a published node with data afterwards.

@@ -89,6 +89,21 @@ fn a_record_build_reads_as_much_in_a_big_zone_as_in_a_small_one() {
 }
 
 #[test]
+fn what_a_node_publishes_rules_out_other_reads() {
+    let records = [
+        record("example", Rtype::SOA, &soa(1)),
+        record("example", Rtype::NS, &wire("ns.other")),
+        record("www.example", Rtype::A, &[192, 0, 2, 1]),
+    ];
+    let view = store(build(&name("example"), &records).unwrap(), MAX_BATCH_LEN);
+    let counted = Counted { view: &view, reads: Cell::new(0) };
+    let change = Change::Set { owner: name("www.example"), rtype: Rtype::A, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
+    record_build(&counted, &name("example"), &[change], SerialTime::default()).unwrap();
+    // The two keys of the zone; of the apex and of the name two scans and what these find: the address key.
+    assert_eq!(counted.reads.get(), 2 + 2 * 3);
+}
+
+#[test]
 fn a_cut_above_too_much_for_a_batch_is_refused() {
     let view = zone(120_000);
     let cut = Change::Add { owner: name("mid.example"), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") };
