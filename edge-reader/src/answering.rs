@@ -39,7 +39,7 @@ pub(crate) fn answer<V: View>(
 ) -> Outcome {
     out.clear();
     let Some(header) = Header::read(bytes) else { return Outcome::DROPPED };
-    let Buffers { finder, path, chain, extra, offsets } = buffers;
+    let Buffers { finder, name, path, target_path, chain, extra, offsets } = buffers;
     let query = match Query::read(header, bytes) {
         Ok(query) => query,
         Err(Rejection { rcode, question, edns }) => {
@@ -55,12 +55,13 @@ pub(crate) fn answer<V: View>(
         message.finish(Rcode::NOERROR, BADVERS_EXTENDED);
         return outcome;
     }
-    let name = Name::from_wire(question.name).expect("the question holds a whole name");
+    name.read_wire(question.name).expect("the question holds a whole name");
+    let full = Path::of(name, 0, path);
     let zone = match question.rtype {
         _ if question.class != Class::IN => None,
         // Transfers are not for everybody, and not of this path.
         Rtype::AXFR | Rtype::IXFR => None,
-        rtype => reader.zone_of(Path::of(&name, 0, path), rtype),
+        rtype => reader.zone_of(full, rtype),
     };
     let Some(zone) = zone else {
         message.explanation = Some(match question.rtype {
@@ -71,10 +72,11 @@ pub(crate) fn answer<V: View>(
     };
     chain.clear();
     extra.clear();
+    let zone_len = u8::try_from(name.suffix_wire(zone.apex_labels).len()).unwrap_or_default();
     let mut answering = Answering {
         reader,
         zone,
-        apex: name.suffix(zone.apex_labels),
+        question: question.name,
         name,
         rtype: question.rtype,
         message,
@@ -83,8 +85,7 @@ pub(crate) fn answer<V: View>(
         lookups: Lookups::default(),
         steps: 0,
     };
-    let zone_len = u8::try_from(answering.apex.as_wire().len()).unwrap_or_default();
-    let outcome = match answering.run(finder, path) {
+    let outcome = match answering.run(finder, (full, target_path)) {
         Ok((class, rcode)) => {
             let class = if answering.steps > 0 { AnswerClass::Chain } else { class };
             finish(answering.message, class, rcode, answering.lookups)
@@ -108,9 +109,10 @@ pub(crate) fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcod
 pub(crate) struct Answering<'a, 'w, V> {
     pub(crate) reader: &'a Reader<'a, V>,
     pub(crate) zone: Zone,
-    pub(crate) apex: Name,
+    /// The name asked for.
+    question: &'a [u8],
     /// The name where the chain has come to.
-    pub(crate) name: Name,
+    pub(crate) name: &'a mut Name,
     rtype: Rtype,
     pub(crate) message: MessageWriter<'w>,
     chain: &'a mut Chain,
@@ -123,16 +125,23 @@ pub(crate) struct Answering<'a, 'w, V> {
 type Next = ControlFlow<Rcode, Name>;
 
 impl<V: View> Answering<'_, '_, V> {
-    fn run(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
-        let end = self.resolve(finder, path)?;
+    fn run<'p>(
+        &mut self,
+        finder: &mut Finder,
+        paths: (Path<'p>, &'p mut Vec<u8>),
+    ) -> Result<(AnswerClass, Rcode), AnswerError> {
+        let end = self.resolve(finder, paths)?;
         // Of a chain that ends outside the zone.
         self.prove_expansions()?;
         Ok(end)
     }
 
-    fn resolve(&mut self, finder: &mut Finder, path: &mut Vec<u8>) -> Result<(AnswerClass, Rcode), AnswerError> {
+    fn resolve<'p>(
+        &mut self,
+        finder: &mut Finder,
+        (mut full, target_path): (Path<'p>, &'p mut Vec<u8>),
+    ) -> Result<(AnswerClass, Rcode), AnswerError> {
         loop {
-            let full = Path::of(&self.name, 0, path);
             let reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.names };
             let next = match finder.find(reads, full, self.rtype)? {
                 Found::Data { rtype, rrset, wildcard } => {
@@ -161,11 +170,17 @@ impl<V: View> Answering<'_, '_, V> {
                 Next::Break(rcode) => return Ok((AnswerClass::Chain, rcode)),
             };
             let inside = self.is_in_zone(&target);
-            self.name = target;
+            *self.name = target;
             if !inside || self.steps >= MAX_CHAIN {
                 return Ok((AnswerClass::Chain, Rcode::NOERROR));
             }
+            full = Path::of(self.name, 0, target_path);
         }
+    }
+
+    /// The apex, in the letter case of the question.
+    pub(crate) fn apex(&self) -> Name {
+        Name::from_wire(self.question).unwrap_or_default().suffix(self.zone.apex_labels)
     }
 
     pub(crate) fn is_in_zone(&self, name: &Name) -> bool {
@@ -227,7 +242,7 @@ impl<V: View> Answering<'_, '_, V> {
 
     fn alias(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
-        let owner = self.name;
+        let owner = *self.name;
         self.note_expansion(rrset, wildcard);
         if !self.chain.visit(Step::Alias, owner)
             || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
@@ -246,7 +261,7 @@ impl<V: View> Answering<'_, '_, V> {
     /// RFC 6672 section 3.2.
     fn dname(&mut self, rrset: &Rrset<'_>, depth: usize) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
-        let from = self.name;
+        let from = *self.name;
         let owner = from.suffix(self.zone.apex_labels + depth);
         if !self.chain.visit(Step::Dname, owner)
             || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?

@@ -35,7 +35,7 @@ impl<V: View> Answering<'_, '_, V> {
             && self.message.dnssec_ok()
             && !rrset.signatures().is_empty()
         {
-            self.extra.expanded.push((self.name, depth));
+            self.extra.expanded.push((*self.name, depth));
         }
     }
 
@@ -58,20 +58,20 @@ impl<V: View> Answering<'_, '_, V> {
     /// depth that such a wildcard stands below. RFC 4035 sections 3.1.3.1, 3.1.3.2 and 3.1.3.4; RFC 5155 sections 7.2.2
     /// to 7.2.5.
     pub(crate) fn prove_absence(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
-        let name = self.name;
-        let wildcard = encloser.and_then(|depth| self.at_depth(&name, depth).wildcard_child());
+        let (name, apex_labels) = (*self.name, self.zone.apex_labels);
+        let wildcard_below = |depth| name.suffix(apex_labels + depth).wildcard_child();
         match self.nsec(&name)? {
             Written::Full => {}
             Written::Matches | Written::Covers => {
-                if let Some(wildcard) = wildcard {
+                if let Some(wildcard) = encloser.and_then(wildcard_below) {
                     self.nsec(&wildcard)?;
                 }
             }
             Written::No if self.has_nsec3()? => {
                 let depth = encloser.unwrap_or(self.depth(&name));
-                if self.prove_encloser(&name, depth)?
-                    && let Some(wildcard) = wildcard
-                {
+                // With opt-out that can be further up than the encloser; a validator asks for the wildcard there.
+                let proved = self.prove_encloser(&name, depth)?.filter(|_| encloser.is_some());
+                if let Some(wildcard) = proved.and_then(wildcard_below) {
                     self.nsec3(&wildcard)?;
                 }
             }
@@ -87,25 +87,28 @@ impl<V: View> Answering<'_, '_, V> {
             Some(ds) if ds.signatures().is_empty() => Ok(true),
             Some(ds) => required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::DS, ds)),
             None if nsec => Ok(self.nsec(owner)? != Written::Full),
-            None if self.has_nsec3()? => self.prove_encloser(owner, self.depth(owner)),
+            None if self.has_nsec3()? => {
+                self.prove_encloser(owner, self.depth(owner))?;
+                Ok(!self.message.truncated)
+            }
             None => Ok(true),
         }
     }
 
     /// Proves the deepest ancestor of a name that an NSEC3 record tells of, down to a depth, and that nothing stands
-    /// below it on the way to the name: RFC 5155 section 7.2.1. Says whether it fit.
-    fn prove_encloser(&mut self, name: &Name, depth: usize) -> Result<bool, AnswerError> {
+    /// below it on the way to the name: RFC 5155 section 7.2.1. Its depth; `None` when it does not fit or there is none.
+    fn prove_encloser(&mut self, name: &Name, depth: usize) -> Result<Option<usize>, AnswerError> {
         for depth in (0..=depth).rev() {
-            match self.nsec3_of(&self.at_depth(name, depth))? {
-                Written::No => {}
-                Written::Full => return Ok(false),
-                Written::Matches | Written::Covers if depth == self.depth(name) => return Ok(true),
-                Written::Matches | Written::Covers => {
-                    return Ok(self.nsec3(&self.at_depth(name, depth + 1))? != Written::Full);
+            let written = match self.nsec3_of(&self.at_depth(name, depth))? {
+                Written::No => continue,
+                Written::Matches | Written::Covers if depth < self.depth(name) => {
+                    self.nsec3(&self.at_depth(name, depth + 1))?
                 }
-            }
+                written => written,
+            };
+            return Ok((written != Written::Full).then_some(depth));
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Labels of a name below the apex.
@@ -136,6 +139,7 @@ impl<V: View> Answering<'_, '_, V> {
 
     /// Writes the NSEC record that matches or covers a name.
     fn nsec(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let apex = self.apex();
         let Extra { key, path, value, found, .. } = &mut *self.extra;
         let path = Path::of(name, self.zone.apex_labels, path);
         let kind = Rtype::NSEC.to_int();
@@ -146,12 +150,13 @@ impl<V: View> Answering<'_, '_, V> {
             return Ok(Written::No);
         }
         let place = DnsKey::parse(found).and_then(|key| key.node_path()).map_err(FindError::from)?;
-        let owner = place.to_name(&self.apex).map_err(|_| FindError::Inconsistent("an NSEC record has no name"))?;
+        let owner = place.to_name(&apex).map_err(|_| FindError::Inconsistent("an NSEC record has no name"))?;
         self.write(Rtype::NSEC, owner, owner == *name)
     }
 
     /// Writes the NSEC3 record that matches or covers a name.
     fn nsec3(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let apex = self.apex();
         let Extra { key, value, found, parameters, .. } = &mut *self.extra;
         let Some(chain) = Parameters::read(parameters) else { return Ok(Written::No) };
         let (hash, generation) = (chain.hash(name), self.zone.generation);
@@ -163,7 +168,7 @@ impl<V: View> Answering<'_, '_, V> {
             if self.reader.view.last_in(lower, upper, found, value).map_err(FindError::from)? {
                 let place = DnsKey::parse(found).map_err(FindError::from)?.path;
                 let of = place.last_chunk::<HASH_LEN>().ok_or(FindError::Inconsistent("an NSEC3 key has no hash"))?;
-                let (owner, matches) = (crate::nsec3::owner(of, &self.apex), *of == hash);
+                let (owner, matches) = (crate::nsec3::owner(of, &apex), *of == hash);
                 return self.write(Rtype::NSEC3, owner.ok_or(AnswerError::Rdata)?, matches);
             }
         }
@@ -172,6 +177,7 @@ impl<V: View> Answering<'_, '_, V> {
 
     /// Writes the NSEC3 record of a name, if it has one.
     fn nsec3_of(&mut self, name: &Name) -> Result<Written, AnswerError> {
+        let apex = self.apex();
         let Extra { key, value, parameters, .. } = &mut *self.extra;
         let Some(chain) = Parameters::read(parameters) else { return Ok(Written::No) };
         let hash = chain.hash(name);
@@ -180,7 +186,7 @@ impl<V: View> Answering<'_, '_, V> {
         if !self.reader.view.get(key, value).map_err(FindError::from)? {
             return Ok(Written::No);
         }
-        let owner = crate::nsec3::owner(&hash, &self.apex).ok_or(AnswerError::Rdata)?;
+        let owner = crate::nsec3::owner(&hash, &apex).ok_or(AnswerError::Rdata)?;
         self.write(Rtype::NSEC3, owner, true)
     }
 

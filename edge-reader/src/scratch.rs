@@ -18,8 +18,12 @@ pub struct Scratch {
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     pub(crate) finder: Finder,
-    /// The name being looked up as a path from the root.
+    /// The name being looked up.
+    pub(crate) name: Name,
+    /// The name asked for as a path from the root.
     pub(crate) path: Vec<u8>,
+    /// The same of where an alias leads.
+    pub(crate) target_path: Vec<u8>,
     pub(crate) chain: Chain,
     pub(crate) extra: Extra,
     pub(crate) offsets: Offsets,

@@ -134,8 +134,9 @@ impl ZoneTable {
     #[must_use]
     pub fn find(&self, path: Path<'_>) -> Option<Zone> {
         let root = &*self.root;
-        let mut found = root.probe(&[], 0, root.hashing.build_hasher().finish());
         let mut hasher = root.hashing.build_hasher();
+        let has_root = root.depths.first().is_some_and(|count| *count > 0);
+        let mut found = has_root.then(|| root.probe(&[], 0, hasher.finish())).flatten();
         let (mut start, mut labels) = (0, 0);
         let bytes = path.as_bytes();
         for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == 0) {

@@ -50,7 +50,16 @@ impl Name {
     /// The bytes end early, hold a compression pointer, or the name is too long.
     pub fn from_wire(bytes: &[u8]) -> Result<Self, NameError> {
         let mut name = Self::ROOT;
-        let mut at = 0;
+        name.read_wire(bytes)?;
+        Ok(name)
+    }
+
+    /// The same in place of another name, which stays where there is an error.
+    ///
+    /// # Errors
+    /// As [`Name::from_wire`].
+    pub fn read_wire(&mut self, bytes: &[u8]) -> Result<(), NameError> {
+        let (mut at, mut labels) = (0, 0);
         loop {
             let length = *bytes.get(at).ok_or(NameError::Short)?;
             if length > MAX_LABEL_LEN {
@@ -63,11 +72,11 @@ impl Name {
             if at >= MAX_NAME_LEN {
                 return Err(NameError::Long);
             }
-            name.labels += 1;
+            labels += 1;
         }
-        let wire = bytes.get(..at).ok_or(NameError::Short)?;
-        name.fill(wire);
-        Ok(name)
+        self.fill(bytes.get(..at).ok_or(NameError::Short)?);
+        self.labels = labels;
+        Ok(())
     }
 
     /// Reads presentation format; a name without a trailing dot is relative to `origin`.
@@ -209,6 +218,12 @@ impl<'a> Iterator for Labels<'a> {
 }
 
 /// Without letter case, RFC 4343. Length bytes are below 64, so they are not letters.
+impl Default for Name {
+    fn default() -> Self {
+        Self::ROOT
+    }
+}
+
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
         self.as_wire().eq_ignore_ascii_case(other.as_wire())

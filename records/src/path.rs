@@ -51,28 +51,24 @@ impl<'a> Path<'a> {
 
     /// Writes the path of `name` below an apex of `apex_labels` labels to the end of `out`.
     pub fn write(name: &Name, apex_labels: usize, out: &mut Vec<u8>) {
-        let wire = name.as_wire();
-        // Where each label starts, so that they can be taken from the right. A name has at most 127.
-        let mut starts = [0_u8; 128];
-        let mut at = 0;
         let below = name.label_count().saturating_sub(apex_labels);
-        for (start, label) in starts.iter_mut().zip(name.labels()).take(below) {
-            *start = u8::try_from(at).expect("a name is at most 255 bytes");
-            at += 1 + label.len();
+        let start = out.len();
+        let labels_len = name.as_wire().len() - name.suffix_wire(apex_labels).len();
+        // The zero byte after a label takes the room of the length before it.
+        out.resize(start + labels_len, END);
+        let written = out.get_mut(start..).unwrap_or_default();
+        let mut rest = &mut *written;
+        for label in name.labels().take(below) {
+            let (before, place) = rest.split_at_mut(rest.len().saturating_sub(label.len() + 1));
+            place.iter_mut().zip(label).for_each(|(place, byte)| *place = *byte);
+            rest = before;
         }
-        for start in starts.iter().take(below).rev() {
-            let rest = wire.get(usize::from(*start)..).unwrap_or_default();
-            let Some((length, rest)) = rest.split_first() else { continue };
-            let label = rest.get(..usize::from(*length)).unwrap_or_default();
-            if label.iter().all(|byte| *byte > ESCAPE) {
-                let end = out.len();
-                out.extend_from_slice(label);
-                out.get_mut(end..).unwrap_or_default().make_ascii_lowercase();
-            } else {
-                escape(label, out);
-            }
-            out.push(END);
+        if written.iter().filter(|byte| **byte <= ESCAPE).count() == below {
+            written.make_ascii_lowercase();
+            return;
         }
+        out.truncate(start);
+        escape(name, below, out);
     }
 
     /// How many labels below the apex.
@@ -139,17 +135,24 @@ impl<'a> Path<'a> {
     }
 }
 
-fn escape(label: &[u8], out: &mut Vec<u8>) {
-    for byte in label {
-        match byte.to_ascii_lowercase() {
-            0 => out.extend_from_slice(&[ESCAPE, 1]),
-            1 => out.extend_from_slice(&[ESCAPE, 2]),
-            byte => out.push(byte),
+/// The first labels of a name, the last of them first, one of which has a byte to be escaped.
+fn escape(name: &Name, count: usize, out: &mut Vec<u8>) {
+    let mut labels = [&[][..]; 128];
+    for (place, label) in labels.iter_mut().zip(name.labels()).take(count) {
+        *place = label;
+    }
+    for label in labels.iter().take(count).rev() {
+        for byte in *label {
+            match byte.to_ascii_lowercase() {
+                0 => out.extend_from_slice(&[ESCAPE, 1]),
+                1 => out.extend_from_slice(&[ESCAPE, 2]),
+                byte => out.push(byte),
+            }
         }
+        out.push(END);
     }
 }
 
-/// The bytes of an escaped label.
 fn plain(label: &[u8]) -> impl Iterator<Item = u8> {
     let mut bytes = label.iter();
     std::iter::from_fn(move || match bytes.next()? {

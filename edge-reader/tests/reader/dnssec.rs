@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use domain::base::MessageBuilder;
 use domain::base::iana::Rtype;
+use sha1::Digest as _;
 use zonecast_builder::{Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_edge_reader::{AnswerClass, Reader, Scratch, Transport, ZoneTable};
 use zonecast_kv_proto::MemoryView;
@@ -126,4 +127,43 @@ fn without_do_nothing_is_proved() {
     let outcome = reader.answer(&mut Scratch::new(), &query, Transport::UDP, &mut out);
     let answer = read(&out);
     assert_eq!((outcome.lookups.proofs, answer.authority.len(), answer.authority[0].rtype), (0, 1, Rtype::SOA));
+}
+
+/// Where only a delegation without DS makes a name, opt-out leaves it without a record, RFC 5155 section 7.1. Then the
+/// closest encloser that can be proved is further up, and the wildcard that is not there is the one below that.
+#[test]
+fn with_opt_out_the_wildcard_below_the_provable_encloser_is_denied() {
+    let hash = |name: &str| {
+        let name: Name = name.parse().unwrap();
+        u128::from_be_bytes(*sha1::Sha1::digest(name.as_wire()).first_chunk::<16>().unwrap())
+    };
+    let label = |hash: u128| {
+        let bytes = [&hash.to_be_bytes()[..], &[0; 4]].concat();
+        domain::utils::base32::encode_string_hex(&bytes)
+    };
+    let digest = |name: &str| {
+        let name: Name = name.parse().unwrap();
+        domain::utils::base32::encode_string_hex(&sha1::Sha1::digest(name.as_wire()))
+    };
+    let mut text = String::from(
+        "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns.elsewhere.\n@ NSEC3PARAM 1 0 0 -\nsub.ent NS ns.elsewhere.\n",
+    );
+    let signature = |of: &str| format!("RRSIG {of} 13 1 300 20301231000000 20201231000000 1 example. AAAA\n");
+    text += &format!("@ {}{} NSEC3 1 1 0 - {} SOA\n", signature("SOA"), digest("example"), label(hash("example") + 1));
+    text += &format!("{} {}", digest("example"), signature("NSEC3"));
+    // Each of these has a record of its own that covers it.
+    for covered in ["ent.example", "*.example", "*.ent.example", "x.ent.example"] {
+        let (before, after) = (label(hash(covered) - 1), label(hash(covered) + 1));
+        text += &format!("{before} NSEC3 1 1 0 - {after} A\n{before} {}", signature("NSEC3"));
+    }
+    let zone = Signed::load("example", &text);
+    let (class, _, answer) = zone.ask("x.ent", Rtype::A);
+    assert_eq!(class, AnswerClass::NxDomain);
+    let records = answer.authority.iter().filter(|rr| rr.rtype == Rtype::NSEC3);
+    let mut owners: Vec<String> = records.map(|rr| rr.owner.to_string().to_ascii_uppercase()).collect();
+    let mut expected = [digest("example"), label(hash("ent.example") - 1), label(hash("*.example") - 1)]
+        .map(|label| format!("{label}.EXAMPLE."));
+    owners.sort();
+    expected.sort();
+    assert_eq!(owners, expected);
 }

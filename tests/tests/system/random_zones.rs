@@ -1,9 +1,13 @@
-//! Zones and questions out of a grammar, before and after thousands of record builds, against Knot and NSD.
+//! Zones and questions out of a grammar, before and after thousands of record builds, against Knot, NSD and BIND.
 //!
 //! Few labels and many types, so that cuts, glue, wildcards, aliases, DNAMEs and empty non-terminals meet each other and
-//! come and go; what the zone is at a moment is loaded into the peers from an export. `ZONECAST_SEED` repeats a run, and
+//! come and go; what the zone is at a moment is loaded into the peers from an export. BIND signs the same records as
+//! another zone, with NSEC, NSEC3 and opt-out in turn, and all load that too. `ZONECAST_SEED` repeats a run, and
 //! `ZONECAST_SOAK` asks a million questions.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use domain::base::iana::Rtype;
@@ -12,10 +16,17 @@ use zonecast_tests::{DevOptions, HostedZone, Peer, Question, Random, Report, Sof
 
 use crate::api::call;
 use crate::crash::{number_from_environment, seed_of_run};
+use crate::http::Http;
 
 const APEX: &str = "rand.test";
 
-const ZONE: &str = "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns\n@ NS ns.elsewhere.test.\nns A 192.0.2.53\n";
+/// Has the same records, and signatures.
+const SIGNED: &str = "sign.test";
+
+/// How it is signed, in turn: NSEC, NSEC3 with a salt, without one, and with opt-out.
+const CHAINS: [&[&str]; 4] = [&[], &["-3", "aabb"], &["-3", "-"], &["-3", "-", "-A"]];
+
+const ZONE: &str = "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns.elsewhere.test.\nns A 192.0.2.53\n";
 
 /// Labels of names; that few, so that they meet.
 const LABELS: [&str; 10] = ["a", "a", "b", "c", "*", "ent", "ns", "www", "x-1", "_tcp"];
@@ -86,20 +97,25 @@ impl Grammar {
             return self.glue();
         }
         let (name, mut rtype) = (self.name(), self.pick(&TYPES));
-        // What NS at a wildcard means is left open, RFC 4592 section 4.2.
-        if rtype == "NS" && name.starts_with('*') {
+        // What NS at a wildcard means is left open, RFC 4592 section 4.2; a DS at the apex BIND does not load.
+        if (rtype == "NS" && name.starts_with('*')) || (rtype == "DS" && name == "@") {
             rtype = "TXT";
         }
+        let data = match (name.as_str(), rtype) {
+            // BIND loads no zone whose own name servers have no address.
+            ("@", "NS") => self.pick(&["ns.elsewhere.test.", "host.elsewhere.test."]).to_owned(),
+            _ => self.data(rtype),
+        };
         match self.random.below(20) {
-            0..8 => json!({"action": "set", "name": name, "type": rtype, "ttl": 300, "data": [self.data(rtype)]}),
-            8..13 => json!({"action": "add", "name": name, "type": rtype, "ttl": 300, "data": [self.data(rtype)]}),
+            0..8 => json!({"action": "set", "name": name, "type": rtype, "ttl": 300, "data": [data]}),
+            8..13 => json!({"action": "add", "name": name, "type": rtype, "ttl": 300, "data": [data]}),
             13..16 => json!({"action": "delete", "name": name, "type": rtype}),
             16..18 => json!({"action": "delete", "name": name}),
             18 if name != "@" => json!({"action": "delete", "name": name, "subtree": true}),
             _ => {
-                let to = self.name();
                 // It may take an NS along.
-                json!({"action": "rename", "name": name, "to": to.replace('*', "w")})
+                let to = self.name().replace(['*', '@'], "w");
+                json!({"action": "rename", "name": name, "to": to})
             }
         }
     }
@@ -121,11 +137,12 @@ impl Grammar {
             1 => self.pick(&DNAMES).to_owned(),
             _ => self.name(),
         };
-        let mut text = if name == "@" { format!("{APEX}.") } else { format!("{name}.{APEX}.") };
+        let apex = self.pick(&[APEX, SIGNED]);
+        let mut text = if name == "@" { format!("{apex}.") } else { format!("{name}.{apex}.") };
         if self.random.below(3) == 0 {
             text = text.to_uppercase();
         }
-        let types = [Rtype::SOA, Rtype::DNAME, Rtype::DNSKEY, Rtype::NSEC];
+        let types = [Rtype::SOA, Rtype::DNAME, Rtype::DNSKEY, Rtype::NSEC, Rtype::NSEC3PARAM];
         let rtype = match self.random.below(6) {
             0 => types[self.random.below(types.len())],
             _ => self.pick(&TYPES).parse().unwrap(),
@@ -135,7 +152,7 @@ impl Grammar {
 }
 
 #[test]
-fn zones_and_questions_out_of_a_grammar_are_answered_as_knot_or_nsd_answers() {
+fn zones_and_questions_out_of_a_grammar_are_answered_as_a_peer_answers() {
     let soak = std::env::var_os("ZONECAST_SOAK").is_some();
     let seed = seed_of_run();
     println!("ZONECAST_SEED={seed}");
@@ -146,13 +163,15 @@ fn zones_and_questions_out_of_a_grammar_are_answered_as_knot_or_nsd_answers() {
     let file = folder.path().join(format!("{APEX}.zone"));
     std::fs::write(&file, ZONE).unwrap();
     let server = Zonecast::start(&DevOptions::new(folder.path())).unwrap();
+    let signer = Signer::new();
     let (mut asked, mut built, started) = (0, 0, Instant::now());
     for round in 0..=rounds {
         let accepted = if round == 0 { 0 } else { change(&server, &mut grammar) };
         built += accepted;
-        let report = compare(&server, &file, &mut grammar, if soak { QUESTIONS_OF_SOAK } else { QUESTIONS });
-        let zone = || std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(report.unexplained(), 0, "ZONECAST_SEED={seed}, round {round}: {report}\n{}", zone());
+        let files = [export(&server, &file), signer.sign(&server, &file, CHAINS[round % CHAINS.len()])];
+        let report = compare(&server, &files, &mut grammar, if soak { QUESTIONS_OF_SOAK } else { QUESTIONS });
+        let zones = || files.iter().flat_map(std::fs::read_to_string).collect::<String>();
+        assert_eq!(report.unexplained(), 0, "ZONECAST_SEED={seed}, round {round}: {report}\n{}", zones());
         asked += report.asked();
     }
     println!("{asked} questions, {built} record builds in {:?}", started.elapsed());
@@ -179,14 +198,72 @@ fn change(server: &Zonecast, grammar: &mut Grammar) -> usize {
     accepted
 }
 
-fn compare(server: &Zonecast, file: &std::path::Path, grammar: &mut Grammar, questions: usize) -> Report {
+/// Writes the zone as it is now; the file.
+fn export(server: &Zonecast, file: &Path) -> PathBuf {
     let (status, text) = call(server, "GET", &format!("/v1/zones/{APEX}/file"), None);
     assert_eq!(status, 200, "{text}");
     std::fs::write(file, text.as_str().unwrap()).unwrap();
-    let zone = HostedZone { apex: APEX.parse().unwrap(), file: file.to_owned() };
-    let zones = std::slice::from_ref(&zone);
-    let peers = [Software::Knot, Software::Nsd].map(|software| Peer::start(software, zones).unwrap());
-    let data = peers[0].zones(zones).unwrap();
+    file.to_owned()
+}
+
+/// BIND's signer, and a key of each kind.
+struct Signer {
+    folder: tempfile::TempDir,
+}
+
+impl Signer {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for role in [&["-f", "KSK"][..], &[]] {
+            let mut command = Command::new("dnssec-keygen");
+            command.args(["-q", "-a", "ECDSAP256SHA256", "-K"]).arg(folder.path()).args(role).arg(SIGNED);
+            run(&mut command);
+        }
+        Self { folder }
+    }
+
+    /// Loads the signed zone of these records and waits until it is served; its file.
+    fn sign(&self, server: &Zonecast, file: &Path, chain: &[&str]) -> PathBuf {
+        let text = signable(&std::fs::read_to_string(file).unwrap()).replace(APEX, SIGNED);
+        let (unsigned, signed) = (self.folder.path().join("unsigned"), self.folder.path().join("signed"));
+        std::fs::write(&unsigned, text).unwrap();
+        let mut command = Command::new("dnssec-signzone");
+        // What the grammar makes breaks rules of BIND's that are not the protocol's: no check afterwards.
+        command
+            .args(["-q", "-S", "-P", "-O", "full", "-o", SIGNED, "-K"])
+            .arg(self.folder.path())
+            .arg("-f")
+            .arg(&signed);
+        run(command.args(chain).arg(&unsigned).current_dir(self.folder.path()));
+        let http = Http::new(server.http.parse().unwrap());
+        let body = std::fs::read_to_string(&signed).unwrap();
+        let (status, answer) = http.call("PUT", &format!("/v1/zones/{SIGNED}?wait=all"), Some(&body)).unwrap();
+        assert!(status == 200 && answer["receipt"]["reached"] == true, "{answer}\n{body}");
+        signed
+    }
+}
+
+/// The zone without what BIND does not sign: DS records where there is no delegation.
+fn signable(text: &str) -> String {
+    let of_type = |line: &str, rtype: &str| line.split_whitespace().nth(3) == Some(rtype);
+    let owner = |line: &str| line.split_whitespace().next().map(str::to_lowercase);
+    let cuts: BTreeSet<_> = text.lines().filter(|line| of_type(line, "NS")).map(owner).collect();
+    let kept = text.lines().filter(|line| !of_type(line, "DS") || cuts.contains(&owner(line)));
+    kept.flat_map(|line| [line, "\n"]).collect()
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("the tools of BIND (bind9-utils) are installed");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Asks for either zone; the files are in the order of the zones.
+fn compare(server: &Zonecast, files: &[PathBuf; 2], grammar: &mut Grammar, questions: usize) -> Report {
+    let zones = [APEX, SIGNED].into_iter().zip(files);
+    let zones = zones.map(|(apex, file)| HostedZone { apex: apex.parse().unwrap(), file: file.clone() });
+    let zones: Vec<HostedZone> = zones.collect();
+    let peers = [Software::Knot, Software::Nsd, Software::Bind].map(|software| Peer::start(software, &zones).unwrap());
+    let data = peers[0].zones(&zones).unwrap();
     let mut asked: Vec<Question> = (0..questions).map(|_| grammar.question()).collect();
     asked.sort();
     asked.dedup();
