@@ -165,8 +165,26 @@ impl Client {
     /// # Errors
     /// No answer, or refused with findings.
     pub fn put_zone(&self, zone: &str, text: &[u8], file: &str, patience: Patience) -> Result<Written, ClientError> {
+        self.put_zone_choosing(zone, (text, file), &SettingsChange::default(), patience)
+    }
+
+    /// The same, and chooses something for the zone.
+    ///
+    /// # Errors
+    /// No answer, or refused with findings.
+    pub fn put_zone_choosing(
+        &self,
+        zone: &str,
+        (text, file): (&[u8], &str),
+        settings: &SettingsChange,
+        patience: Patience,
+    ) -> Result<Written, ClientError> {
+        let SettingsChange { serial_policy, default_ttl, flatten_apex } = settings;
         let mut query = waiting(patience);
         query.push(("file", file.into()));
+        query.extend(serial_policy.clone().map(|policy| ("serial_policy", policy)));
+        query.extend(default_ttl.map(|ttl| ("default_ttl", ttl.to_string())));
+        query.extend(flatten_apex.map(|flatten| ("flatten_apex", flatten.to_string())));
         let url = self.url(&zone_path(zone, ""), &query);
         // So that who is refused hears why, instead of being cut off while still sending.
         let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::router::MAX_ZONE_FILE;
-use super::types::{Written, ZoneInfo, ZonePage};
+use super::types::{SettingsChange, Written, ZoneInfo, ZonePage};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
 
@@ -49,6 +49,9 @@ pub(super) struct PutQuery {
     wait: Option<String>,
     timeout: Option<String>,
     file: Option<String>,
+    serial_policy: Option<String>,
+    default_ttl: Option<u32>,
+    flatten_apex: Option<bool>,
 }
 
 pub(super) async fn put(
@@ -59,12 +62,14 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Json<Written>, ApiError> {
     let zone = zone_in_path(&zone)?;
-    let patience = query::patience(params.wait.as_deref(), params.timeout.as_deref())?;
-    let file = params.file.unwrap_or_else(|| "request".into());
+    let PutQuery { wait, timeout, file, serial_policy, default_ttl, flatten_apex } = params;
+    let patience = query::patience(wait.as_deref(), timeout.as_deref())?;
+    let file = file.unwrap_or_else(|| "request".into());
+    let settings = SettingsChange { serial_policy, default_ttl, flatten_apex };
     // Before the body is read: what waits here is in the socket, not in memory.
     let permit = state.zone_bodies.acquire().await.map_err(ApiError::internal)?;
     let body = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
-    let written = state.service.put_zone(zone, (body, file), grant.name().to_owned()).await?;
+    let written = state.service.put_zone(zone, (body, file), settings, grant.name().to_owned()).await?;
     drop(permit);
     Ok(Json(state.service.wait(written, patience).await))
 }

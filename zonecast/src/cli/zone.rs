@@ -45,6 +45,8 @@ pub(super) struct Import {
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
     #[command(flatten)]
+    choices: Choices,
+    #[command(flatten)]
     waiting: Waiting,
 }
 
@@ -65,6 +67,9 @@ pub(super) struct Check {
     /// The zone of a single file, whatever the file is called.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
+    /// Whether a CNAME may stand at the apex, as `zone settings` chooses it.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
+    flatten_apex: bool,
     /// Fail for warnings as well.
     #[arg(long)]
     strict: bool,
@@ -74,6 +79,13 @@ pub(super) struct Check {
 pub(super) struct Settings {
     /// Which zone.
     zone: String,
+    #[command(flatten)]
+    choices: Choices,
+}
+
+/// What can be chosen for a zone.
+#[derive(Debug, Args)]
+struct Choices {
     /// What a record change does with the serial of the SOA: add one; the day and two digits, as 2026112700; seconds of
     /// Unix time; or nothing.
     #[arg(long, value_name = "POLICY", value_parser = ["increment", "date", "unix", "keep"])]
@@ -148,7 +160,8 @@ impl Import {
     fn one(&self, context: &Context, file: &Path, zone: &str) -> Outcome {
         let text = zone_file::read_flat(file, zone)?;
         let name = file.display().to_string();
-        let written = context.client.put_zone(zone, &text, &name, self.waiting.patience())?;
+        let settings = self.choices.to_change();
+        let written = context.client.put_zone_choosing(zone, (&text, &name), &settings, self.waiting.patience())?;
         show_written(context, &written)
     }
 }
@@ -167,7 +180,7 @@ impl Check {
     fn run(&self, context: &Context) -> Outcome {
         let (mut refused, mut odd) = (0, 0);
         for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
-            let Checked { records, errors, warnings } = zone_file::check(file, &zone)?;
+            let Checked { records, errors, warnings } = zone_file::check(file, &zone, self.flatten_apex)?;
             let ok = errors.is_empty();
             refused += usize::from(!ok);
             odd += usize::from(!warnings.is_empty());
@@ -193,22 +206,25 @@ impl Check {
 
 impl Settings {
     fn run(&self, context: &Context) -> Outcome {
-        let Self { zone, serial, default_ttl, flatten_apex } = self;
-        let settings = if serial.is_some() || default_ttl.is_some() || flatten_apex.is_some() {
-            let change = SettingsChange {
-                serial_policy: serial.clone(),
-                default_ttl: *default_ttl,
-                flatten_apex: *flatten_apex,
-            };
-            context.client.change_settings(zone, &change)?
-        } else {
+        let Self { zone, choices } = self;
+        let change = choices.to_change();
+        let settings = if change == SettingsChange::default() {
             context.client.settings(zone)?
+        } else {
+            context.client.change_settings(zone, &change)?
         };
         context.output.show(&settings, |settings, out| {
             writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)?;
             writeln!(out, "flatten apex\t{}", settings.flatten_apex)
         })?;
         Ok(())
+    }
+}
+
+impl Choices {
+    fn to_change(&self) -> SettingsChange {
+        let Self { serial, default_ttl, flatten_apex } = self;
+        SettingsChange { serial_policy: serial.clone(), default_ttl: *default_ttl, flatten_apex: *flatten_apex }
     }
 }
 

@@ -17,6 +17,7 @@ use super::{Committer, Group, IdSource, Plan, plan_zone, replace_generation};
 use crate::api::types::Finding;
 use crate::metrics::Imported;
 use crate::progress::Progress;
+use crate::service::settings::Chosen;
 use crate::service::zone_file::ZoneText;
 use crate::service::{Service, ServiceError, ZoneGuard, now};
 
@@ -135,7 +136,8 @@ impl<'w> Worker<'w> {
         let text = ZoneText::File { root: &self.work.root, file: &entry.file };
         let view = service.core().view();
         let note = now(ChangeKind::Replaced, "folder of zone files");
-        let plan = plan_zone(&view as &dyn View, text, apex, &self.work.ids, (note, service.metrics()))?;
+        let plan =
+            plan_zone(&view as &dyn View, text, (apex, Chosen::default()), &self.work.ids, (note, service.metrics()))?;
         drop(view);
         let (records, warnings, imported) = match plan {
             Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),

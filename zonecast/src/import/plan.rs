@@ -14,6 +14,7 @@ use zonecast_records::{Generation, Name, ZoneId};
 
 use crate::api::types::Finding;
 use crate::metrics::{Build, Metrics};
+use crate::service::settings::Chosen;
 use crate::service::zone_file::{BuiltZone, LoadedZone, ZoneText};
 use crate::service::{Origin, ServiceError};
 
@@ -102,22 +103,22 @@ impl IdSource {
 pub(crate) fn plan_zone(
     view: &dyn View,
     text: ZoneText<'_>,
-    apex: &Name,
+    zone: (&Name, Chosen),
     ids: &IdSource,
     (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
-    plan(view, text, apex, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
+    plan(view, text, zone, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
 }
 
 fn plan(
     view: &dyn View,
     text: ZoneText<'_>,
-    apex: &Name,
+    (apex, chosen): (&Name, Chosen),
     ids: &IdSource,
     (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
-        let built = build(text, apex, (ids.identity(None)?, (ZoneSettings::default(), vec![])), metrics)?;
+        let built = build(text, apex, (ids.identity(None)?, (chosen.over(ZoneSettings::default()), vec![])), metrics)?;
         return Ok(whole(built, Batch::default()));
     };
     if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
@@ -126,7 +127,8 @@ fn plan(
         return Ok(Plan::Unchanged { records: origin.records });
     }
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
-    let built = build(text, apex, (present.identity, (present.settings, layers.clone())), metrics)?;
+    let settings = chosen.over(present.settings);
+    let built = build(text, apex, (present.identity, (settings, layers.clone())), metrics)?;
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
     match diff {
         Diff::Batch(mut batch, undo) => {
@@ -137,7 +139,7 @@ fn plan(
             // Keys hold their generation, so this takes another build; it is rare.
             drop(built);
             let identity = ids.identity(Some(present.identity.id))?;
-            let built = build(text, apex, (identity, (present.settings, layers)), metrics)?;
+            let built = build(text, apex, (identity, (settings, layers)), metrics)?;
             let serial = built.build.serial().into_int();
             let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
             Ok(whole(built, closing))

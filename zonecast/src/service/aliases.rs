@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use zonecast_builder::{
     AliasEntry, ChangeError as BuildError, ChangeKind, RecordBuild, Refreshed, aliases_through, aliases_within,
@@ -24,6 +26,10 @@ const ALIAS: &str = "target of the alias at the apex";
 
 /// Pause when somebody works on the zone, or the core takes no more.
 const AGAIN: Duration = Duration::from_millis(50);
+
+/// Zones whose aliases are looked at side by side: they share the writes of the log, and a flood of them leaves room for
+/// others.
+const AT_ONCE: usize = 32;
 
 /// What is to be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,17 +83,34 @@ impl Service {
     pub(crate) async fn keep_aliases_current(&self) {
         self.look_within(Name::ROOT).await;
         loop {
-            while let Some(look) = self.aliases.next() {
-                match self.look_at(&look).await {
-                    Ok(()) | Err(ServiceError::NoZone(_)) => {}
-                    Err(ServiceError::Busy(_) | ServiceError::Overtaken(_) | ServiceError::Overloaded) => {
-                        self.aliases.look([look]);
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                    Err(error) => tracing::warn!(?look, %error, "the addresses of an alias may be out of date"),
+            let mut looking = FuturesUnordered::new();
+            loop {
+                while looking.len() < AT_ONCE
+                    && let Some(look) = self.aliases.next()
+                {
+                    looking.push(self.look_again(look));
+                }
+                if looking.next().await.is_none() {
+                    break;
                 }
             }
             self.aliases.wake.notified().await;
+        }
+    }
+
+    /// Looks at one, again and again while that is put off.
+    async fn look_again(&self, look: Look) {
+        loop {
+            match self.look_at(&look).await {
+                Ok(()) | Err(ServiceError::NoZone(_)) => return,
+                Err(ServiceError::Busy(_) | ServiceError::Overtaken(_) | ServiceError::Overloaded) => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => {
+                    tracing::warn!(?look, %error, "the addresses of an alias may be out of date");
+                    return;
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ mod origin;
 mod records;
 #[expect(clippy::module_inception, reason = "one main type per file, named after it")]
 mod service;
-mod settings;
+pub(crate) mod settings;
 mod status;
 mod stored_zone;
 pub(crate) mod zone_file;

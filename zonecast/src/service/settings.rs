@@ -1,7 +1,7 @@
 //! What is chosen for a zone: how later changes go, not what it holds.
 
 use thiserror::Error;
-use zonecast_builder::{ReadError, ZoneSettings, apex_alias, change_settings, zone_info};
+use zonecast_builder::{ReadError, SerialPolicy, ZoneSettings, apex_alias, change_settings, zone_info};
 use zonecast_ingest::MAX_TTL;
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
@@ -29,6 +29,38 @@ impl From<SettingsError> for ServiceError {
     }
 }
 
+/// What is to be chosen for a zone; what it does not name stays.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chosen {
+    serial: Option<SerialPolicy>,
+    default_ttl: Option<u32>,
+    flatten: Option<bool>,
+}
+
+impl Chosen {
+    /// From a request.
+    ///
+    /// # Errors
+    /// It makes no sense.
+    pub(crate) fn read(change: &SettingsChange) -> Result<Self, ServiceError> {
+        let SettingsChange { serial_policy, default_ttl, flatten_apex } = change;
+        let serial = serial_policy.as_deref().map(str::parse).transpose().map_err(ServiceError::bad)?;
+        if default_ttl.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL) {
+            return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
+        }
+        Ok(Self { serial, default_ttl: *default_ttl, flatten: *flatten_apex })
+    }
+
+    /// What is chosen afterwards.
+    pub(crate) fn over(self, present: ZoneSettings) -> ZoneSettings {
+        ZoneSettings {
+            serial: self.serial.unwrap_or(present.serial),
+            default_ttl: self.default_ttl.unwrap_or(present.default_ttl),
+            flatten: self.flatten.unwrap_or(present.flatten),
+        }
+    }
+}
+
 impl Service {
     /// What is chosen for a zone.
     ///
@@ -48,19 +80,10 @@ impl Service {
         apex: Name,
         change: SettingsChange,
     ) -> Result<ZoneSettingsInfo, ServiceError> {
-        let SettingsChange { serial_policy, default_ttl, flatten_apex } = change;
-        let serial = serial_policy.map(|policy| policy.parse()).transpose().map_err(ServiceError::bad)?;
-        if default_ttl.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL) {
-            return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
-        }
+        let chosen = Chosen::read(&change)?;
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
-            let present = read(view, &apex)?;
-            let settings = ZoneSettings {
-                serial: serial.unwrap_or(present.serial),
-                default_ttl: default_ttl.unwrap_or(present.default_ttl),
-                flatten: flatten_apex.unwrap_or(present.flatten),
-            };
+            let settings = chosen.over(read(view, &apex)?);
             if !settings.flatten && apex_alias(view, &apex)?.is_some() {
                 return Err(SettingsError::Alias(Box::new(apex)));
             }

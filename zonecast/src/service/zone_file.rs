@@ -148,16 +148,18 @@ pub(crate) struct Checked {
     pub warnings: Vec<Finding>,
 }
 
-/// Checks a zone file exactly as an import would; includes may come from its own folder.
+/// Checks a zone file exactly as an import would, with or without an apex that is flattened; includes may come from its
+/// own folder.
 ///
 /// # Errors
 /// The file cannot be read, or `zone` is no name.
-pub(crate) fn check(path: &Path, zone: &str) -> Outcome<Checked> {
+pub(crate) fn check(path: &Path, zone: &str, flatten: bool) -> Outcome<Checked> {
     let zone = parse_zone(zone)?;
     let (root, file) = root_of(path)?;
     let identity = ZoneIdentity { id: ZoneId::new(1), generation: Generation::new(1) };
+    let settings = ZoneSettings { flatten, ..ZoneSettings::default() };
     let loaded = LoadedZone::read(ZoneText::File { root: &root, file }, &zone);
-    match loaded.and_then(|loaded| loaded.build(identity, (ZoneSettings::default(), vec![]))) {
+    match loaded.and_then(|loaded| loaded.build(identity, (settings, vec![]))) {
         Ok(built) => Ok(Checked { records: built.records, errors: vec![], warnings: built.warnings }),
         Err(errors) => Ok(Checked { records: 0, errors, warnings: vec![] }),
     }
@@ -321,14 +323,14 @@ mod tests {
         let path = folder.path().join("example.com.zone");
         let text = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nwww CNAME ns\nwww A 192.0.2.2\n";
         std::fs::write(&path, text).unwrap();
-        let checked = check(&path, "example.com").unwrap();
+        let checked = check(&path, "example.com", false).unwrap();
         let [error] = checked.errors.as_slice() else { panic!("{:?}", checked.errors) };
         assert_eq!(error.file.as_deref(), Some("example.com.zone"));
         assert!(matches!(error.line, Some(5 | 6)), "{error:?}");
         assert_eq!(error.rule, "cname-and-other");
         std::fs::write(&path, text.replace("www CNAME", "web CNAME")).unwrap();
-        assert!(check(&path, "example.com").unwrap().errors.is_empty());
-        assert_eq!(check(Path::new("/no/such/file"), "x").unwrap_err().code, Code::Unreadable);
+        assert!(check(&path, "example.com", false).unwrap().errors.is_empty());
+        assert_eq!(check(Path::new("/no/such/file"), "x", false).unwrap_err().code, Code::Unreadable);
     }
 
     #[test]

@@ -9,9 +9,10 @@ use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
+use super::settings::Chosen;
 use super::zone_file::ZoneText;
 use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking, now};
-use crate::api::types::{Written, ZoneInfo, ZonePage};
+use crate::api::types::{SettingsChange, Written, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
 
@@ -83,14 +84,16 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         (text, file): (Bytes, String),
+        settings: SettingsChange,
         by: String,
     ) -> Result<Written, ServiceError> {
+        let chosen = Chosen::read(&settings)?;
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let ids = self.allocate(1).await?;
         let (core, metrics) = (self.core().clone(), self.metrics().clone());
         let plan = blocking(move || {
             let text = ZoneText::Text { name: &file, bytes: &text };
-            plan_zone(&core.view(), text, &apex, &ids, (now(ChangeKind::Replaced, &by), &metrics))
+            plan_zone(&core.view(), text, (&apex, chosen), &ids, (now(ChangeKind::Replaced, &by), &metrics))
         })
         .await?;
         // On a task of its own, so that a client that goes away leaves nothing half done.

@@ -67,3 +67,29 @@ fn an_apex_follows_its_target_through_changes_replacements_and_restarts() {
     flatten(&system, "example.com", false).unwrap();
     system.stop();
 }
+
+#[test]
+fn a_new_zone_comes_with_an_alias_where_its_settings_come_with_it() {
+    let folder = folder(&[("cdn.example.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let text = format!("{ZONE}@ CNAME www.cdn.example.\n");
+    let put = |settings: &SettingsChange| {
+        system.client.put_zone_choosing("new.example", (text.as_bytes(), "file"), settings, Patience::default())
+    };
+    let refused = put(&SettingsChange::default());
+    assert!(matches!(refused, Err(ClientError::Refused { status: 422, .. })), "{refused:?}");
+    let settings =
+        SettingsChange { serial_policy: Some("keep".into()), default_ttl: Some(60), flatten_apex: Some(true) };
+    put(&settings).unwrap();
+    says(&system, "new.example", &["192.0.2.10"]);
+    let chosen = system.client.settings("new.example").unwrap();
+    assert_eq!((chosen.serial_policy.as_str(), chosen.default_ttl, chosen.flatten_apex), ("keep", 60, true));
+
+    // What is not named stays; the same text with something else chosen is a change.
+    put(&SettingsChange { default_ttl: Some(90), ..SettingsChange::default() }).unwrap();
+    let chosen = system.client.settings("new.example").unwrap();
+    assert_eq!((chosen.serial_policy.as_str(), chosen.default_ttl, chosen.flatten_apex), ("keep", 90, true));
+    let off = put(&SettingsChange { flatten_apex: Some(false), ..SettingsChange::default() });
+    assert!(matches!(off, Err(ClientError::Refused { status: 422, .. })), "{off:?}");
+    system.stop();
+}
