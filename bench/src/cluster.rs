@@ -22,12 +22,23 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// One core with the zones of a folder and so many edges, all of them serving `apex`.
     pub(crate) fn start(zones: &Path, edges: usize, apex: &str) -> anyhow::Result<Self> {
+        Self::start_edges_on(None, zones, edges, apex)
+    }
+
+    /// The same, each edge on a machine with this one processor.
+    pub(crate) fn start_edges_on(
+        cpu: Option<usize>,
+        zones: &Path,
+        edges: usize,
+        apex: &str,
+    ) -> anyhow::Result<Self> {
         let mut system = System::new(edges)?;
         system.core.zones = Some(zones.to_owned());
         system.core.patience = LOADED;
         system.core.start_ready()?;
         for edge in &mut system.edges {
             edge.patience = LOADED;
+            edge.cpu = cpu;
             edge.start()?;
         }
         for edge in &mut system.edges {

@@ -52,6 +52,8 @@ pub struct Node {
     pub environment: Vec<(String, String)>,
     /// How long it may take to get ready, or to end by itself: more where it has much to load.
     pub patience: Duration,
+    /// The one processor that it is to think the machine has.
+    pub cpu: Option<usize>,
     role: NodeRole,
     home: PathBuf,
     running: Option<Running>,
@@ -79,6 +81,7 @@ impl Node {
             http_lines: String::new(),
             environment: Vec::new(),
             patience: READY_DEADLINE,
+            cpu: None,
             role,
             home: home.to_owned(),
             running: None,
@@ -95,7 +98,13 @@ impl Node {
         let config = self.home.join("node.toml");
         std::fs::write(&config, self.config())?;
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let mut child = Child::spawn(&zonecast_binary()?, |command| {
+        let binary = zonecast_binary()?;
+        let cpu = self.cpu.map(|cpu| cpu.to_string());
+        let program = if cpu.is_some() { Path::new("taskset") } else { binary.as_path() };
+        let mut child = Child::spawn(program, |command| {
+            if let Some(cpu) = &cpu {
+                command.args(["-c", cpu]).arg(&binary);
+            }
             command.args(["--json", self.verb(), "--config"]).arg(&config).stdout(Stdio::piped()).stderr(log);
             command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         })?;

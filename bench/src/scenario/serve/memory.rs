@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::run::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
-use crate::cluster::Cluster;
 use crate::dnsperf::Dnsperf;
 use crate::figure::Figure;
 use crate::peer::{ServedZone, Server, Setup, Software};
@@ -34,7 +33,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 
     let mut figures = Vec::new();
     bench.say("starting a core and an edge");
-    figures.push(measure(&work, &Subject::ours(Cluster::start(&folder, 1, APEX)?)?, &dnsperf)?);
+    figures.push(measure(&work, &Subject::ours(&folder, APEX)?, &dnsperf)?);
     for software in PEERS {
         if software.version().is_none() {
             bench.skipped(&work, software.name(), &format!("{} is not installed", software.package()))?;

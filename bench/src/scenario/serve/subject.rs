@@ -1,9 +1,9 @@
 //! A server under queries: zonecast's edge, a peer, or the echo.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
 use super::run::SERVER;
 use crate::cluster::Cluster;
@@ -29,12 +29,9 @@ enum Running {
 }
 
 impl Subject {
-    /// The edge of a cluster, which from now on has one processor.
-    pub(super) fn ours(cluster: Cluster) -> anyhow::Result<Self> {
-        let pid = cluster.edge_pid()?;
-        let pinned = Command::new("taskset").args(["-a", "-p", "-c", &SERVER.to_string(), &pid.to_string()]).output();
-        let pinned = pinned.context("cannot run taskset")?;
-        ensure!(pinned.status.success(), "taskset: {}", String::from_utf8_lossy(&pinned.stderr));
+    /// An edge that serves the zones of a folder and thinks that its machine has one processor, as peers are told.
+    pub(super) fn ours(folder: &Path, apex: &str) -> anyhow::Result<Self> {
+        let cluster = Cluster::start_edges_on(Some(SERVER), folder, 1, apex)?;
         Ok(Self {
             name: "zonecast".into(),
             settings: "as shipped".into(),
