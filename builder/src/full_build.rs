@@ -3,6 +3,7 @@
 //! Nodes come in canonical order, so that what hides a name, and which empty non-terminals lead to it, is known when
 //! its turn comes. Keys are written section by section into one buffer each, in the order of the store.
 
+use std::iter::Peekable;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -133,9 +134,10 @@ impl FullBuild {
     /// The whole zone as batches of about `max_bytes` when encoded. All but the last hold keys of the generation, which
     /// nothing refers to yet; the last ends with the keys of the zone. A zone that fits is one batch.
     pub fn into_batches(self, max_bytes: usize) -> impl Iterator<Item = Batch> {
-        let mut published: std::vec::IntoIter<Entry> = self.published().collect::<Vec<_>>().into_iter();
-        let mut private: std::vec::IntoIter<Entry> = self.private().collect::<Vec<_>>().into_iter();
         let flip = self.zone_entries();
+        let id = self.shape.identity.id;
+        let mut published = self.published.into_iter().flat_map(Shelf::into_entries).peekable();
+        let mut private = self.private.into_entries().peekable();
         let mut done = false;
         std::iter::from_fn(move || {
             if done {
@@ -145,13 +147,13 @@ impl FullBuild {
             let mut room = max_bytes.saturating_sub(reserved);
             let mut dns = take_puts(&mut published, &mut room, true);
             let mut core = take_puts(&mut private, &mut room, dns.is_empty());
-            if published.len() == 0 && private.len() == 0 {
+            if published.peek().is_none() && private.peek().is_none() {
                 done = true;
                 let [zone, core_zone] = flip.clone().map(|(key, value)| Op::Put { key, value });
                 dns.push(zone);
                 core.push(core_zone);
             }
-            Some(batch_of(self.shape.identity.id, dns, core))
+            Some(batch_of(id, dns, core))
         })
     }
 
@@ -246,9 +248,13 @@ fn put((key, value): Entry) -> Op {
 }
 
 /// Puts while there is room, and at least one where asked for.
-fn take_puts(entries: &mut std::vec::IntoIter<Entry>, room: &mut usize, at_least_one: bool) -> Vec<Op> {
+fn take_puts(
+    entries: &mut Peekable<impl Iterator<Item = Entry>>,
+    room: &mut usize,
+    at_least_one: bool,
+) -> Vec<Op> {
     let mut ops = Vec::new();
-    while let Some((key, value)) = entries.as_slice().first() {
+    while let Some((key, value)) = entries.peek() {
         let len = op_len(key, value);
         if *room < len && !(at_least_one && ops.is_empty()) {
             *room = 0;
@@ -262,15 +268,17 @@ fn take_puts(entries: &mut std::vec::IntoIter<Entry>, room: &mut usize, at_least
 
 impl Shelf {
     fn entries(&self) -> impl Iterator<Item = Entry> + '_ {
-        let mut at = 0;
-        self.lengths.iter().map(move |(key_len, value_len)| {
-            let middle = at + *key_len as usize;
-            let end = middle + *value_len as usize;
-            let entry = (self.bytes.slice(at..middle), self.bytes.slice(middle..end));
-            at = end;
-            entry
-        })
+        cut(self.bytes.clone(), self.lengths.iter().copied())
     }
+
+    fn into_entries(self) -> impl Iterator<Item = Entry> {
+        cut(self.bytes, self.lengths.into_iter())
+    }
+}
+
+/// Entries of these lengths, one after the other.
+fn cut(mut bytes: Bytes, lengths: impl Iterator<Item = (u32, u32)>) -> impl Iterator<Item = Entry> {
+    lengths.map(move |(key_len, value_len)| (bytes.split_to(key_len as usize), bytes.split_to(value_len as usize)))
 }
 
 /// A shelf being filled.
