@@ -77,6 +77,19 @@ mod tests {
         }
     }
 
+    /// What libFuzzer has found to reach something new.
+    #[test]
+    fn inputs_that_are_kept_do_no_harm() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        for kept in folder.read_dir().unwrap() {
+            let kept = kept.unwrap();
+            let target = TARGETS.iter().find(|target| kept.file_name() == target.name).expect("a folder for each target");
+            for input in kept.path().read_dir().unwrap() {
+                (target.run)(&std::fs::read(input.unwrap().path()).unwrap());
+            }
+        }
+    }
+
     #[test]
     fn every_target_has_its_file() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
