@@ -26,12 +26,7 @@ impl Cluster {
     }
 
     /// The same, each edge on a machine with this one processor.
-    pub(crate) fn start_edges_on(
-        cpu: Option<usize>,
-        zones: &Path,
-        edges: usize,
-        apex: &str,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn start_edges_on(cpu: Option<usize>, zones: &Path, edges: usize, apex: &str) -> anyhow::Result<Self> {
         let mut system = System::new(edges)?;
         system.core.zones = Some(zones.to_owned());
         system.core.patience = LOADED;

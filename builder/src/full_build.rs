@@ -248,11 +248,7 @@ fn put((key, value): Entry) -> Op {
 }
 
 /// Puts while there is room, and at least one where asked for.
-fn take_puts(
-    entries: &mut Peekable<impl Iterator<Item = Entry>>,
-    room: &mut usize,
-    at_least_one: bool,
-) -> Vec<Op> {
+fn take_puts(entries: &mut Peekable<impl Iterator<Item = Entry>>, room: &mut usize, at_least_one: bool) -> Vec<Op> {
     let mut ops = Vec::new();
     while let Some((key, value)) = entries.peek() {
         let len = op_len(key, value);

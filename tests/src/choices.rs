@@ -8,7 +8,7 @@ use std::fmt::Write;
 use domain::base::ToName;
 use domain::base::iana::Rtype;
 
-use crate::{Aspect, Case, Name, Reply, Rr, ZoneData, differences};
+use crate::{Aspect, Case, Mode, Name, Reply, Rr, ZoneData, differences};
 
 /// One documented choice.
 pub struct Choice {
@@ -134,19 +134,40 @@ fn our_room(case: &Case<'_>) -> Option<usize> {
     case.mode.room().map(|room| usize::from(room.min(1232)))
 }
 
-/// A full referral with all glue that lies below its own cut, to which no further address set can be added.
+/// A full referral with all glue that lies below its own cut, to which some further address set cannot be added.
 fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     const SMALLEST_IPV6: usize = 28;
     let ours = case.ours;
     let Some(room) = our_room(case) else { return false };
-    let Some(cut) = ours.authority.first().map(|rr| &rr.owner) else { return false };
+    let Some(cut) = ours.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner) else { return false };
     let below_the_cut = |reply: &Reply| {
         let own = reply.additional.iter().filter(|rr| rr.owner.ends_with(cut));
         own.cloned().collect::<Vec<_>>()
     };
     let covers =
         |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
-    ours.is_referral() && ours.size + SMALLEST_IPV6 > room && case.peers.iter().any(|(_, peer)| covers(peer))
+    let is_full =
+        ours.size + SMALLEST_IPV6 > room || largest_glue_left_out(case).is_some_and(|len| ours.size + len > room);
+    ours.is_referral() && is_full && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// The most bytes of an address set of a name server, with its signature where these are asked for, that is not in the
+/// answer.
+fn largest_glue_left_out(case: &Case<'_>) -> Option<usize> {
+    // A pointer to the owner, type, class, TTL and length.
+    const HEAD: usize = 12;
+    let ours = case.ours;
+    let targets = ours.authority.iter().filter(|rr| rr.rtype == Rtype::NS);
+    let targets = targets.filter_map(|rr| Name::from_octets(rr.rdata.clone()).ok());
+    let len_of = |target: &Name, rtype: Rtype| {
+        let at_target: Vec<&Rr> = case.zones.iter().flat_map(|zone| zone.records_at(target)).collect();
+        let signs = |rr: &Rr| rr.rtype == Rtype::RRSIG && rr.rdata.starts_with(&rtype.to_int().to_be_bytes());
+        let signed = matches!(case.mode, Mode::Dnssec(_));
+        let set = at_target.iter().filter(|rr| rr.rtype == rtype || (signed && signs(rr)));
+        let is_left_out = at_target.iter().any(|rr| rr.rtype == rtype && !ours.additional.contains(*rr));
+        is_left_out.then(|| set.map(|rr| HEAD + rr.rdata.len()).sum())
+    };
+    targets.flat_map(|target| [Rtype::A, Rtype::AAAA].map(|rtype| len_of(&target, rtype))).flatten().max()
 }
 
 /// All glue of the peer but what only a wildcard below another cut makes.

@@ -83,7 +83,8 @@ mod tests {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
         for kept in folder.read_dir().unwrap() {
             let kept = kept.unwrap();
-            let target = TARGETS.iter().find(|target| kept.file_name() == target.name).expect("a folder for each target");
+            let target =
+                TARGETS.iter().find(|target| kept.file_name() == target.name).expect("a folder for each target");
             for input in kept.path().read_dir().unwrap() {
                 (target.run)(&std::fs::read(input.unwrap().path()).unwrap());
             }
