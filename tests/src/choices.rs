@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use domain::base::ToName;
 use domain::base::iana::Rtype;
+use zonecast_edge_reader::MAX_ADDITIONAL_TARGETS;
 
 use crate::{Aspect, Case, Mode, Name, Reply, Rr, ZoneData, differences};
 
@@ -35,7 +36,8 @@ pub const CHOICES: &[Choice] = &[
         id: "sibling-glue-that-fits",
         source: "RFC 9471 section 3.2",
         what: "Sibling glue that does not fit is left out without TC, address set by address set in the order of the NS \
-               set, and nothing smaller is put in its place. The peers leave out others.",
+               set, and nothing smaller is put in its place; of more than 16 such name servers the others are not looked up. \
+               The peers leave out others.",
         covers: sibling_glue_that_fits,
     },
     Choice {
@@ -146,8 +148,11 @@ fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     };
     let covers =
         |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
-    let is_full =
-        ours.size + SMALLEST_IPV6 > room || largest_glue_left_out(case).is_some_and(|len| ours.size + len > room);
+    let hosted = |name: &Name| case.zones.iter().any(|zone| name.ends_with(&zone.apex));
+    let siblings = name_servers(ours).filter(|name| hosted(name) && !name.ends_with(cut)).count();
+    let is_full = siblings > MAX_ADDITIONAL_TARGETS
+        || ours.size + SMALLEST_IPV6 > room
+        || largest_glue_left_out(case).is_some_and(|len| ours.size + len > room);
     ours.is_referral() && is_full && case.peers.iter().any(|(_, peer)| covers(peer))
 }
 
@@ -157,8 +162,6 @@ fn largest_glue_left_out(case: &Case<'_>) -> Option<usize> {
     // A pointer to the owner, type, class, TTL and length.
     const HEAD: usize = 12;
     let ours = case.ours;
-    let targets = ours.authority.iter().filter(|rr| rr.rtype == Rtype::NS);
-    let targets = targets.filter_map(|rr| Name::from_octets(rr.rdata.clone()).ok());
     let len_of = |target: &Name, rtype: Rtype| {
         let at_target: Vec<&Rr> = case.zones.iter().flat_map(|zone| zone.records_at(target)).collect();
         let signs = |rr: &Rr| rr.rtype == Rtype::RRSIG && rr.rdata.starts_with(&rtype.to_int().to_be_bytes());
@@ -167,7 +170,13 @@ fn largest_glue_left_out(case: &Case<'_>) -> Option<usize> {
         let is_left_out = at_target.iter().any(|rr| rr.rtype == rtype && !ours.additional.contains(*rr));
         is_left_out.then(|| set.map(|rr| HEAD + rr.rdata.len()).sum())
     };
-    targets.flat_map(|target| [Rtype::A, Rtype::AAAA].map(|rtype| len_of(&target, rtype))).flatten().max()
+    name_servers(ours).flat_map(|target| [Rtype::A, Rtype::AAAA].map(|rtype| len_of(&target, rtype))).flatten().max()
+}
+
+/// Names of the name servers that a referral leads to.
+fn name_servers(reply: &Reply) -> impl Iterator<Item = Name> {
+    let records = reply.authority.iter().filter(|rr| rr.rtype == Rtype::NS);
+    records.filter_map(|rr| Name::from_octets(rr.rdata.clone()).ok())
 }
 
 /// All glue of the peer but what only a wildcard below another cut makes.
