@@ -22,6 +22,7 @@ mod metrics;
 mod rate_limit;
 mod rules;
 mod server;
+mod tally;
 mod tcp;
 mod udp;
 

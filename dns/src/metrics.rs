@@ -1,10 +1,10 @@
-//! What the front end counts. Every label is resolved once, so counting a query is a few atomic additions.
+//! What the front end counts. Every label is resolved once, and a burst of queries is added at once.
 
 use domain::base::iana::Rcode;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
-use zonecast_edge_reader::{AnswerClass, CacheCounts, Outcome, Transport};
+use zonecast_edge_reader::{AnswerClass, Transport};
 
-use crate::rate_limit::Verdict;
+use crate::tally::Tally;
 
 /// Handles of all metrics of this crate.
 #[derive(Clone, Debug)]
@@ -102,54 +102,37 @@ impl Metrics {
         })
     }
 
-    pub(crate) fn answered(&self, transport: Transport, outcome: &Outcome) {
-        match transport {
-            Transport::Udp { .. } => self.udp_queries.inc(),
-            Transport::Tcp => self.tcp_queries.inc(),
-        }
-        if let Some(class) = self.classes.get(outcome.class as usize) {
-            class.answers.inc();
-            let lookups = outcome.lookups;
-            for (counter, count) in [
-                (&class.names, lookups.names),
-                (&class.zones, lookups.zones),
-                (&class.additional, lookups.additional),
-                (&class.proofs, lookups.proofs),
-            ] {
-                if count > 0 {
-                    counter.inc_by(count.into());
-                }
-            }
-        }
-        if !outcome.is_answer() {
-            return;
-        }
-        if let Some(responses) = self.responses.get(usize::from(outcome.rcode.to_int())) {
-            responses.inc();
-        }
-        if outcome.truncated {
-            self.truncated.inc();
-        }
-    }
-
-    pub(crate) fn cache_read(&self, counts: CacheCounts) {
-        for (counter, count) in [(&self.cache_hits, counts.hits), (&self.cache_misses, counts.misses)] {
-            if count > 0 {
-                counter.inc_by(count);
-            }
+    /// Adds what a burst came to.
+    pub(crate) fn add(&self, transport: Transport, tally: &Tally) {
+        let queries = match transport {
+            Transport::Udp { .. } => &self.udp_queries,
+            Transport::Tcp => &self.tcp_queries,
+        };
+        let counts = [
+            (queries, tally.queries),
+            (&self.truncated, tally.truncated),
+            (&self.denied, tally.denied),
+            (&self.limited_truncated, tally.limited_truncated),
+            (&self.limited_dropped, tally.limited_dropped),
+            (&self.cache_hits, tally.cache.hits),
+            (&self.cache_misses, tally.cache.misses),
+        ];
+        counts.into_iter().for_each(add);
+        self.responses.iter().zip(tally.responses).for_each(add);
+        for (counters, counts) in self.classes.iter().zip(&tally.classes).filter(|(_, counts)| counts.answers > 0) {
+            let counts = [
+                (&counters.answers, counts.answers),
+                (&counters.names, counts.names),
+                (&counters.zones, counts.zones),
+                (&counters.additional, counts.additional),
+                (&counters.proofs, counts.proofs),
+            ];
+            counts.into_iter().for_each(add);
         }
     }
 
     pub(crate) fn access_denied(&self) {
         self.denied.inc();
-    }
-
-    pub(crate) fn limited(&self, verdict: Verdict) {
-        match verdict {
-            Verdict::Send => {}
-            Verdict::Truncate => self.limited_truncated.inc(),
-            Verdict::Drop => self.limited_dropped.inc(),
-        }
     }
 
     pub(crate) fn send_failed(&self) {
@@ -158,5 +141,11 @@ impl Metrics {
 
     pub(crate) fn receive_failed(&self) {
         self.receive_failures.inc();
+    }
+}
+
+fn add((counter, count): (&IntCounter, u64)) {
+    if count > 0 {
+        counter.inc_by(count);
     }
 }

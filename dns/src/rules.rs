@@ -6,7 +6,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use zonecast_edge_reader::{Client, Cookies, Outcome, Transport, TurnedAway, turn_away};
 
 use crate::rate_limit::{RateLimiter, Verdict};
-use crate::{Limits, Metrics, Session};
+use crate::tally::Tally;
+use crate::{Limits, Session};
 
 /// See the module.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl RulesNow<'_> {
         session: &mut impl Session,
         (query, address): (&[u8], IpAddr),
         transport: Transport,
-        metrics: &Metrics,
+        tally: &mut Tally,
         out: &mut Vec<u8>,
     ) -> bool {
         let Limits { access, cookies, nsid, .. } = &self.rules.limits;
@@ -61,12 +62,12 @@ impl RulesNow<'_> {
         let outcome = if access.permits(address) {
             session.answer(query, client, out)
         } else {
-            metrics.access_denied();
+            tally.denied += 1;
             turn_away(query, client, TurnedAway::Prohibited, out)
         };
-        metrics.answered(transport, &outcome);
+        tally.answered(&outcome);
         outcome.is_answer()
-            && (transport == Transport::Tcp || self.may_go(&outcome, (query, address), client, metrics, out))
+            && (transport == Transport::Tcp || self.may_go(&outcome, (query, address), client, tally, out))
     }
 
     fn may_go(
@@ -74,12 +75,12 @@ impl RulesNow<'_> {
         outcome: &Outcome,
         (query, address): (&[u8], IpAddr),
         client: Client<'_>,
-        metrics: &Metrics,
+        tally: &mut Tally,
         out: &mut Vec<u8>,
     ) -> bool {
         let Some(limiter) = &self.rules.limiter else { return true };
         let verdict = limiter.judge(self.elapsed, address, query, outcome);
-        metrics.limited(verdict);
+        tally.limited(verdict);
         match verdict {
             Verdict::Send => true,
             Verdict::Truncate => turn_away(query, client, TurnedAway::Limited, out).is_answer(),

@@ -18,6 +18,7 @@ use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, MAX_TCP_PENDING_OUT};
 use crate::rules::Rules;
+use crate::tally::Tally;
 use crate::{Answerer, Metrics};
 
 /// Bytes of the length in front of a message.
@@ -169,6 +170,13 @@ impl<A: Answerer> Peer<'_, A> {
 
     /// Answers whole queries from one state, and says how many bytes they took.
     fn answer(&self, pending: &[u8], out: &mut Vec<u8>) -> (usize, More) {
+        let mut tally = Tally::default();
+        let answered = self.answer_burst(pending, out, &mut tally);
+        self.metrics.add(Transport::Tcp, &tally);
+        answered
+    }
+
+    fn answer_burst(&self, pending: &[u8], out: &mut Vec<u8>, tally: &mut Tally) -> (usize, More) {
         SCRATCH.with_borrow_mut(|scratch| {
             let (mut session, now) = (self.answerer.session(scratch), self.rules.now());
             let mut message = Vec::new();
@@ -185,7 +193,7 @@ impl<A: Answerer> Peer<'_, A> {
                 let Some(query) = rest.get(..length) else { return (used, More::WithMoreBytes) };
                 used += LENGTH + length;
                 let asked = (query, self.address);
-                if !now.answer(&mut session, asked, Transport::Tcp, self.metrics, &mut message) {
+                if !now.answer(&mut session, asked, Transport::Tcp, tally, &mut message) {
                     return (used, More::Never);
                 }
                 let length = u16::try_from(message.len()).unwrap_or_default();

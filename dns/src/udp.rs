@@ -15,6 +15,7 @@ use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
 use crate::rules::Rules;
+use crate::tally::Tally;
 use crate::{Answerer, Metrics};
 
 /// Runs until `stop` is set, which it notices within [`STOP_INTERVAL`].
@@ -35,17 +36,19 @@ pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, 
         // Taken after the last query came in, so that nobody who knows of a change is answered from before it.
         let mut session = answerer.session(&mut scratch);
         let now = rules.now();
+        let mut tally = Tally::default();
         for (query, from) in inbox.queries() {
             // Port 0 is nobody's, and no address is none of ours.
             if let Some((address, 1..)) = from.as_ref().and_then(address_of)
-                && now.answer(&mut session, (query, address), transport, metrics, outbox.place())
+                && now.answer(&mut session, (query, address), transport, &mut tally, outbox.place())
             {
                 outbox.keep(from);
             }
         }
         drop(session);
+        tally.cache = scratch.take_cache_counts();
+        metrics.add(transport, &tally);
         outbox.send(socket, metrics);
-        metrics.cache_read(scratch.take_cache_counts());
     }
 }
 
