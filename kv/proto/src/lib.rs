@@ -28,6 +28,7 @@ mod publisher;
 mod publisher_tests;
 #[cfg(test)]
 mod simulation;
+mod slice;
 mod snapshot;
 mod source;
 mod tail;

@@ -3,23 +3,19 @@
 //! What a later release appends stands inside the array of the value, see [`positional!`](crate::positional). Bytes
 //! after the array are damage, or something smuggled past whoever compares decoded values.
 
-use rmp_serde::Deserializer;
 use rmp_serde::decode::Error;
 use serde::Deserialize;
+
+use crate::slice::Slice;
 
 /// Reads one value that ends where the bytes end.
 ///
 /// # Errors
 /// Not the MessagePack of this value, or more follows after it.
 pub fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    let mut deserializer = Deserializer::from_read_ref(bytes);
-    let value = T::deserialize(&mut deserializer)?;
-    if is_at_end(&mut deserializer) { Ok(value) } else { Err(serde::de::Error::custom("bytes after the end")) }
-}
-
-/// Whether nothing follows, not even half a value: the only way in which a scalar's first byte cannot be read.
-pub(crate) fn is_at_end<'de>(deserializer: impl serde::Deserializer<'de, Error = Error>) -> bool {
-    matches!(bool::deserialize(deserializer), Err(Error::InvalidMarkerRead(_)))
+    let mut slice = Slice::new(bytes);
+    let value = T::deserialize(&mut slice)?;
+    if slice.is_at_end() { Ok(value) } else { Err(serde::de::Error::custom("bytes after the end")) }
 }
 
 #[cfg(test)]
