@@ -74,7 +74,7 @@ impl<V: View> Answering<'_, '_, V> {
         let Extra { key, path, value, targets, finder, .. } = &mut **extra;
         for target in targets.iter() {
             let full = Path::of(target, 0, path);
-            let below = full.below(full.ancestor(zone.apex_labels)).unwrap_or(full);
+            let Some((_, below)) = full.split(zone.apex_len) else { continue };
             let mut is_found = false;
             for section in sections {
                 let mut reads = Reads { view: reader.view, zone, count: &mut lookups.additional };

@@ -8,9 +8,10 @@
 //! The thread that applies stamps a version before readers get to see it. So a reader that holds version `v` sees all
 //! stamps up to `v`, and perhaps later ones, which only make it read the store.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::quality::RandomState;
 use zonecast_kv_proto::OpRef;
 use zonecast_records::KEY_PREFIX_LEN;
 
@@ -26,7 +27,8 @@ const GENERATION_END: usize = KEY_PREFIX_LEN - 1;
 /// Changes of one copy of a store, since it was loaded or opened; see the module.
 #[derive(Debug)]
 pub struct Changes {
-    /// Of names from outside, so keyed.
+    /// Of names from outside, so keyed; not by SipHash, because whoever finds names of one place makes others stale and
+    /// cannot make an answer wrong.
     hashing: RandomState,
     stamps: Box<[AtomicU64]>,
     /// The last versions that deleted a range within a generation, such as all of it.
@@ -43,7 +45,7 @@ impl Default for Changes {
     fn default() -> Self {
         let zeros = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
-            hashing: RandomState::new(),
+            hashing: RandomState::default(),
             stamps: zeros(STAMPS),
             generations: zeros(GENERATIONS),
             all: AtomicU64::new(0),

@@ -103,8 +103,8 @@ impl Finder {
             return Err(FindError::Inconsistent("the zone key is damaged"));
         }
         let Self { key, direct, seek_key, seek_value, wild_path, wild, rrset } = self;
-        let apex = full.ancestor(reads.zone.apex_labels);
-        let path = full.below(apex).unwrap_or(full);
+        let (apex, path) =
+            full.split(reads.zone.apex_len).ok_or(FindError::Inconsistent("a name is not in its zone"))?;
         let node = Node { apex, path, depth: path.depth(), wildcard: None };
         let place = Place::of(rtype, node.depth == 0);
         let (hit, direct) = {

@@ -113,7 +113,7 @@ impl<'w> MessageWriter<'w> {
             truncated: false,
         };
         if let Some(question) = question {
-            writer.name(question.name);
+            writer.first_name(question.name);
             writer.number(question.rtype.to_int());
             writer.number(question.class.to_int());
             writer.question_end = writer.out.len();
@@ -291,6 +291,16 @@ impl<'w> MessageWriter<'w> {
         Ok(())
     }
 
+    /// Writes the uncompressed name of the question: nothing is there that it could point to.
+    fn first_name(&mut self, wire: &[u8]) {
+        let (start, mut at) = (self.out.len(), 0);
+        while let Some(length) = wire.get(at).filter(|length| **length != 0) {
+            self.remember(start + at, wire.len() - at);
+            at += 1 + usize::from(*length);
+        }
+        self.out.extend_from_slice(wire);
+    }
+
     /// Writes an uncompressed name, pointing to an earlier one as soon as the rest is the same.
     fn name(&mut self, wire: &[u8]) {
         let mut rest = wire;
@@ -299,7 +309,7 @@ impl<'w> MessageWriter<'w> {
                 self.number(0xc000 | offset);
                 return;
             }
-            self.remember(rest.len());
+            self.remember(self.out.len(), rest.len());
             let Some((label, after)) = rest.split_at_checked(1 + usize::from(*length)) else { break };
             self.out.extend_from_slice(label);
             rest = after;
@@ -313,8 +323,7 @@ impl<'w> MessageWriter<'w> {
         same_length.map(|(offset, _)| *offset).find(|offset| self.is_at(usize::from(*offset), wire))
     }
 
-    fn remember(&mut self, len: usize) {
-        let at = self.out.len();
+    fn remember(&mut self, at: usize, len: usize) {
         if let (Some(item), Ok(offset), Ok(len)) =
             (self.offsets.items.get_mut(self.offsets.used), u16::try_from(at), u8::try_from(len))
             && at <= MAX_OFFSET
@@ -326,6 +335,10 @@ impl<'w> MessageWriter<'w> {
 
     /// Whether the name at `at`, written before, is `wire`. Pointers of ours lead backwards, so this ends.
     fn is_at(&self, mut at: usize, wire: &[u8]) -> bool {
+        // Most names that come again were written in full: the owner is the name of the question.
+        if self.out.get(at..).is_some_and(|written| written.starts_with(wire)) {
+            return true;
+        }
         let mut rest = wire;
         loop {
             match self.out.get(at..) {

@@ -106,7 +106,7 @@ impl<'r, V: View> Reader<'r, V> {
         let extra = &mut scratch.buffers.extra;
         let full = Path::of(name, 0, &mut extra.path);
         let Some(zone) = self.zone_of(full, Rtype::ANY) else { return Ok(None) };
-        let path = full.below(full.ancestor(zone.apex_labels)).unwrap_or(full);
+        let Some((_, path)) = full.split(zone.apex_len) else { return Ok(None) };
         let mut count = 0;
         let mut reads = Reads { view: self.view, zone: &zone, count: &mut count };
         if !reads.node(&mut extra.key, (KeySection::Name, ADDRESS_KIND), path, &mut extra.value)? {

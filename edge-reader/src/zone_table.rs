@@ -134,17 +134,13 @@ impl ZoneTable {
     #[must_use]
     pub fn find(&self, path: Path<'_>) -> Option<Zone> {
         let root = &*self.root;
-        let mut hasher = root.hashing.build_hasher();
         let has_root = root.depths.first().is_some_and(|count| *count > 0);
-        let mut found = has_root.then(|| root.probe(&[], 0, hasher.finish())).flatten();
-        let (mut start, mut labels) = (0, 0);
-        let bytes = path.as_bytes();
+        let mut found = if has_root { root.probe(&[], 0) } else { None };
+        let (bytes, mut labels) = (path.as_bytes(), 0);
         for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == 0) {
-            hasher.write(bytes.get(start..=at).unwrap_or_default());
-            start = at + 1;
             labels += 1;
             if root.depths.get(labels).is_some_and(|count| *count > 0) {
-                found = root.probe(bytes.get(..start).unwrap_or_default(), labels, hasher.finish()).or(found);
+                found = root.probe(bytes.get(..=at).unwrap_or_default(), labels).or(found);
             }
         }
         found
@@ -236,15 +232,17 @@ impl ZoneTable {
 
 impl Root {
     fn place(&self, path: Path<'_>) -> Place {
+        self.place_of(path.as_bytes())
+    }
+
+    fn place_of(&self, path: &[u8]) -> Place {
         let mut hasher = self.hashing.build_hasher();
-        for label in path.as_bytes().split_inclusive(|byte| *byte == 0) {
-            hasher.write(label);
-        }
+        hasher.write(path);
         Place::of(hasher.finish())
     }
 
-    fn probe(&self, path: &[u8], labels: usize, hash: u64) -> Option<Zone> {
-        let place = Place::of(hash);
+    fn probe(&self, path: &[u8], labels: usize) -> Option<Zone> {
+        let place = self.place_of(path);
         self.shard(place).get(place.rest, path).map(|stored| zone(stored, path.len(), labels))
     }
 

@@ -57,18 +57,19 @@ impl<'a> Path<'a> {
         // The zero byte after a label takes the room of the length before it.
         out.resize(start + labels_len, END);
         let written = out.get_mut(start..).unwrap_or_default();
-        let mut rest = &mut *written;
+        let (mut rest, mut escapes) = (written, false);
         for label in name.labels().take(below) {
             let (before, place) = rest.split_at_mut(rest.len().saturating_sub(label.len() + 1));
-            place.iter_mut().zip(label).for_each(|(place, byte)| *place = *byte);
+            for (place, byte) in place.iter_mut().zip(label) {
+                *place = byte.to_ascii_lowercase();
+                escapes |= *byte <= ESCAPE;
+            }
             rest = before;
         }
-        if written.iter().filter(|byte| **byte <= ESCAPE).count() == below {
-            written.make_ascii_lowercase();
-            return;
+        if escapes {
+            out.truncate(start);
+            escape(name, below, out);
         }
-        out.truncate(start);
-        escape(name, below, out);
     }
 
     /// How many labels below the apex.
@@ -95,6 +96,14 @@ impl<'a> Path<'a> {
             }
         };
         Self(self.0.get(..end).unwrap_or_default())
+    }
+
+    /// The path of the ancestor that is `len` bytes long, and the path from there down to this node; `None` when it has
+    /// none of that length.
+    #[must_use]
+    pub fn split(self, len: usize) -> Option<(Self, Self)> {
+        let (ancestor, below) = self.0.split_at_checked(len)?;
+        ancestor.last().is_none_or(|last| *last == END).then_some((Self(ancestor), Self(below)))
     }
 
     /// Whether `other` is this node or lies below it.
@@ -208,6 +217,12 @@ mod tests {
             prop_assert_eq!(one_path.shared_depth(other_path), shared);
             prop_assert_eq!(one_path.ancestor(shared), other_path.ancestor(shared));
             prop_assert_eq!(one_path.contains(other_path), other.is_within(&one));
+            for len in 0..=one_bytes.len() {
+                let mut ancestors = (0..=one_path.depth()).map(|depth| one_path.ancestor(depth));
+                let ancestor = ancestors.find(|ancestor| ancestor.as_bytes().len() == len);
+                let parts = ancestor.map(|ancestor| (ancestor, one_path.below(ancestor).unwrap()));
+                prop_assert_eq!(one_path.split(len), parts);
+            }
         }
 
         #[test]
