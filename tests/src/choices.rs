@@ -41,6 +41,14 @@ pub const CHOICES: &[Choice] = &[
         covers: sibling_glue_that_fits,
     },
     Choice {
+        id: "whole-is-not-truncated",
+        source: "RFC 2181 section 9, RFC 9471 section 3.2",
+        what: "A delegation with its whole NS set and all glue from below its cut is not truncated, however little room is \
+               left. The peers write some names longer, or want room for sibling glue, and set TC within some bytes of the \
+               limit.",
+        covers: whole_is_not_truncated,
+    },
+    Choice {
         id: "no-glue-from-a-hidden-wildcard",
         source: "RFC 9471 section 2.2, RFC 4592 section 2.2.1",
         what: "A wildcard below a zone cut is hidden by it, so it makes no sibling glue for the delegations beside. NSD and \
@@ -140,7 +148,6 @@ fn our_room(case: &Case<'_>) -> Option<usize> {
 fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     const SMALLEST_IPV6: usize = 28;
     let ours = case.ours;
-    let Some(room) = our_room(case) else { return false };
     let Some(cut) = ours.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner) else { return false };
     let below_the_cut = |reply: &Reply| {
         let own = reply.additional.iter().filter(|rr| rr.owner.ends_with(cut));
@@ -150,10 +157,28 @@ fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
         |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
     let hosted = |name: &Name| case.zones.iter().any(|zone| name.ends_with(&zone.apex));
     let siblings = name_servers(ours).filter(|name| hosted(name) && !name.ends_with(cut)).count();
-    let is_full = siblings > MAX_ADDITIONAL_TARGETS
-        || ours.size + SMALLEST_IPV6 > room
-        || largest_glue_left_out(case).is_some_and(|len| ours.size + len > room);
+    let ends = |room| {
+        let left_out = largest_glue_left_out(case).unwrap_or_default();
+        ours.size + SMALLEST_IPV6.max(left_out) > room
+    };
+    let is_full = siblings > MAX_ADDITIONAL_TARGETS || our_room(case).is_some_and(ends);
     ours.is_referral() && is_full && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// A delegation that lacks nothing that is required, close to the limit, where every peer sets TC.
+fn whole_is_not_truncated(case: &Case<'_>) -> bool {
+    /// What a peer can need more.
+    const LONGER: usize = 64;
+    let ours = case.ours;
+    let Some(room) = our_room(case) else { return false };
+    let Some(cut) = ours.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner) else { return false };
+    let at = |name: &Name| case.zones.iter().flat_map(|zone| zone.records_at(name)).collect::<Vec<_>>();
+    let has_all_servers = at(cut).iter().filter(|rr| rr.rtype == Rtype::NS).all(|rr| ours.authority.contains(*rr));
+    let is_address = |rr: &Rr| matches!(rr.rtype, Rtype::A | Rtype::AAAA);
+    let has_glue = |name: Name| at(&name).iter().filter(|rr| is_address(rr)).all(|rr| ours.additional.contains(*rr));
+    let is_whole = has_all_servers && name_servers(ours).filter(|name| name.ends_with(cut)).all(has_glue);
+    let truncates = |peer: &Reply| peer.tc && peer.rcode == ours.rcode && peer.answer.is_subset(&ours.answer);
+    !ours.tc && is_whole && ours.size + LONGER > room && case.peers.iter().all(|(_, peer)| truncates(peer))
 }
 
 /// The most bytes of an address set of a name server, with its signature where these are asked for, that is not in the

@@ -26,9 +26,9 @@ const TIMES: f64 = 4_000.0;
 /// How much longer than in a zone of 1,000 it may take.
 const WORSE: f64 = 1.5;
 
-/// Where the time goes, by perf.
-const CAUSE: &str = "two fifths of the time is reading the present keys, and most of that the search in the map in memory that \
-    stands for the store: in a larger one it is deeper and misses the processor's caches";
+/// Where the time goes, by callgrind.
+const CAUSE: &str = "a third of the instructions is reading the present keys, and a third of that the search in the map in memory \
+    that stands for the store: in a larger one it is deeper and misses the processor's caches";
 
 /// Keys of the answer path that a change of glue may touch.
 const KEYS: f64 = 3.0;
