@@ -44,8 +44,8 @@ pub const CHOICES: &[Choice] = &[
         id: "whole-is-not-truncated",
         source: "RFC 2181 section 9, RFC 9471 section 3.2",
         what: "A delegation with its whole NS set and all glue from below its cut is not truncated, however little room is \
-               left. The peers write some names longer, or want room for sibling glue, and set TC within some bytes of the \
-               limit.",
+               left. Within some bytes of the limit the peers set TC, because they write some names longer or want room for \
+               sibling glue, or have put that in first.",
         covers: whole_is_not_truncated,
     },
     Choice {
@@ -165,7 +165,7 @@ fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
     ours.is_referral() && is_full && case.peers.iter().any(|(_, peer)| covers(peer))
 }
 
-/// A delegation that lacks nothing that is required, close to the limit, where every peer sets TC.
+/// A delegation that lacks nothing that is required, close to the limit, where every peer sets TC or has other glue.
 fn whole_is_not_truncated(case: &Case<'_>) -> bool {
     /// What a peer can need more.
     const LONGER: usize = 64;
@@ -177,8 +177,11 @@ fn whole_is_not_truncated(case: &Case<'_>) -> bool {
     let is_address = |rr: &Rr| matches!(rr.rtype, Rtype::A | Rtype::AAAA);
     let has_glue = |name: Name| at(&name).iter().filter(|rr| is_address(rr)).all(|rr| ours.additional.contains(*rr));
     let is_whole = has_all_servers && name_servers(ours).filter(|name| name.ends_with(cut)).all(has_glue);
-    let truncates = |peer: &Reply| peer.tc && peer.rcode == ours.rcode && peer.answer.is_subset(&ours.answer);
-    !ours.tc && is_whole && ours.size + LONGER > room && case.peers.iter().all(|(_, peer)| truncates(peer))
+    let ends = |peer: &Reply| {
+        let truncates = peer.tc && peer.rcode == ours.rcode && peer.answer.is_subset(&ours.answer);
+        truncates || differences(ours, peer) == [Aspect::Glue].into()
+    };
+    !ours.tc && is_whole && ours.size + LONGER > room && case.peers.iter().all(|(_, peer)| ends(peer))
 }
 
 /// The most bytes of an address set of a name server, with its signature where these are asked for, that is not in the
