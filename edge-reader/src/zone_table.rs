@@ -97,7 +97,7 @@ impl ZoneTable {
         let root = Arc::make_mut(&mut table.root);
         view.scan(&lower, &end, &mut |key, value| {
             if let Some(path) = zone_path(key) {
-                let shard = root.shard_mut(root.place(path));
+                let shard = root.shard_mut(root.place(path.as_bytes()));
                 shard.0.push(shard.1, path.as_bytes(), stored(value));
                 root.count(path, true);
             }
@@ -184,7 +184,7 @@ impl ZoneTable {
     }
 
     fn put(&mut self, path: Path<'_>, stored: Stored) {
-        let place = self.root.place(path);
+        let place = self.root.place(path.as_bytes());
         if self.root.shard(place).get(place.rest, path.as_bytes()) == Some(&stored) {
             // Most changes of a zone key are a new serial: nothing that is kept here.
             return;
@@ -197,7 +197,7 @@ impl ZoneTable {
     }
 
     fn remove(&mut self, path: Path<'_>) {
-        let place = self.root.place(path);
+        let place = self.root.place(path.as_bytes());
         if self.root.shard(place).get(place.rest, path.as_bytes()).is_none() {
             return;
         }
@@ -231,18 +231,14 @@ impl ZoneTable {
 }
 
 impl Root {
-    fn place(&self, path: Path<'_>) -> Place {
-        self.place_of(path.as_bytes())
-    }
-
-    fn place_of(&self, path: &[u8]) -> Place {
+    fn place(&self, path: &[u8]) -> Place {
         let mut hasher = self.hashing.build_hasher();
         hasher.write(path);
         Place::of(hasher.finish())
     }
 
     fn probe(&self, path: &[u8], labels: usize) -> Option<Zone> {
-        let place = self.place_of(path);
+        let place = self.place(path);
         self.shard(place).get(place.rest, path).map(|stored| zone(stored, path.len(), labels))
     }
 

@@ -1,8 +1,8 @@
 //! The short way through MessagePack that lies in memory.
 //!
 //! Arrays, numbers without a sign, bytes and what is optional are read here, because values and frames are made of them
-//! and an edge decodes one or two values for each answer. Everything else, and whatever is cut off, is left to rmp-serde, so that
-//! there is one judge of what is well-formed.
+//! and an edge decodes one or two values for each answer. Everything else, and whatever is cut off, is left to
+//! rmp-serde, so that there is one judge of what is well-formed. Nesting is not counted: none of our types holds itself.
 
 use rmp_serde::Deserializer;
 use rmp_serde::decode::Error;
