@@ -105,8 +105,8 @@ impl Finder {
         let Self { key, direct, seek_key, seek_value, wild_path, wild, rrset } = self;
         let (apex, path) =
             full.split(reads.zone.apex_len).ok_or(FindError::Inconsistent("a name is not in its zone"))?;
-        let node = Node { apex, path, depth: path.depth(), wildcard: None };
-        let place = Place::of(rtype, node.depth == 0);
+        let node = Node { apex, asked: path, path, wildcard: None };
+        let place = Place::of(rtype, path.is_apex());
         let (hit, direct) = {
             let hit = match place {
                 Place::Zone => reads.zone_key(key, apex, direct).map(|()| true)?,
@@ -141,7 +141,7 @@ impl Finder {
         // Only a node without published nodes below it can be a cut or have a DNAME, and then it is the predecessor.
         if last_path.as_bytes().len() == path.ancestor(depth).as_bytes().len() {
             let value = AddressValue::decode(seek_value)?;
-            if depth == node.depth {
+            if last_path == path {
                 return node.missed(value, rtype, place);
             }
             if let Some(cut) = value.cut {
@@ -174,9 +174,9 @@ impl Finder {
 #[derive(Clone, Copy)]
 struct Node<'p> {
     apex: Path<'p>,
+    /// Of the name that was asked for, also where a wildcard decides.
+    asked: Path<'p>,
     path: Path<'p>,
-    /// Depth of the name that was asked for, also where a wildcard decides.
-    depth: usize,
     /// Depth of the closest encloser when this is the wildcard below it.
     wildcard: Option<usize>,
 }
@@ -202,14 +202,14 @@ impl Node<'_> {
             },
             Rtype::NSEC => (rtype, KeySection::Nsec),
             // A DS at the apex belongs to the parent.
-            Rtype::DS if self.depth == 0 => return Ok(Found::NoData { wildcard }),
+            Rtype::DS if self.asked.is_apex() => return Ok(Found::NoData { wildcard }),
             Rtype::NSEC3 => return Ok(Found::NoData { wildcard }),
             _ => (rtype, KeySection::Name),
         };
         if !value.types().contains(wanted) {
             return Ok(Found::NoData { wildcard });
         }
-        let found = if self.depth == 0 && matches!(wanted, Rtype::SOA | Rtype::NS) {
+        let found = if self.asked.is_apex() && matches!(wanted, Rtype::SOA | Rtype::NS) {
             reads.zone_key(key, self.apex, rrset)?;
             zone_data(rrset, wanted)?
         } else if reads.node(key, (section, wanted.to_int()), self.path, rrset)? {
@@ -243,7 +243,7 @@ impl Node<'_> {
             return Some(match rtype {
                 Rtype::DS => cut.ds.map_or(no_data, data),
                 Rtype::NSEC if value.types().contains(rtype) => return None,
-                _ => Found::Cut { cut, depth: self.depth, nsec: value.types().contains(Rtype::NSEC) },
+                _ => Found::Cut { cut, depth: self.asked.depth(), nsec: value.types().contains(Rtype::NSEC) },
             });
         }
         match (rtype, value.cname) {

@@ -49,6 +49,8 @@ struct Root {
     len: usize,
     /// How many apexes have this many labels: depths without any are not looked at.
     depths: [u32; DEPTHS],
+    /// The most labels that one has had: longer names are not walked to their end.
+    deepest: usize,
     branches: [Arc<Branch>; FAN_OUT],
 }
 
@@ -73,6 +75,7 @@ impl Default for Root {
             hashing: RandomState::new(),
             len: 0,
             depths: [0; DEPTHS],
+            deepest: 0,
             branches: std::array::from_fn(|_| Arc::clone(&branch)),
         }
     }
@@ -141,6 +144,9 @@ impl ZoneTable {
             labels += 1;
             if root.depths.get(labels).is_some_and(|count| *count > 0) {
                 found = root.probe(bytes.get(..=at).unwrap_or_default(), labels).or(found);
+            }
+            if labels >= root.deepest {
+                break;
             }
         }
         found
@@ -256,6 +262,9 @@ impl Root {
     fn count(&mut self, path: Path<'_>, comes: bool) {
         if let Some(depth) = self.depths.get_mut(path.depth()) {
             *depth = if comes { *depth + 1 } else { depth.saturating_sub(1) };
+        }
+        if comes {
+            self.deepest = self.deepest.max(path.depth());
         }
         self.len = if comes { self.len + 1 } else { self.len.saturating_sub(1) };
     }

@@ -9,6 +9,9 @@ use crate::{MAX_NAME_LEN, Name, NameError};
 const END: u8 = 0;
 const ESCAPE: u8 = 1;
 
+/// Bytes that are put into lower case at once.
+const CHUNK: usize = 16;
+
 /// A path, borrowed from a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path<'a>(&'a [u8]);
@@ -54,22 +57,37 @@ impl<'a> Path<'a> {
         let below = name.label_count().saturating_sub(apex_labels);
         let start = out.len();
         let labels_len = name.as_wire().len() - name.suffix_wire(apex_labels).len();
+        let padded_len = labels_len.next_multiple_of(CHUNK);
+        out.resize(start + padded_len, END);
+        let padded = out.get_mut(start..).unwrap_or_default();
         // The zero byte after a label takes the room of the length before it.
-        out.resize(start + labels_len, END);
-        let written = out.get_mut(start..).unwrap_or_default();
-        let (mut rest, mut escapes) = (written, false);
+        let mut rest = padded.get_mut(..labels_len).unwrap_or_default();
         for label in name.labels().take(below) {
             let (before, place) = rest.split_at_mut(rest.len().saturating_sub(label.len() + 1));
-            for (place, byte) in place.iter_mut().zip(label) {
-                *place = byte.to_ascii_lowercase();
-                escapes |= *byte <= ESCAPE;
+            if let Some(place) = place.get_mut(..label.len()) {
+                place.copy_from_slice(label);
             }
             rest = before;
         }
-        if escapes {
+        let (chunks, _) = padded.as_chunks_mut::<CHUNK>();
+        // Zeros end labels and fill up the last chunk; whatever more there is must be escaped.
+        let (zeros, mut small) = (below + padded_len - labels_len, 0_usize);
+        for chunk in chunks {
+            chunk.make_ascii_lowercase();
+            small += usize::from(chunk.iter().map(|byte| u8::from(*byte <= ESCAPE)).sum::<u8>());
+        }
+        if small > zeros {
             out.truncate(start);
             escape(name, below, out);
+        } else {
+            out.truncate(start + labels_len);
         }
+    }
+
+    /// Whether it is that of the apex itself.
+    #[must_use]
+    pub fn is_apex(self) -> bool {
+        self.0.is_empty()
     }
 
     /// How many labels below the apex.
@@ -177,7 +195,10 @@ mod tests {
     use super::*;
 
     fn label() -> impl Strategy<Value = Vec<u8>> {
-        prop::collection::vec(prop::sample::select(vec![0, 1, 2, b'*', b'A', b'a', b'b', 0xff]), 1..4)
+        let bytes =
+            |lens| prop::collection::vec(prop::sample::select(vec![0, 1, 2, b'*', b'A', b'a', b'b', 0xff]), lens);
+        let plain = prop::collection::vec(prop::sample::select(b"-AZaz09".to_vec()), 1..40);
+        prop_oneof![4 => bytes(1..4), 1 => bytes(1..40), 1 => plain]
     }
 
     fn name() -> impl Strategy<Value = Name> {
@@ -204,6 +225,7 @@ mod tests {
             prop_assert_eq!(path.to_name(&Name::ROOT).unwrap(), name);
             prop_assert_eq!(path.depth(), name.label_count());
             prop_assert_eq!(path.is_wildcard(), name.is_wildcard());
+            prop_assert_eq!(bytes.to_ascii_lowercase(), bytes);
         }
 
         #[test]
