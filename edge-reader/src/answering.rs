@@ -3,6 +3,9 @@
 //! Chains stay in the zone of the question, as in NSD and Knot: a target elsewhere is left to the resolver. A chain
 //! ends without an error where it comes back to a CNAME, a DNAME or a wildcard CNAME that it has used, or after
 //! [`MAX_CHAIN`] steps. What signatures cannot say, `proof.rs` proves.
+//!
+//! Everything but an answer with data is kept out of line: its code and its room on the stack would stand between what
+//! most answers use, and the processor's first caches hold little more than that and the store's.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +17,7 @@ use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
 use crate::additional;
 use crate::finder::{Finder, Reads};
 use crate::message::{MessageWriter, Section, WriteError, split_name};
-use crate::query::{Header, Query, Rejection};
+use crate::query::{Header, Query};
 use crate::scratch::{Buffers, Chain, Extra, Step};
 use crate::{AnswerClass, Client, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Zone};
 
@@ -40,22 +43,22 @@ pub(crate) fn answer<V: View>(
     out.clear();
     let Some(header) = Header::read(bytes) else { return Outcome::DROPPED };
     let Buffers { finder, name, path, target_path, chain, extra, offsets } = buffers;
-    let query = match Query::read(header, bytes) {
-        Ok(query) => query,
-        Err(Rejection { rcode, question, edns }) => {
-            let message = MessageWriter::new((out, offsets), client, header, question.as_ref(), edns);
-            return finish(message, AnswerClass::Rejected, rcode, Lookups::default());
+    let mut query = Query::default();
+    let read = query.read(header, bytes, name);
+    let mut message = MessageWriter::new((out, offsets), client, header, &query);
+    let question = match (read, query.question) {
+        (Ok(()), Some(question)) => question,
+        (read, _) => {
+            let rcode = read.err().unwrap_or(Rcode::FORMERR);
+            return finish(&mut message, AnswerClass::Rejected, rcode, Lookups::default());
         }
     };
-    let Query { question, edns } = query;
-    let mut message = MessageWriter::new((out, offsets), client, header, Some(&question), edns);
-    if edns.is_some_and(|edns| edns.version != 0) {
+    if query.edns.is_some_and(|edns| edns.version != 0) {
         let address_proven = message.address_proven();
         let outcome = Outcome { class: AnswerClass::Rejected, address_proven, ..Outcome::DROPPED };
         message.finish(Rcode::NOERROR, BADVERS_EXTENDED);
         return outcome;
     }
-    name.read_wire(question.name).expect("the question holds a whole name");
     let full = Path::of(name, 0, path);
     let zone = match question.rtype {
         _ if question.class != Class::IN => None,
@@ -68,7 +71,7 @@ pub(crate) fn answer<V: View>(
             Rtype::AXFR | Rtype::IXFR => ExtendedErrorCode::NOT_SUPPORTED,
             _ => ExtendedErrorCode::NOT_AUTHORITATIVE,
         });
-        return finish(message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
+        return finish(&mut message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
     };
     chain.clear();
     extra.clear();
@@ -79,7 +82,7 @@ pub(crate) fn answer<V: View>(
         question: question.name,
         name,
         rtype: question.rtype,
-        message,
+        message: &mut message,
         chain,
         extra,
         lookups: Lookups::default(),
@@ -99,7 +102,7 @@ pub(crate) fn answer<V: View>(
     Outcome { zone_len, ..outcome }
 }
 
-pub(crate) fn finish(message: MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
+pub(crate) fn finish(message: &mut MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
     let (truncated, address_proven) = (message.truncated, message.address_proven());
     message.finish(rcode, 0);
     Outcome { class, rcode, truncated, lookups, zone_len: 0, address_proven }
@@ -114,7 +117,7 @@ pub(crate) struct Answering<'a, 'w, V> {
     /// The name where the chain has come to.
     pub(crate) name: &'a mut Name,
     rtype: Rtype,
-    pub(crate) message: MessageWriter<'w>,
+    pub(crate) message: &'a mut MessageWriter<'w>,
     chain: &'a mut Chain,
     pub(crate) extra: &'a mut Extra,
     pub(crate) lookups: Lookups,
@@ -191,9 +194,7 @@ impl<V: View> Answering<'_, '_, V> {
     fn data(&mut self, rtype: Rtype, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<(), AnswerError> {
         self.message.authoritative = true;
         self.note_expansion(rrset, wildcard);
-        if required(&mut self.message, Section::Answer, self.name.as_wire(), (rtype, rrset))?
-            && self.prove_expansions()?
-        {
+        if required(self.message, Section::Answer, self.name.as_wire(), (rtype, rrset))? && self.prove_expansions()? {
             additional::of_data(self, rtype, rrset)?;
         }
         Ok(())
@@ -201,6 +202,7 @@ impl<V: View> Answering<'_, '_, V> {
 
     /// SOA for a negative answer, RFC 2308 section 3, and what proves it. `encloser` is the depth of the closest encloser
     /// when it is the wildcard below it that has no data, or that is not there.
+    #[inline(never)]
     fn negative(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
         self.message.authoritative = true;
         let apex = self.name.suffix(self.zone.apex_labels);
@@ -212,15 +214,16 @@ impl<V: View> Answering<'_, '_, V> {
         let soa = Rrset { ttl: zone.negative_ttl().map_err(FindError::from)?, ..zone.soa };
         let is_signed = !soa.signatures().is_empty();
         let written = self.message.rrset(Section::Authority, apex.as_wire(), Rtype::SOA, &soa);
-        if truncating(&mut self.message, written)? && is_signed && self.message.dnssec_ok() {
+        if truncating(self.message, written)? && is_signed && self.message.dnssec_ok() {
             self.prove_absence(encloser)?;
         }
         Ok(())
     }
 
+    #[inline(never)]
     fn referral(&mut self, cut: &Cut<'_>, depth: usize, nsec: bool) -> Result<(), AnswerError> {
         let owner = self.name.suffix(self.zone.apex_labels + depth);
-        if !required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::NS, &cut.ns))? {
+        if !required(self.message, Section::Authority, owner.as_wire(), (Rtype::NS, &cut.ns))? {
             return Ok(());
         }
         if self.message.dnssec_ok() && !(self.prove_delegation(cut, &owner, nsec)? && self.prove_expansions()?) {
@@ -231,7 +234,7 @@ impl<V: View> Answering<'_, '_, V> {
             for (rtype, rrset) in [(Rtype::A, glue.a), (Rtype::AAAA, glue.aaaa)] {
                 // RFC 9471: glue at or below the cut is no optional extra.
                 if let Some(rrset) = rrset
-                    && !required(&mut self.message, Section::Additional, glue.name, (rtype, &rrset))?
+                    && !required(self.message, Section::Additional, glue.name, (rtype, &rrset))?
                 {
                     return Ok(());
                 }
@@ -240,12 +243,13 @@ impl<V: View> Answering<'_, '_, V> {
         additional::of_referral(self, &cut.ns, &owner)
     }
 
+    #[inline(never)]
     fn alias(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
         let owner = *self.name;
         self.note_expansion(rrset, wildcard);
         if !self.chain.visit(Step::Alias, owner)
-            || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
+            || !required(self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
         {
             return Ok(Next::Break(Rcode::NOERROR));
         }
@@ -259,12 +263,13 @@ impl<V: View> Answering<'_, '_, V> {
     }
 
     /// RFC 6672 section 3.2.
+    #[inline(never)]
     fn dname(&mut self, rrset: &Rrset<'_>, depth: usize) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
         let from = *self.name;
         let owner = from.suffix(self.zone.apex_labels + depth);
         if !self.chain.visit(Step::Dname, owner)
-            || !required(&mut self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?
+            || !required(self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?
         {
             return Ok(Next::Break(Rcode::NOERROR));
         }
@@ -282,7 +287,7 @@ impl<V: View> Answering<'_, '_, V> {
         let synthesised = std::iter::once(to.as_wire());
         let written = self.message.records(Section::Answer, from.as_wire(), (Rtype::CNAME, rrset.ttl), synthesised);
         // The synthesised record is itself what a CNAME query asks for, as NSD, Knot and BIND see it.
-        if !truncating(&mut self.message, written)? || self.rtype == Rtype::CNAME {
+        if !truncating(self.message, written)? || self.rtype == Rtype::CNAME {
             return Ok(Next::Break(Rcode::NOERROR));
         }
         Ok(Next::Continue(to))

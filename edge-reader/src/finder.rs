@@ -103,10 +103,12 @@ impl Finder {
             return Err(FindError::Inconsistent("the zone key is damaged"));
         }
         let Self { key, direct, seek_key, seek_value, wild_path, wild, rrset } = self;
-        let (apex, path) =
-            full.split(reads.zone.apex_len).ok_or(FindError::Inconsistent("a name is not in its zone"))?;
+        let Some((apex, path)) = full.split(reads.zone.apex_len) else {
+            return Err(FindError::Inconsistent("a name is not in its zone"));
+        };
         let node = Node { apex, asked: path, path, wildcard: None };
         let place = Place::of(rtype, path.is_apex());
+        let mut value = AddressValue::default();
         let (hit, direct) = {
             let hit = match place {
                 Place::Zone => reads.zone_key(key, apex, direct).map(|()| true)?,
@@ -118,7 +120,8 @@ impl Finder {
         match place {
             Place::Zone => return zone_data(direct, rtype),
             Place::Address if hit => {
-                return node.decide(AddressValue::decode(direct)?, rtype, &mut reads, key, rrset);
+                value.read(direct)?;
+                return node.decide(&value, rtype, &mut reads, key, rrset);
             }
             Place::Rrset(_) if hit => {
                 return Ok(Found::Data { rtype, rrset: RrsetValue::decode(direct)?.rrset, wildcard: None });
@@ -140,9 +143,9 @@ impl Finder {
         let depth = path.shared_depth(last_path);
         // Only a node without published nodes below it can be a cut or have a DNAME, and then it is the predecessor.
         if last_path.as_bytes().len() == path.ancestor(depth).as_bytes().len() {
-            let value = AddressValue::decode(seek_value)?;
+            value.read(seek_value)?;
             if last_path == path {
-                return node.missed(value, rtype, place);
+                return node.missed(&value, rtype, place);
             }
             if let Some(cut) = value.cut {
                 return Ok(Found::Cut { cut, depth, nsec: value.types().contains(Rtype::NSEC) });
@@ -166,7 +169,8 @@ impl Finder {
             return Ok(Found::NoName { encloser: depth });
         }
         let node = Node { path, wildcard: Some(depth), ..node };
-        node.decide(AddressValue::decode(wild)?, rtype, &mut reads, key, rrset)
+        value.read(wild)?;
+        node.decide(&value, rtype, &mut reads, key, rrset)
     }
 }
 
@@ -183,9 +187,10 @@ struct Node<'p> {
 
 impl Node<'_> {
     /// Decides from the address key, before the type's own key was looked for.
+    #[inline]
     fn decide<'s, V: View>(
         &self,
-        value: AddressValue<'s>,
+        value: &AddressValue<'s>,
         rtype: Rtype,
         reads: &mut Reads<'_, V>,
         key: &mut KeyBuffer,
@@ -196,7 +201,7 @@ impl Node<'_> {
         }
         let wildcard = self.wildcard;
         let (wanted, section) = match rtype {
-            Rtype::ANY | Rtype::RRSIG => match representative(&value) {
+            Rtype::ANY | Rtype::RRSIG => match representative(value) {
                 Some(wanted) => (wanted, KeySection::Name),
                 None => return Ok(Found::NoData { wildcard }),
             },
@@ -224,7 +229,7 @@ impl Node<'_> {
     }
 
     /// Decides from the address key, after the type's own key was not there.
-    fn missed<'s>(&self, value: AddressValue<'s>, rtype: Rtype, place: Place) -> Result<Found<'s>, FindError> {
+    fn missed<'s>(&self, value: &AddressValue<'s>, rtype: Rtype, place: Place) -> Result<Found<'s>, FindError> {
         match self.resident(value, rtype) {
             Some(found) => Ok(found),
             None if place == Place::Address || value.types().contains(rtype) => {
@@ -235,7 +240,8 @@ impl Node<'_> {
     }
 
     /// What the address key says alone; `None` where the bitmap and another key must be asked.
-    fn resident<'s>(&self, value: AddressValue<'s>, rtype: Rtype) -> Option<Found<'s>> {
+    #[inline]
+    fn resident<'s>(&self, value: &AddressValue<'s>, rtype: Rtype) -> Option<Found<'s>> {
         let wildcard = self.wildcard;
         let no_data = Found::NoData { wildcard };
         let data = |rrset: Rrset<'s>| Found::Data { rtype, rrset, wildcard };

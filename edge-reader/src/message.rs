@@ -8,7 +8,7 @@ use thiserror::Error;
 use zonecast_records::Rrset;
 
 use crate::cookie::CookieAnswer;
-use crate::query::{Edns, HEADER_LEN, Header, Question};
+use crate::query::{Edns, HEADER_LEN, Header, Query};
 use crate::{Client, MAX_NSID_LEN};
 
 /// Names that later ones can point to. A referral of the root needs about thirty.
@@ -69,8 +69,10 @@ pub(crate) struct MessageWriter<'w> {
     /// Room for everything but OPT.
     limit: usize,
     header: Header,
-    edns: Option<Edns>,
+    edns: Option<&'w Edns>,
     cookie: Option<CookieAnswer>,
+    /// Of the name in the question.
+    name_end: usize,
     question_end: usize,
     counts: [u16; 3],
     pub(crate) authoritative: bool,
@@ -85,19 +87,19 @@ impl<'w> MessageWriter<'w> {
         (out, offsets): (&'w mut Vec<u8>, &'w mut Offsets),
         client: &Client<'w>,
         header: Header,
-        question: Option<&Question<'_>>,
-        edns: Option<Edns>,
+        query: &'w Query<'_>,
     ) -> Self {
         out.clear();
         out.resize(HEADER_LEN, 0);
         offsets.used = 0;
-        let cookie = edns.and_then(|edns| edns.cookie).zip(client.cookies);
-        let cookie = cookie.map(|(option, cookies)| cookies.answer(&option));
-        let nsid = client.nsid.filter(|_| edns.is_some_and(|edns| edns.nsid));
-        let nsid = nsid.map(|nsid| nsid.get(..MAX_NSID_LEN).unwrap_or(nsid));
-        let options = [cookie.map(|_| CookieAnswer::LEN), nsid.map(<[u8]>::len)];
-        let options_len: usize = options.into_iter().flatten().map(|len| OPTION_HEAD_LEN + len).sum();
-        let opt_len = edns.map_or(0, |_| OPT_LEN + options_len);
+        let edns = query.edns.as_ref();
+        let (cookie, nsid, opt_len) = edns.map_or((None, None, 0), |edns| {
+            let cookie = edns.cookie.zip(client.cookies).map(|(option, cookies)| cookies.answer(&option));
+            let nsid = client.nsid.filter(|_| edns.nsid).map(|nsid| nsid.get(..MAX_NSID_LEN).unwrap_or(nsid));
+            let options = [cookie.map(|_| CookieAnswer::LEN), nsid.map(<[u8]>::len)];
+            let options_len: usize = options.into_iter().flatten().map(|len| OPTION_HEAD_LEN + len).sum();
+            (cookie, nsid, OPT_LEN + options_len)
+        });
         let mut writer = Self {
             out,
             offsets,
@@ -107,13 +109,15 @@ impl<'w> MessageWriter<'w> {
             edns,
             cookie,
             explanation: None,
+            name_end: HEADER_LEN,
             question_end: HEADER_LEN,
             counts: [0; 3],
             authoritative: false,
             truncated: false,
         };
-        if let Some(question) = question {
-            writer.first_name(question.name);
+        if let Some(question) = &query.question {
+            writer.out.extend_from_slice(question.name);
+            writer.name_end = writer.out.len();
             writer.number(question.rtype.to_int());
             writer.number(question.class.to_int());
             writer.question_end = writer.out.len();
@@ -139,11 +143,11 @@ impl<'w> MessageWriter<'w> {
         rtype: Rtype,
         rrset: &Rrset<'_>,
     ) -> Result<(), WriteError> {
+        if !self.dnssec_ok() || rtype == Rtype::RRSIG || rrset.signatures().is_empty() {
+            return self.unsigned(section, owner, rtype, rrset);
+        }
         let (len, used, counts) = (self.out.len(), self.offsets.used, self.counts);
         self.unsigned(section, owner, rtype, rrset)?;
-        if !self.dnssec_ok() || rtype == Rtype::RRSIG || rrset.signatures().is_empty() {
-            return Ok(());
-        }
         let signatures = self.records(section, owner, (Rtype::RRSIG, rrset.ttl), rrset.signatures().iter());
         if signatures.is_err() {
             self.out.truncate(len);
@@ -196,7 +200,7 @@ impl<'w> MessageWriter<'w> {
     }
 
     /// Adds OPT and fills in the header. `rcode` is that of the header, `extended` the upper eight bits in OPT.
-    pub(crate) fn finish(mut self, rcode: Rcode, extended: u8) {
+    pub(crate) fn finish(&mut self, rcode: Rcode, extended: u8) {
         if let Some(edns) = self.edns {
             self.out.push(0);
             self.out.extend_from_slice(&Rtype::OPT.to_int().to_be_bytes());
@@ -237,11 +241,10 @@ impl<'w> MessageWriter<'w> {
         let mut records: u16 = 0;
         for rdata in rdata {
             self.name(owner);
-            self.number(rtype.to_int());
-            self.number(Class::IN.to_int());
-            self.out.extend_from_slice(&ttl.to_be_bytes());
-            let start = self.out.len();
-            self.number(0);
+            let ([t0, t1], [c0, c1]) = (rtype.to_int().to_be_bytes(), Class::IN.to_int().to_be_bytes());
+            let [l0, l1, l2, l3] = ttl.to_be_bytes();
+            let start = self.out.len() + 8;
+            self.out.extend_from_slice(&[t0, t1, c0, c1, l0, l1, l2, l3, 0, 0]);
             self.rdata(rtype, rdata)?;
             if self.out.len() > self.limit {
                 return Err(WriteError::Full);
@@ -291,16 +294,6 @@ impl<'w> MessageWriter<'w> {
         Ok(())
     }
 
-    /// Writes the uncompressed name of the question: nothing is there that it could point to.
-    fn first_name(&mut self, wire: &[u8]) {
-        let (start, mut at) = (self.out.len(), 0);
-        while let Some(length) = wire.get(at).filter(|length| **length != 0) {
-            self.remember(start + at, wire.len() - at);
-            at += 1 + usize::from(*length);
-        }
-        self.out.extend_from_slice(wire);
-    }
-
     /// Writes an uncompressed name, pointing to an earlier one as soon as the rest is the same.
     fn name(&mut self, wire: &[u8]) {
         let mut rest = wire;
@@ -318,6 +311,25 @@ impl<'w> MessageWriter<'w> {
     }
 
     fn find(&self, wire: &[u8]) -> Option<u16> {
+        self.in_question(wire).or_else(|| self.in_records(wire))
+    }
+
+    /// Where the name of the question, which owns most records, ends in this one.
+    fn in_question(&self, wire: &[u8]) -> Option<u16> {
+        let question = self.out.get(HEADER_LEN..self.name_end)?;
+        let (before, end) = question.split_at_checked(question.len().checked_sub(wire.len())?)?;
+        if end != wire {
+            return None;
+        }
+        // Only where a label begins: its bytes can look like labels.
+        let mut at = 0;
+        while let Some(length) = before.get(at) {
+            at += 1 + usize::from(*length);
+        }
+        (at == before.len()).then(|| u16::try_from(HEADER_LEN + at).ok()).flatten()
+    }
+
+    fn in_records(&self, wire: &[u8]) -> Option<u16> {
         let known = self.offsets.items.get(..self.offsets.used)?.iter();
         let same_length = known.filter(|(_, len)| usize::from(*len) == wire.len());
         same_length.map(|(offset, _)| *offset).find(|offset| self.is_at(usize::from(*offset), wire))

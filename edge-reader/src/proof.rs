@@ -41,7 +41,13 @@ impl<V: View> Answering<'_, '_, V> {
 
     /// Nothing stands closer to the names that wildcards have made: RFC 4035 section 3.1.3.3, RFC 5155 section 7.2.6.
     /// Says whether all of it fit.
+    #[inline]
     pub(crate) fn prove_expansions(&mut self) -> Result<bool, AnswerError> {
+        if self.extra.expanded.is_empty() { Ok(true) } else { self.prove_each_expansion() }
+    }
+
+    #[cold]
+    fn prove_each_expansion(&mut self) -> Result<bool, AnswerError> {
         while let Some((name, depth)) = self.extra.expanded.pop() {
             let written = match self.nsec(&name)? {
                 Written::No if self.has_nsec3()? => self.nsec3(&self.at_depth(&name, depth + 1))?,
@@ -85,7 +91,7 @@ impl<V: View> Answering<'_, '_, V> {
     pub(crate) fn prove_delegation(&mut self, cut: &Cut<'_>, owner: &Name, nsec: bool) -> Result<bool, AnswerError> {
         match &cut.ds {
             Some(ds) if ds.signatures().is_empty() => Ok(true),
-            Some(ds) => required(&mut self.message, Section::Authority, owner.as_wire(), (Rtype::DS, ds)),
+            Some(ds) => required(self.message, Section::Authority, owner.as_wire(), (Rtype::DS, ds)),
             None if nsec => Ok(self.nsec(owner)? != Written::Full),
             None if self.has_nsec3()? => {
                 self.prove_encloser(owner, self.depth(owner))?;
@@ -197,7 +203,7 @@ impl<V: View> Answering<'_, '_, V> {
         if is_new {
             proved.push(owner);
             let rrset = RrsetValue::decode(value).map_err(FindError::from)?.rrset;
-            if !required(&mut self.message, Section::Authority, owner.as_wire(), (rtype, &rrset))? {
+            if !required(self.message, Section::Authority, owner.as_wire(), (rtype, &rrset))? {
                 return Ok(Written::Full);
             }
         }

@@ -4,26 +4,27 @@
 //! Records of the additional section other than OPT (a TSIG that nobody asked for) are stepped over.
 
 use domain::base::iana::{Class, Opcode, OptionCode, Rcode, Rtype};
+use zonecast_records::Name;
 
 use crate::cookie::CookieOption;
-use crate::message::split_name;
 
 pub(crate) const HEADER_LEN: usize = 12;
 
 const QR: u16 = 0x8000;
 const OPCODE_SHIFT: u32 = 11;
 
-/// A query that can be answered.
-#[derive(Clone, Copy, Debug)]
+/// What an answer depends on.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Query<'q> {
-    pub(crate) question: Question<'q>,
+    /// When it could be read: it is repeated in the answer.
+    pub(crate) question: Option<Question<'q>>,
     pub(crate) edns: Option<Edns>,
 }
 
 /// The question, borrowed from the query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'q> {
-    /// A whole name without compression.
+    /// A whole name without compression, as it stands in the query.
     pub(crate) name: &'q [u8],
     pub(crate) rtype: Rtype,
     pub(crate) class: Class,
@@ -38,15 +39,6 @@ pub(crate) struct Edns {
     pub(crate) cookie: Option<CookieOption>,
     /// Asks which server this is, RFC 5001.
     pub(crate) nsid: bool,
-}
-
-/// Why a query gets an answer without records: NOERROR where it asks for nothing but a cookie. The question is repeated
-/// when it could be read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rejection<'q> {
-    pub(crate) rcode: Rcode,
-    pub(crate) question: Option<Question<'q>>,
-    pub(crate) edns: Option<Edns>,
 }
 
 /// Id and flags, the only parts of a header that an answer repeats.
@@ -72,12 +64,16 @@ impl Header {
 }
 
 impl<'q> Query<'q> {
-    pub(crate) fn read(header: Header, bytes: &'q [u8]) -> Result<Self, Rejection<'q>> {
-        let reject = |rcode, question, edns| Rejection { rcode, question, edns };
+    /// Reads a query, and its question's name into `name`.
+    ///
+    /// # Errors
+    /// The RCODE of an answer without records, NOERROR where the query asks for nothing but a cookie. What could be read
+    /// before stands here.
+    pub(crate) fn read(&mut self, header: Header, bytes: &'q [u8], name: &mut Name) -> Result<(), Rcode> {
         if header.opcode() != Opcode::QUERY {
-            return Err(reject(Rcode::NOTIMP, None, None));
+            return Err(Rcode::NOTIMP);
         }
-        let malformed = reject(Rcode::FORMERR, None, None);
+        let malformed = Rcode::FORMERR;
         let mut input = Input { bytes, at: 4 };
         let mut count = || input.number();
         let (questions, answers, authorities, additionals) = (
@@ -86,26 +82,25 @@ impl<'q> Query<'q> {
             count().ok_or(malformed)?,
             count().ok_or(malformed)?,
         );
-        let question = match questions {
-            0 => None,
-            1 => Some(input.question().ok_or(malformed)?),
+        match questions {
+            0 => {}
+            1 => self.question = Some(input.question(name).ok_or(malformed)?),
             _ => return Err(malformed),
-        };
-        if answers != 0 || authorities != 0 {
-            return Err(reject(Rcode::FORMERR, question, None));
         }
-        let mut edns = None;
+        if answers != 0 || authorities != 0 {
+            return Err(malformed);
+        }
         for _ in 0..additionals {
             match input.additional() {
                 Some(None) => {}
-                Some(Some(opt)) if edns.is_none() => edns = Some(opt),
-                Some(Some(_)) | None => return Err(reject(Rcode::FORMERR, question, edns)),
+                Some(opt) if self.edns.is_none() => self.edns = opt,
+                Some(_) | None => return Err(malformed),
             }
         }
-        match question {
-            Some(question) => Ok(Self { question, edns }),
+        match self.question {
+            Some(_) => Ok(()),
             // RFC 7873 section 5.4.
-            None if edns.is_some_and(|edns| edns.cookie.is_some()) => Err(reject(Rcode::NOERROR, None, edns)),
+            None if self.edns.is_some_and(|edns| edns.cookie.is_some()) => Err(Rcode::NOERROR),
             None => Err(malformed),
         }
     }
@@ -128,9 +123,9 @@ impl<'a> Input<'a> {
         self.take(2)?.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes))
     }
 
-    fn question(&mut self) -> Option<Question<'a>> {
-        let (name, _) = split_name(self.bytes.get(self.at..)?)?;
-        self.at += name.len();
+    fn question(&mut self, name: &mut Name) -> Option<Question<'a>> {
+        name.read_wire(self.bytes.get(self.at..)?).ok()?;
+        let name = self.take(name.as_wire().len())?;
         let rtype = Rtype::from_int(self.number()?);
         Some(Question { name, rtype, class: Class::from_int(self.number()?) })
     }

@@ -1,10 +1,11 @@
 //! Answers without a look at any zone, for queries that somebody else has judged.
 
 use domain::base::iana::{ExtendedErrorCode, Rcode};
+use zonecast_records::Name;
 
 use crate::answering::finish;
 use crate::message::{MessageWriter, Offsets};
-use crate::query::{Header, Query, Rejection};
+use crate::query::{Header, Query};
 use crate::{AnswerClass, Client, Lookups, Outcome};
 
 /// Why a query is not looked into.
@@ -23,12 +24,11 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAwa
     out.clear();
     let client = client.into();
     let Some(header) = Header::read(query) else { return Outcome::DROPPED };
-    let (question, edns) = match Query::read(header, query) {
-        Ok(Query { question, edns }) => (Some(question), edns),
-        Err(Rejection { question, edns, .. }) => (question, edns),
-    };
+    let mut read = Query::default();
+    // Whatever is wrong with it, it is turned away.
+    let _ = read.read(header, query, &mut Name::default());
     let mut offsets = Offsets::default();
-    let mut message = MessageWriter::new((out, &mut offsets), &client, header, question.as_ref(), edns);
+    let mut message = MessageWriter::new((out, &mut offsets), &client, header, &read);
     let (class, rcode, explanation) = match why {
         TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
         TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),
@@ -36,5 +36,5 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAwa
     };
     message.explanation = explanation;
     message.truncated = why == TurnedAway::Limited;
-    finish(message, class, rcode, Lookups::default())
+    finish(&mut message, class, rcode, Lookups::default())
 }

@@ -7,20 +7,18 @@
 //! # Memory
 //! 44 bytes a zone above its name, up to an eighth of slack after changes. See [`ZoneTable::memory_bytes`].
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::mem::size_of;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use zonecast_kv_proto::{KeyspaceId, OpRef, View, ViewError};
 use zonecast_records::{DnsKey, Generation, KeyBuffer, KeySection, Name, Path, Summary, ZoneId, ZoneValue};
 
 use crate::shard::{Shard, Stored};
 
 const FAN_OUT: usize = 64;
-
-/// Apexes by number of labels; a name has at most 127.
-const DEPTHS: usize = 128;
 
 /// A zone as the table knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +43,12 @@ pub struct ZoneTable {
 
 #[derive(Clone, Debug)]
 struct Root {
+    /// Keyed, because customers name zones; not by SipHash, which costs a name as much as all the rest of finding it.
     hashing: RandomState,
     len: usize,
-    /// How many apexes have this many labels: depths without any are not looked at.
-    depths: [u32; DEPTHS],
-    /// The most labels that one has had: longer names are not walked to their end.
-    deepest: usize,
+    /// How many apexes have this many labels, as far as there are any: depths without are not looked at, and names are
+    /// not walked beyond the last.
+    depths: Vec<u32>,
     branches: [Arc<Branch>; FAN_OUT],
 }
 
@@ -72,10 +70,9 @@ impl Default for Root {
         let shard = Arc::new(Shard::default());
         let branch = Arc::new(Branch { shards: std::array::from_fn(|_| Arc::clone(&shard)) });
         Self {
-            hashing: RandomState::new(),
+            hashing: RandomState::default(),
             len: 0,
-            depths: [0; DEPTHS],
-            deepest: 0,
+            depths: Vec::new(),
             branches: std::array::from_fn(|_| Arc::clone(&branch)),
         }
     }
@@ -137,19 +134,19 @@ impl ZoneTable {
     #[must_use]
     pub fn find(&self, path: Path<'_>) -> Option<Zone> {
         let root = &*self.root;
-        let has_root = root.depths.first().is_some_and(|count| *count > 0);
-        let mut found = if has_root { root.probe(&[], 0) } else { None };
-        let (bytes, mut labels) = (path.as_bytes(), 0);
-        for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == 0) {
-            labels += 1;
-            if root.depths.get(labels).is_some_and(|count| *count > 0) {
-                found = root.probe(bytes.get(..=at).unwrap_or_default(), labels).or(found);
+        let (bytes, mut end, mut found) = (path.as_bytes(), 0, None);
+        for (labels, count) in root.depths.iter().enumerate() {
+            if labels > 0 {
+                let below = bytes.get(end..).unwrap_or_default();
+                let Some(len) = below.iter().position(|byte| *byte == 0) else { break };
+                end += len + 1;
             }
-            if labels >= root.deepest {
-                break;
+            if *count > 0 {
+                let apex = bytes.get(..end).unwrap_or_default();
+                found = root.probe(apex).map(|stored| (stored, end, labels)).or(found);
             }
         }
-        found
+        found.map(|(stored, apex_len, apex_labels)| zone(stored, apex_len, apex_labels))
     }
 
     /// The zone with exactly this apex.
@@ -243,9 +240,9 @@ impl Root {
         Place::of(hasher.finish())
     }
 
-    fn probe(&self, path: &[u8], labels: usize) -> Option<Zone> {
+    fn probe(&self, path: &[u8]) -> Option<&Stored> {
         let place = self.place(path);
-        self.shard(place).get(place.rest, path).map(|stored| zone(stored, path.len(), labels))
+        self.shard(place).get(place.rest, path)
     }
 
     fn shard(&self, place: Place) -> &Shard {
@@ -260,11 +257,15 @@ impl Root {
     }
 
     fn count(&mut self, path: Path<'_>, comes: bool) {
-        if let Some(depth) = self.depths.get_mut(path.depth()) {
-            *depth = if comes { *depth + 1 } else { depth.saturating_sub(1) };
+        let depth = path.depth();
+        if self.depths.len() <= depth {
+            self.depths.resize(depth + 1, 0);
         }
-        if comes {
-            self.deepest = self.deepest.max(path.depth());
+        if let Some(count) = self.depths.get_mut(depth) {
+            *count = if comes { *count + 1 } else { count.saturating_sub(1) };
+        }
+        while self.depths.last() == Some(&0) {
+            self.depths.pop();
         }
         self.len = if comes { self.len + 1 } else { self.len.saturating_sub(1) };
     }

@@ -1,7 +1,7 @@
 //! The value of an address key: everything needed to answer for addresses, aliases and referrals at one node.
 
 use serde_bytes::Bytes;
-use zonecast_kv_proto::{positional, read_whole};
+use zonecast_kv_proto::{positional, read_whole, read_whole_into};
 
 use crate::{RdataList, RdataListBuilder, Rrset, TypeBitmap, ValueError};
 
@@ -67,19 +67,30 @@ impl<'a> AddressValue<'a> {
     /// # Errors
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
-        let value: Self = read_whole(bytes)?;
-        if value.format != FORMAT {
-            return Err(ValueError::Format(value.format));
+        let mut value = Self::default();
+        value.read(bytes)?;
+        Ok(value)
+    }
+
+    /// The same in place of another value, where moving it would cost more than reading it.
+    ///
+    /// # Errors
+    /// As [`AddressValue::decode`]; what the place then holds means nothing.
+    pub fn read(&mut self, bytes: &'a [u8]) -> Result<(), ValueError> {
+        *self = Self::default();
+        read_whole_into(bytes, self)?;
+        if self.format != FORMAT {
+            return Err(ValueError::Format(self.format));
         }
-        TypeBitmap::check(value.types, "types")?;
-        check_addresses(value.a.as_ref(), value.aaaa.as_ref())?;
-        value.cname.map_or(Ok(()), |cname| cname.check("cname"))?;
-        if let Some(cut) = &value.cut {
+        TypeBitmap::check(self.types, "types")?;
+        check_addresses(self.a.as_ref(), self.aaaa.as_ref())?;
+        self.cname.as_ref().map_or(Ok(()), |cname| cname.check("cname"))?;
+        if let Some(cut) = &self.cut {
             cut.ns.check("ns")?;
-            cut.ds.map_or(Ok(()), |ds| ds.check("ds"))?;
+            cut.ds.as_ref().map_or(Ok(()), |ds| ds.check("ds"))?;
             RdataList::check(cut.glue, "glue")?;
         }
-        Ok(value)
+        Ok(())
     }
 
     /// The bytes to store.

@@ -262,10 +262,11 @@ impl KeyBuffer {
 
     /// Only the prefix: the lower bound of a section, and with the next section the bound of a scan.
     pub fn prefix(&mut self, keyspace: KeyspaceId, generation: Generation, section: KeySection) -> &[u8] {
+        let [k0, k1] = keyspace.get().to_be_bytes();
+        let [g0, g1, g2, g3, g4, g5, g6, g7] = generation.get().to_be_bytes();
+        let prefix: [u8; KEY_PREFIX_LEN] = [k0, k1, g0, g1, g2, g3, g4, g5, g6, g7, section as u8];
         self.0.clear();
-        self.0.extend_from_slice(&keyspace.get().to_be_bytes());
-        self.0.extend_from_slice(&generation.get().to_be_bytes());
-        self.0.push(section as u8);
+        self.0.extend_from_slice(&prefix);
         &self.0
     }
 
@@ -282,8 +283,8 @@ impl KeyBuffer {
     }
 
     fn end(&mut self, kind: u16) -> &[u8] {
-        self.0.push(0);
-        self.0.extend_from_slice(&kind.to_be_bytes());
+        let [high, low] = kind.to_be_bytes();
+        self.0.extend_from_slice(&[0, high, low]);
         &self.0
     }
 }

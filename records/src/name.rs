@@ -120,12 +120,19 @@ impl Name {
 
     /// The wire form, final zero byte included.
     #[must_use]
+    #[inline]
     pub fn as_wire(&self) -> &[u8] {
         self.wire.get(..usize::from(self.len)).expect("len is at most 255")
     }
 
+    /// The wire form, and whatever follows it.
+    pub(crate) fn room(&self) -> &[u8; MAX_NAME_LEN] {
+        &self.wire
+    }
+
     /// How many labels it has, the root's empty one not counted.
     #[must_use]
+    #[inline]
     pub fn label_count(&self) -> usize {
         usize::from(self.labels)
     }

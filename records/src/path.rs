@@ -9,8 +9,14 @@ use crate::{MAX_NAME_LEN, Name, NameError};
 const END: u8 = 0;
 const ESCAPE: u8 = 1;
 
-/// Bytes that are put into lower case at once.
+/// Bytes that are copied and put into lower case at once.
 const CHUNK: usize = 16;
+
+/// Stands where nothing ends and nothing is escaped.
+const FILLER: u8 = 0xff;
+
+/// A name of 255 bytes has at most 127 labels.
+const MAX_LABELS: usize = 127;
 
 /// A path, borrowed from a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +52,7 @@ impl<'a> Path<'a> {
     }
 
     /// The path of `name` below an apex of `apex_labels` labels, in place of what `buffer` held.
+    #[inline]
     pub fn of<'b>(name: &Name, apex_labels: usize, buffer: &'b mut Vec<u8>) -> Path<'b> {
         buffer.clear();
         Self::write(name, apex_labels, buffer);
@@ -56,31 +63,9 @@ impl<'a> Path<'a> {
     pub fn write(name: &Name, apex_labels: usize, out: &mut Vec<u8>) {
         let below = name.label_count().saturating_sub(apex_labels);
         let start = out.len();
-        let labels_len = name.as_wire().len() - name.suffix_wire(apex_labels).len();
-        let padded_len = labels_len.next_multiple_of(CHUNK);
-        out.resize(start + padded_len, END);
-        let padded = out.get_mut(start..).unwrap_or_default();
-        // The zero byte after a label takes the room of the length before it.
-        let mut rest = padded.get_mut(..labels_len).unwrap_or_default();
-        for label in name.labels().take(below) {
-            let (before, place) = rest.split_at_mut(rest.len().saturating_sub(label.len() + 1));
-            if let Some(place) = place.get_mut(..label.len()) {
-                place.copy_from_slice(label);
-            }
-            rest = before;
-        }
-        let (chunks, _) = padded.as_chunks_mut::<CHUNK>();
-        // Zeros end labels and fill up the last chunk; whatever more there is must be escaped.
-        let (zeros, mut small) = (below + padded_len - labels_len, 0_usize);
-        for chunk in chunks {
-            chunk.make_ascii_lowercase();
-            small += usize::from(chunk.iter().map(|byte| u8::from(*byte <= ESCAPE)).sum::<u8>());
-        }
-        if small > zeros {
+        if plain_labels(name, below, out).is_none() {
             out.truncate(start);
-            escape(name, below, out);
-        } else {
-            out.truncate(start + labels_len);
+            any_labels(name, below, out);
         }
     }
 
@@ -162,9 +147,41 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The first labels of a name, the last of them first, one of which has a byte to be escaped.
-fn escape(name: &Name, count: usize, out: &mut Vec<u8>) {
-    let mut labels = [&[][..]; 128];
+/// Writes the first labels of a name, the last of them first, chunk by chunk: `None` when a byte must be escaped, or a chunk would reach beyond the room of a name.
+fn plain_labels(name: &Name, count: usize, out: &mut Vec<u8>) -> Option<()> {
+    let (wire, mut starts, mut next) = (name.room(), [0_u8; MAX_LABELS], 0_u8);
+    for start in starts.get_mut(..count)? {
+        *start = next;
+        next = next.checked_add(1 + wire.get(usize::from(next))?)?;
+    }
+    let begin = out.len();
+    for start in starts.get(..count)?.iter().rev() {
+        let (len, mut label) = wire.get(usize::from(*start)..)?.split_first()?;
+        let end = out.len() + usize::from(*len);
+        while out.len() < end {
+            let (chunk, rest) = label.split_first_chunk::<CHUNK>()?;
+            let mut chunk = *chunk;
+            chunk.make_ascii_lowercase();
+            out.extend_from_slice(&chunk);
+            label = rest;
+        }
+        out.truncate(end);
+        out.push(END);
+    }
+    let end = out.len();
+    out.extend_from_slice(&[FILLER; CHUNK]);
+    let (chunks, _) = out.get(begin..)?.as_chunks::<CHUNK>();
+    // Two for each end of a label, and at least one for each byte to be escaped.
+    let small = |chunk: &[u8; CHUNK]| chunk.iter().map(|byte| (ESCAPE + 1).saturating_sub(*byte)).sum::<u8>();
+    let small: usize = chunks.iter().map(|chunk| usize::from(small(chunk))).sum();
+    out.truncate(end);
+    (small == 2 * count).then_some(())
+}
+
+/// The same byte by byte, whatever the name has.
+#[cold]
+fn any_labels(name: &Name, count: usize, out: &mut Vec<u8>) {
+    let mut labels = [&[][..]; MAX_LABELS];
     for (place, label) in labels.iter_mut().zip(name.labels()).take(count) {
         *place = label;
     }
@@ -202,8 +219,16 @@ mod tests {
     }
 
     fn name() -> impl Strategy<Value = Name> {
-        prop::collection::vec(label(), 0..5)
-            .prop_map(|labels| Name::below(&Name::ROOT, labels.iter().map(Vec::as_slice)).unwrap())
+        let labels = prop_oneof![4 => prop::collection::vec(label(), 0..5), 1 => prop::collection::vec(label(), 0..30)];
+        labels.prop_map(|mut labels| {
+            loop {
+                match Name::below(&Name::ROOT, labels.iter().map(Vec::as_slice)) {
+                    Ok(name) => return name,
+                    // Nearly the longest that there is.
+                    Err(_) => labels.pop(),
+                };
+            }
+        })
     }
 
     fn path(name: &Name) -> Vec<u8> {

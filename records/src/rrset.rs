@@ -46,6 +46,7 @@ impl<'a> Rrset<'a> {
     }
 
     /// RDATA of each record where each has `width` bytes: 4 for A, 16 for AAAA.
+    #[inline]
     pub fn fixed(&self, width: usize) -> impl Iterator<Item = &'a [u8]> + Clone {
         let data: &'a [u8] = self.data;
         data.chunks_exact(width)

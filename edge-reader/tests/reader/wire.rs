@@ -206,6 +206,25 @@ fn headers() {
 }
 
 #[test]
+fn names_are_compressed_where_labels_begin() {
+    let owner: Name = r"\003\001b\000.c".parse().unwrap();
+    let records = |target: &str| format!("{} 60 MX 1 {target}\n", r"\003\001b\000.c.");
+    let soa = "@ 900 IN SOA ns.invalid. host.invalid. 1 3600 600 86400 300\n@ 3600 NS ns.invalid.\n";
+    // Type, class, TTL, length and preference stand between the owner and the name in the RDATA.
+    for (target, rdata) in [("c.", &[0xc0, 17][..]), ("d.", &[1, b'd', 0]), ("x.c.", &[1, b'x', 0xc0, 17])] {
+        let world = World::new(&[(".", &[soa, &records(target)].concat())]);
+        let (_, out) = world.ask_wire(&query(&owner, Rtype::MX, None), Transport::UDP);
+        assert!(out.ends_with(&[&[1][..], rdata].concat()), "{target}: {out:?}");
+        assert!(read(&out).answer.len() == 1);
+    }
+    // The end of this owner reads as the name `b.`, and no label begins there.
+    let (owner, target): (Name, Name) = (r"x\001b".parse().unwrap(), "b".parse().unwrap());
+    let world = World::new(&[(".", &[soa, r"x\001b. 60 MX 1 b.", "\n"].concat())]);
+    let (_, out) = world.ask_wire(&query(&owner, Rtype::MX, None), Transport::UDP);
+    assert!(out.ends_with(target.as_wire()) && read(&out).answer.len() == 1, "{out:?}");
+}
+
+#[test]
 fn damaged_values_are_servfail() {
     let mut world = World::example("www 60 A 192.0.2.1\nalias 60 CNAME www\n");
     let keys: Vec<Vec<u8>> = world.view.entries().map(|(key, _)| key.to_vec()).collect();

@@ -58,6 +58,7 @@ pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verd
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};
 pub use position::Position;
+pub use positional::{Fields, Positional};
 pub use published::{Published, PublishedError};
 pub use publisher::{
     Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE, SNAPSHOT_CHUNK,
@@ -68,4 +69,4 @@ pub use source::{BatchSource, SnapshotSource, SourceError};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
-pub use whole::read_whole;
+pub use whole::{read_whole, read_whole_into};

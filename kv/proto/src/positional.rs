@@ -4,6 +4,39 @@
 //! a reader gives missing fields their default and skips fields it does not know. So a field can be appended
 //! without a new format number, and releases one step apart read each other.
 
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+
+/// A struct that [`positional!`](crate::positional) declares.
+pub trait Positional<'de> {
+    /// For errors.
+    const NAME: &'static str;
+
+    /// Puts into their places the fields that are there; the others stay.
+    ///
+    /// # Errors
+    /// A field is not of its type.
+    fn read_fields<A: SeqAccess<'de>>(&mut self, fields: A) -> Result<(), A::Error>;
+}
+
+/// Reads an array into the fields of a struct.
+#[derive(Debug)]
+pub struct Fields<'v, T>(pub &'v mut T);
+
+impl<'de, T: Positional<'de>> Visitor<'de> for Fields<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the fields of {}", T::NAME)
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(self, fields: A) -> Result<(), A::Error> {
+        self.0.read_fields(fields)
+    }
+}
+
 /// Declares a struct with serde implementations as described in the module.
 ///
 /// Field types need `Default` and `PartialEq`. A struct may borrow from the input with one lifetime, named `'a`.
@@ -52,34 +85,31 @@ macro_rules! positional {
             }
         }
 
+        impl<$de $(: $bound, $a)?> $crate::Positional<$de> for $self {
+            const NAME: &'static str = stringify!($name);
+
+            #[inline]
+            fn read_fields<A: serde::de::SeqAccess<$de>>(&mut self, mut fields: A) -> Result<(), A::Error> {
+                $(
+                    match $crate::positional!(@next fields, $type $(, $max)?) {
+                        Some(field) => self.$field = field,
+                        None => return Ok(()),
+                    }
+                )+
+                while fields.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+                Ok(())
+            }
+        }
+
         impl<$de $(: $bound, $a)?> serde::Deserialize<$de> for $self {
             fn deserialize<D: serde::Deserializer<$de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Fields<T>(std::marker::PhantomData<T>);
-
-                impl<$de $(: $bound, $a)?> serde::de::Visitor<$de> for Fields<$self> {
-                    type Value = $self;
-
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str(concat!("the fields of ", stringify!($name)))
-                    }
-
-                    fn visit_seq<A: serde::de::SeqAccess<$de>>(
-                        self,
-                        mut fields: A,
-                    ) -> Result<Self::Value, A::Error> {
-                        let value = $name {
-                            $( $field: $crate::positional!(@next fields, $type $(, $max)?).unwrap_or_default(), )+
-                        };
-                        while fields.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-                        Ok(value)
-                    }
-                }
-
-                deserializer.deserialize_seq(Fields(std::marker::PhantomData))
+                let mut value = $name { $( $field: <$type>::default(), )+ };
+                deserializer.deserialize_seq($crate::Fields(&mut value))?;
+                Ok(value)
             }
         }
     };
-    (@next $fields:ident, $type:ty) => { $fields.next_element::<$type>()? };
+    (@next $fields:ident, $type:ty) => { $fields.next_element_seed(std::marker::PhantomData::<$type>)? };
     (@next $fields:ident, $type:ty, $max:expr) => { $fields.next_element_seed($crate::AtMost::new($max))? };
 }
 

@@ -14,8 +14,6 @@ const BIN8: u8 = 0xc4;
 const BIN16: u8 = 0xc5;
 const BIN32: u8 = 0xc6;
 const U8: u8 = 0xcc;
-const U16: u8 = 0xcd;
-const U32: u8 = 0xce;
 const U64: u8 = 0xcf;
 const ARRAY16: u8 = 0xdc;
 const ARRAY32: u8 = 0xdd;
@@ -54,10 +52,10 @@ impl<'de> Slice<'de> {
         let (marker, rest) = self.rest.split_first()?;
         Some(match *marker {
             0..0x80 => (u64::from(*marker), rest),
-            U8 => rest.split_first().map(|(number, rest)| (u64::from(*number), rest))?,
-            U16 => rest.split_first_chunk().map(|(number, rest)| (u64::from(u16::from_be_bytes(*number)), rest))?,
-            U32 => rest.split_first_chunk().map(|(number, rest)| (u64::from(u32::from_be_bytes(*number)), rest))?,
-            U64 => rest.split_first_chunk().map(|(number, rest)| (u64::from_be_bytes(*number), rest))?,
+            U8..=U64 => {
+                let (bytes, rest) = rest.split_at_checked(1 << (*marker - U8))?;
+                (bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)), rest)
+            }
             _ => return None,
         })
     }

@@ -4,9 +4,10 @@
 //! after the array are damage, or something smuggled past whoever compares decoded values.
 
 use rmp_serde::decode::Error;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer as _};
 
 use crate::slice::Slice;
+use crate::{Fields, Positional};
 
 /// Reads one value that ends where the bytes end.
 ///
@@ -15,7 +16,24 @@ use crate::slice::Slice;
 pub fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     let mut slice = Slice::new(bytes);
     let value = T::deserialize(&mut slice)?;
-    if slice.is_at_end() { Ok(value) } else { Err(serde::de::Error::custom("bytes after the end")) }
+    at_end(&slice)?;
+    Ok(value)
+}
+
+/// The same into a value that holds only defaults: for one that is large, and read for each answer.
+///
+/// # Errors
+/// As [`read_whole`]; some of the fields may have been read.
+#[inline]
+pub fn read_whole_into<'a, T: Positional<'a>>(bytes: &'a [u8], value: &mut T) -> Result<(), Error> {
+    let mut slice = Slice::new(bytes);
+    slice.deserialize_seq(Fields(value))?;
+    at_end(&slice)
+}
+
+#[inline]
+fn at_end(slice: &Slice<'_>) -> Result<(), Error> {
+    if slice.is_at_end() { Ok(()) } else { Err(serde::de::Error::custom("bytes after the end")) }
 }
 
 #[cfg(test)]
