@@ -295,6 +295,7 @@ impl<V: View> Answering<'_, '_, V> {
 }
 
 /// Writes an RRset that the answer is not whole without, and says whether it fit.
+#[inline]
 pub(crate) fn required(
     message: &mut MessageWriter<'_>,
     section: Section,

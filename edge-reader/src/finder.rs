@@ -121,7 +121,8 @@ impl Finder {
             Place::Zone => return zone_data(direct, rtype),
             Place::Address if hit => {
                 value.read(direct)?;
-                return node.decide(&value, rtype, &mut reads, key, rrset);
+                let found = node.resident(&value, rtype);
+                return found.map_or_else(|| node.elsewhere(&value, rtype, &mut reads, key, rrset), Ok);
             }
             Place::Rrset(_) if hit => {
                 return Ok(Found::Data { rtype, rrset: RrsetValue::decode(direct)?.rrset, wildcard: None });
@@ -170,7 +171,7 @@ impl Finder {
         }
         let node = Node { path, wildcard: Some(depth), ..node };
         value.read(wild)?;
-        node.decide(&value, rtype, &mut reads, key, rrset)
+        node.resident(&value, rtype).map_or_else(|| node.elsewhere(&value, rtype, &mut reads, key, rrset), Ok)
     }
 }
 
@@ -186,9 +187,8 @@ struct Node<'p> {
 }
 
 impl Node<'_> {
-    /// Decides from the address key, before the type's own key was looked for.
-    #[inline]
-    fn decide<'s, V: View>(
+    /// Decides where the address key alone does not: from its bitmap, and the type's own key, which was not looked for.
+    fn elsewhere<'s, V: View>(
         &self,
         value: &AddressValue<'s>,
         rtype: Rtype,
@@ -196,9 +196,6 @@ impl Node<'_> {
         key: &mut KeyBuffer,
         rrset: &'s mut Vec<u8>,
     ) -> Result<Found<'s>, FindError> {
-        if let Some(found) = self.resident(value, rtype) {
-            return Ok(found);
-        }
         let wildcard = self.wildcard;
         let (wanted, section) = match rtype {
             Rtype::ANY | Rtype::RRSIG => match representative(value) {

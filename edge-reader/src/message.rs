@@ -116,10 +116,8 @@ impl<'w> MessageWriter<'w> {
             truncated: false,
         };
         if let Some(question) = &query.question {
-            writer.out.extend_from_slice(question.name);
-            writer.name_end = writer.out.len();
-            writer.number(question.rtype.to_int());
-            writer.number(question.class.to_int());
+            writer.out.extend_from_slice(question.wire);
+            writer.name_end = HEADER_LEN + question.name.len();
             writer.question_end = writer.out.len();
         }
         writer
@@ -136,6 +134,7 @@ impl<'w> MessageWriter<'w> {
     }
 
     /// Adds one RRset, with its signatures where these are asked for: all of it or nothing.
+    #[inline]
     pub(crate) fn rrset(
         &mut self,
         section: Section,

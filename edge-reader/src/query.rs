@@ -10,6 +10,9 @@ use crate::cookie::CookieOption;
 
 pub(crate) const HEADER_LEN: usize = 12;
 
+/// What follows the name in a question.
+const TYPE_AND_CLASS_LEN: usize = 4;
+
 const QR: u16 = 0x8000;
 const OPCODE_SHIFT: u32 = 11;
 
@@ -24,7 +27,9 @@ pub(crate) struct Query<'q> {
 /// The question, borrowed from the query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'q> {
-    /// A whole name without compression, as it stands in the query.
+    /// All of it, as it stands in the query.
+    pub(crate) wire: &'q [u8],
+    /// A whole name without compression.
     pub(crate) name: &'q [u8],
     pub(crate) rtype: Rtype,
     pub(crate) class: Class,
@@ -125,9 +130,10 @@ impl<'a> Input<'a> {
 
     fn question(&mut self, name: &mut Name) -> Option<Question<'a>> {
         name.read_wire(self.bytes.get(self.at..)?).ok()?;
-        let name = self.take(name.as_wire().len())?;
-        let rtype = Rtype::from_int(self.number()?);
-        Some(Question { name, rtype, class: Class::from_int(self.number()?) })
+        let wire = self.take(name.as_wire().len() + TYPE_AND_CLASS_LEN)?;
+        let (name, &[t0, t1, c0, c1]) = wire.split_last_chunk::<TYPE_AND_CLASS_LEN>()?;
+        let (rtype, class) = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1]));
+        Some(Question { wire, name, rtype: Rtype::from_int(rtype), class: Class::from_int(class) })
     }
 
     /// Steps over one record; `None` when it is malformed, `Some(Some)` when it is OPT.

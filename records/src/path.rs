@@ -147,7 +147,8 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Writes the first labels of a name, the last of them first, chunk by chunk: `None` when a byte must be escaped, or a chunk would reach beyond the room of a name.
+/// Writes the first labels of a name, the last of them first, chunk by chunk. `None` when a byte must be escaped, or a
+/// chunk would reach beyond the room of a name.
 fn plain_labels(name: &Name, count: usize, out: &mut Vec<u8>) -> Option<()> {
     let (wire, mut starts, mut next) = (name.room(), [0_u8; MAX_LABELS], 0_u8);
     for start in starts.get_mut(..count)? {
