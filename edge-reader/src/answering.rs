@@ -46,12 +46,9 @@ pub(crate) fn answer<V: View>(
     let mut query = Query::default();
     let read = query.read(header, bytes, name);
     let mut message = MessageWriter::new((out, offsets), client, header, &query);
-    let question = match (read, query.question) {
-        (Ok(()), Some(question)) => question,
-        (read, _) => {
-            let rcode = read.err().unwrap_or(Rcode::FORMERR);
-            return finish(&mut message, AnswerClass::Rejected, rcode, Lookups::default());
-        }
+    let question = match read {
+        Ok(question) => question,
+        Err(rcode) => return finish(&mut message, AnswerClass::Rejected, rcode, Lookups::default()),
     };
     if query.edns.is_some_and(|edns| edns.version != 0) {
         let address_proven = message.address_proven();

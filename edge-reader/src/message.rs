@@ -242,8 +242,8 @@ impl<'w> MessageWriter<'w> {
             self.name(owner);
             let ([t0, t1], [c0, c1]) = (rtype.to_int().to_be_bytes(), Class::IN.to_int().to_be_bytes());
             let [l0, l1, l2, l3] = ttl.to_be_bytes();
-            let start = self.out.len() + 8;
             self.out.extend_from_slice(&[t0, t1, c0, c1, l0, l1, l2, l3, 0, 0]);
+            let start = self.out.len() - 2;
             self.rdata(rtype, rdata)?;
             if self.out.len() > self.limit {
                 return Err(WriteError::Full);
@@ -325,7 +325,7 @@ impl<'w> MessageWriter<'w> {
         while let Some(length) = before.get(at) {
             at += 1 + usize::from(*length);
         }
-        (at == before.len()).then(|| u16::try_from(HEADER_LEN + at).ok()).flatten()
+        if at == before.len() { u16::try_from(HEADER_LEN + at).ok() } else { None }
     }
 
     fn in_records(&self, wire: &[u8]) -> Option<u16> {

@@ -69,12 +69,12 @@ impl Header {
 }
 
 impl<'q> Query<'q> {
-    /// Reads a query, and its question's name into `name`.
+    /// Reads a query, and its question's name into `name`; gives the question.
     ///
     /// # Errors
     /// The RCODE of an answer without records, NOERROR where the query asks for nothing but a cookie. What could be read
     /// before stands here.
-    pub(crate) fn read(&mut self, header: Header, bytes: &'q [u8], name: &mut Name) -> Result<(), Rcode> {
+    pub(crate) fn read(&mut self, header: Header, bytes: &'q [u8], name: &mut Name) -> Result<Question<'q>, Rcode> {
         if header.opcode() != Opcode::QUERY {
             return Err(Rcode::NOTIMP);
         }
@@ -103,7 +103,7 @@ impl<'q> Query<'q> {
             }
         }
         match self.question {
-            Some(_) => Ok(()),
+            Some(question) => Ok(question),
             // RFC 7873 section 5.4.
             None if self.edns.is_some_and(|edns| edns.cookie.is_some()) => Err(Rcode::NOERROR),
             None => Err(malformed),

@@ -68,6 +68,12 @@ fn edns() {
     twice[11] = 2;
     assert_eq!(world.ask_wire(&twice, Transport::UDP).0.rcode, Rcode::FORMERR);
 
+    let mut nothing = www();
+    nothing.drain(12..at);
+    nothing[5] = 0;
+    let (outcome, out) = world.ask_wire(&nothing, Transport::UDP);
+    assert_eq!((outcome.rcode, read(&out).opt), (Rcode::FORMERR, Some((1232, 0, false))), "RFC 6891 section 6.1.1");
+
     let mut owned = www();
     owned.splice(at..=at, [1, b'x', 0]);
     assert_eq!(world.ask_wire(&owned, Transport::UDP).0.rcode, Rcode::FORMERR);
