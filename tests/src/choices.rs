@@ -49,6 +49,13 @@ pub const CHOICES: &[Choice] = &[
         covers: whole_is_not_truncated,
     },
     Choice {
+        id: "glue-behind-an-alias",
+        source: "RFC 9471 section 3.1",
+        what: "A delegation that an alias leads to has all glue from below its cut, or TC, as any other. NSD and BIND leave \
+               some of it out there without TC, and have sibling glue in its place.",
+        covers: glue_behind_an_alias,
+    },
+    Choice {
         id: "no-glue-from-a-hidden-wildcard",
         source: "RFC 9471 section 2.2, RFC 4592 section 2.2.1",
         what: "A wildcard below a zone cut is hidden by it, so it makes no sibling glue for the delegations beside. NSD and \
@@ -146,23 +153,28 @@ fn our_room(case: &Case<'_>) -> Option<usize> {
 
 /// A full referral with all glue that lies below its own cut, to which some further address set cannot be added.
 fn sibling_glue_that_fits(case: &Case<'_>) -> bool {
-    const SMALLEST_IPV6: usize = 28;
     let ours = case.ours;
-    let Some(cut) = ours.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner) else { return false };
+    let Some(cut) = cut(ours) else { return false };
     let below_the_cut = |reply: &Reply| {
         let own = reply.additional.iter().filter(|rr| rr.owner.ends_with(cut));
         own.cloned().collect::<Vec<_>>()
     };
     let covers =
         |peer: &Reply| differences(ours, peer) == [Aspect::Glue].into() && below_the_cut(peer) == below_the_cut(ours);
+    ours.is_referral() && is_full(case, cut) && case.peers.iter().any(|(_, peer)| covers(peer))
+}
+
+/// Whether some address set of a name server that is not there could not be added, or was not looked up.
+fn is_full(case: &Case<'_>, cut: &Name) -> bool {
+    const SMALLEST_IPV6: usize = 28;
+    let ours = case.ours;
     let hosted = |name: &Name| case.zones.iter().any(|zone| name.ends_with(&zone.apex));
     let siblings = name_servers(ours).filter(|name| hosted(name) && !name.ends_with(cut)).count();
     let ends = |room| {
         let left_out = largest_glue_left_out(case).unwrap_or_default();
         ours.size + SMALLEST_IPV6.max(left_out) > room
     };
-    let is_full = siblings > MAX_ADDITIONAL_TARGETS || our_room(case).is_some_and(ends);
-    ours.is_referral() && is_full && case.peers.iter().any(|(_, peer)| covers(peer))
+    siblings > MAX_ADDITIONAL_TARGETS || our_room(case).is_some_and(ends)
 }
 
 /// A delegation that lacks nothing that is required, close to the limit, where every peer sets TC or has other glue.
@@ -171,17 +183,42 @@ fn whole_is_not_truncated(case: &Case<'_>) -> bool {
     const LONGER: usize = 64;
     let ours = case.ours;
     let Some(room) = our_room(case) else { return false };
-    let Some(cut) = ours.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner) else { return false };
-    let at = |name: &Name| case.zones.iter().flat_map(|zone| zone.records_at(name)).collect::<Vec<_>>();
-    let has_all_servers = at(cut).iter().filter(|rr| rr.rtype == Rtype::NS).all(|rr| ours.authority.contains(*rr));
-    let is_address = |rr: &Rr| matches!(rr.rtype, Rtype::A | Rtype::AAAA);
-    let has_glue = |name: Name| at(&name).iter().filter(|rr| is_address(rr)).all(|rr| ours.additional.contains(*rr));
-    let is_whole = has_all_servers && name_servers(ours).filter(|name| name.ends_with(cut)).all(has_glue);
     let ends = |peer: &Reply| {
         let truncates = peer.tc && peer.rcode == ours.rcode && peer.answer.is_subset(&ours.answer);
         truncates || differences(ours, peer) == [Aspect::Glue].into()
     };
-    !ours.tc && is_whole && ours.size + LONGER > room && case.peers.iter().all(|(_, peer)| ends(peer))
+    !ours.tc && is_whole(case, ours) && ours.size + LONGER > room && case.peers.iter().all(|(_, peer)| ends(peer))
+}
+
+/// Ours has all glue from below the cut or says TC, and a peer that says the same otherwise lacks some.
+fn glue_behind_an_alias(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let lacks_glue = |peer: &Reply| {
+        let aspects = differences(ours, peer);
+        let same = peer.answer == ours.answer && aspects.is_subset(&[Aspect::Glue, Aspect::Tc].into());
+        same && !peer.tc && !is_whole(case, peer)
+    };
+    !ours.answer.is_empty()
+        && ours.is_referral()
+        && ours.tc != is_whole(case, ours)
+        && cut(ours).is_some_and(|cut| is_full(case, cut))
+        && case.peers.iter().any(|(_, peer)| lacks_glue(peer))
+}
+
+/// The delegation that a referral is about.
+fn cut(referral: &Reply) -> Option<&Name> {
+    referral.authority.iter().find(|rr| rr.rtype == Rtype::NS).map(|rr| &rr.owner)
+}
+
+/// Whether a referral has all name servers of the cut, and all addresses of those below it.
+fn is_whole(case: &Case<'_>, referral: &Reply) -> bool {
+    let Some(cut) = cut(referral) else { return false };
+    let at = |name: &Name| case.zones.iter().flat_map(|zone| zone.records_at(name)).collect::<Vec<_>>();
+    let has_all_servers = at(cut).iter().filter(|rr| rr.rtype == Rtype::NS).all(|rr| referral.authority.contains(*rr));
+    let is_address = |rr: &Rr| matches!(rr.rtype, Rtype::A | Rtype::AAAA);
+    let has_glue =
+        |name: Name| at(&name).iter().filter(|rr| is_address(rr)).all(|rr| referral.additional.contains(*rr));
+    has_all_servers && name_servers(referral).filter(|name| name.ends_with(cut)).all(has_glue)
 }
 
 /// The most bytes of an address set of a name server, with its signature where these are asked for, that is not in the

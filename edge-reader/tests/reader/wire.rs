@@ -10,7 +10,7 @@ fn world() -> World {
     let ns: String = (0..40).map(|at| format!("sub 60 NS ns{at}.sub\nns{at}.sub 60 A 192.0.2.{at}\n")).collect();
     let far: String = (0..20).map(|at| format!("far 60 NS ns{at}.sub\n")).collect();
     let txt: String = (0..30).map(|at| format!("big 60 TXT {}{at}\n", "x".repeat(100))).collect();
-    World::example(&format!("www 60 A 192.0.2.1\n{ns}{far}{txt}"))
+    World::example(&format!("www 60 A 192.0.2.1\nalias 60 CNAME x.sub\n{ns}{far}{txt}"))
 }
 
 fn www() -> Vec<u8> {
@@ -36,6 +36,8 @@ fn what_does_not_fit_sets_tc() {
     // RFC 9471: in-domain glue must fit, or TC says so.
     let (len, answer) = ask("x.sub.example.", Rtype::A, Some(1232), Transport::UDP);
     assert!(answer.tc && answer.authority.len() == 40 && !answer.additional.is_empty() && len <= 1232);
+    let (_, answer) = ask("alias.example.", Rtype::A, Some(1232), Transport::UDP);
+    assert!(answer.tc && answer.answer.len() == 1 && answer.authority.len() == 40, "behind an alias, too");
     let (_, answer) = ask("x.sub.example.", Rtype::A, None, Transport::Tcp);
     assert!(!answer.tc && answer.additional.len() == 40);
     // Sibling glue is an extra.
