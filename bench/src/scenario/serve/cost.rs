@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use super::course::Course;
 use super::run::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;
 use crate::figure::Figure;
+use crate::generate;
 use crate::peer::{ServedZone, Server, Setup, Software};
-use crate::{generate, process};
 
 /// Apex of the large zone; the last of all in the order in which zones are loaded.
 const LARGE: &str = "zz-large.example";
@@ -28,15 +29,6 @@ const PEERS: [(Software, Setup); 6] = [
     (Software::PowerDns, Setup::AsShipped),
 ];
 
-/// CPU per query in microseconds, and queries per second, of each run.
-#[derive(Default)]
-struct Course {
-    cost: Vec<f64>,
-    rate: Vec<f64>,
-    answered: f64,
-    lost: f64,
-}
-
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let (names, zones) = bench.size.pick((1_000, 100), (100_000, 10_000), (100_000, 10_000));
     let folder = bench.folder("serve")?;
@@ -49,31 +41,9 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let dnsperf = Dnsperf { queries, cpu: Some(CLIENT) };
 
     let (rounds, seconds) = bench.size.pick((1, 1), (3, 5), (5, 20));
-    for subject in &subjects {
-        dnsperf.run(subject.address()?, Duration::from_secs(1))?;
-    }
-    let mut courses: Vec<Course> = subjects.iter().map(|_| Course::default()).collect();
-    for round in 0..rounds {
-        bench.say(&format!("{work}: round {} of {rounds}", round + 1));
-        for (subject, course) in subjects.iter().zip(&mut courses) {
-            course.round(subject, &dnsperf, Duration::from_secs(seconds))?;
-        }
-    }
+    let asked: Vec<_> = subjects.iter().map(|subject| (subject, &dnsperf)).collect();
+    let courses = Course::of_all(bench, &work, &asked, (rounds, Duration::from_secs(seconds)))?;
     report(bench, &work, &subjects, &courses)
-}
-
-impl Course {
-    fn round(&mut self, subject: &Subject, dnsperf: &Dnsperf, time: Duration) -> anyhow::Result<()> {
-        let pid = subject.pid()?;
-        let before = process::cpu_time(pid);
-        let asked = dnsperf.run(subject.address()?, time)?;
-        let spent = process::cpu_time(pid).saturating_sub(before);
-        self.cost.push(spent.as_secs_f64() * 1e6 / asked.answered.max(1.0));
-        self.rate.push(asked.rate);
-        self.answered += asked.answered;
-        self.lost = self.lost.max(asked.lost_percent);
-        Ok(())
-    }
 }
 
 fn start(bench: &mut Bench, work: &str, folder: &Path, zones: usize) -> anyhow::Result<Vec<Subject>> {
@@ -133,14 +103,8 @@ fn cause(knot: Option<f64>, echo: Option<f64>) -> String {
 }
 
 fn report(bench: &mut Bench, work: &str, subjects: &[Subject], courses: &[Course]) -> anyhow::Result<()> {
-    let figures = subjects.iter().zip(courses).map(|(subject, course)| {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of queries")]
-        let answered = course.answered as usize;
-        let cost = subject.figure(work, "CPU per query").values(&course.cost, "us").samples(answered);
-        let rate = subject.figure(work, "queries per second").values(&course.rate, "1/s").samples(answered);
-        let rate = rate.more_is_better();
-        (cost, if course.lost > 0.1 { rate.note(format!("{:.1} % lost", course.lost)) } else { rate })
-    });
+    let figures =
+        subjects.iter().zip(courses).map(|(subject, course)| (course.cost(subject, work), course.rate(subject, work)));
     let figures: Vec<(Figure, Figure)> = figures.collect();
     let find = |name: &str, settings: &str| {
         figures.iter().map(|(cost, _)| cost).find(|cost| cost.subject == name && cost.settings.starts_with(settings))

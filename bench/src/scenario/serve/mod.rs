@@ -1,10 +1,12 @@
-//! Answering queries: processor time per query (T5), and memory (T10).
+//! Answering queries: processor time per query (T5), with how many zones, and memory (T10).
 //!
 //! Each server has the first processor to itself and is idle until its turn; dnsperf has the second.
 
 mod cost;
+mod course;
 mod memory;
 mod run;
 mod subject;
+mod zones;
 
 pub(crate) use run::run;

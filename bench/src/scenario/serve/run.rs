@@ -1,6 +1,6 @@
-//! Both parts, one after the other, and the processors that they use.
+//! All parts, one after the other, and the processors that they use.
 
-use super::{cost, memory};
+use super::{cost, memory, zones};
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;
 
@@ -15,5 +15,6 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         return bench.skipped("answering queries", "all", "dnsperf is not installed, and it makes the queries");
     }
     cost::run(bench)?;
+    zones::run(bench)?;
     memory::run(bench)
 }

@@ -1,0 +1,67 @@
+//! What subjects took while they were asked, in turns.
+
+use std::time::Duration;
+
+use super::subject::Subject;
+use crate::bench::Bench;
+use crate::dnsperf::Dnsperf;
+use crate::figure::Figure;
+use crate::process;
+
+/// CPU per query in microseconds, and queries per second, of each round.
+#[derive(Default)]
+pub(super) struct Course {
+    cost: Vec<f64>,
+    rate: Vec<f64>,
+    answered: f64,
+    lost: f64,
+}
+
+impl Course {
+    /// Asks each of the subjects in each of so many rounds for so long, after a second that does not count.
+    pub(super) fn of_all(
+        bench: &mut Bench,
+        work: &str,
+        asked: &[(&Subject, &Dnsperf)],
+        (rounds, time): (u32, Duration),
+    ) -> anyhow::Result<Vec<Self>> {
+        let mut courses: Vec<Self> = asked.iter().map(|_| Self::default()).collect();
+        for (subject, dnsperf) in asked {
+            dnsperf.run(subject.address()?, Duration::from_secs(1))?;
+        }
+        for round in 1..=rounds {
+            bench.say(&format!("{work}: round {round} of {rounds}"));
+            for ((subject, dnsperf), course) in asked.iter().zip(&mut courses) {
+                course.round(subject, dnsperf, time)?;
+            }
+        }
+        Ok(courses)
+    }
+
+    fn round(&mut self, subject: &Subject, dnsperf: &Dnsperf, time: Duration) -> anyhow::Result<()> {
+        let pid = subject.pid()?;
+        let before = process::cpu_time(pid);
+        let asked = dnsperf.run(subject.address()?, time)?;
+        let spent = process::cpu_time(pid).saturating_sub(before);
+        self.cost.push(spent.as_secs_f64() * 1e6 / asked.answered.max(1.0));
+        self.rate.push(asked.rate);
+        self.answered += asked.answered;
+        self.lost = self.lost.max(asked.lost_percent);
+        Ok(())
+    }
+
+    pub(super) fn cost(&self, subject: &Subject, work: &str) -> Figure {
+        subject.figure(work, "CPU per query").values(&self.cost, "us").samples(self.samples())
+    }
+
+    pub(super) fn rate(&self, subject: &Subject, work: &str) -> Figure {
+        let rate = subject.figure(work, "queries per second").values(&self.rate, "1/s").samples(self.samples());
+        let rate = rate.more_is_better();
+        if self.lost > 0.1 { rate.note(format!("{:.1} % lost", self.lost)) } else { rate }
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of queries")]
+    fn samples(&self) -> usize {
+        self.answered as usize
+    }
+}
