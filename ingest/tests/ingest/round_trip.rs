@@ -91,22 +91,17 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
 
-fn record() -> impl Strategy<Value = Owned> {
-    let rdata = (rtype(), pieces()).prop_filter("valid data", |(rtype, rdata)| check_rdata(*rtype, rdata).is_ok());
-    (name(), any::<u32>(), rdata).prop_map(|(owner, ttl, (rtype, rdata))| Owned {
-        owner,
-        rtype,
-        ttl: ttl >> 1,
-        rdata,
-        line: 0,
-    })
+/// Those of many that are valid, about a quarter.
+fn records() -> impl Strategy<Value = Vec<Owned>> {
+    let record = (name(), any::<u32>(), rtype(), pieces());
+    let record = record.prop_map(|(owner, ttl, rtype, rdata)| Owned { owner, rtype, ttl: ttl >> 1, rdata, line: 0 });
+    let valid = |record: &Owned| check_rdata(record.rtype, &record.rdata).is_ok();
+    prop::collection::vec(record, 0..40).prop_map(move |records| records.into_iter().filter(valid).collect())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_global_rejects: 200_000, ..ProptestConfig::default() })]
-
     #[test]
-    fn a_written_zone_file_reads_back(records in prop::collection::vec(record(), 0..6)) {
+    fn a_written_zone_file_reads_back(records in records()) {
         let mut file = Vec::new();
         write_zone_file(&apex(), records.iter().map(Owned::as_ref), &mut file).unwrap();
         let (again, report) = read(&file);
