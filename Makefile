@@ -52,7 +52,7 @@ deb-test: deps ## The package installed, upgraded and purged on a throw-away cop
 	$(CARGO) build --locked -p zonecast
 	@ops/deb-test.sh target/debug/zonecast
 
-bench: build ## Measures zonecast beside its peers, about twelve minutes; report in target/bench
+bench: build ## Measures zonecast beside its peers, about fourteen minutes; report in target/bench
 	@ops/apt.sh bench
 	target/release/zonecast-bench run --out target/bench
 

@@ -15,7 +15,7 @@ use crate::host::{self, NoiseWatch};
 pub(crate) enum Size {
     /// Seconds for each scenario: shows that everything works; figures mean little.
     Smoke,
-    /// About twelve minutes for all of them.
+    /// About fourteen minutes for all of them.
     Standard,
     /// The sizes that the targets name; an hour or more.
     Full,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::course::Course;
 use super::run::{CLIENT, SERVER};
@@ -40,9 +39,8 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     std::fs::write(&queries, questions(names, zones)?)?;
     let dnsperf = Dnsperf { queries, cpu: Some(CLIENT) };
 
-    let (rounds, seconds) = bench.size.pick((1, 1), (3, 5), (5, 20));
     let asked: Vec<_> = subjects.iter().map(|subject| (subject, &dnsperf)).collect();
-    let courses = Course::of_all(bench, &work, &asked, (rounds, Duration::from_secs(seconds)))?;
+    let courses = Course::of_all(bench, &work, &asked)?;
     report(bench, &work, &subjects, &courses)
 }
 

@@ -18,13 +18,9 @@ pub(super) struct Course {
 }
 
 impl Course {
-    /// Asks each of the subjects in each of so many rounds for so long, after a second that does not count.
-    pub(super) fn of_all(
-        bench: &mut Bench,
-        work: &str,
-        asked: &[(&Subject, &Dnsperf)],
-        (rounds, time): (u32, Duration),
-    ) -> anyhow::Result<Vec<Self>> {
+    /// Asks each of the subjects in each round, after a second that does not count.
+    pub(super) fn of_all(bench: &mut Bench, work: &str, asked: &[(&Subject, &Dnsperf)]) -> anyhow::Result<Vec<Self>> {
+        let (rounds, seconds) = bench.size.pick((1, 1), (3, 5), (5, 20));
         let mut courses: Vec<Self> = asked.iter().map(|_| Self::default()).collect();
         for (subject, dnsperf) in asked {
             dnsperf.run(subject.address()?, Duration::from_secs(1))?;
@@ -32,7 +28,7 @@ impl Course {
         for round in 1..=rounds {
             bench.say(&format!("{work}: round {round} of {rounds}"));
             for ((subject, dnsperf), course) in asked.iter().zip(&mut courses) {
-                course.round(subject, dnsperf, time)?;
+                course.round(subject, dnsperf, Duration::from_secs(seconds))?;
             }
         }
         Ok(courses)

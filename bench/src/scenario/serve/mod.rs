@@ -1,4 +1,4 @@
-//! Answering queries: processor time per query (T5), with how many zones, and memory (T10).
+//! Answering queries: processor time per query (T5), also among many zones, and memory (T10).
 //!
 //! Each server has the first processor to itself and is idle until its turn; dnsperf has the second.
 

@@ -1,7 +1,6 @@
 //! Processor time per query of the same number of zones, which are all that there are, or some of many.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::course::Course;
 use super::run::CLIENT;
@@ -25,9 +24,8 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         std::fs::write(&queries, text(few, zones / few)?)?;
         questions.push(Dnsperf { queries, cpu: Some(CLIENT) });
     }
-    let (rounds, seconds) = bench.size.pick((1, 1), (3, 5), (5, 20));
     let asked: Vec<_> = subjects.iter().zip(&questions).collect();
-    let courses = Course::of_all(bench, &work, &asked, (rounds, Duration::from_secs(seconds)))?;
+    let courses = Course::of_all(bench, &work, &asked)?;
     let costs: Vec<_> = subjects.iter().zip(&courses).map(|(subject, course)| course.cost(subject, &work)).collect();
     if let [alone, among] = costs.as_slice() {
         bench.record(alone.clone())?;
