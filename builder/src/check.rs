@@ -13,7 +13,7 @@ const HEADER_AND_OPT_LEN: usize = 12 + 11;
 /// Bytes of type and class in the question.
 const QUESTION_TAIL_LEN: usize = 4;
 /// Bytes of a record beside its RDATA, its owner compressed to a pointer.
-const RECORD_HEAD_LEN: usize = 12;
+pub(crate) const RECORD_HEAD_LEN: usize = 12;
 /// Largest DNS message, RFC 1035 section 4.2.2.
 const MAX_MESSAGE_LEN: usize = 65_535;
 

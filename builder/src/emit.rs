@@ -4,10 +4,11 @@ use domain::base::iana::Rtype;
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{KeyspaceId, MAX_VALUE_LEN};
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, KeySection, Name, OwnTtls, Path,
-    RdataListBuilder, Rrset, RrsetValue, TypeBitmapBuilder,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, KeySection, MAX_ASIDE, Name, OwnTtls,
+    Path, RdataListBuilder, Rrset, RrsetValue, TypeBitmapBuilder,
 };
 
+use crate::check::RECORD_HEAD_LEN;
 use crate::finding::{Finding, Oddity, Report, Rule};
 use crate::node::{Aside, Node, Rr, RrsetRef, smallest_ttl};
 use crate::read_error::ReadError;
@@ -186,9 +187,8 @@ impl Emitter {
                 report.warnings.push(finding(Oddity::MissingGlue));
                 continue;
             }
-            total += [&a, &aaaa].into_iter().flatten().map(|rrset| rrset.data.len()).sum::<usize>();
-            // Less than the message would take, more than its encoding adds.
-            total += name.as_wire().len() + 16;
+            total +=
+                [(&a, 4), (&aaaa, 16)].into_iter().map(|(rrset, width)| glue_len(rrset.as_ref(), width)).sum::<usize>();
             if total > MAX_GLUE_LEN {
                 let finding =
                     Finding { owner: owner(), rtype: Rtype::NS, location: rr.location, rule: Rule::GlueTooLarge };
@@ -240,7 +240,7 @@ impl Emitter {
                     let own = orphans.iter().map(|rr| rr.ttl).collect();
                     ttls.extend(own_ttls(rtype, ttl, own, vec![]));
                     self.encode_rrset(&Packed { ttl, data: pack(orphans.into_iter()), sigs: vec![] });
-                    self.put(path, place, rtype.to_int(), sink);
+                    self.put_private((node, path), (rtype.to_int(), true), sink, report);
                 }
             } else if let Some(rrset) = node.rrset(rtype) {
                 let own = |rrs: &[Rr<D>]| rrs.iter().map(|rr| rr.ttl).collect();
@@ -265,14 +265,31 @@ impl Emitter {
         if value.is_empty() || node.is_bare() {
             return;
         }
+        let fits = value.aside.len() <= MAX_ASIDE;
         self.value = value.encode();
-        if self.value.len() > MAX_VALUE_LEN {
-            let owner = self.shape.name(path, node.owner.as_ref());
-            let location = node.rrs.first().and_then(|rr| rr.location);
-            report.refusals.push(Finding { owner, rtype: Rtype::ANY, location, rule: Rule::NodeTooLarge });
+        self.put_private((node, path), (ADDRESS_KIND, fits), sink, report);
+    }
+
+    /// Puts what only the core keeps, which no message bounds, and refuses what does not fit: its elements, or its bytes
+    /// into a value.
+    fn put_private<D: AsRef<[u8]>>(
+        &mut self,
+        (node, path): (&Node<D>, Path<'_>),
+        (kind, fits): (u16, bool),
+        sink: &mut dyn Sink,
+        report: &mut Report,
+    ) {
+        if fits && self.value.len() <= MAX_VALUE_LEN {
+            self.put(path, (KeyspaceId::CORE, KeySection::Name), kind, sink);
             return;
         }
-        self.put(path, place, ADDRESS_KIND, sink);
+        let owner = self.shape.name(path, node.owner.as_ref());
+        let rrs = node.rrs.iter().chain(node.aside.iter().map(|aside| &aside.rr));
+        let (rtype, location) = match kind {
+            ADDRESS_KIND => (Rtype::ANY, rrs.filter_map(|rr| rr.location).max()),
+            _ => (Rtype::RRSIG, node.of_type(Rtype::RRSIG).iter().filter_map(|rr| rr.location).max()),
+        };
+        report.refusals.push(Finding { owner, rtype, location, rule: Rule::NodeTooLarge });
     }
 
     fn encode_rrset(&mut self, packed: &Packed) {
@@ -284,6 +301,12 @@ impl Emitter {
         self.key.path(place.0, self.shape.identity.generation, place.1, path, kind);
         sink.put(place, self.key.as_bytes(), &self.value);
     }
+}
+
+/// What addresses of this width take in a referral at least, their owner compressed to a pointer. That is more than
+/// their place in the value of the cut takes, so glue that passes fits there.
+fn glue_len(rrset: Option<&Packed>, width: usize) -> usize {
+    rrset.map_or(0, |rrset| rrset.data.len() / width * (RECORD_HEAD_LEN + width))
 }
 
 /// The TTLs of an RRset where they are not all the same.

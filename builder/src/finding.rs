@@ -4,6 +4,7 @@ use std::fmt;
 
 use domain::base::iana::Rtype;
 use thiserror::Error;
+use zonecast_kv_proto::MAX_VALUE_LEN;
 use zonecast_records::Name;
 
 /// How many findings of each kind are kept: enough for a person to work with, bounded for a file of rubbish.
@@ -79,8 +80,11 @@ pub enum Rule {
     /// In-domain glue that no referral can hold.
     #[error("in-domain glue of this delegation is over the 65,535 bytes of a message")]
     GlueTooLarge,
-    /// TTLs and letter case of one name over the limit of a value.
-    #[error("too many records with TTLs of their own at one name")]
+    /// What only the core keeps of one name, over the limit of a value.
+    #[error(
+        "records that are not served, RRSIG records over types that are not there, or TTLs of single records take over \
+         {MAX_VALUE_LEN} bytes at this name"
+    )]
     NodeTooLarge,
     /// NSEC3 parameters of more chains than the counts of a zone can hold.
     #[error("NSEC3 records of more than {} chains", crate::MAX_CHAINS)]

@@ -15,8 +15,9 @@ const FORMAT: u8 = 1;
 /// Most RRsets of one name with TTLs of their own: there are no more types.
 const MAX_TTLS: usize = 65_536;
 
-/// Most records of one name that are not served: far more than RRsets that fit messages have.
-const MAX_ASIDE: usize = 65_536;
+/// Most records of one name that are not served: far more than RRsets that fit messages have. The builder refuses a
+/// name with more.
+pub const MAX_ASIDE: usize = 65_536;
 
 positional! {
     /// The private value of one owner name.

@@ -43,7 +43,7 @@ mod zone_value;
 pub use address_value::{AddressValue, Cut, Glue};
 pub use alias_value::AliasValue;
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
-pub use core_node::{AsideRecord, CoreNode, OwnTtls, Why};
+pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, OwnTtls, Why};
 pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,

@@ -5,6 +5,7 @@ mod costs;
 mod generator;
 mod history;
 mod law;
+mod limits;
 mod model;
 mod refusals;
 
