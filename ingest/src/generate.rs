@@ -4,15 +4,20 @@
 //! $GENERATE 1-254 $ PTR host-${0,3,d}.example.com.      1.. 2.. PTR host-001.example.com. host-002...
 //! ```
 //! `$` is the counter; `${offset,width,base}` adds to it and pads it, base d, o, x, X, or n and N for reversed nibbles;
-//! `$$` and `\$` are a dollar sign.
+//! `$$` and `\$` are a dollar sign. What an offset takes below zero is written as BIND does it: with a minus sign in base
+//! d, as 32 bits of two's complement in the others.
 
 use std::fmt::Write as _;
 
 use crate::Rule;
-use crate::lexer::{Token, bounded_text};
+use crate::lexer::{MAX_ENTRY_LEN, Token, bounded_text};
 
 /// Most records that the `$GENERATE` lines of one zone may make together: the reverse of a /12.
 pub const MAX_GENERATED: u64 = 1 << 20;
+
+/// Most bytes that a zone may grow by beside its files: what `$GENERATE` lines write out, and files that are included
+/// again. It is far more than [`MAX_GENERATED`] records of a reverse zone take, and bounds what a small file can ask for.
+pub const MAX_EXPANDED_BYTES: u64 = 256 << 20;
 
 /// Widest padding; a label has at most 63 bytes and a name 255.
 const MAX_WIDTH: usize = 255;
@@ -78,11 +83,14 @@ pub(crate) fn template(tokens: &[Token<'_>]) -> Vec<u8> {
     text
 }
 
-/// Puts the template with its counters replaced in place of what `out` holds.
+/// Puts the template with its counters replaced in place of what `out` holds, which gets no longer than an entry may be.
 pub(crate) fn substitute(template: &[u8], value: u32, out: &mut Vec<u8>) -> Result<(), Rule> {
     out.clear();
     let mut rest = template;
     while let Some((first, after)) = rest.split_first() {
+        if out.len() > MAX_ENTRY_LEN {
+            return Err(Rule::TooLong);
+        }
         rest = match (first, after) {
             (b'\\', [next, after @ ..]) => {
                 out.extend([b'\\', *next]);
@@ -120,13 +128,15 @@ fn write_counter(modifier: &[u8], value: u32, out: &mut Vec<u8>) -> Result<(), R
     let offset: i64 = parts.next().unwrap_or("").parse::<i32>().map_err(|_| wrong())?.into();
     let width: usize = parts.next().unwrap_or("0").parse().map_err(|_| wrong())?;
     let base = parts.next().unwrap_or("d");
-    let number = u32::try_from(i64::from(value) + offset).map_err(|_| wrong())?;
+    let signed = i64::from(value) + offset;
+    // Below zero as 32 bits, which is what BIND counts in.
+    let number = u32::try_from(signed.rem_euclid(1 << 32)).map_err(|_| wrong())?;
     if width > MAX_WIDTH || parts.next().is_some() {
         return Err(wrong());
     }
     let mut text = String::new();
     let _ = match base {
-        "d" => write!(text, "{number:0width$}"),
+        "d" => write!(text, "{signed:0width$}"),
         "o" => write!(text, "{number:0width$o}"),
         "x" => write!(text, "{number:0width$x}"),
         "X" => write!(text, "{number:0width$X}"),

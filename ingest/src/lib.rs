@@ -61,11 +61,11 @@ mod ttl;
 
 pub use digest::{SourceDigest, digest_zone_file};
 pub use format::{format_name, format_rdata, write_record, write_zone_file};
-pub use generate::MAX_GENERATED;
+pub use generate::{MAX_EXPANDED_BYTES, MAX_GENERATED};
 pub use manifest::{Manifest, ManifestEntry, ManifestError};
 pub use presentation::parse_type;
 pub use rdata::{check_rdata, parse_rdata};
-pub use reader::{MAX_INCLUDE_DEPTH, read_zone_bytes, read_zone_file};
+pub use reader::{MAX_INCLUDE_DEPTH, MAX_RECORDS, read_zone_bytes, read_zone_file};
 pub use record_text::{RecordText, RecordTextError, parse_owner, parse_rdata_words, parse_record_text};
 pub use report::{FileError, FileReport, FileWarning, Location, MAX_ERRORS, MAX_WARNINGS, RecordSink};
 pub use root::{MAX_SOURCE_BYTES, MAX_SOURCE_FILES, SourceError, ZoneRoot};

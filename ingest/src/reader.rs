@@ -12,7 +12,7 @@ use domain::base::iana::{Class, Rtype};
 use zonecast_records::{Name, RecordRef};
 
 use crate::digest::{BYTE_ORDER_MARK, MAX_INCLUDE_LEN, SourceDigest, of as digest_of, without_byte_order_mark};
-use crate::generate::{self, MAX_GENERATED, Range};
+use crate::generate::{self, MAX_EXPANDED_BYTES, MAX_GENERATED, Range};
 use crate::lexer::{Entry, Lexer, Token, bounded_text};
 use crate::presentation::{Origin, read_class, read_name, read_type};
 use crate::rdata::{read_rdata, read_rdata_text};
@@ -23,6 +23,10 @@ use crate::{Oddity, Rule};
 
 /// How deep includes may lie in each other.
 pub const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// Most records of a zone: they are in memory while it is built, at 40 bytes each beside names and data. The 4 GiB of
+/// text that a zone may have hold about as many, unless its lines are there to hold more.
+pub const MAX_RECORDS: u64 = 100_000_000;
 
 /// Reads a zone file and all it includes and hands each record to the sink, in order.
 ///
@@ -66,6 +70,8 @@ struct Reader<'r, 's> {
     default_ttl: Option<u32>,
     last_ttl: Option<u32>,
     generated: u64,
+    /// Against [`MAX_EXPANDED_BYTES`].
+    expanded: u64,
     records: u64,
     stopped: bool,
     errors: Vec<FileError>,
@@ -113,6 +119,7 @@ impl<'r, 's> Reader<'r, 's> {
             default_ttl: None,
             last_ttl: None,
             generated: 0,
+            expanded: 0,
             records: 0,
             stopped: false,
             errors: Vec::new(),
@@ -258,6 +265,10 @@ impl<'r, 's> Reader<'r, 's> {
             (None, None, None) => self.soa_ttl(here, head.rtype, rdata)?,
         };
         let location = Location { file: u32::try_from(here.file).unwrap_or(u32::MAX), line: here.line };
+        if self.records >= MAX_RECORDS {
+            self.stopped = true;
+            return Err(Rule::TooManyRecords);
+        }
         self.records += 1;
         if (self.sink)(RecordRef { owner, rtype: head.rtype, ttl, rdata }, location) == ControlFlow::Break(()) {
             self.stopped = true;
@@ -309,6 +320,7 @@ impl<'r, 's> Reader<'r, 's> {
         if self.includes > MAX_SOURCE_FILES {
             return Err(SourceError::TooMany.into());
         }
+        let loaded = self.sources.count();
         let file = self.sources.load(Path::new(&path), Some(scope.file));
         let file = file.map_err(|problem| Rule::Include { path: path.clone(), problem })?;
         if self.open.contains(&file) {
@@ -316,6 +328,9 @@ impl<'r, 's> Reader<'r, 's> {
         }
         if self.open.len() > MAX_INCLUDE_DEPTH {
             return Err(Rule::IncludeDepth);
+        }
+        if file < loaded {
+            self.expand(self.sources.contents(file).len())?;
         }
         self.read_file(file, origin, scope.owner);
         Ok(())
@@ -339,6 +354,7 @@ impl<'r, 's> Reader<'r, 's> {
         for value in range.values() {
             generate::substitute(owner_template.raw, value, &mut word)?;
             generate::substitute(&template, value, &mut text)?;
+            self.expand(word.len() + text.len())?;
             let owner = Token { raw: &word, plain: false, ..*owner_template };
             let owner = read_name(owner, scope.origin())?;
             read_rdata_text(head.rtype, &text, scope.origin(), &mut rdata)?;
@@ -348,6 +364,16 @@ impl<'r, 's> Reader<'r, 's> {
             }
         }
         Ok(())
+    }
+
+    /// Counts bytes that no file holds.
+    fn expand(&mut self, bytes: usize) -> Result<(), Rule> {
+        self.expanded = self.expanded.saturating_add(bytes as u64);
+        if self.expanded <= MAX_EXPANDED_BYTES {
+            return Ok(());
+        }
+        self.stopped = true;
+        Err(Rule::Expanded)
     }
 
     fn error(&mut self, here: Here<'_>, rule: Rule) {
@@ -380,5 +406,40 @@ impl<'r, 's> Reader<'r, 's> {
 impl Scope<'_> {
     fn origin(&self) -> Origin<'_> {
         Origin { name: &self.origin, refuse_repeated: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first error of a reader that has taken so much already.
+    fn error_after(text: &str, taken: impl FnOnce(&mut Reader<'_, '_>)) -> Option<String> {
+        let apex = "example".parse().unwrap();
+        let mut sink = |_: RecordRef<'_>, _| ControlFlow::Continue(());
+        let mut reader = Reader::new(Sources::of_text("zone", text.as_bytes()), &apex, &mut sink);
+        taken(&mut reader);
+        reader.read().err().map(|errors| errors[0].to_string())
+    }
+
+    #[test]
+    fn what_a_zone_may_hold_is_bounded_with_place_and_reason() {
+        let two = "$TTL 1\na A 192.0.2.1\nb A 192.0.2.1\nc A 192.0.2.1\n";
+        assert_eq!(error_after(two, |reader| reader.records = MAX_RECORDS - 3), None);
+        let error = error_after(two, |reader| reader.records = MAX_RECORDS - 2).unwrap();
+        assert!(error.starts_with("zone:4: a zone has at most 100000000 records"), "{error}");
+        // Owner, a space, and data.
+        let generate = "$TTL 1\n$GENERATE 10-99 a$ A 192.0.2.$\n";
+        let takes = 90 * (3 + 11);
+        assert_eq!(error_after(generate, |reader| reader.expanded = MAX_EXPANDED_BYTES - takes), None);
+        let error = error_after(generate, |reader| reader.expanded = MAX_EXPANDED_BYTES - takes + 1).unwrap();
+        assert!(error.starts_with("zone:2: $GENERATE lines and files that are included again make over"), "{error}");
+    }
+
+    #[test]
+    fn a_generated_record_is_no_longer_than_a_written_one() {
+        let line = format!("$GENERATE 1-1 a 1 TXT {}\n", "${0,255}".repeat(100_000));
+        let error = error_after(&line, |_| ()).unwrap();
+        assert!(error.starts_with("zone:1: the entry is over"), "{error}");
     }
 }

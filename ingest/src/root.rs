@@ -150,6 +150,11 @@ impl<'r> Sources<'r> {
         self.files.iter().map(|file| file.shown.clone()).collect()
     }
 
+    /// Files loaded so far.
+    pub(crate) fn count(&self) -> usize {
+        self.files.len()
+    }
+
     pub(crate) fn total_bytes(&self) -> u64 {
         self.bytes
     }

@@ -2,9 +2,9 @@
 
 use thiserror::Error;
 
-use crate::generate::MAX_GENERATED;
+use crate::generate::{MAX_EXPANDED_BYTES, MAX_GENERATED};
 use crate::lexer::MAX_ENTRY_LEN;
-use crate::reader::MAX_INCLUDE_DEPTH;
+use crate::reader::{MAX_INCLUDE_DEPTH, MAX_RECORDS};
 use crate::root::SourceError;
 
 /// Why an entry of a zone file, or record text from the API, is refused.
@@ -101,6 +101,12 @@ pub enum Rule {
     /// Too many records out of `$GENERATE`.
     #[error("$GENERATE makes more than {MAX_GENERATED} records in this zone")]
     GenerateCount,
+    /// Bytes that no file holds.
+    #[error("$GENERATE lines and files that are included again make over {MAX_EXPANDED_BYTES} bytes in this zone")]
+    Expanded,
+    /// Too many records.
+    #[error("a zone has at most {MAX_RECORDS} records")]
+    TooManyRecords,
     /// The SOA names another zone.
     #[error("the SOA belongs to {owner}, but the zone is {apex}")]
     SoaOwner {

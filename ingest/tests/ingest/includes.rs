@@ -155,6 +155,16 @@ fn cycles_and_depth_are_bounded() {
 }
 
 #[test]
+fn a_file_that_is_included_again_and_again_is_bounded() {
+    let includes = "$INCLUDE large\n".repeat(600);
+    let folder = Folder::new(&[("main", &includes), ("large", &format!(";{}\n", "x".repeat(1 << 20)))]);
+    let errors = folder.errors("main");
+    // The first time counts as its own size, 255 more fit into the limit.
+    assert!(errors[0].starts_with("main:257: $GENERATE lines and files that are included again"), "{errors:?}");
+    assert_eq!(errors.len(), 1, "nothing is read after that");
+}
+
+#[test]
 fn the_digest_changes_with_every_file_and_with_nothing_else() {
     let folder = Folder::new(&[
         ("main", "$include sub/b\na 1 TXT \"\\\n$INCLUDE not-one\n\"\n"),

@@ -102,6 +102,14 @@ const LOADS: &[(&str, &[u8], &[&str])] = &[
         &["10.009.000A.12.a.0.0.0.example. 1 PTR a\\$b\\$."],
     ),
     ("generate quoted", b"$GENERATE 1-1 a$ 1 MX \"$ m$\"\n", &["a1.example. 1 MX 1 m1.example."]),
+    (
+        "generate below zero",
+        b"$GENERATE 1-2 a${-2} 1 TXT ${-2,3} ${-3,0,x} ${-2,1,n}\n",
+        &[
+            "a-1.example. 1 TXT \"-01\" \"fffffffe\" \"f.f.f.f.f.f.f.f\"",
+            "a0.example. 1 TXT \"000\" \"ffffffff\" \"0\"",
+        ],
+    ),
     ("empty file", b"", &[]),
     ("only comments", b";\n\n ;", &[]),
 ];
@@ -169,7 +177,6 @@ const REFUSED: &[(&str, &[u8], &str)] = &[
         "zone:3: $GENERATE makes more than",
     ),
     ("generate width", b"$GENERATE 1-2 a${0,999999999} 1 A 192.0.2.$\n", "zone:1: bad $GENERATE modifier"),
-    ("generate below zero", b"$GENERATE 1-2 a${-2} 1 A 192.0.2.$\n", "zone:1: bad $GENERATE modifier"),
     ("generate unclosed", b"$GENERATE 1-2 a${1 1 A 192.0.2.$\n", "zone:1: bad $GENERATE modifier"),
     ("generate bad data", b"$GENERATE 255-256 a$ 1 A 192.0.2.$\n", "zone:1: A data: \"192.0.2.256\""),
     ("generate nothing", b"$GENERATE 1-2 a 1 A\n", "zone:1: use $GENERATE"),
