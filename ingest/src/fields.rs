@@ -205,7 +205,7 @@ fn parse_text<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, R
 
 fn read_groups(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), Rule> {
     // An IPv6 address of four more groups has the same grammar for each group.
-    let text = format!("{}:0:0:0:0", token.lossy());
+    let text = format!("{}:0:0:0:0", String::from_utf8_lossy(token.raw));
     let four = token.raw.iter().filter(|byte| **byte == b':').count() == 3 && !token.raw.windows(2).any(|w| w == b"::");
     let address: Option<Ipv6Addr> = text.parse().ok().filter(|_| four);
     let octets = address.ok_or_else(|| problem(format!("{:?} is not four groups of hex", token.lossy())))?.octets();

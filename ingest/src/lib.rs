@@ -58,6 +58,7 @@ mod scanner;
 mod signature_time;
 mod svcb;
 mod ttl;
+mod words;
 
 pub use digest::{SourceDigest, digest_zone_file};
 pub use format::{format_name, format_rdata, write_record, write_zone_file};

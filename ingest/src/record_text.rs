@@ -5,11 +5,11 @@ use thiserror::Error;
 use zonecast_records::Name;
 
 use crate::Rule;
-use crate::format::write_quoted;
-use crate::lexer::{Lexer, Token};
+use crate::lexer::Token;
 use crate::presentation::{Origin, read_name, read_type};
-use crate::rdata::read_rdata_text;
+use crate::rdata::read_rdata;
 use crate::ttl::{MAX_TTL, parse_ttl};
+use crate::words::{self, Values};
 
 /// Most bytes of the words of one record; the largest RDATA written as `\DDD` takes 262,140.
 const MAX_WORDS_LEN: usize = 1 << 19;
@@ -54,7 +54,7 @@ pub enum RecordTextError {
 
 /// Reads a record of zone `apex` from its parts, as `zonecast record add` has them.
 ///
-/// The name is relative to the zone, `@` is the apex, a final dot makes it absolute. The words of the data are joined as
+/// The name is relative to the zone, `@` is the apex, a final dot makes it absolute. The words of the data are read as
 /// [`parse_rdata_words`] says; names in them are relative to the zone. A relative name that already ends in the zone's
 /// name, in either place, is refused: `www.example.com` in zone `example.com` lacks a dot.
 ///
@@ -93,10 +93,14 @@ pub fn parse_owner(text: &str, apex: &Name) -> Result<Name, RecordTextError> {
     Err(RecordTextError::OutOfZone { name: Box::new(name), zone: Box::new(*apex) })
 }
 
-/// Reads data from words that a shell has taken apart: `10 mail`, or `10` and `mail`, for MX.
+/// Reads the data of one record: one text as the API has it, or several words as a shell has taken them apart. The rule
+/// is that of the module `words`; `docs/api.md` has it for users.
 ///
-/// For types made of strings, a word with white space in it and no quotes around it is one string, since the shell ate
-/// the quotes: `TXT "v=spf1 -all"`. Otherwise words may hold several fields.
+/// - One text such as `10 mail` may hold several fields. Of several words each is one field, spaces and all, since the
+///   shell ate the quotes: `0`, `issue`, `ca.example; x=1`. A word with quotes in it is taken apart like one text.
+/// - For TXT and SPF, every word that does not begin with a quote is a string, spaces and all, and several where it is
+///   over 255 bytes.
+/// - Data that begins with `\#` is that of RFC 3597, for any type.
 ///
 /// # Errors
 /// The rule that is broken.
@@ -104,30 +108,22 @@ pub fn parse_rdata_words(rtype: Rtype, words: &[&str], apex: &Name) -> Result<Ve
     if words.iter().map(|word| word.len()).sum::<usize>() > MAX_WORDS_LEN {
         return Err(Rule::TooLong);
     }
-    let holds_strings = matches!(rtype, Rtype::TXT | Rtype::SPF);
-    let mut text = String::new();
+    let values = if matches!(rtype, Rtype::SVCB | Rtype::HTTPS) { Values::Quoted } else { Values::Plain };
+    let is_generic =
+        words.first().is_some_and(|word| word.split([' ', '\t']).find(|word| !word.is_empty()) == Some(r"\#"));
+    let mut tokens = Vec::new();
     for word in words {
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        if holds_strings && !word.starts_with(r"\#") && !is_one_token(word) && !word.contains('"') {
-            write_quoted(word.as_bytes(), &mut text);
-        } else {
-            text.push_str(word);
+        let text = word.as_bytes();
+        words::check_line(text)?;
+        match rtype {
+            Rtype::TXT | Rtype::SPF if !is_generic => words::strings(text, &mut tokens)?,
+            _ if words.len() > 1 && !is_generic && !words::has_quote(text) => tokens.push(words::whole(text)),
+            _ => words::split(text, values, &mut tokens)?,
         }
     }
     let mut rdata = Vec::new();
-    // The first word of an entry may be anything, also one that begins with a dollar sign.
-    read_rdata_text(rtype, text.as_bytes(), origin(apex), &mut rdata)?;
+    read_rdata(rtype, &tokens, origin(apex), &mut rdata)?;
     Ok(rdata)
-}
-
-fn is_one_token(word: &str) -> bool {
-    let mut tokens = Vec::new();
-    let mut lexer = Lexer::new(word.as_bytes());
-    let entry = lexer.next_entry(&mut tokens);
-    let whole = matches!(&tokens[..], [token] if token.raw.len() + if token.quoted { 2 } else { 0 } == word.len());
-    entry.is_some_and(|entry| entry.problem.is_none()) && whole
 }
 
 fn origin(apex: &Name) -> Origin<'_> {
@@ -154,6 +150,17 @@ mod tests {
         assert_eq!(add("x", "TXT", &["v=spf1 -all", "b"]).unwrap(), r#"x.example.com. TXT "v=spf1 -all" "b""#);
         assert_eq!(add("x", "TXT", &[r#""a b" "c""#]).unwrap(), r#"x.example.com. TXT "a b" "c""#);
         assert_eq!(add("x", "TXT", &["a;b"]).unwrap(), r#"x.example.com. TXT "a;b""#);
+        assert_eq!(add("@", "CAA", &["0", "issue", "ca; x=1"]).unwrap(), r#"example.com. CAA 0 issue "ca; x=1""#);
+        assert_eq!(add("@", "CAA", &["0", "issue", ";"]).unwrap(), r#"example.com. CAA 0 issue ";""#);
+        assert_eq!(add("@", "CAA", &["0 issue ;"]).unwrap(), r#"example.com. CAA 0 issue ";""#);
+        assert_eq!(add("x", "URI", &["1 2 http://x/;a(b)"]).unwrap(), r#"x.example.com. URI 1 2 "http://x/;a(b)""#);
+        assert_eq!(add("x", "TXT", &[r"\#x y"]).unwrap(), r##"x.example.com. TXT "#x y""##);
+        assert_eq!(add("x", "TXT", &[r"\# 2 0161"]).unwrap(), r#"x.example.com. TXT "a""#);
+        assert_eq!(add("x", "TXT", &[r"\#", "2", "0161"]).unwrap(), r#"x.example.com. TXT "a""#);
+        assert_eq!(add("x", "TXT", &[""]).unwrap(), r#"x.example.com. TXT """#);
+        assert_eq!(add("x", "TXT", &[" a "]).unwrap(), r#"x.example.com. TXT " a ""#);
+        let service = add("x", "HTTPS", &["1", ".", "alpn=\"h2,h3\"", "port=8443"]).unwrap();
+        assert_eq!(service, add("x", "HTTPS", &["1 . alpn=h2,h3 port=8443"]).unwrap());
     }
 
     #[test]
@@ -163,7 +170,14 @@ mod tests {
             ("www.example.org.", "A", &["192.0.2.1"], "name: www.example.org. is not in zone example.com."),
             ("www", "CNAME", &["x.example.com"], "data: name \"x.example.com\" is relative and already ends"),
             ("www", "AXFR", &[], "type: type AXFR is never stored"),
-            ("www", "A", &["192.0.2.1\nx"], "data: A data: goes on after a line end"),
+            ("www", "A", &["192.0.2.1\nx"], "data: a line end"),
+            ("www", "A", &["192.0.2.1 ; home"], "data: A data: takes one address, here are 3"),
+            ("www", "TXT", &["say \"hi\""], "data: a quote inside"),
+            ("www", "TXT", &["\"say\"hi"], "data: a quote inside"),
+            ("www", "TXT", &["\"say"], "data: a quoted string does not end"),
+            ("www", "TXT", &["a\0b"], "data: a NUL byte"),
+            ("www", "TXT", &["a \\300"], "data: bad escape"),
+            ("www", "TXT", &["a \\"], "data: bad escape"),
             ("www", "A", &[], "data: A data: takes one address"),
         ] {
             let error = add(name, rtype, words).unwrap_err();

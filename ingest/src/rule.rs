@@ -22,6 +22,12 @@ pub enum Rule {
     /// `"` too many.
     #[error("a quoted string does not end on its line")]
     Quote,
+    /// In the data of one record, where there are no lines.
+    #[error("a line end: write it as \\010 or \\013 where it is data")]
+    LineEnd,
+    /// Neither at the beginning of a word nor at its end.
+    #[error("a quote inside a word: write \\\" for one that is data, or put quotes around the whole word")]
+    QuoteInside,
     /// RFC 1035 section 5.1.
     #[error("bad escape: a backslash takes one character, or three digits up to 255")]
     Escape,

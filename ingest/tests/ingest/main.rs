@@ -9,6 +9,8 @@ mod odd_files;
 #[cfg(test)]
 mod rdata_lines;
 #[cfg(test)]
+mod record_data;
+#[cfg(test)]
 mod round_trip;
 #[cfg(test)]
 mod support;

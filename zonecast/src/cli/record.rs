@@ -54,8 +54,8 @@ pub(super) struct Write {
     /// Record type, such as A, or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
-    /// [TTL] and the data as in a zone file. Without a TTL: the present one of the RRset, else the
-    /// zone's default.
+    /// [TTL] and the data as in a zone file, but nothing is a comment, and of several arguments each is one field, spaces
+    /// and all. Without a TTL: the present one of the RRset, else the zone's default.
     #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
     pub(super) data: Vec<String>,
     /// Seconds, or as 1h30m; everything after TYPE is then data.

@@ -8,9 +8,6 @@ use thiserror::Error;
 use zonecast_ingest::{Rule, format_rdata, parse_rdata_words, parse_ttl};
 use zonecast_records::Name;
 
-/// Longest character string, RFC 1035 section 3.3.
-const MAX_STRING: usize = 255;
-
 /// What the arguments say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Data {
@@ -65,21 +62,11 @@ pub(super) fn parse_listed(zone: &Name, rtype: Rtype, args: &[String]) -> Result
     read(zone, rtype, args).or_else(|rule| parse(zone, rtype, None, args).map(|parsed| parsed.data).map_err(|_| rule))
 }
 
-/// Arguments as zone-file data with absolute names.
+/// Arguments as the data that the API takes, names absolute.
 fn read(zone: &Name, rtype: Rtype, args: &[String]) -> Result<String, Rule> {
-    let words: Vec<String> = args.iter().map(|arg| quoted_again(rtype, arg, args.len())).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let rdata = parse_rdata_words(rtype, &words, zone)?;
     Ok(format_rdata(rtype, &rdata))
-}
-
-/// Puts back the quotes that the shell took where [`parse_rdata_words`] would not: around one field with spaces or
-/// semicolons among several, and around text that is too long for one string.
-fn quoted_again(rtype: Rtype, arg: &str, of: usize) -> String {
-    let is_text = matches!(rtype, Rtype::TXT | Rtype::SPF);
-    let is_field = !is_text && of > 1 && arg.contains([' ', '\t', ';']);
-    let is_long = is_text && arg.len() > MAX_STRING;
-    if arg.starts_with('"') || !(is_field || is_long) { arg.to_owned() } else { quote(arg) }
 }
 
 fn is_number(word: &str) -> bool {
@@ -89,35 +76,6 @@ fn is_number(word: &str) -> bool {
 fn split_ttl(args: &[String]) -> Option<(&str, &[String], u32)> {
     let (first, rest) = args.split_first().filter(|(_, rest)| !rest.is_empty())?;
     Some((first, rest, parse_ttl(first)?))
-}
-
-/// One or, where it is too long for one, several quoted strings. Escapes of presentation format pass through.
-fn quote(text: &str) -> String {
-    let mut strings = vec![String::new()];
-    let mut length = 0;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let mut unit = String::new();
-        if letter == '"' {
-            unit.push('\\');
-        }
-        unit.push(letter);
-        if letter == '\\' {
-            let digits = if letters.peek().is_some_and(char::is_ascii_digit) { 3 } else { 1 };
-            unit.extend(letters.by_ref().take(digits));
-        }
-        let bytes = if unit.starts_with('\\') { 1 } else { unit.len() };
-        if length + bytes > MAX_STRING {
-            strings.push(String::new());
-            length = 0;
-        }
-        length += bytes;
-        if let Some(last) = strings.last_mut() {
-            last.push_str(&unit);
-        }
-    }
-    let quoted: Vec<String> = strings.iter().map(|string| format!("\"{string}\"")).collect();
-    quoted.join(" ")
 }
 
 #[cfg(test)]
@@ -184,12 +142,15 @@ mod tests {
         assert_eq!(read(Rtype::TXT, &["v=spf1 -all"]).unwrap(), data(None, "\"v=spf1 -all\""));
         let caa = read(Rtype::CAA, &["0", "issue", "ca.example; x=1"]).unwrap();
         assert_eq!(caa, data(None, "0 issue \"ca.example; x=1\""));
+        assert_eq!(read(Rtype::CAA, &["0", "issue", ";"]).unwrap(), data(None, "0 issue \";\""));
+        let address = read(Rtype::A, &["192.0.2.1 ; home"]).unwrap_err().to_string();
+        assert!(address.contains("takes one address"), "{address}");
     }
 
     #[test]
     fn long_text_becomes_several_strings() {
-        let long = "x".repeat(254) + "\\064" + "y";
-        assert_eq!(quote(&long), format!("\"{}\\064\" \"y\"", "x".repeat(254)));
+        let long = read(Rtype::TXT, &[&("x".repeat(254) + "\\064" + "y")]).unwrap();
+        assert_eq!(long.data, format!("\"{}@\" \"y\"", "x".repeat(254)));
         let read = read(Rtype::TXT, &[&"x".repeat(300)]).unwrap();
         assert_eq!(read.data, format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)));
     }
