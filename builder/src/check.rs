@@ -1,12 +1,13 @@
 //! The rules that a node must keep to be served, and what is odd about it.
 
 use domain::base::iana::Rtype;
-use zonecast_records::{MAX_NAME_LEN, Path};
+use zonecast_records::{MAX_NAME_LEN, Name, Path};
 
 use crate::finding::{Finding, Location, Oddity, Report, Rule};
 use crate::node::{Node, RrsetRef, covered};
 use crate::rdata::is_well_formed;
 use crate::shape::{Placement, Shape, Standing};
+use crate::tolerance::Tolerance;
 
 /// Bytes of a header and of an OPT record without options.
 const HEADER_AND_OPT_LEN: usize = 12 + 11;
@@ -22,6 +23,7 @@ struct Check<'c, D> {
     shape: &'c Shape,
     node: &'c Node<D>,
     path: Path<'c>,
+    tolerance: Tolerance,
     report: &'c mut Report,
 }
 
@@ -30,9 +32,10 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
     (node, path): (&Node<D>, Path<'_>),
     standing: &Standing,
     shape: &Shape,
+    tolerance: Tolerance,
     report: &mut Report,
 ) {
-    let mut check = Check { shape, node, path, report };
+    let mut check = Check { shape, node, path, tolerance, report };
     for rrs in node.rrs.chunk_by(|one, other| one.rtype == other.rtype) {
         let Some(rtype) = rrs.first().map(|rr| rr.rtype) else { continue };
         if is_meta(rtype) {
@@ -43,6 +46,7 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
         }
     }
     check.singletons(standing.is_apex);
+    check.owner(standing.is_apex);
     for rrset in node.rrsets() {
         check.size(&rrset);
         check.oddities(&rrset, standing);
@@ -58,6 +62,21 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
 /// Types that are no zone data, RFC 6895 section 3.1: reserved ones, OPT, and those for queries and messages.
 fn is_meta(rtype: Rtype) -> bool {
     matches!(rtype.to_int(), 0 | 41 | 128..=255 | 65_535)
+}
+
+/// What keeps clients from asking for a name.
+fn oddity_of_name(name: &Name) -> Option<Oddity> {
+    let mut above = name.labels().skip(1);
+    let is_service = above.next().is_some_and(|label| label.starts_with(b"_"))
+        && above.next().is_some_and(|label| label.eq_ignore_ascii_case(b"_tcp") || label.eq_ignore_ascii_case(b"_udp"));
+    // The first label of a service instance is text for people, RFC 6763 section 4.1.1, but without control characters.
+    let host = |number: usize| number > 0 || !is_service;
+    let labels = || name.labels().enumerate();
+    if labels().any(|(number, label)| label.iter().any(|byte| byte.is_ascii_control() || *byte == b' ' && host(number)))
+    {
+        return Some(Oddity::Blank);
+    }
+    labels().any(|(number, label)| host(number) && !label.is_ascii()).then_some(Oddity::NotAscii)
 }
 
 impl<D: AsRef<[u8]>> Check<'_, D> {
@@ -81,8 +100,24 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
             (true, 0) => self.refuse(Rtype::SOA, Rule::NoSoa),
             (true, _) => self.refuse(Rtype::SOA, Rule::SeveralSoas),
         }
-        if is_apex && !node.has(Rtype::NS) {
-            self.refuse(Rtype::NS, Rule::NoNs);
+        match (is_apex && !node.has(Rtype::NS), self.tolerance.serve_without_ns) {
+            (false, _) => {}
+            (true, true) => self.warn(Rtype::NS, Oddity::NoNs),
+            (true, false) => self.refuse(Rtype::NS, Rule::NoNs),
+        }
+    }
+
+    /// Whether anybody asks for the name.
+    fn owner(&mut self, is_apex: bool) {
+        let Some(first) = self.node.rrs.first() else { return };
+        // A path has bytes of its own between labels; a closer look costs more, and few names need it.
+        let is_usual = |byte: &u8| matches!(byte, 0 | b'!'..=b'~');
+        if !is_apex && self.path.as_bytes().iter().all(is_usual) {
+            return;
+        }
+        let owner = self.shape.name(self.path, self.node.owner.as_ref());
+        if let Some(rule) = oddity_of_name(&owner) {
+            self.warn_at(first.rtype, first.location, rule);
         }
     }
 
@@ -109,9 +144,14 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         if rrset.rrs.iter().chain(rrset.sigs).any(|rr| rr.ttl != ttl) {
             self.warn(rrset.rtype, Oddity::MixedTtls);
         }
+        if standing.is_elsewhere(rrset.rtype) {
+            self.warn(rrset.rtype, Oddity::InAnotherZone);
+            return;
+        }
         match (rrset.rtype, standing.placement(rrset.rtype)) {
             (Rtype::NSEC3, Placement::Hidden) => self.warn(rrset.rtype, Oddity::StrayNsec3),
             (_, Placement::Hidden) => self.warn(rrset.rtype, Oddity::Occluded),
+            (_, Placement::Glue) if standing.below_dname => self.warn(rrset.rtype, Oddity::Occluded),
             (Rtype::DS, Placement::Rrset) => self.warn(rrset.rtype, Oddity::StrayDs),
             _ => {}
         }

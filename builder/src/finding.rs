@@ -118,6 +118,21 @@ pub enum Oddity {
     /// Below a zone cut or DNAME, or at a cut and not of its types.
     #[error("hidden by a zone cut or DNAME; kept, never answered")]
     Occluded,
+    /// Left out, as was chosen.
+    #[error("the owner is not in the zone; left out")]
+    OutOfZone,
+    /// Served all the same, as was chosen.
+    #[error("the zone has no NS record at its apex; nobody can check a delegation to it")]
+    NoNs,
+    /// RFC 1034 section 4.3.2 step 2: the zone that is nearest to the name answers.
+    #[error("lies in another zone that is hosted here; kept, never answered")]
+    InAnotherZone,
+    /// RFC 5890 section 2.3.2.1. Service instances (RFC 6763 section 4.1.1) may have them.
+    #[error("letters outside ASCII in a name: clients ask for its A-labels")]
+    NotAscii,
+    /// Hardly meant, and hardly ever asked for. Service instances may have spaces.
+    #[error("white space or a control character in a name")]
+    Blank,
     /// A name server at or below the cut has no address in the zone.
     #[error("a name server below this delegation has no address here")]
     MissingGlue,
@@ -163,6 +178,17 @@ impl<R> Findings<R> {
         if self.kept.len() < MAX_FINDINGS {
             self.kept.push(finding);
         }
+    }
+
+    /// The same with another rule.
+    pub(crate) fn extend_as<S>(&mut self, others: &Findings<S>, rule: R)
+    where
+        R: Copy,
+    {
+        for Finding { owner, rtype, location, .. } in &others.kept {
+            self.push(Finding { owner: *owner, rtype: *rtype, location: *location, rule });
+        }
+        self.total += others.total - others.kept.len();
     }
 
     /// The first [`MAX_FINDINGS`].

@@ -17,9 +17,10 @@ use crate::emit::{Emitter, Sink};
 use crate::finding::{Finding, Findings, Oddity, Refused, Report, Rule};
 use crate::node::Node;
 use crate::read_error::ReadError;
-use crate::shape::{Shape, Standing, ZoneIdentity};
+use crate::shape::{Above, Shape, Standing, ZoneIdentity};
 use crate::source::{Settings, SortedSource};
 use crate::tally::{Tally, Turn};
+use crate::tolerance::Tolerance;
 use crate::undo::Undo;
 use crate::zone_keys::{ZoneKeys, batch_of};
 
@@ -78,7 +79,7 @@ impl FullBuild {
         settings: &Settings,
         report: Report,
     ) -> Result<Self, Refused> {
-        let mut pass = Pass::new(source, shape, report);
+        let mut pass = Pass::new(source, shape, settings.tolerance(), report);
         source
             .for_each_node(|node, path| pass.node(node, path))
             .expect("records in memory and keys just made can be read");
@@ -317,25 +318,32 @@ impl Sink for Shelves {
 struct Pass<'s> {
     source: &'s SortedSource,
     shape: Shape,
+    tolerance: Tolerance,
     emitter: Emitter,
     shelves: Shelves,
     report: Report,
     /// The topmost zone cut or DNAME at or before the present node.
-    cover: Option<Path<'s>>,
+    cover: Option<(Path<'s>, Above)>,
+    /// Zones hosted here that come at or after the present node, and the last one before them.
+    elsewhere: Peekable<std::slice::Iter<'s, Vec<u8>>>,
+    last_elsewhere: Option<Path<'s>>,
     last_published: Path<'s>,
     apex: Option<Node<&'s [u8]>>,
     counts: Counts,
 }
 
 impl<'s> Pass<'s> {
-    fn new(source: &'s SortedSource, shape: Shape, report: Report) -> Self {
+    fn new(source: &'s SortedSource, shape: Shape, tolerance: Tolerance, report: Report) -> Self {
         Self {
             source,
             shape,
+            tolerance,
             emitter: Emitter::new(shape),
             shelves: Shelves::default(),
             report,
             cover: None,
+            elsewhere: source.elsewhere.iter().peekable(),
+            last_elsewhere: None,
             last_published: Path::new(&[]).expect("the path of the apex"),
             apex: None,
             counts: Counts::default(),
@@ -356,11 +364,12 @@ impl<'s> Pass<'s> {
         });
         self.counts.records += u64::try_from(node.rrs.len()).unwrap_or_default();
         self.counts.rrsets += u64::try_from(node.rrsets().count()).unwrap_or_default();
-        let occluded = self.cover.is_some_and(|cover| cover.contains(path));
-        let standing = Standing::new(node, path, occluded);
-        check_node((node, path), &standing, &self.shape, &mut self.report);
+        let above = self.cover.filter(|(cover, _)| cover.contains(path)).map(|(_, above)| above);
+        let standing = Standing::new(node, path, above, self.is_elsewhere(path));
+        let occluded = standing.occluded;
+        check_node((node, path), &standing, &self.shape, self.tolerance, &mut self.report);
         if !occluded && node.covers(standing.is_apex) {
-            self.cover = Some(path);
+            self.cover = Some((path, if node.is_cut(standing.is_apex) { Above::Cut } else { Above::Dname }));
         }
         if standing.is_apex {
             self.apex = Some(node.clone());
@@ -378,6 +387,14 @@ impl<'s> Pass<'s> {
         self.emitter.node((node, path), &standing, &mut self.source, out)
     }
 
+    /// Whether another zone that is hosted here answers for a name. Names come in canonical order.
+    fn is_elsewhere(&mut self, path: Path<'s>) -> bool {
+        while let Some(next) = self.elsewhere.next_if(|next| next.as_slice() <= path.as_bytes()) {
+            self.last_elsewhere = Path::new(next);
+        }
+        self.last_elsewhere.is_some_and(|apex| apex.contains(path))
+    }
+
     fn finish(mut self, settings: &Settings) -> Result<FullBuild, Refused> {
         let Shelves { buffers, tally, nodes } = self.shelves;
         let mut refuse = |rtype, rule| {
@@ -385,7 +402,9 @@ impl<'s> Pass<'s> {
         };
         if self.apex.is_none() {
             refuse(Rtype::SOA, Rule::NoSoa);
-            refuse(Rtype::NS, Rule::NoNs);
+            if !self.tolerance.serve_without_ns {
+                refuse(Rtype::NS, Rule::NoNs);
+            }
         }
         if tally.chains() > zonecast_records::MAX_CHAINS {
             refuse(Rtype::NSEC3, Rule::TooManyChains);

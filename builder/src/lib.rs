@@ -37,6 +37,7 @@ mod source;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 mod undo;
 mod zone_diff;
 mod zone_keys;
@@ -54,6 +55,7 @@ pub use read_error::ReadError;
 pub use record_build::{RecordBuild, record_build};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
+pub use tolerance::Tolerance;
 pub use undo::{ChangeNote, KEPT_CHANGES, Undo};
 pub use zone_diff::{Side, zone_diff};
 pub use zonecast_records::{ChangeKind, MAX_CHAINS, SerialPolicy, ZoneSettings};

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{KeyspaceId, View};
-use zonecast_records::{ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Path, ZoneValue};
+use zonecast_records::{ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, ZoneValue};
 
 use crate::emit::Packed;
 use crate::pages::{Pages, Range, bounds};
@@ -130,6 +130,12 @@ impl<'v> Reader<'v> {
         let value = AddressValue::decode(&value).map_err(|source| ReadError::value(&key, source))?;
         let hides = value.cut.is_some() || value.types().contains(Rtype::DNAME);
         Ok(hides.then(|| Cover { path: parsed.path.to_vec(), is_cut: value.cut.is_some() }))
+    }
+
+    /// Whether a zone with this apex is hosted here.
+    pub(crate) fn is_apex(&self, name: &Name) -> Result<bool, ReadError> {
+        let mut key = KeyBuffer::new();
+        Ok(self.view.get(key.zone(KeyspaceId::DNS, name), &mut Vec::new())?)
     }
 
     /// The published address key of a node alone.

@@ -26,10 +26,11 @@ use crate::node::{Node, Rr, smallest_ttl};
 use crate::present::{OwnedNode, PresentNode};
 use crate::read_error::ReadError;
 use crate::reader::{Cover, Reader};
-use crate::shape::{Shape, Standing, hash_at};
+use crate::shape::{Above, Shape, Standing, hash_at};
 use crate::signed::{check_signatures, is_signed};
 use crate::source::labels_below;
 use crate::tally::{Tally, Turn};
+use crate::tolerance::Tolerance;
 use crate::undo::Undo;
 use crate::zone_keys::{PresentZone, ZoneKeys, batch_of};
 
@@ -90,8 +91,17 @@ struct Work {
     after: OwnedNode,
     /// A change names it, so that its findings matter.
     touched: bool,
-    /// Something above it hides it afterwards; known once all names are here.
-    occluded: bool,
+    /// What above it hides it afterwards; known once all names are here.
+    above: Option<Above>,
+    /// Another zone that is hosted here answers for it; known for names that a change names.
+    elsewhere: bool,
+}
+
+impl Work {
+    /// Afterwards.
+    fn standing(&self, path: Path<'_>) -> Standing {
+        Standing::new(&self.after, path, self.above, self.elsewhere)
+    }
 }
 
 struct Building<'v> {
@@ -227,7 +237,8 @@ impl<'v> Building<'v> {
 
     fn take(&mut self, path: Vec<u8>, present: PresentNode) -> Result<(), ReadError> {
         let before = self.reader.read(as_path(&path), &present)?;
-        self.work.insert(path, Work { present, after: before.clone(), before, touched: false, occluded: false });
+        let after = before.clone();
+        self.work.insert(path, Work { present, after, before, touched: false, above: None, elsewhere: false });
         Ok(())
     }
 
@@ -329,12 +340,26 @@ impl<'v> Building<'v> {
 
     /// Finds out for each name whether something hides it afterwards, once.
     fn settle_occlusion(&mut self) -> Result<(), ReadError> {
-        let occluded = self.work.keys().map(|path| self.is_occluded(as_path(path)));
-        let occluded: Vec<bool> = occluded.collect::<Result<_, _>>()?;
-        for (work, occluded) in self.work.values_mut().zip(occluded) {
-            work.occluded = occluded;
+        let settled = self.work.iter().map(|(path, work)| {
+            let path = as_path(path);
+            let above = self.topmost_cover(path)?.map(|cover| if cover.is_cut { Above::Cut } else { Above::Dname });
+            Ok::<_, ReadError>((above, work.touched && self.is_elsewhere(path)?))
+        });
+        let settled: Vec<(Option<Above>, bool)> = settled.collect::<Result<_, _>>()?;
+        for (work, (above, elsewhere)) in self.work.values_mut().zip(settled) {
+            (work.above, work.elsewhere) = (above, elsewhere);
         }
         Ok(())
+    }
+
+    /// Whether another zone that is hosted here answers for a name below the apex.
+    fn is_elsewhere(&self, path: Path<'_>) -> Result<bool, ReadError> {
+        for depth in 1..=path.depth() {
+            if self.reader.is_apex(&self.shape.name(path.ancestor(depth), &[]))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether something above a path hides it afterwards.
@@ -347,7 +372,7 @@ impl<'v> Building<'v> {
 
     /// Whether a name in the work is a published node with data afterwards.
     fn is_published(path: &[u8], work: &Work) -> bool {
-        path.is_empty() || (work.after.makes_node() && !work.occluded)
+        path.is_empty() || (work.after.makes_node() && work.above.is_none())
     }
 
     fn find_empty_non_terminals(&self) -> Result<EmptyNonTerminals, ReadError> {
@@ -401,22 +426,25 @@ impl<'v> Building<'v> {
         let mut emitter = Emitter::new(self.shape);
         let mut report = std::mem::take(&mut self.report);
         let mut ignored = Report::default();
+        // A zone without NS stays so until it gets one, and a change takes none away.
+        let serve_without_ns = self.work.get(&[][..]).is_some_and(|apex| !apex.before.has(Rtype::NS));
+        let tolerance = Tolerance { serve_without_ns, ..Tolerance::default() };
         let is_signed = self.work.get(&[][..]).is_some_and(|apex| is_signed(&apex.before, &apex.after));
         for (path, work) in &self.work {
             let path = as_path(path);
-            let standing = Standing::new(&work.after, path, work.occluded);
+            let standing = work.standing(path);
             if is_signed {
                 let was_published = standing.is_apex || work.present.has_published_data()?;
                 let standing = (&standing, was_published);
                 check_signatures((&work.before, &work.after, path), standing, &self.shape, &mut report);
             }
             let report = if work.touched { &mut report } else { &mut ignored };
-            check_node((&work.after, path), &standing, &self.shape, report);
+            check_node((&work.after, path), &standing, &self.shape, tolerance, report);
         }
         if report.refusals.is_empty() {
             for (path, work) in &self.work {
                 let path = as_path(path);
-                let standing = Standing::new(&work.after, path, work.occluded);
+                let standing = work.standing(path);
                 let mut addresses = Afterwards { building: self };
                 let report = if work.touched { &mut report } else { &mut ignored };
                 emitter.node((&work.after, path), &standing, &mut addresses, (&mut output, report))?;

@@ -44,12 +44,25 @@ pub(crate) enum Placement {
     Hidden,
 }
 
-/// What decides where the RRsets of one name are kept.
+/// What hides a name, if something above it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Above {
+    /// A zone cut: addresses here may be glue.
+    Cut,
+    /// A DNAME: what is asked for here ends elsewhere.
+    Dname,
+}
+
+/// What decides where the RRsets of one name are kept, and whether they are answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) is_apex: bool,
     /// Something above it is a zone cut or has a DNAME.
     pub(crate) occluded: bool,
+    /// The topmost such thing is a DNAME.
+    pub(crate) below_dname: bool,
+    /// Another zone that is hosted here has it.
+    pub(crate) elsewhere: bool,
     /// It is a zone cut, and not occluded.
     pub(crate) cut: bool,
     /// The chain its NSEC3 records belong to.
@@ -90,10 +103,17 @@ impl Shape {
 }
 
 impl Standing {
-    pub(crate) fn new<D: AsRef<[u8]>>(node: &Node<D>, path: Path<'_>, occluded: bool) -> Self {
+    pub(crate) fn new<D: AsRef<[u8]>>(node: &Node<D>, path: Path<'_>, above: Option<Above>, elsewhere: bool) -> Self {
         let is_apex = path.as_bytes().is_empty();
         let chain = ChainPlace::of(path, node.of_type(Rtype::NSEC3));
-        Self { is_apex, occluded, cut: !occluded && node.is_cut(is_apex), chain }
+        let (occluded, below_dname) = (above.is_some(), above == Some(Above::Dname));
+        Self { is_apex, occluded, below_dname, elsewhere, cut: !occluded && node.is_cut(is_apex), chain }
+    }
+
+    /// Whether another zone that is hosted here answers for an RRset, and this one never. DS at its apex is this
+    /// zone's, and so is a delegation to it.
+    pub(crate) fn is_elsewhere(&self, rtype: Rtype) -> bool {
+        self.elsewhere && !self.occluded && !self.cut && rtype != Rtype::DS
     }
 
     pub(crate) fn placement(&self, rtype: Rtype) -> Placement {

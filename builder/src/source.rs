@@ -7,12 +7,13 @@ use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
 
 use crate::change::Change;
 use crate::emit::{Addresses, Packed};
-use crate::finding::{Finding, Location, Refused, Report, Rule};
+use crate::finding::{Finding, Findings, Location, Oddity, Refused, Report, Rule};
 use crate::full_build::FullBuild;
 use crate::layers::Layers;
 use crate::node::{Node, Rr};
 use crate::read_error::ReadError;
 use crate::shape::{Shape, ZoneIdentity};
+use crate::tolerance::Tolerance;
 
 /// Longest origin: it is a digest or a short name.
 pub const MAX_ORIGIN_LEN: usize = 1024;
@@ -24,6 +25,9 @@ pub struct Settings {
     zone: ZoneSettings,
     /// [`Change::Override`], [`Change::Disable`] and [`Change::Flatten`].
     layers: Vec<Change>,
+    /// Apexes, in wire form: a zone like the root may have a million.
+    hosted_below: Vec<Box<[u8]>>,
+    tolerance: Tolerance,
 }
 
 impl Settings {
@@ -51,9 +55,38 @@ impl Settings {
         Self { layers, ..self }
     }
 
+    /// And with the apexes, in wire form, of zones below it that are hosted here, too: they answer for the names in
+    /// them.
+    #[must_use]
+    pub fn with_hosted_below(self, hosted_below: Vec<Box<[u8]>>) -> Self {
+        Self { hosted_below, ..self }
+    }
+
+    /// And with what is served although it breaks a rule.
+    #[must_use]
+    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        self.tolerance
+    }
+
+    /// Paths of the zones below the apex, in canonical order, of nested ones the topmost.
+    fn paths_elsewhere(&self, shape: &Shape) -> Vec<Vec<u8>> {
+        let names = self.hosted_below.iter().filter_map(|wire| Name::from_wire(wire).ok());
+        let below = names.filter(|name| name.is_within(&shape.apex) && *name != shape.apex);
+        let mut paths: Vec<Vec<u8>> = below.map(|name| shape.path_of(&name)).collect();
+        paths.sort_unstable();
+        paths.dedup_by(|later, kept| {
+            Path::new(kept).zip(Path::new(later)).is_some_and(|(kept, later)| kept.contains(later))
+        });
+        paths
+    }
+
     /// As they are kept; what is laid over records is with these.
     pub(crate) fn of_core(core: &CoreZone<'_>) -> Self {
-        Self { origin: core.origin.to_vec(), zone: core.settings(), layers: vec![] }
+        Self { origin: core.origin.to_vec(), zone: core.settings(), ..Self::default() }
     }
 
     pub(crate) fn zone(&self) -> ZoneSettings {
@@ -74,6 +107,8 @@ pub struct ZoneSource {
     /// Paths, each with its owner's labels when not in lower case, and RDATA.
     arena: Vec<u8>,
     items: Vec<Item>,
+    /// Records that are not in the zone.
+    strays: Findings<()>,
     report: Report,
     path: Vec<u8>,
 }
@@ -98,7 +133,8 @@ impl ZoneSource {
     /// Without records yet.
     #[must_use]
     pub fn new(apex: Name) -> Self {
-        Self { apex, apex_seen: false, arena: vec![], items: vec![], report: Report::default(), path: vec![] }
+        let (strays, report) = (Findings::default(), Report::default());
+        Self { apex, apex_seen: false, arena: vec![], items: vec![], strays, report, path: vec![] }
     }
 
     /// The apex.
@@ -124,7 +160,7 @@ impl ZoneSource {
         let RecordRef { owner, rtype, ttl, rdata } = record;
         let refusal = |rule| Finding { owner: *owner, rtype, location: Some(location), rule };
         if !owner.is_within(&self.apex) {
-            self.report.refusals.push(refusal(Rule::OutOfZone));
+            self.strays.push(Finding { owner: *owner, rtype, location: Some(location), rule: () });
             return;
         }
         let Ok(rdata_len) = u16::try_from(rdata.len()) else {
@@ -164,7 +200,12 @@ impl ZoneSource {
         if settings.zone.flatten {
             layers.entry(vec![]).or_default().flatten = true;
         }
-        let sorted = SortedSource { arena: self.arena, items: self.items, layers };
+        match settings.tolerance.drop_out_of_zone {
+            true => self.report.warnings.extend_as(&self.strays, Oddity::OutOfZone),
+            false => self.report.refusals.extend_as(&self.strays, Rule::OutOfZone),
+        }
+        let elsewhere = settings.paths_elsewhere(&shape);
+        let sorted = SortedSource { arena: self.arena, items: self.items, layers, elsewhere };
         FullBuild::new(&sorted, shape, settings, self.report)
     }
 
@@ -227,6 +268,8 @@ pub(crate) struct SortedSource {
     arena: Vec<u8>,
     items: Vec<Item>,
     layers: BTreeMap<Vec<u8>, Layered>,
+    /// What other zones hosted here answer for, each with all beneath it, ascending.
+    pub(crate) elsewhere: Vec<Vec<u8>>,
 }
 
 /// What is laid over the records of one name.

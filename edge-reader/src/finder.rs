@@ -290,5 +290,9 @@ fn signatures(rrset: Rrset<'_>, wildcard: Option<usize>) -> Found<'_> {
 fn zone_data(value: &[u8], rtype: Rtype) -> Result<Found<'_>, FindError> {
     let zone = ZoneValue::decode(value)?;
     let rrset = if rtype == Rtype::SOA { zone.soa } else { zone.ns };
+    // A zone may be served without NS at its apex.
+    if rrset.rdata().is_empty() {
+        return Ok(Found::NoData { wildcard: None });
+    }
     Ok(Found::Data { rtype, rrset, wildcard: None })
 }

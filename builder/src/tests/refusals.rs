@@ -6,8 +6,8 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySec
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
-    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, Settings, ZoneSettings, change_settings,
-    record_build, zone_info,
+    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, Settings, Tolerance, ZoneSettings,
+    change_settings, record_build, zone_info,
 };
 
 fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
@@ -127,12 +127,105 @@ fn oddities_are_served_with_a_warning() {
         (vec![record("a.example", Rtype::RRSIG, &sig(1))], Oddity::OrphanSignature),
         (vec![record("!.example", Rtype::NSEC3, &[1, 0, 0, 0, 0, 1, 9])], Oddity::StrayNsec3),
         (vec![record("example", Rtype::DNAME, &wire("o")), record("a.example", Rtype::TXT, b"\x00")], Oddity::Occluded),
+        (vec![record("d.example", Rtype::DNAME, &wire("o")), record("a.d.example", Rtype::A, &a)], Oddity::Occluded),
+        (vec![record(r"a\032b.example", Rtype::A, &a)], Oddity::Blank),
+        (vec![record(r"a\009b._x._tcp.example", Rtype::A, &a)], Oddity::Blank),
+        (vec![record(r"b\195\188cher.example", Rtype::A, &a)], Oddity::NotAscii),
+        (vec![record(r"a.b\195\188cher._x._tcp.example", Rtype::A, &a)], Oddity::NotAscii),
     ];
     for (more, oddity) in table {
         let built = build(&name("example"), &with(more)).unwrap();
         let found: Vec<Oddity> = built.warnings().iter().map(|finding| finding.rule).collect();
         assert_eq!(found, [oddity]);
     }
+}
+
+#[test]
+fn names_of_service_instances_and_glue_are_not_odd() {
+    let a = [192, 0, 2, 1];
+    let records = with([
+        record(r"My\032Pr\195\188fer._ipp._TCP.example", Rtype::SRV, &[&[0; 6][..], &wire("a.example")].concat()),
+        record("cut.example", Rtype::NS, &wire("ns.cut.example")),
+        record("ns.cut.example", Rtype::A, &a),
+        record("0/25.example", Rtype::A, &a),
+    ]);
+    let built = build(&name("example"), &records).unwrap();
+    assert!(built.warnings().is_empty(), "{:?}", built.warnings());
+}
+
+#[test]
+fn names_in_a_zone_hosted_here_are_named() {
+    let a = [192, 0, 2, 1];
+    let records = with([
+        record("below.example", Rtype::A, &a),
+        record("below.example", Rtype::DS, &[0, 1, 8, 2, 1]),
+        record("www.deeper.below.example", Rtype::A, &a),
+        record("x.below.example", Rtype::TXT, b"\x00"),
+        record("belowx.example", Rtype::A, &a),
+        record("cut.example", Rtype::NS, &wire("ns.cut.example")),
+        record("ns.cut.example", Rtype::A, &a),
+    ]);
+    let hosted =
+        ["Below.example", "deeper.below.example", "cut.example", "example", "other"].map(|apex| wire(apex).into());
+    let settings = Settings::default().with_hosted_below(hosted.to_vec());
+    let built = super::source(&name("example"), &records).build(super::IDENTITY, &settings).unwrap();
+    let elsewhere = |finding: &&crate::Finding<Oddity>| finding.rule == Oddity::InAnotherZone;
+    let found: Vec<String> = built.warnings().iter().filter(elsewhere).map(ToString::to_string).collect();
+    let owners: Vec<&str> = found.iter().map(|text| text.split(": ").next().unwrap()).collect();
+    assert_eq!(owners, ["below.example. A", "www.deeper.below.example. A", "x.below.example. TXT"]);
+
+    // A change looks at the store.
+    let mut view = store(build(&name("example"), &base()).unwrap(), MAX_BATCH_LEN);
+    let below = [record("below.example", Rtype::SOA, &soa(1)), record("below.example", Rtype::NS, &wire("ns.other"))];
+    let below = super::source(&name("below.example"), &below);
+    let identity = crate::ZoneIdentity { id: zonecast_records::ZoneId::new(8), generation: Generation::new(41) };
+    let below = below.build(identity, &Settings::default()).unwrap();
+    below.into_batches(MAX_BATCH_LEN).for_each(|batch| view.apply(&batch));
+    let now = SerialTime { unix: 1_795_777_800, date: 20_261_127 };
+    let warned = |owner: &str| {
+        let add = Change::Add { owner: name(owner), rtype: Rtype::A, ttl: 1, rdata: a.to_vec() };
+        let built = record_build(&view, &name("example"), &[add], now).unwrap();
+        built.warnings.iter().map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    assert_eq!(warned("a.b.below.example"), [Oddity::InAnotherZone]);
+    assert_eq!(warned("below.example"), [Oddity::InAnotherZone]);
+    assert_eq!(warned("belowx.example"), []);
+    assert_eq!(warned(r"b\195\188cher.example"), [Oddity::NotAscii]);
+}
+
+#[test]
+fn zones_of_control_panels_are_taken_by_choice() {
+    let a = [192, 0, 2, 1];
+    let built = |strays, tolerance| {
+        let strays = (0..strays).map(|number| record(&format!("www{number}.other"), Rtype::A, &a));
+        let records: Vec<Record> = base()[..1].iter().cloned().chain(strays).collect();
+        let settings = Settings::default().with_tolerance(tolerance);
+        super::source(&name("example"), &records).build(super::IDENTITY, &settings)
+    };
+    let rules = |tolerance| {
+        let findings = built(50, tolerance).unwrap_err().findings;
+        (findings.total(), findings.iter().map(|finding| finding.rule).collect::<std::collections::HashSet<_>>())
+    };
+    let none = Tolerance::default();
+    let drop = Tolerance { drop_out_of_zone: true, ..none };
+    let both = Tolerance { serve_without_ns: true, ..drop };
+    assert_eq!(rules(none), (51, [Rule::OutOfZone, Rule::NoNs].into()));
+    assert_eq!(rules(drop), (1, [Rule::NoNs].into()));
+    let many = built(150, both).unwrap();
+    assert_eq!((many.warnings().total(), many.warnings().iter().count()), (151, MAX_FINDINGS));
+    let zone = built(50, both).unwrap();
+    assert!(zone.warnings().iter().any(|finding| finding.rule == Oddity::NoNs));
+    assert_eq!(zone.counts().records, 1, "strays are left out");
+
+    // Later changes take the zone as it is; what gave it NS keeps them.
+    let mut view = store(zone, MAX_BATCH_LEN);
+    let apex = name("example");
+    let now = SerialTime { unix: 1_795_777_800, date: 20_261_127 };
+    let add = |owner, rtype, rdata: &[u8]| Change::Add { owner, rtype, ttl: 1, rdata: rdata.to_vec() };
+    view.apply(&record_build(&view, &apex, &[add(name("a.example"), Rtype::A, &a)], now).unwrap().batch);
+    view.apply(&record_build(&view, &apex, &[add(apex, Rtype::NS, &wire("ns.other"))], now).unwrap().batch);
+    let refused = record_build(&view, &apex, &[Change::DeleteRrset { owner: apex, rtype: Rtype::NS }], now);
+    assert!(matches!(refused, Err(ChangeError::Refused(_))), "{refused:?}");
 }
 
 fn address_value(view: &MemoryView, section: KeySection, owner: &str) -> Option<Vec<u8>> {
