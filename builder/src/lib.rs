@@ -31,6 +31,7 @@ mod rdata;
 mod read_error;
 mod reader;
 mod record_build;
+mod sections;
 mod shape;
 mod signed;
 mod source;
@@ -53,6 +54,7 @@ pub use history::{
 };
 pub use read_error::ReadError;
 pub use record_build::{RecordBuild, record_build};
+pub use sections::{creating, creation_section, zone_sections};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
 pub use tolerance::Tolerance;

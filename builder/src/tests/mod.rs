@@ -2,6 +2,7 @@
 
 mod alias;
 mod costs;
+mod creation;
 mod generator;
 mod history;
 mod law;

@@ -172,8 +172,31 @@ impl Core {
         told.await.unwrap_or(Err(ProposeError::Stopped.into()))
     }
 
+    /// Reads the state as it will be once every change proposed so far is applied. What bulk writes is in it once that is
+    /// applied. `read` runs on the thread that builds changes.
+    ///
+    /// # Errors
+    /// `read` said no, or the core has stopped.
+    pub async fn ahead<T, E>(
+        &self,
+        read: impl FnOnce(&dyn View) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, ChangeError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job = Job::Change(Box::new(move |proposer| {
+            // The one who asked may have gone.
+            let _ = tell.send(proposer.ahead(read));
+        }));
+        self.ask(job).await?;
+        told.await.unwrap_or(Err(ProposeError::Stopped.into()))
+    }
+
     /// Proposes a batch as it is, for bulk: its sections are closed to changes until it is applied. Several may be on
-    /// their way; they commit in order, and yield to changes.
+    /// their way; they commit in order, and yield to changes. Its preconditions are those of the view that it was built
+    /// from; if anything went on its way since, it is refused.
     ///
     /// # Errors
     /// Too much is on its way already (wait for an earlier one), the batch cannot be encoded, or the core has stopped.

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use zonecast_kv_proto::{Batch, Edition, EncodedBatch, Overlay, OverlayView, Precondition, SectionId, View};
+use zonecast_kv_proto::{Batch, Edition, EncodedBatch, Overlay, OverlayView, Precondition, Refusal, SectionId, View};
 
 /// Finished batches are forgotten when there are so many of them, or half of what is staged: forgetting costs as
 /// much as is staged.
@@ -43,9 +43,11 @@ impl Pipeline {
         self.overlay.edition(section, base)
     }
 
-    /// The first section of a change that is closed to changes now.
+    /// The first section that a change touches, or was built on, that is closed to changes now.
     pub(crate) fn closed(&self, batch: &Batch) -> Option<SectionId> {
-        batch.sections.iter().map(|section| section.id).find(|id| self.bulk.contains_key(id))
+        let touched = batch.sections.iter().map(|section| section.id);
+        let required = batch.preconditions.iter().map(|required| required.section);
+        touched.chain(required).find(|id| self.bulk.contains_key(id))
     }
 
     /// Takes in a change: adds the precondition of every section it touches and does not say itself, and lays it over
@@ -67,17 +69,24 @@ impl Pipeline {
         Ok(ticket)
     }
 
-    /// Takes in bulk: its sections are closed to changes until it is settled.
+    /// Takes in bulk: its sections are closed to changes until it is settled. Bulk that was built before something else
+    /// went on its way is refused here, where nothing can have been built on it yet.
     pub(crate) fn stage_bulk<E>(
         &mut self,
         batch: &EncodedBatch,
-        base: impl FnMut(SectionId) -> Result<Edition, E>,
-    ) -> Result<u64, E> {
+        mut base: impl FnMut(SectionId) -> Result<Edition, E>,
+    ) -> Result<Result<u64, Refusal>, E> {
+        for &required in &batch.preconditions {
+            let present = self.overlay.edition(required.section, &mut base)?;
+            if present != required.edition {
+                return Ok(Err(Refusal::Precondition { required, present }));
+            }
+        }
         let ticket = self.last_ticket + 1;
         self.overlay.stage_unseen(ticket, batch.sections.iter().map(|section| section.id), base)?;
         self.bulk.extend(batch.sections.iter().map(|section| (section.id, ticket)));
         self.last_ticket = ticket;
-        Ok(ticket)
+        Ok(Ok(ticket))
     }
 
     /// Everything up to `ticket` is applied. Says whether it was worth forgetting: then a newer applied state must be
@@ -149,11 +158,33 @@ mod tests {
     fn bulk_closes_its_sections_until_it_is_settled() {
         let mut pipeline = Pipeline::default();
         assert_eq!(pipeline.closed(&put(1)), None);
-        let ticket = pipeline.stage_bulk(&put(1).encode().unwrap(), base).unwrap();
+        let ticket = pipeline.stage_bulk(&put(1).encode().unwrap(), base).unwrap().unwrap();
         assert_eq!(pipeline.closed(&put(1)), Some(ZONE));
         assert_eq!(pipeline.edition(ZONE, base), Ok(Edition::new(6)));
         assert!(pipeline.settle(ticket));
         assert_eq!(pipeline.closed(&put(1)), None);
+    }
+
+    #[test]
+    fn what_reads_a_section_with_bulk_in_flight_waits_as_well() {
+        let mut pipeline = Pipeline::default();
+        pipeline.stage_bulk(&put(1).encode().unwrap(), base).unwrap().unwrap();
+        let required = Precondition { section: ZONE, edition: Edition::new(6) };
+        let reader = Batch { preconditions: vec![required], sections: vec![] };
+        assert_eq!(pipeline.closed(&reader), Some(ZONE));
+    }
+
+    #[test]
+    fn bulk_that_was_built_before_a_change_is_refused_and_leaves_no_trace() {
+        let mut pipeline = Pipeline::default();
+        let required = Precondition { section: ZONE, edition: Edition::new(5) };
+        let bulk = Batch { preconditions: vec![required], ..put(1) }.encode().unwrap();
+        pipeline.stage(&mut put(2), base).unwrap();
+        let present = Edition::new(6);
+        assert_eq!(pipeline.stage_bulk(&bulk, base), Ok(Err(Refusal::Precondition { required, present })));
+        assert_eq!((pipeline.closed(&put(1)), pipeline.edition(ZONE, base)), (None, Ok(present)));
+        pipeline.clear();
+        assert_eq!(pipeline.stage_bulk(&bulk, base), Ok(Ok(2)));
     }
 
     #[test]

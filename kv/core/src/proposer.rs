@@ -124,19 +124,30 @@ impl Proposer {
         arrived: Instant,
         build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), E>,
     ) -> Result<(T, Pending), ChangeError<E>> {
-        self.settle();
-        let applied = self.applied();
-        let over = self.pipeline.over(&applied);
-        let editions = |section| self.pipeline.edition(section, |id| Ok(applied.edition(id)?));
-        let built = catch_unwind(AssertUnwindSafe(|| build(&over, &editions)));
-        let Ok(built) = built else {
-            tracing::error!("a change was dropped because building it panicked: this is a bug");
-            return Err(ProposeError::Stopped.into());
-        };
+        let (built, applied) = self.look(build)?;
         let (mut batch, extra) = built.map_err(ChangeError::Build)?;
         let proposed = self.propose(&mut batch, &applied, arrived);
         self.applied = Some(applied);
         Ok((extra, proposed?))
+    }
+
+    /// Shows the state with everything in flight laid over it, but for what bulk writes.
+    pub(crate) fn ahead<T, E>(&mut self, read: impl FnOnce(&dyn View) -> Result<T, E>) -> Result<T, ChangeError<E>> {
+        let (read, applied) = self.look(|view, _| read(view))?;
+        self.applied = Some(applied);
+        read.map_err(ChangeError::Build)
+    }
+
+    fn look<R>(&mut self, look: impl FnOnce(&dyn View, &Editions<'_>) -> R) -> Result<(R, StateView), ProposeError> {
+        self.settle();
+        let applied = self.applied();
+        let over = self.pipeline.over(&applied);
+        let editions = |section| self.pipeline.edition(section, |id| Ok(applied.edition(id)?));
+        let Ok(seen) = catch_unwind(AssertUnwindSafe(|| look(&over, &editions))) else {
+            tracing::error!("a change was dropped because building it panicked: this is a bug");
+            return Err(ProposeError::Stopped);
+        };
+        Ok((seen, applied))
     }
 
     fn propose(&mut self, batch: &mut Batch, applied: &StateView, arrived: Instant) -> Result<Pending, ProposeError> {
@@ -169,7 +180,13 @@ impl Proposer {
             self.applied = Some(applied);
             let Bulk { batch, bytes, arrived, tell } = bulk;
             match staged {
-                Ok(ticket) => self.send(batch, Staged { ticket, bytes, is_bulk: true, arrived, tell }),
+                Ok(Ok(ticket)) => self.send(batch, Staged { ticket, bytes, is_bulk: true, arrived, tell }),
+                Ok(Err(refusal)) => {
+                    self.flight.give_back(bytes);
+                    self.metrics.proposals.with_label_values(&["refused"]).inc();
+                    // Nobody may be waiting for it.
+                    let _ = tell.send(Outcome::Refused(refusal));
+                }
                 Err(error) => {
                     tracing::error!(%error, "bulk was dropped because the state cannot be read");
                     self.flight.give_back(bytes);

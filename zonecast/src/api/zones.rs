@@ -1,5 +1,7 @@
 //! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`.
 
+use std::sync::Arc;
+
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header;
@@ -12,6 +14,7 @@ use super::router::MAX_ZONE_FILE;
 use super::types::{SettingsChange, Written, ZoneInfo, ZonePage};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
+use crate::service::Upload;
 
 /// Zones on a page when the request does not say.
 const PAGE: usize = 1000;
@@ -67,10 +70,10 @@ pub(super) async fn put(
     let file = file.unwrap_or_else(|| "request".into());
     let settings = SettingsChange { serial_policy, default_ttl, flatten_apex };
     // Before the body is read: what waits here is in the socket, not in memory.
-    let permit = state.zone_bodies.acquire().await.map_err(ApiError::internal)?;
-    let body = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
-    let written = state.service.put_zone(zone, (body, file), settings, grant.name().to_owned()).await?;
-    drop(permit);
+    let place = Arc::clone(&state.zone_bodies).acquire_owned().await.map_err(ApiError::internal)?;
+    let text = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
+    let upload = Upload { text, file, _place: place };
+    let written = state.service.put_zone(zone, upload, settings, grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 

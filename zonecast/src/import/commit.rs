@@ -1,12 +1,15 @@
 //! Batches on their way into the core: several at a time, none lost.
+//!
+//! Each carries something along that its sender wants back if the batch was overtaken: refused because what it was built
+//! from has changed since.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use zonecast_kv_core::{ChangeError, Core, Outcome, Pending, ProposeError};
-use zonecast_kv_proto::{Batch, Version};
+use zonecast_kv_proto::{Batch, Refusal, Version};
 
-use crate::service::{ServiceError, ZoneGuard};
+use crate::service::ServiceError;
 
 /// Batches of one importer on their way: enough to keep the disk and the edges at work, few enough that a failure is
 /// noticed soon.
@@ -17,32 +20,34 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Committer {
+pub(crate) struct Committer<C> {
     core: Core,
-    /// In order, with the zones that they work on.
-    in_flight: VecDeque<(Pending, Vec<ZoneGuard>)>,
+    /// In order, with what they carry.
+    in_flight: VecDeque<(Pending, C)>,
     last: Option<Version>,
+    overtaken: Vec<(C, Refusal)>,
 }
 
-impl Committer {
+impl<C> Committer<C> {
     /// With nothing on its way.
     #[must_use]
     pub(crate) fn new(core: Core) -> Self {
-        Self { core, in_flight: VecDeque::new(), last: None }
+        Self { core, in_flight: VecDeque::new(), last: None, overtaken: vec![] }
     }
 
-    /// Sends a batch on its way; waits for earlier ones when there are many. The guards are held until it is applied.
+    /// Sends a batch on its way; waits for earlier ones when there are many. What it carries is dropped when the batch is
+    /// applied.
     ///
     /// # Errors
     /// An earlier batch or this one cannot be committed.
-    pub(crate) async fn push(&mut self, batch: &Batch, guards: Vec<ZoneGuard>) -> Result<(), ServiceError> {
+    pub(crate) async fn push(&mut self, batch: &Batch, carried: C) -> Result<(), ServiceError> {
         while self.in_flight.len() >= IN_FLIGHT {
             self.wait_for_one().await?;
         }
         loop {
             match self.core.propose(batch).await {
                 Ok(pending) => {
-                    self.in_flight.push_back((pending, guards));
+                    self.in_flight.push_back((pending, carried));
                     return Ok(());
                 }
                 Err(ProposeError::Busy) if self.in_flight.is_empty() => tokio::time::sleep(BUSY_PAUSE).await,
@@ -52,10 +57,10 @@ impl Committer {
         }
     }
 
-    /// Waits until everything is applied; gives the last version, if any batch had one.
+    /// Waits until everything is applied or overtaken; gives the last version, if any batch had one.
     ///
     /// # Errors
-    /// Some batch was not committed.
+    /// The core cannot commit.
     pub(crate) async fn settle(&mut self) -> Result<Option<Version>, ServiceError> {
         while !self.in_flight.is_empty() {
             self.wait_for_one().await?;
@@ -63,9 +68,16 @@ impl Committer {
         Ok(self.last)
     }
 
+    /// What the batches carried that were overtaken since this was last asked, and by what.
+    pub(crate) fn overtaken(&mut self) -> impl Iterator<Item = (C, Refusal)> {
+        std::mem::take(&mut self.overtaken).into_iter()
+    }
+
     async fn wait_for_one(&mut self) -> Result<(), ServiceError> {
-        if let Some((pending, _guards)) = self.in_flight.pop_front() {
-            self.last = settled(pending.await)?.or(self.last);
+        let Some((pending, carried)) = self.in_flight.pop_front() else { return Ok(()) };
+        match pending.await {
+            Outcome::Refused(refusal @ Refusal::Precondition { .. }) => self.overtaken.push((carried, refusal)),
+            outcome => self.last = settled(outcome)?.or(self.last),
         }
         Ok(())
     }
@@ -78,7 +90,8 @@ impl Committer {
 pub(crate) fn settled(outcome: Outcome) -> Result<Option<Version>, ServiceError> {
     match outcome {
         Outcome::Committed { version, .. } => Ok(version),
-        Outcome::Refused(refusal) => Err(ServiceError::Overtaken(refusal.to_string())),
+        Outcome::Refused(refusal @ Refusal::Precondition { .. }) => Err(ServiceError::Overtaken(refusal.to_string())),
+        Outcome::Refused(refusal) => Err(ServiceError::internal(refusal)),
         Outcome::NotLeader { .. } => Err(ServiceError::Unavailable("this voter does not lead".into())),
         Outcome::Unknown => Err(ServiceError::Unavailable("it stopped on the way; the log says why".into())),
     }

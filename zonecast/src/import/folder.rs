@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use zonecast_builder::ChangeKind;
 use zonecast_ingest::{ManifestEntry, ZoneRoot};
-use zonecast_kv_proto::View;
+use zonecast_kv_proto::{Batch, Precondition};
+use zonecast_kv_store::{StateView, StoreError};
 use zonecast_records::Name;
 
-use super::{Committer, Group, IdSource, Plan, plan_zone, replace_generation};
+use super::{Committer, Group, Grouped, IdSource, Plan, joined, plan_zone, replace_generation};
 use crate::api::types::Finding;
 use crate::metrics::Imported;
 use crate::progress::Progress;
@@ -101,50 +102,110 @@ pub(crate) async fn import_folder(
 struct Worker<'w> {
     work: &'w Work,
     runtime: &'w Handle,
-    committer: Committer,
-    group: Group,
-    guards: Vec<ZoneGuard>,
+    committer: Committer<Vec<ZoneWork>>,
+    group: Group<ZoneWork>,
+}
+
+/// A zone that is planned and not committed yet.
+#[derive(Debug)]
+struct ZoneWork {
+    /// Number of its entry.
+    entry: usize,
+    batch: Batch,
+    /// Held until it is committed.
+    _guard: ZoneGuard,
+}
+
+impl Grouped for ZoneWork {
+    fn batch(&self) -> &Batch {
+        &self.batch
+    }
 }
 
 impl<'w> Worker<'w> {
     fn new(work: &'w Work, runtime: &'w Handle) -> Self {
         let committer = Committer::new(work.service.core().clone());
-        Self { work, runtime, committer, group: Group::default(), guards: vec![] }
+        Self { work, runtime, committer, group: Group::default() }
     }
 
     fn run(mut self) -> Result<(), ServiceError> {
         while !self.work.stop.load(Ordering::Relaxed) {
             let number = self.work.next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = self.work.entries.get(number) else { break };
-            match self.import(entry) {
-                Ok(()) => {}
-                Err(ServiceError::Refused { findings, .. }) => self.refuse(&entry.apex, &findings),
-                Err(error) => return Err(error),
+            if number >= self.work.entries.len() {
+                break;
             }
+            self.import(number, true)?;
+            self.retry()?;
             self.work.progress.add(1);
         }
-        let rest = self.group.take();
-        self.send(rest)?;
-        self.runtime.block_on(self.committer.settle()).map(|_| ())
+        loop {
+            let rest = self.group.take();
+            self.send(rest)?;
+            self.runtime.block_on(self.committer.settle())?;
+            if !self.retry()? {
+                return Ok(());
+            }
+        }
     }
 
-    fn import(&mut self, entry: &ManifestEntry) -> Result<(), ServiceError> {
-        let service = &self.work.service;
-        let apex = &entry.apex;
+    /// Takes in what was overtaken: zones that have moved are planned anew, the others go again as they are. Says whether
+    /// there was anything.
+    fn retry(&mut self) -> Result<bool, ServiceError> {
+        let overtaken: Vec<ZoneWork> = self.committer.overtaken().flat_map(|(works, _)| works).collect();
+        let any = !overtaken.is_empty();
+        for zone in overtaken {
+            if holds(&self.work.service.core().view(), &zone.batch.preconditions)? {
+                let full = self.group.add(zone);
+                self.send(full)?;
+            } else {
+                let number = zone.entry;
+                drop(zone);
+                self.import(number, false)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Imports a zone; one that is refused is reported and leaves the store as it is. Only the first time it `counts`.
+    fn import(&mut self, number: usize, counts: bool) -> Result<(), ServiceError> {
+        let (work, runtime) = (self.work, self.runtime);
+        let Some(entry) = work.entries.get(number) else { return Ok(()) };
+        let more = || runtime.block_on(work.service.allocate(1));
+        let mut more_ids = if counts { None } else { Some(more()?) };
+        loop {
+            let ids = more_ids.as_ref().unwrap_or(&work.ids);
+            match self.plan_and_send(number, (entry, ids), counts) {
+                Err(ServiceError::Refused { findings, .. }) if counts => self.refuse(&entry.apex, &findings),
+                Err(ServiceError::Refused { .. }) => {}
+                Err(ServiceError::Overtaken(_)) => {
+                    more_ids = Some(more()?);
+                    continue;
+                }
+                done => return done,
+            }
+            return Ok(());
+        }
+    }
+
+    fn plan_and_send(
+        &mut self,
+        number: usize,
+        (entry, ids): (&ManifestEntry, &IdSource),
+        counts: bool,
+    ) -> Result<(), ServiceError> {
+        let (service, apex) = (&self.work.service, &entry.apex);
         // Nobody else replaces zones before we are ready, except through the API; then that one counts.
         let Some(guard) = self.runtime.block_on(service.locks().replace(*apex)) else { return Ok(()) };
         let text = ZoneText::File { root: &self.work.root, file: &entry.file };
         let view = service.core().view();
         let note = now(ChangeKind::Replaced, "folder of zone files");
-        let plan =
-            plan_zone(&view as &dyn View, text, (apex, Chosen::default()), &self.work.ids, (note, service.metrics()))?;
+        let plan = plan_zone(&view, text, (apex, Chosen::default()), ids, (note, service.metrics()))?;
         drop(view);
         let (records, warnings, imported) = match plan {
             Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),
             Plan::Small(planned) => {
-                let full = self.group.add(planned.work);
+                let full = self.group.add(ZoneWork { entry: number, batch: planned.work, _guard: guard });
                 self.send(full)?;
-                self.guards.push(guard);
                 (planned.records, planned.warnings, Imported::Changed)
             }
             Plan::Large(planned) => {
@@ -152,16 +213,21 @@ impl<'w> Worker<'w> {
                 (planned.records, planned.warnings, Imported::Changed)
             }
         };
-        for warning in &warnings {
-            log_finding(apex, warning, false);
+        if counts {
+            for warning in &warnings {
+                log_finding(apex, warning, false);
+            }
+            self.count(imported, records);
         }
-        self.count(imported, records);
         Ok(())
     }
 
-    fn send(&mut self, batch: Option<zonecast_kv_proto::Batch>) -> Result<(), ServiceError> {
-        let Some(batch) = batch else { return Ok(()) };
-        self.runtime.block_on(self.committer.push(&batch, std::mem::take(&mut self.guards)))
+    fn send(&mut self, works: Vec<ZoneWork>) -> Result<(), ServiceError> {
+        let batch = joined(&works);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.runtime.block_on(self.committer.push(&batch, works))
     }
 
     fn refuse(&self, apex: &Name, findings: &[Finding]) {
@@ -181,6 +247,15 @@ impl<'w> Worker<'w> {
             Imported::Refused => report.refused += 1,
         }
     }
+}
+
+/// Whether a plan would be made as it was.
+fn holds(view: &StateView, basis: &[Precondition]) -> Result<bool, ServiceError> {
+    let is_there = |required: &Precondition| Ok(view.edition(required.section)? == required.edition);
+    basis
+        .iter()
+        .try_fold(true, |all, required| Ok(all && is_there(required)?))
+        .map_err(|error: StoreError| ServiceError::internal(error))
 }
 
 fn log_finding(apex: &Name, finding: &Finding, refused: bool) {

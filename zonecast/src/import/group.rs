@@ -1,6 +1,8 @@
 //! Many small batches that travel as one: a commit costs the same for one zone as for a hundred.
 
-use zonecast_kv_proto::{Batch, Op};
+use std::collections::HashSet;
+
+use zonecast_kv_proto::{Batch, Op, SectionId};
 
 /// Bytes at which a group is full. Edges apply a batch whole, so it bounds what one write of theirs holds; beyond some
 /// hundred KiB a commit gains nothing from more.
@@ -9,29 +11,54 @@ pub(super) const GROUP_BYTES: usize = 512 * 1024;
 /// What an operation takes in an encoded batch beside key and value, about.
 const OP_OVERHEAD: usize = 16;
 
-/// See the module. Batches of one group must not share a section.
-#[derive(Debug, Default)]
-pub(crate) struct Group {
-    batch: Batch,
+/// What travels in a group.
+pub(crate) trait Grouped {
+    /// What it asks for.
+    fn batch(&self) -> &Batch;
+}
+
+/// See the module. No two of its batches share a section.
+#[derive(Debug)]
+pub(crate) struct Group<G> {
+    members: Vec<G>,
+    sections: HashSet<SectionId>,
     bytes: usize,
 }
 
-impl Group {
-    /// Adds a batch; gives the group that was full before it.
-    pub(crate) fn add(&mut self, batch: Batch) -> Option<Batch> {
-        let bytes = batch_bytes(&batch);
-        let full = if self.bytes + bytes > GROUP_BYTES { self.take() } else { None };
-        self.batch.preconditions.extend(batch.preconditions);
-        self.batch.sections.extend(batch.sections);
+impl<G> Default for Group<G> {
+    fn default() -> Self {
+        Self { members: vec![], sections: HashSet::new(), bytes: 0 }
+    }
+}
+
+impl<G: Grouped> Group<G> {
+    /// Adds one; gives those that had to go before it.
+    pub(crate) fn add(&mut self, member: G) -> Vec<G> {
+        let batch = member.batch();
+        let bytes = batch_bytes(batch);
+        let mut sections = batch.sections.iter().map(|section| section.id);
+        let is_full = self.bytes + bytes > GROUP_BYTES || sections.any(|id| self.sections.contains(&id));
+        let full = if is_full { self.take() } else { vec![] };
+        self.sections.extend(batch.sections.iter().map(|section| section.id));
         self.bytes += bytes;
+        self.members.push(member);
         full
     }
 
-    /// What was gathered, unless it is nothing.
-    pub(crate) fn take(&mut self) -> Option<Batch> {
-        self.bytes = 0;
-        Some(std::mem::take(&mut self.batch)).filter(|batch| !batch.sections.is_empty())
+    /// What was gathered.
+    pub(crate) fn take(&mut self) -> Vec<G> {
+        std::mem::take(self).members
     }
+}
+
+/// What a group asks for, as one batch.
+pub(crate) fn joined<G: Grouped>(members: &[G]) -> Batch {
+    let mut joined = Batch::default();
+    for batch in members.iter().map(Grouped::batch) {
+        joined.preconditions.extend_from_slice(&batch.preconditions);
+        joined.sections.extend_from_slice(&batch.sections);
+    }
+    joined
 }
 
 /// About how many bytes a batch takes when encoded.
@@ -47,9 +74,15 @@ pub(super) fn batch_bytes(batch: &Batch) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use zonecast_kv_proto::{Key, KeyspaceId, Section, SectionId, Value};
+    use zonecast_kv_proto::{Key, KeyspaceId, Section, Value};
 
     use super::*;
+
+    impl Grouped for Batch {
+        fn batch(&self) -> &Batch {
+            self
+        }
+    }
 
     fn batch(partition: u64, bytes: usize) -> Batch {
         let id = SectionId { keyspace: KeyspaceId::DNS, partition };
@@ -61,8 +94,8 @@ mod tests {
     fn nothing_is_lost_and_no_group_is_over_full() {
         let mut group = Group::default();
         let mut seen = Vec::new();
-        let mut take = |full: Option<Batch>| {
-            let Some(full) = full else { return };
+        let mut take = |full: Vec<Batch>| {
+            let full = joined(&full);
             assert!(batch_bytes(&full) <= GROUP_BYTES || full.sections.len() == 1);
             seen.extend(full.sections.iter().map(|section| section.id.partition));
         };
@@ -70,7 +103,16 @@ mod tests {
             take(group.add(batch(partition, if partition == 50 { 1_000_000 } else { 20_000 })));
         }
         take(group.take());
-        assert!(group.take().is_none());
+        assert!(group.take().is_empty());
         assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_section_stands_once_in_a_group() {
+        let mut group = Group::default();
+        assert!(group.add(batch(1, 1)).is_empty());
+        assert!(group.add(batch(2, 1)).is_empty());
+        assert_eq!(group.add(batch(1, 2)), [batch(1, 1), batch(2, 1)]);
+        assert_eq!(group.take(), [batch(1, 2)]);
     }
 }

@@ -5,7 +5,8 @@
 //!         (blocking, all cores)   ├─ Small: one batch; many such travel together ─▶ Group ─▶ Committer
 //!                                 └─ Large: a generation in many batches, then one that flips the zone key
 //! ```
-//! Several batches are in flight at a time. A zone that is there already is compared with the build of its present
+//! Several batches are in flight at a time. Each requires what its plans were made from; where somebody was faster, the
+//! zones that have moved are planned anew. A zone that is there already is compared with the build of its present
 //! generation; only where too much differs it gets a new one, and the one before is kept for a while.
 
 mod commit;
@@ -17,7 +18,7 @@ mod sweep;
 
 pub(crate) use commit::{Committer, settled};
 pub(crate) use folder::{ImportReport, import_folder};
-pub(crate) use group::Group;
+pub(crate) use group::{Group, Grouped, joined};
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, plan_zone};
 pub(crate) use replace::replace_generation;
 pub(crate) use sweep::sweep_orphans;

@@ -1,4 +1,9 @@
 //! What it takes to make the store hold a zone as its text says. Reads a view, writes nothing.
+//!
+//! # Invariants
+//! What is planned from a view requires that the zone is still as it was there; a zone that was not there, that nobody
+//! has made one at its apex. So a plan that somebody has overtaken is refused when it is proposed, whoever held which
+//! lock.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,10 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use zonecast_builder::{
-    Change, ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, retire_present, zone_info, zone_layers,
+    Change, ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, creating, creation_section, retire_present,
+    zone_info, zone_layers, zone_sections,
 };
 use zonecast_ingest::digest_zone_file;
-use zonecast_kv_proto::{Batch, View};
+use zonecast_kv_proto::{Batch, Precondition, SectionId};
+use zonecast_kv_store::StateView;
 use zonecast_records::{Generation, Name, ZoneId};
 
 use crate::api::types::Finding;
@@ -36,7 +43,7 @@ pub(crate) enum Plan {
         /// In the text.
         records: u64,
     },
-    /// One batch; without sections when nothing differs.
+    /// One batch, with its preconditions; without sections when nothing differs.
     Small(Planned<Batch>),
     /// A new generation.
     Large(Planned<NewGeneration>),
@@ -63,6 +70,8 @@ pub(crate) struct NewGeneration {
     pub batches: Box<dyn Iterator<Item = Batch> + Send>,
     /// What else belongs into the last batch.
     pub closing: Batch,
+    /// As the sections are that say whether the zone is still as it was.
+    pub basis: Vec<Precondition>,
 }
 
 impl fmt::Debug for NewGeneration {
@@ -101,7 +110,7 @@ impl IdSource {
 /// # Errors
 /// The text breaks a rule, or the store could not be read.
 pub(crate) fn plan_zone(
-    view: &dyn View,
+    view: &StateView,
     text: ZoneText<'_>,
     zone: (&Name, Chosen),
     ids: &IdSource,
@@ -111,7 +120,7 @@ pub(crate) fn plan_zone(
 }
 
 fn plan(
-    view: &dyn View,
+    view: &StateView,
     text: ZoneText<'_>,
     (apex, chosen): (&Name, Chosen),
     ids: &IdSource,
@@ -119,13 +128,15 @@ fn plan(
 ) -> Result<Plan, ServiceError> {
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
         let built = build(text, apex, (ids.identity(None)?, (chosen.over(ZoneSettings::default()), vec![])), metrics)?;
-        return Ok(whole(built, Batch::default()));
+        let basis = basis(view, [creation_section(apex)])?;
+        return Ok(new_zone(built, apex, basis));
     };
     if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
         && digest_zone_file(root, file, apex).is_ok_and(|digest| digest == origin.digest)
     {
         return Ok(Plan::Unchanged { records: origin.records });
     }
+    let basis = basis(view, zone_sections(present.identity.id))?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
     let settings = chosen.over(present.settings);
     let built = build(text, apex, (present.identity, (settings, layers.clone())), metrics)?;
@@ -133,6 +144,7 @@ fn plan(
     match diff {
         Diff::Batch(mut batch, undo) => {
             undo.remember(view, &mut batch, note).map_err(ServiceError::internal)?;
+            batch.preconditions = if batch.is_empty() { vec![] } else { basis };
             Ok(Plan::Small(planned(built, |_| batch)))
         }
         Diff::TooLarge => {
@@ -142,25 +154,42 @@ fn plan(
             let built = build(text, apex, (identity, (settings, layers)), metrics)?;
             let serial = built.build.serial().into_int();
             let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
-            Ok(whole(built, closing))
+            Ok(Plan::Large(new_generation(built, closing, basis)))
         }
     }
 }
 
-/// All keys of a zone: one batch, where they fit and take no other's place.
-fn whole(built: BuiltZone, closing: Batch) -> Plan {
-    let generation = planned(built, |build| {
-        let identity = build.identity();
-        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), closing }
-    });
-    let Planned { work: NewGeneration { identity, mut batches, closing }, records, serial, warnings } = generation;
-    let (first, second) = (batches.next().unwrap_or_default(), batches.next());
-    if second.is_none() && closing.is_empty() {
-        return Plan::Small(Planned { work: first, records, serial, warnings });
+/// How the sections are that a plan stands on.
+fn basis(view: &StateView, sections: impl IntoIterator<Item = SectionId>) -> Result<Vec<Precondition>, ServiceError> {
+    let at = |section| view.edition(section).map(|edition| Precondition { section, edition });
+    sections.into_iter().map(at).collect::<Result<_, _>>().map_err(ServiceError::internal)
+}
+
+/// All keys of a zone that is not there: one batch, where they fit.
+fn new_zone(built: BuiltZone, apex: &Name, basis: Vec<Precondition>) -> Plan {
+    let Planned { work: generation, records, serial, warnings } = new_generation(built, Batch::default(), basis);
+    let NewGeneration { identity, batches, closing, basis } = generation;
+    let mut batches = batches.peekable();
+    let apex = *apex;
+    let mut next = move || {
+        let batch = batches.next()?;
+        Some(if batches.peek().is_none() { creating(batch, &apex) } else { batch })
+    };
+    let (first, second) = (next().unwrap_or_default(), next());
+    if second.is_none() {
+        let work = Batch { preconditions: basis, ..first };
+        return Plan::Small(Planned { work, records, serial, warnings });
     }
-    let batches = Box::new(std::iter::once(first).chain(second).chain(batches));
-    let work = NewGeneration { identity, batches, closing };
+    let batches = Box::new(std::iter::once(first).chain(second).chain(std::iter::from_fn(next)));
+    let work = NewGeneration { identity, batches, closing, basis };
     Plan::Large(Planned { work, records, serial, warnings })
+}
+
+fn new_generation(built: BuiltZone, closing: Batch, basis: Vec<Precondition>) -> Planned<NewGeneration> {
+    planned(built, |build| {
+        let identity = build.identity();
+        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), closing, basis }
+    })
 }
 
 fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W> {

@@ -3,65 +3,45 @@
 
 use zonecast_builder::delete_generation;
 use zonecast_kv_core::Core;
-use zonecast_kv_proto::{Batch, Edition, KeyspaceId, Precondition, SectionId, Version};
+use zonecast_kv_proto::{Batch, Precondition, Version};
 
 use super::{Committer, NewGeneration};
 use crate::service::ServiceError;
 
-/// Commits a new generation; the caller holds the zone, so that nobody else changes it. Gives the version of the flip.
+/// Commits a new generation. Gives the version of the flip.
 ///
 /// # Errors
-/// A batch could not be committed, or somebody changed the zone all the same; the new keys are then deleted again.
+/// A batch could not be committed, or somebody has changed the zone since the generation was planned; the new keys are
+/// then deleted again.
 pub(crate) async fn replace_generation(
     core: &Core,
     generation: NewGeneration,
 ) -> Result<Option<Version>, ServiceError> {
-    let NewGeneration { identity, mut batches, mut closing } = generation;
-    let mut editions = Editions::read(core, identity.id.get())?;
+    let NewGeneration { identity, mut batches, mut closing, mut basis } = generation;
     let mut committer = Committer::new(core.clone());
     let mut next = batches.next();
     while let Some(mut batch) = next {
         next = batches.next();
         if next.is_none() {
-            batch.preconditions = editions.preconditions();
+            batch.preconditions = std::mem::take(&mut basis);
             batch.join(std::mem::take(&mut closing));
         }
-        editions.count(&batch);
-        committer.push(&batch, vec![]).await?;
+        count(&mut basis, &batch);
+        committer.push(&batch, ()).await?;
     }
-    let flipped = committer.settle().await;
     // After any other failure it is not known what happened: the sweep at the next start sees.
-    if matches!(flipped, Err(ServiceError::Overtaken(_))) {
-        committer.push(&delete_generation(identity), vec![]).await?;
-        committer.settle().await?;
-    }
-    flipped
+    let flipped = committer.settle().await?;
+    let Some(((), refusal)) = committer.overtaken().next() else { return Ok(flipped) };
+    committer.push(&delete_generation(identity), ()).await?;
+    committer.settle().await?;
+    Err(ServiceError::Overtaken(refusal.to_string()))
 }
 
-/// Editions of a zone's sections as our own batches move them.
-struct Editions {
-    sections: [(SectionId, Edition); 2],
-}
-
-impl Editions {
-    fn read(core: &Core, partition: u64) -> Result<Self, ServiceError> {
-        let view = core.view();
-        let read = |keyspace| {
-            let section = SectionId { keyspace, partition };
-            view.edition(section).map(|edition| (section, edition)).map_err(ServiceError::internal)
-        };
-        Ok(Self { sections: [read(KeyspaceId::DNS)?, read(KeyspaceId::CORE)?] })
-    }
-
-    fn count(&mut self, batch: &Batch) {
-        for (id, edition) in &mut self.sections {
-            if batch.sections.iter().any(|section| section.id == *id && !section.ops.is_empty()) {
-                *edition = edition.next().expect("editions do not reach 2^64");
-            }
+/// Our own batches move the editions, too.
+fn count(basis: &mut [Precondition], batch: &Batch) {
+    for Precondition { section, edition } in basis {
+        if batch.sections.iter().any(|touched| touched.id == *section && !touched.ops.is_empty()) {
+            *edition = edition.next().expect("editions do not reach 2^64");
         }
-    }
-
-    fn preconditions(&self) -> Vec<Precondition> {
-        self.sections.iter().map(|(section, edition)| Precondition { section: *section, edition: *edition }).collect()
     }
 }

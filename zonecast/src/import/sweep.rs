@@ -30,7 +30,7 @@ pub(crate) async fn sweep_orphans(core: &Core, before: u64) -> Result<usize, Ser
     let mut committer = Committer::new(core.clone());
     for generation in &found {
         let deletion = delete_generation(ZoneIdentity { id: NO_ZONE, generation: *generation });
-        committer.push(&deletion, vec![]).await?;
+        committer.push(&deletion, ()).await?;
     }
     committer.settle().await?;
     Ok(found.len())
@@ -147,7 +147,7 @@ mod tests {
         let core = Core::start(config).await.unwrap();
         let mut committer = Committer::new(core.clone());
         for batch in build(1, 2).into_batches(512) {
-            committer.push(&batch, vec![]).await.unwrap();
+            committer.push(&batch, ()).await.unwrap();
         }
         committer.settle().await.unwrap();
         let with_zone = entries(&core);
@@ -156,7 +156,7 @@ mod tests {
         for generation in [3, 9] {
             let batches: Vec<_> = build(1, generation).into_batches(512).collect();
             for batch in &batches[..batches.len() - 1] {
-                committer.push(batch, vec![]).await.unwrap();
+                committer.push(batch, ()).await.unwrap();
             }
         }
         committer.settle().await.unwrap();

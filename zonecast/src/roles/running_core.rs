@@ -135,7 +135,7 @@ impl RunningCore {
         self.quic
     }
 
-    /// Takes no more requests and answers those it has. What follows is [`StoppedApi::close`].
+    /// Takes no more requests, answers those it has and ends what writes they left. What follows is [`StoppedApi::close`].
     pub(crate) async fn stop_api(self) -> StoppedApi {
         let Self { http, quic: _, service, publisher, core, tasks } = self;
         for task in tasks {
@@ -144,6 +144,7 @@ impl RunningCore {
             let _ = task.await;
         }
         http.stop().await;
+        service.writes_ended().await;
         drop(service);
         StoppedApi { publisher, core }
     }

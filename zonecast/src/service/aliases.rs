@@ -10,15 +10,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use zonecast_builder::{
-    AliasEntry, ChangeError as BuildError, ChangeKind, RecordBuild, Refreshed, aliases_through, aliases_within,
-    flattened_build, refresh_alias, zone_info,
+    AliasEntry, ChangeError as BuildError, ChangeKind, ReadError, RecordBuild, Refreshed, aliases_through,
+    aliases_within, flattened_build, refresh_alias, zone_info,
 };
 use zonecast_kv_core::{ChangeError, Pending};
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
 use super::records::serial_time;
-use super::{Service, ServiceError, blocking, now};
+use super::{Service, ServiceError, now};
 use crate::import::settled;
 
 /// Author in the history of a zone.
@@ -65,13 +65,14 @@ impl Aliases {
 
 impl Service {
     /// Looks at all aliases that lead through a zone, and at that of the zone: it was replaced, rolled back or deleted.
+    ///
+    /// It looks ahead, at changes that are not applied yet, too: an alias that was made while the zone was replaced has
+    /// seen the zone as it was.
     pub(crate) async fn look_within(&self, apex: Name) {
-        let core = self.core().clone();
-        let found = blocking(move || {
-            let view = core.view();
-            let flattens = zone_info(&view, &apex)?.is_some_and(|zone| zone.settings.flatten);
-            let aliases = aliases_within(&view, &apex)?.into_iter().map(|entry| Look::Alias(Box::new(entry)));
-            Ok(aliases.chain(flattens.then(|| Look::Zone(Box::new(apex)))).collect::<Vec<_>>())
+        let found = self.core().ahead(move |view| {
+            let flattens = zone_info(view, &apex)?.is_some_and(|zone| zone.settings.flatten);
+            let aliases = aliases_within(view, &apex)?.into_iter().map(|entry| Look::Alias(Box::new(entry)));
+            Ok::<_, ReadError>(aliases.chain(flattens.then(|| Look::Zone(Box::new(apex)))).collect::<Vec<_>>())
         });
         match found.await {
             Ok(looks) => self.aliases.look(looks),
@@ -145,14 +146,14 @@ impl Service {
         self.settle_and_look(pending, entries).await.map(|_| ())
     }
 
-    /// Waits for a change and then looks at the aliases that it concerns.
+    /// Waits for a change and then looks at the aliases that it concerns, however it ended: they may have been built on it.
     pub(super) async fn settle_and_look(
         &self,
         pending: Pending,
         entries: Vec<AliasEntry>,
     ) -> Result<Option<zonecast_kv_proto::Version>, ServiceError> {
-        let version = settled(pending.await)?;
+        let settled = settled(pending.await);
         self.aliases.look(entries.into_iter().map(|entry| Look::Alias(Box::new(entry))));
-        Ok(version)
+        settled
     }
 }

@@ -1,5 +1,6 @@
 //! What a zone was before: its last changes, what they changed, and making it so again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use zonecast_builder::{
@@ -61,7 +62,17 @@ impl Service {
     ///
     /// # Errors
     /// There is no such zone, what it was is not kept, somebody replaces it, or the core cannot commit.
-    pub(crate) async fn roll_back(&self, apex: Name, to: Option<u64>, by: String) -> Result<Written, ServiceError> {
+    pub(crate) async fn roll_back(
+        self: &Arc<Self>,
+        apex: Name,
+        to: Option<u64>,
+        by: String,
+    ) -> Result<Written, ServiceError> {
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.roll_back_now(apex, to, by).await }).await
+    }
+
+    async fn roll_back_now(&self, apex: Name, to: Option<u64>, by: String) -> Result<Written, ServiceError> {
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let build = move |view: &dyn zonecast_kv_proto::View, _: &zonecast_kv_core::Editions<'_>| {
             let last = zone_log(view, &apex, 1)?.first().map_or(0, |last| last.number);
@@ -72,9 +83,9 @@ impl Service {
             Ok::<_, PastError>((done.batch, done.serial))
         };
         let (serial, pending) = self.core().change(build).await?;
-        let version = settled(pending.await)?;
+        let settled = settled(pending.await);
         self.look_within(apex).await;
-        Ok(Written { serial: Some(serial), ..self.written(apex, version) })
+        Ok(Written { serial: Some(serial), ..self.written(apex, settled?) })
     }
 
     /// Deletes the generations that were replaced longer than `keep` ago; says how many. Zones that somebody works on

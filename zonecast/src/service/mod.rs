@@ -31,3 +31,4 @@ pub(crate) use origin::Origin;
 pub(crate) use service::{Service, ServiceParts};
 pub(crate) use stored_zone::StoredZone;
 pub(crate) use zone_locks::{ZoneGuard, ZoneLocks};
+pub(crate) use zones::Upload;

@@ -1,6 +1,7 @@
 //! Records of a zone: read them, change them.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Instant;
 
 use domain::base::iana::Rtype;
@@ -65,7 +66,7 @@ impl Service {
     /// # Errors
     /// The changes make no sense or break a rule, somebody replaces the zone, or the core cannot commit.
     pub(crate) async fn change(
-        &self,
+        self: &Arc<Self>,
         apex: Name,
         changes: Vec<RecordChange>,
         by: String,
@@ -77,6 +78,11 @@ impl Service {
         for change in &changes {
             parse_change(&apex, change, &mut open)?;
         }
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.change_records(apex, open, by).await }).await
+    }
+
+    async fn change_records(&self, apex: Name, open: Vec<OpenChange>, by: String) -> Result<Written, ServiceError> {
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let timed = self.metrics().clone();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {

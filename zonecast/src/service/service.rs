@@ -1,10 +1,12 @@
 //! The [`Service`] itself: what it stands on, and whether it is ready. What it does is in the files beside.
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::Publisher;
 
@@ -18,6 +20,13 @@ use crate::vitals::VitalSigns;
 
 /// The reason why a core cannot commit comes on another way than the error, a moment before or after it.
 const REASON_WITHIN: Duration = Duration::from_secs(5);
+
+/// Writes under way, those included whose client is gone: as many as there may be connections. Who comes then is told to
+/// come again.
+const MAX_WRITES: usize = 512;
+
+/// How long writes under way may take once the API has stopped.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Everything a [`Service`] works with.
 #[derive(Debug)]
@@ -46,6 +55,8 @@ pub(crate) struct Service {
     pub(super) parts: ServiceParts,
     pub(super) locks: Arc<ZoneLocks>,
     pub(super) aliases: Aliases,
+    /// Places of writes, each taken until its write has ended.
+    writes: Arc<Semaphore>,
     ready: AtomicBool,
 }
 
@@ -53,7 +64,34 @@ impl Service {
     /// Over a running core.
     #[must_use]
     pub(crate) fn new(parts: ServiceParts) -> Arc<Self> {
-        Arc::new(Self { parts, locks: ZoneLocks::new(), aliases: Aliases::default(), ready: AtomicBool::new(false) })
+        let writes = Arc::new(Semaphore::new(MAX_WRITES));
+        let ready = AtomicBool::new(false);
+        Arc::new(Self { parts, locks: ZoneLocks::new(), aliases: Aliases::default(), writes, ready })
+    }
+
+    /// Does a write to its end on a task of its own: a client that goes away must not leave a zone unlocked, or the
+    /// aliases that lead through it unseen, while its change is under way. Until then it keeps its place.
+    ///
+    /// # Errors
+    /// Too many writes are under way, or what the write says.
+    pub(super) async fn to_the_end<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let place = Arc::clone(&self.writes).try_acquire_owned().map_err(|_| ServiceError::Overloaded)?;
+        let task = tokio::spawn(async move {
+            let _place = place;
+            write.await
+        });
+        task.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
+    }
+
+    /// Waits for the writes under way, for some time.
+    pub(crate) async fn writes_ended(&self) {
+        let all = u32::try_from(MAX_WRITES).unwrap_or(u32::MAX);
+        if tokio::time::timeout(DRAIN, self.writes.acquire_many(all)).await.is_err() {
+            tracing::warn!("a write took too long; whether it was done shows in the log of its zone");
+        }
     }
 
     /// The voter.

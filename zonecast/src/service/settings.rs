@@ -1,5 +1,7 @@
 //! What is chosen for a zone: how later changes go, not what it holds.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 use zonecast_builder::{ReadError, SerialPolicy, ZoneSettings, apex_alias, change_settings, zone_info};
 use zonecast_ingest::MAX_TTL;
@@ -76,11 +78,16 @@ impl Service {
     /// # Errors
     /// There is no such zone, the change makes no sense, or the core cannot commit.
     pub(crate) async fn change_settings(
-        &self,
+        self: &Arc<Self>,
         apex: Name,
         change: SettingsChange,
     ) -> Result<ZoneSettingsInfo, ServiceError> {
         let chosen = Chosen::read(&change)?;
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.choose(apex, chosen).await }).await
+    }
+
+    async fn choose(&self, apex: Name, chosen: Chosen) -> Result<ZoneSettingsInfo, ServiceError> {
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let settings = chosen.over(read(view, &apex)?);

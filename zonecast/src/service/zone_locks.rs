@@ -1,7 +1,8 @@
 //! Who works on which zone: any number of record changes, or one replacement of the whole zone.
 //!
-//! A replacement reads the zone, may build for seconds, and must not find it changed at the end; so record changes are
-//! told to come back meanwhile, and a replacement waits for those under way.
+//! A replacement reads the zone, may build for seconds, and would begin anew for ever if it found it changed at the end;
+//! so record changes are told to come back meanwhile, and a replacement waits for those under way. That is fair, and no
+//! more: what was built from a zone that has changed since is refused by the editions that it requires.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

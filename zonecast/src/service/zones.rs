@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use zonecast_builder::{ChangeKind, Layer, ReadError, delete_zone, export};
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::Version;
@@ -11,10 +12,24 @@ use zonecast_records::Name;
 
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
-use super::{Service, ServiceError, StoredZone, ZoneGuard, blocking, now};
+use super::{Service, ServiceError, StoredZone, blocking, now};
 use crate::api::types::{SettingsChange, Written, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
+
+/// How often a zone is planned anew when it was changed meanwhile, before whoever replaces it is told to come again.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// A zone file on its way in.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    /// The text.
+    pub text: Bytes,
+    /// What it is called in messages.
+    pub file: String,
+    /// Bounds the memory that such texts take, so it is held as long as this one.
+    pub _place: OwnedSemaphorePermit,
+}
 
 impl Service {
     /// Zones of a scope after `after` in canonical order, at most `limit`.
@@ -76,33 +91,50 @@ impl Service {
         .await
     }
 
-    /// Replaces or makes a zone from the text of a zone file, called `file` in messages, as asked `by` somebody.
+    /// Replaces or makes a zone from the text of a zone file, as asked `by` somebody.
     ///
     /// # Errors
     /// The text breaks a rule, somebody else replaces the zone, or the core cannot commit.
     pub(crate) async fn put_zone(
         self: &Arc<Self>,
         apex: Name,
-        (text, file): (Bytes, String),
+        upload: Upload,
         settings: SettingsChange,
         by: String,
     ) -> Result<Written, ServiceError> {
         let chosen = Chosen::read(&settings)?;
-        let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let ids = self.allocate(1).await?;
-        let (core, metrics) = (self.core().clone(), self.metrics().clone());
-        let plan = blocking(move || {
-            let text = ZoneText::Text { name: &file, bytes: &text };
-            plan_zone(&core.view(), text, (&apex, chosen), &ids, (now(ChangeKind::Replaced, &by), &metrics))
-        })
-        .await?;
-        // On a task of its own, so that a client that goes away leaves nothing half done.
         let service = Arc::clone(self);
-        let commit = tokio::spawn(async move { service.commit_zone(apex, plan, guard).await });
-        commit.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
+        self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, by).await }).await
     }
 
-    async fn commit_zone(&self, apex: Name, plan: Plan, guard: ZoneGuard) -> Result<Written, ServiceError> {
+    async fn replace(
+        &self,
+        apex: Name,
+        upload: Arc<Upload>,
+        chosen: Chosen,
+        by: String,
+    ) -> Result<Written, ServiceError> {
+        let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let mut attempts = 1..;
+        let written = loop {
+            let ids = self.allocate(1).await?;
+            let (core, metrics) = (self.core().clone(), self.metrics().clone());
+            let (upload, by) = (Arc::clone(&upload), by.clone());
+            let plan = blocking(move || {
+                let text = ZoneText::Text { name: &upload.file, bytes: &upload.text };
+                plan_zone(&core.view(), text, (&apex, chosen), &ids, (now(ChangeKind::Replaced, &by), &metrics))
+            });
+            match self.commit_zone(apex, plan.await?).await {
+                Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
+                written => break written,
+            }
+        };
+        drop(guard);
+        self.look_within(apex).await;
+        written
+    }
+
+    async fn commit_zone(&self, apex: Name, plan: Plan) -> Result<Written, ServiceError> {
         let (version, planned) = match plan {
             Plan::Unchanged { records } => {
                 (None, Planned { work: (), records, serial: self.zone(apex).await?.serial, warnings: vec![] })
@@ -110,17 +142,19 @@ impl Service {
             Plan::Small(Planned { work, records, serial, warnings }) => {
                 let mut committer = Committer::new(self.core().clone());
                 if !work.sections.is_empty() {
-                    committer.push(&work, vec![]).await?;
+                    committer.push(&work, ()).await?;
                 }
-                (committer.settle().await?, Planned { work: (), records, serial, warnings })
+                let version = committer.settle().await?;
+                if let Some(((), refusal)) = committer.overtaken().next() {
+                    return Err(ServiceError::Overtaken(refusal.to_string()));
+                }
+                (version, Planned { work: (), records, serial, warnings })
             }
             Plan::Large(Planned { work, records, serial, warnings }) => {
                 let version = replace_generation(self.core(), work).await?;
                 (version, Planned { work: (), records, serial, warnings })
             }
         };
-        drop(guard);
-        self.look_within(apex).await;
         let Planned { records, serial, warnings, .. } = planned;
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial), records: Some(records), warnings, ..written })
@@ -130,13 +164,18 @@ impl Service {
     ///
     /// # Errors
     /// There is no such zone, somebody replaces it, or the core cannot commit.
-    pub(crate) async fn delete_zone(&self, apex: Name) -> Result<Written, ServiceError> {
+    pub(crate) async fn delete_zone(self: &Arc<Self>, apex: Name) -> Result<Written, ServiceError> {
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.delete(apex).await }).await
+    }
+
+    async fn delete(&self, apex: Name) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_zone(view, &apex)?, ())));
         let ((), pending) = change.await?;
-        let version = settled(pending.await)?;
+        let settled = settled(pending.await);
         self.look_within(apex).await;
-        Ok(self.written(apex, version))
+        Ok(self.written(apex, settled?))
     }
 
     /// The answer of a write that had this version, or changed nothing that edges see.

@@ -7,7 +7,7 @@ use zonecast::{ClientError, Patience};
 use super::{DEADLINE, System, ZONE, both, folder, set};
 
 /// Waits until every edge answers so.
-fn says(system: &System, name: &str, answer: &[&str]) {
+pub(super) fn says(system: &System, name: &str, answer: &[&str]) {
     let wanted = both(Rcode::NOERROR, answer);
     let deadline = std::time::Instant::now() + DEADLINE;
     while system.ask(name, Rtype::A) != wanted {

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod doctor;
+mod hang_up;
 mod history;
 mod secured;
 

@@ -1,7 +1,7 @@
 //! Bulk: bounded, in order, yielding, and closed to changes meanwhile.
 
 use zonecast_kv_core::{Outcome, ProposeError};
-use zonecast_kv_proto::{Batch, Op, Section, SectionId, Value, Version};
+use zonecast_kv_proto::{Batch, Op, Precondition, Refusal, Section, SectionId, Value, Version};
 
 use super::{ZONE, follow, increment, is_busy, key, number, put, read, start};
 
@@ -34,6 +34,39 @@ async fn too_much_at_once_is_busy_and_what_was_taken_commits_in_order() {
     }
     assert_eq!(read(&core.view(), ZONE, &format!("{:06}/0999", chunks - 1)).unwrap().len(), 1000);
     assert!(core.propose(&chunk(ZONE, chunks)).await.is_ok(), "there is room again");
+    core.shutdown().await.unwrap();
+}
+
+/// A change that is proposed and not applied yet is not in the view that bulk was built from.
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_that_a_change_has_overtaken_is_refused_and_takes_nobody_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let (core, _) = start(folder.path()).await.unwrap();
+    for round in 1..=20 {
+        let view = core.view();
+        let required = Precondition { section: ZONE, edition: view.edition(ZONE).unwrap() };
+        let bulk = Batch { preconditions: vec![required], ..put(ZONE, "n", 0_u64.to_be_bytes()) };
+        let (_, first) = increment(&core, "n").await.unwrap();
+        let bulk = core.propose(&bulk).await.unwrap();
+        let (seen, second) = increment(&core, "n").await.unwrap();
+        assert_eq!(seen, 2 * round);
+        assert!(matches!(bulk.await, Outcome::Refused(Refusal::Precondition { .. })));
+        assert!(matches!(first.await, Outcome::Committed { .. }));
+        assert!(matches!(second.await, Outcome::Committed { .. }), "nothing was built on the bulk");
+    }
+    assert_eq!(number(&core.view(), "n"), 40);
+    core.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_ahead_shows_what_is_not_applied_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let (core, _) = start(folder.path()).await.unwrap();
+    for expected in 1..=200 {
+        let (_, _pending) = increment(&core, "n").await.unwrap();
+        let ahead = core.ahead(|view| Ok::<_, ()>(number(view, "n"))).await.unwrap();
+        assert_eq!(ahead, expected);
+    }
     core.shutdown().await.unwrap();
 }
 
