@@ -33,6 +33,17 @@ pub(crate) enum AnswerError {
     Rdata,
 }
 
+impl AnswerError {
+    /// What makes no sense, if that is it.
+    #[cold]
+    fn damage(&self) -> Option<String> {
+        match self {
+            Self::Find(error) => error.damage(),
+            Self::Rdata => Some(self.to_string()),
+        }
+    }
+}
+
 pub(crate) fn answer<V: View>(
     reader: &Reader<'_, V>,
     buffers: &mut Buffers,
@@ -42,7 +53,7 @@ pub(crate) fn answer<V: View>(
 ) -> Outcome {
     out.clear();
     let Some(header) = Header::read(bytes) else { return Outcome::DROPPED };
-    let Buffers { finder, name, path, target_path, chain, extra, offsets } = buffers;
+    let Buffers { finder, name, path, target_path, chain, extra, offsets, damage } = buffers;
     let mut query = Query::default();
     let read = query.read(header, bytes, name);
     let mut message = MessageWriter::new((out, offsets), client, header, &query);
@@ -90,7 +101,8 @@ pub(crate) fn answer<V: View>(
             let class = if answering.steps > 0 { AnswerClass::Chain } else { class };
             finish(answering.message, class, rcode, answering.lookups)
         }
-        Err(_) => {
+        Err(error) => {
+            *damage = error.damage();
             answering.message.reset();
             answering.message.explanation = Some(ExtendedErrorCode::OTHER);
             finish(answering.message, AnswerClass::Failed, Rcode::SERVFAIL, answering.lookups)

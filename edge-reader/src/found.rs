@@ -68,3 +68,11 @@ pub enum FindError {
     #[error("{0}")]
     Inconsistent(&'static str),
 }
+
+impl FindError {
+    /// What makes no sense in what is stored; `None` when the store could not be read, which it knows itself.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        (!matches!(self, Self::View(_))).then(|| self.to_string())
+    }
+}

@@ -27,6 +27,8 @@ pub(crate) struct Buffers {
     pub(crate) chain: Chain,
     pub(crate) extra: Extra,
     pub(crate) offsets: Offsets,
+    /// What an answer became SERVFAIL for, if a value makes no sense.
+    pub(crate) damage: Option<String>,
 }
 
 /// What a chain has passed already.
@@ -88,6 +90,12 @@ impl Scratch {
     pub fn with_cache(bytes: usize) -> Self {
         let cache = (bytes > 0).then(|| Box::new(HotCache::new(bytes)));
         Self { cache, ..Self::new() }
+    }
+
+    /// What was read for the last answers and makes no sense, so that one of them became SERVFAIL; `None` also where a
+    /// read itself has failed, which the store knows.
+    pub fn take_damage(&mut self) -> Option<String> {
+        self.buffers.damage.take()
     }
 
     /// Reads of the cache since this was asked last.

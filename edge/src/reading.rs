@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 use self_cell::self_cell;
-use zonecast_edge_reader::{Client, FindError, Lookup, Outcome, Scratch, TurnedAway, turn_away};
+use zonecast_edge_reader::{AnswerClass, Client, FindError, Lookup, Outcome, Scratch, TurnedAway, turn_away};
 use zonecast_kv_edge::EdgeView;
 use zonecast_kv_proto::Position;
 use zonecast_records::{Name, TypeBitmap};
@@ -29,6 +29,12 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Of an edge that is not to answer yet, as of one that is new.
+    #[must_use]
+    pub fn not_ready() -> Self {
+        Self { held: None }
+    }
+
     pub(crate) fn of(state: Option<Arc<EdgeState>>) -> Self {
         Self { held: state.map(|state| Held::new(state, |state| state.snapshot.view())) }
     }
@@ -50,7 +56,15 @@ impl Reading {
     ) -> Outcome {
         let client = client.into();
         match &self.held {
-            Some(held) => held.with_dependent(|state, view| state.reader(view).answer(scratch, query, client, out)),
+            Some(held) => held.with_dependent(|state, view| {
+                let outcome = state.reader(view).answer(scratch, query, client, out);
+                if outcome.class == AnswerClass::Failed
+                    && let Some(what) = scratch.take_damage()
+                {
+                    state.snapshot.report_damage(&what);
+                }
+                outcome
+            }),
             None => turn_away(query, client, TurnedAway::NotReady, out),
         }
     }
@@ -68,7 +82,7 @@ impl Reading {
         rtype: Rtype,
     ) -> Result<Option<Lookup<'s>>, FindError> {
         let Some(held) = &self.held else { return Ok(None) };
-        held.with_dependent(|state, view| state.reader(view).lookup(scratch, name, rtype))
+        held.with_dependent(|state, view| state.seen(state.reader(view).lookup(scratch, name, rtype)))
     }
 
     /// The types that a name has of its own, for a server that asks for all of them; see
@@ -78,7 +92,7 @@ impl Reading {
     /// As [`Reading::lookup`].
     pub fn types<'s>(&self, scratch: &'s mut Scratch, name: &Name) -> Result<Option<TypeBitmap<'s>>, FindError> {
         let Some(held) = &self.held else { return Ok(None) };
-        held.with_dependent(|state, view| state.reader(view).types(scratch, name))
+        held.with_dependent(|state, view| state.seen(state.reader(view).types(scratch, name)))
     }
 }
 

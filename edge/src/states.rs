@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use zonecast_edge_reader::{Changes, Reader, ZoneTable};
+use zonecast_edge_reader::{Changes, FindError, Reader, ZoneTable};
 use zonecast_kv_edge::{EdgeSnapshot, Projection};
 use zonecast_kv_proto::{Position, View};
 
@@ -31,6 +31,16 @@ pub struct EdgeState {
 impl EdgeState {
     pub(crate) fn reader<'r, V: View>(&'r self, view: &'r V) -> Reader<'r, V> {
         Reader::new(view, &self.zones).with_changes(&self.changes, self.position.version.get())
+    }
+
+    /// Has damage that a reader ran into repaired.
+    pub(crate) fn seen<T>(&self, found: Result<T, FindError>) -> Result<T, FindError> {
+        if let Err(error) = &found
+            && let Some(what) = error.damage()
+        {
+            self.snapshot.report_damage(&what);
+        }
+        found
     }
 }
 

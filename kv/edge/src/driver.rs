@@ -17,6 +17,7 @@ use zonecast_kv_transport::{
     Clock, Connection, Endpoint, FrameReceiver, FrameSender, Identity, RefusalLog, Refused, StreamError,
 };
 
+use crate::repairs::Repairs;
 use crate::writer::{Reports, Work};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Upstream};
 
@@ -50,6 +51,9 @@ pub(crate) struct Driver {
     pub(crate) link: Option<Link>,
     pub(crate) sync: Option<JoinHandle<Result<Option<Position>, StoreError>>>,
     pub(crate) sync_at: Option<Instant>,
+    pub(crate) repairs: Repairs,
+    /// Reads that have failed, as they are in the metrics.
+    pub(crate) read_errors: u64,
 }
 
 /// A connection that is up.
@@ -92,9 +96,12 @@ impl Driver {
             set(gauge, &self.name, position);
         }
         set(&self.metrics.connected, &self.name, 0);
+        set(&self.metrics.damaged, &self.name, self.store.damage().is_some().into());
+        self.metrics.read_errors.with_label_values(&[&self.name]);
     }
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
+        let repair_at = self.look_after_copy();
         while let Some(action) = self.follower.poll_action(self.clock.now()) {
             self.act(action).await?;
         }
@@ -107,8 +114,35 @@ impl Driver {
             synced = finish(&mut self.sync) => self.synced(synced)?,
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
+            () = sleep_until(repair_at) => {}
         }
         Ok(())
+    }
+
+    /// Counts and tells reads of the copy that failed, and has one that is damaged fetched again; says when to look
+    /// next though nothing happened.
+    fn look_after_copy(&mut self) -> Option<Instant> {
+        let (now, damage) = (self.clock.now(), self.store.damage());
+        if self.status.borrow().damage != damage {
+            set(&self.metrics.damaged, &self.name, damage.is_some().into());
+            if damage.is_none() {
+                tracing::info!(edge = %self.name, "a new copy has replaced the damaged one");
+            }
+            self.status.send_modify(|status| status.damage.clone_from(&damage));
+        }
+        if self.repairs.fetch(now, damage.is_some()) {
+            let what = damage.as_deref().unwrap_or_default();
+            tracing::warn!(edge = %self.name, "{what}; answers go on where they can, and the copy is fetched again from the core");
+            self.follower.handle(now, FollowerInput::Damaged);
+        }
+        let (read_errors, last) = self.store.read_errors();
+        self.metrics.read_errors.with_label_values(&[&self.name]).inc_by(read_errors - self.read_errors);
+        self.read_errors = read_errors;
+        if let Some(quiet) = self.repairs.line(now, read_errors) {
+            let what = last.unwrap_or_default();
+            tracing::warn!(edge = %self.name, reads = quiet, "reads of the copy fail, the last one: {what}; it answers SERVFAIL then");
+        }
+        self.repairs.timeout(damage.is_some()).map(|time| self.clock.instant(time).into())
     }
 
     async fn act(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
@@ -118,10 +152,12 @@ impl Driver {
                 return Ok(());
             }
             FollowerAction::Send(frame) => {
-                if let Some(link) = &mut self.link
-                    && let Err(error) = link.sender.send(&frame).await
-                {
-                    self.lost_by(&error);
+                let Some(link) = &mut self.link else { return Ok(()) };
+                // An upstream that takes nothing is as good as one that says nothing.
+                match tokio::time::timeout(SILENT_AFTER, link.sender.send(&frame)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => self.lost_by(&error),
+                    Err(_) => self.lost(None, "the upstream takes no acknowledgements"),
                 }
                 return Ok(());
             }
@@ -262,6 +298,7 @@ impl Driver {
         let reason = match end {
             FollowerEnd::Goodbye => "goodbye",
             FollowerEnd::Silent => "silent",
+            FollowerEnd::Damaged => "damaged",
             FollowerEnd::Refused(_) => "refused",
             _ => "malformed",
         };
@@ -319,6 +356,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
     match end {
         FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
         FollowerEnd::Silent => REACH,
+        FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) => {
             "if the core was restored to an older state and that is to hold, remove the data folder of this edge and \
              start it again"

@@ -13,6 +13,7 @@ use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, EndpointError, Identity, RefusalLog, Role};
 
 use crate::driver::Driver;
+use crate::repairs::Repairs;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeMetrics, Projection, ProjectionError};
 
@@ -85,6 +86,8 @@ pub struct EdgeStatus {
     pub trouble: Option<String>,
     /// When the upstream said anything last, since the Unix epoch.
     pub heard: Option<Duration>,
+    /// What is damaged in its copy, until a snapshot has replaced it: some names cannot be answered until then.
+    pub damage: Option<String>,
 }
 
 impl EdgeStatus {
@@ -113,16 +116,16 @@ pub struct Edge {
 
 impl Edge {
     /// Opens the copy, shows it to readers, and begins to follow. Call within a tokio runtime. It blocks while the
-    /// projection reads the copy: when it returns, readers have what there is.
+    /// projection reads the copy: when it returns, readers have what there is. A copy that is damaged is given up for a
+    /// new one.
     ///
     /// # Errors
-    /// The copy cannot be opened or projected.
+    /// The folder of the copy cannot be used, or it cannot be read for a reason that is not the copy's.
     pub fn start(config: EdgeConfig, projection: Box<dyn Projection>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         if config.upstreams.is_empty() {
             return Err(EdgeError::NoUpstream);
         }
         let store = Arc::new(EdgeStore::open(&config.folder, config.store)?);
-        let position = store.position();
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());
         let mut writer = Writer {
@@ -133,11 +136,15 @@ impl Edge {
             metrics: metrics.clone(),
         };
         writer.begin()?;
+        let position = store.position();
+        let on_trouble = Arc::clone(&reports);
+        store.on_trouble(move || on_trouble.changed.notify_one());
         let name = config.identity.peer().name.clone();
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
         let clock = Clock::start();
+        let now = clock.now();
         // Another number at every start is all that is asked of it.
-        let incarnation = u64::try_from(clock.now().as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
+        let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
         let (sender, status) = watch::channel(EdgeStatus {
             position,
             durable: position,
@@ -145,9 +152,10 @@ impl Edge {
             state: FollowerState::Away,
             trouble: None,
             heard: None,
+            damage: store.damage(),
         });
         let driver = Driver {
-            follower: Follower::new(clock.now(), name.clone(), incarnation, position),
+            follower: Follower::new(now, name.clone(), incarnation, position),
             name,
             upstreams: config.upstreams,
             identity: config.identity,
@@ -163,6 +171,8 @@ impl Edge {
             link: None,
             sync: None,
             sync_at: None,
+            repairs: if store.damage().is_some() { Repairs::at_start(now) } else { Repairs::default() },
+            read_errors: 0,
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

@@ -12,6 +12,7 @@ mod driver;
 mod edge;
 mod metrics;
 mod projection;
+mod repairs;
 #[cfg(test)]
 mod tests;
 mod writer;

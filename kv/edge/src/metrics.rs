@@ -3,7 +3,7 @@
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 7] = ["connect", "certificate", "lost", "goodbye", "silent", "refused", "malformed"];
+const REASONS: [&str; 8] = ["connect", "certificate", "lost", "goodbye", "silent", "damaged", "refused", "malformed"];
 
 /// Metrics of all edges of a process, by name where it matters. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -18,6 +18,10 @@ pub struct EdgeMetrics {
     pub connected: IntGaugeVec,
     /// When anything came from the upstream last, seconds of Unix time.
     pub heard_seconds: IntGaugeVec,
+    /// 1 while the copy is damaged and the new one is not here yet.
+    pub damaged: IntGaugeVec,
+    /// Reads of the copy that failed.
+    pub read_errors: IntCounterVec,
     /// Versions applied.
     pub applied_versions: IntCounter,
     /// Bytes of versions applied.
@@ -65,12 +69,19 @@ impl EdgeMetrics {
             left.with_label_values(&[reason]);
         }
         registry.register(Box::new(left.clone()))?;
+        let read_errors = IntCounterVec::new(
+            Opts::new("zonecast_edge_read_errors_total", "Reads of the edge's copy that failed."),
+            &["edge"],
+        )?;
+        registry.register(Box::new(read_errors.clone()))?;
         Ok(Self {
             applied_version: gauge("zonecast_applied_version", "Version that readers of the edge see.")?,
             durable_version: gauge("zonecast_durable_version", "Version that power loss cannot take from the edge.")?,
             head_version: gauge("zonecast_edge_head_version", "Furthest version the edge knows its upstream to have.")?,
             connected: gauge("zonecast_edge_connected", "1 while the edge follows its upstream.")?,
             heard_seconds: gauge("zonecast_edge_heard_seconds", "Unix time when the upstream said anything last.")?,
+            damaged: gauge("zonecast_edge_copy_damaged", "1 while the copy is damaged and being fetched again.")?,
+            read_errors,
             applied_versions: counter("zonecast_applied_versions_total", "Versions applied.")?,
             applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,
             writes: counter("zonecast_apply_writes_total", "Store writes that applied versions.")?,

@@ -1,6 +1,7 @@
 //! A real publisher and real edges over loopback.
 
 mod crash;
+mod damage;
 mod source;
 mod way;
 
@@ -9,12 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use zonecast_kv_proto::{FollowerState, MemoryView, Op, OpRef, Position, Version, View};
+use zonecast_kv_store::StoreError;
 use zonecast_kv_transport::{
     Ca, Endpoint, EndpointError, Identity, Publisher, PublisherOptions, Role, TransportMetrics,
 };
 
 use crate::{
-    Edge, EdgeConfig, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Projection, ProjectionError, Upstream,
+    Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Projection, ProjectionError,
+    Upstream,
 };
 use source::{MemorySource, content, owned};
 
@@ -85,8 +88,15 @@ struct Running {
 fn start(config: EdgeConfig) -> Running {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let metrics = EdgeMetrics::register(&prometheus::Registry::new()).unwrap();
-    let projection = Table { table: MemoryView::new(), seen: seen.clone() };
-    let edge = Edge::start(config, Box::new(projection), metrics.clone()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let edge = loop {
+        let projection = Table { table: MemoryView::new(), seen: seen.clone() };
+        match Edge::start(config.clone(), Box::new(projection), metrics.clone()) {
+            // A child that another test is just about to start has the lock of the folder until it runs.
+            Err(EdgeError::Store(StoreError::Locked { .. })) if Instant::now() < deadline => std::thread::yield_now(),
+            started => break started.unwrap(),
+        }
+    };
     Running { edge, seen, metrics }
 }
 

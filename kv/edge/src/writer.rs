@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use zonecast_kv_proto::{OpRef, Position, Published, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 
-use crate::{EdgeError, EdgeMetrics, Projection};
+use crate::{EdgeError, EdgeMetrics, Projection, ProjectionError};
 
 /// Most bytes of versions in one write: readers wait for all of it, and memory holds it twice.
 const MAX_WRITE: usize = 4 * 1024 * 1024;
@@ -73,10 +73,21 @@ struct Group {
 }
 
 impl Writer {
-    /// Shows readers what the store holds at the start.
+    /// Shows readers what the store holds at the start. A copy that cannot be shown is given up.
     pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
         let Some(position) = self.store.position() else { return Ok(()) };
-        show_all(&self.store, &mut *self.projection, position)
+        let error = match show_all(&self.store, &mut *self.projection, position) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let is_damaged = matches!(&error, EdgeError::Projection(ProjectionError::Value(_)))
+            || matches!(&error, EdgeError::Store(error) if error.is_damage())
+            || self.store.damage().is_some();
+        if !is_damaged {
+            return Err(error);
+        }
+        tracing::warn!("{error}; the copy is given up, and fetched again from the core");
+        Ok(self.store.start_anew(&error.to_string())?)
     }
 
     /// Runs until it is told to stop or the follower is gone, with everything before that applied, or a write fails.
@@ -90,10 +101,13 @@ impl Writer {
     fn write(&mut self) -> Result<(), EdgeError> {
         let store = Arc::clone(&self.store);
         let mut loading: Option<SnapshotLoad<'_>> = None;
+        // A copy that turned out to be damaged takes nothing any more, until a snapshot replaces it.
+        let mut damaged = false;
         let mut next = self.work.recv().ok();
         while let Some(work) = next.take() {
             match work {
-                Work::Apply(version, bytes) => next = self.apply(version, bytes)?,
+                Work::Apply(_, bytes) if damaged => self.reports.add(|progress| progress.bytes += bytes),
+                Work::Apply(version, bytes) => (next, damaged) = self.apply(version, bytes)?,
                 Work::SnapshotBegin => loading = Some(store.begin_snapshot()?),
                 Work::SnapshotEntries(entries, bytes) => {
                     if let Some(loading) = &mut loading {
@@ -106,6 +120,7 @@ impl Writer {
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
                     show_all(&store, &mut *self.projection, position)?;
+                    damaged = false;
                     self.metrics.snapshots.inc();
                     self.reports.add(|progress| {
                         progress.applied = Some((position, 0));
@@ -120,8 +135,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Applies this version and all that wait behind it; returns what comes after them, if it is here already.
-    fn apply(&mut self, first: Published, bytes: usize) -> Result<Option<Work>, EdgeError> {
+    /// Applies this version and all that wait behind it; returns what comes after them, if it is here already, and
+    /// whether the copy turned out to be damaged, so that nothing of them is applied.
+    fn apply(&mut self, first: Published, bytes: usize) -> Result<(Option<Work>, bool), EdgeError> {
         let mut group = Group { versions: vec![first], bytes };
         let mut after = None;
         while group.bytes < MAX_WRITE {
@@ -137,8 +153,15 @@ impl Writer {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        self.apply_group(&group)?;
-        Ok(after)
+        match self.apply_group(&group) {
+            Ok(()) => Ok((after, false)),
+            Err(EdgeError::Store(error @ StoreError::Damaged { .. })) => {
+                self.store.report_damage(&error.to_string());
+                self.reports.add(|progress| progress.bytes += group.bytes);
+                Ok((after, true))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {

@@ -67,6 +67,8 @@ pub enum FollowerInput {
     Taken(usize),
     /// Power loss cannot take what is up to here.
     Durable(Position),
+    /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
+    Damaged,
 }
 
 /// What to do.
@@ -121,6 +123,9 @@ pub enum FollowerEnd {
     /// A snapshot from before this copy.
     #[error("a snapshot at {0}, behind this copy")]
     Back(Position),
+    /// To come back for a snapshot.
+    #[error("the copy is damaged; a snapshot replaces it")]
+    Damaged,
     /// A frame that does not belong here.
     #[error("malformed: {0}")]
     Malformed(&'static str),
@@ -131,13 +136,13 @@ impl FollowerEnd {
     /// that was restored to an older state never does.
     #[must_use]
     pub fn needs_a_hand(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent)
+        !matches!(self, Self::Goodbye | Self::Silent | Self::Damaged)
     }
 
     /// Whether data or histories disagree: tried again only after the longest wait.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent | Self::Refused(SubscribeRefusal::Ahead(_)))
+        !matches!(self, Self::Goodbye | Self::Silent | Self::Damaged | Self::Refused(SubscribeRefusal::Ahead(_)))
     }
 }
 
@@ -167,6 +172,8 @@ pub struct Follower {
     head: Option<Position>,
     heard: Option<Duration>,
     outstanding: usize,
+    /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
+    damaged: bool,
     ack_due: bool,
     attempts: u32,
     ready: VecDeque<FollowerAction>,
@@ -198,6 +205,7 @@ impl Follower {
             head: position,
             heard: None,
             outstanding: 0,
+            damaged: false,
             ack_due: false,
             attempts: 0,
             ready: VecDeque::new(),
@@ -232,6 +240,7 @@ impl Follower {
                 self.durable = Some(position);
                 self.ack_due = true;
             }
+            FollowerInput::Damaged => self.damaged(now),
         }
     }
 
@@ -288,6 +297,18 @@ impl Follower {
         }
     }
 
+    fn damaged(&mut self, now: Duration) {
+        // A new copy begins with a snapshot anyway.
+        if self.damaged || self.received.is_none() {
+            return;
+        }
+        self.damaged = true;
+        // One that is loading replaces what is damaged.
+        if matches!(self.state, State::Subscribed | State::Streaming) {
+            self.leave(now, FollowerEnd::Damaged);
+        }
+    }
+
     fn taken(&mut self, now: Duration, bytes: usize) {
         // While it was full nothing was read, so the publisher was not silent.
         if self.is_full() && !matches!(self.state, State::Waiting) {
@@ -306,7 +327,7 @@ impl Follower {
             protocol: PROTOCOL,
             name: self.name.clone(),
             incarnation: self.incarnation,
-            position: self.received,
+            position: self.received.filter(|_| !self.damaged),
             ..Subscribe::default()
         })));
         self.ack_due = true;
@@ -339,7 +360,7 @@ impl Follower {
     }
 
     fn stream(&mut self, head: Position) -> Result<(), FollowerEnd> {
-        match self.received {
+        match self.received.filter(|_| !self.damaged) {
             None => return Err(FollowerEnd::Malformed("a stream for a copy that is new")),
             Some(received) if received.store != head.store => return Err(FollowerEnd::OtherStore(head)),
             Some(_) => {}
@@ -388,6 +409,7 @@ impl Follower {
             return Err(FollowerEnd::Snapshot);
         }
         self.attempts = 0;
+        self.damaged = false;
         self.received = Some(position);
         self.state = State::Streaming;
         let bytes = self.hand_on(0);
@@ -411,7 +433,8 @@ impl Follower {
 
     fn poll_ack(&mut self) -> Option<FollowerAction> {
         let may_ack = matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..));
-        let applied = self.applied.filter(|_| may_ack && self.ack_due)?;
+        // What a damaged copy has applied is not there for certain.
+        let applied = self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)?;
         self.ack_due = false;
         let durable = self.durable.filter(|durable| durable.epoch == applied.epoch);
         Some(FollowerAction::Send(Frame::Ack(Ack {

@@ -94,6 +94,8 @@ struct Copy {
     data: MemoryView,
     position: Option<Position>,
     loading: Option<MemoryView>,
+    /// What it holds is not what was written, and it stands where it stood all the same.
+    damaged: bool,
     /// Handed on, not applied.
     queue: VecDeque<FollowerAction>,
 }
@@ -119,6 +121,7 @@ impl Copy {
             }
             FollowerAction::SnapshotEnd(position, bytes) => {
                 self.data = self.loading.take().unwrap();
+                self.damaged = false;
                 self.advance(position);
                 Some(FollowerInput::Applied { position, bytes, two_clock_us: 0 })
             }
@@ -189,6 +192,9 @@ impl Simulation {
                 self.copy.queue.clear();
                 self.copy.loading = None;
                 self.follower = Follower::new(self.now, NAME.into(), self.incarnation, self.copy.position);
+                if self.copy.damaged {
+                    self.follower.handle(self.now, FollowerInput::Damaged);
+                }
             }
             2 => {
                 self.cut();
@@ -200,6 +206,11 @@ impl Simulation {
                 self.source.log.drain(..go);
             }
             4 => self.now += Duration::from_secs(self.random.below(8)),
+            5 if self.copy.position.is_some() => {
+                self.copy.data = MemoryView::new();
+                self.copy.damaged = true;
+                self.follower.handle(self.now, FollowerInput::Damaged);
+            }
             5..25 => {
                 let bytes = self.source.commit(&mut self.random);
                 self.tail.push(self.now, self.source.head, Frame::Version(bytes).to_bytes());
@@ -448,6 +459,23 @@ fn subscribed(position: Option<Position>) -> Follower {
 fn after(mut follower: Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
     frames.into_iter().for_each(|frame| follower.handle(Duration::ZERO, FollowerInput::Frame(frame)));
     std::iter::from_fn(|| follower.poll_action(Duration::ZERO)).collect()
+}
+
+#[test]
+fn a_damaged_copy_leaves_comes_back_for_a_snapshot_and_acknowledges_nothing_meanwhile() {
+    let position = source(5, 1, 3).head;
+    let mut follower = subscribed(Some(position));
+    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(position)));
+    follower.handle(Duration::ZERO, FollowerInput::Damaged);
+    follower.handle(Duration::ZERO, FollowerInput::Damaged);
+    let actions: Vec<_> = std::iter::from_fn(|| follower.poll_action(Duration::ZERO)).collect();
+    assert!(matches!(actions.as_slice(), [FollowerAction::Disconnect(FollowerEnd::Damaged)]), "{actions:?}");
+    let later = Duration::from_secs(60);
+    assert!(matches!(follower.poll_action(later), Some(FollowerAction::Connect)));
+    follower.handle(later, FollowerInput::Connected);
+    let actions: Vec<_> = std::iter::from_fn(|| follower.poll_action(later)).collect();
+    let [FollowerAction::Send(Frame::Subscribe(asked))] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!(asked.position, None);
 }
 
 #[test]

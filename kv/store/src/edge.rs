@@ -2,6 +2,7 @@
 //!
 //! # Format
 //! ```text
+//! <folder>/lock         empty; locked while a process works here
 //! <folder>/current      one line: the name of the live copy
 //! <folder>/copy-<n>/    a RocksDB database: published keys and values in `default`, one key in `position`
 //! <folder>/copy-<n+1>/  while a snapshot is loading
@@ -12,10 +13,14 @@
 //! Versions and the position they lead to are one write, so a copy stands at exactly one version whenever the process
 //! ends. A snapshot becomes the live copy by renaming `current` after all of it is durable.
 //!
+//! # Failure
+//! A copy can always be fetched again, so one that is damaged is never repaired: at a start it is left behind for a new
+//! one, and damage that a read runs into later is told to whoever can fetch ([`EdgeStore::damage`]).
+//!
 //! # Threads
 //! One thread applies; any thread takes snapshots and syncs. A retired copy is removed when its last snapshot goes.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +29,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 use zonecast_kv_proto::{OpRef, Position, Published, decode_ops, read_whole};
 
+use crate::edge_damage::Damage;
 use crate::{EdgeSnapshot, SnapshotLoad, StoreError, options};
 
+const LOCK: &str = "lock";
 const CURRENT: &str = "current";
 const PREFIX: &str = "copy-";
 const POSITION_FAMILY: &str = "position";
@@ -56,6 +63,9 @@ pub struct EdgeStore {
     folder: PathBuf,
     pub(crate) settings: Settings,
     live: Mutex<Arc<Live>>,
+    damage: Arc<Damage>,
+    // Last, so that nobody else comes in before the database is closed.
+    _lock: File,
 }
 
 /// What every copy in the folder is opened with.
@@ -70,6 +80,7 @@ pub(crate) struct Live {
     pub(crate) db: DB,
     position: Mutex<Option<Position>>,
     number: u64,
+    damage: Arc<Damage>,
     folder: Folder,
 }
 
@@ -89,11 +100,11 @@ impl Drop for Folder {
 }
 
 impl EdgeStore {
-    /// Opens the copy in a folder, or makes a new one that stands nowhere yet. What an interrupted snapshot left is
-    /// removed.
+    /// Opens the copy in a folder, or makes a new one that stands nowhere yet: also in place of one that is damaged,
+    /// which [`EdgeStore::damage`] then says. What an interrupted snapshot left is removed.
     ///
     /// # Errors
-    /// The folder cannot be used, is in use, or damaged.
+    /// The folder cannot be used, is in use, or its disk is full.
     pub fn open(folder: &Path, options: EdgeOptions) -> Result<Self, StoreError> {
         options::make_folder(folder)?;
         let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
@@ -103,18 +114,58 @@ impl EdgeStore {
         let mut table = options::table(&cache, options.write_buffer_bytes);
         table.set_max_write_buffer_number(WRITE_BUFFERS);
         let settings = Settings { database, table };
-        let named = read_current(folder)?;
-        let number = named.unwrap_or(1);
-        if named.is_some() && !copy_path(folder, number).is_dir() {
-            return Err(StoreError::damaged(folder, format!("`current` names {PREFIX}{number}, which is not there")));
-        }
-        let live = settings.open(folder, number)?;
-        if named.is_none() {
-            write_current(folder, number)?;
-        }
-        // Its lock is held now, so whatever else is there is nobody's.
-        sweep(folder, number)?;
-        Ok(Self { folder: folder.to_path_buf(), settings, live: Mutex::new(Arc::new(live)) })
+        // Held before anything is looked at, so that whatever else is there is nobody's.
+        let lock = lock_folder(folder)?;
+        let damage = Arc::new(Damage::default());
+        let live = match open_named(&settings, folder, &damage) {
+            Ok(live) => live,
+            Err(error) if error.is_damage() => {
+                tracing::warn!("{error}; this copy is given up, and fetched again from the core");
+                let number = highest(folder)?.saturating_add(1);
+                let live = settings.open(folder, number, true, &damage)?;
+                write_current(folder, number)?;
+                damage.found(error.to_string());
+                live
+            }
+            Err(error) => return Err(error),
+        };
+        sweep(folder, live.number)?;
+        Ok(Self { folder: folder.to_path_buf(), settings, live: Mutex::new(Arc::new(live)), damage, _lock: lock })
+    }
+
+    /// Gives up the present copy, which is damaged, for a new one that stands nowhere yet.
+    ///
+    /// # Errors
+    /// A new one cannot be made; the present one stays.
+    pub fn start_anew(&self, why: &str) -> Result<(), StoreError> {
+        let number = self.live().number + 1;
+        let live = self.settings.open(&self.folder, number, true, &self.damage)?;
+        write_current(&self.folder, number)?;
+        self.replace(live);
+        self.damage.found(why.to_owned());
+        Ok(())
+    }
+
+    /// What is known to be damaged in the copy, until a snapshot has replaced it.
+    #[must_use]
+    pub fn damage(&self) -> Option<String> {
+        self.damage.get()
+    }
+
+    /// Something in the copy turns out to be damaged.
+    pub fn report_damage(&self, what: &str) {
+        self.damage.found(what.to_owned());
+    }
+
+    /// Reads that have failed so far, and what was wrong with the last of them.
+    #[must_use]
+    pub fn read_errors(&self) -> (u64, Option<String>) {
+        self.damage.read_errors()
+    }
+
+    /// Calls `tell` whenever a read fails or damage is found, from then on. Only the first call counts.
+    pub fn on_trouble(&self, tell: impl Fn() + Send + Sync + 'static) {
+        self.damage.on_trouble(Box::new(tell));
     }
 
     /// Where the copy stands; `None` when it is new.
@@ -184,7 +235,7 @@ impl EdgeStore {
 
     /// Opens a complete copy of this number and makes it the live one.
     pub(crate) fn switch(&self, number: u64, files: Vec<PathBuf>, position: &Position) -> Result<(), StoreError> {
-        let live = self.settings.open(&self.folder, number)?;
+        let live = self.settings.open(&self.folder, number, true, &self.damage)?;
         if !files.is_empty() {
             let mut ingest = rocksdb::IngestExternalFileOptions::default();
             ingest.set_move_files(true);
@@ -198,9 +249,14 @@ impl EdgeStore {
         *live.position() = Some(*position);
         sync_folder(&live.folder.path)?;
         write_current(&self.folder, number)?;
+        self.replace(live);
+        self.damage.gone();
+        Ok(())
+    }
+
+    fn replace(&self, live: Live) {
         let before = std::mem::replace(&mut *lock(&self.live), Arc::new(live));
         before.folder.retired.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
@@ -215,14 +271,17 @@ impl std::fmt::Debug for EdgeStore {
 }
 
 impl Settings {
-    fn open(&self, folder: &Path, number: u64) -> Result<Live, StoreError> {
+    fn open(&self, folder: &Path, number: u64, is_new: bool, damage: &Arc<Damage>) -> Result<Live, StoreError> {
         let path = copy_path(folder, number);
+        let mut database = self.database.clone();
+        // RocksDB would make a new database where one of its own files is missing, and then read old logs into it.
+        database.create_if_missing(is_new);
         let families = [("default", self.table.clone()), (POSITION_FAMILY, Options::default())]
             .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
-        let db = DB::open_cf_descriptors(&self.database, &path, families)
+        let db = DB::open_cf_descriptors(&database, &path, families)
             .map_err(|error| StoreError::from_rocksdb(&path, error))?;
         let folder = Folder { path, retired: AtomicBool::new(false) };
-        let live = Live { db, position: Mutex::new(None), number, folder };
+        let live = Live { db, position: Mutex::new(None), number, damage: Arc::clone(damage), folder };
         let position = live.db.get_pinned_cf(live.family(), POSITION_KEY).map_err(|error| live.error(error))?;
         let position = position.map(|bytes| live.decode_position(&bytes)).transpose()?;
         *live.position() = position;
@@ -261,6 +320,17 @@ impl Live {
         bytes.map(|bytes| self.decode_position(&bytes)).transpose()
     }
 
+    /// A read has failed with this, or has found what makes no sense.
+    pub(crate) fn read_failed(&self, error: &StoreError) {
+        // What nobody reads any more after this one needs no repair.
+        let is_live = !self.folder.retired.load(Ordering::Relaxed);
+        self.damage.read_failed(error.to_string(), is_live && error.is_damage());
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder.path
+    }
+
     pub(crate) fn error(&self, error: rocksdb::Error) -> StoreError {
         StoreError::from_rocksdb(&self.folder.path, error)
     }
@@ -280,10 +350,32 @@ fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     |source| StoreError::Folder { path, source }
 }
 
+fn lock_folder(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join(LOCK);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: folder.to_path_buf() }),
+        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+    }
+}
+
+/// The copy that `current` names, or the first one.
+fn open_named(settings: &Settings, folder: &Path, damage: &Arc<Damage>) -> Result<Live, StoreError> {
+    if let Some(number) = read_current(folder)? {
+        return settings.open(folder, number, false, damage);
+    }
+    // Without a name, what is there is what an end in the middle of a first start has left.
+    sweep(folder, 0)?;
+    let live = settings.open(folder, 1, true, damage)?;
+    write_current(folder, 1)?;
+    Ok(live)
+}
+
 fn read_current(folder: &Path) -> Result<Option<u64>, StoreError> {
     let path = folder.join(CURRENT);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error(&path)(error)),
     };
@@ -305,15 +397,24 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error(path))
 }
 
+/// Removes all copies but this one.
 fn sweep(folder: &Path, live: u64) -> Result<(), StoreError> {
     let keep = format!("{PREFIX}{live}");
-    for entry in std::fs::read_dir(folder).map_err(io_error(folder))? {
-        let entry = entry.map_err(io_error(folder))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(PREFIX) && *name != *keep {
-            std::fs::remove_dir_all(entry.path()).map_err(io_error(&entry.path()))?;
-        }
+    for name in copies(folder)?.filter(|name| *name != keep) {
+        let path = folder.join(name);
+        std::fs::remove_dir_all(&path).map_err(io_error(&path))?;
     }
     Ok(())
+}
+
+/// The highest number that any copy has, damaged or not.
+fn highest(folder: &Path) -> Result<u64, StoreError> {
+    Ok(copies(folder)?.filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok()).max().unwrap_or_default())
+}
+
+fn copies(folder: &Path) -> Result<impl Iterator<Item = String>, StoreError> {
+    let entries = std::fs::read_dir(folder).map_err(io_error(folder))?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let names: std::io::Result<Vec<String>> = names.collect();
+    Ok(names.map_err(io_error(folder))?.into_iter().filter(|name| name.starts_with(PREFIX)))
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
+use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
 use zonecast_kv_proto::{Position, View, ViewError};
 
 use crate::StoreError;
@@ -47,10 +47,16 @@ impl EdgeSnapshot {
     /// Reads of it. Making one costs a small allocation, so keep it for a burst of reads.
     #[must_use]
     pub fn view(&self) -> EdgeView<'_> {
-        let (db, snapshot) = (&self.cell.borrow_owner().db, &self.cell.borrow_dependent().0);
+        let (live, snapshot) = (&**self.cell.borrow_owner(), &self.cell.borrow_dependent().0);
         let mut options = ReadOptions::default();
         options.set_snapshot(snapshot);
-        EdgeView { db, snapshot, options, iterator: RefCell::new(None) }
+        EdgeView { live, snapshot, options, iterator: RefCell::new(None) }
+    }
+
+    /// A value that was read from it makes no sense to who read it: it is damaged, though RocksDB does not see it.
+    pub fn report_damage(&self, what: &str) {
+        let live = self.cell.borrow_owner();
+        live.read_failed(&StoreError::damaged(live.path(), what));
     }
 }
 
@@ -62,7 +68,7 @@ impl fmt::Debug for EdgeSnapshot {
 
 /// Reads of one [`EdgeSnapshot`], for one thread at a time.
 pub struct EdgeView<'a> {
-    db: &'a DB,
+    live: &'a Live,
     snapshot: &'a Snapshot<'a>,
     options: ReadOptions,
     /// Made at the first ordered read, taken while it is in use.
@@ -75,15 +81,22 @@ impl<'a> EdgeView<'a> {
     }
 
     fn put_iterator(&self, iterator: DBRawIterator<'a>) -> Result<(), ViewError> {
-        iterator.status().map_err(failed)?;
+        iterator.status().map_err(|error| self.failed(error))?;
         self.iterator.replace(Some(iterator));
         Ok(())
+    }
+
+    #[cold]
+    fn failed(&self, error: rocksdb::Error) -> ViewError {
+        let error = self.live.error(error);
+        self.live.read_failed(&error);
+        error.into()
     }
 }
 
 impl View for EdgeView<'_> {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError> {
-        let found = self.db.get_pinned_opt(key, &self.options).map_err(failed)?;
+        let found = self.live.db.get_pinned_opt(key, &self.options).map_err(|error| self.failed(error))?;
         if let Some(bytes) = &found {
             (**bytes).clone_into(value);
         }
@@ -127,8 +140,4 @@ impl fmt::Debug for EdgeView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EdgeView").finish_non_exhaustive()
     }
-}
-
-fn failed(error: rocksdb::Error) -> ViewError {
-    ViewError(error.into_string())
 }

@@ -2,11 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
+use rocksdb::ErrorKind;
 use thiserror::Error;
 use zonecast_kv_proto::{SourceError, ViewError};
 
 /// What the system says of a full disk. Errors that pass through raft or a view are text, and are known by it.
 pub const NO_SPACE: &str = "No space left on device";
+
+/// What the system says when something that passes or needs a hand kept a file from being read, not the file itself.
+const NOT_THE_FILE: [&str; 6] = [
+    "Too many open files",
+    "Cannot allocate memory",
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Resource temporarily unavailable",
+];
 
 /// A database that cannot be opened, read or written.
 #[derive(Debug, Error)]
@@ -63,14 +74,30 @@ impl StoreError {
         let path = path.to_path_buf();
         let message = source.as_ref();
         let is_lock = message.contains("While lock file") || message.contains("lock hold by current process");
-        if is_lock && source.kind() == rocksdb::ErrorKind::IOError {
+        if is_lock && source.kind() == ErrorKind::IOError {
             Self::Locked { path }
         } else if message.contains(NO_SPACE) {
             Self::DiskFull { path }
-        } else if source.kind() == rocksdb::ErrorKind::Corruption {
+        } else if source.kind() == ErrorKind::Corruption {
             Self::Damaged { path, what: source.into_string() }
         } else {
             Self::Other { path, source }
+        }
+    }
+
+    /// Whether files are missing, cannot be read or hold something else than was written: what only a new copy mends.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Other { source, .. } => {
+                let says = source.as_ref();
+                matches!(
+                    source.kind(),
+                    ErrorKind::IOError | ErrorKind::InvalidArgument | ErrorKind::NotSupported | ErrorKind::NotFound
+                ) && !NOT_THE_FILE.iter().any(|words| says.contains(words))
+            }
+            Self::Locked { .. } | Self::DiskFull { .. } | Self::Folder { .. } | Self::Stopped { .. } => false,
         }
     }
 

@@ -5,6 +5,9 @@
 
 mod batch_log;
 mod edge;
+mod edge_damage;
+#[cfg(test)]
+mod edge_damage_tests;
 mod edge_load;
 mod edge_snapshot;
 #[cfg(test)]

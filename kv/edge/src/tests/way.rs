@@ -4,7 +4,7 @@ use zonecast_kv_proto::{BatchSource as _, Version, WaitFor};
 
 use super::*;
 
-fn commit(source: &MemorySource, publisher: &Publisher, key: u8, value: &[u8]) -> Position {
+pub(super) fn commit(source: &MemorySource, publisher: &Publisher, key: u8, value: &[u8]) -> Position {
     let (bytes, position) = source.commit(vec![put(&[key], value)]);
     publisher.publish(&bytes, position);
     position
