@@ -14,7 +14,7 @@ use zonecast_kv_proto::{
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{
-    Clock, Connection, Endpoint, FrameReceiver, FrameSender, Identity, RefusalLog, Refused, StreamError,
+    Clock, Connection, Endpoint, FrameReceiver, FrameSender, Heard, Identity, RefusalLog, Refused, StreamError,
 };
 
 use crate::repairs::Repairs;
@@ -110,7 +110,7 @@ impl Driver {
         let receiver = self.link.as_mut().filter(|_| !self.follower.is_full()).map(|link| &mut link.receiver);
         tokio::select! {
             () = self.reports.changed.notified() => self.take_reports()?,
-            frame = next(receiver) => self.take_frames(frame),
+            heard = hear(receiver) => self.take_frames(heard),
             synced = finish(&mut self.sync) => self.synced(synced)?,
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
@@ -211,19 +211,21 @@ impl Driver {
     }
 
     /// Takes this frame and those that are here already.
-    fn take_frames(&mut self, first: Result<Option<Frame>, StreamError>) {
-        let mut next = first;
+    fn take_frames(&mut self, first: Result<Heard, StreamError>) {
+        let mut next = match first {
+            Ok(Heard::Frame(frame)) => frame,
+            Ok(Heard::Bytes(bytes)) => return self.follower.handle(self.clock.now(), FollowerInput::Heard(bytes)),
+            Ok(Heard::End) => return self.lost(None, "closed by the upstream"),
+            Err(error) => return self.lost_by(&error),
+        };
         for _ in 0..BURST {
-            match next {
-                Ok(Some(frame)) => self.follower.handle(self.clock.now(), FollowerInput::Frame(frame)),
-                Ok(None) => return self.lost(None, "closed by the upstream"),
-                Err(error) => return self.lost_by(&error),
-            }
+            self.follower.handle(self.clock.now(), FollowerInput::Frame(next));
             let Some(link) = self.link.as_mut().filter(|_| !self.follower.is_full()) else { return };
-            match link.receiver.buffered() {
+            next = match link.receiver.buffered() {
+                Ok(Some(frame)) => frame,
                 Ok(None) => return,
-                buffered => next = buffered,
-            }
+                Err(error) => return self.lost_by(&error),
+            };
         }
     }
 
@@ -299,6 +301,7 @@ impl Driver {
             FollowerEnd::Goodbye => "goodbye",
             FollowerEnd::Silent => "silent",
             FollowerEnd::Damaged => "damaged",
+            FollowerEnd::Trickling => "trickling",
             FollowerEnd::Refused(_) => "refused",
             _ => "malformed",
         };
@@ -357,6 +360,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
         FollowerEnd::Silent => REACH,
         FollowerEnd::Damaged => "the core sends it anew",
+        FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) => {
             "if the core was restored to an older state and that is to hold, remove the data folder of this edge and \
              start it again"
@@ -373,9 +377,9 @@ fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
     gauge.with_label_values(&[edge]).set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-async fn next(receiver: Option<&mut FrameReceiver>) -> Result<Option<Frame>, StreamError> {
+async fn hear(receiver: Option<&mut FrameReceiver>) -> Result<Heard, StreamError> {
     match receiver {
-        Some(receiver) => receiver.next().await,
+        Some(receiver) => receiver.hear().await,
         None => std::future::pending().await,
     }
 }

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    Ack, DecodeError, EntryError, Frame, PROTOCOL, Position, Published, PublishedError, SECTION_OVERHEAD,
+    Ack, DecodeError, EntryError, Frame, PROTOCOL, Pace, Position, Published, PublishedError, SECTION_OVERHEAD,
     SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, Version, decode_ops,
 };
 
@@ -41,8 +41,8 @@ pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// Silence after which the publisher counts as dead: five heartbeats.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
-/// A subscription that is not answered for this long: the publisher may have to wait for its turn to read a snapshot,
-/// and the transport notices by itself when the publisher is gone.
+/// A subscription of which nothing is heard for this long: the publisher may have much to look up first, and the transport
+/// notices by itself when it is gone.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// What happened.
@@ -54,6 +54,8 @@ pub enum FollowerInput {
     Disconnected,
     /// The publisher sent this.
     Frame(Frame),
+    /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
+    Heard(usize),
     /// What was handed on is applied up to here.
     Applied {
         /// Readers see this.
@@ -102,6 +104,9 @@ pub enum FollowerEnd {
     /// Nothing came for [`SILENT_AFTER`], or no answer for [`ANSWER_WITHIN`].
     #[error("the publisher is silent")]
     Silent,
+    /// A message came more slowly than [`LEAST_RATE`](crate::LEAST_RATE) over a minute.
+    #[error("the publisher sends less than {} KiB a second in the middle of a message", crate::LEAST_RATE / 1024)]
+    Trickling,
     /// The publisher will not serve this copy.
     #[error("the publisher refused: {0}")]
     Refused(SubscribeRefusal),
@@ -136,13 +141,13 @@ impl FollowerEnd {
     /// that was restored to an older state never does.
     #[must_use]
     pub fn needs_a_hand(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent | Self::Damaged)
+        !matches!(self, Self::Goodbye | Self::Silent | Self::Trickling | Self::Damaged)
     }
 
     /// Whether data or histories disagree: tried again only after the longest wait.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent | Self::Damaged | Self::Refused(SubscribeRefusal::Ahead(_)))
+        self.needs_a_hand() && !matches!(self, Self::Refused(SubscribeRefusal::Ahead(_)))
     }
 }
 
@@ -171,6 +176,8 @@ pub struct Follower {
     /// The furthest the publisher is known to be.
     head: Option<Position>,
     heard: Option<Duration>,
+    /// Of the message that is coming.
+    pace: Pace,
     outstanding: usize,
     /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
@@ -204,6 +211,7 @@ impl Follower {
             two_clock_us: 0,
             head: position,
             heard: None,
+            pace: Pace::begin(now),
             outstanding: 0,
             damaged: false,
             ack_due: false,
@@ -219,14 +227,21 @@ impl Follower {
             FollowerInput::Connected => self.subscribe(now),
             FollowerInput::Disconnected => self.lost(now, None),
             FollowerInput::Frame(frame) => {
-                // What is left of a connection that was given up says nothing.
-                if matches!(self.state, State::Waiting | State::Connecting) {
+                if !self.hears(now) {
                     return;
                 }
-                self.heard = Some(now);
-                self.timeout = now + SILENT_AFTER;
+                self.pace = Pace::begin(now);
                 if let Err(end) = self.frame(frame) {
                     self.leave(now, end);
+                }
+            }
+            FollowerInput::Heard(bytes) => {
+                if !self.hears(now) {
+                    return;
+                }
+                self.pace.moved(now, bytes);
+                if self.pace.is_trickling(now) {
+                    self.leave(now, FollowerEnd::Trickling);
                 }
             }
             FollowerInput::Applied { position, bytes, two_clock_us } => {
@@ -309,10 +324,21 @@ impl Follower {
         }
     }
 
+    /// Something came; whether it is of the present connection. What is left of one that was given up says nothing.
+    fn hears(&mut self, now: Duration) -> bool {
+        if matches!(self.state, State::Waiting | State::Connecting) {
+            return false;
+        }
+        self.heard = Some(now);
+        self.timeout = now + SILENT_AFTER;
+        true
+    }
+
     fn taken(&mut self, now: Duration, bytes: usize) {
         // While it was full nothing was read, so the publisher was not silent.
         if self.is_full() && !matches!(self.state, State::Waiting) {
             self.timeout = now + SILENT_AFTER;
+            self.pace = Pace::begin(now);
         }
         self.outstanding = self.outstanding.saturating_sub(bytes);
     }
@@ -349,7 +375,8 @@ impl Follower {
                 self.end_snapshot(position, entries, digest, &end)
             }
             (State::Streaming, Frame::Version(bytes)) => self.version(&bytes),
-            (State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
+            // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
+            (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
                 self.attempts = 0;
                 self.see_head(heartbeat.head);
                 Ok(())

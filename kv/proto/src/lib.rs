@@ -20,6 +20,7 @@ mod key;
 mod machine;
 mod memory_view;
 mod overlay;
+mod pace;
 mod position;
 mod positional;
 mod published;
@@ -57,6 +58,7 @@ pub use key::{Key, KeyError, MAX_KEY_LEN};
 pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};
+pub use pace::{LEAST_RATE, PACE_OVER, Pace};
 pub use position::Position;
 pub use positional::{Fields, Positional};
 pub use published::{Published, PublishedError};
@@ -65,7 +67,7 @@ pub use publisher::{
     SUBSCRIBE_WITHIN,
 };
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
-pub use source::{BatchSource, SnapshotSource, SourceError};
+pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};

@@ -63,6 +63,8 @@ pub enum DownstreamInput {
     Found(Position, Option<Chain>),
     /// Answer to [`DownstreamAction::ReadAfter`]: encoded versions, or none when the log does not reach back.
     Versions(Option<Vec<Bytes>>),
+    /// After [`DownstreamAction::QueueSnapshot`]: a place is free and kept for it.
+    SnapshotTurn,
     /// Answer to [`DownstreamAction::OpenSnapshot`].
     SnapshotOpened(Position),
     /// Answer to [`DownstreamAction::ReadSnapshot`]: empty at the end.
@@ -87,7 +89,10 @@ pub enum DownstreamAction {
         /// About so much.
         max_bytes: usize,
     },
-    /// Open a snapshot, closing any before.
+    /// Wait for a place among those that read a snapshot, closing any before. No answer; [`DownstreamInput::SnapshotTurn`]
+    /// follows in its time.
+    QueueSnapshot,
+    /// Open a snapshot.
     OpenSnapshot,
     /// Read on in it.
     ReadSnapshot {
@@ -150,6 +155,8 @@ pub struct Downstream {
 enum State {
     New,
     Checking(Option<Position>),
+    /// It waits for a place; whether it has one.
+    Queued(bool),
     Opening,
     Snapshot(Position, SnapshotCheck),
     Streaming,
@@ -182,11 +189,17 @@ impl Downstream {
         if matches!(state, State::Closed) {
             return;
         }
+        // Two that answer nothing that is under way.
         if let DownstreamInput::Frame(frame) = input {
             self.state = state;
             return self.frame(frame);
         }
+        if matches!(input, DownstreamInput::SnapshotTurn) {
+            self.state = if matches!(state, State::Queued(_)) { State::Queued(true) } else { state };
+            return;
+        }
         self.busy = false;
+        self.timeout = now + HEARTBEAT_AFTER;
         self.state = match (state, input) {
             (State::Checking(position), DownstreamInput::Found(head, chain)) => self.decide(position, head, chain),
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
@@ -199,7 +212,6 @@ impl Downstream {
                 State::Closed
             }
             (state, DownstreamInput::Sent) => {
-                self.timeout = now + HEARTBEAT_AFTER;
                 self.free_since = now + self.rest;
                 self.rests_until = (self.rest > Duration::ZERO).then_some(self.free_since);
                 state
@@ -214,7 +226,10 @@ impl Downstream {
             self.advance(now, tail);
         }
         let action = self.ready.pop_front()?;
-        self.busy |= !matches!(action, DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_));
+        self.busy |= !matches!(
+            action,
+            DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_) | DownstreamAction::QueueSnapshot
+        );
         Some(action)
     }
 
@@ -222,7 +237,9 @@ impl Downstream {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         match self.state {
-            State::New | State::Streaming if !self.busy => Some(self.rests_until.unwrap_or(self.timeout)),
+            State::New | State::Queued(_) | State::Streaming if !self.busy => {
+                Some(self.rests_until.unwrap_or(self.timeout))
+            }
             _ => None,
         }
     }
@@ -301,8 +318,8 @@ impl Downstream {
     }
 
     fn open_snapshot(&mut self) -> State {
-        self.ready.push_back(DownstreamAction::OpenSnapshot);
-        State::Opening
+        self.ready.push_back(DownstreamAction::QueueSnapshot);
+        State::Queued(false)
     }
 
     fn begin_snapshot(&mut self, position: Position) -> State {
@@ -343,6 +360,12 @@ impl Downstream {
     fn advance(&mut self, now: Duration, tail: &Tail) {
         match self.state {
             State::New if now >= self.timeout => self.close(DownstreamEnd::Silent),
+            State::Queued(true) => {
+                self.ready.push_back(DownstreamAction::OpenSnapshot);
+                self.state = State::Opening;
+            }
+            // It keeps its turn: without a word it would take this publisher for dead.
+            State::Queued(false) if now >= self.timeout => self.heartbeat(now, None),
             State::Snapshot(..) => self.ready.push_back(DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }),
             State::Streaming => self.stream(now, tail),
             _ => {}
@@ -368,10 +391,7 @@ impl Downstream {
             TailRead::Behind => {
                 self.ready.push_back(DownstreamAction::ReadAfter { after: self.sent, max_bytes: MAX_WRITE });
             }
-            TailRead::Nothing if now >= self.timeout => {
-                let time_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-                self.send(vec![Frame::Heartbeat(Heartbeat { head: Some(head), time_us }).to_bytes()]);
-            }
+            TailRead::Nothing if now >= self.timeout => self.heartbeat(now, Some(head)),
             TailRead::Nothing => {}
         }
     }
@@ -383,6 +403,11 @@ impl Downstream {
         } else if late < LATE / 2 {
             self.rest = Some(self.rest * 3 / 4).filter(|rest| *rest >= LEAST_REST).unwrap_or_default();
         }
+    }
+
+    fn heartbeat(&mut self, now: Duration, head: Option<Position>) {
+        let time_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        self.send(vec![Frame::Heartbeat(Heartbeat { head, time_us }).to_bytes()]);
     }
 
     fn send(&mut self, frames: Vec<Bytes>) {

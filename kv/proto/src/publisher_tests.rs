@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Ack, Chain, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Epoch, Frame, MAX_REST, PROTOCOL,
-    Position, StoreId, Subscribe, Tail, Version,
+    Ack, Chain, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Epoch, Frame, Heartbeat, MAX_REST,
+    PROTOCOL, Position, StoreId, Subscribe, Tail, Version,
 };
 
 const NAME: &str = "edge-1";
@@ -82,6 +82,40 @@ fn an_edge_may_not_claim_what_it_was_never_given() {
     let mut downstream = streaming(at(3), &tail);
     let lie = Ack { applied: Version::new(4), ..Default::default() };
     downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Ack(lie)));
-    let actions: Vec<_> = std::iter::from_fn(|| downstream.poll_action(Duration::ZERO, &tail)).collect();
+    let actions = actions(&mut downstream, Duration::ZERO, &tail);
     assert!(matches!(actions.as_slice(), [.., DownstreamAction::Close(DownstreamEnd::Malformed(_))]), "{actions:?}");
+}
+
+#[test]
+fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
+    let tail = Tail::new(at(3), 0);
+    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), ..Default::default() };
+    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe.clone())));
+    let asked = [DownstreamAction::Subscribed(subscribe), DownstreamAction::LookUp(Version::ZERO)];
+    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), asked);
+    downstream.handle(Duration::ZERO, DownstreamInput::Found(at(3), None));
+    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::QueueSnapshot]);
+
+    for seconds in 1..100 {
+        let now = Duration::from_secs(seconds);
+        assert_eq!(downstream.poll_timeout(), Some(now));
+        let time_us = seconds * 1_000_000;
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us }).to_bytes();
+        assert_eq!(actions(&mut downstream, now, &tail), [DownstreamAction::Send(vec![heartbeat])]);
+        if seconds == 50 {
+            // Its turn comes while the heartbeat is being written, which is over first.
+            downstream.handle(now, DownstreamInput::SnapshotTurn);
+            assert_eq!(actions(&mut downstream, now, &tail), []);
+            downstream.handle(now, DownstreamInput::Sent);
+            assert_eq!(actions(&mut downstream, now, &tail), [DownstreamAction::OpenSnapshot]);
+            return;
+        }
+        downstream.handle(now, DownstreamInput::Sent);
+    }
+}
+
+/// Everything that it wants now.
+fn actions(downstream: &mut Downstream, now: Duration, tail: &Tail) -> Vec<DownstreamAction> {
+    std::iter::from_fn(|| downstream.poll_action(now, tail)).collect()
 }

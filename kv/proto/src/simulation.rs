@@ -55,6 +55,10 @@ impl Source {
                 _ => Op::Put { key: key(random), value: Value::new(random.below(99).to_string()).unwrap() },
             });
         }
+        self.commit_ops(ops)
+    }
+
+    fn commit_ops(&mut self, ops: Vec<Op>) -> Bytes {
         let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
         let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
         self.data.apply(&batch);
@@ -299,6 +303,7 @@ impl Simulation {
                 DownstreamAction::ReadAfter { after, .. } => {
                     wire.answer = Some(DownstreamInput::Versions(self.source.read_after(after, &mut self.random)));
                 }
+                DownstreamAction::QueueSnapshot => wire.downstream.handle(self.now, DownstreamInput::SnapshotTurn),
                 DownstreamAction::OpenSnapshot => {
                     let entries = self.source.data.entries();
                     let own =
@@ -355,7 +360,13 @@ impl Simulation {
 }
 
 fn needs_answer(action: &DownstreamAction) -> bool {
-    !matches!(action, DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_) | DownstreamAction::Close(_))
+    !matches!(
+        action,
+        DownstreamAction::Subscribed(_)
+            | DownstreamAction::Acked(_)
+            | DownstreamAction::QueueSnapshot
+            | DownstreamAction::Close(_)
+    )
 }
 
 #[test]
@@ -579,4 +590,50 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
     assert!(follower.poll_action(later).is_none(), "one ack for all of it");
     let silent = follower.poll_action(later + crate::SILENT_AFTER);
     assert!(matches!(silent, Some(FollowerAction::Disconnect(FollowerEnd::Silent))), "{silent:?}");
+}
+
+/// A follower that streams, and a version of nearly 4 MiB as it goes over the wire.
+fn streaming_with_a_large_version() -> (Follower, Bytes) {
+    let mut source = Source::new(1);
+    let start = source.head;
+    let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, Some(start));
+    assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
+    follower.handle(Duration::ZERO, FollowerInput::Connected);
+    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(start)));
+    while follower.poll_action(Duration::ZERO).is_some() {}
+    let put =
+        |number| Op::Put { key: Key::new(vec![0, 1, number]).unwrap(), value: Value::new(vec![7; 300_000]).unwrap() };
+    (follower, Frame::Version(source.commit_ops((0..13).map(put).collect())).to_bytes())
+}
+
+/// Hands the bytes of a message to a follower at this rate; how it left, if it did, and whether the message came whole.
+fn over_a_link(bytes_per_second: usize) -> (Option<FollowerEnd>, bool) {
+    let (mut follower, wire) = streaming_with_a_large_version();
+    let mut decoder = crate::FrameDecoder::new();
+    for (second, piece) in wire.chunks(bytes_per_second).enumerate() {
+        let now = Duration::from_secs(second as u64 + 1);
+        decoder.push(piece);
+        let input = decoder.poll().unwrap().map_or(FollowerInput::Heard(piece.len()), FollowerInput::Frame);
+        let whole = matches!(input, FollowerInput::Frame(_));
+        follower.handle(now, input);
+        while let Some(action) = follower.poll_action(now) {
+            match action {
+                FollowerAction::Disconnect(end) => return (Some(end), false),
+                FollowerAction::Apply(..) => assert!(whole),
+                _ => {}
+            }
+        }
+        if whole {
+            return (None, true);
+        }
+    }
+    (None, false)
+}
+
+#[test]
+fn a_large_version_gets_through_a_slow_link_and_not_from_one_who_trickles() {
+    // 1 Mbit/s: 4 MiB take over half a minute.
+    assert!(matches!(over_a_link(125_000), (None, true)));
+    assert!(matches!(over_a_link(crate::LEAST_RATE), (None, true)));
+    assert!(matches!(over_a_link(100), (Some(FollowerEnd::Trickling), false)));
 }

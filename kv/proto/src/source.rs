@@ -29,12 +29,24 @@ pub trait BatchSource: Send + Sync + 'static {
     /// The store could not be read.
     fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError>;
 
+    /// Keeps the versions after `after` in the batch log until the pin is dropped, within a cap of the store: for a
+    /// downstream that takes a snapshot and goes on from there. A store that trims nothing has nothing to do.
+    fn pin(&self, after: Version) -> Box<dyn LogPin> {
+        let _ = after;
+        Box::new(())
+    }
+
     /// Everything published, at one position.
     ///
     /// # Errors
     /// The store could not be read.
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError>;
 }
+
+/// Versions are kept in a batch log while this lives.
+pub trait LogPin: Send + Sync {}
+
+impl LogPin for () {}
 
 /// A snapshot being read.
 pub trait SnapshotSource: Send {

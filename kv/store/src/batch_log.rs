@@ -1,5 +1,6 @@
 //! How much the batch log holds, and what to trim: versions in segments, the oldest of which go when all together are
-//! over the cap.
+//! over the cap. What an edge needs after the snapshot that it is loading is pinned and stays for longer, within a cap of
+//! its own: else a busy core would trim it meanwhile, and the edge had to begin again.
 //!
 //! This is the accounting only; the versions stand in the `batches` column family. The mark of a segment is the
 //! version it begins with; closed segments know their bytes, the open one is counted again at a start.
@@ -11,6 +12,9 @@ use zonecast_kv_proto::Version;
 
 /// Trimming removes one part in so many of the cap at a time.
 const SEGMENTS: u64 = 32;
+
+/// So many caps the log may grow to while versions are pinned: what a slow edge may make it take on the disk.
+const PINNED_CAPS: u64 = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -61,8 +65,8 @@ impl BatchLog {
         self.segments.front().map(|segment| segment.first)
     }
 
-    /// Adds the next version. The newest segment is never trimmed.
-    pub(crate) fn add(&mut self, version: Version, bytes: u64) -> Change {
+    /// Adds the next version. The newest segment is never trimmed, and nothing after `pinned` within the larger cap.
+    pub(crate) fn add(&mut self, version: Version, bytes: u64, pinned: Option<Version>) -> Change {
         let mut change = Change::default();
         self.total += bytes;
         match self.segments.back_mut() {
@@ -74,10 +78,12 @@ impl BatchLog {
             }
         }
         let begin = self.first();
-        while self.total > self.cap
-            && self.segments.len() > 1
-            && let Some(oldest) = self.segments.pop_front()
-        {
+        while let Some(second) = self.segments.get(1).map(|segment| segment.first) {
+            let needed = pinned.is_some_and(|pinned| second.get() > pinned.get().saturating_add(1));
+            if self.total <= self.cap.saturating_mul(if needed { PINNED_CAPS } else { 1 }) {
+                break;
+            }
+            let oldest = self.segments.pop_front().expect("there is a second one");
             self.total -= oldest.bytes;
             change.unmarked.push(oldest.first);
         }
@@ -95,7 +101,7 @@ mod tests {
         let mut log = BatchLog::new(3200, []);
         let mut trimmed = Version::new(1);
         for version in 1..=1000 {
-            let change = log.add(Version::new(version), 70);
+            let change = log.add(Version::new(version), 70, None);
             if let Some(range) = change.trimmed {
                 assert_eq!(range.start, trimmed);
                 trimmed = range.end;
@@ -104,9 +110,28 @@ mod tests {
             assert_eq!(log.first(), Some(trimmed));
         }
         assert!(log.total() > 3000, "{}", log.total());
-        log.add(Version::new(1001), 1_000_000);
-        log.add(Version::new(1002), 1);
+        log.add(Version::new(1001), 1_000_000, None);
+        log.add(Version::new(1002), 1, None);
         assert_eq!((log.first(), log.total()), (Some(Version::new(1002)), 1));
+    }
+
+    #[test]
+    fn what_is_pinned_stays_up_to_a_larger_cap() {
+        let mut log = BatchLog::new(3200, []);
+        let pinned = Version::new(10);
+        for version in 1..=3200 * PINNED_CAPS / 100 {
+            log.add(Version::new(version), 100, Some(pinned));
+            assert!(log.first() <= pinned.next(), "version 11 is needed, after {version}");
+        }
+        assert!(log.total() > 3200 * 3);
+        // A pin does not fill the disk.
+        for version in 3200 * PINNED_CAPS / 100 + 1..1000 {
+            log.add(Version::new(version), 100, Some(pinned));
+            assert!(log.total() <= 3200 * PINNED_CAPS);
+        }
+        // Without it the log is soon what it was.
+        log.add(Version::new(1000), 100, None);
+        assert!(log.total() <= 3200);
     }
 
     #[test]
@@ -114,7 +139,7 @@ mod tests {
         let mut log = BatchLog::new(3200, []);
         let mut marks = std::collections::BTreeMap::new();
         for version in 1..=100 {
-            let change = log.add(Version::new(version), version);
+            let change = log.add(Version::new(version), version, None);
             marks.extend(change.marks.into_iter().map(|segment| (segment.first, segment.bytes)));
             change.unmarked.iter().for_each(|first| assert!(marks.remove(first).is_some()));
         }

@@ -15,6 +15,7 @@ mod edge_tests;
 mod error;
 mod metrics;
 mod options;
+mod pins;
 mod raft_log;
 #[cfg(test)]
 mod raft_log_tests;

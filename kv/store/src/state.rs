@@ -28,6 +28,7 @@ use rocksdb::{Cache, ColumnFamily, DB, DBRecoveryMode, Direction, IteratorMode, 
 use zonecast_kv_proto::{Edition, Head, Position, Revision, SectionId, Version};
 
 use crate::batch_log::{BatchLog, Segment};
+use crate::pins::Pins;
 use crate::state_apply::Apply;
 use crate::state_view::StateView;
 use crate::{StoreError, StoreMetrics, options};
@@ -82,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) current: RwLock<Current>,
     /// Held by the one who applies.
     pub(crate) log: Mutex<BatchLog>,
+    /// What the log keeps for those who load a snapshot.
+    pub(crate) pins: Pins,
 }
 
 /// What the database holds, for those who need not ask it.
@@ -119,6 +122,7 @@ impl StateStore {
             metrics,
             current: RwLock::default(),
             log: Mutex::new(BatchLog::new(state_options.batch_log_bytes, [])),
+            pins: Pins::default(),
         };
         if inner.get(META, INSTALLING)?.is_some() {
             tracing::warn!(path = %path.display(), "a state was being copied in when the process ended: it starts empty");

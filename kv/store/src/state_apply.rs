@@ -130,7 +130,7 @@ impl<'s> Apply<'s> {
         let (batches, meta) = (self.inner.family(BATCHES), self.inner.family(META));
         let batch = &mut self.batch.0;
         batch.put_cf(batches, published.version.get().to_be_bytes(), &bytes);
-        let change = self.log.add(published.version, bytes.len() as u64);
+        let change = self.log.add(published.version, bytes.len() as u64, self.inner.pins.first());
         for segment in change.marks {
             batch.put_cf(meta, segment_key(segment.first), segment.bytes.to_be_bytes());
         }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use bytes::{Bytes, BytesMut};
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, Epoch, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
+    BatchSource, Chain, Epoch, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
 };
 
 use crate::StoreError;
@@ -64,6 +64,10 @@ impl BatchSource for StateStore {
             return Ok(None);
         }
         Err(StoreError::damaged(&self.inner.path, format!("version {expected} is missing in the batch log")).into())
+    }
+
+    fn pin(&self, after: Version) -> Box<dyn LogPin> {
+        self.inner.pins.pin(after)
     }
 
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {

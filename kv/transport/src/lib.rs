@@ -49,4 +49,4 @@ pub use publisher::{EdgeStatus, Publisher, PublisherOptions, WaitError};
 pub use refusal::{Refusal, Refused};
 pub use refusal_log::RefusalLog;
 pub use role::Role;
-pub use stream::{FrameReceiver, FrameSender, StreamError};
+pub use stream::{FrameReceiver, FrameSender, Heard, StreamError};

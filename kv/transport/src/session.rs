@@ -8,16 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
-    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, MAX_WRITE, SUBSCRIBE_WITHIN, SnapshotSource,
-    SourceError,
+    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE, Pace,
+    SUBSCRIBE_WITHIN, SnapshotSource, SourceError,
 };
 
 use crate::publisher::Shared;
 use crate::{Connection, FrameReceiver, FrameSender, StreamError};
-
-/// How long one write may take, of a MiB or of one version: ten times what a link of 1 Mbit/s needs. Who does not read
-/// must not keep a snapshot of the store open, nor one of the few places to read one.
-const WRITE_WITHIN: Duration = Duration::from_secs(90);
 
 /// How long the last frames have to arrive before the connection is closed under them.
 const LINGER: Duration = Duration::from_secs(1);
@@ -31,10 +27,17 @@ pub(crate) struct Session {
     /// Here, or in the operation that uses it.
     sender: Option<FrameSender>,
     snapshot: Option<Box<dyn SnapshotSource>>,
+    /// While it waits for a place to read a snapshot.
+    turn: Option<Turn>,
+    /// Its place, until a snapshot is opened in it.
+    place: Option<Place>,
+    /// Keeps the versions that come after its snapshot, until it has caught up.
+    pin: Option<Box<dyn LogPin>>,
     operation: Option<Operation>,
 }
 
 type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = Place> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
 enum Done {
@@ -57,7 +60,18 @@ enum Over {
 impl Session {
     pub(crate) fn new(number: u64, connection: Connection, shared: Arc<Shared>) -> Self {
         let downstream = Downstream::new(shared.clock.now(), connection.peer().name.clone());
-        Self { number, connection, shared, downstream, sender: None, snapshot: None, operation: None }
+        Self {
+            number,
+            connection,
+            shared,
+            downstream,
+            sender: None,
+            snapshot: None,
+            turn: None,
+            place: None,
+            pin: None,
+            operation: None,
+        }
     }
 
     /// Runs until either side ends it.
@@ -91,6 +105,11 @@ impl Session {
                     Ok(None) => return Over::Gone,
                     Err(error) => return Over::Stream(error),
                 },
+                place = turn(&mut self.turn) => {
+                    self.turn = None;
+                    self.place = Some(place);
+                    self.downstream.handle(self.shared.clock.now(), DownstreamInput::SnapshotTurn);
+                }
                 done = finish(&mut self.operation), if waits => {
                     if let Err(over) = self.done(done) {
                         return over;
@@ -108,7 +127,13 @@ impl Session {
         loop {
             let now = self.shared.clock.now();
             let action = self.downstream.poll_action(now, &self.shared.tail());
-            let Some(action) = action else { return Ok(()) };
+            let Some(action) = action else {
+                if self.operation.is_none() {
+                    // It wants nothing from the log: it has caught up.
+                    self.pin = None;
+                }
+                return Ok(());
+            };
             self.start(action)?;
         }
     }
@@ -140,6 +165,11 @@ impl Session {
                 let shared = Arc::clone(&self.shared);
                 blocking(move || Ok(DownstreamInput::Versions(shared.source.read_after(after, max_bytes)?)))
             }
+            DownstreamAction::QueueSnapshot => {
+                self.snapshot = None;
+                self.turn = Some(Box::pin(Place::take(Arc::clone(&self.shared))));
+                return Ok(());
+            }
             DownstreamAction::OpenSnapshot => self.open_snapshot(),
             DownstreamAction::ReadSnapshot { max_bytes } => {
                 let source = self.snapshot.take().expect("opened, and no other read is under way");
@@ -152,12 +182,11 @@ impl Session {
     }
 
     fn open_snapshot(&mut self) -> Operation {
-        self.snapshot = None;
-        let shared = Arc::clone(&self.shared);
+        let place = self.place.take().expect("a snapshot is opened when its turn has come");
+        // Before it is opened, so that nothing is trimmed in between.
+        self.pin = Some(self.shared.source.pin(self.shared.source.position().version));
         Box::pin(async move {
-            // Held while the snapshot is read: by the guard in front of the source.
-            let permit = Limited::acquire(&shared).await;
-            let opened = tokio::task::spawn_blocking(move || permit.open()).await.expect("opening does not panic");
+            let opened = tokio::task::spawn_blocking(move || place.open()).await.expect("opening does not panic");
             match opened {
                 Ok(source) => {
                     let position = source.position();
@@ -173,10 +202,22 @@ impl Session {
         self.shared.metrics.sent_bytes.inc_by(bytes as u64);
         debug_assert!(frames.len() < MAX_WRITE, "every frame has bytes");
         let mut sender = self.sender.take().expect("one write at a time");
+        let clock = self.shared.clock;
         Box::pin(async move {
-            match tokio::time::timeout(WRITE_WITHIN, sender.send_encoded(&mut frames)).await {
-                Ok(result) => Done::Sent(sender, result),
-                Err(_) => Done::Stalled,
+            // Who does not read must not keep a snapshot of the store open, nor one of the few places to read one.
+            let mut pace = Pace::begin(clock.now());
+            loop {
+                let some =
+                    tokio::time::timeout_at(clock.instant(pace.deadline()).into(), sender.send_some(&mut frames));
+                match some.await {
+                    Ok(Ok(0)) => return Done::Sent(sender, Ok(())),
+                    Ok(Ok(bytes)) => pace.moved(clock.now(), bytes),
+                    Ok(Err(error)) => return Done::Sent(sender, Err(error)),
+                    Err(_) => pace.moved(clock.now(), 0),
+                }
+                if pace.is_trickling(clock.now()) {
+                    return Done::Stalled;
+                }
             }
         })
     }
@@ -228,7 +269,7 @@ impl Session {
                 "malformed"
             }
             Over::Stalled => {
-                tracing::warn!(%peer, %address, "closed: it does not read what it asked for; check its disk and its link");
+                tracing::warn!(%peer, %address, "closed: it reads less than {} KiB a second of what it asked for; check its disk and its link", LEAST_RATE / 1024);
                 "stalled"
             }
             Over::Source(error) => {
@@ -284,17 +325,25 @@ fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Opera
     })
 }
 
+async fn turn(turn: &mut Option<Turn>) -> Place {
+    match turn {
+        Some(turn) => turn.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A place among the snapshots that may be read at a time, and the snapshot in it.
-struct Limited {
+struct Place {
     shared: Arc<Shared>,
     source: Option<Box<dyn SnapshotSource>>,
 }
 
-impl Limited {
-    async fn acquire(shared: &Arc<Shared>) -> Self {
+impl Place {
+    /// Waits for its turn: first come, first served.
+    async fn take(shared: Arc<Shared>) -> Self {
         let permit = shared.snapshots.acquire().await.expect("never closed");
         permit.forget();
-        Self { shared: Arc::clone(shared), source: None }
+        Self { shared, source: None }
     }
 
     fn open(mut self) -> Result<Box<dyn SnapshotSource>, SourceError> {
@@ -304,7 +353,7 @@ impl Limited {
     }
 }
 
-impl SnapshotSource for Limited {
+impl SnapshotSource for Place {
     fn position(&self) -> zonecast_kv_proto::Position {
         self.source.as_ref().expect("opened").position()
     }
@@ -314,7 +363,7 @@ impl SnapshotSource for Limited {
     }
 }
 
-impl Drop for Limited {
+impl Drop for Place {
     fn drop(&mut self) {
         self.source = None;
         self.shared.snapshots.add_permits(1);

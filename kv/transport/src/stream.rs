@@ -76,12 +76,37 @@ impl FrameSender {
         Ok(self.stream.write_all_chunks(frames).await?)
     }
 
+    /// Sends a part of encoded frames, as much as there is room for, and says how many bytes; those that are sent are
+    /// taken out of `frames`. 0 when nothing is left of them.
+    ///
+    /// # Errors
+    /// The peer or the connection is gone.
+    pub async fn send_some(&mut self, frames: &mut Vec<Bytes>) -> Result<usize, StreamError> {
+        if frames.is_empty() {
+            return Ok(0);
+        }
+        let written = self.stream.write_chunks(frames).await?;
+        frames.drain(..written.chunks);
+        Ok(written.bytes)
+    }
+
     /// Ends the stream and waits until the peer has all of it.
     pub async fn finish(&mut self) {
         if self.stream.finish().is_ok() {
             let _ = self.stream.stopped().await;
         }
     }
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Heard {
+    /// A frame.
+    Frame(Frame),
+    /// So many bytes of one that is not whole yet.
+    Bytes(usize),
+    /// The stream ended.
+    End,
 }
 
 /// The receiving half.
@@ -102,14 +127,29 @@ impl FrameReceiver {
     /// Malformed bytes, or the connection is gone.
     pub async fn next(&mut self) -> Result<Option<Frame>, StreamError> {
         loop {
-            if let Some(frame) = self.decoder.poll()? {
-                return Ok(Some(frame));
+            match self.hear().await? {
+                Heard::Frame(frame) => return Ok(Some(frame)),
+                Heard::Bytes(_) => {}
+                Heard::End => return Ok(None),
             }
-            match self.stream.read_chunk(READ, true).await? {
-                Some(chunk) => self.decoder.push(&chunk.bytes),
-                None if self.decoder.is_between_messages() => return Ok(None),
-                None => return Err(StreamError::Short),
+        }
+    }
+
+    /// The same, and tells of bytes that make no frame yet. Loses nothing when dropped half-way.
+    ///
+    /// # Errors
+    /// Malformed bytes, or the connection is gone.
+    pub async fn hear(&mut self) -> Result<Heard, StreamError> {
+        if let Some(frame) = self.decoder.poll()? {
+            return Ok(Heard::Frame(frame));
+        }
+        match self.stream.read_chunk(READ, true).await? {
+            Some(chunk) => {
+                self.decoder.push(&chunk.bytes);
+                Ok(self.decoder.poll()?.map_or(Heard::Bytes(chunk.bytes.len()), Heard::Frame))
             }
+            None if self.decoder.is_between_messages() => Ok(Heard::End),
+            None => Err(StreamError::Short),
         }
     }
 

@@ -61,9 +61,13 @@ impl World {
     }
 
     fn with(folder: tempfile::TempDir, ca: Ca, identity: &Identity) -> Self {
+        Self::over(Arc::new(Empty), folder, ca, identity)
+    }
+
+    fn over(source: Arc<dyn BatchSource>, folder: tempfile::TempDir, ca: Ca, identity: &Identity) -> Self {
         let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), identity).unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
-        let publisher = Publisher::start(endpoint, Arc::new(Empty), PublisherOptions::default(), metrics.clone());
+        let publisher = Publisher::start(endpoint, source, PublisherOptions::default(), metrics.clone());
         let address = publisher.local_addr().unwrap();
         Self { folder, ca, publisher, metrics, address }
     }

@@ -1,6 +1,6 @@
 //! The whole way: what an edge gets, keeps and says.
 
-use zonecast_kv_proto::{BatchSource as _, Version, WaitFor};
+use zonecast_kv_proto::{BatchSource as _, Frame, Version, WaitFor};
 
 use super::*;
 
@@ -237,4 +237,37 @@ async fn a_node_that_serves_must_have_the_role_that_was_dialled() {
     assert!(exists(&world.folder_of("edge-1")));
     assert_eq!(publisher.edges(), []);
     assert_eq!(source.position().version, Version::new(1));
+}
+
+/// Longer than an edge waits for a word.
+const DRIP: Duration = Duration::from_secs(7);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_takes_longer_than_silence_may_last_gets_through() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let start_of_all = source.position();
+    let (bytes, position) = source.commit(vec![put(&[1], &vec![7; 200_000])]);
+    let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
+    let upstreams = vec![Upstream { address: endpoint.local_addr().unwrap(), role: Role::Core }];
+    let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
+    let edge = start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL });
+
+    let connection = endpoint.accept(endpoint.incoming().await.unwrap()).await.unwrap();
+    let (mut sender, _receiver) = connection.accept().await.unwrap();
+    // An empty snapshot, and then one frame over a link that is slow.
+    let check = zonecast_kv_proto::SnapshotCheck::new();
+    let digest = serde_bytes::ByteBuf::from(check.digest());
+    let end = zonecast_kv_proto::SnapshotEnd { position: Some(start_of_all), entries: 0, digest };
+    sender.send(&Frame::SnapshotFollows(start_of_all)).await.unwrap();
+    sender.send(&Frame::SnapshotEnd(end)).await.unwrap();
+    edge.until_following().await;
+    let wire = Frame::Version(bytes).to_bytes();
+    let pieces = u32::try_from(wire.len().div_ceil(30_000)).unwrap();
+    for piece in wire.chunks(30_000) {
+        tokio::time::sleep(DRIP / pieces).await;
+        sender.send_encoded(&mut [wire.slice_ref(piece)]).await.unwrap();
+    }
+    edge.until_at(position).await;
+    assert_eq!(edge.content(), source.content());
 }

@@ -4,6 +4,39 @@ use std::net::UdpSocket;
 
 use super::*;
 
+/// A store whose snapshots never end.
+struct Endless(u64);
+
+impl BatchSource for Endless {
+    fn position(&self) -> Position {
+        origin()
+    }
+
+    fn chain_at(&self, _: Version) -> Result<Option<Chain>, SourceError> {
+        Ok(None)
+    }
+
+    fn read_after(&self, _: Version, _: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
+        Ok(None)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        Ok(Box::new(Self(0)))
+    }
+}
+
+impl SnapshotSource for Endless {
+    fn position(&self) -> Position {
+        origin()
+    }
+
+    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
+        self.0 += 1;
+        let key = [&[0, 1][..], &self.0.to_be_bytes()].concat();
+        Ok(zonecast_kv_proto::encode_entries(&[(key.into(), vec![7; max_bytes / 2].into())]))
+    }
+}
+
 async fn subscribed(world: &World, name: &str) -> (Connection, crate::FrameSender, crate::FrameReceiver) {
     let connection = world.connect(&world.ca.issue(Role::Edge, name).unwrap()).await;
     let (mut sender, mut receiver) = connection.open().await.unwrap();
@@ -28,6 +61,42 @@ async fn one_certificate_cannot_take_all_connections() {
     }
     assert!(world.metrics.connections.get() <= 8);
     subscribed(&world, "modest").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_snapshot_behind_those_who_do_not_read_keeps_its_turn() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::open_or_create(folder.path()).unwrap();
+    let identity = ca.issue(Role::Core, "core-1").unwrap();
+    let world = World::over(Arc::new(Endless(0)), folder, ca, &identity);
+    let mut slow = Vec::new();
+    for number in 0..PublisherOptions::default().max_snapshots {
+        let name = format!("slow-{number}");
+        let connection = world.connect(&world.ca.issue(Role::Edge, &name).unwrap()).await;
+        let (mut sender, mut receiver) = connection.open().await.unwrap();
+        sender.send(&subscribe(&name, None)).await.unwrap();
+        assert_eq!(receiver.next().await.unwrap(), Some(Frame::SnapshotFollows(origin())));
+        // It reads no more, and stays.
+        slow.push((connection, sender, receiver));
+    }
+    let waiting = world.connect(&world.ca.issue(Role::Edge, "waiting").unwrap()).await;
+    let (mut sender, mut receiver) = waiting.open().await.unwrap();
+    sender.send(&subscribe("waiting", None)).await.unwrap();
+    for _ in 0..2 {
+        let heard = tokio::time::timeout(PATIENCE, receiver.next()).await.expect("it is left in silence").unwrap();
+        assert!(matches!(&heard, Some(Frame::Heartbeat(heartbeat)) if heartbeat.head.is_none()), "{heard:?}");
+    }
+    slow.pop();
+    let turn = async {
+        loop {
+            match receiver.next().await.unwrap() {
+                Some(Frame::Heartbeat(_)) => {}
+                other => return other,
+            }
+        }
+    };
+    let turn = tokio::time::timeout(PATIENCE, turn).await.expect("its turn never comes");
+    assert_eq!(turn, Some(Frame::SnapshotFollows(origin())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
