@@ -12,10 +12,10 @@ use zonecast::{Client, ClientOptions, Patience};
 pub(crate) struct Access {
     /// File with the token to show.
     #[arg(long, env = "ZONECAST_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    pub(crate) token_file: Option<PathBuf>,
     /// File with the CA certificates to trust, for a core that speaks TLS.
     #[arg(long, env = "ZONECAST_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// A client of one core; keeps its connection.

@@ -64,9 +64,6 @@ pub(crate) struct Figure {
     pub(crate) not_yet: Option<String>,
     /// What there is to know about it: a clock, a size.
     pub(crate) note: Option<String>,
-    /// Why a target is missed, as a profile shows it.
-    #[serde(default)]
-    pub(crate) cause: Option<String>,
     /// Something else was using the machine.
     pub(crate) noisy: bool,
     /// For a plot of the distribution: fraction of the samples, and the value that so many do not exceed.
@@ -75,7 +72,7 @@ pub(crate) struct Figure {
     /// For a plot over time: seconds since the start, and the value then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) over_time: Vec<[f64; 2]>,
-    /// Configuration of the subject, where it is a peer.
+    /// Version and configuration of the subject, where it is a peer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) configuration: Option<String>,
     /// Commit of zonecast, with `+` when the tree had changes.
@@ -111,7 +108,6 @@ impl Figure {
             met: None,
             not_yet: None,
             note: None,
-            cause: None,
             noisy: false,
             distribution: Vec::new(),
             over_time: Vec::new(),
@@ -182,12 +178,6 @@ impl Figure {
     /// What there is to know about it.
     pub(crate) fn note(self, note: impl Into<String>) -> Self {
         Self { note: Some(note.into()), ..self }
-    }
-
-    /// Why it misses its target, if it does: what a profile showed when this was written.
-    pub(crate) fn cause(self, cause: impl Into<String>) -> Self {
-        let cause = (self.met == Some(false)).then(|| cause.into());
-        Self { cause, ..self }
     }
 
     /// The distribution of these samples, for a plot.

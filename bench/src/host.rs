@@ -5,6 +5,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 /// How long the machine is watched before a run.
 const WATCHED: Duration = Duration::from_millis(300);
 /// Part of all processors that others may use before a run is marked.
@@ -35,6 +37,13 @@ pub(crate) fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "unknown".into() };
     let changed = git(&["status", "--porcelain"]).is_some_and(|changes| !changes.is_empty());
     format!("{commit}{}", if changed { "+" } else { "" })
+}
+
+/// Makes the kernel forget the contents of all files, so that they are read from the disk again.
+pub(crate) fn drop_page_cache() -> anyhow::Result<()> {
+    // What is not written yet stays in memory.
+    Command::new("sync").status()?;
+    fs::write("/proc/sys/vm/drop_caches", "3").context("the page cache can be dropped by root alone")
 }
 
 /// The day, `2026-01-31` (UTC); empty where `date` is missing.

@@ -7,17 +7,26 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 use zonecast_tests::Child;
 
+use crate::samples::Samples;
+
 /// Packets in one call of recvmmsg(2) and sendmmsg(2), as name servers that use them have it.
 const BATCH: usize = 32;
 
 /// Largest packet.
 const PACKET: usize = 4096;
+
+/// Bytes of a usual question.
+const QUESTION: usize = 40;
+
+/// Past this a packet is lost, which does not happen on loopback.
+const ANSWERED: Duration = Duration::from_secs(5);
 
 /// Third octet of a DNS header: this is a response.
 const RESPONSE: u8 = 0x80;
@@ -72,6 +81,23 @@ fn mark(packet: &mut [u8; PACKET]) {
     if let Some(flags) = packet.get_mut(2) {
         *flags |= RESPONSE;
     }
+}
+
+/// Milliseconds from a question over UDP until its answer, one at a time.
+pub(crate) fn question(count: usize) -> anyhow::Result<Samples> {
+    let echo = Echoing::start(false, 0)?;
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect(echo.address())?;
+    socket.set_read_timeout(Some(ANSWERED))?;
+    let mut buffer = [0; PACKET];
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let started = Instant::now();
+        socket.send(&[0; QUESTION])?;
+        socket.recv(&mut buffer).context("the echo does not answer")?;
+        times.push(started.elapsed());
+    }
+    Ok(Samples::new(&times))
 }
 
 /// One that runs, on one processor.

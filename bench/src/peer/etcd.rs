@@ -1,4 +1,6 @@
 //! etcd, one node, and the few calls of its API that measuring needs: `rpc.proto` of etcd 3.4, written out by hand.
+//!
+//! Both ends show a certificate (mutual TLS), as core and edges do.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -9,8 +11,9 @@ use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, stream};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_prost::ProstCodec;
+use zonecast_kv_transport::{Ca, IssueOptions, Role};
 use zonecast_tests::{Child, free_port};
 
 const PROGRAM: &str = "/usr/bin/etcd";
@@ -70,6 +73,7 @@ struct KeyValue {
 pub(crate) struct Etcd {
     _child: Child,
     url: String,
+    tls: ClientTlsConfig,
     configuration: String,
 }
 
@@ -81,10 +85,19 @@ impl Etcd {
         text.lines().next()?.split_whitespace().last().map(str::to_owned)
     }
 
-    /// Starts one with its defaults, and an empty store in this folder.
+    /// Starts one with its defaults and mutual TLS, and an empty store in this folder.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
         let host = Ipv4Addr::LOCALHOST;
-        let (url, peer) = (format!("http://{host}:{}", free_port()), format!("http://{host}:{}", free_port()));
+        let (url, peer) = (format!("https://{host}:{}", free_port()), format!("http://{host}:{}", free_port()));
+        // The node shows the certificate to itself, too, so it is one for both ends of a connection.
+        let options = IssueOptions { hosts: vec![host.to_string().parse()?], ..IssueOptions::new(Role::Core, "etcd") };
+        let identity = folder.join("etcd-identity");
+        std::fs::create_dir_all(&identity)?;
+        Ca::open_or_create(&folder.join("etcd-ca"))?.issue_with(&options)?.save(&identity)?;
+        let [root, certificate, key] = ["ca.pem", "node.pem", "node.key"].map(|file| identity.join(file));
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(std::fs::read(&root)?))
+            .identity(Identity::from_pem(std::fs::read(&certificate)?, std::fs::read(&key)?));
         let cluster = format!("default={peer}");
         let arguments = [
             ["--data-dir", &folder.join("etcd").to_string_lossy()],
@@ -93,13 +106,20 @@ impl Etcd {
             ["--listen-peer-urls", &peer],
             ["--initial-advertise-peer-urls", &peer],
             ["--initial-cluster", &cluster],
+            ["--cert-file", &certificate.to_string_lossy()],
+            ["--key-file", &key.to_string_lossy()],
+            ["--trusted-ca-file", &root.to_string_lossy()],
+            ["--client-cert-auth", "true"],
         ]
         .map(|pair| pair.map(str::to_owned));
         let child = Child::spawn(Path::new(PROGRAM), |command| {
-            command.args(arguments.as_flattened()).stdout(Stdio::null()).stderr(Stdio::null());
+            // A switch takes its value in the same word.
+            let words = arguments.iter().map(|[name, value]| format!("{name}={value}"));
+            command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
         })?;
-        let configuration = format!("etcd {}", arguments.as_flattened().join(" "));
-        Ok(Self { _child: child, url, configuration })
+        let version = Self::version().unwrap_or_default();
+        let configuration = format!("# etcd {version}\netcd {}", arguments.as_flattened().join(" "));
+        Ok(Self { _child: child, url, tls, configuration })
     }
 
     /// What it was told, for the report.
@@ -111,7 +131,7 @@ impl Etcd {
     pub(crate) async fn client(&self) -> anyhow::Result<EtcdClient> {
         let deadline = Instant::now() + READY;
         loop {
-            let endpoint = Endpoint::from_shared(self.url.clone())?.tcp_nodelay(true);
+            let endpoint = Endpoint::from_shared(self.url.clone())?.tcp_nodelay(true).tls_config(self.tls.clone())?;
             if let Ok(channel) = endpoint.connect().await {
                 return Ok(EtcdClient { channel });
             }

@@ -11,6 +11,7 @@ mod server;
 mod software;
 mod update;
 
-pub(crate) use pair::Pair;
+pub(crate) use pair::{CATALOG, Pair};
 pub(crate) use server::Server;
 pub(crate) use software::{ServedZone, Setup, Software};
+pub(crate) use update::Updater;

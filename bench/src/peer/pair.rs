@@ -1,6 +1,6 @@
 //! A primary and its one secondary, joined by NOTIFY (RFC 1996) and IXFR (RFC 1995).
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,8 +10,8 @@ use super::server::Server;
 use super::software::{Place, ServedZone, Setup, Software};
 use super::update::Updater;
 
-/// Name of the catalog zone.
-const CATALOG: &str = "catalog.example";
+/// Name of the catalog zone, which the secondary of [`Pair::start_with_catalog`] follows.
+pub(crate) const CATALOG: &str = "catalog.example";
 
 /// How a catalog begins (RFC 9432 section 4).
 const CATALOG_HEAD: &str = "@ 0 SOA invalid. invalid. 1 3600 600 2147483646 0\n@ 0 NS invalid.\nversion 0 TXT \"2\"\n";
@@ -19,8 +19,7 @@ const CATALOG_HEAD: &str = "@ 0 SOA invalid. invalid. 1 3600 600 2147483646 0\n@
 /// See the module.
 pub(crate) struct Pair {
     secondary: Server,
-    _primary: Server,
-    updater: Updater,
+    primary: Server,
     configuration: String,
 }
 
@@ -38,7 +37,7 @@ impl Pair {
     }
 
     /// The same, and the secondary has a catalog instead: that names the first zone, and it learns of each other one by
-    /// [`Pair::add_member`].
+    /// [`Updater::add_member`].
     pub(crate) fn start_with_catalog(
         softwares: [Software; 2],
         setup: Setup,
@@ -83,8 +82,7 @@ impl Pair {
             first.configuration().trim_end(),
             second.configuration().trim_end()
         );
-        let updater = Updater::new(first.address())?;
-        Ok(Self { secondary: second, _primary: first, updater, configuration })
+        Ok(Self { secondary: second, primary: first, configuration })
     }
 
     /// Where the secondary answers.
@@ -97,13 +95,8 @@ impl Pair {
         &self.configuration
     }
 
-    /// Replaces the addresses of a name by this one; returns when the primary has done so.
-    pub(crate) fn set_address(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
-        self.updater.set_address(apex, name, address)
-    }
-
-    /// Names one more zone in the catalog; returns when the primary has done so.
-    pub(crate) fn add_member(&self, apex: &str) -> anyhow::Result<()> {
-        self.updater.add_member(CATALOG, apex)
+    /// A client of the primary, with a socket of its own.
+    pub(crate) fn updater(&self) -> anyhow::Result<Updater> {
+        Updater::new(self.primary.address())
     }
 }

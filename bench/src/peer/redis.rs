@@ -70,7 +70,8 @@ impl Redis {
         let follow = ["--replicaof", "127.0.0.1", &primary_port, "--repl-diskless-sync-delay", "0"];
         let replica = spawn(&folder.join("replica"), replica_port, &[durability.options(), &follow].concat())?;
         let configuration = format!(
-            "redis-server {}\nredis-server {} {}",
+            "# Redis {}\nredis-server {}\nredis-server {} {}",
+            Self::version().unwrap_or_default(),
             durability.options().join(" "),
             durability.options().join(" "),
             follow.join(" ")

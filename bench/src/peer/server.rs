@@ -60,7 +60,10 @@ impl Server {
         cpu: Option<usize>,
     ) -> anyhow::Result<Self> {
         let program = software.program().with_context(|| format!("{} is not installed", software.package()))?;
-        let configuration = software.config(&Wanted { setup, place, zones, folder, port })?;
+        let config = software.config(&Wanted { setup, place, zones, folder, port })?;
+        let version = software.version().unwrap_or_default();
+        // Each of them takes this for a comment.
+        let configuration = format!("# {} {version}\n{config}", software.name());
         let config = folder.join(if software == Software::PowerDns { "pdns.conf" } else { "server.conf" });
         std::fs::write(&config, &configuration)?;
         let started = Instant::now();

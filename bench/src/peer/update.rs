@@ -24,7 +24,7 @@ const CLASS_ANY: [u8; 2] = [0, 255];
 const TTL: u32 = 60;
 
 /// A client of one primary.
-pub(super) struct Updater {
+pub(crate) struct Updater {
     socket: UdpSocket,
 }
 
@@ -37,14 +37,14 @@ impl Updater {
     }
 
     /// Replaces the addresses of a name by this one; returns when the primary has done so.
-    pub(super) fn set_address(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
+    pub(crate) fn set_address(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
         let owner = wire(&format!("{name}.{apex}"))?;
         let delete = update(&owner, TYPE_A, CLASS_ANY, 0, &[]);
         self.send(&message(apex, &[delete, update(&owner, TYPE_A, CLASS_IN, TTL, &address.octets())])?)
     }
 
     /// Adds a member to a catalog zone (RFC 9432 section 4.1); returns when the primary has done so.
-    pub(super) fn add_member(&self, catalog: &str, member: &str) -> anyhow::Result<()> {
+    pub(crate) fn add_member(&self, catalog: &str, member: &str) -> anyhow::Result<()> {
         // Any label that no other member has.
         let owner = wire(&format!("{}.zones.{catalog}", member.replace('.', "-")))?;
         self.send(&message(catalog, &[update(&owner, TYPE_PTR, CLASS_IN, 0, &wire(member)?)])?)

@@ -19,11 +19,6 @@ const LIMIT: u64 = 1 << 30;
 /// What the core counts that it has sent.
 const SENT: &str = "zonecast_sent_bytes_total";
 
-/// Where the time goes, by perf.
-const CAUSE: &str = "both processors are busy: 46 % of the time is the core, which reads every entry out of its tables, hashes, \
-    encrypts and sends it; 24 % the edge's thread that compresses and writes its tables, 21 % the edge's receiving and \
-    checking; the limit only encrypts, sends and receives";
-
 /// Part of the raw stream's rate that T11 asks for.
 const PART: f64 = 0.5;
 
@@ -56,7 +51,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let limit = Figure::new(&work, "QUIC stream", "rate").kind(Kind::Limit).settings("raw, on loopback");
     let limit = limit.values(&raw, "MB/s").more_is_better();
     let rate = Figure::new(&work, "zonecast", "rate").values(&rates, "MB/s").more_is_better().of_row("T11");
-    bench.record(rate.note(note).against(&limit, Some(PART)).cause(CAUSE))?;
+    bench.record(rate.note(note).against(&limit, Some(PART)))?;
     bench.record(limit)
 }
 

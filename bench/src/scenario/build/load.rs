@@ -54,7 +54,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let fastest = peers.iter().filter(|peer| peer.value.is_some());
     let fastest = fastest.min_by(|one, other| one.value.partial_cmp(&other.value).unwrap_or(std::cmp::Ordering::Equal));
     bench.record(match fastest {
-        Some(fastest) => ours.against(fastest, Some(2.0)),
+        Some(fastest) => ours.against(fastest, Some(1.5)),
         None => ours,
     })?;
     for peer in peers {

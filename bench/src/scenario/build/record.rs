@@ -28,10 +28,6 @@ const TIMES: f64 = 4_000.0;
 /// How much longer than in a zone of 1,000 it may take.
 const WORSE: f64 = 1.5;
 
-/// Where the time goes, by callgrind.
-const CAUSE: &str = "a third of the instructions is reading the present keys, a fifth each making the batch and changing the \
-    records, a sixth making the keys anew";
-
 /// Keys of the answer path that a change of glue may touch.
 const KEYS: f64 = 3.0;
 
@@ -145,11 +141,11 @@ fn record_times(bench: &mut Bench, records: usize, full: Duration, large: &Zone,
     let ([of_large, all_of_large], [of_small, all_of_small]) = (large.samples(), small.samples());
     let (alone, with_reads) = ("record build", "record build and the reads of a map in memory");
     let p99 = figure(large, with_reads, "p99", all_of_large.percentile(99.0)).of_row("T8");
-    bench.record(p99.against_value(WORK_US, "what T8 asks: 100 us", Some(1.0)).cause(CAUSE))?;
+    bench.record(p99.against_value(WORK_US, "what T8 asks: 100 us", Some(1.0)))?;
     let small_p50 = figure(small, alone, "p50", of_small.median()).distribution(&of_small);
     let large_p50 = figure(large, alone, "p50", of_large.median()).distribution(&of_large);
     let note = "reads of the present keys, as many in a small zone, are the store's and not counted";
-    bench.record(large_p50.of_row("T8").note(note).against(&small_p50, Some(WORSE)).cause(CAUSE))?;
+    bench.record(large_p50.of_row("T8").note(note).against(&small_p50, Some(WORSE)))?;
     bench.record(small_p50)?;
     let large_p50 = figure(large, with_reads, "p50", all_of_large.median());
     let small_p50 = figure(small, with_reads, "p50", all_of_small.median());

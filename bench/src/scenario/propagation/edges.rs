@@ -40,7 +40,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 }
 
 /// p99 of the other edges in runs with and without one stopped, in turns.
-fn slow_edge(bench: &mut Bench, cluster: &Cluster, others: &Subject<'_>) -> anyhow::Result<()> {
+fn slow_edge(bench: &mut Bench, cluster: &Cluster, others: &Subject) -> anyhow::Result<()> {
     let changes = bench.size.pick(30, 1_000, 2_000);
     let (mut with, mut without) = (Vec::new(), Vec::new());
     let last = cluster.system.edges.last();

@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::cluster::Cluster;
 use crate::figure::{Figure, Kind};
 use crate::generate;
-use crate::peer::{Pair, ServedZone, Setup, Software};
+use crate::peer::{CATALOG, Pair, ServedZone, Setup, Software};
 use crate::probe::Probe;
 use crate::samples::Samples;
 
@@ -86,7 +86,8 @@ fn pair(
     bench.say(&format!("starting {name} with a catalog, {}", setup.name()));
     let folder = bench.folder("catalog")?;
     let pair = Pair::start_with_catalog(softwares, setup, zones, &folder)?;
-    let samples = times(pair.secondary_address(), zones, 1, &|zone| pair.add_member(&zone.apex))?;
+    let updater = pair.updater()?;
+    let samples = times(pair.secondary_address(), zones, 1, &|zone| updater.add_member(CATALOG, &zone.apex))?;
     let figure = Figure::new(WORK, name, "p50").kind(Kind::Peer).settings(setup.name());
     Ok(p50(figure, &samples).configuration(pair.configuration()).note("the primary has the zones before"))
 }

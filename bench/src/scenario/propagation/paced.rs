@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use super::subject::{LIMIT, Subject, TTL};
-use crate::api::Api;
+use super::subject::{LIMIT, Subject, Writer};
 use crate::generate::new_address;
 use crate::probe::Probe;
 
@@ -39,8 +38,8 @@ impl Plan {
 /// For each change when it was due, and from then on until it was seen.
 pub(super) type Times = Vec<(Duration, Duration)>;
 
-/// Carries out a plan, over the subject's own connection and `others`; the subject has one edge.
-pub(super) fn run(subject: &Subject<'_>, others: Vec<Api>, plan: Plan) -> anyhow::Result<Times> {
+/// Carries out a plan, over the subject's own connection and `others`, so many changes being on their way at most; the subject has one edge.
+pub(super) fn run(subject: &Subject, others: Vec<Writer>, plan: Plan) -> anyhow::Result<Times> {
     let next = AtomicUsize::new(0);
     let (zone, edges, start) = (&subject.zone, &subject.edges, Instant::now());
     // Each sender takes the next change that nobody has taken.
@@ -62,13 +61,8 @@ pub(super) fn run(subject: &Subject<'_>, others: Vec<Api>, plan: Plan) -> anyhow
         });
         let senders: Vec<_> = others
             .into_iter()
-            .map(|api| {
-                scope.spawn(move || {
-                    let set = |host: &str, number| {
-                        api.set(&zone.apex, host, "A", TTL, &new_address(number).to_string()).map(drop)
-                    };
-                    send(&set)
-                })
+            .map(|writer| {
+                scope.spawn(move || send(&|host: &str, number| writer.set(&zone.apex, host, new_address(number))))
             })
             .collect();
         send(&|host: &str, number| subject.writer.set(&zone.apex, host, new_address(number)))?;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::subject::{Subject, Writer, Zone};
 use crate::bench::{Bench, Size};
 use crate::figure::{Figure, Kind};
@@ -64,21 +66,28 @@ impl Peers {
     }
 
     /// What each of them does in its one zone, and how many changes.
-    pub(super) fn subjects(&self, size: Size) -> Vec<(Subject<'_>, usize)> {
-        self.running.iter().map(|running| (self.subject(running), running.changes(size))).collect()
+    pub(super) fn subjects(&self, size: Size) -> anyhow::Result<Vec<(Subject, usize)>> {
+        self.running.iter().map(|running| Ok((self.subject(running)?, running.changes(size)))).collect()
     }
 
-    fn subject<'a>(&'a self, running: &'a Running) -> Subject<'a> {
-        Subject {
+    /// So many more clients of the primary of a pair.
+    pub(super) fn writers(&self, subject: &Subject, count: usize) -> anyhow::Result<Vec<Writer>> {
+        let is_it = |running: &&Running| running.name == subject.name && running.setup.name() == subject.settings;
+        let running = self.running.iter().find(is_it).context("the pair runs")?;
+        (0..count).map(|_| Ok(Writer::Update(running.pair.updater()?))).collect()
+    }
+
+    fn subject(&self, running: &Running) -> anyhow::Result<Subject> {
+        Ok(Subject {
             name: running.name.clone(),
             settings: running.setup.name().into(),
             kind: Kind::Peer,
             configuration: Some(running.pair.configuration().to_owned()),
             work: String::new(),
-            writer: Writer::Update(&running.pair),
+            writer: Writer::Update(running.pair.updater()?),
             edges: vec![running.pair.secondary_address()],
             zone: self.zone.clone(),
-        }
+        })
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::paced::{self, Plan};
 use super::peers;
 use super::stage::Stage;
-use super::subject::{Subject, numbers};
+use super::subject::{Subject, Writer, numbers};
 use crate::bench::Bench;
 use crate::figure::Figure;
 use crate::samples::Samples;
 
-/// Connections to the API: what waits for its answer does not keep the next change.
+/// Connections to the API, and clients of a primary: what waits for its answer does not keep the next change.
 const CONNECTIONS: usize = 8;
 
 /// What is done: in words, changes at once, time between, and how many in all.
@@ -31,11 +31,15 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
         let [_, middle, large] = stage.ours();
         let ours = [Some(middle), (work.burst == 1).then_some(large)].into_iter().flatten();
         let mut figures = Vec::new();
-        for (mut subject, is_ours) in ours.map(|ours| (ours, true)).chain(tuned(stage, bench)) {
+        for (mut subject, is_ours) in ours.map(|ours| (ours, true)).chain(tuned(stage, bench)?) {
             let Work { name, burst, every, count } = work;
             subject.work = format!("{name}, zone of {} records", subject.zone.records);
             bench.say(&format!("{}: {}", subject.work, subject.name));
-            let others = if is_ours { stage.connections(CONNECTIONS - 1) } else { Vec::new() };
+            let others = if is_ours {
+                stage.connections(CONNECTIONS - 1).into_iter().map(Writer::Api).collect()
+            } else {
+                stage.peers.writers(&subject, CONNECTIONS - 1)?
+            };
             let times = paced::run(&subject, others, Plan { count, burst, every, first: numbers(count) });
             match times {
                 Ok(times) => figures.extend(results(&subject, &times)),
@@ -48,13 +52,13 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// The tuned pairs that take part: but for Knot as a primary, which takes seconds for what others do in milliseconds.
-fn tuned<'a>(stage: &'a Stage, bench: &Bench) -> impl Iterator<Item = (Subject<'a>, bool)> + use<'a> {
-    let subjects = stage.peers.subjects(bench.size).into_iter();
-    let takes_part = |subject: &Subject<'_>| subject.settings == "tuned" && !subject.name.starts_with("Knot");
-    subjects.filter(move |(subject, _)| takes_part(subject)).map(|(subject, _)| (subject, false))
+fn tuned(stage: &Stage, bench: &Bench) -> anyhow::Result<impl Iterator<Item = (Subject, bool)> + use<>> {
+    let subjects = stage.peers.subjects(bench.size)?.into_iter();
+    let takes_part = |subject: &Subject| subject.settings == "tuned" && !subject.name.starts_with("Knot");
+    Ok(subjects.filter(move |(subject, _)| takes_part(subject)).map(|(subject, _)| (subject, false)))
 }
 
-fn results(subject: &Subject<'_>, times: &paced::Times) -> Vec<Figure> {
+fn results(subject: &Subject, times: &paced::Times) -> Vec<Figure> {
     let took: Vec<Duration> = times.iter().map(|(_, took)| *took).collect();
     let samples = Samples::new(&took);
     let over_time = times.iter().map(|(due, took)| [due.as_secs_f64(), took.as_secs_f64() * 1000.0]).collect();

@@ -20,7 +20,7 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
 }
 
 /// What there is to say of one run.
-pub(super) fn record_samples(bench: &mut Bench, subject: &Subject<'_>, samples: &Samples) -> anyhow::Result<()> {
+pub(super) fn record_samples(bench: &mut Bench, subject: &Subject, samples: &Samples) -> anyhow::Result<()> {
     let figures = Figure::percentiles(samples, "ms", |measure| subject.figure(measure));
     figures.into_iter().try_for_each(|figure| bench.record(figure))
 }

@@ -7,7 +7,8 @@ use super::peers;
 use super::stage::Stage;
 use super::subject::{Subject, numbers};
 use crate::bench::Bench;
-use crate::figure::Figure;
+use crate::figure::{Figure, Kind};
+use crate::limit::{fdatasync, quic, udp_echo};
 use crate::samples::Samples;
 use crate::watchers::Watchers;
 
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(25);
 /// What a p50 in a zone of 1,000,000 records may be worse by, if it is not within 20 %: T1.
 const CLOSE_MS: f64 = 0.1;
 
+/// How many times the floor a p50 may be: T1.
+const FLOORS: f64 = 3.0;
+
 /// Results of one subject.
 struct Course {
     runs: Vec<Vec<Duration>>,
@@ -32,8 +36,8 @@ struct Course {
 
 pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
     let (runs, changes) = bench.size.pick((1, 100), (3, 1_000), (5, 2_000));
-    let mut subjects: Vec<(Subject<'_>, usize)> = stage.ours().map(|ours| (ours, changes)).into();
-    subjects.extend(stage.peers.subjects(bench.size));
+    let mut subjects: Vec<(Subject, usize)> = stage.ours().map(|ours| (ours, changes)).into();
+    subjects.extend(stage.peers.subjects(bench.size)?);
     for (subject, _) in &mut subjects {
         subject.work = format!("one change at a time, zone of {} records", subject.zone.records);
     }
@@ -46,11 +50,33 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
             course.wanted = 0;
         }
     }
-    report(bench, &subjects, &courses)
+    let floor = floor(bench)?;
+    report(bench, &subjects, &courses, &floor)
+}
+
+/// What a change cannot be faster than: one append with fdatasync, one QUIC message, and one question over UDP.
+fn floor(bench: &mut Bench) -> anyhow::Result<Figure> {
+    let count = bench.size.pick(100, 1_000, 5_000);
+    let work = "the parts of a change, one at a time";
+    let parts = [
+        ("append of 4 KiB and fdatasync", fdatasync::append(&bench.folder("appended")?, count)?),
+        ("QUIC message", quic::message(&bench.folder("quic-message")?, count)?),
+        ("UDP question", udp_echo::question(count)?),
+    ];
+    let mut sum = 0.0;
+    for (subject, samples) in &parts {
+        for figure in
+            Figure::percentiles(samples, "ms", |measure| Figure::new(work, *subject, measure).kind(Kind::Limit))
+        {
+            bench.record(figure)?;
+        }
+        sum += samples.median().unwrap_or_default();
+    }
+    Ok(Figure::new(work, "fdatasync, QUIC message and UDP question", "p50").kind(Kind::Limit).values(&[sum], "ms"))
 }
 
 /// So many changes of one subject, after some that do not count.
-pub(super) fn times(subject: &Subject<'_>, count: usize) -> anyhow::Result<Vec<Duration>> {
+pub(super) fn times(subject: &Subject, count: usize) -> anyhow::Result<Vec<Duration>> {
     std::thread::scope(|scope| {
         let watchers = Watchers::start(scope, &subject.edges)?;
         let all = (0..WARM_UP.min(count / 10) + count).map(|_| subject.change(&watchers, numbers(1)));
@@ -60,7 +86,7 @@ pub(super) fn times(subject: &Subject<'_>, count: usize) -> anyhow::Result<Vec<D
 }
 
 /// Everybody's changes once, in turns.
-fn one_run(subjects: &[(Subject<'_>, usize)], courses: &mut [Course]) -> anyhow::Result<()> {
+fn one_run(subjects: &[(Subject, usize)], courses: &mut [Course]) -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         let watchers = subjects.iter().map(|(subject, _)| Watchers::start(scope, &subject.edges));
         let watchers: Vec<Watchers> = watchers.collect::<Result<_, _>>()?;
@@ -93,7 +119,7 @@ impl Course {
     }
 
     /// Some changes, if there are any left to make; whether there were.
-    fn block(&mut self, subject: &Subject<'_>, watchers: &Watchers, first: bool) -> anyhow::Result<bool> {
+    fn block(&mut self, subject: &Subject, watchers: &Watchers, first: bool) -> anyhow::Result<bool> {
         let warm_up = if first { WARM_UP.min(self.wanted / 10) } else { 0 };
         let Some(run) = self.runs.last_mut().filter(|run| run.len() < self.wanted) else { return Ok(false) };
         let started = Instant::now();
@@ -112,7 +138,7 @@ impl Course {
 }
 
 /// p50 and p99 of each run, their medians as figures, and the ratios of T1.
-fn report(bench: &mut Bench, subjects: &[(Subject<'_>, usize)], courses: &[Course]) -> anyhow::Result<()> {
+fn report(bench: &mut Bench, subjects: &[(Subject, usize)], courses: &[Course], floor: &Figure) -> anyhow::Result<()> {
     let mut figures = Vec::new();
     for ((subject, _), course) in subjects.iter().zip(courses) {
         let runs: Vec<Samples> = course.runs.iter().map(|run| Samples::new(run)).collect();
@@ -128,9 +154,10 @@ fn report(bench: &mut Bench, subjects: &[(Subject<'_>, usize)], courses: &[Cours
     let against = against.and_then(|index| figures.get(index).cloned());
     let [small, middle, large, ..] = figures.as_mut_slice() else { return Ok(()) };
     if let Some((p50, p99)) = against {
-        middle.0 = middle.0.clone().of_row("T1").against(&p50, Some(0.2));
-        middle.1 = middle.1.clone().of_row("T1").against(&p99, Some(0.25));
+        middle.0 = middle.0.clone().of_row("T1").against(&p50, Some(1.0 / 8.0));
+        middle.1 = middle.1.clone().of_row("T1").against(&p99, Some(1.0 / 6.0));
     }
+    bench.record(middle.0.clone().of_row("T1").against(floor, Some(FLOORS)))?;
     large.0 = within(large.0.clone().of_row("T1"), &small.0);
     for (p50, p99) in figures {
         bench.record(p50)?;

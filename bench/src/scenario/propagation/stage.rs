@@ -32,7 +32,7 @@ impl Stage {
     }
 
     /// zonecast in its small, its middle and its large zone.
-    pub(super) fn ours(&self) -> [Subject<'_>; 3] {
+    pub(super) fn ours(&self) -> [Subject; 3] {
         self.sizes.map(|size| ours(&self.cluster, zone(size)))
     }
 
@@ -43,7 +43,7 @@ impl Stage {
 }
 
 /// zonecast in one zone.
-pub(super) fn ours<'a>(cluster: &Cluster, zone: Zone) -> Subject<'a> {
+pub(super) fn ours(cluster: &Cluster, zone: Zone) -> Subject {
     Subject {
         name: "zonecast".into(),
         settings: "as shipped".into(),

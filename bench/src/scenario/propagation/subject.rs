@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::api::Api;
 use crate::figure::{Figure, Kind};
 use crate::generate;
-use crate::peer::Pair;
+use crate::peer::Updater;
 use crate::watchers::Watchers;
 
 /// A change that takes longer than this has failed. Name servers as shipped wait for seconds.
@@ -17,25 +17,25 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 pub(super) const TTL: u32 = 60;
 
 /// Who is asked for changes.
-pub(super) enum Writer<'a> {
+pub(super) enum Writer {
     /// The API of a core.
     Api(Api),
     /// DNS UPDATE to a primary.
-    Update(&'a Pair),
+    Update(Updater),
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Makes the address of `name` in `apex` this one; returns once that is acknowledged.
     pub(super) fn set(&self, apex: &str, name: &str, address: Ipv4Addr) -> anyhow::Result<()> {
         match self {
             Self::Api(api) => api.set(apex, name, "A", TTL, &address.to_string()).map(drop),
-            Self::Update(pair) => pair.set_address(apex, name, address),
+            Self::Update(updater) => updater.set_address(apex, name, address),
         }
     }
 }
 
 /// One work of one subject: changes in a zone.
-pub(super) struct Subject<'a> {
+pub(super) struct Subject {
     /// `zonecast`, `BIND to BIND`.
     pub(super) name: String,
     /// How it is set up.
@@ -47,7 +47,7 @@ pub(super) struct Subject<'a> {
     /// What it does, in words.
     pub(super) work: String,
     /// Who is asked.
-    pub(super) writer: Writer<'a>,
+    pub(super) writer: Writer,
     /// Who shows changes; the last of them counts.
     pub(super) edges: Vec<SocketAddr>,
     /// Where the changes are made.
@@ -73,7 +73,7 @@ impl Zone {
     }
 }
 
-impl Subject<'_> {
+impl Subject {
     /// One change: from the request until the last edge shows it.
     pub(super) fn change(&self, watchers: &Watchers, number: usize) -> anyhow::Result<Duration> {
         let (host, full) = self.zone.host(number);

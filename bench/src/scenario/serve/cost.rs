@@ -8,7 +8,6 @@ use super::run::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;
-use crate::figure::Figure;
 use crate::generate;
 use crate::peer::{ServedZone, Server, Setup, Software};
 
@@ -88,37 +87,24 @@ fn questions(names: usize, zones: usize) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// Where the time of ours goes: what the kernel takes for the packets, by the echo of this run, and the rest by perf.
-fn cause(knot: Option<f64>, echo: Option<f64>) -> String {
-    let echo = match (knot, echo) {
-        (Some(knot), Some(echo)) => format!("an echo that does nothing else costs {:.2} of Knot's", echo / knot),
-        _ => "what an echo costs, too".to_owned(),
-    };
-    format!(
-        "most of it is the kernel, which moves packets in bursts already: {echo}; of the rest most is finding what was read \
-         before and the zone, by misses of the processor's caches"
-    )
-}
+/// What an edge may take of what Knot takes, of both what the echo takes left out: T5.
+const PART: f64 = 1.0 / 3.0;
 
 fn report(bench: &mut Bench, work: &str, subjects: &[Subject], courses: &[Course]) -> anyhow::Result<()> {
-    let figures =
-        subjects.iter().zip(courses).map(|(subject, course)| (course.cost(subject, work), course.rate(subject, work)));
-    let figures: Vec<(Figure, Figure)> = figures.collect();
-    let find = |name: &str, settings: &str| {
-        figures.iter().map(|(cost, _)| cost).find(|cost| cost.subject == name && cost.settings.starts_with(settings))
-    };
-    let (knot, echo) = (find("Knot", "tuned"), find("UDP echo", "recvmmsg"));
-    let cause = cause(knot.and_then(|knot| knot.value), echo.and_then(|echo| echo.value));
-    let targets = [(knot, 2.0 / 3.0), (echo, 1.5)];
-    for (cost, rate) in &figures {
-        if cost.subject == "zonecast" {
-            for (other, target) in targets.iter().filter_map(|(other, target)| Some(((*other)?, *target))) {
-                bench.record(cost.clone().of_row("T5").against(other, Some(target)).cause(cause.as_str()))?;
-            }
-        } else {
-            bench.record(cost.clone())?;
-        }
-        bench.record(rate.clone())?;
+    for (subject, course) in subjects.iter().zip(courses) {
+        bench.record(course.cost(subject, work))?;
+        bench.record(course.rate(subject, work))?;
     }
-    Ok(())
+    let find = |name: &str, settings: &str| {
+        let is_meant =
+            |(subject, _): &(&Subject, &Course)| subject.name == name && subject.settings.starts_with(settings);
+        subjects.iter().zip(courses).find(is_meant)
+    };
+    let Some((_, echo)) = find("UDP echo", "recvmmsg") else { return Ok(()) };
+    let above = |(subject, course): (&Subject, &Course)| course.above(echo, subject, work);
+    let ours = find("zonecast", "").map(above);
+    let knot = find("Knot", "tuned").map(above);
+    let (Some(ours), Some(knot)) = (ours, knot) else { return Ok(()) };
+    bench.record(ours.of_row("T5").against(&knot, Some(PART)))?;
+    bench.record(knot)
 }

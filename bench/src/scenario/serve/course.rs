@@ -34,7 +34,8 @@ impl Course {
         Ok(courses)
     }
 
-    fn round(&mut self, subject: &Subject, dnsperf: &Dnsperf, time: Duration) -> anyhow::Result<()> {
+    /// Asks one subject for a while.
+    pub(super) fn round(&mut self, subject: &Subject, dnsperf: &Dnsperf, time: Duration) -> anyhow::Result<()> {
         let pid = subject.pid()?;
         let before = process::cpu_time(pid);
         let asked = dnsperf.run(subject.address()?, time)?;
@@ -48,6 +49,14 @@ impl Course {
 
     pub(super) fn cost(&self, subject: &Subject, work: &str) -> Figure {
         subject.figure(work, "CPU per query").values(&self.cost, "us").samples(self.samples())
+    }
+
+    /// Of each round what is left of the cost without the cost of the batched echo in the same round: what the server
+    /// does besides moving packets.
+    pub(super) fn above(&self, echo: &Self, subject: &Subject, work: &str) -> Figure {
+        let above: Vec<f64> = self.cost.iter().zip(&echo.cost).map(|(cost, echo)| cost - echo).collect();
+        let figure = subject.figure(work, "CPU per query above the batched UDP echo");
+        figure.values(&above, "us").samples(self.samples())
     }
 
     pub(super) fn rate(&self, subject: &Subject, work: &str) -> Figure {

@@ -50,7 +50,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let nsd = figures.iter().find(|figure| figure.subject == Software::Nsd.name()).cloned();
     for figure in figures {
         let figure = match &nsd {
-            Some(nsd) if figure.subject == "zonecast" => figure.of_row("T10").against(nsd, Some(0.5)),
+            Some(nsd) if figure.subject == "zonecast" => figure.of_row("T10").against(nsd, Some(1.0 / 3.0)),
             _ => figure,
         };
         bench.record(figure)?;

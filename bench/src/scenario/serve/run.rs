@@ -1,6 +1,6 @@
 //! All parts, one after the other, and the processors that they use.
 
-use super::{cost, memory, zones};
+use super::{cost, memory, reach, zones};
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;
 
@@ -16,5 +16,6 @@ pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     }
     cost::run(bench)?;
     zones::run(bench)?;
+    reach::run(bench)?;
     memory::run(bench)
 }

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use zonecast_tests::Node;
 
 use super::run::SERVER;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, wait_served};
 use crate::figure::{Figure, Kind};
 use crate::limit::udp_echo::Echoing;
 use crate::peer::Server;
@@ -48,6 +49,24 @@ impl Subject {
         let settings = if batched { "recvmmsg and sendmmsg of 32" } else { "one packet a system call" };
         let running = Running::Echo(Echoing::start(batched, SERVER)?);
         Ok(Self { name: "UDP echo".into(), settings: settings.into(), kind: Kind::Limit, running })
+    }
+
+    /// Ends the one edge of ours in good order.
+    pub(super) fn stop_edge(&mut self) -> anyhow::Result<()> {
+        self.edge()?.stop().map(drop)
+    }
+
+    /// Starts it again, and waits until it answers for a zone.
+    pub(super) fn start_edge(&mut self, apex: &str) -> anyhow::Result<()> {
+        self.edge()?.start()?;
+        wait_served(self.address()?, apex).map(drop)
+    }
+
+    fn edge(&mut self) -> anyhow::Result<&mut Node> {
+        match &mut self.running {
+            Running::Ours(cluster) => cluster.system.edges.first_mut().context("one edge answers"),
+            Running::Peer(_) | Running::Echo(_) => bail!("{} has no edge", self.name),
+        }
     }
 
     pub(super) fn address(&self) -> anyhow::Result<SocketAddr> {

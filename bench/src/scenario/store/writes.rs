@@ -1,4 +1,4 @@
-//! Durable changes per second and the latency of one, of a core in this process, of etcd, and of the bare disk (T4).
+//! Durable changes per second of a core in this process, and the latency of one, of etcd and of the bare disk (T4).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,17 +20,13 @@ use crate::peer::redis::{Durability, Redis};
 use crate::samples::Samples;
 
 /// Changes on their way at a time.
-const IN_FLIGHT: usize = 256;
+pub(super) const IN_FLIGHT: usize = 256;
 
 /// Bytes of a value.
-const VALUE: usize = 100;
+pub(super) const VALUE: usize = 100;
 
 /// Keys that are written, again and again.
-const KEYS: usize = 10_000;
-
-/// Where the time of ours goes, by perf.
-const CAUSE: &str = "both processors are busy, at no one place: 25 % kernel (waking threads, the disk), 13 % tokio, \
-    12 % copying and allocating, 11 % our own code, 10 % RocksDB, in the four threads that a put passes";
+pub(super) const KEYS: usize = 10_000;
 
 const SECTION: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
 
@@ -52,45 +48,34 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         Some(etcd) => Some(runtime.block_on(etcd.client())?),
         None => None,
     };
-    throughput(bench, &runtime, &core, etcd.as_ref().zip(client.as_ref()))?;
+    in_process(bench, &runtime, &core)?;
     latency(bench, &runtime, &core, etcd.as_ref().zip(client.as_ref()))?;
     runtime.block_on(core.shutdown())?;
     replicated(bench)
 }
 
-fn throughput(
-    bench: &mut Bench,
-    runtime: &Runtime,
-    core: &Core,
-    etcd: Option<(&Etcd, &EtcdClient)>,
-) -> anyhow::Result<()> {
-    let work = format!("durable puts of {VALUE} bytes, {IN_FLIGHT} in flight, one node");
-    let (rounds, seconds) = bench.size.pick((1, 1), (3, 4), (5, 20));
-    let time = Duration::from_secs(seconds);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        bench.say(&format!("{work}: round {} of {rounds}", round + 1));
-        ours.push(runtime.block_on(puts(time, |number| async move { put(core, number).await }))?);
-        if let Some((_, client)) = etcd {
-            theirs.push(runtime.block_on(puts(time, |number| put_etcd(client, number)))?);
-        }
+/// What the core takes without a network.
+fn in_process(bench: &mut Bench, runtime: &Runtime, core: &Core) -> anyhow::Result<()> {
+    let work = format!("durable puts of {VALUE} bytes, {IN_FLIGHT} in flight, in the measuring process");
+    let (rounds, time) = rounds(bench);
+    let mut rates = Vec::new();
+    for round in 1..=rounds {
+        bench.say(&format!("{work}: round {round} of {rounds}"));
+        rates.push(runtime.block_on(puts(time, |number| async move { put(core, number).await }))?);
     }
-    let ours = Figure::new(&work, "zonecast", "puts per second").values(&ours, "1/s").more_is_better();
-    let ours = ours.settings("core in the measuring process").of_row("T4");
-    let ours = ours.note("etcd is asked over gRPC on loopback, the core without a network; both sync their log");
-    let Some((etcd, _)) = etcd else {
-        bench.skipped(&work, "etcd", "etcd-server is not installed")?;
-        return bench.record(ours);
-    };
-    let theirs = Figure::new(&work, "etcd", "puts per second").kind(Kind::Peer).values(&theirs, "1/s");
-    let theirs = theirs.more_is_better().configuration(etcd.configuration());
-    bench.record(ours.against(&theirs, Some(10.0)).cause(CAUSE))?;
-    bench.record(theirs)?;
+    bench.record(Figure::new(&work, "zonecast", "puts per second").values(&rates, "1/s").more_is_better())?;
+    bench.record(Figure::not_yet("T4", &work, "openraft alone with a log that syncs, to compare with"))?;
     bench.record(Figure::not_yet("T4", "durable puts, three voters on one machine", "three voters"))
 }
 
+/// Rounds, and how long each is.
+pub(super) fn rounds(bench: &Bench) -> (usize, Duration) {
+    let (rounds, seconds) = bench.size.pick((1, 1), (3, 4), (5, 20));
+    (rounds, Duration::from_secs(seconds))
+}
+
 /// Puts with so many in flight for a while: how many a second.
-async fn puts<F>(time: Duration, put: impl Fn(usize) -> F) -> anyhow::Result<f64>
+pub(super) async fn puts<F>(time: Duration, put: impl Fn(usize) -> F) -> anyhow::Result<f64>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
@@ -166,7 +151,7 @@ async fn put(core: &Core, number: usize) -> anyhow::Result<()> {
     }
 }
 
-async fn put_etcd(client: &EtcdClient, number: usize) -> anyhow::Result<()> {
+pub(super) async fn put_etcd(client: &EtcdClient, number: usize) -> anyhow::Result<()> {
     client.put(format!("key-{}", number % KEYS).as_bytes(), &value(number)).await
 }
 
