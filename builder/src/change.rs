@@ -10,6 +10,7 @@ use crate::layers::{Layers, can_be_layered};
 use crate::node::{Node, Rr};
 use crate::present::OwnedNode;
 use crate::read_error::ReadError;
+use crate::undo::RememberError;
 
 /// One change. RDATA is uncompressed wire form. Deleting what is not there changes nothing.
 ///
@@ -143,6 +144,19 @@ pub enum ChangeError {
     /// A cut or DNAME comes or goes above too many names.
     #[error("the change moves more keys than a batch of {MAX_BATCH_LEN} bytes holds; import the zone as a whole")]
     TooLarge,
+    /// It does not fit one batch with what takes it back: build it beside what answers, see
+    /// [`RememberError::TooLarge`].
+    #[error("the change and what takes it back do not fit one batch")]
+    Beside,
+}
+
+impl From<RememberError> for ChangeError {
+    fn from(error: RememberError) -> Self {
+        match error {
+            RememberError::Read(error) => error.into(),
+            RememberError::TooLarge => Self::Beside,
+        }
+    }
 }
 
 impl Change {

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use domain::base::Serial;
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
 use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path, RecordRef, Why, ZoneSettings};
@@ -14,6 +15,7 @@ use crate::present::{OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::shape::{ZoneIdentity, hash_path};
+use crate::undo::Undo;
 use crate::zone_keys::{PresentZone, batch_of, zone_key};
 
 /// What is known of a present zone without reading its records.
@@ -27,6 +29,10 @@ pub struct ZoneInfo {
     pub origin: Vec<u8>,
     /// What was chosen for it.
     pub settings: ZoneSettings,
+    /// How many records it serves, hidden ones included.
+    pub records: u64,
+    /// Of its SOA.
+    pub serial: Serial,
 }
 
 /// What a record is to the zone.
@@ -53,29 +59,33 @@ pub enum Layer {
 /// # Errors
 /// The keys could not be read.
 pub fn zone_info(view: &dyn View, apex: &Name) -> Result<Option<ZoneInfo>, ReadError> {
-    let zone = PresentZone::read(view, apex)?;
-    Ok(zone.map(|zone| ZoneInfo {
+    let Some(zone) = PresentZone::read(view, apex)? else { return Ok(None) };
+    Ok(Some(ZoneInfo {
         apex: zone.shape.apex,
         identity: zone.shape.identity,
         origin: zone.settings.origin().to_vec(),
         settings: zone.settings.zone(),
+        records: zone.tally.records,
+        serial: Serial(zone.serial()?),
     }))
 }
 
 /// Chooses other settings for the zone at `apex`; empty when they are those it has. They say what later changes do, so
-/// nothing that is published changes.
+/// nothing that is published changes. Gives what takes it back beside the batch.
 ///
 /// # Errors
 /// There is no such zone, or its keys could not be read.
-pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> Result<Batch, ReadError> {
+pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> Result<(Batch, Undo), ReadError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+    let mut undo = Undo::new(zone.shape.identity, &zone.keys.published, zone.serial()?);
     if zone.settings.zone() == settings {
-        return Ok(Batch::default());
+        return Ok((Batch::default(), undo));
     }
     let core = CoreZone::decode(&zone.keys.private).map_err(|_| ReadError::counts(apex))?;
     let value = Value::new(core.with_settings(settings).encode()).expect("no larger than it was");
-    let put = Op::Put { key: zone_key(KeyspaceId::CORE, apex), value };
-    Ok(batch_of(zone.shape.identity.id, vec![], vec![put]))
+    let key = zone_key(KeyspaceId::CORE, apex);
+    undo.push(key.clone(), Some(&zone.keys.private));
+    Ok((batch_of(zone.shape.identity.id, vec![], vec![Op::Put { key, value }]), undo))
 }
 
 /// What is laid over the records of the zone at `apex`, as changes that lay it over others: overrides, what is disabled,

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
-use zonecast_records::{ADDRESS_KIND, KeySection, Name, Path, ZoneValue, generation_range};
+use zonecast_records::{ADDRESS_KIND, Generation, KeySection, Name, Path, ZoneValue, generation_range};
 
 use crate::check::check_node;
 use crate::emit::{Emitter, Sink};
 use crate::finding::{Finding, Findings, Oddity, Refused, Report, Rule};
+use crate::history::laid_over;
 use crate::node::Node;
 use crate::read_error::ReadError;
 use crate::shape::{Above, Shape, Standing, ZoneIdentity};
@@ -22,10 +23,13 @@ use crate::source::{Settings, SortedSource};
 use crate::tally::{Tally, Turn};
 use crate::tolerance::Tolerance;
 use crate::undo::Undo;
-use crate::zone_keys::{ZoneKeys, batch_of};
+use crate::zone_keys::{PresentZone, ZoneKeys, batch_of};
 
 /// What an operation takes in an encoded batch beside its key and value, at most.
 pub(crate) const OP_OVERHEAD: usize = 16;
+
+/// Where in a key its generation stands: behind the keyspace.
+const GENERATION_AT: usize = 2;
 
 /// How large a zone is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +88,31 @@ impl FullBuild {
             .for_each_node(|node, path| pass.node(node, path))
             .expect("records in memory and keys just made can be read");
         pass.finish(settings)
+    }
+
+    /// The keys that a zone has after a batch, under another generation. What takes too much at once for one batch is
+    /// so built beside what answers, however little of the zone it changes.
+    ///
+    /// # Errors
+    /// There is no such zone, or its keys could not be read.
+    pub fn beside(view: &dyn View, apex: &Name, batch: &Batch, generation: Generation) -> Result<Self, ReadError> {
+        let overlay = laid_over(batch);
+        let view = &overlay.over(view);
+        let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+        let published = ZoneValue { generation, ..zone.value()? }.encode();
+        let shelf = |keyspace| moved_shelf(view, (keyspace, zone.shape.identity.generation), generation);
+        let (published_shelf, private) = (shelf(KeyspaceId::DNS)?, shelf(KeyspaceId::CORE)?);
+        let keys = u64::try_from(published_shelf.lengths.len() + private.lengths.len() + 2).unwrap_or_default();
+        let identity = ZoneIdentity { generation, ..zone.shape.identity };
+        Ok(Self {
+            shape: Shape { identity, ..zone.shape },
+            // All sections in one, in their order.
+            published: [published_shelf, Shelf::default(), Shelf::default(), Shelf::default()],
+            private,
+            zone: ZoneKeys { published, private: zone.keys.private },
+            warnings: Findings::default(),
+            counts: Counts { records: zone.tally.records, keys, ..Counts::default() },
+        })
     }
 
     /// The apex in the letter case of the source.
@@ -278,11 +307,48 @@ fn cut(mut bytes: Bytes, lengths: impl Iterator<Item = (u32, u32)>) -> impl Iter
     lengths.map(move |(key_len, value_len)| (bytes.split_to(key_len as usize), bytes.split_to(value_len as usize)))
 }
 
+/// The entries of a generation, under another one.
+fn moved_shelf(
+    view: &dyn View,
+    (keyspace, generation): (KeyspaceId, Generation),
+    to: Generation,
+) -> Result<Shelf, ReadError> {
+    let (start, end) = generation_range(keyspace, generation);
+    let mut buffer = Buffer::default();
+    view.scan(start.as_bytes(), end.as_bytes(), &mut |key, value| {
+        buffer.push(key, value);
+        ControlFlow::Continue(())
+    })?;
+    let mut at = 0;
+    for (key_len, value_len) in &buffer.lengths {
+        if let Some(number) = buffer.bytes.get_mut(at + GENERATION_AT..at + GENERATION_AT + 8) {
+            number.copy_from_slice(&to.get().to_be_bytes());
+        }
+        at += *key_len as usize + *value_len as usize;
+    }
+    Ok(buffer.into())
+}
+
 /// A shelf being filled.
 #[derive(Debug, Default)]
 struct Buffer {
     bytes: Vec<u8>,
     lengths: Vec<(u32, u32)>,
+}
+
+impl Buffer {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        let length = |len| u32::try_from(len).expect("keys and values are far below 4 GiB");
+        self.lengths.push((length(key.len()), length(value.len())));
+    }
+}
+
+impl From<Buffer> for Shelf {
+    fn from(Buffer { bytes, lengths }: Buffer) -> Self {
+        Self { bytes: bytes.into(), lengths }
+    }
 }
 
 /// Writes sections as their entries come.
@@ -302,11 +368,8 @@ impl Sink for Shelves {
             (KeyspaceId::DNS, _) => 3,
             _ => 4,
         };
-        let Some(Buffer { bytes, lengths }) = self.buffers.get_mut(shelf) else { return };
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(value);
-        let length = |len| u32::try_from(len).expect("keys and values are far below 4 GiB");
-        lengths.push((length(key.len()), length(value.len())));
+        let Some(buffer) = self.buffers.get_mut(shelf) else { return };
+        buffer.push(key, value);
         if (matches!(shelf, 0 | 4) && key.ends_with(&ADDRESS_KIND.to_be_bytes())) || shelf == 3 {
             self.nodes += u64::from(shelf == 0);
             self.tally.count(key, value, Turn::Comes).expect("keys just made can be read");
@@ -396,7 +459,8 @@ impl<'s> Pass<'s> {
     }
 
     fn finish(mut self, settings: &Settings) -> Result<FullBuild, Refused> {
-        let Shelves { buffers, tally, nodes } = self.shelves;
+        let Shelves { buffers, mut tally, nodes } = self.shelves;
+        tally.records = self.counts.records;
         let mut refuse = |rtype, rule| {
             self.report.refusals.push(Finding { owner: self.shape.apex, rtype, location: None, rule });
         };
@@ -411,8 +475,7 @@ impl<'s> Pass<'s> {
         }
         let warnings = self.report.finish()?;
         let apex = self.apex.expect("its absence is refused");
-        let [name, glue, nsec, nsec3, private] =
-            buffers.map(|Buffer { bytes, lengths }| Shelf { bytes: bytes.into(), lengths });
+        let [name, glue, nsec, nsec3, private] = buffers.map(Shelf::from);
         let published = [name, glue, nsec, sorted(&nsec3)];
         let keys = published.iter().chain([&private]).map(|shelf| shelf.lengths.len()).sum::<usize>() + 2;
         Ok(FullBuild {
@@ -433,13 +496,7 @@ fn sorted(shelf: &Shelf) -> Shelf {
         return shelf.clone();
     }
     entries.sort();
-    let mut bytes = Vec::with_capacity(shelf.bytes.len());
-    let length = |len| u32::try_from(len).expect("keys and values are far below 4 GiB");
-    let lengths = entries.iter().map(|(key, value)| {
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(value);
-        (length(key.len()), length(value.len()))
-    });
-    let lengths = lengths.collect();
-    Shelf { bytes: bytes.into(), lengths }
+    let mut buffer = Buffer::default();
+    entries.iter().for_each(|(key, value)| buffer.push(key, value));
+    buffer.into()
 }

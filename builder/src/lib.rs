@@ -6,6 +6,7 @@
 //! changes + view ── record_build ───────────────────────▶ one batch
 //! view ── export, read_name ────────────────────────────▶ records again
 //! view + history ── rollback, zone_diff ────────────────▶ the batch that goes back, records that differ
+//! view + batch ── FullBuild::beside ─────────────────────▶ what is too large for one batch, as a new generation
 //! ```
 //! **The law**: keys are a function of (source set, settings, generation, serial, format): no clock, no store
 //! version, no history. So a record build leaves exactly the keys, published and private, that a full build of the
@@ -18,6 +19,7 @@
 mod alias;
 mod change;
 mod check;
+mod deleted;
 mod emit;
 mod export;
 mod finding;
@@ -31,10 +33,13 @@ mod rdata;
 mod read_error;
 mod reader;
 mod record_build;
+mod retired;
+mod rollback;
 mod sections;
 mod shape;
 mod signed;
 mod source;
+mod store;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -45,19 +50,20 @@ mod zone_keys;
 
 pub use alias::{AliasEntry, Refreshed, aliases_through, aliases_within, apex_alias, flattened_build, refresh_alias};
 pub use change::{Change, ChangeError, SerialTime};
+pub use deleted::{DeletedZone, UndeleteError, delete_for_good, delete_zone, deleted_zones, undelete_zone};
 pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info, zone_layers};
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Counts, Diff, FullBuild};
-pub use history::{
-    PastChange, PastError, Retired, Rollback, delete_generation, delete_retired, delete_zone, retire_present,
-    retired_generations, rollback, zone_log,
-};
+pub use history::{PastChange, PastError, zone_log};
 pub use read_error::ReadError;
-pub use record_build::{RecordBuild, record_build};
+pub use record_build::{RecordBuild, RecordCounts, record_build};
+pub use retired::{Retired, delete_generation, delete_retired, retire_present, retired_generations};
+pub use rollback::{Rollback, Target, rollback};
 pub use sections::{creating, creation_section, zone_sections};
 pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
+pub use store::{choose_guards, store_guards};
 pub use tolerance::Tolerance;
-pub use undo::{ChangeNote, KEPT_CHANGES, Undo};
-pub use zone_diff::{Side, zone_diff};
-pub use zonecast_records::{ChangeKind, MAX_CHAINS, SerialPolicy, ZoneSettings};
+pub use undo::{ChangeNote, KEPT_CHANGES, RememberError, Undo};
+pub use zone_diff::{Side, batch_diff, zone_diff};
+pub use zonecast_records::{ChangeKind, Guards, MAX_CHAINS, OlderSerial, Percent, SerialPolicy, ZoneSettings};

@@ -50,6 +50,17 @@ pub struct RecordBuild {
     pub undo: Undo,
     /// Whether the zone already was as the changes want it.
     pub unchanged: bool,
+    /// How many records the zone had, and has afterwards.
+    pub records: RecordCounts,
+}
+
+/// How many records a zone has before and after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Before.
+    pub before: u64,
+    /// Afterwards.
+    pub after: u64,
 }
 
 /// Turns changes to the zone at `apex`, done in order and as one, into a batch. The location of a finding is the place
@@ -70,17 +81,19 @@ pub fn record_build(
     if building.unchanged() {
         let warnings = building.report.finish()?;
         let undo = Undo::new(zone.shape.identity, &zone.keys.published, serial.into_int());
-        return Ok(RecordBuild { batch: Batch::default(), serial, warnings, undo, unchanged: true });
+        let records = RecordCounts { before: zone.tally.records, after: zone.tally.records };
+        return Ok(RecordBuild { batch: Batch::default(), serial, warnings, undo, unchanged: true, records });
     }
+    let records = building.count_records(&zone)?;
     building.reach_beneath()?;
     building.reach_cuts()?;
     building.settle_occlusion()?;
     let published = building.find_empty_non_terminals()?;
     let output = building.emit(&published)?;
     let undo = Undo::new(zone.shape.identity, &zone.keys.published, serial.into_int());
-    let (batch, undo) = output.into_batch(&zone, &building, undo)?;
+    let (batch, undo) = output.into_batch(&zone, &building, (undo, records.after))?;
     let warnings = building.report.finish()?;
-    Ok(RecordBuild { batch, serial, warnings, undo, unchanged: false })
+    Ok(RecordBuild { batch, serial, warnings, undo, unchanged: false, records })
 }
 
 /// A name whose keys are made anew.
@@ -244,6 +257,17 @@ impl<'v> Building<'v> {
 
     fn unchanged(&self) -> bool {
         self.work.values().all(|work| work.before == work.after)
+    }
+
+    /// Only names in the work have other records afterwards.
+    fn count_records(&self, zone: &PresentZone) -> Result<RecordCounts, ReadError> {
+        let sum = |rrs: &dyn Fn(&Work) -> usize| -> u64 {
+            self.work.values().map(|work| u64::try_from(rrs(work)).unwrap_or(u64::MAX)).sum()
+        };
+        let (gone, came) = (sum(&|work| work.before.rrs.len()), sum(&|work| work.after.rrs.len()));
+        let before = zone.tally.records;
+        let others = before.checked_sub(gone).ok_or_else(|| ReadError::counts(&self.shape.apex))?;
+        Ok(RecordCounts { before, after: others.saturating_add(came) })
     }
 
     /// Raises the serial where that is asked for, and says what it is afterwards.
@@ -468,13 +492,14 @@ impl Output {
         self,
         zone: &PresentZone,
         building: &Building<'_>,
-        mut undo: Undo,
+        (mut undo, records): (Undo, u64),
     ) -> Result<(Batch, Undo), ChangeError> {
         let shape = &building.shape;
         if !building.report.refusals.is_empty() {
             return Ok((Batch::default(), undo));
         }
         let mut tally = zone.tally.clone();
+        tally.records = records;
         let mut counted = true;
         let (mut dns, mut core, mut len) = (Vec::new(), Vec::new(), BATCH_RESERVE);
         let mut add = |op: Op, key: &[u8], value_len: usize| {

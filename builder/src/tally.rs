@@ -27,6 +27,8 @@ pub(crate) struct Tally {
     dnames: [u64; DEPTHS],
     chains: BTreeMap<Vec<u8>, u64>,
     layered: u64,
+    /// Of all nodes; those who know the nodes count them.
+    pub(crate) records: u64,
 }
 
 impl Tally {
@@ -43,6 +45,7 @@ impl Tally {
             dnames: counts(&core.dnames),
             chains: core.chains.iter().map(|chain| (chain.parameters.to_vec(), chain.count)).collect(),
             layered: core.layered,
+            records: core.records,
         }
     }
 
@@ -55,6 +58,7 @@ impl Tally {
         let chain =
             |(parameters, count): (&'a Vec<u8>, &u64)| Nsec3Chain { parameters: Bytes::new(parameters), count: *count };
         CoreZone {
+            records: self.records,
             wildcards: trimmed(&self.wildcards),
             cuts: trimmed(&self.cuts),
             dnames: trimmed(&self.dnames),

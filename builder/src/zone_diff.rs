@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use zonecast_kv_proto::{KeyspaceId, View};
+use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, View};
 use zonecast_records::{DnsKey, Generation, KEY_PREFIX_LEN, KeySection, Name, Path, RecordRef};
 
-use crate::history::{Past, PastError};
+use crate::history::{Past, PastError, laid_over};
 use crate::pages::Pages;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
@@ -46,34 +46,37 @@ pub fn zone_diff(
     let [before, after] = [&one_view as &dyn View, &other_view].map(|view| PresentZone::read(view, apex));
     let (before, after) = (before?.ok_or(ReadError::no_zone(apex))?, after?.ok_or(ReadError::no_zone(apex))?);
     let (was, is) = (before.shape.identity.generation, after.shape.identity.generation);
-    let mut names = Names { paths: BTreeSet::from([vec![]]), limit };
+    let mut names = Names::new(limit);
     if was == is {
-        for key in one.keys().chain(other.keys()).filter(|key| is_of(key.as_bytes(), is)) {
-            if names.add(key.as_bytes())?.is_break() {
-                break;
-            }
-        }
+        names.add_all(one.keys().chain(other.keys()), is)?;
     } else {
         for place in PLACES.into_iter().chain([(KeyspaceId::DNS, KeySection::Nsec3)]) {
             side_by_side(Pages::new(&one_view, was, place), Pages::new(&other_view, is, place), &mut names)?;
         }
     }
-    let readers = [Reader::new(&one_view, &before), Reader::new(&other_view, &after)];
-    let is_cut_short = names.paths.len() > limit;
-    for bytes in names.paths.iter().take(limit) {
-        let Some(path) = Path::new(bytes) else { continue };
-        let [before_node, after_node] = readers.each_ref().map(|reader| reader.read(path, &reader.load(path)?));
-        let (before_node, after_node) = (before_node?, after_node?);
-        let mut show = |side, node: &OwnedNode, zone: &PresentZone, other: &OwnedNode| {
-            let owner = zone.shape.name(path, &node.owner);
-            for rr in node.rrs.iter().filter(|rr| !other.rrs.contains(rr)) {
-                visit(side, RecordRef { owner: &owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
-            }
-        };
-        show(Side::Removed, &before_node, &before, &after_node);
-        show(Side::Added, &after_node, &after, &before_node);
+    Ok(names.show((&one_view, Some(&before)), (&other_view, Some(&after)), &mut visit)?)
+}
+
+/// The same for what a batch would change of the zone at `apex`, which it may make.
+///
+/// # Errors
+/// The store could not be read.
+pub fn batch_diff(
+    view: &dyn View,
+    apex: &Name,
+    batch: &Batch,
+    limit: usize,
+    mut visit: impl FnMut(Side, RecordRef<'_>),
+) -> Result<bool, ReadError> {
+    let overlay = laid_over(batch);
+    let after_view = overlay.over(view);
+    let (before, after) = (PresentZone::read(view, apex)?, PresentZone::read(&after_view, apex)?);
+    let mut names = Names::new(limit);
+    if let Some(after) = &after {
+        let keys = batch.sections.iter().flat_map(|section| &section.ops).map(Op::key);
+        names.add_all(keys, after.shape.identity.generation)?;
     }
-    Ok(is_cut_short)
+    names.show((view, before.as_ref()), (&after_view, after.as_ref()), &mut visit)
 }
 
 /// Names that differ, with the apex: its SOA is in no key of the generation.
@@ -82,7 +85,54 @@ struct Names {
     limit: usize,
 }
 
+/// A state of a zone; without one there was none.
+type State<'v> = (&'v dyn View, Option<&'v PresentZone>);
+
 impl Names {
+    fn new(limit: usize) -> Self {
+        Self { paths: BTreeSet::from([vec![]]), limit }
+    }
+
+    /// Adds the names of the keys of a generation.
+    fn add_all<'k>(&mut self, keys: impl Iterator<Item = &'k Key>, of: Generation) -> Result<(), ReadError> {
+        for key in keys.filter(|key| is_of(key.as_bytes(), of)) {
+            if self.add(key.as_bytes())?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what differs at each; says whether there are more than are wanted.
+    fn show(
+        &self,
+        before: State<'_>,
+        after: State<'_>,
+        visit: &mut dyn FnMut(Side, RecordRef<'_>),
+    ) -> Result<bool, ReadError> {
+        let read = |(view, zone): State<'_>, path| match zone {
+            Some(zone) => {
+                let reader = Reader::new(view, zone);
+                reader.read(path, &reader.load(path)?)
+            }
+            None => Ok(OwnedNode::default()),
+        };
+        for bytes in self.paths.iter().take(self.limit) {
+            let Some(path) = Path::new(bytes) else { continue };
+            let (before_node, after_node) = (read(before, path)?, read(after, path)?);
+            let mut show = |side, node: &OwnedNode, zone: Option<&PresentZone>, other: &OwnedNode| {
+                let Some(zone) = zone else { return };
+                let owner = zone.shape.name(path, &node.owner);
+                for rr in node.rrs.iter().filter(|rr| !other.rrs.contains(rr)) {
+                    visit(side, RecordRef { owner: &owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
+                }
+            };
+            show(Side::Removed, &before_node, before.1, &after_node);
+            show(Side::Added, &after_node, after.1, &before_node);
+        }
+        Ok(self.paths.len() > self.limit)
+    }
+
     /// Adds the name that a key belongs to; breaks when there are more than are wanted.
     fn add(&mut self, key: &[u8]) -> Result<ControlFlow<()>, ReadError> {
         self.paths.insert(path_of(&parse(key)?));

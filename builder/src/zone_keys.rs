@@ -73,6 +73,19 @@ impl PresentZone {
     }
 }
 
+impl PresentZone {
+    /// The published zone key.
+    pub(crate) fn value(&self) -> Result<ZoneValue<'_>, ReadError> {
+        ZoneValue::decode(&self.keys.published).map_err(|_| ReadError::counts(&self.shape.apex))
+    }
+
+    /// Of its SOA.
+    pub(crate) fn serial(&self) -> Result<u32, ReadError> {
+        let serial = self.value()?.serial().map_err(|_| ReadError::counts(&self.shape.apex))?;
+        Ok(serial.into_int())
+    }
+}
+
 /// The key of a zone in a keyspace.
 pub(crate) fn zone_key(keyspace: KeyspaceId, apex: &Name) -> Key {
     let mut buffer = KeyBuffer::new();

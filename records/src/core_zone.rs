@@ -4,7 +4,7 @@
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{positional, read_whole};
 
-use crate::{SerialPolicy, Summary, ValueError, ZoneSettings};
+use crate::{Guards, SerialPolicy, Summary, ValueError, ZoneSettings};
 
 const FORMAT: u8 = 1;
 
@@ -23,6 +23,8 @@ positional! {
         /// Set by whoever imported the zone and handed back unread, so that a restart imports only what differs: the
         /// digest of a file.
         pub origin: &'a Bytes,
+        /// How many records it serves, hidden ones included.
+        pub records: u64,
         /// How many wildcards stand behind each bit of [`Summary::wildcards`]; zeros at the end are left out.
         pub wildcards: Vec<u64> where len <= DEPTHS,
         /// The same for [`Summary::cuts`].
@@ -39,6 +41,10 @@ positional! {
         pub layered: u64,
         /// [`ZoneSettings::flatten`].
         pub flatten: bool,
+        /// [`Guards::max_shrink`], as [`Guards`] writes it.
+        pub max_shrink: u8,
+        /// [`Guards::older_serial`], as [`Guards`] writes it.
+        pub older_serial: u8,
     }
 }
 
@@ -63,15 +69,17 @@ impl<'a> CoreZone<'a> {
     /// With these settings.
     #[must_use]
     pub fn with_settings(self, settings: ZoneSettings) -> Self {
-        let ZoneSettings { serial, default_ttl, flatten } = settings;
-        Self { serial: serial as u8, default_ttl, flatten, ..self }
+        let ZoneSettings { serial, default_ttl, flatten, guards } = settings;
+        let (max_shrink, older_serial) = guards.to_numbers();
+        Self { serial: serial as u8, default_ttl, flatten, max_shrink, older_serial, ..self }
     }
 
     /// What was chosen for the zone.
     #[must_use]
     pub fn settings(&self) -> ZoneSettings {
         let serial = SerialPolicy::from_number(self.serial).unwrap_or_default();
-        ZoneSettings { serial, default_ttl: self.default_ttl, flatten: self.flatten }
+        let guards = Guards::from_numbers(self.max_shrink, self.older_serial).unwrap_or_default();
+        ZoneSettings { serial, default_ttl: self.default_ttl, flatten: self.flatten, guards }
     }
 
     /// The published bits.
@@ -89,6 +97,9 @@ impl<'a> CoreZone<'a> {
         match SerialPolicy::from_number(value.serial) {
             _ if value.format != FORMAT => Err(ValueError::Format(value.format)),
             None => Err(ValueError::Field("serial")),
+            Some(_) if Guards::from_numbers(value.max_shrink, value.older_serial).is_none() => {
+                Err(ValueError::Field("guards"))
+            }
             Some(_) => Ok(value),
         }
     }
@@ -108,11 +119,17 @@ fn bits(counts: &[u64]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{OlderSerial, Percent};
 
     #[test]
     fn reads_what_it_wrote_and_refuses_every_truncation() {
         let chain = Nsec3Chain { parameters: Bytes::new(&[1, 0, 0, 0]), count: 3 };
-        let settings = ZoneSettings { serial: SerialPolicy::Date, default_ttl: 3600, flatten: true };
+        let settings = ZoneSettings {
+            serial: SerialPolicy::Date,
+            default_ttl: 3600,
+            flatten: true,
+            guards: Guards { max_shrink: Some(Percent::ALL), older_serial: Some(OlderSerial::Refuse) },
+        };
         let value =
             CoreZone { wildcards: vec![0, 2], dnames: vec![1], chains: vec![chain], ..CoreZone::new(b"digest") };
         let value = value.with_settings(settings);
@@ -120,6 +137,7 @@ mod tests {
         assert_eq!(CoreZone::decode(&bytes).unwrap(), value);
         assert_eq!(value.settings(), settings);
         assert!(CoreZone::decode(&CoreZone { serial: 4, ..value.clone() }.encode()).is_err());
+        assert!(CoreZone::decode(&CoreZone { max_shrink: 102, ..value.clone() }.encode()).is_err());
         assert_eq!(value.summary(), Summary { wildcards: 2, cuts: 0, dnames: 1 });
         for cut in 0..bytes.len() {
             assert!(CoreZone::decode(&bytes[..cut]).is_err(), "cut at {cut}");

@@ -4,8 +4,9 @@ use serde_bytes::Bytes;
 use zonecast_kv_proto::MAX_VALUE_LEN;
 
 use crate::{
-    AddressValue, AliasValue, AsideRecord, ChangeKind, CoreNode, CoreZone, Cut, Generation, Glue, Name, Nsec3Chain,
-    OwnTtls, RdataListBuilder, RetiredGeneration, Rrset, RrsetValue, TypeBitmapBuilder, ZoneChange, ZoneId, ZoneValue,
+    AddressValue, AliasValue, AsideRecord, ChangeKind, CoreNode, CoreZone, Cut, Generation, Glue, Guards, Name,
+    Nsec3Chain, OlderSerial, OwnTtls, Percent, RdataListBuilder, RetiredGeneration, Rrset, RrsetValue,
+    TypeBitmapBuilder, ZoneChange, ZoneId, ZoneValue,
 };
 
 /// Reads a value and everything in it.
@@ -30,6 +31,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
     ];
     let chain = |parameters| Nsec3Chain { parameters: Bytes::new(parameters), count: 300 };
     let core_zone = CoreZone {
+        records: 70_000,
         wildcards: vec![0, 2],
         cuts: vec![70_000],
         dnames: vec![0, 0, 1],
@@ -38,11 +40,14 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
         default_ttl: 3600,
         layered: 1,
         flatten: true,
+        max_shrink: 11,
+        older_serial: 2,
         ..CoreZone::new(b"digest")
     };
     let aside = vec![AsideRecord { rtype: 16, ttl: 60, rdata: Bytes::new(b"\x01a"), why: 1 }];
     let core_node = CoreNode { overridden: vec![1, 28], aside, ..CoreNode::new(b"\x03WwW", ttls) };
     let change = ZoneChange { serial: 7, undo: Bytes::new(b"batch"), ..ZoneChange::new(ChangeKind::Replaced, 9, "ci") };
+    let guards = Guards { max_shrink: Some(Percent::ALL), older_serial: Some(OlderSerial::Warn) };
     vec![
         ("zone", zone.encode(), |bytes| ZoneValue::decode(bytes).is_ok()),
         ("RRset", RrsetValue::new(rrset(&ns)).encode(), |bytes| RrsetValue::decode(bytes).is_ok()),
@@ -61,6 +66,9 @@ fn values() -> Vec<(&'static str, Vec<u8>, Read)> {
         }),
         ("alias", AliasValue::new(&apex).encode(), |bytes| AliasValue::decode(bytes).is_ok()),
         ("change", change.encode(), |bytes| ZoneChange::decode(bytes).is_ok()),
+        ("guards", guards.encode(), |bytes| {
+            Guards::decode(bytes).is_ok_and(|value| Guards::decode(&value.encode()).unwrap() == value)
+        }),
         ("retired generation", RetiredGeneration::new(&apex, Generation::new(3), 9).encode(), |bytes| {
             RetiredGeneration::decode(bytes).is_ok()
         }),
@@ -132,7 +140,7 @@ fn no_value_makes_us_hold_many_times_its_size() {
     assert!(value.ttls.capacity() * size_of::<OwnTtls>() <= 4 * MAX_VALUE_LEN);
 
     for field in 0..4 {
-        let before = [&[0x93 + field, 1, 0xc4, 0][..], &vec![0x90; usize::from(field)]].concat();
+        let before = [&[0x94 + field, 1, 0xc4, 0, 9][..], &vec![0x90; usize::from(field)]].concat();
         let element = if field == 3 { 0x90 } else { 1 };
         assert!(CoreZone::decode(&full_of(&before, element)).is_err(), "field {field}");
     }

@@ -75,23 +75,27 @@ pub enum KeySection {
     Nsec3 = 4,
     /// What was changed in a zone, by its id and the number of the change. Private.
     History = 5,
-    /// The generation that a zone had before the present one, by its id. Private.
+    /// Generations that zones had before the present one, by id of the zone and generation. Private.
     Retired = 6,
     /// Which zones flatten an alias that leads through a name. Private.
     Alias = 7,
+    /// Zones that were deleted and can be brought back, by apex and id. Private.
+    Deleted = 8,
+    /// What is chosen for the whole store: one key. Private.
+    Store = 9,
 }
 
 impl KeySection {
     fn from_byte(byte: u8) -> Option<Self> {
-        let all =
-            [Self::Zone, Self::Name, Self::Glue, Self::Nsec, Self::Nsec3, Self::History, Self::Retired, Self::Alias];
-        all.into_iter().find(|section| *section as u8 == byte)
+        let by_name = [Self::Zone, Self::Name, Self::Glue, Self::Nsec];
+        let others = [Self::Nsec3, Self::History, Self::Retired, Self::Alias, Self::Deleted, Self::Store];
+        by_name.into_iter().chain(others).find(|section| *section as u8 == byte)
     }
 
     /// Whether its keys are by name.
     #[must_use]
     pub fn is_by_name(self) -> bool {
-        !matches!(self, Self::Nsec3 | Self::History | Self::Retired | Self::Alias)
+        matches!(self, Self::Zone | Self::Name | Self::Glue | Self::Nsec)
     }
 }
 
@@ -243,10 +247,26 @@ impl KeyBuffer {
         self.end(0)
     }
 
-    /// The key of what a zone was before its generation changed: 8 id of the zone.
-    pub fn retired(&mut self, zone: ZoneId) -> &[u8] {
+    /// The key of a generation that a zone had before another one: 8 id of the zone, 8 generation.
+    pub fn retired(&mut self, zone: ZoneId, generation: Generation) -> &[u8] {
         self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Retired);
         self.0.extend_from_slice(&zone.get().to_be_bytes());
+        self.0.extend_from_slice(&generation.get().to_be_bytes());
+        self.end(0)
+    }
+
+    /// The key of a zone that was deleted: path of its apex below the root, 00, 8 id of the zone.
+    pub fn deleted(&mut self, apex: &Name, zone: ZoneId) -> &[u8] {
+        self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted);
+        Path::write(apex, 0, &mut self.0);
+        self.0.push(0);
+        self.0.extend_from_slice(&zone.get().to_be_bytes());
+        self.end(0)
+    }
+
+    /// The key of what is chosen for the whole store.
+    pub fn store(&mut self) -> &[u8] {
+        self.prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Store);
         self.end(0)
     }
 

@@ -13,7 +13,9 @@
 //! hidden RRset  core | generation  | name | path below the apex  | type     occluded, other than addresses
 //! change        core | generation 0| history | zone id, number   | 0        one per change of a zone, with its inverse
 //! alias         core | generation 0| alias | name, zone id       | 0        which zones flatten an alias through the name
-//! retired       core | generation 0| retired | zone id           | 0        the generation before the present one
+//! retired       core | generation 0| retired | zone id, generation| 0       a generation before the present one
+//! deleted       core | generation 0| deleted | apex, zone id     | 0        a zone that can be brought back
+//! store         core | generation 0| store   |                   | 0        what is chosen for all zones
 //! ```
 //! The keyspace `core` never leaves the core; the rest is what edges hold.
 //!
@@ -25,6 +27,7 @@ mod alias_value;
 mod bitmap;
 mod core_node;
 mod core_zone;
+mod guards;
 #[cfg(test)]
 mod hostile;
 mod key;
@@ -45,6 +48,7 @@ pub use alias_value::AliasValue;
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
 pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, OwnTtls, Why};
 pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
+pub use guards::{Guards, OlderSerial, OlderSerialError, Percent};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,
 };

@@ -1,5 +1,5 @@
-//! What the core remembers of the generation that a zone had before the present one: kept for a while, so that the zone
-//! can be made what it was.
+//! What the core remembers of a generation that answers nothing any more, because its zone got another one or was
+//! deleted: kept for a while, so that the zone can be made what it was.
 
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{positional, read_whole};

@@ -21,6 +21,12 @@ pub enum ChangeKind {
     Replaced = 1,
     /// It was made what it had been before.
     RolledBack = 2,
+    /// Something else was chosen for it.
+    Settings = 3,
+    /// It was deleted.
+    Deleted = 4,
+    /// It was brought back.
+    Undeleted = 5,
 }
 
 positional! {
@@ -41,7 +47,7 @@ positional! {
         pub serial: u32,
         /// Where the keys of the zone were before.
         pub generation_before: Generation,
-        /// The batch that takes it back, encoded; empty where that is too large to be kept.
+        /// The batch that takes it back, encoded.
         pub undo: &'a Bytes,
     }
 }
@@ -50,7 +56,8 @@ impl ChangeKind {
     /// The kind of a number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Records, Self::Replaced, Self::RolledBack].into_iter().find(|kind| *kind as u8 == number)
+        let all = [Self::Records, Self::Replaced, Self::RolledBack, Self::Settings, Self::Deleted, Self::Undeleted];
+        all.into_iter().find(|kind| *kind as u8 == number)
     }
 
     /// For people and programs.
@@ -60,6 +67,9 @@ impl ChangeKind {
             Self::Records => "records",
             Self::Replaced => "replaced",
             Self::RolledBack => "rolled-back",
+            Self::Settings => "settings",
+            Self::Deleted => "deleted",
+            Self::Undeleted => "undeleted",
         }
     }
 }
@@ -114,7 +124,7 @@ mod tests {
         let bytes = value.encode();
         assert_eq!(ZoneChange::decode(&bytes).unwrap(), value);
         assert_eq!(value.kind(), ChangeKind::Replaced);
-        assert!(ZoneChange::decode(&ZoneChange { kind: 3, ..value.clone() }.encode()).is_err());
+        assert!(ZoneChange::decode(&ZoneChange { kind: 6, ..value.clone() }.encode()).is_err());
         for cut in 0..bytes.len() {
             assert!(ZoneChange::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }

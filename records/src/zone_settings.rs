@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::Guards;
+
 /// What happens to the serial of the SOA when a change of records does not set one itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -29,6 +31,8 @@ pub struct ZoneSettings {
     pub default_ttl: u32,
     /// Whether a CNAME at the apex stands for the addresses of its target.
     pub flatten: bool,
+    /// What a replacement of the zone must not do unless the request says so; what is not chosen is as the store has it.
+    pub guards: Guards,
 }
 
 /// Not the name of a policy.

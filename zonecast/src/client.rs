@@ -11,8 +11,9 @@ use ureq::{Agent, Body};
 use zonecast_kv_proto::WaitFor;
 
 use crate::api::types::{
-    ChainInfo, ChangeRequest, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage,
-    SettingsChange, Status, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
+    ChainInfo, ChangeRequest, DeletedZones, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RollbackRequest,
+    RrsetPage, SettingsChange, Status, StoreSettings, StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog,
+    ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
@@ -73,6 +74,17 @@ impl Default for Patience {
     fn default() -> Self {
         Self { wait: None, timeout: DEFAULT_TIMEOUT }
     }
+}
+
+/// How a zone file is imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// Settings to choose with it.
+    pub settings: SettingsChange,
+    /// It is meant that much goes.
+    pub allow_shrink: bool,
+    /// Only say what would change.
+    pub dry_run: bool,
 }
 
 /// Talks to one core.
@@ -165,10 +177,10 @@ impl Client {
     /// # Errors
     /// No answer, or refused with findings.
     pub fn put_zone(&self, zone: &str, text: &[u8], file: &str, patience: Patience) -> Result<Written, ClientError> {
-        self.put_zone_choosing(zone, (text, file), &SettingsChange::default(), patience)
+        self.put_zone_choosing(zone, (text, file), &PutOptions::default(), patience)
     }
 
-    /// The same, and chooses something for the zone.
+    /// The same, with options.
     ///
     /// # Errors
     /// No answer, or refused with findings.
@@ -176,29 +188,66 @@ impl Client {
         &self,
         zone: &str,
         (text, file): (&[u8], &str),
-        settings: &SettingsChange,
+        options: &PutOptions,
         patience: Patience,
     ) -> Result<Written, ClientError> {
-        let SettingsChange { serial_policy, default_ttl, flatten_apex } = settings;
+        let PutOptions { settings, allow_shrink, dry_run } = options;
+        let SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial } = settings;
         let mut query = waiting(patience);
         query.push(("file", file.into()));
         query.extend(serial_policy.clone().map(|policy| ("serial_policy", policy)));
         query.extend(default_ttl.map(|ttl| ("default_ttl", ttl.to_string())));
         query.extend(flatten_apex.map(|flatten| ("flatten_apex", flatten.to_string())));
+        query.extend(max_shrink.clone().map(|share| ("max_shrink", share)));
+        query.extend(older_serial.clone().map(|what| ("older_serial", what)));
+        query.extend(flag("allow_shrink", *allow_shrink));
+        query.extend(flag("dry_run", *dry_run));
         let url = self.url(&zone_path(zone, ""), &query);
         // So that who is refused hears why, instead of being cut off while still sending.
         let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
         self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
     }
 
-    /// Deletes a zone.
+    /// Deletes a zone; `allow_shrink` says that it is meant.
     ///
     /// # Errors
-    /// No answer, or no such zone.
-    pub fn delete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
-        let url = self.url(&zone_path(zone, ""), &waiting(patience));
-        let request = self.agent.delete(url);
+    /// No answer, no such zone, or not said to be meant.
+    pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
+        let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
+        let request = self.agent.delete(self.url(&zone_path(zone, ""), &query));
         self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// Zones that were deleted and can be brought back.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn deleted_zones(&self) -> Result<DeletedZones, ClientError> {
+        self.get("/v1/deleted-zones", &[])
+    }
+
+    /// Brings back a zone that was deleted, with its history.
+    ///
+    /// # Errors
+    /// No answer, or there is nothing to bring back.
+    pub fn undelete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
+        self.post(&zone_path(zone, "/undelete"), &waiting(patience), &(), patience.timeout)
+    }
+
+    /// What is chosen for all zones that choose nothing themselves.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn store_settings(&self) -> Result<StoreSettings, ClientError> {
+        self.get("/v1/settings", &[])
+    }
+
+    /// Chooses something else for them.
+    ///
+    /// # Errors
+    /// No answer, or refused.
+    pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
+        self.read(self.agent.patch(self.url("/v1/settings", &[])).send_json(change))
     }
 
     /// The zone as a zone file.
@@ -248,13 +297,12 @@ impl Client {
         self.get(&zone_path(zone, "/diff"), &query)
     }
 
-    /// Makes a zone what it was after a change, or without one what it was before the last.
+    /// Makes a zone what it was.
     ///
     /// # Errors
     /// No answer, no such zone, a state that is not kept, or busy: try again.
-    pub fn roll_back(&self, zone: &str, to: Option<u64>, patience: Patience) -> Result<Written, ClientError> {
-        let request = RollbackRequest { to };
-        self.post(&zone_path(zone, "/rollback"), &waiting(patience), &request, patience.timeout)
+    pub fn roll_back(&self, zone: &str, request: &RollbackRequest, patience: Patience) -> Result<Written, ClientError> {
+        self.post(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
     }
 
     /// RRsets of a zone, of one name, of one name and type.
@@ -272,7 +320,22 @@ impl Client {
     /// # Errors
     /// No answer, refused, or busy: try again.
     pub fn change(&self, zone: &str, change: &ChangeRequest, patience: Patience) -> Result<Written, ClientError> {
-        self.post(&zone_path(zone, "/changes"), &waiting(patience), change, patience.timeout)
+        self.change_allowing(zone, change, false, patience)
+    }
+
+    /// The same; `allow_shrink` says that it is meant when much goes.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change_allowing(
+        &self,
+        zone: &str,
+        change: &ChangeRequest,
+        allow_shrink: bool,
+        patience: Patience,
+    ) -> Result<Written, ClientError> {
+        let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
+        self.post(&zone_path(zone, "/changes"), &query, change, patience.timeout)
     }
 
     /// Where a version is live.
@@ -372,6 +435,10 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 fn waiting(patience: Patience) -> Vec<(&'static str, String)> {
     let Some(wait) = patience.wait else { return vec![] };
     vec![("wait", wait.to_string()), ("timeout", format!("{}ms", patience.timeout.as_millis()))]
+}
+
+fn flag(name: &'static str, is_set: bool) -> Option<(&'static str, String)> {
+    is_set.then(|| (name, "true".to_owned()))
 }
 
 /// The root zone is `@` in a path: most clients and proxies take a segment of `.` away.

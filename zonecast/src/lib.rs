@@ -30,7 +30,7 @@ mod size;
 mod timeout;
 mod vitals;
 
-pub use client::{Client, ClientError, Patience};
+pub use client::{Client, ClientError, Patience, PutOptions};
 pub use client_options::{ClientOptions, ClientOptionsError};
 pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};
 pub use zonecast_kv_proto::WaitFor;

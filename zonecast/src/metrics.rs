@@ -167,16 +167,19 @@ pub(crate) enum Imported {
     Changed,
     /// It broke a rule.
     Refused,
+    /// It would have taken away too much, or set the serial back.
+    Held,
 }
 
 impl Imported {
-    const ALL: [Self; 3] = [Self::Unchanged, Self::Changed, Self::Refused];
+    const ALL: [Self; 4] = [Self::Unchanged, Self::Changed, Self::Refused, Self::Held];
 
     fn label(self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
             Self::Changed => "changed",
             Self::Refused => "refused",
+            Self::Held => "held",
         }
     }
 }

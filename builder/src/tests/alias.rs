@@ -6,8 +6,9 @@ use zonecast_records::{Generation, Name, ZoneId};
 
 use super::{Record, name, soa, source, wire};
 use crate::{
-    AliasEntry, Change, SerialTime, Settings, ZoneIdentity, ZoneSettings, aliases_through, aliases_within,
-    change_settings, delete_zone, flattened_build, read_name, refresh_alias,
+    AliasEntry, Change, ChangeKind, ChangeNote, SerialTime, Settings, Target, ZoneIdentity, ZoneSettings,
+    aliases_through, aliases_within, change_settings, delete_for_good, delete_zone, deleted_zones, flattened_build,
+    read_name, refresh_alias, rollback, zone_info, zone_log,
 };
 
 fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
@@ -33,8 +34,17 @@ fn store() -> MemoryView {
         build.into_batches(MAX_BATCH_LEN).for_each(|batch| view.apply(&batch));
     }
     let settings = ZoneSettings { flatten: true, ..ZoneSettings::default() };
-    view.apply(&change_settings(&view, &name("one.example"), settings).unwrap());
+    view.apply(&change_settings(&view, &name("one.example"), settings).unwrap().0);
     view
+}
+
+const NOTE: ChangeNote<'_> = ChangeNote { kind: ChangeKind::Records, time: 1, by: "test", keep_since: 0 };
+
+/// Deletes a zone, and for good.
+fn delete(view: &mut MemoryView, apex: &str) {
+    view.apply(&delete_zone(view, &name(apex), NOTE).unwrap());
+    let [deleted] = deleted_zones(view).unwrap().try_into().unwrap();
+    view.apply(&delete_for_good(view, &deleted).unwrap());
 }
 
 fn addresses(view: &MemoryView) -> Vec<Vec<u8>> {
@@ -98,14 +108,14 @@ fn an_alias_is_followed_and_kept_current() {
     assert_eq!(names(&view), [name("other.cdn.example"), name("www.cdn.example")]);
 
     // The target goes, with its zone.
-    view.apply(&delete_zone(&view, &name("cdn.example")).unwrap());
+    delete(&mut view, "cdn.example");
     let entries = aliases_within(&view, &name("cdn.example")).unwrap();
     for entry in &entries {
         let refreshed = refresh_alias(&view, entry, SerialTime::default()).unwrap();
         view.apply(&refreshed.batch);
     }
     assert!(addresses(&view).is_empty());
-    view.apply(&delete_zone(&view, &name("one.example")).unwrap());
+    delete(&mut view, "one.example");
     let [left] = aliases_within(&view, &Name::ROOT).unwrap().try_into().unwrap();
     let refreshed = refresh_alias(&view, &left, SerialTime::default()).unwrap();
     view.apply(&refreshed.batch);
@@ -145,12 +155,70 @@ fn what_leads_nowhere_has_no_addresses() {
 fn where_nothing_is_flattened_a_cname_at_the_apex_is_refused() {
     let mut view = store();
     let apex = name("one.example");
-    view.apply(&change_settings(&view, &apex, ZoneSettings::default()).unwrap());
+    view.apply(&change_settings(&view, &apex, ZoneSettings::default()).unwrap().0);
     let set = Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire("www.cdn.example")] };
     flattened_build(&view, &apex, std::slice::from_ref(&set), SerialTime::default()).unwrap_err();
     // Nor beside addresses of its own.
     let settings = ZoneSettings { flatten: true, ..ZoneSettings::default() };
-    view.apply(&change_settings(&view, &apex, settings).unwrap());
+    view.apply(&change_settings(&view, &apex, settings).unwrap().0);
     let address = Change::Add { owner: apex, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] };
     flattened_build(&view, &apex, &[address, set], SerialTime::default()).unwrap_err();
+}
+
+#[test]
+fn what_follows_a_target_is_a_part_of_the_change_before_it() {
+    let (mut view, apex) = (store(), name("one.example"));
+    let write = |view: &mut MemoryView, change: Change| {
+        let mut built = flattened_build(view, &apex, &[change], SerialTime::default()).unwrap();
+        built.undo.remember(view, &mut built.batch, NOTE).unwrap();
+        view.apply(&built.batch);
+    };
+    let refresh = |view: &mut MemoryView| {
+        for entry in aliases_within(view, &Name::ROOT).unwrap() {
+            let mut refreshed = refresh_alias(view, &entry, SerialTime::default()).unwrap();
+            if let Some(undo) = refreshed.undo {
+                undo.join_last(view, &mut refreshed.batch, NOTE).unwrap();
+            }
+            view.apply(&refreshed.batch);
+        }
+    };
+    let text = |last: u8| Change::Set { owner: apex, rtype: Rtype::TXT, ttl: 60, rdatas: vec![vec![1, last]] };
+    let before = view.clone();
+    write(&mut view, Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire("www.cdn.example")] });
+    let mut before_text = MemoryView::new();
+    for last in 10..150 {
+        let to = Change::Set {
+            owner: name("edge.cdn.example"),
+            rtype: Rtype::A,
+            ttl: u32::from(last),
+            rdatas: (0..last % 4).map(|number| vec![192, 0, number, last]).collect(),
+        };
+        view.apply(&flattened_build(&view, &name("cdn.example"), &[to], SerialTime::default()).unwrap().batch);
+        refresh(&mut view);
+        if last == 83 {
+            before_text = view.clone();
+            write(&mut view, text(7));
+        }
+    }
+    let log = zone_log(&view, &apex, 1000).unwrap();
+    assert_eq!(log.len(), 2, "only what somebody asked for is listed: {log:?}");
+    // A state is what it was when the next change came, and going back leads exactly there, but for the serial.
+    for (to, was) in [(1, before_text), (0, before)] {
+        let mut view = view.clone();
+        view.apply(&rollback(&view, &apex, Target::After(to), SerialTime::default(), 1).unwrap().batch);
+        let records = |view: &MemoryView| zone_info(view, &apex).unwrap().unwrap().records;
+        assert_eq!(records(&view), records(&was), "{to}");
+        let at_apex = |view: &MemoryView| {
+            let mut found = vec![];
+            read_name(view, &apex, &apex, |_, record| {
+                if record.rtype != Rtype::SOA {
+                    found.push((record.rtype, record.ttl, record.rdata.to_vec()));
+                }
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+            found
+        };
+        assert_eq!(at_apex(&view), at_apex(&was), "{to}");
+    }
 }

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView, View, ViewError};
-use zonecast_records::Name;
 
 use super::{Record, build, name, soa, store, wire};
-use crate::{Change, ChangeError, SerialTime, delete_zone, record_build};
+use crate::{Change, ChangeError, SerialTime, record_build};
 
 /// Counts entries read.
 struct Counted<'v> {
@@ -110,13 +109,4 @@ fn a_cut_above_too_much_for_a_batch_is_refused() {
     let cut = Change::Add { owner: name("mid.example"), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") };
     let error = record_build(&view, &name("example"), &[cut], SerialTime::default()).unwrap_err();
     assert!(matches!(error, ChangeError::TooLarge), "{error}");
-}
-
-#[test]
-fn a_deleted_zone_leaves_nothing() {
-    let mut view = zone(100);
-    let apex: Name = name("EXAMPLE");
-    view.apply(&delete_zone(&view, &apex).unwrap());
-    assert!(view.is_empty());
-    assert!(delete_zone(&view, &apex).is_err());
 }

@@ -11,11 +11,20 @@ use super::law::{assert_same, changed, config, exported};
 use super::model::Model;
 use super::{IDENTITY, Record, build_at, name, store};
 use crate::{
-    Change, ChangeNote, Diff, KEPT_CHANGES, PastError, SerialTime, Side, ZoneIdentity, delete_retired, delete_zone,
-    record_build, retire_present, retired_generations, rollback, zone_diff, zone_log,
+    Change, ChangeNote, Diff, FullBuild, KEPT_CHANGES, PastError, RememberError, SerialPolicy, SerialTime, Side,
+    Target, UndeleteError, ZoneIdentity, ZoneSettings, change_settings, delete_for_good, delete_retired, delete_zone,
+    deleted_zones, record_build, retire_present, retired_generations, rollback, undelete_zone, zone_diff, zone_info,
+    zone_log,
 };
 
-const TO_TEST: ChangeNote<'_> = ChangeNote { kind: ChangeKind::Records, time: 1_795_777_800, by: "test" };
+/// Keeps no change for its age.
+const TO_TEST: ChangeNote<'_> =
+    ChangeNote { kind: ChangeKind::Records, time: 1_795_777_800, by: "test", keep_since: u64::MAX };
+
+/// To the state after a change.
+fn go_to(view: &MemoryView, to: u64) -> Result<crate::Rollback, PastError> {
+    rollback(view, &apex(), Target::After(to), SerialTime::default(), 7)
+}
 
 /// A zone with its history, and all that it ever was.
 struct World {
@@ -24,16 +33,13 @@ struct World {
     /// Where each state was.
     generations: Vec<Generation>,
     generation: Generation,
-    /// States from here on are in the present generation or the one before.
-    reachable: usize,
-    before: Option<usize>,
 }
 
 impl World {
     fn new(model: Model) -> Self {
         let view = store(build_at(IDENTITY, &model).unwrap(), MAX_BATCH_LEN);
         let generation = IDENTITY.generation;
-        Self { view, states: vec![model], generations: vec![generation], generation, reachable: 0, before: None }
+        Self { view, states: vec![model], generations: vec![generation], generation }
     }
 
     fn identity(&self) -> ZoneIdentity {
@@ -86,8 +92,6 @@ impl World {
         batches.last_mut().unwrap().join(retire);
         batches.iter().for_each(|batch| self.view.apply(batch));
         self.generation = generation;
-        self.reachable = self.before.unwrap_or_default();
-        self.before = Some(self.states.len());
         self.push(next.clone());
     }
 
@@ -96,7 +100,7 @@ impl World {
         let mut live = MemoryView::new();
         for (key, value) in view.entries() {
             let parsed = DnsKey::parse(key).unwrap();
-            let history = matches!(parsed.section, KeySection::History | KeySection::Retired);
+            let history = matches!(parsed.section, KeySection::History | KeySection::Retired | KeySection::Deleted);
             if !history && [Generation::ZONES, generation].contains(&parsed.generation) {
                 live.insert(key, value);
             }
@@ -152,11 +156,7 @@ proptest! {
         let last = world.states.len() - 1;
         prop_assert_eq!(zone_log(&world.view, &apex(), 100).unwrap().len(), last);
         let to = to.index(world.states.len());
-        let done = match rollback(&world.view, &apex(), to as u64, SerialTime::default(), 7) {
-            Err(PastError::Deleted(_)) if to < world.reachable => return Ok(()),
-            done => done.unwrap(),
-        };
-        prop_assert!(to >= world.reachable, "a generation that is deleted was found");
+        let done = go_to(&world.view, to as u64).unwrap();
         differences(&world, to)?;
         let wanted = &world.states[to];
         let same = with_serial(wanted, world.present().serial().unwrap()) == *world.present();
@@ -174,10 +174,18 @@ proptest! {
         let generation = zone_generation(&view);
         let fresh = build_at(ZoneIdentity { generation, ..IDENTITY }, &model).unwrap();
         assert_same(&world.live(&view, generation), &store(fresh, MAX_BATCH_LEN))?;
+        // The same beside what answers.
+        if !back.batch.is_empty() {
+            let beside = beside(&world.view, &done.batch, 900);
+            let fresh = build_at(ZoneIdentity { generation: Generation::new(900), ..IDENTITY }, &model).unwrap();
+            assert_same(&world.live(&beside, Generation::new(900)), &store(fresh, MAX_BATCH_LEN))?;
+        }
+        // Asked for once more, nothing is left to do.
+        prop_assert!(go_to(&view, to as u64).unwrap().batch.is_empty());
 
         // And forth again.
         if !back.batch.is_empty() {
-            let mut forth = rollback(&view, &apex(), last as u64, SerialTime::default(), 8).unwrap();
+            let mut forth = go_to(&view, last as u64).unwrap();
             forth.undo.remember(&view, &mut forth.batch, TO_TEST).unwrap();
             view.apply(&forth.batch);
             let mut found = exported(&view);
@@ -187,10 +195,29 @@ proptest! {
             prop_assert_eq!(found, wanted);
         }
 
-        // Nothing is left when it goes.
-        view.apply(&delete_zone(&view, &apex()).unwrap());
+        // It comes back as it was, and nothing is left when it goes for good.
+        let before = world.live(&view, zone_generation(&view));
+        view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
+        prop_assert!(zone_info(&view, &apex()).unwrap().is_none());
+        view.apply(&undelete_zone(&view, &apex(), TO_TEST).unwrap().0);
+        assert_same(&world.live(&view, zone_generation(&view)), &before)?;
+        prop_assert!(deleted_zones(&view).unwrap().is_empty());
+        view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
+        for zone in deleted_zones(&view).unwrap() {
+            view.apply(&delete_for_good(&view, &zone).unwrap());
+        }
         prop_assert!(view.is_empty(), "{:?}", view.entries().next());
     }
+}
+
+const TO_TEST_DELETES: ChangeNote<'_> = ChangeNote { kind: ChangeKind::Deleted, ..TO_TEST };
+
+/// A store in which a batch was built beside what answered.
+fn beside(view: &MemoryView, batch: &zonecast_kv_proto::Batch, generation: u64) -> MemoryView {
+    let build = FullBuild::beside(view, &apex(), batch, Generation::new(generation)).unwrap();
+    let mut view = view.clone();
+    build.into_batches(200).for_each(|batch| view.apply(&batch));
+    view
 }
 
 fn zone_generation(view: &MemoryView) -> Generation {
@@ -240,11 +267,20 @@ fn a_history_is_only_so_long_and_says_so() {
     assert!(log.iter().all(|change| change.can_be_undone && change.by == "test"));
     assert_eq!(zone_log(&world.view, &apex(), 3).unwrap(), log[..3]);
     for wanted in [0, 255 - kept - 1, 256] {
-        let error = rollback(&world.view, &apex(), wanted, SerialTime::default(), 0).unwrap_err();
+        let error = go_to(&world.view, wanted).unwrap_err();
         let PastError::NotKept { oldest, newest, .. } = error else { panic!("{error}") };
         assert_eq!((oldest, newest), (255 - kept, 255));
     }
-    rollback(&world.view, &apex(), 255 - kept, SerialTime::default(), 0).unwrap();
+    go_to(&world.view, 255 - kept).unwrap();
+
+    // What is young stays, however many there are.
+    let note = ChangeNote { keep_since: TO_TEST.time, ..TO_TEST };
+    for last in 0..100 {
+        let mut done = record_build(&world.view, &apex(), &[address(last)], SerialTime::default()).unwrap();
+        done.undo.remember(&world.view, &mut done.batch, note).unwrap();
+        world.view.apply(&done.batch);
+    }
+    assert_eq!(zone_log(&world.view, &apex(), 1000).unwrap().len() as u64, kept + 100);
 }
 
 #[test]
@@ -256,18 +292,29 @@ fn a_retired_generation_goes_once_and_only_if_it_is_still_the_one() {
     assert_eq!((first.apex, first.identity.generation), (name("example"), IDENTITY.generation));
     assert_eq!((first.identity.id, first.since), (ZoneId::new(7), TO_TEST.time));
     world.flip(&changed(world.present(), &[address(3)]));
+    // Both are kept, so that either change can be taken back.
+    let [_, second] = retired_generations(&world.view).unwrap().try_into().unwrap();
+    assert_eq!(go_to(&world.view, 1).unwrap().serial, 1 + world.present().serial().unwrap());
+    world.view.apply(&delete_retired(&world.view, &first).unwrap());
     assert!(delete_retired(&world.view, &first).unwrap().is_empty());
-    let [second] = retired_generations(&world.view).unwrap().try_into().unwrap();
+    assert!(matches!(go_to(&world.view, 1), Err(PastError::Deleted(2))));
+    let log = zone_log(&world.view, &apex(), 10).unwrap();
+    assert_eq!(log.iter().map(|change| change.can_be_undone).collect::<Vec<_>>(), [true, false, false]);
+    // One that answers again is not deleted.
+    let back = go_to(&world.view, 2).unwrap();
+    let mut view = world.view.clone();
+    view.apply(&back.batch);
+    assert!(delete_retired(&view, &second).unwrap().is_empty());
     world.view.apply(&delete_retired(&world.view, &second).unwrap());
     assert!(retired_generations(&world.view).unwrap().is_empty());
-    assert!(matches!(rollback(&world.view, &apex(), 2, SerialTime::default(), 0), Err(PastError::Deleted(3))));
+    assert!(matches!(go_to(&world.view, 2), Err(PastError::Deleted(3))));
     // What came after is still there.
     world.change(&[address(4)]);
-    rollback(&world.view, &apex(), 3, SerialTime::default(), 0).unwrap();
+    go_to(&world.view, 3).unwrap();
 }
 
 #[test]
-fn a_change_too_large_to_be_kept_says_so() {
+fn what_does_not_fit_with_what_takes_it_back_says_so() {
     let mut world = small_world();
     let text =
         |seed: u8| -> Vec<u8> { std::iter::repeat_n([&[255][..], &[seed; 255]].concat(), 64).flatten().collect() };
@@ -280,10 +327,88 @@ fn a_change_too_large_to_be_kept_says_so() {
         (0..60).map(one).collect()
     };
     world.change(&many(0));
-    world.change(&many(10));
+    let mut done = record_build(&world.view, &apex(), &many(10), SerialTime::default()).unwrap();
+    let before = done.batch.clone();
+    let error = done.undo.remember(&world.view, &mut done.batch, TO_TEST).unwrap_err();
+    assert!(matches!(error, RememberError::TooLarge), "{error}");
+    assert_eq!(done.batch, before);
+
+    // Beside what answers it can be taken back.
+    let mut view = beside(&world.view, &done.batch, 900);
+    view.apply(&retire_present(&world.view, &apex(), 3, TO_TEST).unwrap());
+    assert_eq!(exported(&view), records(&changed(world.present(), &many(10))));
+    let back = go_to(&view, 1).unwrap();
+    view.apply(&back.batch);
+    assert_eq!(zone_generation(&view), IDENTITY.generation);
+    assert_eq!(exported(&view), records(&with_serial(world.present(), back.serial)));
+}
+
+#[test]
+fn a_rollback_that_is_asked_for_twice_does_not_undo_itself() {
+    let mut world = small_world();
     world.change(&[address(1)]);
-    let log = zone_log(&world.view, &apex(), 10).unwrap();
-    assert_eq!(log.iter().map(|change| change.can_be_undone).collect::<Vec<_>>(), [true, false, true]);
-    rollback(&world.view, &apex(), 2, SerialTime::default(), 0).unwrap();
-    assert!(matches!(rollback(&world.view, &apex(), 1, SerialTime::default(), 0), Err(PastError::TooLarge(2))));
+    world.change(&[address(2)]);
+    let undo = |view: &MemoryView, number| rollback(view, &apex(), Target::Undo(number), SerialTime::default(), 7);
+    let mut done = undo(&world.view, 2).unwrap();
+    done.undo.remember(&world.view, &mut done.batch, TO_TEST).unwrap();
+    let mut view = world.view.clone();
+    view.apply(&done.batch);
+    let again = undo(&view, 2).unwrap();
+    assert!(again.batch.is_empty());
+    assert_eq!(again.serial, done.serial);
+    // What is not the last change, and is not undone, is named.
+    for (view, wanted, newest) in [(&world.view, 1, 2), (&view, 1, 3), (&view, 9, 3), (&view, 0, 3)] {
+        let error = undo(view, wanted).unwrap_err();
+        let PastError::NotLast { wanted: said, newest: last } = error else { panic!("{error}") };
+        assert_eq!((said, last), (wanted, newest));
+    }
+    // The rollback itself can be undone, by its own number.
+    assert!(!undo(&view, 3).unwrap().batch.is_empty());
+}
+
+#[test]
+fn settings_are_a_part_of_what_a_zone_was() {
+    let mut world = small_world();
+    world.change(&[address(1)]);
+    let chosen = ZoneSettings { serial: SerialPolicy::Keep, flatten: true, ..ZoneSettings::default() };
+    let (mut batch, undo) = change_settings(&world.view, &apex(), chosen).unwrap();
+    undo.remember(&world.view, &mut batch, ChangeNote { kind: ChangeKind::Settings, ..TO_TEST }).unwrap();
+    world.view.apply(&batch);
+    let serial = zone_info(&world.view, &apex()).unwrap().unwrap().serial;
+    let back = go_to(&world.view, 1).unwrap();
+    assert_eq!(back.serial, serial.into_int(), "no edge sees a change");
+    world.view.apply(&back.batch);
+    assert_eq!(zone_info(&world.view, &apex()).unwrap().unwrap().settings, ZoneSettings::default());
+    assert!(go_to(&world.view, 1).unwrap().batch.is_empty());
+}
+
+#[test]
+fn only_what_was_deleted_lately_and_is_not_there_comes_back() {
+    let mut world = small_world();
+    world.change(&[address(1)]);
+    let error = undelete_zone(&world.view, &apex(), TO_TEST).unwrap_err();
+    assert!(matches!(error, UndeleteError::Hosted(_)), "{error}");
+    let elsewhere = name("other");
+    let error = undelete_zone(&world.view, &elsewhere, TO_TEST).unwrap_err();
+    assert!(matches!(error, UndeleteError::NotKept(_)), "{error}");
+
+    world.view.apply(&delete_zone(&world.view, &apex(), TO_TEST_DELETES).unwrap());
+    assert!(delete_zone(&world.view, &apex(), TO_TEST_DELETES).is_err());
+    let [deleted] = deleted_zones(&world.view).unwrap().try_into().unwrap();
+    assert_eq!((deleted.apex, deleted.identity, deleted.since), (apex(), IDENTITY, TO_TEST.time));
+    let note = ChangeNote { kind: ChangeKind::Undeleted, by: "somebody", ..TO_TEST };
+    let (batch, _) = undelete_zone(&world.view, &apex(), note).unwrap();
+    let mut view = world.view.clone();
+    view.apply(&batch);
+    let log = zone_log(&view, &apex(), 10).unwrap();
+    let told: Vec<_> = log.iter().map(|change| (change.kind.word(), change.by.as_str())).collect();
+    assert_eq!(told, [("undeleted", "somebody"), ("deleted", "test"), ("records", "test")]);
+    assert!(delete_for_good(&view, &deleted).unwrap().is_empty(), "it answers again");
+    for to in 1..=3 {
+        assert!(go_to(&view, to).unwrap().batch.is_empty(), "the zone was the same, {to}");
+    }
+    view.apply(&go_to(&view, 0).unwrap().batch);
+    let mut first = world.states[0].clone();
+    first.set_serial(zone_info(&view, &apex()).unwrap().unwrap().serial.into_int());
+    assert_eq!(exported(&view), records(&first));
 }

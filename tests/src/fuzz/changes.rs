@@ -45,7 +45,8 @@ pub(super) fn changes(bytes: &[u8]) {
     let (rest, damaged) = answer::damage_all(&mut view, bytes);
     let (changes, serial) = read(rest);
     let (apex, now) = (world::apex(), SerialTime { unix: 1_795_777_800, date: 20_261_127 });
-    let Ok(chosen) = change_settings(&view, &apex, ZoneSettings { serial, default_ttl: 0, flatten: true }) else {
+    let settings = ZoneSettings { serial, flatten: true, ..ZoneSettings::default() };
+    let Ok((chosen, _)) = change_settings(&view, &apex, settings) else {
         return;
     };
     view.apply(&chosen);

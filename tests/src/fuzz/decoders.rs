@@ -5,8 +5,8 @@ use zonecast_kv_proto::{
     decode_ops,
 };
 use zonecast_records::{
-    AddressValue, AliasValue, CoreNode, CoreZone, DnsKey, KeyBuffer, Name, RetiredGeneration, Rrset, RrsetValue,
-    ZoneChange, ZoneValue,
+    AddressValue, AliasValue, CoreNode, CoreZone, DnsKey, Guards, KeyBuffer, Name, RetiredGeneration, Rrset,
+    RrsetValue, ZoneChange, ZoneValue,
 };
 
 pub(super) fn dns_key(bytes: &[u8]) {
@@ -69,6 +69,9 @@ pub(super) fn core_values(bytes: &[u8]) {
     }
     if let Ok(value) = AliasValue::decode(bytes) {
         assert_eq!(AliasValue::decode(&value.encode()).expect("what was encoded decodes"), value);
+    }
+    if let Ok(value) = Guards::decode(bytes) {
+        assert_eq!(Guards::decode(&value.encode()).expect("what was encoded decodes"), value);
     }
     if let Ok(value) = RetiredGeneration::decode(bytes) {
         value.apex().expect("checked by decode");

@@ -134,7 +134,7 @@ fn a_zone_comes_and_goes_through_the_api() {
     let response = ureq::put(&url).send(text).unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(addresses(server.dns[0], "www.late.test"), ["192.0.2.7"]);
-    let (status, gone) = call(&server, "DELETE", "/v1/zones/late.test?wait=all", None);
+    let (status, gone) = call(&server, "DELETE", "/v1/zones/late.test?wait=all&allow_shrink=true", None);
     assert_eq!(status, 200, "{gone}");
     assert_eq!(ask(server.dns[0], "www.late.test", Rtype::A).rcode, OptRcode::REFUSED);
 }

@@ -185,7 +185,8 @@ fn change(server: &Zonecast, grammar: &mut Grammar) -> usize {
     let mut accepted = 0;
     for _ in 0..BUILDS {
         let changes: Vec<Value> = (0..1 + grammar.random.below(3)).map(|_| grammar.change()).collect();
-        let (status, written) = call(server, "POST", &path, Some(&json!({"changes": changes})));
+        let (status, written) =
+            call(server, "POST", &format!("{path}?allow_shrink=true"), Some(&json!({"changes": changes})));
         assert!(matches!(status, 200 | 422), "{changes:?}: {written}");
         accepted += usize::from(status == 200);
     }
@@ -237,7 +238,8 @@ impl Signer {
         run(command.args(chain).arg(&unsigned).current_dir(self.folder.path()));
         let http = Http::new(server.http.parse().unwrap());
         let body = std::fs::read_to_string(&signed).unwrap();
-        let (status, answer) = http.call("PUT", &format!("/v1/zones/{SIGNED}?wait=all"), Some(&body)).unwrap();
+        let (status, answer) =
+            http.call("PUT", &format!("/v1/zones/{SIGNED}?wait=all&allow_shrink=true"), Some(&body)).unwrap();
         assert!(status == 200 && answer["receipt"]["reached"] == true, "{answer}\n{body}");
         signed
     }

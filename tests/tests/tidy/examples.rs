@@ -147,7 +147,7 @@ fn private_values() -> Vec<Example> {
         (
             "core-zone",
             value(b"\0com\0example\0\0\0\x06"),
-            &["zone", "format", "origin", "wildcards", "cuts", "depth 0", "depth 1"],
+            &["zone", "format", "origin", "records", "wildcards", "cuts", "depth 0", "depth 1"],
         ),
     ]
 }

@@ -54,9 +54,11 @@ impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         let (status, code) = match &error {
             ServiceError::NoZone(_) => (StatusCode::NOT_FOUND, "no_zone"),
+            ServiceError::NotDeleted(_) => (StatusCode::NOT_FOUND, "no_zone"),
             ServiceError::NoEdge(_) => (StatusCode::NOT_FOUND, "no_edge"),
             ServiceError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             ServiceError::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+            ServiceError::Held(_) => (StatusCode::UNPROCESSABLE_ENTITY, "held"),
             ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 use serde::Deserialize;
+use zonecast_builder::Target;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
@@ -15,7 +16,7 @@ use crate::auth::Grant;
 const MAX_CHANGES: usize = 1000;
 
 /// Names in one answer; there may be some records at each.
-const MAX_NAMES: usize = 10_000;
+pub(super) const MAX_NAMES: usize = 10_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +59,15 @@ pub(super) async fn roll_back(
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience): (_, _) = (zone_in_path(&zone)?, query.patience()?);
     let request: RollbackRequest = query::json(body)?;
-    let written = state.service.roll_back(zone, request.to, grant.name().to_owned()).await?;
+    let target = match request {
+        RollbackRequest { to: Some(to), undo: None } => Target::After(to),
+        RollbackRequest { to: None, undo: Some(undo) } => Target::Undo(undo),
+        _ => {
+            let message = "a rollback says either `to`, the change whose state is wanted, or `undo`, the last change; \
+                           `/v1/zones/{zone}/log` lists them";
+            return Err(ApiError::bad_request(message));
+        }
+    };
+    let written = state.service.roll_back(zone, target, grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

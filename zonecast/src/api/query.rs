@@ -42,6 +42,22 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
     }
 }
 
+/// The same, and `allow_shrink`, of a write that may take records away.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WriteQuery {
+    wait: Option<String>,
+    timeout: Option<String>,
+    #[serde(default)]
+    pub(super) allow_shrink: bool,
+}
+
+impl WriteQuery {
+    pub(super) fn patience(&self) -> Result<Patience, ApiError> {
+        patience(self.wait.as_deref(), self.timeout.as_deref())
+    }
+}
+
 /// `wait` and `timeout` of a write.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::query::{self, Params, Segments, WriteQuery, zone_in_path};
 use super::types::{Action, ChangeRequest, RecordChange, RrsetPage, Written};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
@@ -36,7 +36,7 @@ pub(super) async fn change(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
-    Params(query): Params<WaitQuery>,
+    Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     let request: ChangeRequest = query::json(body)?;
@@ -64,7 +64,7 @@ pub(super) async fn set(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
     Segments(path): RrsetPath,
-    Params(query): Params<WaitQuery>,
+    Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     apply_body((&state, &grant), path, &query, Action::Set, body).await
@@ -74,7 +74,7 @@ pub(super) async fn add(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
     Segments(path): RrsetPath,
-    Params(query): Params<WaitQuery>,
+    Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     apply_body((&state, &grant), path, &query, Action::Add, body).await
@@ -84,7 +84,7 @@ pub(super) async fn delete(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
     Segments((zone, name, rtype)): RrsetPath,
-    Params(query): Params<WaitQuery>,
+    Params(query): Params<WriteQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
     apply(&state, &grant, &zone, &query, vec![change]).await
@@ -93,7 +93,7 @@ pub(super) async fn delete(
 async fn apply_body(
     (state, grant): (&ApiState, &Grant),
     (zone, name, rtype): (String, String, String),
-    query: &WaitQuery,
+    query: &WriteQuery,
     action: Action,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
@@ -106,10 +106,10 @@ async fn apply(
     state: &ApiState,
     grant: &Grant,
     zone: &str,
-    query: &WaitQuery,
+    query: &WriteQuery,
     changes: Vec<RecordChange>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
-    let written = state.service.change(zone, changes, grant.name().to_owned()).await?;
+    let written = state.service.change(zone, (changes, query.allow_shrink), grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

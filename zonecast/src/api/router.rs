@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::route::{May, Route, routed};
 use super::{Gate, chain, health, history, lookup, receipts, records, settings, status, zones};
-use crate::auth::TokenRole::{Read, Write};
+use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
 
@@ -43,6 +43,10 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/zones/{zone}", May::InZone(Read), zones::get),
         Route::new(Method::PUT, "/v1/zones/{zone}", May::InZone(Write), zones::put),
         Route::new(Method::DELETE, "/v1/zones/{zone}", May::InZone(Write), zones::delete),
+        Route::new(Method::POST, "/v1/zones/{zone}/undelete", May::InZone(Write), zones::undelete),
+        Route::new(Method::GET, "/v1/deleted-zones", May::Role(Read), zones::list_deleted),
+        Route::new(Method::GET, "/v1/settings", May::Role(Read), settings::get_store),
+        Route::new(Method::PATCH, "/v1/settings", May::Role(Admin), settings::change_store),
         Route::new(Method::GET, "/v1/zones/{zone}/file", May::InZone(Read), zones::export),
         Route::new(Method::GET, "/v1/zones/{zone}/settings", May::InZone(Read), settings::get),
         Route::new(Method::PATCH, "/v1/zones/{zone}/settings", May::InZone(Write), settings::change),

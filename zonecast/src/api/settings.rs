@@ -1,13 +1,14 @@
-//! `/v1/zones/{zone}/settings`.
+//! `/v1/zones/{zone}/settings` and `/v1/settings`.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
 
 use super::query::{self, Segments, zone_in_path};
-use super::types::{SettingsChange, ZoneSettingsInfo};
+use super::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use super::{ApiError, ApiState};
+use crate::auth::Grant;
 
 pub(super) async fn get(
     State(state): State<ApiState>,
@@ -18,9 +19,23 @@ pub(super) async fn get(
 
 pub(super) async fn change(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ZoneSettingsInfo>, ApiError> {
     let (zone, change): (_, SettingsChange) = (zone_in_path(&zone)?, query::json(body)?);
-    Ok(Json(state.service.change_settings(zone, change).await?))
+    Ok(Json(state.service.change_settings(zone, change, grant.name().to_owned()).await?))
+}
+
+pub(super) async fn get_store(State(state): State<ApiState>) -> Result<Json<StoreSettings>, ApiError> {
+    Ok(Json(state.service.store_settings().await?))
+}
+
+pub(super) async fn change_store(
+    State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<StoreSettings>, ApiError> {
+    let change: StoreSettingsChange = query::json(body)?;
+    Ok(Json(state.service.change_store_settings(change, grant.name().to_owned()).await?))
 }

@@ -74,6 +74,9 @@ pub struct Written {
     /// What is odd but served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Finding>,
+    /// Of a dry run: what would change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<ZoneDiff>,
     /// Where it is live, if the request waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -173,7 +176,7 @@ pub struct ZoneLog {
 pub struct ZoneLogEntry {
     /// Counted from 1 in each zone.
     pub number: u64,
-    /// `records`, `replaced` or `rolled-back`.
+    /// `records`, `replaced`, `rolled-back`, `settings`, `deleted` or `undeleted`.
     pub kind: String,
     /// On the clock of the core, seconds of Unix time.
     pub time: u64,
@@ -183,7 +186,7 @@ pub struct ZoneLogEntry {
     pub serial_before: u32,
     /// Serial afterwards.
     pub serial: u32,
-    /// Whether the state before it can be had again: else it was too large.
+    /// Whether the state before it can be had again: else it was replaced as a whole, too long ago.
     pub can_be_undone: bool,
 }
 
@@ -218,13 +221,36 @@ pub struct ZoneDiff {
     pub truncated: bool,
 }
 
-/// Where a rollback goes.
+/// Where a rollback goes: one of the two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
-    /// After which change the zone was what it is to be again; 0 is before the first. Left out: before the last.
+    /// After which change the zone was what it is to be again; 0 is before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
+    /// Which change is to be undone; it must be the last one. Asked for once more, nothing changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<u64>,
+}
+
+/// Zones that were deleted and can be brought back, in canonical order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedZones {
+    /// All of them.
+    pub zones: Vec<DeletedZone>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedZone {
+    /// Its apex.
+    pub zone: String,
+    /// Stable identity.
+    pub id: u64,
+    /// When it was deleted, seconds of Unix time.
+    pub deleted: u64,
+    /// Until when it can be brought back, seconds of Unix time.
+    pub kept_until: u64,
 }
 
 /// What to do with one RRset.
@@ -294,6 +320,34 @@ pub struct ZoneSettingsInfo {
     /// Whether a CNAME at the apex stands for the addresses of its target.
     #[serde(default)]
     pub flatten_apex: bool,
+    /// The largest share of its records that a write may take away without saying that it is meant: as `50%`, or
+    /// `default` where the zone has what is chosen for all.
+    #[serde(default)]
+    pub max_shrink: String,
+    /// What happens to a write with a lower serial: `warn`, `refuse`, or `default`.
+    #[serde(default)]
+    pub older_serial: String,
+}
+
+/// What is chosen for all zones that choose nothing themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreSettings {
+    /// See [`ZoneSettingsInfo::max_shrink`].
+    pub max_shrink: String,
+    /// See [`ZoneSettingsInfo::older_serial`].
+    pub older_serial: String,
+}
+
+/// What else is to be chosen for all zones; what is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettingsChange {
+    /// See [`ZoneSettingsInfo::max_shrink`]; `default` is as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_shrink: Option<String>,
+    /// See [`ZoneSettingsInfo::older_serial`]; `default` is as it comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_serial: Option<String>,
 }
 
 /// What else is to be chosen for a zone; what is left out stays.
@@ -309,6 +363,12 @@ pub struct SettingsChange {
     /// See [`ZoneSettingsInfo::flatten_apex`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flatten_apex: Option<bool>,
+    /// See [`ZoneSettingsInfo::max_shrink`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_shrink: Option<String>,
+    /// See [`ZoneSettingsInfo::older_serial`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older_serial: Option<String>,
 }
 
 /// Changes of one zone, applied as one version or not at all.
@@ -563,6 +623,9 @@ pub struct Ready {
     pub records: u64,
     /// Zones that were listed and refused.
     pub refused: u64,
+    /// Zones that were listed and are as they were, because their file would have taken away too much.
+    #[serde(default)]
+    pub held: u64,
     /// From the start of the process.
     pub seconds: f64,
     /// Served by all edges.
@@ -585,10 +648,12 @@ impl Ready {
     /// The same for people.
     #[must_use]
     pub fn line(&self) -> String {
-        let Self { event, role, dns, http, quic, data, zones, records, refused, seconds, version, processes } = self;
+        let Self { event, role, dns, http, quic, data, zones, records, refused, held, seconds, version, processes } =
+            self;
         let dns = if dns.is_empty() { String::new() } else { format!(" dns={}", dns.join(",")) };
         let quic = quic.as_ref().map(|quic| format!(" quic={quic}")).unwrap_or_default();
-        let records = if role == "edge" { String::new() } else { format!(" records={records} refused={refused}") };
+        let counts = format!(" records={records} refused={refused} held={held}");
+        let records = if role == "edge" { String::new() } else { counts };
         let pids: Vec<String> = processes.iter().map(|Process { name, pid }| format!("{name}:{pid}")).collect();
         let pids = if pids.is_empty() { String::new() } else { format!(" pids={}", pids.join(",")) };
         format!(

@@ -1,4 +1,4 @@
-//! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`.
+//! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`, `/v1/zones/{zone}/undelete`, `/v1/deleted-zones`.
 
 use std::sync::Arc;
 
@@ -9,9 +9,10 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::history::MAX_NAMES;
+use super::query::{self, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
 use super::router::MAX_ZONE_FILE;
-use super::types::{SettingsChange, Written, ZoneInfo, ZonePage};
+use super::types::{DeletedZones, SettingsChange, Written, ZoneInfo, ZonePage};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
 use crate::service::Upload;
@@ -55,6 +56,12 @@ pub(super) struct PutQuery {
     serial_policy: Option<String>,
     default_ttl: Option<u32>,
     flatten_apex: Option<bool>,
+    max_shrink: Option<String>,
+    older_serial: Option<String>,
+    #[serde(default)]
+    allow_shrink: bool,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 pub(super) async fn put(
@@ -65,26 +72,49 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Json<Written>, ApiError> {
     let zone = zone_in_path(&zone)?;
-    let PutQuery { wait, timeout, file, serial_policy, default_ttl, flatten_apex } = params;
+    let PutQuery { wait, timeout, file, allow_shrink, dry_run, .. } = params;
+    let PutQuery { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = params;
     let patience = query::patience(wait.as_deref(), timeout.as_deref())?;
     let file = file.unwrap_or_else(|| "request".into());
-    let settings = SettingsChange { serial_policy, default_ttl, flatten_apex };
+    let settings = SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial };
     // Before the body is read: what waits here is in the socket, not in memory.
     let place = Arc::clone(&state.zone_bodies).acquire_owned().await.map_err(ApiError::internal)?;
     let text = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
-    let upload = Upload { text, file, _place: place };
-    let written = state.service.put_zone(zone, upload, settings, grant.name().to_owned()).await?;
+    let upload = Upload { text, file, settings, allow_shrink, _place: place };
+    if dry_run {
+        return Ok(Json(state.service.preview_zone(zone, upload, MAX_NAMES).await?));
+    }
+    let written = state.service.put_zone(zone, upload, grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
+    Segments(zone): Segments<String>,
+    Params(query): Params<WriteQuery>,
+) -> Result<Json<Written>, ApiError> {
+    let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
+    let written = state.service.delete_zone(zone, query.allow_shrink, grant.name().to_owned()).await?;
+    Ok(Json(state.service.wait(written, patience).await))
+}
+
+pub(super) async fn undelete(
+    State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
     Params(query): Params<WaitQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.delete_zone(zone).await?;
+    let written = state.service.undelete_zone(zone, grant.name().to_owned()).await?;
     Ok(Json(state.service.wait(written, patience).await))
+}
+
+pub(super) async fn list_deleted(
+    State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
+) -> Result<Json<DeletedZones>, ApiError> {
+    Ok(Json(state.service.deleted_zones(grant.scope().clone()).await?))
 }
 
 pub(super) async fn export(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{ca, compare, completions, config, dev, doctor, get, record, role, status, token, zone};
+use super::{ca, compare, completions, config, dev, doctor, get, record, role, settings, status, token, zone};
 use crate::log::LogFormat;
 
 /// Where a core's API listens unless its configuration says otherwise.
@@ -55,7 +55,7 @@ pub(super) enum Command {
     /// Run a core and edges in one process, serving a folder of zone files.
     Dev(dev::Dev),
     /// Run a core: a voter, its API, and the fan-out to its edges.
-    Core(role::Role),
+    Core(role::Core),
     /// Run an edge: a copy of everything published that answers DNS.
     Edge(role::Role),
     /// Check configuration files.
@@ -67,6 +67,8 @@ pub(super) enum Command {
     /// Import, export, list, check and delete zones.
     #[command(subcommand)]
     Zone(zone::Zone),
+    /// Show what is chosen for all zones that choose nothing themselves, or choose something else.
+    Settings(settings::Settings),
     /// Show what the store holds for a name: key, decoded value, version.
     Get(get::Get),
     /// Ask two name servers everything that a zone can answer, and report where they differ.

@@ -36,6 +36,9 @@ pub(super) struct Dev {
     /// Run core and edges as processes of their own, and print their ids.
     #[arg(long)]
     processes: bool,
+    /// Take over files that leave little of their zones, which are held as they are otherwise.
+    #[arg(long)]
+    allow_shrink: bool,
 }
 
 impl Dev {
@@ -47,6 +50,7 @@ impl Dev {
             dns: self.dns,
             http: self.http,
             edges: usize::from(self.edges.get()),
+            allow_shrink: self.allow_shrink,
         };
         if self.processes { processes::run(config, log, output) } else { dev::run(config, output) }
     }

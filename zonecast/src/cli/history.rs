@@ -1,10 +1,12 @@
 //! `zonecast zone log|diff|rollback`.
 
+use std::io::{self, Write};
+
 use clap::Args;
 
 use super::zone::show_written;
 use super::{Context, Waiting};
-use crate::api::types::{DiffRecord, ZoneLogEntry};
+use crate::api::types::{DiffRecord, RollbackRequest, ZoneDiff, ZoneLogEntry};
 use crate::day::day_and_time;
 use crate::exit::{Failure, Outcome};
 
@@ -36,9 +38,12 @@ pub(super) struct Diff {
 pub(super) struct Rollback {
     /// Which zone.
     zone: String,
-    /// Make it what it was after this change; 0 is before the first. Without it, before the last.
-    #[arg(long, value_name = "CHANGE")]
+    /// Make it what it was after this change; 0 is before the first.
+    #[arg(long, value_name = "CHANGE", conflicts_with = "undo")]
     to: Option<u64>,
+    /// Take back this change, which must be the last one. The same once more changes nothing.
+    #[arg(long, value_name = "CHANGE")]
+    undo: Option<u64>,
     /// Only show what would change.
     #[arg(long)]
     dry_run: bool,
@@ -67,30 +72,41 @@ impl Diff {
 
 impl Rollback {
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        let Self { zone, to, dry_run, waiting } = self;
-        if !dry_run {
-            let written = context.client.roll_back(zone, *to, waiting.patience())?;
+        let Self { zone, to, undo, dry_run, waiting } = self;
+        let request = RollbackRequest { to: *to, undo: *undo };
+        if !dry_run && request != RollbackRequest::default() {
+            let written = context.client.roll_back(zone, &request, waiting.patience())?;
             return show_written(context, &written);
         }
-        let newest = context.client.zone_log(zone, 1)?.changes.first().map(|change| change.number);
+        let newest = context.client.zone_log(zone, 1)?.changes.into_iter().next();
         let newest = newest.ok_or_else(|| Failure::failed(format_args!("zone {zone} has no changes to take back")))?;
-        show_diff(context, zone, Some(newest), Some(to.unwrap_or(newest.saturating_sub(1))))
+        let Some(to) = to.or(undo.map(|undo| undo.saturating_sub(1))) else {
+            let number = newest.number;
+            return Err(Failure::usage(format_args!(
+                "say `--undo {number}` to take back the last change ({}), or `--to` a change of `zonecast zone log {zone}`",
+                line(&newest).replace('\t', " ")
+            )));
+        };
+        show_diff(context, zone, Some(newest.number), Some(to))
     }
 }
 
 fn show_diff(context: &Context, zone: &str, from: Option<u64>, to: Option<u64>) -> Outcome {
     let diff = context.client.zone_diff(zone, from, to)?;
-    context.output.show(&diff, |diff, out| {
-        for (sign, records) in [('-', &diff.removed), ('+', &diff.added)] {
-            for DiffRecord { name, ttl, rtype, data } in records {
-                writeln!(out, "{sign} {name}\t{ttl}\tIN\t{rtype}\t{data}")?;
-            }
+    context.output.show(&diff, show_records)?;
+    Ok(())
+}
+
+/// A line for each record that went or came.
+pub(super) fn show_records(diff: &ZoneDiff, out: &mut dyn Write) -> io::Result<()> {
+    for (sign, records) in [('-', &diff.removed), ('+', &diff.added)] {
+        for DiffRecord { name, ttl, rtype, data } in records {
+            writeln!(out, "{sign} {name}\t{ttl}\tIN\t{rtype}\t{data}")?;
         }
-        if diff.truncated {
-            writeln!(out, "more names differ; `zonecast zone export` shows the zone as it is")?;
-        }
-        Ok(())
-    })?;
+    }
+    if diff.truncated {
+        writeln!(out, "more names differ; `zonecast zone export` shows the zone as it is")?;
+    }
     Ok(())
 }
 
@@ -98,7 +114,7 @@ fn show_diff(context: &Context, zone: &str, from: Option<u64>, to: Option<u64>) 
 fn line(change: &ZoneLogEntry) -> String {
     let ZoneLogEntry { number, kind, time, by, serial_before, serial, can_be_undone } = change;
     let by = if by.is_empty() { String::new() } else { format!("\tby {by}") };
-    let gone = if *can_be_undone { "" } else { "\ttoo large to be taken back" };
+    let gone = if *can_be_undone { "" } else { "\twhat was before is deleted" };
     format!("{number}\t{}\t{kind}\tserial {serial_before} -> {serial}{by}{gone}", day_and_time(*time))
 }
 
@@ -119,6 +135,6 @@ mod tests {
         };
         assert_eq!(line(&change), "12\t2026-11-23 00:00:00\trecords\tserial 5 -> 6\tby ci");
         let large = ZoneLogEntry { by: String::new(), can_be_undone: false, ..change };
-        assert!(line(&large).ends_with("serial 5 -> 6\ttoo large to be taken back"));
+        assert!(line(&large).ends_with("serial 5 -> 6\twhat was before is deleted"));
     }
 }

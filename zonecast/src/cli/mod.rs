@@ -17,6 +17,7 @@ mod record;
 mod record_data;
 mod role;
 mod run;
+mod settings;
 mod status;
 mod text;
 mod token;

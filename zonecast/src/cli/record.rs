@@ -80,6 +80,9 @@ pub(super) struct Delete {
     /// Everything beneath NAME as well.
     #[arg(long, conflicts_with = "rtype")]
     subtree: bool,
+    /// It is meant that the zone loses much.
+    #[arg(long)]
+    allow_shrink: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -255,7 +258,10 @@ impl Delete {
             subtree: self.subtree,
             ..RecordChange::default()
         };
-        change_records(context, &self.zone, self.waiting, change)
+        let request = ChangeRequest { changes: vec![change] };
+        let patience = self.waiting.patience();
+        let written = context.client.change_allowing(&self.zone, &request, self.allow_shrink, patience)?;
+        show_written(context, &written)
     }
 }
 

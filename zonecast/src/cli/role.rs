@@ -24,13 +24,25 @@ pub(super) struct Role {
     die_with: Option<i32>,
 }
 
-impl Role {
-    pub(super) fn run_core(self, shared: &Shared) -> Outcome {
-        let file: CoreFile = config::read(&self.config)?;
-        self.begin(shared, &file.log)?;
-        core::run(file, Output { json: shared.json })
-    }
+/// What a core takes.
+#[derive(Debug, Args)]
+pub(super) struct Core {
+    #[command(flatten)]
+    role: Role,
+    /// Take over files of `[zones]` that leave little of their zones, which are held as they are otherwise.
+    #[arg(long)]
+    allow_shrink: bool,
+}
 
+impl Core {
+    pub(super) fn run(self, shared: &Shared) -> Outcome {
+        let file: CoreFile = config::read(&self.role.config)?;
+        self.role.begin(shared, &file.log)?;
+        core::run(file, self.allow_shrink, Output { json: shared.json })
+    }
+}
+
+impl Role {
     pub(super) fn run_edge(self, shared: &Shared) -> Outcome {
         let file: EdgeFile = config::read(&self.config)?;
         self.begin(shared, &file.log)?;

@@ -45,11 +45,12 @@ fn dispatch(cli: Cli) -> Outcome {
     let output = Output { json: shared.json };
     let context = || Context::of(&shared, output);
     match cli.command {
-        Command::Core(role) => role.run_core(&shared),
+        Command::Core(role) => role.run(&shared),
         Command::Edge(role) => role.run_edge(&shared),
         Command::Dev(dev) => dev.run(shared.log_format.unwrap_or_default(), output),
         Command::Config(config) => config.run(output),
         Command::Record(record) => record.run(&context()?),
+        Command::Settings(settings) => settings.run(&context()?),
         Command::Zone(zone) => zone.run(&context()?),
         Command::Get(get) => get.run(&context()?),
         Command::Compare(compare) => compare.run(&context()?),

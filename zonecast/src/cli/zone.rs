@@ -1,4 +1,4 @@
-//! `zonecast zone import|export|list|check|settings|log|diff|rollback|delete`.
+//! `zonecast zone import|export|list|check|settings|log|diff|rollback|delete|undelete`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::history::{Diff, Log, Rollback};
+use super::history::{Diff, Log, Rollback, show_records};
+use super::settings::Guards;
 use super::{Context, Waiting, text};
-use crate::api::types::{Finding, SettingsChange, Written};
+use crate::api::types::{Finding, SettingsChange, Severity, Written};
+use crate::client::PutOptions;
+use crate::day::day_and_time;
 use crate::exit::{Failure, Outcome};
 use crate::progress::Progress;
 use crate::service::zone_file::{self, Checked};
@@ -20,8 +23,8 @@ pub(super) enum Zone {
     Import(Import),
     /// Print a zone as a zone file.
     Export(Export),
-    /// List the zones.
-    List,
+    /// List the zones, or those that can be brought back.
+    List(List),
     /// Check zone files without a core: exactly what an import would refuse or warn about.
     Check(Check),
     /// Show what is chosen for a zone, or choose something else.
@@ -30,10 +33,12 @@ pub(super) enum Zone {
     Log(Log),
     /// Show the records that differ between two states of a zone, or what its last change did.
     Diff(Diff),
-    /// Make a zone what it was before its last change, or after an earlier one.
+    /// Make a zone what it was before its last change, or after an earlier one; settings come back, too.
     Rollback(Rollback),
-    /// Delete a zone with all its records.
+    /// Delete a zone with all its records; for a while `undelete` brings it back.
     Delete(Delete),
+    /// Bring back a zone that was deleted, as it was and with its history.
+    Undelete(Undelete),
 }
 
 #[derive(Debug, Args)]
@@ -46,8 +51,21 @@ pub(super) struct Import {
     zone: Option<String>,
     #[command(flatten)]
     choices: Choices,
+    /// It is meant that the zone loses much.
+    #[arg(long)]
+    allow_shrink: bool,
+    /// Only show what would change; fails if the import would be held.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Those that were deleted and can be brought back.
+    #[arg(long)]
+    deleted: bool,
 }
 
 #[derive(Debug, Args)]
@@ -96,10 +114,23 @@ struct Choices {
     /// Whether a CNAME may stand at the apex and is answered with the addresses that its target has in this store.
     #[arg(long, value_name = "BOOL")]
     flatten_apex: Option<bool>,
+    #[command(flatten)]
+    guards: Guards,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
+    /// Which zone.
+    zone: String,
+    /// It is meant that all of it goes.
+    #[arg(long)]
+    allow_shrink: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Undelete {
     /// Which zone.
     zone: String,
     #[command(flatten)]
@@ -122,13 +153,15 @@ impl Zone {
         match self {
             Self::Import(import) => import.run(context),
             Self::Export(export) => export.run(context),
-            Self::List => list(context),
+            Self::List(List { deleted: false }) => list(context),
+            Self::List(List { deleted: true }) => list_deleted(context),
             Self::Check(check) => check.run(context),
             Self::Settings(settings) => settings.run(context),
             Self::Log(log) => log.run(context),
             Self::Diff(diff) => diff.run(context),
             Self::Rollback(rollback) => rollback.run(context),
             Self::Delete(delete) => delete.run(context),
+            Self::Undelete(undelete) => undelete.run(context),
         }
     }
 }
@@ -160,9 +193,10 @@ impl Import {
     fn one(&self, context: &Context, file: &Path, zone: &str) -> Outcome {
         let text = zone_file::read_flat(file, zone)?;
         let name = file.display().to_string();
-        let settings = self.choices.to_change();
-        let written = context.client.put_zone_choosing(zone, (&text, &name), &settings, self.waiting.patience())?;
-        show_written(context, &written)
+        let Self { allow_shrink, dry_run, .. } = *self;
+        let options = PutOptions { settings: self.choices.to_change(), allow_shrink, dry_run };
+        let written = context.client.put_zone_choosing(zone, (&text, &name), &options, self.waiting.patience())?;
+        if dry_run { show_preview(context, &written) } else { show_written(context, &written) }
     }
 }
 
@@ -215,7 +249,8 @@ impl Settings {
         };
         context.output.show(&settings, |settings, out| {
             writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)?;
-            writeln!(out, "flatten apex\t{}", settings.flatten_apex)
+            writeln!(out, "flatten apex\t{}", settings.flatten_apex)?;
+            writeln!(out, "max shrink\t{}\nolder serial\t{}", settings.max_shrink, settings.older_serial)
         })?;
         Ok(())
     }
@@ -223,16 +258,48 @@ impl Settings {
 
 impl Choices {
     fn to_change(&self) -> SettingsChange {
-        let Self { serial, default_ttl, flatten_apex } = self;
-        SettingsChange { serial_policy: serial.clone(), default_ttl: *default_ttl, flatten_apex: *flatten_apex }
+        let Self { serial, default_ttl, flatten_apex, guards } = self;
+        let Guards { max_shrink, older_serial } = guards.clone();
+        let serial_policy = serial.clone();
+        SettingsChange {
+            serial_policy,
+            default_ttl: *default_ttl,
+            flatten_apex: *flatten_apex,
+            max_shrink,
+            older_serial,
+        }
     }
 }
 
 impl Delete {
     fn run(&self, context: &Context) -> Outcome {
-        let written = context.client.delete_zone(&self.zone, self.waiting.patience())?;
+        let written = context.client.delete_zone(&self.zone, self.allow_shrink, self.waiting.patience())?;
         show_written(context, &written)
     }
+}
+
+impl Undelete {
+    fn run(&self, context: &Context) -> Outcome {
+        let written = context.client.undelete_zone(&self.zone, self.waiting.patience())?;
+        show_written(context, &written)
+    }
+}
+
+/// Prints what an import would change and fails when it would be held.
+fn show_preview(context: &Context, written: &Written) -> Outcome {
+    context.output.show(written, |written, out| {
+        let diff = written.diff.clone().unwrap_or_default();
+        show_records(&diff, out)?;
+        for finding in &written.warnings {
+            let word = if finding.severity == Severity::Error { "held" } else { "warning" };
+            writeln!(out, "{word}: {}", text::finding(finding))?;
+        }
+        let (serial, records) = (written.serial.unwrap_or_default(), written.records.unwrap_or_default());
+        let what = if written.changed { "would change" } else { "would need no change" };
+        writeln!(out, "{} {what}, serial {serial}, {records} records; nothing was done", written.zone)
+    })?;
+    let held = written.warnings.iter().find(|finding| finding.severity == Severity::Error);
+    held.map_or(Ok(()), |held| Err(Failure::failed(&held.message)))
 }
 
 /// Prints what became of a write and fails when it is not live where it should be.
@@ -257,6 +324,17 @@ fn list(context: &Context) -> Outcome {
     if context.output.json {
         context.output.show(&all, |_, _| Ok(()))?;
     }
+    Ok(())
+}
+
+fn list_deleted(context: &Context) -> Outcome {
+    let deleted = context.client.deleted_zones()?;
+    context.output.show(&deleted, |deleted, out| {
+        deleted.zones.iter().try_for_each(|zone| {
+            let (at, until) = (day_and_time(zone.deleted), day_and_time(zone.kept_until));
+            writeln!(out, "{}\tdeleted {at}\tkept until {until}\tid {}", zone.zone, zone.id)
+        })
+    })?;
     Ok(())
 }
 

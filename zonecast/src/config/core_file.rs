@@ -27,8 +27,8 @@ pub(crate) struct CoreFile {
     /// counts from then on, listed or not.
     #[serde(default)]
     pub edges: Vec<String>,
-    /// Minutes for which what a large zone was before it was replaced is kept on the core and its edges, so that
-    /// `zonecast zone rollback` can go back there at once.
+    /// Minutes for which any change can be taken back and a deleted zone be brought back. What a large zone was before it
+    /// was replaced takes its room on the core and its edges until then.
     #[serde(default = "default_keep_replaced")]
     pub keep_replaced_minutes: u64,
     /// The API, metrics and health.

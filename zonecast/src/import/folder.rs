@@ -14,13 +14,13 @@ use zonecast_kv_proto::{Batch, Precondition};
 use zonecast_kv_store::{StateView, StoreError};
 use zonecast_records::Name;
 
-use super::{Committer, Group, Grouped, IdSource, Plan, joined, plan_zone, replace_generation};
+use super::{Committer, Group, Grouped, IdSource, Plan, ZoneRequest, joined, plan_zone, replace_generation};
 use crate::api::types::Finding;
 use crate::metrics::Imported;
 use crate::progress::Progress;
 use crate::service::settings::Chosen;
 use crate::service::zone_file::ZoneText;
-use crate::service::{Service, ServiceError, ZoneGuard, now};
+use crate::service::{Service, ServiceError, ZoneGuard};
 
 /// Workers at most: each may hold a large zone in memory.
 const MAX_WORKERS: usize = 16;
@@ -36,6 +36,8 @@ pub(crate) struct ImportReport {
     pub unchanged: u64,
     /// Zones whose file breaks a rule, or could not be read.
     pub refused: u64,
+    /// Zones whose file would take away too much, or set the serial back: they are as they were.
+    pub held: u64,
 }
 
 /// What the workers share.
@@ -43,6 +45,7 @@ struct Work {
     service: Arc<Service>,
     root: ZoneRoot,
     entries: Vec<ManifestEntry>,
+    allow_shrink: bool,
     ids: IdSource,
     next: AtomicUsize,
     /// Some worker has failed, or the process is to end.
@@ -52,14 +55,15 @@ struct Work {
 }
 
 /// Imports every listed file that is not the one its zone was made of. Files that are refused are reported and leave
-/// their zone as it is; `stop` ends it early.
+/// their zone as it is, as do those that would take away too much of it unless `allow_shrink` says that it is meant;
+/// `stop` ends it early.
 ///
 /// # Errors
 /// The core cannot commit.
 pub(crate) async fn import_folder(
     service: &Arc<Service>,
     root: ZoneRoot,
-    entries: Vec<ManifestEntry>,
+    (entries, allow_shrink): (Vec<ManifestEntry>, bool),
     stop: Arc<AtomicBool>,
 ) -> Result<ImportReport, ServiceError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
@@ -69,6 +73,7 @@ pub(crate) async fn import_folder(
         root,
         ids: service.allocate(entries.len()).await?,
         entries,
+        allow_shrink,
         next: AtomicUsize::new(0),
         stop,
         progress,
@@ -176,7 +181,8 @@ impl<'w> Worker<'w> {
             let ids = more_ids.as_ref().unwrap_or(&work.ids);
             match self.plan_and_send(number, (entry, ids), counts) {
                 Err(ServiceError::Refused { findings, .. }) if counts => self.refuse(&entry.apex, &findings),
-                Err(ServiceError::Refused { .. }) => {}
+                Err(ServiceError::Held(message)) if counts => self.hold(entry, &message),
+                Err(ServiceError::Refused { .. } | ServiceError::Held(_)) => {}
                 Err(ServiceError::Overtaken(_)) => {
                     more_ids = Some(more()?);
                     continue;
@@ -198,8 +204,10 @@ impl<'w> Worker<'w> {
         let Some(guard) = self.runtime.block_on(service.locks().replace(*apex)) else { return Ok(()) };
         let text = ZoneText::File { root: &self.work.root, file: &entry.file };
         let view = service.core().view();
-        let note = now(ChangeKind::Replaced, "folder of zone files");
-        let plan = plan_zone(&view, text, (apex, Chosen::default()), ids, (note, service.metrics()))?;
+        let author = service.author("folder of zone files");
+        let note = author.note(ChangeKind::Replaced);
+        let request = ZoneRequest { apex, text, chosen: Chosen::default(), allow_shrink: self.work.allow_shrink };
+        let plan = plan_zone(&view, request, ids, (note, service.metrics()))?;
         drop(view);
         let (records, warnings, imported) = match plan {
             Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),
@@ -237,6 +245,12 @@ impl<'w> Worker<'w> {
         self.count(Imported::Refused, 0);
     }
 
+    fn hold(&self, entry: &ManifestEntry, message: &str) {
+        let file = entry.file.display();
+        tracing::error!(zone = %entry.apex, %file, rule = "held", "the zone stays as it was: {message}");
+        self.count(Imported::Held, 0);
+    }
+
     fn count(&self, imported: Imported, records: u64) {
         self.work.service.metrics().imported(imported, 1);
         let mut report = self.work.report.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,6 +259,7 @@ impl<'w> Worker<'w> {
             Imported::Unchanged => report.unchanged += 1,
             Imported::Changed => report.changed += 1,
             Imported::Refused => report.refused += 1,
+            Imported::Held => report.held += 1,
         }
     }
 }

@@ -19,6 +19,6 @@ mod sweep;
 pub(crate) use commit::{Committer, settled};
 pub(crate) use folder::{ImportReport, import_folder};
 pub(crate) use group::{Group, Grouped, joined};
-pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, plan_zone};
+pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};
 pub(crate) use replace::replace_generation;
 pub(crate) use sweep::sweep_orphans;

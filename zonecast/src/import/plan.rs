@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use zonecast_builder::{
-    Change, ChangeNote, Diff, FullBuild, ZoneIdentity, ZoneSettings, creating, creation_section, retire_present,
-    zone_info, zone_layers, zone_sections,
+    Change, ChangeNote, Diff, FullBuild, RecordCounts, RememberError, ZoneIdentity, ZoneInfo, ZoneSettings, creating,
+    creation_section, retire_present, zone_info, zone_layers, zone_sections,
 };
 use zonecast_ingest::digest_zone_file;
 use zonecast_kv_proto::{Batch, Precondition, SectionId};
@@ -23,11 +23,14 @@ use crate::api::types::Finding;
 use crate::metrics::{Build, Metrics};
 use crate::service::settings::Chosen;
 use crate::service::zone_file::{BuiltZone, LoadedZone, ZoneText};
-use crate::service::{Origin, ServiceError};
+use crate::service::{Guard, Origin, ServiceError};
 
 /// Changes of a zone up to so many bytes go as one batch: well below what a batch may hold, and no more than edges
 /// should apply at once.
 const ONE_BATCH: usize = 1024 * 1024;
+
+/// Of a zone that is only looked at: ids are never so large.
+const NOWHERE: ZoneIdentity = ZoneIdentity { id: ZoneId::new(u64::MAX), generation: Generation::new(u64::MAX) };
 
 /// Ids for new zones and generations, allocated from the core beforehand.
 #[derive(Debug)]
@@ -74,6 +77,13 @@ pub(crate) struct NewGeneration {
     pub basis: Vec<Precondition>,
 }
 
+impl NewGeneration {
+    /// Of a build, and what else belongs into its last batch.
+    pub(crate) fn of(build: FullBuild, closing: Batch, basis: Vec<Precondition>) -> Self {
+        Self { identity: build.identity(), batches: Box::new(build.into_batches(ONE_BATCH)), closing, basis }
+    }
+}
+
 impl fmt::Debug for NewGeneration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewGeneration").field("identity", &self.identity).finish_non_exhaustive()
@@ -99,33 +109,65 @@ impl IdSource {
         ids.next().ok_or_else(|| ServiceError::internal("more ids are needed than were allocated"))
     }
 
+    /// Of a generation.
+    pub(crate) fn generation(&self) -> Result<Generation, ServiceError> {
+        self.next().map(Generation::new)
+    }
+
     fn identity(&self, id: Option<ZoneId>) -> Result<ZoneIdentity, ServiceError> {
         let id = id.map_or_else(|| self.next().map(ZoneId::new), Ok)?;
-        Ok(ZoneIdentity { id, generation: Generation::new(self.next()?) })
+        Ok(ZoneIdentity { id, generation: self.generation()? })
     }
+}
+
+/// What a zone is to be made of, and what its request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ZoneRequest<'r> {
+    /// Which zone.
+    pub apex: &'r Name,
+    /// Its text.
+    pub text: ZoneText<'r>,
+    /// Settings to choose with it.
+    pub chosen: Chosen,
+    /// It is meant that much goes.
+    pub allow_shrink: bool,
+}
+
+/// What a zone would be, beside what it is.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    /// Makes the store hold it; as large as it is.
+    pub batch: Batch,
+    /// In the text.
+    pub records: u64,
+    /// What the zone would have.
+    pub serial: u32,
+    /// What is odd but served.
+    pub warnings: Vec<Finding>,
+    /// Why it would not be done unless the request says that it is meant.
+    pub held: Option<ServiceError>,
 }
 
 /// Plans one zone over the present state. Parses and builds: it takes a while for a large zone.
 ///
 /// # Errors
-/// The text breaks a rule, or the store could not be read.
+/// The text breaks a rule or takes away too much, or the store could not be read.
 pub(crate) fn plan_zone(
     view: &StateView,
-    text: ZoneText<'_>,
-    zone: (&Name, Chosen),
+    request: ZoneRequest<'_>,
     ids: &IdSource,
     (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
-    plan(view, text, zone, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
+    plan(view, request, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
 }
 
 fn plan(
     view: &StateView,
-    text: ZoneText<'_>,
-    (apex, chosen): (&Name, Chosen),
+    request: ZoneRequest<'_>,
     ids: &IdSource,
     (note, metrics): (ChangeNote<'_>, &Metrics),
 ) -> Result<Plan, ServiceError> {
+    let ZoneRequest { apex, text, chosen, .. } = request;
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
         let built = build(text, apex, (ids.identity(None)?, (chosen.over(ZoneSettings::default()), vec![])), metrics)?;
         let basis = basis(view, [creation_section(apex)])?;
@@ -139,35 +181,94 @@ fn plan(
     let basis = basis(view, zone_sections(present.identity.id))?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
     let settings = chosen.over(present.settings);
-    let built = build(text, apex, (present.identity, (settings, layers.clone())), metrics)?;
+    let mut built = build(text, apex, (present.identity, (settings, layers.clone())), metrics)?;
+    let older = look(view, request, &present, &built)?;
+    built.warnings.extend(older.clone());
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
-    match diff {
-        Diff::Batch(mut batch, undo) => {
-            undo.remember(view, &mut batch, note).map_err(ServiceError::internal)?;
-            batch.preconditions = if batch.is_empty() { vec![] } else { basis };
-            Ok(Plan::Small(planned(built, |_| batch)))
-        }
-        Diff::TooLarge => {
-            // Keys hold their generation, so this takes another build; it is rare.
-            drop(built);
-            let identity = ids.identity(Some(present.identity.id))?;
-            let built = build(text, apex, (identity, (settings, layers)), metrics)?;
-            let serial = built.build.serial().into_int();
-            let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
-            Ok(Plan::Large(new_generation(built, closing, basis)))
+    if let Diff::Batch(mut batch, undo) = diff {
+        match undo.remember(view, &mut batch, note) {
+            Ok(()) => {
+                batch.preconditions = if batch.is_empty() { vec![] } else { basis };
+                return Ok(Plan::Small(planned(built, |_| batch)));
+            }
+            Err(RememberError::TooLarge) => {}
+            Err(error @ RememberError::Read(_)) => return Err(ServiceError::internal(error)),
         }
     }
+    // Keys hold their generation, so this takes another build; it is rare.
+    drop(built);
+    let identity = ids.identity(Some(present.identity.id))?;
+    let mut built = build(text, apex, (identity, (settings, layers)), metrics)?;
+    built.warnings.extend(older);
+    let serial = built.build.serial().into_int();
+    let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
+    Ok(Plan::Large(planned(built, |build| NewGeneration::of(build, closing, basis))))
+}
+
+/// Looks at what would go; gives a warning about a serial that goes back.
+fn look(
+    view: &StateView,
+    request: ZoneRequest<'_>,
+    present: &ZoneInfo,
+    built: &BuiltZone,
+) -> Result<Option<Finding>, ServiceError> {
+    let guard = Guard::of(view, present, request.allow_shrink)?;
+    let records = RecordCounts { before: present.records, after: built.build.counts().records };
+    guard.records(records, 0)?;
+    guard.serial(present.serial, built.build.serial())
+}
+
+/// What a plan would come to, without ids and without a trace.
+///
+/// # Errors
+/// The text breaks a rule, or the store could not be read.
+pub(crate) fn preview_zone(
+    view: &StateView,
+    request: ZoneRequest<'_>,
+    metrics: &Metrics,
+) -> Result<Preview, ServiceError> {
+    let ZoneRequest { apex, text, chosen, .. } = request;
+    let present = zone_info(view, apex)?;
+    let (identity, settings, layers) = match &present {
+        Some(present) => (present.identity, present.settings, zone_layers(view, apex)?),
+        None => (NOWHERE, ZoneSettings::default(), vec![]),
+    };
+    let mut built = build(text, apex, (identity, (chosen.over(settings), layers)), metrics)?;
+    let looked = present.as_ref().map_or(Ok(None), |present| look(view, request, present, &built));
+    let (older, held) = match looked {
+        Ok(older) => (older, None),
+        Err(error @ ServiceError::Held(_)) => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
+    built.warnings.extend(older);
+    let Planned { work, records, serial, warnings } = planned(built, |build| build);
+    let batch = if present.is_some() {
+        match work.diff(view, usize::MAX)? {
+            Diff::Batch(batch, _) => batch,
+            Diff::TooLarge => return Err(ServiceError::internal("the difference is over every limit")),
+        }
+    } else {
+        work.into_batches(usize::MAX).next().unwrap_or_default()
+    };
+    Ok(Preview { batch, records, serial, warnings, held })
 }
 
 /// How the sections are that a plan stands on.
-fn basis(view: &StateView, sections: impl IntoIterator<Item = SectionId>) -> Result<Vec<Precondition>, ServiceError> {
+///
+/// # Errors
+/// The store could not be read.
+pub(crate) fn basis(
+    view: &StateView,
+    sections: impl IntoIterator<Item = SectionId>,
+) -> Result<Vec<Precondition>, ServiceError> {
     let at = |section| view.edition(section).map(|edition| Precondition { section, edition });
     sections.into_iter().map(at).collect::<Result<_, _>>().map_err(ServiceError::internal)
 }
 
 /// All keys of a zone that is not there: one batch, where they fit.
 fn new_zone(built: BuiltZone, apex: &Name, basis: Vec<Precondition>) -> Plan {
-    let Planned { work: generation, records, serial, warnings } = new_generation(built, Batch::default(), basis);
+    let planned = planned(built, |build| NewGeneration::of(build, Batch::default(), basis));
+    let Planned { work: generation, records, serial, warnings } = planned;
     let NewGeneration { identity, batches, closing, basis } = generation;
     let mut batches = batches.peekable();
     let apex = *apex;
@@ -183,13 +284,6 @@ fn new_zone(built: BuiltZone, apex: &Name, basis: Vec<Precondition>) -> Plan {
     let batches = Box::new(std::iter::once(first).chain(second).chain(std::iter::from_fn(next)));
     let work = NewGeneration { identity, batches, closing, basis };
     Plan::Large(Planned { work, records, serial, warnings })
-}
-
-fn new_generation(built: BuiltZone, closing: Batch, basis: Vec<Precondition>) -> Planned<NewGeneration> {
-    planned(built, |build| {
-        let identity = build.identity();
-        NewGeneration { identity, batches: Box::new(build.into_batches(ONE_BATCH)), closing, basis }
-    })
 }
 
 fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W> {

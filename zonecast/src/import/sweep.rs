@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use zonecast_builder::{ZoneIdentity, delete_generation, retired_generations};
+use zonecast_builder::{ZoneIdentity, delete_generation, deleted_zones, retired_generations};
 use zonecast_kv_core::Core;
 use zonecast_kv_proto::{KeyspaceId, View, ViewError};
 use zonecast_records::{DnsKey, Generation, KeyBuffer, KeySection, ZoneId, ZoneValue};
@@ -51,7 +51,8 @@ fn orphans(view: &dyn View, before: u64) -> Result<BTreeSet<Generation>, ViewErr
     Ok(orphans)
 }
 
-/// Generations that zone keys refer to, and those that are kept for a while. A zone key that cannot be read stops the sweep: its generation is not known.
+/// Generations that zone keys refer to, and those that are kept for a while. A zone key that cannot be read stops the
+/// sweep: its generation is not known.
 fn live(view: &dyn View) -> Result<BTreeSet<Generation>, ViewError> {
     let bound = |section| KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, section).to_vec();
     let mut live = BTreeSet::new();
@@ -71,6 +72,8 @@ fn live(view: &dyn View) -> Result<BTreeSet<Generation>, ViewError> {
     }
     let retired = retired_generations(view).map_err(|error| ViewError(error.to_string()))?;
     live.extend(retired.iter().map(|retired| retired.identity.generation));
+    let deleted = deleted_zones(view).map_err(|error| ViewError(error.to_string()))?;
+    live.extend(deleted.iter().map(|zone| zone.identity.generation));
     Ok(live)
 }
 

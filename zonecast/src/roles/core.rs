@@ -17,7 +17,7 @@ use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::api::types::Ready;
-use crate::config::CoreFile;
+use crate::config::{CoreFile, ZonesSection};
 use crate::exit::{Failure, Outcome};
 use crate::fault::Fault;
 use crate::metrics::MetricsRegistry;
@@ -27,16 +27,21 @@ use crate::output::Output;
 ///
 /// # Errors
 /// It cannot start, or writing had ended for good before the signal came.
-pub(crate) fn run(config: CoreFile, output: Output) -> Outcome {
+pub(crate) fn run(config: CoreFile, allow_shrink: bool, output: Output) -> Outcome {
     let started = Instant::now();
-    process::run(async |stop| serve(config, output, started, stop).await)
+    process::run(async |stop| serve((config, allow_shrink), output, started, stop).await)
 }
 
-async fn serve(config: CoreFile, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
+async fn serve(
+    (config, allow_shrink): (CoreFile, bool),
+    output: Output,
+    started: Instant,
+    stop: Stop,
+) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let zones = config.zones.as_ref().map(|zones| ZoneFolder::open(&zones.folder, zones.manifest.as_ref()));
-    let zones = zones.transpose()?;
+    let open = |zones: &ZonesSection| ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), allow_shrink);
+    let zones = config.zones.as_ref().map(open).transpose()?;
     let metrics = Arc::new(MetricsRegistry::new());
     let identity = identity(&config.identity, Role::Core, &metrics)?;
     let http = ports::bind_http(config.http.listen)?;
@@ -106,10 +111,10 @@ async fn become_ready(
     started: Instant,
     stop: &Stop,
 ) -> Outcome<Option<Ready>> {
-    let mut refused = 0;
+    let (mut refused, mut held) = (0, 0);
     if let Some(zones) = zones {
         match zones.import(running.service(), stop).await? {
-            Some(report) => refused = report.refused,
+            Some(report) => (refused, held) = (report.refused, report.held),
             None => return Ok(None),
         }
     }
@@ -124,6 +129,7 @@ async fn become_ready(
         zones,
         records,
         refused,
+        held,
         seconds: started.elapsed().as_secs_f64(),
         version: running.core().position().version.get(),
         ..Ready::default()

@@ -50,6 +50,8 @@ pub struct DevConfig {
     pub http: SocketAddr,
     /// How many.
     pub edges: usize,
+    /// It is meant where a file leaves little of its zone.
+    pub allow_shrink: bool,
 }
 
 /// Everything that can be refused before anything runs.
@@ -207,6 +209,7 @@ impl Dev {
             zones: holdings.zones,
             records: holdings.records,
             refused: report.refused,
+            held: report.held,
             seconds: started.elapsed().as_secs_f64(),
             version: version.get(),
             ..Ready::default()
@@ -215,7 +218,7 @@ impl Dev {
 }
 
 fn prepare(config: &DevConfig) -> Outcome<Prepared> {
-    let zones = ZoneFolder::open(&config.zones, config.manifest.as_ref())?;
+    let zones = ZoneFolder::open(&config.zones, config.manifest.as_ref(), config.allow_shrink)?;
     refuse_open_listener(config.http, false, false)?;
     let http = ports::bind_http(config.http)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);

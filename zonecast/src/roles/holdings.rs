@@ -52,7 +52,7 @@ pub(crate) fn warn_of_unlisted(
     let zones = StoredZone::list(view, None, usize::MAX)?;
     let mut unlisted = zones.iter().map(|zone| zone.apex).filter(|apex| !listed.contains(apex));
     for apex in unlisted.by_ref().take(MAX_NAMED) {
-        tracing::warn!(zone = %apex, "kept and served, though no longer listed; `zonecast zone delete {apex}` deletes it");
+        tracing::warn!(zone = %apex, "kept and served, though no longer listed; `zonecast zone delete {apex} --allow-shrink` deletes it");
     }
     let more = unlisted.count();
     if more > 0 {

@@ -94,7 +94,7 @@ async fn serve(
     let core = CoreFile { zones: core.zones.map(|zones| ZonesSection { manifest, ..zones }), ..core };
     ca.issue(Role::Core, "core-1")?.save(&core.identity)?;
     let mut readies = Vec::new();
-    children.push(spawn("core", "core-1", &home("core-1"), &core)?);
+    children.push(spawn("core", "core-1", &home("core-1"), (&core, config.allow_shrink))?);
     readies.extend(ready_lines(children, stop).await?);
     for (number, dns) in (1..).zip(ports::dns_addresses(config.dns, config.edges)?) {
         let name = edge_name(number);
@@ -113,7 +113,7 @@ async fn serve(
             log: log.clone(),
         };
         ca.issue(Role::Edge, &name)?.save(&edge.identity)?;
-        children.push(spawn("edge", &name, &home(&name), &edge)?);
+        children.push(spawn("edge", &name, &home(&name), (&edge, false))?);
     }
     readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
     if stop.is_asked() {
@@ -138,7 +138,7 @@ fn free_port() -> Outcome<SocketAddr> {
     bound.map_err(|error| Failure::bind("QUIC", Ipv4Addr::LOCALHOST, &error))
 }
 
-fn spawn(role: &str, name: &str, home: &Path, config: &impl Serialize) -> Outcome<Running> {
+fn spawn(role: &str, name: &str, home: &Path, (config, allow_shrink): (&impl Serialize, bool)) -> Outcome<Running> {
     let file = home.join(format!("{name}.toml"));
     let text = toml::to_string(config).map_err(Failure::failed)?;
     std::fs::write(&file, text).map_err(|error| Failure::io("write", &file, &error))?;
@@ -146,6 +146,7 @@ fn spawn(role: &str, name: &str, home: &Path, config: &impl Serialize) -> Outcom
     let child = Command::new(program)
         .args(["--json", role, "--die-with", &std::process::id().to_string(), "--config"])
         .arg(&file)
+        .args(allow_shrink.then_some("--allow-shrink"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

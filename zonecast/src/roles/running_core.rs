@@ -97,6 +97,7 @@ impl RunningCore {
             vitals: VitalSigns::register(registry, &data, identity, started)?,
             started,
             data,
+            keep_replaced: setup.keep_replaced,
             fault: fault.clone(),
         });
         let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
@@ -104,7 +105,7 @@ impl RunningCore {
         let http = HttpServer::start(http, router(state, gate), tls)?;
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
         let watch = tokio::spawn(watch(core.clone(), fault));
-        let retire = tokio::spawn(delete_retired(Arc::clone(&service), setup.keep_replaced));
+        let retire = tokio::spawn(delete_retired(Arc::clone(&service)));
         let aliases = Arc::clone(&service);
         let aliases = tokio::spawn(async move { aliases.keep_aliases_current().await });
         Ok(Self { http, quic, service, publisher, core, tasks: [sweep, watch, retire, aliases] })
@@ -175,15 +176,19 @@ async fn watch(core: Core, fault: Fault) {
     fault.set(|| reason.into());
 }
 
-/// Deletes what zones were before they were replaced, once it is old enough.
-async fn delete_retired(service: Arc<Service>, keep: Duration) {
+/// Deletes what zones were before they were replaced or deleted, once it is old enough.
+async fn delete_retired(service: Arc<Service>) {
     let mut ticks = tokio::time::interval(RETIRED_EVERY);
     loop {
         ticks.tick().await;
-        match service.delete_retired(keep).await {
+        match service.delete_retired().await {
             Ok(0) => {}
-            Ok(generations) => tracing::info!(generations, "deleted what zones were before they were replaced"),
-            Err(error) => tracing::warn!(%error, "what zones were before they were replaced stays a while longer"),
+            Ok(generations) => {
+                tracing::info!(generations, "deleted what zones were before they were replaced or deleted")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what zones were before they were replaced or deleted stays a while longer")
+            }
         }
     }
 }

@@ -17,14 +17,15 @@ use std::sync::Arc;
 pub(crate) struct ZoneFolder {
     root: ZoneRoot,
     entries: Vec<ManifestEntry>,
+    allow_shrink: bool,
 }
 
 impl ZoneFolder {
-    /// Reads what is listed, but no zone.
+    /// Reads what is listed, but no zone. `allow_shrink` says that it is meant where zones lose much.
     ///
     /// # Errors
     /// Folder or manifest cannot be read, or the manifest makes no sense.
-    pub(crate) fn open(folder: &Path, manifest: Option<&PathBuf>) -> Outcome<Self> {
+    pub(crate) fn open(folder: &Path, manifest: Option<&PathBuf>, allow_shrink: bool) -> Outcome<Self> {
         let root = open_root(folder)?;
         let (what, listed) = match manifest {
             Some(path) => (path.display(), Manifest::read(path)),
@@ -36,7 +37,7 @@ impl ZoneFolder {
             let code = if unreadable { Code::Unreadable } else { Code::Failed };
             Failure::new(code, format_args!("{what}: {}", lines.join("; ")))
         })?;
-        Ok(Self { root, entries: listed.entries })
+        Ok(Self { root, entries: listed.entries, allow_shrink })
     }
 
     /// How many zones are listed.
@@ -51,7 +52,7 @@ impl ZoneFolder {
     pub(crate) async fn import(self, service: &Arc<Service>, stop: &Stop) -> Outcome<Option<ImportReport>> {
         let listed: Vec<_> = self.entries.iter().map(|entry| entry.apex).collect();
         let report = tokio::select! {
-            report = import_folder(service, self.root, self.entries, stop.flag()) => report,
+            report = import_folder(service, self.root, (self.entries, self.allow_shrink), stop.flag()) => report,
             // A zone that is being built is not waited for.
             () = stop.asked() => return Ok(None),
         };
@@ -63,8 +64,8 @@ impl ZoneFolder {
             return Ok(None);
         }
         warn_of_unlisted(&service.core().view(), listed.into_iter()).map_err(Failure::failed)?;
-        let ImportReport { changed, unchanged, refused, .. } = report;
-        tracing::info!(changed, unchanged, refused, version = %service.core().position().version, "imported");
+        let ImportReport { changed, unchanged, refused, held, .. } = report;
+        tracing::info!(changed, unchanged, refused, held, version = %service.core().position().version, "imported");
         Ok(Some(report))
     }
 }

@@ -18,10 +18,10 @@ use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
 use super::records::serial_time;
-use super::{Service, ServiceError, now};
+use super::{Service, ServiceError};
 use crate::import::settled;
 
-/// Author in the history of a zone.
+/// Author in the history of a zone, where what follows a target is not a part of somebody's change.
 const ALIAS: &str = "target of the alias at the apex";
 
 /// Pause when somebody works on the zone, or the core takes no more.
@@ -121,7 +121,7 @@ impl Service {
             Look::Zone(apex) => **apex,
         };
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let look = look.clone();
+        let (look, author) = (look.clone(), self.author(ALIAS));
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let (mut batch, undo) = match &look {
                 Look::Alias(entry) => {
@@ -134,7 +134,7 @@ impl Service {
                 }
             };
             if let Some(undo) = undo {
-                undo.remember(view, &mut batch, now(ChangeKind::Records, ALIAS))?;
+                undo.join_last(view, &mut batch, author.note(ChangeKind::Records))?;
             }
             let entries = aliases_through(view, &apex, &batch)?;
             Ok::<_, BuildError>((batch, entries))

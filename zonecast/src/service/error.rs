@@ -11,6 +11,9 @@ pub enum ServiceError {
     /// Not hosted here.
     #[error("zone {0} is not hosted here")]
     NoZone(String),
+    /// Not deleted lately.
+    #[error("no zone {0} was deleted lately; what is deleted is kept for a while only")]
+    NotDeleted(String),
     /// No edge of this name in this process.
     #[error("no edge {0:?} runs in this process")]
     NoEdge(String),
@@ -25,6 +28,9 @@ pub enum ServiceError {
         /// Where and why.
         findings: Vec<Finding>,
     },
+    /// It would do what is hardly meant, and does not say that it is; nothing has changed.
+    #[error("{0}")]
+    Held(String),
     /// Somebody replaces the zone.
     #[error("zone {0} is being replaced, retry")]
     Busy(String),

@@ -1,17 +1,18 @@
 //! What a zone was before: its last changes, what they changed, and making it so again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use zonecast_builder::{
-    ChangeKind, PastChange, PastError, ReadError, Side, delete_retired, retired_generations, rollback, zone_diff,
-    zone_log,
+    ChangeKind, PastChange, PastError, ReadError, Rollback, Side, Target, delete_for_good, delete_retired,
+    deleted_zones, retired_generations, rollback, zone_diff, zone_log,
 };
 use zonecast_ingest::format_rdata;
+use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Name, RecordRef};
 
+use super::made::Made;
 use super::records::serial_time;
-use super::{Service, ServiceError, blocking, now, unix_time};
+use super::{Service, ServiceError, blocking, unix_time};
 use crate::api::types::{DiffRecord, Written, ZoneDiff, ZoneLog, ZoneLogEntry};
 use crate::import::settled;
 
@@ -58,54 +59,66 @@ impl Service {
         .await
     }
 
-    /// Makes a zone what it was after its change `to`, without one what it was before the last.
+    /// Makes a zone what it was, as asked `by` somebody.
     ///
     /// # Errors
     /// There is no such zone, what it was is not kept, somebody replaces it, or the core cannot commit.
     pub(crate) async fn roll_back(
         self: &Arc<Self>,
         apex: Name,
-        to: Option<u64>,
+        target: Target,
         by: String,
     ) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.roll_back_now(apex, to, by).await }).await
+        self.to_the_end(async move { service.roll_back_now(apex, target, by).await }).await
     }
 
-    async fn roll_back_now(&self, apex: Name, to: Option<u64>, by: String) -> Result<Written, ServiceError> {
-        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let build = move |view: &dyn zonecast_kv_proto::View, _: &zonecast_kv_core::Editions<'_>| {
-            let last = zone_log(view, &apex, 1)?.first().map_or(0, |last| last.number);
-            let to = to.unwrap_or(last.saturating_sub(1));
-            let note = now(ChangeKind::RolledBack, &by);
-            let mut done = rollback(view, &apex, to, serial_time(), note.time)?;
-            done.undo.remember(view, &mut done.batch, note)?;
-            Ok::<_, PastError>((done.batch, done.serial))
+    async fn roll_back_now(&self, apex: Name, target: Target, by: String) -> Result<Written, ServiceError> {
+        let make = move |view: &dyn View| {
+            let Rollback { batch, serial, undo } = rollback(view, &apex, target, serial_time(), unix_time())?;
+            Ok(Made { batch, undo, serial, extra: () })
         };
-        let (serial, pending) = self.core().change(build).await?;
-        let settled = settled(pending.await);
+        let settled = self.make(apex, (self.author(by), ChangeKind::RolledBack), make).await;
         self.look_within(apex).await;
-        Ok(Written { serial: Some(serial), ..self.written(apex, settled?) })
+        let settled = settled?;
+        let written = self.written(apex, settled.version);
+        Ok(Written { serial: Some(settled.serial), changed: settled.changed, ..written })
     }
 
-    /// Deletes the generations that were replaced longer than `keep` ago; says how many. Zones that somebody works on
-    /// wait for the next time.
+    /// Deletes what zones were before they were replaced or deleted, once that is long enough ago; says of how many
+    /// generations. Zones that somebody works on wait for the next time.
     ///
     /// # Errors
     /// The store could not be read, or the core cannot commit.
-    pub(crate) async fn delete_retired(&self, keep: Duration) -> Result<usize, ServiceError> {
+    pub(crate) async fn delete_retired(&self) -> Result<usize, ServiceError> {
         let core = self.core().clone();
-        let before = unix_time().saturating_sub(keep.as_secs());
-        let all = blocking(move || Ok(retired_generations(&core.view())?)).await?;
-        let mut deleted = 0;
-        for retired in all.into_iter().filter(|retired| retired.since <= before) {
-            let Some(_guard) = self.locks().change(retired.apex) else { continue };
-            let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_retired(view, &retired)?, ())));
-            let ((), pending) = change.await?;
-            settled(pending.await)?;
-            deleted += 1;
+        let before = unix_time().saturating_sub(self.parts.keep_replaced.as_secs());
+        let (retired, deleted) = blocking(move || {
+            let view = core.view();
+            Ok((retired_generations(&view)?, deleted_zones(&view)?))
+        })
+        .await?;
+        let mut done = 0;
+        for retired in retired.into_iter().filter(|retired| retired.since <= before) {
+            done += usize::from(self.delete(retired.apex, move |view| delete_retired(view, &retired)).await?);
         }
-        Ok(deleted)
+        for zone in deleted.into_iter().filter(|zone| zone.since <= before) {
+            done += usize::from(self.delete(zone.apex, move |view| delete_for_good(view, &zone)).await?);
+        }
+        Ok(done)
+    }
+
+    /// Commits a deletion; does nothing while somebody works on the zone.
+    async fn delete(
+        &self,
+        apex: Name,
+        build: impl FnOnce(&dyn View) -> Result<Batch, ReadError> + Send + 'static,
+    ) -> Result<bool, ServiceError> {
+        let Some(_guard) = self.locks().change(apex) else { return Ok(false) };
+        let change = self.core().change(move |view, _| Ok::<_, ReadError>((build(view)?, ())));
+        let ((), pending) = change.await?;
+        settled(pending.await)?;
+        Ok(true)
     }
 }
 
@@ -114,7 +127,7 @@ fn entry(change: PastChange) -> ZoneLogEntry {
     ZoneLogEntry { number, kind: kind.word().to_owned(), time, by, serial_before, serial, can_be_undone }
 }
 
-fn shown(record: RecordRef<'_>) -> DiffRecord {
+pub(super) fn shown(record: RecordRef<'_>) -> DiffRecord {
     DiffRecord {
         name: record.owner.to_string(),
         ttl: record.ttl,
@@ -127,7 +140,7 @@ impl From<PastError> for ServiceError {
     fn from(error: PastError) -> Self {
         match error {
             PastError::Read(error) => error.into(),
-            error @ PastError::NotKept { .. } => Self::bad(error),
+            error @ (PastError::NotKept { .. } | PastError::NotLast { .. }) => Self::bad(error),
             error => Self::refused(error, vec![]),
         }
     }

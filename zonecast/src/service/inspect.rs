@@ -89,6 +89,8 @@ fn key_text(key: &[u8], apex: &Name) -> String {
         KeySection::History => "history",
         KeySection::Retired => "retired",
         KeySection::Alias => "alias",
+        KeySection::Deleted => "deleted",
+        KeySection::Store => "store",
     };
     let above = if key.generation == Generation::ZONES { &Name::ROOT } else { apex };
     let name = Path::new(key.path).and_then(|path| path.to_name(above).ok());
@@ -131,6 +133,7 @@ fn core_zone(value: &CoreZone<'_>) -> Value {
     json!({
         "format": value.format,
         "origin": hex(value.origin),
+        "records": value.records,
         "wildcards": value.wildcards,
         "cuts": value.cuts,
         "dnames": value.dnames,

@@ -5,11 +5,14 @@
 
 mod aliases;
 mod blocking;
+mod deleted;
 mod error;
+mod guard;
 mod history;
 mod inspect;
 mod local_edge;
 mod lookup;
+mod made;
 mod note;
 mod origin;
 mod records;
@@ -24,8 +27,10 @@ mod zones;
 
 use blocking::blocking;
 pub(crate) use error::ServiceError;
+pub(crate) use guard::Guard;
 pub(crate) use local_edge::LocalEdge;
-pub(crate) use note::now;
+pub(crate) use made::never_too_large;
+pub(crate) use note::Author;
 use note::unix_time;
 pub(crate) use origin::Origin;
 pub(crate) use service::{Service, ServiceParts};

@@ -1,12 +1,32 @@
 //! What the history of a zone says beside a change.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use zonecast_builder::{ChangeKind, ChangeNote};
 
-/// A change of this kind, now, by this author.
-pub(crate) fn now(kind: ChangeKind, by: &str) -> ChangeNote<'_> {
-    ChangeNote { kind, time: unix_time(), by }
+/// Who asks for changes, and for how long they can be taken back however many follow.
+#[derive(Clone, Debug)]
+pub(crate) struct Author {
+    by: String,
+    keep: Duration,
+}
+
+impl Author {
+    /// By this name.
+    pub(super) fn new(by: String, keep: Duration) -> Self {
+        Self { by, keep }
+    }
+
+    /// For log lines.
+    pub(crate) fn name(&self) -> &str {
+        &self.by
+    }
+
+    /// A change of this kind, now.
+    pub(crate) fn note(&self, kind: ChangeKind) -> ChangeNote<'_> {
+        let time = unix_time();
+        ChangeNote { kind, time, by: &self.by, keep_since: time.saturating_sub(self.keep.as_secs()) }
+    }
 }
 
 /// Seconds since 1970 on the clock of this machine.

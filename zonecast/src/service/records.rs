@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, aliases_through, export,
-    flattened_build, read_name,
+    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, export, flattened_build, read_name,
+    zone_info,
 };
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
-use zonecast_kv_core::ChangeError;
 use zonecast_kv_proto::View;
 use zonecast_records::{Name, RecordRef};
 
+use super::guard::{FEW_RECORDS, Guard};
+use super::made::Made;
 use super::zone_file::described;
-use super::{Service, ServiceError, blocking, now, settings, unix_time};
+use super::{Service, ServiceError, blocking, settings, unix_time};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
 use crate::day::day_number;
 use crate::metrics::Build;
@@ -27,7 +28,7 @@ pub(super) const DEFAULT_TTL: u32 = 300;
 pub(super) const MAX_CHANGES: usize = 10_000;
 
 /// A change whose TTL may be left open.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct OpenChange {
     change: Change,
     ttl: Option<u32>,
@@ -61,14 +62,15 @@ impl Service {
         .await
     }
 
-    /// Changes records of one zone as one version, as asked `by` somebody.
+    /// Changes records of one zone as one version, as asked `by` somebody; `allow_shrink` if it is meant that much goes.
     ///
     /// # Errors
-    /// The changes make no sense or break a rule, somebody replaces the zone, or the core cannot commit.
+    /// The changes make no sense, break a rule or take away too much, somebody replaces the zone, or the core cannot
+    /// commit.
     pub(crate) async fn change(
         self: &Arc<Self>,
         apex: Name,
-        changes: Vec<RecordChange>,
+        (changes, allow_shrink): (Vec<RecordChange>, bool),
         by: String,
     ) -> Result<Written, ServiceError> {
         if changes.is_empty() || changes.len() > MAX_CHANGES {
@@ -79,34 +81,33 @@ impl Service {
             parse_change(&apex, change, &mut open)?;
         }
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.change_records(apex, open, by).await }).await
+        self.to_the_end(async move { service.change_records(apex, (open, allow_shrink), by).await }).await
     }
 
-    async fn change_records(&self, apex: Name, open: Vec<OpenChange>, by: String) -> Result<Written, ServiceError> {
-        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
+    async fn change_records(
+        &self,
+        apex: Name,
+        (open, allow_shrink): (Vec<OpenChange>, bool),
+        by: String,
+    ) -> Result<Written, ServiceError> {
         let timed = self.metrics().clone();
-        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+        let make = move |view: &dyn View| {
             let started = Instant::now();
-            let changes = settle_ttls(view, &apex, open)?;
-            let built = flattened_build(view, &apex, &changes, serial_time())?;
+            let changes = settle_ttls(view, &apex, &open).map_err(|error| refused(&apex, error))?;
+            let built = flattened_build(view, &apex, &changes, serial_time()).map_err(|error| refused(&apex, error));
+            let built = built.inspect_err(|error| timed.not_built(Build::Record, error))?;
             timed.built_records(started.elapsed());
-            let RecordBuild { mut batch, serial, warnings, undo, .. } = built;
-            undo.remember(view, &mut batch, now(ChangeKind::Records, &by))?;
-            let entries = aliases_through(view, &apex, &batch)?;
-            Ok::<_, BuildError>((batch, (serial, warnings, entries)))
+            let RecordBuild { batch, serial, warnings, undo, records, .. } = built;
+            let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let guard = Guard::of(view, &zone, allow_shrink)?;
+            guard.records(records, FEW_RECORDS)?;
+            // The builder has warned already.
+            guard.serial(zone.serial, serial)?;
+            Ok(Made { batch, undo, serial: serial.into_int(), extra: warnings })
         };
-        let proposed = self.core().change(build).await.map_err(|error| match error {
-            ChangeError::Build(error) => {
-                let error = refused(&apex, error);
-                self.metrics().not_built(Build::Record, &error);
-                error
-            }
-            ChangeError::Propose(error) => error.into(),
-        });
-        let ((serial, warnings, entries), pending) = proposed?;
-        let version = self.settle_and_look(pending, entries).await?;
-        let written = self.written(apex, version);
-        Ok(Written { serial: Some(serial.into_int()), warnings: warnings.iter().map(described).collect(), ..written })
+        let settled = self.make(apex, (self.author(by), ChangeKind::Records), make).await?;
+        let warnings = settled.extra.iter().map(described).collect();
+        Ok(Written { serial: Some(settled.serial), warnings, ..self.written(apex, settled.version) })
     }
 }
 
@@ -202,9 +203,9 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
 }
 
 /// Gives every record a TTL: its own, else that of its RRset now, else what is chosen for the zone.
-fn settle_ttls(view: &dyn View, apex: &Name, open: Vec<OpenChange>) -> Result<Vec<Change>, BuildError> {
+fn settle_ttls(view: &dyn View, apex: &Name, open: &[OpenChange]) -> Result<Vec<Change>, BuildError> {
     let mut changes = Vec::with_capacity(open.len());
-    for OpenChange { mut change, ttl: given } in open {
+    for OpenChange { mut change, ttl: given } in open.iter().cloned() {
         if let Change::Override { rdatas, .. } = &change
             && rdatas.is_empty()
         {
@@ -246,6 +247,6 @@ pub(super) fn refused(apex: &Name, error: BuildError) -> ServiceError {
             ServiceError::refused(format_args!("the change of zone {apex} is refused"), findings)
         }
         BuildError::Read(error) => error.into(),
-        BuildError::TooLarge => ServiceError::refused(error, vec![]),
+        BuildError::TooLarge | BuildError::Beside => ServiceError::refused(error, vec![]),
     }
 }

@@ -11,7 +11,7 @@ use zonecast_kv_core::Core;
 use zonecast_kv_transport::Publisher;
 
 use super::aliases::Aliases;
-use super::{LocalEdge, ServiceError, ZoneLocks};
+use super::{Author, LocalEdge, ServiceError, ZoneLocks};
 use crate::exit::Failure;
 use crate::fault::Fault;
 use crate::import::IdSource;
@@ -45,6 +45,8 @@ pub(crate) struct ServiceParts {
     pub started: Instant,
     /// Where it keeps everything.
     pub data: PathBuf,
+    /// How long what was replaced or deleted is kept.
+    pub keep_replaced: Duration,
     /// What ended writing.
     pub fault: Fault,
 }
@@ -110,6 +112,12 @@ impl Service {
     #[must_use]
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.parts.metrics
+    }
+
+    /// Somebody who asks for changes.
+    #[must_use]
+    pub(crate) fn author(&self, by: impl Into<String>) -> Author {
+        Author::new(by.into(), self.parts.keep_replaced)
     }
 
     /// Whether all zones it was started with are served.

@@ -3,31 +3,30 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use zonecast_builder::{ReadError, SerialPolicy, ZoneSettings, apex_alias, change_settings, zone_info};
+use zonecast_builder::{
+    ChangeKind, Guards, OlderSerial, Percent, ReadError, SerialPolicy, ZoneSettings, apex_alias, change_settings,
+    choose_guards, store_guards, zone_info,
+};
 use zonecast_ingest::MAX_TTL;
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
+use super::made::Made;
 use super::records::DEFAULT_TTL;
 use super::{Service, ServiceError, blocking};
-use crate::api::types::{SettingsChange, ZoneSettingsInfo};
+use crate::api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use crate::import::settled;
 
 /// Why something else cannot be chosen.
 #[derive(Debug, Error)]
 enum SettingsError {
-    #[error(transparent)]
-    Read(#[from] ReadError),
     #[error("{0} has a CNAME record, which may stand at an apex only while it is flattened: delete it first")]
     Alias(Box<Name>),
 }
 
 impl From<SettingsError> for ServiceError {
     fn from(error: SettingsError) -> Self {
-        match error {
-            SettingsError::Read(error) => error.into(),
-            error @ SettingsError::Alias(_) => Self::refused(error, vec![]),
-        }
+        Self::refused(error, vec![])
     }
 }
 
@@ -37,7 +36,18 @@ pub(crate) struct Chosen {
     serial: Option<SerialPolicy>,
     default_ttl: Option<u32>,
     flatten: Option<bool>,
+    guards: ChosenGuards,
 }
+
+/// The same of guards: `Some(None)` goes back to the default.
+#[derive(Clone, Copy, Debug, Default)]
+struct ChosenGuards {
+    max_shrink: Option<Option<Percent>>,
+    older_serial: Option<Option<OlderSerial>>,
+}
+
+/// Goes back to the default.
+const DEFAULT: &str = "default";
 
 impl Chosen {
     /// From a request.
@@ -45,12 +55,13 @@ impl Chosen {
     /// # Errors
     /// It makes no sense.
     pub(crate) fn read(change: &SettingsChange) -> Result<Self, ServiceError> {
-        let SettingsChange { serial_policy, default_ttl, flatten_apex } = change;
+        let SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial } = change;
         let serial = serial_policy.as_deref().map(str::parse).transpose().map_err(ServiceError::bad)?;
         if default_ttl.is_some_and(|ttl| ttl == 0 || ttl > MAX_TTL) {
             return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
         }
-        Ok(Self { serial, default_ttl: *default_ttl, flatten: *flatten_apex })
+        let guards = ChosenGuards::read(max_shrink.as_deref(), older_serial.as_deref())?;
+        Ok(Self { serial, default_ttl: *default_ttl, flatten: *flatten_apex, guards })
     }
 
     /// What is chosen afterwards.
@@ -59,11 +70,77 @@ impl Chosen {
             serial: self.serial.unwrap_or(present.serial),
             default_ttl: self.default_ttl.unwrap_or(present.default_ttl),
             flatten: self.flatten.unwrap_or(present.flatten),
+            guards: self.guards.over(present.guards),
+        }
+    }
+}
+
+impl ChosenGuards {
+    fn read(max_shrink: Option<&str>, older_serial: Option<&str>) -> Result<Self, ServiceError> {
+        let share = |text: &str| {
+            let share = text.strip_suffix('%').and_then(|share| share.parse().ok()).and_then(Percent::new);
+            share
+                .ok_or_else(|| ServiceError::bad(format_args!("max_shrink `{text}` is neither 0% to 100% nor default")))
+        };
+        let max_shrink = match max_shrink {
+            None => None,
+            Some(DEFAULT) => Some(None),
+            Some(text) => Some(Some(share(text)?)),
+        };
+        let older_serial = match older_serial {
+            None => None,
+            Some(DEFAULT) => Some(None),
+            Some(text) => Some(Some(
+                text.parse().map_err(|error| ServiceError::bad(format_args!("older_serial: {error}, nor default")))?,
+            )),
+        };
+        Ok(Self { max_shrink, older_serial })
+    }
+
+    fn over(self, present: Guards) -> Guards {
+        Guards {
+            max_shrink: self.max_shrink.unwrap_or(present.max_shrink),
+            older_serial: self.older_serial.unwrap_or(present.older_serial),
         }
     }
 }
 
 impl Service {
+    /// What is chosen for all zones.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn store_settings(&self) -> Result<StoreSettings, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || Ok(store_described(store_guards(&core.view())?))).await
+    }
+
+    /// Chooses something else for all zones that choose nothing themselves, as asked `by` somebody.
+    ///
+    /// # Errors
+    /// The change makes no sense, or the core cannot commit.
+    pub(crate) async fn change_store_settings(
+        &self,
+        change: StoreSettingsChange,
+        by: String,
+    ) -> Result<StoreSettings, ServiceError> {
+        let chosen = ChosenGuards::read(change.max_shrink.as_deref(), change.older_serial.as_deref())?;
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            let guards = chosen.over(store_guards(view)?);
+            let batch = choose_guards(view, guards)?;
+            let changed = !batch.is_empty();
+            Ok::<_, ReadError>((batch, (guards, changed)))
+        };
+        let ((guards, changed), pending) = self.core().change(build).await?;
+        settled(pending.await)?;
+        let settings = store_described(guards);
+        if changed {
+            let StoreSettings { max_shrink, older_serial } = &settings;
+            tracing::info!(by, max_shrink, older_serial, "settings of the store changed");
+        }
+        Ok(settings)
+    }
+
     /// What is chosen for a zone.
     ///
     /// # Errors
@@ -73,7 +150,7 @@ impl Service {
         blocking(move || Ok(described(&apex, read(&core.view(), &apex)?))).await
     }
 
-    /// Chooses something else; what the change does not name stays.
+    /// Chooses something else, as asked `by` somebody; what the change does not name stays.
     ///
     /// # Errors
     /// There is no such zone, the change makes no sense, or the core cannot commit.
@@ -81,24 +158,35 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         change: SettingsChange,
+        by: String,
     ) -> Result<ZoneSettingsInfo, ServiceError> {
         let chosen = Chosen::read(&change)?;
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.choose(apex, chosen).await }).await
+        self.to_the_end(async move { service.choose(apex, chosen, by).await }).await
     }
 
-    async fn choose(&self, apex: Name, chosen: Chosen) -> Result<ZoneSettingsInfo, ServiceError> {
-        let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
-            let settings = chosen.over(read(view, &apex)?);
+    async fn choose(&self, apex: Name, chosen: Chosen, by: String) -> Result<ZoneSettingsInfo, ServiceError> {
+        let make = move |view: &dyn View| {
+            let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let settings = chosen.over(zone.settings);
             if !settings.flatten && apex_alias(view, &apex)?.is_some() {
-                return Err(SettingsError::Alias(Box::new(apex)));
+                return Err(SettingsError::Alias(Box::new(apex)).into());
             }
-            Ok::<_, SettingsError>((change_settings(view, &apex, settings)?, settings))
+            let (batch, undo) = change_settings(view, &apex, settings)?;
+            Ok(Made { batch, undo, serial: zone.serial.into_int(), extra: settings })
         };
-        let (settings, pending) = self.core().change(build).await?;
-        settled(pending.await)?;
-        Ok(described(&apex, settings))
+        let author = self.author(by);
+        let name = author.name().to_owned();
+        let done = self.make(apex, (author, ChangeKind::Settings), make).await?;
+        let settings = described(&apex, done.extra);
+        if done.changed {
+            let ZoneSettingsInfo { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = &settings;
+            tracing::info!(
+                zone = %apex, by = name, serial_policy, default_ttl, flatten_apex, max_shrink, older_serial,
+                "settings changed"
+            );
+        }
+        Ok(settings)
     }
 }
 
@@ -120,5 +208,14 @@ fn described(apex: &Name, settings: ZoneSettings) -> ZoneSettingsInfo {
         serial_policy: settings.serial.to_string(),
         default_ttl: default_ttl(settings),
         flatten_apex: settings.flatten,
+        max_shrink: settings.guards.max_shrink.map_or(DEFAULT.into(), |share| format!("{}%", share.get())),
+        older_serial: settings.guards.older_serial.map_or(DEFAULT.into(), |word| word.to_string()),
+    }
+}
+
+fn store_described(guards: Guards) -> StoreSettings {
+    StoreSettings {
+        max_shrink: format!("{}%", guards.max_shrink().get()),
+        older_serial: guards.older_serial().to_string(),
     }
 }

@@ -5,20 +5,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
-use zonecast_builder::{ChangeKind, Layer, ReadError, delete_zone, export};
+use zonecast_builder::{ChangeKind, Layer, ReadError, Side, batch_diff, export, zone_info, zone_log};
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
+use super::history::shown;
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
-use super::{Service, ServiceError, StoredZone, blocking, now};
-use crate::api::types::{SettingsChange, Written, ZoneInfo, ZonePage};
+use super::{Service, ServiceError, StoredZone, blocking};
+use crate::api::types::{Finding, SettingsChange, Written, ZoneDiff, ZoneInfo, ZonePage};
 use crate::auth::Scope;
-use crate::import::{Committer, Plan, Planned, plan_zone, replace_generation, settled};
+use crate::import::{Committer, Plan, Planned, Preview, ZoneRequest, plan_zone, preview_zone, replace_generation};
 
 /// How often a zone is planned anew when it was changed meanwhile, before whoever replaces it is told to come again.
-const MAX_ATTEMPTS: u32 = 5;
+pub(super) const MAX_ATTEMPTS: u32 = 5;
 
 /// A zone file on its way in.
 #[derive(Debug)]
@@ -27,8 +28,19 @@ pub(crate) struct Upload {
     pub text: Bytes,
     /// What it is called in messages.
     pub file: String,
+    /// Settings to choose with it.
+    pub settings: SettingsChange,
+    /// It is meant that much goes.
+    pub allow_shrink: bool,
     /// Bounds the memory that such texts take, so it is held as long as this one.
     pub _place: OwnedSemaphorePermit,
+}
+
+impl Upload {
+    fn request<'r>(&'r self, apex: &'r Name, chosen: Chosen) -> ZoneRequest<'r> {
+        let text = ZoneText::Text { name: &self.file, bytes: &self.text };
+        ZoneRequest { apex, text, chosen, allow_shrink: self.allow_shrink }
+    }
 }
 
 impl Service {
@@ -94,15 +106,14 @@ impl Service {
     /// Replaces or makes a zone from the text of a zone file, as asked `by` somebody.
     ///
     /// # Errors
-    /// The text breaks a rule, somebody else replaces the zone, or the core cannot commit.
+    /// The text breaks a rule or takes away too much, somebody else replaces the zone, or the core cannot commit.
     pub(crate) async fn put_zone(
         self: &Arc<Self>,
         apex: Name,
         upload: Upload,
-        settings: SettingsChange,
         by: String,
     ) -> Result<Written, ServiceError> {
-        let chosen = Chosen::read(&settings)?;
+        let chosen = Chosen::read(&upload.settings)?;
         let service = Arc::clone(self);
         self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, by).await }).await
     }
@@ -115,14 +126,15 @@ impl Service {
         by: String,
     ) -> Result<Written, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let author = self.author(by);
         let mut attempts = 1..;
         let written = loop {
             let ids = self.allocate(1).await?;
             let (core, metrics) = (self.core().clone(), self.metrics().clone());
-            let (upload, by) = (Arc::clone(&upload), by.clone());
+            let (upload, author) = (Arc::clone(&upload), author.clone());
             let plan = blocking(move || {
-                let text = ZoneText::Text { name: &upload.file, bytes: &upload.text };
-                plan_zone(&core.view(), text, (&apex, chosen), &ids, (now(ChangeKind::Replaced, &by), &metrics))
+                let note = author.note(ChangeKind::Replaced);
+                plan_zone(&core.view(), upload.request(&apex, chosen), &ids, (note, &metrics))
             });
             match self.commit_zone(apex, plan.await?).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
@@ -132,6 +144,40 @@ impl Service {
         drop(guard);
         self.look_within(apex).await;
         written
+    }
+
+    /// What that would change, without doing it; at most `limit` names are looked at.
+    ///
+    /// # Errors
+    /// The text breaks a rule, or the store could not be read.
+    pub(crate) async fn preview_zone(&self, apex: Name, upload: Upload, limit: usize) -> Result<Written, ServiceError> {
+        let chosen = Chosen::read(&upload.settings)?;
+        let (core, metrics) = (self.core().clone(), self.metrics().clone());
+        let (preview, diff) = blocking(move || {
+            let view = core.view();
+            let preview = preview_zone(&view, upload.request(&apex, chosen), &metrics)?;
+            let last = match zone_info(&view, &apex)? {
+                Some(_) => zone_log(&view, &apex, 1)?.first().map_or(0, |last| last.number),
+                None => 0,
+            };
+            let mut diff = ZoneDiff { zone: apex.to_string(), from: last, to: last + 1, ..ZoneDiff::default() };
+            let (removed, added) = (&mut diff.removed, &mut diff.added);
+            diff.truncated = batch_diff(&view, &apex, &preview.batch, limit, |side, record| match side {
+                Side::Removed => removed.push(shown(record)),
+                Side::Added => added.push(shown(record)),
+            })?;
+            Ok((preview, diff))
+        })
+        .await?;
+        let Preview { batch, records, serial, mut warnings, held } = preview;
+        warnings.extend(held.map(|held| Finding {
+            rule: "held".into(),
+            message: held.to_string(),
+            ..Finding::default()
+        }));
+        let (serial, records) = (Some(serial), Some(records));
+        let written = self.written(apex, None);
+        Ok(Written { serial, records, warnings, changed: !batch.is_empty(), diff: Some(diff), ..written })
     }
 
     async fn commit_zone(&self, apex: Name, plan: Plan) -> Result<Written, ServiceError> {
@@ -158,24 +204,6 @@ impl Service {
         let Planned { records, serial, warnings, .. } = planned;
         let written = self.written(apex, version);
         Ok(Written { serial: Some(serial), records: Some(records), warnings, ..written })
-    }
-
-    /// Deletes a zone with all its records.
-    ///
-    /// # Errors
-    /// There is no such zone, somebody replaces it, or the core cannot commit.
-    pub(crate) async fn delete_zone(self: &Arc<Self>, apex: Name) -> Result<Written, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(async move { service.delete(apex).await }).await
-    }
-
-    async fn delete(&self, apex: Name) -> Result<Written, ServiceError> {
-        let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let change = self.core().change(move |view, _| Ok::<_, ReadError>((delete_zone(view, &apex)?, ())));
-        let ((), pending) = change.await?;
-        let settled = settled(pending.await);
-        self.look_within(apex).await;
-        Ok(self.written(apex, settled?))
     }
 
     /// The answer of a write that had this version, or changed nothing that edges see.

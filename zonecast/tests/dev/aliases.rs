@@ -1,8 +1,8 @@
 //! A CNAME at an apex is answered with the addresses of its target, which stay current.
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::api::types::{Action, RecordChange, SettingsChange};
-use zonecast::{ClientError, Patience};
+use zonecast::api::types::{Action, RecordChange, RollbackRequest, SettingsChange};
+use zonecast::{ClientError, Patience, PutOptions};
 
 use super::{DEADLINE, System, ZONE, both, folder, set};
 
@@ -40,12 +40,13 @@ fn an_apex_follows_its_target_through_changes_replacements_and_restarts() {
     for zone in ["example.com", "more.example"] {
         says(&system, zone, &["192.0.2.20"]);
     }
-    let log = system.client.zone_log("example.com", 1).unwrap().changes;
-    assert_eq!(log[0].by, "target of the alias at the apex");
+    let log = system.client.zone_log("example.com", 10).unwrap().changes;
+    let kinds: Vec<_> = log.iter().map(|change| change.kind.as_str()).collect();
+    assert_eq!(kinds, ["records", "settings"], "nobody changed it since");
     let replaced = ZONE.replace("192.0.2.10", "192.0.2.30");
     system.client.put_zone("cdn.example", replaced.as_bytes(), "file", Patience::default()).unwrap();
     says(&system, "more.example", &["192.0.2.30"]);
-    system.client.delete_zone("cdn.example", Patience::default()).unwrap();
+    system.client.delete_zone("cdn.example", true, Patience::default()).unwrap();
     says(&system, "example.com", &[]);
     system.client.put_zone("cdn.example", replaced.as_bytes(), "file", Patience::default()).unwrap();
     // Nobody hosted the target, but its name is known.
@@ -74,12 +75,17 @@ fn a_new_zone_comes_with_an_alias_where_its_settings_come_with_it() {
     let system = System::start(folder.path());
     let text = format!("{ZONE}@ CNAME www.cdn.example.\n");
     let put = |settings: &SettingsChange| {
-        system.client.put_zone_choosing("new.example", (text.as_bytes(), "file"), settings, Patience::default())
+        let options = PutOptions { settings: settings.clone(), ..PutOptions::default() };
+        system.client.put_zone_choosing("new.example", (text.as_bytes(), "file"), &options, Patience::default())
     };
     let refused = put(&SettingsChange::default());
     assert!(matches!(refused, Err(ClientError::Refused { status: 422, .. })), "{refused:?}");
-    let settings =
-        SettingsChange { serial_policy: Some("keep".into()), default_ttl: Some(60), flatten_apex: Some(true) };
+    let settings = SettingsChange {
+        serial_policy: Some("keep".into()),
+        default_ttl: Some(60),
+        flatten_apex: Some(true),
+        ..SettingsChange::default()
+    };
     put(&settings).unwrap();
     says(&system, "new.example", &["192.0.2.10"]);
     let chosen = system.client.settings("new.example").unwrap();
@@ -91,5 +97,31 @@ fn a_new_zone_comes_with_an_alias_where_its_settings_come_with_it() {
     assert_eq!((chosen.serial_policy.as_str(), chosen.default_ttl, chosen.flatten_apex), ("keep", 90, true));
     let off = put(&SettingsChange { flatten_apex: Some(false), ..SettingsChange::default() });
     assert!(matches!(off, Err(ClientError::Refused { status: 422, .. })), "{off:?}");
+    system.stop();
+}
+
+#[test]
+fn an_apex_that_is_rolled_back_follows_its_target_again() {
+    let folder = folder(&[("example.com.zone", ZONE), ("cdn.example.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let flatten = |flatten| {
+        let change = SettingsChange { flatten_apex: Some(flatten), ..SettingsChange::default() };
+        system.client.change_settings("example.com", &change).unwrap()
+    };
+    flatten(true);
+    system.change("example.com", set("@", "CNAME", None, &["www.cdn.example."]));
+    system.change("cdn.example", set("www", "A", None, &["192.0.2.20"]));
+    says(&system, "example.com", &["192.0.2.20"]);
+    let alias = system.client.zone_log("example.com", 1).unwrap().changes[0].number;
+    system.change("example.com", RecordChange { action: Action::Delete, ..set("@", "CNAME", None, &[]) });
+    flatten(false);
+    system.change("cdn.example", set("www", "A", None, &["192.0.2.30"]));
+
+    let request = RollbackRequest { to: Some(alias), undo: None };
+    system.client.roll_back("example.com", &request, Patience::default()).unwrap();
+    assert!(system.client.settings("example.com").unwrap().flatten_apex, "what is flattened is looked after");
+    says(&system, "example.com", &["192.0.2.30"]);
+    system.change("cdn.example", set("www", "A", None, &["192.0.2.40"]));
+    says(&system, "example.com", &["192.0.2.40"]);
     system.stop();
 }

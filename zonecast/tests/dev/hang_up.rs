@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::Patience;
 use zonecast::api::types::SettingsChange;
+use zonecast::{Patience, PutOptions};
 use zonecast_builder::{Diff, Layer, Location, Settings, ZoneSource, export, zone_info};
 use zonecast_kv_proto::MAX_BATCH_LEN;
 use zonecast_kv_store::{StateOptions, StateStore, StateView, StoreMetrics};
@@ -47,7 +47,8 @@ fn adds_whose_clients_are_gone_and_a_zone_file_come_to_one_of_the_orders_they_ma
         }
         // Other than the one before, so that it is planned and committed.
         let file = ZONE.replace("192.0.2.10", "192.0.2.11");
-        system.client.put_zone(&zone, file.as_bytes(), "file", Patience::default()).unwrap();
+        let meant = PutOptions { allow_shrink: true, ..PutOptions::default() };
+        system.client.put_zone_choosing(&zone, (file.as_bytes(), "file"), &meant, Patience::default()).unwrap();
     }
     system.stop();
 
@@ -122,7 +123,9 @@ fn an_alias_follows_its_target_though_whoever_changed_that_is_gone() {
     let replaced = ZONE.replace("192.0.2.10", "192.0.2.99");
     until(&system, ("PUT", "/v1/zones/cdn.example", &replaced), || target_is(&["192.0.2.99"]));
     says(&system, "example.com", &["192.0.2.99"]);
-    until(&system, ("DELETE", "/v1/zones/cdn.example", ""), || system.client.zone("cdn.example").is_err());
+    until(&system, ("DELETE", "/v1/zones/cdn.example?allow_shrink=true", ""), || {
+        system.client.zone("cdn.example").is_err()
+    });
     says(&system, "example.com", &[]);
     system.stop();
 }

@@ -3,6 +3,7 @@
 
 mod aliases;
 mod doctor;
+mod guard;
 mod hang_up;
 mod history;
 mod secured;
@@ -75,7 +76,7 @@ impl System {
 fn config(folder: &Path) -> DevConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (zones, data) = (folder.join("zones"), Some(folder.join("data")));
-    DevConfig { zones, manifest: None, data, dns: any, http: any, edges: 2 }
+    DevConfig { zones, manifest: None, data, dns: any, http: any, edges: 2, allow_shrink: false }
 }
 
 fn folder(zones: &[(&str, &str)]) -> tempfile::TempDir {
@@ -218,7 +219,8 @@ fn what_is_chosen_for_a_zone_decides_serial_and_ttl_and_outlives_its_replacement
     let info = system.client.settings("example.com").unwrap();
     assert_eq!((info.serial_policy.as_str(), info.default_ttl), ("increment", 300));
     let choose = |policy: &str, ttl| {
-        let change = SettingsChange { serial_policy: Some(policy.into()), default_ttl: ttl, flatten_apex: None };
+        let change =
+            SettingsChange { serial_policy: Some(policy.into()), default_ttl: ttl, ..SettingsChange::default() };
         system.client.change_settings("example.com", &change)
     };
     let before = system.client.status().unwrap().version;
@@ -260,7 +262,7 @@ fn zones_come_and_go_through_the_api() {
         Err(ClientError::Refused { status: 422, detail }) => assert!(!detail.findings.is_empty(), "{detail:?}"),
         other => panic!("{other:?}"),
     }
-    system.client.delete_zone(".", all).unwrap();
+    system.client.delete_zone(".", true, all).unwrap();
     assert_eq!(system.ask("www.", Rtype::A), both(Rcode::REFUSED, &[]));
     system.stop();
 }

@@ -155,7 +155,7 @@ impl Model {
         let address = address_of(number);
         (0..hosts).for_each(|host| text.push_str(&format!("host-{host} 300 A {address}\n")));
         text.push_str(&format!("count 300 TXT {hosts}\n"));
-        let answer = api.call("PUT", &format!("/v1/zones/{LARGE}"), Some(&text));
+        let answer = api.call("PUT", &format!("/v1/zones/{LARGE}?allow_shrink=true"), Some(&text));
         self.note_in(&mut self.large.lock().unwrap(), number, Fate::of(&answer));
     }
 

@@ -1,0 +1,153 @@
+//! Zones that were deleted: their keys and their history stay for a while, so that bringing one back is a change of its
+//! zone key.
+
+use thiserror::Error;
+use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
+use zonecast_records::{
+    ChangeKind, Generation, KeyBuffer, KeySection, Name, Path, RetiredGeneration, ZoneChange, ZoneId,
+};
+
+use crate::history::laid_over;
+use crate::pages::collect;
+use crate::present::parse;
+use crate::read_error::ReadError;
+use crate::retired::{delete_generation, generations_of, not_kept_any_more};
+use crate::sections::creating;
+use crate::shape::ZoneIdentity;
+use crate::undo::{ChangeNote, Points, RememberError, Undo, change_key, last_change, points_as_ops, take_back};
+use crate::zone_keys::{PresentZone, batch_of, batch_of_both, zone_key};
+
+/// A zone that was deleted and can be brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeletedZone {
+    /// In the letter case of the source.
+    pub apex: Name,
+    /// Where its keys are.
+    pub identity: ZoneIdentity,
+    /// Since when, seconds of Unix time.
+    pub since: u64,
+}
+
+/// Why a zone cannot be brought back.
+#[derive(Debug, Error)]
+pub enum UndeleteError {
+    /// The store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// There is a zone of this name.
+    #[error("there is a zone {0} already; delete it first if the one before is wanted")]
+    Hosted(Box<Name>),
+    /// It was never there, or is gone for good.
+    #[error("no zone {0} was deleted lately: what is deleted is kept for a while only")]
+    NotKept(Box<Name>),
+}
+
+/// Deletes the zone at `apex`; its keys stay, without its zone key nothing leads to them.
+///
+/// # Errors
+/// There is no such zone, or its keys could not be read.
+pub fn delete_zone(view: &dyn View, apex: &Name, note: ChangeNote<'_>) -> Result<Batch, RememberError> {
+    let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
+    let (apex, identity) = (zone.shape.apex, zone.shape.identity);
+    let mut undo = Undo::new(identity, &zone.keys.published, zone.serial()?);
+    let [published, private] = [KeyspaceId::DNS, KeyspaceId::CORE].map(|keyspace| zone_key(keyspace, &apex));
+    undo.push(published.clone(), Some(&zone.keys.published));
+    undo.push(private.clone(), Some(&zone.keys.private));
+    let value = RetiredGeneration::new(&apex, identity.generation, note.time).encode();
+    let value = Value::new(value).expect("an apex and some numbers");
+    let kept = Op::Put { key: deleted_key(&apex, identity.id), value };
+    let gone = |key| Op::Delete { key };
+    let mut batch = batch_of(identity.id, vec![gone(published)], vec![gone(private), kept]);
+    undo.remember(view, &mut batch, note)?;
+    Ok(batch)
+}
+
+/// Brings back the zone that was deleted last of those at `apex`, exactly as it was, with its history.
+///
+/// # Errors
+/// There is a zone already, none was deleted lately, or its keys could not be read.
+pub fn undelete_zone(view: &dyn View, apex: &Name, note: ChangeNote<'_>) -> Result<(Batch, u32), UndeleteError> {
+    if PresentZone::read(view, apex)?.is_some() {
+        return Err(UndeleteError::Hosted(Box::new(*apex)));
+    }
+    let deleted = deleted_at(view, apex)?.into_iter().max_by_key(|zone| (zone.since, zone.identity.id));
+    let DeletedZone { apex, identity, .. } = deleted.ok_or_else(|| UndeleteError::NotKept(Box::new(*apex)))?;
+    let id = identity.id;
+    let damaged = || ReadError::counts(&apex);
+    let (key, mut value) = (change_key(id, last_change(view, id)?), vec![]);
+    if !view.get(key.as_bytes(), &mut value).map_err(ReadError::from)? {
+        return Err(damaged().into());
+    }
+    let change = ZoneChange::decode(&value).map_err(|source| ReadError::value(key.as_bytes(), source))?;
+    let mut points = Points::new();
+    take_back(&change, &mut points).map_err(|source| ReadError::Undo { key: key.clone(), source })?;
+    if change.kind() != ChangeKind::Deleted {
+        return Err(damaged().into());
+    }
+    let mut batch = batch_of_both(id, points_as_ops(&points));
+    let zone = PresentZone::read(&laid_over(&batch).over(view), &apex)?.ok_or_else(damaged)?;
+    // The state between the two is not one to go back to: before both, and after both, the zone is the same.
+    let undo = Undo::new(identity, &zone.keys.published, zone.serial()?);
+    batch.join(batch_of(id, vec![], vec![Op::Delete { key: deleted_key(&apex, id) }]));
+    undo.remember(view, &mut batch, note).map_err(|error| match error {
+        RememberError::Read(error) => error,
+        RememberError::TooLarge => damaged(),
+    })?;
+    // As whatever makes a zone: nobody else makes one of this name at the same time.
+    Ok((creating(batch, &apex), zone.serial()?))
+}
+
+/// Every zone that was deleted and can be brought back, in canonical order.
+///
+/// # Errors
+/// The store could not be read.
+pub fn deleted_zones(view: &dyn View) -> Result<Vec<DeletedZone>, ReadError> {
+    let lower = KeyBuffer::new().prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted).to_vec();
+    let mut end = lower.clone();
+    if let Some(section) = end.last_mut() {
+        *section += 1;
+    }
+    collect(view, (&lower, &end), entry)
+}
+
+/// Those of one name.
+fn deleted_at(view: &dyn View, apex: &Name) -> Result<Vec<DeletedZone>, ReadError> {
+    let prefix = KeyBuffer::new().prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted).to_vec();
+    let path = Path::of(apex, 0, &mut vec![]).as_bytes().to_vec();
+    let bound = |end: u8| [&prefix[..], &path, &[end]].concat();
+    collect(view, (&bound(0), &bound(1)), entry)
+}
+
+/// Deletes for good what is left of a zone; empty when it was brought back or deleted again since.
+///
+/// # Errors
+/// The store could not be read.
+pub fn delete_for_good(view: &dyn View, zone: &DeletedZone) -> Result<Batch, ReadError> {
+    let (id, key) = (zone.identity.id, deleted_key(&zone.apex, zone.identity.id));
+    if !deleted_at(view, &zone.apex)?.contains(zone) {
+        return Ok(Batch::default());
+    }
+    let mut batch = delete_generation(zone.identity);
+    for retired in generations_of(view, id)? {
+        batch.join(delete_generation(retired.identity));
+        batch.join(batch_of(id, vec![], vec![not_kept_any_more(retired.identity)]));
+    }
+    let (start, end) = (change_key(id, 0), change_key(id, last_change(view, id)? + 1));
+    batch.join(batch_of(id, vec![], vec![Op::DeleteRange { start, end }, Op::Delete { key }]));
+    Ok(batch)
+}
+
+fn deleted_key(apex: &Name, id: ZoneId) -> Key {
+    let mut buffer = KeyBuffer::new();
+    buffer.deleted(apex, id);
+    buffer.to_key()
+}
+
+fn entry(key: &[u8], value: &[u8]) -> Result<DeletedZone, ReadError> {
+    let damaged = |source| ReadError::value(key, source);
+    let value = RetiredGeneration::decode(value).map_err(damaged)?;
+    let apex = value.apex().map_err(damaged)?;
+    let id = parse(key)?.path.last_chunk::<8>().ok_or_else(|| ReadError::counts(&apex))?;
+    let identity = ZoneIdentity { id: ZoneId::new(u64::from_be_bytes(*id)), generation: value.generation };
+    Ok(DeletedZone { apex, identity, since: value.since })
+}

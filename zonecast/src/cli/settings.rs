@@ -1,0 +1,42 @@
+//! `zonecast settings`: what is chosen for all zones.
+
+use clap::Args;
+
+use super::Context;
+use crate::api::types::StoreSettingsChange;
+use crate::exit::Outcome;
+
+/// See `zonecast settings --help`.
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    #[command(flatten)]
+    guards: Guards,
+}
+
+/// What a write must not do unless it says that it is meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Guards {
+    /// The largest share of a zone's records that one write may take away without `--allow-shrink`: 0% to 100%, or
+    /// default.
+    #[arg(long, value_name = "SHARE")]
+    pub(super) max_shrink: Option<String>,
+    /// What happens to a write with a lower serial than the zone has.
+    #[arg(long, value_name = "WHAT", value_parser = ["warn", "refuse", "default"])]
+    pub(super) older_serial: Option<String>,
+}
+
+impl Settings {
+    pub(super) fn run(self, context: &Context) -> Outcome {
+        let Guards { max_shrink, older_serial } = self.guards;
+        let change = StoreSettingsChange { max_shrink, older_serial };
+        let settings = if change == StoreSettingsChange::default() {
+            context.client.store_settings()?
+        } else {
+            context.client.change_store_settings(&change)?
+        };
+        context.output.show(&settings, |settings, out| {
+            writeln!(out, "max shrink\t{}\nolder serial\t{}", settings.max_shrink, settings.older_serial)
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! Zones that were deleted: they are kept for a while, and can be brought back.
+
+use std::sync::Arc;
+
+use zonecast_builder::{ChangeKind, RecordCounts, UndeleteError, delete_zone, deleted_zones, undelete_zone, zone_info};
+use zonecast_kv_proto::View;
+use zonecast_records::Name;
+
+use super::{Guard, Service, ServiceError, blocking, never_too_large};
+use crate::api::types::{DeletedZone, DeletedZones, Written};
+use crate::auth::Scope;
+use crate::import::settled;
+
+impl Service {
+    /// Deletes a zone with all its records, as asked `by` somebody; `allow_shrink` says that it is meant.
+    ///
+    /// # Errors
+    /// There is no such zone, the request does not say that it is meant, somebody replaces it, or the core cannot
+    /// commit.
+    pub(crate) async fn delete_zone(
+        &self,
+        apex: Name,
+        allow_shrink: bool,
+        by: String,
+    ) -> Result<Written, ServiceError> {
+        let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let author = self.author(by);
+        let name = author.name().to_owned();
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let records = RecordCounts { before: zone.records, after: 0 };
+            Guard::of(view, &zone, allow_shrink)?.records(records, 0)?;
+            let batch = delete_zone(view, &apex, author.note(ChangeKind::Deleted)).map_err(never_too_large)?;
+            Ok::<_, ServiceError>((batch, ()))
+        };
+        let ((), pending) = self.core().change(build).await?;
+        let settled = settled(pending.await);
+        self.look_within(apex).await;
+        let written = self.written(apex, settled?);
+        let minutes = self.parts.keep_replaced.as_secs() / 60;
+        tracing::info!(zone = %apex, by = name, "deleted; for {minutes} minutes it can be brought back");
+        Ok(written)
+    }
+
+    /// Brings back a zone that was deleted, with its history, as asked `by` somebody.
+    ///
+    /// # Errors
+    /// There is such a zone, none was deleted lately, or the core cannot commit.
+    pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, by: String) -> Result<Written, ServiceError> {
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.undelete_now(apex, by).await }).await
+    }
+
+    async fn undelete_now(&self, apex: Name, by: String) -> Result<Written, ServiceError> {
+        let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let author = self.author(by);
+        let name = author.name().to_owned();
+        let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))
+        };
+        let (serial, pending) = self.core().change(build).await?;
+        let settled = settled(pending.await);
+        self.look_within(apex).await;
+        let written = Written { serial: Some(serial), ..self.written(apex, settled?) };
+        tracing::info!(zone = %apex, by = name, "brought back");
+        Ok(written)
+    }
+
+    /// Zones of a scope that can be brought back.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) async fn deleted_zones(&self, scope: Scope) -> Result<DeletedZones, ServiceError> {
+        let core = self.core().clone();
+        let keep = self.parts.keep_replaced.as_secs();
+        blocking(move || {
+            let zones = deleted_zones(&core.view())?.into_iter().filter(|zone| scope.covers(&zone.apex));
+            let zones = zones.map(|zone| DeletedZone {
+                zone: zone.apex.to_string(),
+                id: zone.identity.id.get(),
+                deleted: zone.since,
+                kept_until: zone.since.saturating_add(keep),
+            });
+            Ok(DeletedZones { zones: zones.collect() })
+        })
+        .await
+    }
+}
+
+impl From<UndeleteError> for ServiceError {
+    fn from(error: UndeleteError) -> Self {
+        match error {
+            UndeleteError::Read(error) => error.into(),
+            UndeleteError::NotKept(apex) => Self::NotDeleted(apex.to_string()),
+            error @ UndeleteError::Hosted(_) => Self::refused(error, vec![]),
+        }
+    }
+}
