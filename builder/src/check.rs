@@ -1,7 +1,7 @@
 //! The rules that a node must keep to be served, and what is odd about it.
 
 use domain::base::iana::Rtype;
-use zonecast_records::{MAX_NAME_LEN, Name, Path};
+use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path};
 
 use crate::finding::{Finding, Location, Oddity, Report, Rule};
 use crate::node::{Node, RrsetRef, covered};
@@ -47,6 +47,9 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
     }
     check.singletons(standing.is_apex);
     check.owner(standing.is_apex);
+    if standing.is_apex {
+        check.nsec3_parameters();
+    }
     for rrset in node.rrsets() {
         check.size(&rrset);
         check.oddities(&rrset, standing);
@@ -118,6 +121,17 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         let owner = self.shape.name(self.path, self.node.owner.as_ref());
         if let Some(rule) = oddity_of_name(&owner) {
             self.warn_at(first.rtype, first.location, rule);
+        }
+    }
+
+    /// What the zone says of its NSEC3 chains, RFC 5155 section 4.2.
+    fn nsec3_parameters(&mut self) {
+        for rr in self.node.of_type(Rtype::NSEC3PARAM) {
+            let iterations = rr.rdata.as_ref().get(2..4).and_then(|bytes| bytes.first_chunk::<2>());
+            let iterations = iterations.map_or(0, |bytes| u16::from_be_bytes(*bytes));
+            if iterations > MAX_NSEC3_ITERATIONS {
+                self.refuse_at(Rtype::NSEC3PARAM, rr.location, Rule::Nsec3Iterations(iterations));
+            }
         }
     }
 

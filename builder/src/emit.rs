@@ -129,7 +129,9 @@ impl Emitter {
     /// The address key of a node that is no cut.
     fn address<D: AsRef<[u8]>>(&mut self, node: &Node<D>, path: Path<'_>, sink: &mut dyn Sink) {
         let listed = node.rrsets().map(|rrset| rrset.rtype).filter(|rtype| *rtype != Rtype::NSEC3);
-        let types = TypeBitmapBuilder::from_types(listed);
+        // Signatures over nothing make a node, too, and only an empty non-terminal lists no type.
+        let orphans = (!node.orphan_sigs().is_empty()).then_some(Rtype::RRSIG);
+        let types = TypeBitmapBuilder::from_types(listed.chain(orphans));
         let [a, aaaa, cname] =
             [Rtype::A, Rtype::AAAA, Rtype::CNAME].map(|rtype| node.rrset(rtype).map(|rrset| Packed::new(&rrset)));
         let value = AddressValue {

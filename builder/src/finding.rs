@@ -89,6 +89,12 @@ pub enum Rule {
     /// NSEC3 parameters of more chains than the counts of a zone can hold.
     #[error("NSEC3 records of more than {} chains", crate::MAX_CHAINS)]
     TooManyChains,
+    /// RFC 9276 section 3.2: validators take such proofs for none, and each of them costs much.
+    #[error(
+        "{0} NSEC3 iterations, and over {limit} nobody validates; sign the zone again, best with none",
+        limit = zonecast_records::MAX_NSEC3_ITERATIONS
+    )]
+    Nsec3Iterations(u16),
     /// RFC 6895 section 3.1.
     #[error("this type is for queries, for messages or reserved, not for zones")]
     MetaType,

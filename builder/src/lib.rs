@@ -26,6 +26,7 @@ mod finding;
 mod full_build;
 mod history;
 mod layers;
+mod mark;
 mod node;
 mod pages;
 mod present;
@@ -55,6 +56,7 @@ pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info,
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Counts, Diff, FullBuild};
 pub use history::{PastChange, PastError, zone_log};
+pub use mark::{Mark, mark_zone, marked_zones};
 pub use read_error::ReadError;
 pub use record_build::{RecordBuild, RecordCounts, record_build};
 pub use retired::{Retired, delete_generation, delete_retired, retire_present, retired_generations};

@@ -167,9 +167,11 @@ impl<D: AsRef<[u8]>> Node<D> {
         !is_apex && self.has(Rtype::NS)
     }
 
-    /// Whether it makes a node: NSEC, NSEC3 and signatures alone do not.
+    /// Whether it makes a node: NSEC3 and signatures over it alone do not, RFC 5155 section 7.2.8.
     pub(crate) fn makes_node(&self) -> bool {
-        self.rrs.iter().any(|rr| !matches!(rr.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::RRSIG))
+        let of_nsec3 =
+            |rr: &Rr<D>| rr.rtype == Rtype::NSEC3 || (rr.rtype == Rtype::RRSIG && covered(rr) == Rtype::NSEC3);
+        !self.rrs.iter().all(of_nsec3)
     }
 
     /// Its A and AAAA RRsets as glue of a delegation, which is never signed.

@@ -63,8 +63,7 @@ impl<'v> Reader<'v> {
         let published = node.published()?;
         // Addresses of a node that is neither a cut nor hidden stand with it.
         let glue = published.is_none_or(|value| value.cut.is_some());
-        // An empty non-terminal does not list the NSEC that it may have.
-        let nsec = published.is_none_or(|value| value.types().is_empty() || value.types().contains(Rtype::NSEC));
+        let nsec = published.is_some_and(|value| value.types().contains(Rtype::NSEC));
         let others = [(glue, KeySection::Glue, ADDRESS_KIND), (nsec, KeySection::Nsec, Rtype::NSEC.to_int())];
         for (_, section, kind) in others.into_iter().filter(|(may_be, ..)| *may_be) {
             self.get(key.path(KeyspaceId::DNS, self.generation(), section, path, kind), &mut node)?;

@@ -52,7 +52,7 @@ impl ZoneKeys {
 }
 
 impl PresentZone {
-    /// Reads the two keys of a zone; `None` when there is no such zone.
+    /// Reads the two keys of a zone; `None` when there is no such zone, or it is one that was never loaded.
     pub(crate) fn read(view: &dyn View, apex: &Name) -> Result<Option<Self>, ReadError> {
         let (mut published, mut private) = (Vec::new(), Vec::new());
         let key = zone_key(KeyspaceId::DNS, apex);
@@ -61,6 +61,9 @@ impl PresentZone {
         }
         let damaged = |source| ReadError::Value { key: key.clone(), source };
         let value = ZoneValue::decode(&published).map_err(damaged)?;
+        if !value.has_data() {
+            return Ok(None);
+        }
         let apex = value.apex().map_err(damaged)?;
         let shape = Shape { apex, identity: ZoneIdentity { id: value.id, generation: value.generation } };
         let core_key = zone_key(KeyspaceId::CORE, &apex);

@@ -118,6 +118,12 @@ pub fn questions_at(zone: &ZoneData, name: &Name, breadth: Breadth) -> Vec<Quest
         let shouted = with_alternating_case(name);
         all.extend(types.iter().take(2).map(|rtype| Question { name: shouted.clone(), rtype: *rtype }));
     }
+    let renamed = renamed(zone, name).into_iter();
+    all.extend(
+        renamed.flat_map(|name| {
+            breadth.miss_types().iter().map(move |rtype| Question { name: name.clone(), rtype: *rtype })
+        }),
+    );
     let targets = zone.records_at(name).filter_map(crate::Rr::target);
     for name in std::iter::once(name.clone()).chain(targets) {
         for miss in misses(&name, &zone.apex, breadth) {
@@ -127,6 +133,37 @@ pub fn questions_at(zone: &ZoneData, name: &Name, breadth: Breadth) -> Vec<Quest
         }
     }
     all
+}
+
+/// Most names that are asked for one step below a DNAME.
+const RENAMED: usize = 16;
+
+/// What the DNAME at a name, if there is one, renames into names of the zone, or into one that is missing there; and what
+/// another DNAME, or the same, renames into these.
+fn renamed(zone: &ZoneData, owner: &Name) -> Vec<Name> {
+    let Some(target) = dname(zone, owner) else { return vec![] };
+    let beneath = zone.nodes_beneath(&target).take(RENAMED).cloned();
+    let renamed = beneath.chain(child(b"x", &target)).filter_map(|to| replace_suffix(&to, &target, owner));
+    let once: Vec<Name> = renamed.collect();
+    let others = zone.records().filter(|rr| rr.rtype == Rtype::DNAME).take(RENAMED);
+    let others: Vec<(&Name, Name)> = others.filter_map(|rr| Some((&rr.owner, rr.target()?))).collect();
+    let twice = once.iter().flat_map(|name| {
+        let above = others.iter().filter(|(_, target)| name.ends_with(target));
+        above.filter_map(|(owner, target)| replace_suffix(name, target, owner))
+    });
+    let twice: Vec<Name> = twice.collect();
+    [once, twice].concat()
+}
+
+/// Where the DNAME at a name leads.
+fn dname(zone: &ZoneData, owner: &Name) -> Option<Name> {
+    zone.records_at(owner).find(|rr| rr.rtype == Rtype::DNAME)?.target()
+}
+
+/// The name with another end, if it is not that end itself; RFC 6672 section 2.2, backwards.
+fn replace_suffix(name: &Name, from: &Name, to: &Name) -> Option<Name> {
+    let kept = name.as_slice().len().checked_sub(from.as_slice().len()).filter(|kept| *kept > 0)?;
+    Name::from_octets([name.as_slice().get(..kept)?, to.as_slice()].concat()).ok()
 }
 
 /// Names around `name` that hardly exist: right before and after it among its siblings, and below it.
@@ -206,5 +243,24 @@ mod tests {
         assert!(is_asked("ent.test.", Rtype::A) && is_asked("test.", Rtype::ANY));
         assert!(all.iter().any(|question| question.name.to_string() != question.name.to_string().to_lowercase()));
         assert!(questions(&zone, Breadth::Narrow).len() < all.len());
+    }
+
+    #[test]
+    fn names_two_steps_below_a_dname_are_asked() {
+        let name = |text: &str| text.parse::<Name>().unwrap();
+        let rr = |owner: &str, rtype, rdata: &[u8]| Rr { owner: name(owner), rtype, rdata: rdata.to_vec(), ttl: 1 };
+        let records = [
+            rr("test.", Rtype::SOA, &[]),
+            rr("hit.test.", Rtype::A, &[192, 0, 2, 1]),
+            rr("d.test.", Rtype::DNAME, b"\x04test\x00"),
+            rr("e.test.", Rtype::DNAME, b"\x01d\x04test\x00"),
+        ];
+        let zone = ZoneData::new(name("test."), records);
+        for breadth in [Breadth::Full, Breadth::Narrow] {
+            let all = questions(&zone, breadth);
+            for asked in ["hit.d.test.", "hit.d.d.test.", "x.d.d.test.", "hit.e.test.", "x.e.test."] {
+                assert!(all.contains(&Question { name: name(asked), rtype: Rtype::A }), "{asked}");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! All records of a zone and the names that exist in it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use domain::base::ToName;
 use domain::base::iana::Rtype;
@@ -35,6 +36,13 @@ impl ZoneData {
     /// Every name with records and every empty non-terminal, with the types there; names in canonical order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Name, &BTreeSet<Rtype>)> {
         self.types.iter()
+    }
+
+    /// Those beneath a name, in canonical order.
+    pub fn nodes_beneath(&self, name: &Name) -> impl Iterator<Item = &Name> {
+        let from = (Bound::Excluded(name.clone()), Bound::Unbounded);
+        let above = name.clone();
+        self.types.range(from).map(|(node, _)| node).take_while(move |node| node.ends_with(&above))
     }
 
     /// Whether it holds exactly this record.

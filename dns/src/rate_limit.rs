@@ -1,8 +1,9 @@
 //! Response rate limiting: a flood of queries with a forged address must not become a flood of answers there.
 //!
-//! What is counted is one answer to one network: queries of one kind for one name from addresses of one prefix. Negative
-//! answers of a zone, and what a wildcard makes in it, count as one name, because random names are what a flood asks
-//! for; errors count without a name. Who shows a cookie of ours, asks over TCP or is exempt is never limited.
+//! What is counted is one answer to one network: answers of one kind from one source to addresses of one prefix. The
+//! source is the name asked for where it has data of its own, else the delegation, the wildcard or the DNAME that the
+//! answer comes from, and of names that are not there the zone, because random names are what a flood asks for; errors
+//! count without any. Who shows a cookie of ours, asks over TCP or is exempt is never limited.
 //!
 //! Each count is a bucket of the generic cell rate algorithm (ITU-T I.371), one number: when the answers sent so far are
 //! paid for. A table of fixed size holds the buckets by hash; two that share one are limited together, which a hash with
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use zonecast_edge_reader::{AnswerClass, Outcome};
+use zonecast_edge_reader::Outcome;
 
 use crate::Prefixes;
 
@@ -36,7 +37,7 @@ const HEADER_LEN: usize = 12;
 /// What an operator may choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Answers of one kind for one name to one network, per second.
+    /// Answers of one kind from one source to one network, per second.
     pub per_second: NonZeroU32,
     /// Of what is over the limit, each so-manieth is an empty answer with TC and the rest is dropped; none is answered
     /// without it.
@@ -100,23 +101,17 @@ impl RateLimiter {
             IpAddr::V6(address) => hasher.write_u128(address.to_bits() >> (u128::BITS - IPV6_BITS)),
         }
         hasher.write_u8(outcome.class as u8);
-        for byte in counted_name(query, outcome) {
+        for byte in source(query, outcome) {
             hasher.write_u8(byte.to_ascii_lowercase());
         }
         usize::try_from(hasher.finish()).unwrap_or_default() % BUCKETS
     }
 }
 
-/// The part of the name asked for that answers of this kind are counted by, in wire form.
-fn counted_name<'q>(query: &'q [u8], outcome: &Outcome) -> &'q [u8] {
+/// The end of the name asked for that the answer comes from, in wire form.
+fn source<'q>(query: &'q [u8], outcome: &Outcome) -> &'q [u8] {
     let name = query.get(HEADER_LEN..).map(question_name).unwrap_or_default();
-    match outcome.class {
-        AnswerClass::Positive | AnswerClass::Chain | AnswerClass::NoData | AnswerClass::Referral => name,
-        AnswerClass::Wildcard | AnswerClass::NxDomain => {
-            name.get(name.len().saturating_sub(usize::from(outcome.zone_len))..).unwrap_or_default()
-        }
-        AnswerClass::Refused | AnswerClass::Failed | AnswerClass::Rejected | AnswerClass::Dropped => &[],
-    }
+    name.get(name.len().saturating_sub(usize::from(outcome.source_len))..).unwrap_or_default()
 }
 
 /// A name without compression, as far as it is there.
@@ -135,7 +130,7 @@ fn question_name(bytes: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use domain::base::iana::Rcode;
-    use zonecast_edge_reader::Lookups;
+    use zonecast_edge_reader::{AnswerClass, Lookups};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -145,9 +140,18 @@ mod tests {
         RateLimiter::new(limit)
     }
 
+    /// Of `example.`, and of the longest name.
+    fn source_len(class: AnswerClass) -> u8 {
+        match class {
+            AnswerClass::NxDomain | AnswerClass::Referral | AnswerClass::Wildcard | AnswerClass::Chain => 9,
+            AnswerClass::Refused => 0,
+            _ => 255,
+        }
+    }
+
     fn outcome(class: AnswerClass) -> Outcome {
         let (rcode, lookups) = (Rcode::NOERROR, Lookups::default());
-        Outcome { class, rcode, truncated: false, lookups, zone_len: 9, address_proven: false }
+        Outcome { class, rcode, truncated: false, lookups, source_len: source_len(class), address_proven: false }
     }
 
     /// `NAME.example.`
@@ -172,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_names_and_kinds_are_counted_apart_but_random_names_together() {
+    fn networks_sources_and_kinds_are_counted_apart_but_random_names_together() {
         let limiter = limiter(10, 0);
         let now = SECOND;
         let ask = |address, name: &str, class| sent(&limiter, now, address, &query(name), class);
@@ -183,6 +187,10 @@ mod tests {
         assert_eq!(ask([192, 0, 2, 1], "www", AnswerClass::NoData), 10);
         assert_eq!(ask([192, 0, 2, 1], "a1", AnswerClass::NxDomain), 10);
         assert_eq!(ask([192, 0, 2, 1], "b2", AnswerClass::NxDomain), 0);
+        for class in [AnswerClass::Referral, AnswerClass::Wildcard, AnswerClass::Chain] {
+            assert_eq!(ask([192, 0, 2, 1], "a1", class), 10);
+            assert_eq!(ask([192, 0, 2, 1], "b2", class), 0, "of the same source: {class:?}");
+        }
         assert_eq!(ask([192, 0, 2, 1], "c3", AnswerClass::Refused), 10);
         assert_eq!(ask([192, 0, 2, 1], "d4", AnswerClass::Refused), 0);
         let v6 = |address: &str| {

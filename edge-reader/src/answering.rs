@@ -1,15 +1,16 @@
-//! From a query to an answer: RFC 1034 section 4.3.2 within one zone.
+//! From a query to an answer: RFC 1034 section 4.3.2.
 //!
-//! Chains stay in the zone of the question, as in NSD and Knot: a target elsewhere is left to the resolver. A chain
-//! ends without an error where it comes back to a CNAME, a DNAME or a wildcard CNAME that it has used, or after
-//! [`MAX_CHAIN`] steps. What signatures cannot say, `proof.rs` proves.
+//! Chains stay at and below the apex of the question's zone: a target elsewhere is left to the resolver. Where one
+//! enters a zone of ours that lies below, it goes on there. A chain ends without an error where it comes back to a name
+//! that it has been at, before a zone that has no data, or after [`MAX_CHAIN`] steps. What signatures cannot say,
+//! `proof.rs` proves.
 //!
 //! Everything but an answer with data is kept out of line: its code and its room on the stack would stand between what
 //! most answers use, and the processor's first caches hold little more than that and the store's.
 
 use std::ops::ControlFlow;
 
-use domain::base::iana::{Class, ExtendedErrorCode, Rcode, Rtype};
+use domain::base::iana::{Class, ExtendedErrorCode, Opcode, Rcode, Rtype};
 use thiserror::Error;
 use zonecast_kv_proto::View;
 use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
@@ -17,8 +18,9 @@ use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
 use crate::additional;
 use crate::finder::{Finder, Reads};
 use crate::message::{MessageWriter, Section, WriteError, split_name};
+use crate::proof::Lacks;
 use crate::query::{Header, Query};
-use crate::scratch::{Buffers, Chain, Extra, Step};
+use crate::scratch::{Buffers, Chain, Extra};
 use crate::{AnswerClass, Client, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Zone};
 
 /// Extended RCODE 16: its upper eight bits, RFC 6891 section 6.1.3.
@@ -57,37 +59,38 @@ pub(crate) fn answer<V: View>(
     let mut query = Query::default();
     let read = query.read(header, bytes, name);
     let mut message = MessageWriter::new((out, offsets), client, header, &query);
-    let question = match read {
-        Ok(question) => question,
-        Err(rcode) => return finish(&mut message, AnswerClass::Rejected, rcode, Lookups::default()),
-    };
-    if query.edns.is_some_and(|edns| edns.version != 0) {
+    if query.edns.is_some_and(|edns| edns.version != 0) && read.as_ref().err() != Some(&Rcode::FORMERR) {
         let address_proven = message.address_proven();
         let outcome = Outcome { class: AnswerClass::Rejected, address_proven, ..Outcome::DROPPED };
         message.finish(Rcode::NOERROR, BADVERS_EXTENDED);
         return outcome;
     }
-    let full = Path::of(name, 0, path);
-    let zone = match question.rtype {
-        _ if question.class != Class::IN => None,
-        // Transfers are not for everybody, and not of this path.
-        Rtype::AXFR | Rtype::IXFR => None,
-        rtype => reader.zone_of(full, rtype),
+    let question = match read {
+        Ok(question) => question,
+        Err(rcode) => return finish(&mut message, AnswerClass::Rejected, rcode, Lookups::default()),
     };
-    let Some(zone) = zone else {
-        message.explanation = Some(match question.rtype {
-            Rtype::AXFR | Rtype::IXFR => ExtendedErrorCode::NOT_SUPPORTED,
-            _ => ExtendedErrorCode::NOT_AUTHORITATIVE,
-        });
+    let full = Path::of(name, 0, path);
+    let asks_for_data = header.opcode() == Opcode::QUERY && !matches!(question.rtype, Rtype::AXFR | Rtype::IXFR);
+    if query.tsig.is_some() || !asks_for_data {
+        let is_apex = |zone: Zone| zone.apex_len == full.as_bytes().len();
+        let is_ours = question.class == Class::IN && reader.zones.find(full).is_some_and(is_apex);
+        return turn_stranger_away(&mut message, &query, is_ours);
+    }
+    let is_internet = question.class == Class::IN;
+    let Some(zone) = is_internet.then(|| reader.zone_of(full, question.rtype)).flatten() else {
+        message.explanation = Some(ExtendedErrorCode::NOT_AUTHORITATIVE);
         return finish(&mut message, AnswerClass::Refused, Rcode::REFUSED, Lookups::default());
     };
+    if !zone.has_data() {
+        message.explanation = Some(ExtendedErrorCode::INVALID_DATA);
+        return finish(&mut message, AnswerClass::Failed, Rcode::SERVFAIL, Lookups::default());
+    }
     chain.clear();
     extra.clear();
-    let zone_len = u8::try_from(name.suffix_wire(zone.apex_labels).len()).unwrap_or_default();
     let mut answering = Answering {
         reader,
         zone,
-        question: question.name,
+        top: zone.apex_labels,
         name,
         rtype: question.rtype,
         message: &mut message,
@@ -95,8 +98,11 @@ pub(crate) fn answer<V: View>(
         extra,
         lookups: Lookups::default(),
         steps: 0,
+        source_len: u8::try_from(question.name.len()).unwrap_or_default(),
     };
-    let outcome = match answering.run(finder, (full, target_path)) {
+    let result = answering.run(finder, (full, target_path));
+    let source_len = answering.source_len;
+    let outcome = match result {
         Ok((class, rcode)) => {
             let class = if answering.steps > 0 { AnswerClass::Chain } else { class };
             finish(answering.message, class, rcode, answering.lookups)
@@ -108,21 +114,40 @@ pub(crate) fn answer<V: View>(
             finish(answering.message, AnswerClass::Failed, Rcode::SERVFAIL, answering.lookups)
         }
     };
-    Outcome { zone_len, ..outcome }
+    Outcome { source_len, ..outcome }
+}
+
+/// Keys, transfers, notifications and updates are for the core's own, and not of this path: whoever comes with one is a
+/// stranger. As BIND, Knot and NSD, as far as they agree.
+#[cold]
+fn turn_stranger_away<'w>(message: &mut MessageWriter<'w>, query: &Query<'w>, is_ours: bool) -> Outcome {
+    let rcode = match query.tsig {
+        None if is_ours => Rcode::REFUSED,
+        _ => Rcode::NOTAUTH,
+    };
+    // An answer with more than OPT and TSIG in it says nothing more.
+    message.explanation = match query.tsig {
+        Some(_) => None,
+        None if is_ours => Some(ExtendedErrorCode::NOT_SUPPORTED),
+        None => Some(ExtendedErrorCode::NOT_AUTHORITATIVE),
+    };
+    message.bad_key = query.tsig;
+    finish(message, AnswerClass::Refused, rcode, Lookups::default())
 }
 
 pub(crate) fn finish(message: &mut MessageWriter<'_>, class: AnswerClass, rcode: Rcode, lookups: Lookups) -> Outcome {
     let (truncated, address_proven) = (message.truncated, message.address_proven());
     message.finish(rcode, 0);
-    Outcome { class, rcode, truncated, lookups, zone_len: 0, address_proven }
+    Outcome { class, rcode, truncated, lookups, source_len: 0, address_proven }
 }
 
 /// One answer in the making.
 pub(crate) struct Answering<'a, 'w, V> {
     pub(crate) reader: &'a Reader<'a, V>,
+    /// The zone that the name lies in.
     pub(crate) zone: Zone,
-    /// The name asked for.
-    question: &'a [u8],
+    /// Labels of the apex that the chain stays below.
+    top: usize,
     /// The name where the chain has come to.
     pub(crate) name: &'a mut Name,
     rtype: Rtype,
@@ -131,6 +156,8 @@ pub(crate) struct Answering<'a, 'w, V> {
     pub(crate) extra: &'a mut Extra,
     pub(crate) lookups: Lookups,
     steps: usize,
+    /// Bytes of what the answer comes from, at the end of the name asked for.
+    source_len: u8,
 }
 
 /// Whether a chain goes on, or with which RCODE it ends.
@@ -143,7 +170,7 @@ impl<V: View> Answering<'_, '_, V> {
         paths: (Path<'p>, &'p mut Vec<u8>),
     ) -> Result<(AnswerClass, Rcode), AnswerError> {
         let end = self.resolve(finder, paths)?;
-        // Of a chain that ends outside the zone.
+        // Of a chain that is not followed to its end.
         self.prove_expansions()?;
         Ok(end)
     }
@@ -155,19 +182,26 @@ impl<V: View> Answering<'_, '_, V> {
     ) -> Result<(AnswerClass, Rcode), AnswerError> {
         loop {
             let reads = Reads { view: self.reader.view, zone: &self.zone, count: &mut self.lookups.names };
-            let next = match finder.find(reads, full, self.rtype)? {
+            let found = finder.find(reads, full, self.rtype)?;
+            if self.steps == 0
+                && let Some(depth) = found.source()
+            {
+                let source = self.name.suffix_wire(self.zone.apex_labels + depth);
+                self.source_len = u8::try_from(source.len()).unwrap_or_default();
+            }
+            let next = match found {
                 Found::Data { rtype, rrset, wildcard } => {
                     self.data(rtype, &rrset, wildcard)?;
                     let class = if wildcard.is_some() { AnswerClass::Wildcard } else { AnswerClass::Positive };
                     return Ok((class, Rcode::NOERROR));
                 }
                 Found::NoData { wildcard } => {
-                    self.negative(wildcard)?;
+                    self.negative(wildcard.map_or(Lacks::Type, Lacks::TypeOfWildcard))?;
                     let class = if wildcard.is_some() { AnswerClass::Wildcard } else { AnswerClass::NoData };
                     return Ok((class, Rcode::NOERROR));
                 }
                 Found::NoName { encloser } => {
-                    self.negative(Some(encloser))?;
+                    self.negative(Lacks::Name(encloser))?;
                     return Ok((AnswerClass::NxDomain, Rcode::NXDOMAIN));
                 }
                 Found::Cut { cut, depth, nsec } => {
@@ -181,22 +215,43 @@ impl<V: View> Answering<'_, '_, V> {
                 Next::Continue(target) => target,
                 Next::Break(rcode) => return Ok((AnswerClass::Chain, rcode)),
             };
-            let inside = self.is_in_zone(&target);
-            *self.name = target;
-            if !inside || self.steps >= MAX_CHAIN {
+            full = Path::of(&target, 0, target_path);
+            if self.steps >= MAX_CHAIN || self.chain.passed(&target) || !self.enter(full, &target)? {
                 return Ok((AnswerClass::Chain, Rcode::NOERROR));
             }
-            full = Path::of(self.name, 0, target_path);
+            *self.name = target;
         }
     }
 
-    /// The apex, in the letter case of the question.
+    /// Goes on to the zone of a chain's next name, from step 3a back to step 2, and says whether that can be answered
+    /// from.
+    fn enter(&mut self, path: Path<'_>, name: &Name) -> Result<bool, AnswerError> {
+        if !self.shares_suffix(name, self.top) {
+            return Ok(false);
+        }
+        let Some(zone) = self.reader.zone_of(path, self.rtype).filter(Zone::has_data) else { return Ok(false) };
+        if zone.id != self.zone.id {
+            // What is still to be proved is of the zone that it leaves.
+            if !self.prove_expansions()? {
+                return Ok(false);
+            }
+            self.extra.parameters.clear();
+            self.zone = zone;
+        }
+        Ok(true)
+    }
+
+    /// The apex, in the letter case of the name at hand.
     pub(crate) fn apex(&self) -> Name {
-        Name::from_wire(self.question).unwrap_or_default().suffix(self.zone.apex_labels)
+        self.name.suffix(self.zone.apex_labels)
     }
 
     pub(crate) fn is_in_zone(&self, name: &Name) -> bool {
-        let labels = self.zone.apex_labels;
+        self.shares_suffix(name, self.zone.apex_labels)
+    }
+
+    /// Whether a name ends with as many labels as the name at hand does.
+    fn shares_suffix(&self, name: &Name, labels: usize) -> bool {
         name.label_count() >= labels && name.suffix_wire(labels).eq_ignore_ascii_case(self.name.suffix_wire(labels))
     }
 
@@ -209,10 +264,9 @@ impl<V: View> Answering<'_, '_, V> {
         Ok(())
     }
 
-    /// SOA for a negative answer, RFC 2308 section 3, and what proves it. `encloser` is the depth of the closest encloser
-    /// when it is the wildcard below it that has no data, or that is not there.
+    /// SOA for a negative answer, RFC 2308 section 3, and what proves it.
     #[inline(never)]
-    fn negative(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
+    fn negative(&mut self, lacks: Lacks) -> Result<(), AnswerError> {
         self.message.authoritative = true;
         let apex = self.name.suffix(self.zone.apex_labels);
         let Extra { key, path, value, .. } = &mut *self.extra;
@@ -224,7 +278,7 @@ impl<V: View> Answering<'_, '_, V> {
         let is_signed = !soa.signatures().is_empty();
         let written = self.message.rrset(Section::Authority, apex.as_wire(), Rtype::SOA, &soa);
         if truncating(self.message, written)? && is_signed && self.message.dnssec_ok() {
-            self.prove_absence(encloser)?;
+            self.prove_absence(lacks)?;
         }
         Ok(())
     }
@@ -255,34 +309,28 @@ impl<V: View> Answering<'_, '_, V> {
     #[inline(never)]
     fn alias(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
-        let owner = *self.name;
         self.note_expansion(rrset, wildcard);
-        if !self.chain.visit(Step::Alias, owner)
-            || !required(self.message, Section::Answer, owner.as_wire(), (Rtype::CNAME, rrset))?
-        {
+        if !required(self.message, Section::Answer, self.name.as_wire(), (Rtype::CNAME, rrset))? {
             return Ok(Next::Break(Rcode::NOERROR));
         }
         self.steps += 1;
-        if let Some(depth) = wildcard
-            && !self.chain.visit(Step::Wildcard, owner.suffix(self.zone.apex_labels + depth))
-        {
-            return Ok(Next::Break(Rcode::NOERROR));
-        }
+        self.chain.pass(self.name);
         Ok(Next::Continue(target(rrset)?))
     }
 
-    /// RFC 6672 section 3.2.
+    /// RFC 6672 section 3.2. A chain may use a DNAME again for another name; it stands in the answer once.
     #[inline(never)]
     fn dname(&mut self, rrset: &Rrset<'_>, depth: usize) -> Result<Next, AnswerError> {
         self.message.authoritative = true;
         let from = *self.name;
         let owner = from.suffix(self.zone.apex_labels + depth);
-        if !self.chain.visit(Step::Dname, owner)
-            || !required(self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?
+        if self.chain.use_dname(&owner)
+            && !required(self.message, Section::Answer, owner.as_wire(), (Rtype::DNAME, rrset))?
         {
             return Ok(Next::Break(Rcode::NOERROR));
         }
         self.steps += 1;
+        self.chain.pass(&from);
         let above = target(rrset)?;
         let kept = from.label_count() - owner.label_count();
         let mut labels = [&[][..]; 128];
@@ -297,6 +345,10 @@ impl<V: View> Answering<'_, '_, V> {
         let written = self.message.records(Section::Answer, from.as_wire(), (Rtype::CNAME, rrset.ttl), synthesised);
         // The synthesised record is itself what a CNAME query asks for, as NSD, Knot and BIND see it.
         if !truncating(self.message, written)? || self.rtype == Rtype::CNAME {
+            return Ok(Next::Break(Rcode::NOERROR));
+        }
+        // One that leads below itself is met again at every step; NSD goes no further either.
+        if above.is_within(&owner) {
             return Ok(Next::Break(Rcode::NOERROR));
         }
         Ok(Next::Continue(to))

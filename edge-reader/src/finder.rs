@@ -99,8 +99,8 @@ impl Finder {
         full: Path<'_>,
         rtype: Rtype,
     ) -> Result<Found<'s>, FindError> {
-        if reads.zone.generation == Generation::ZONES {
-            return Err(FindError::Inconsistent("the zone key is damaged"));
+        if !reads.zone.has_data() {
+            return Err(FindError::Inconsistent("the zone has no data, or its zone key is damaged"));
         }
         let Self { key, direct, seek_key, seek_value, wild_path, wild, rrset } = self;
         let Some((apex, path)) = full.split(reads.zone.apex_len) else {
@@ -199,6 +199,7 @@ impl Node<'_> {
         let wildcard = self.wildcard;
         let (wanted, section) = match rtype {
             Rtype::ANY | Rtype::RRSIG => match representative(value) {
+                Some(Rtype::NSEC) => (Rtype::NSEC, KeySection::Nsec),
                 Some(wanted) => (wanted, KeySection::Name),
                 None => return Ok(Found::NoData { wildcard }),
             },
@@ -274,9 +275,12 @@ impl Node<'_> {
     }
 }
 
-/// The type whose RRset stands for all in answers to ANY and RRSIG, where there are neither addresses nor an alias.
+/// The type whose RRset stands for all in answers to ANY and RRSIG, where there are neither addresses nor an alias: NSEC
+/// where there is nothing else.
 fn representative(value: &AddressValue<'_>) -> Option<Rtype> {
-    value.types().iter().find(|rtype| !matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3))
+    let types = value.types();
+    let other = types.iter().find(|rtype| !matches!(*rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3));
+    other.or_else(|| types.contains(Rtype::NSEC).then_some(Rtype::NSEC))
 }
 
 fn signatures(rrset: Rrset<'_>, wildcard: Option<usize>) -> Found<'_> {

@@ -52,6 +52,18 @@ pub enum Found<'s> {
     },
 }
 
+impl Found<'_> {
+    /// Depth of what it comes from, where that is above the name asked for: the delegation, the DNAME, what a wildcard
+    /// stands below. Of no name it is the apex.
+    pub(crate) fn source(&self) -> Option<usize> {
+        match self {
+            Self::Data { wildcard, .. } | Self::Alias { wildcard, .. } | Self::NoData { wildcard } => *wildcard,
+            Self::Dname { depth, .. } | Self::Cut { depth, .. } => Some(*depth),
+            Self::NoName { .. } => Some(0),
+        }
+    }
+}
+
 /// Why a name could not be looked up: in an answer it is SERVFAIL.
 #[derive(Debug, Error)]
 pub enum FindError {

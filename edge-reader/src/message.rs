@@ -3,13 +3,13 @@
 //! Names are compressed in owners and in the RDATA of the common types of RFC 1035 (RFC 3597 section 4 allows no
 //! others), and only against the same bytes, so that the letter case of every name survives.
 
-use domain::base::iana::{Class, ExtendedErrorCode, OptionCode, Rcode, Rtype};
+use domain::base::iana::{Class, ExtendedErrorCode, OptionCode, Rcode, Rtype, TsigRcode};
 use thiserror::Error;
 use zonecast_records::Rrset;
 
 use crate::cookie::CookieAnswer;
-use crate::query::{Edns, HEADER_LEN, Header, Query};
-use crate::{Client, MAX_NSID_LEN};
+use crate::query::{Edns, HEADER_LEN, Header, Query, Tsig};
+use crate::{Client, MAX_NSID_LEN, MIN_UDP_PAYLOAD};
 
 /// Names that later ones can point to. A referral of the root needs about thirty.
 const MAX_OFFSETS: usize = 64;
@@ -79,6 +79,8 @@ pub(crate) struct MessageWriter<'w> {
     pub(crate) truncated: bool,
     /// Why there is no answer, RFC 8914: only for answers without records, which it always fits into.
     pub(crate) explanation: Option<ExtendedErrorCode>,
+    /// Of a query that is signed with a key that is not known here.
+    pub(crate) bad_key: Option<Tsig<'w>>,
 }
 
 impl<'w> MessageWriter<'w> {
@@ -109,6 +111,7 @@ impl<'w> MessageWriter<'w> {
             edns,
             cookie,
             explanation: None,
+            bad_key: None,
             name_end: HEADER_LEN,
             question_end: HEADER_LEN,
             counts: [0; 3],
@@ -198,7 +201,7 @@ impl<'w> MessageWriter<'w> {
         self.truncated = false;
     }
 
-    /// Adds OPT and fills in the header. `rcode` is that of the header, `extended` the upper eight bits in OPT.
+    /// Adds OPT and TSIG and fills in the header. `rcode` is that of the header, `extended` the upper eight bits in OPT.
     pub(crate) fn finish(&mut self, rcode: Rcode, extended: u8) {
         if let Some(edns) = self.edns {
             self.out.push(0);
@@ -219,12 +222,16 @@ impl<'w> MessageWriter<'w> {
             }
             self.fill_in_length(start);
         }
+        let signed = self.bad_key.take_if(|tsig| tsig_len(tsig) + self.out.len() <= usize::from(MIN_UDP_PAYLOAD));
+        if let Some(tsig) = &signed {
+            self.tsig(tsig);
+        }
         let mut flags = QR | (self.header.flags & REPEATED) | u16::from(rcode.to_int());
         flags |= if self.authoritative { AA } else { 0 };
         flags |= if self.truncated { TC } else { 0 };
         let [answers, authorities, additionals] = self.counts;
         let questions = u16::from(self.question_end > HEADER_LEN);
-        let additionals = additionals.saturating_add(u16::from(self.edns.is_some()));
+        let additionals = additionals.saturating_add(u16::from(self.edns.is_some()) + u16::from(signed.is_some()));
         let numbers = [self.header.id, flags, questions, answers, authorities, additionals];
         for (place, number) in self.out.chunks_exact_mut(2).zip(numbers) {
             place.copy_from_slice(&number.to_be_bytes());
@@ -252,6 +259,23 @@ impl<'w> MessageWriter<'w> {
             records = records.saturating_add(1);
         }
         Ok(records)
+    }
+
+    /// A TSIG record without a signature, RFC 8945 section 5.3.2.
+    fn tsig(&mut self, tsig: &Tsig<'_>) {
+        self.out.extend_from_slice(tsig.owner.unwrap_or_default());
+        self.number(Rtype::TSIG.to_int());
+        self.number(Class::ANY.to_int());
+        self.out.extend_from_slice(&[0; 4]);
+        let start = self.out.len();
+        self.number(0);
+        self.out.extend_from_slice(tsig.algorithm);
+        self.out.extend_from_slice(tsig.time);
+        self.number(0);
+        self.number(tsig.original_id);
+        self.number(TsigRcode::BADKEY.to_int());
+        self.number(0);
+        self.fill_in_length(start);
     }
 
     fn number(&mut self, number: u16) {
@@ -366,6 +390,16 @@ impl<'w> MessageWriter<'w> {
                 Some([]) | None => return false,
             }
         }
+    }
+}
+
+/// Bytes of a TSIG record that [`MessageWriter::finish`] writes; without an owner it writes none.
+fn tsig_len(tsig: &Tsig<'_>) -> usize {
+    /// Type, class, TTL, length; and lengths, original id and error in the RDATA.
+    const HEAD_AND_NUMBERS: usize = 10 + 8;
+    match tsig.owner {
+        Some(owner) => owner.len() + HEAD_AND_NUMBERS + tsig.algorithm.len() + tsig.time.len(),
+        None => usize::from(u16::MAX),
     }
 }
 

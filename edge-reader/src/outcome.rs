@@ -93,8 +93,10 @@ pub struct Outcome {
     pub truncated: bool,
     /// What it cost.
     pub lookups: Lookups,
-    /// Bytes of the apex at the end of the name asked for, in wire form; 0 when that is in no zone of ours.
-    pub zone_len: u8,
+    /// Bytes of what the answer comes from, at the end of the name asked for, in wire form: that name itself, the
+    /// delegation, the owner of a DNAME, what a wildcard stands below; the apex where there is no such name; 0 when it is
+    /// in no zone of ours.
+    pub source_len: u8,
     /// Whether the query shows a cookie that was given to its address, so that the address is the client's.
     pub address_proven: bool,
 }
@@ -106,7 +108,7 @@ impl Outcome {
         rcode: Rcode::NOERROR,
         truncated: false,
         lookups: Lookups { names: 0, zones: 0, additional: 0, proofs: 0 },
-        zone_len: 0,
+        source_len: 0,
         address_proven: false,
     };
 

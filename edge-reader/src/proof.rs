@@ -28,6 +28,17 @@ enum Written {
     Full,
 }
 
+/// What a negative answer says.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Lacks {
+    /// The name has no such type.
+    Type,
+    /// The wildcard below an encloser of this depth stands for the name and has no such type.
+    TypeOfWildcard(usize),
+    /// There is no such name, and no wildcard below its closest encloser, which has this depth.
+    Name(usize),
+}
+
 impl<V: View> Answering<'_, '_, V> {
     /// Remembers that the name at hand is made from a wildcard, where that must be proved.
     pub(crate) fn note_expansion(&mut self, rrset: &Rrset<'_>, wildcard: Option<usize>) {
@@ -60,10 +71,13 @@ impl<V: View> Answering<'_, '_, V> {
         Ok(true)
     }
 
-    /// The name at hand, or the wildcard that could have made it, is not there or has no such type. `encloser` is the
-    /// depth that such a wildcard stands below. RFC 4035 sections 3.1.3.1, 3.1.3.2 and 3.1.3.4; RFC 5155 sections 7.2.2
-    /// to 7.2.5.
-    pub(crate) fn prove_absence(&mut self, encloser: Option<usize>) -> Result<(), AnswerError> {
+    /// The name at hand, or the wildcard that could have made it, is not there or has no such type. RFC 4035 sections
+    /// 3.1.3.1, 3.1.3.2 and 3.1.3.4; RFC 5155 sections 7.2.2 to 7.2.5.
+    pub(crate) fn prove_absence(&mut self, lacks: Lacks) -> Result<(), AnswerError> {
+        let encloser = match lacks {
+            Lacks::Type => None,
+            Lacks::TypeOfWildcard(depth) | Lacks::Name(depth) => Some(depth),
+        };
         let (name, apex_labels) = (*self.name, self.zone.apex_labels);
         let wildcard_below = |depth| name.suffix(apex_labels + depth).wildcard_child();
         match self.nsec(&name)? {
@@ -74,11 +88,23 @@ impl<V: View> Answering<'_, '_, V> {
                 }
             }
             Written::No if self.has_nsec3()? => {
-                let depth = encloser.unwrap_or(self.depth(&name));
-                // With opt-out that can be further up than the encloser; a validator asks for the wildcard there.
-                let proved = self.prove_encloser(&name, depth)?.filter(|_| encloser.is_some());
-                if let Some(wildcard) = proved.and_then(wildcard_below) {
-                    self.nsec3(&wildcard)?;
+                let Some(proved) = self.prove_encloser(&name, encloser.unwrap_or(self.depth(&name)))? else {
+                    return Ok(());
+                };
+                match lacks {
+                    Lacks::Type => {}
+                    // With opt-out it may have no record of its own. One that covers it would prove nothing.
+                    Lacks::TypeOfWildcard(depth) => {
+                        if let Some(wildcard) = wildcard_below(depth) {
+                            self.nsec3_of(&wildcard)?;
+                        }
+                    }
+                    // With opt-out that can be further up than the encloser; a validator asks for the wildcard there.
+                    Lacks::Name(_) => {
+                        if let Some(wildcard) = wildcard_below(proved) {
+                            self.nsec3(&wildcard)?;
+                        }
+                    }
                 }
             }
             Written::No => {}
@@ -199,9 +225,11 @@ impl<V: View> Answering<'_, '_, V> {
     /// Writes what was read last, once in an answer.
     fn write(&mut self, rtype: Rtype, owner: Name, matches: bool) -> Result<Written, AnswerError> {
         let Extra { value, proved, .. } = &mut *self.extra;
-        let is_new = !proved.contains(&owner);
+        // A zone below has the same owner for the NSEC at its apex as the zone above has at the cut.
+        let proof = (self.zone.id, owner);
+        let is_new = !proved.contains(&proof);
         if is_new {
-            proved.push(owner);
+            proved.push(proof);
             let rrset = RrsetValue::decode(value).map_err(FindError::from)?.rrset;
             if !required(self.message, Section::Authority, owner.as_wire(), (rtype, &rrset))? {
                 return Ok(Written::Full);

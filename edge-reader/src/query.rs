@@ -1,17 +1,21 @@
 //! Queries as they come in, RFC 1035 section 4.1 and RFC 6891.
 //!
-//! As NSD does it: records in the answer or authority section are FORMERR, bytes after the last record are ignored.
-//! Records of the additional section other than OPT (a TSIG that nobody asked for) are stepped over.
+//! As NSD does it: records in the answer or authority section of a query are FORMERR, but for the SOA of an IXFR; bytes
+//! after the last record are ignored. Records of the additional section other than OPT and TSIG are stepped over.
 
 use domain::base::iana::{Class, Opcode, OptionCode, Rcode, Rtype};
 use zonecast_records::Name;
 
 use crate::cookie::CookieOption;
+use crate::message::split_name;
 
 pub(crate) const HEADER_LEN: usize = 12;
 
 /// What follows the name in a question.
 const TYPE_AND_CLASS_LEN: usize = 4;
+
+/// Bytes of the time at which a message was signed, and of its fudge.
+const TSIG_TIME_LEN: usize = 8;
 
 const QR: u16 = 0x8000;
 const OPCODE_SHIFT: u32 = 11;
@@ -22,6 +26,18 @@ pub(crate) struct Query<'q> {
     /// When it could be read: it is repeated in the answer.
     pub(crate) question: Option<Question<'q>>,
     pub(crate) edns: Option<Edns>,
+    pub(crate) tsig: Option<Tsig<'q>>,
+}
+
+/// What of a TSIG record is repeated to who signs with a key that is not known here, RFC 8945 section 5.2.1.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tsig<'q> {
+    /// Of the key, as it stands in the query: one that is compressed is not repeated.
+    pub(crate) owner: Option<&'q [u8]>,
+    pub(crate) algorithm: &'q [u8],
+    /// When it was signed, and how much a clock may be wrong.
+    pub(crate) time: &'q [u8; TSIG_TIME_LEN],
+    pub(crate) original_id: u16,
 }
 
 /// The question, borrowed from the query.
@@ -62,7 +78,7 @@ impl Header {
         (bytes.len() >= HEADER_LEN && header.flags & QR == 0).then_some(header)
     }
 
-    fn opcode(self) -> Opcode {
+    pub(crate) fn opcode(self) -> Opcode {
         let [_, opcode] = (self.flags >> OPCODE_SHIFT & 0xf).to_be_bytes();
         Opcode::from_int(opcode)
     }
@@ -75,9 +91,6 @@ impl<'q> Query<'q> {
     /// The RCODE of an answer without records, NOERROR where the query asks for nothing but a cookie. What could be read
     /// before stands here.
     pub(crate) fn read(&mut self, header: Header, bytes: &'q [u8], name: &mut Name) -> Result<Question<'q>, Rcode> {
-        if header.opcode() != Opcode::QUERY {
-            return Err(Rcode::NOTIMP);
-        }
         let malformed = Rcode::FORMERR;
         let mut input = Input { bytes, at: 4 };
         let mut count = || input.number();
@@ -87,19 +100,33 @@ impl<'q> Query<'q> {
             count().ok_or(malformed)?,
             count().ok_or(malformed)?,
         );
+        let opcode = header.opcode();
+        if !matches!(opcode, Opcode::QUERY | Opcode::NOTIFY | Opcode::UPDATE) {
+            // What else it has to say is not known here.
+            let before = usize::from(answers) + usize::from(authorities);
+            self.edns = input.find_edns(questions, before, additionals);
+            return Err(Rcode::NOTIMP);
+        }
         match questions {
-            0 => {}
+            0 if opcode == Opcode::QUERY => {}
             1 => self.question = Some(input.question(name).ok_or(malformed)?),
             _ => return Err(malformed),
         }
-        if answers != 0 || authorities != 0 {
+        let is_ixfr = self.question.is_some_and(|question| question.rtype == Rtype::IXFR);
+        if opcode == Opcode::QUERY && (answers != 0 || (authorities != 0 && !is_ixfr)) {
             return Err(malformed);
         }
+        for _ in 0..usize::from(answers) + usize::from(authorities) {
+            input.record().ok_or(malformed)?;
+        }
         for _ in 0..additionals {
-            match input.additional() {
-                Some(None) => {}
-                Some(opt) if self.edns.is_none() => self.edns = opt,
-                Some(_) | None => return Err(malformed),
+            // Nothing stands behind a TSIG record, RFC 8945 section 5.1.
+            let record = input.record().filter(|_| self.tsig.is_none());
+            match record.ok_or(malformed)? {
+                Record::Opt(edns) if self.edns.is_none() => self.edns = Some(edns),
+                Record::Opt(_) => return Err(malformed),
+                Record::Tsig(tsig) => self.tsig = Some(tsig),
+                Record::Other => {}
             }
         }
         match self.question {
@@ -109,6 +136,13 @@ impl<'q> Query<'q> {
             None => Err(malformed),
         }
     }
+}
+
+/// A record, as far as it matters.
+enum Record<'a> {
+    Opt(Edns),
+    Tsig(Tsig<'a>),
+    Other,
 }
 
 struct Input<'a> {
@@ -136,18 +170,40 @@ impl<'a> Input<'a> {
         Some(Question { wire, name, rtype: Rtype::from_int(rtype), class: Class::from_int(class) })
     }
 
-    /// Steps over one record; `None` when it is malformed, `Some(Some)` when it is OPT.
-    fn additional(&mut self) -> Option<Option<Edns>> {
+    /// The OPT record of a message whose other records mean nothing here, if it can be found.
+    fn find_edns(&mut self, questions: u16, before: usize, additionals: u16) -> Option<Edns> {
+        for _ in 0..questions {
+            self.skip_name()?;
+            self.take(TYPE_AND_CLASS_LEN)?;
+        }
+        for _ in 0..before {
+            self.record()?;
+        }
+        for _ in 0..additionals {
+            if let Record::Opt(edns) = self.record()? {
+                return Some(edns);
+            }
+        }
+        None
+    }
+
+    /// Steps over one record; `None` when it is malformed.
+    fn record(&mut self) -> Option<Record<'a>> {
+        let start = self.at;
         let root = self.bytes.get(self.at) == Some(&0);
         self.skip_name()?;
+        let owner = self.bytes.get(start..self.at)?;
         let rtype = Rtype::from_int(self.number()?);
         let payload = self.number()?;
         let [_, version] = self.number()?.to_be_bytes();
         let flags = self.number()?;
         let length = self.number()?;
         let mut options = Input { bytes: self.take(usize::from(length))?, at: 0 };
+        if rtype == Rtype::TSIG {
+            return options.tsig(owner).map(Record::Tsig);
+        }
         if rtype != Rtype::OPT {
-            return Some(None);
+            return Some(Record::Other);
         }
         let (mut cookie, mut nsid) = (None, false);
         while options.at < options.bytes.len() {
@@ -160,7 +216,23 @@ impl<'a> Input<'a> {
                 cookie = Some(CookieOption::read(data)?);
             }
         }
-        root.then_some(Some(Edns { payload, version, dnssec_ok: flags & 0x8000 != 0, cookie, nsid }))
+        root.then_some(Record::Opt(Edns { payload, version, dnssec_ok: flags & 0x8000 != 0, cookie, nsid }))
+    }
+
+    /// RDATA of a TSIG record, RFC 8945 section 4.2.
+    fn tsig(&mut self, owner: &'a [u8]) -> Option<Tsig<'a>> {
+        let (algorithm, _) = split_name(self.bytes)?;
+        self.take(algorithm.len())?;
+        let time = self.take(TSIG_TIME_LEN)?.first_chunk::<TSIG_TIME_LEN>()?;
+        let mac = self.number()?;
+        self.take(usize::from(mac))?;
+        let (original_id, _error) = (self.number()?, self.number()?);
+        let other = self.number()?;
+        self.take(usize::from(other))?;
+        // A pointer ends a name that has no root label.
+        let owner = Some(owner)
+            .filter(|owner| split_name(owner).is_some_and(|(name, rest)| name.len() + rest.len() == owner.len()));
+        Some(Tsig { owner, algorithm, time, original_id })
     }
 
     fn skip_name(&mut self) -> Option<()> {

@@ -125,6 +125,9 @@ impl<'r, V: View> Reader<'r, V> {
         name: &Name,
         zone: &Zone,
     ) -> Result<ZoneValue<'s>, FindError> {
+        if !zone.has_data() {
+            return Err(FindError::Inconsistent("the zone has no data, or its zone key is damaged"));
+        }
         let extra = &mut scratch.buffers.extra;
         let path = Path::of(&name.suffix(zone.apex_labels), 0, &mut extra.path);
         let mut count = 0;

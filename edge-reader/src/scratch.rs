@@ -1,6 +1,6 @@
 //! Everything that an answer needs to write on, kept from one query to the next.
 
-use zonecast_records::{KeyBuffer, Name};
+use zonecast_records::{KeyBuffer, Name, ZoneId};
 
 use crate::finder::Finder;
 use crate::hot_cache::{CacheCounts, HotCache};
@@ -34,17 +34,9 @@ pub(crate) struct Buffers {
 /// What a chain has passed already.
 #[derive(Debug, Default)]
 pub(crate) struct Chain {
-    steps: Vec<(Step, Name)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Owner of a CNAME.
-    Alias,
-    /// Closest encloser of a wildcard CNAME.
-    Wildcard,
-    /// Owner of a DNAME.
-    Dname,
+    names: Vec<Name>,
+    /// Owners of the DNAMEs that it has used.
+    dnames: Vec<Name>,
 }
 
 /// Buffers for what is read beside the name itself: zone keys, additional data, glue.
@@ -57,8 +49,8 @@ pub(crate) struct Extra {
     /// Names of the answer that a wildcard has made and that a proof is due for, with the depths of their closest
     /// enclosers.
     pub(crate) expanded: Vec<(Name, usize)>,
-    /// Owners of the proofs that are there already.
-    pub(crate) proved: Vec<Name>,
+    /// Zones and owners of the proofs that are there already.
+    pub(crate) proved: Vec<(ZoneId, Name)>,
     /// The key of an ordered read.
     pub(crate) found: Vec<u8>,
     /// RDATA of the zone's NSEC3PARAM record.
@@ -72,7 +64,7 @@ impl Scratch {
     #[must_use]
     pub fn new() -> Self {
         let buffers = Buffers {
-            chain: Chain { steps: Vec::with_capacity(2 * MAX_CHAIN) },
+            chain: Chain { names: Vec::with_capacity(MAX_CHAIN), dnames: Vec::with_capacity(MAX_CHAIN) },
             extra: Extra {
                 targets: Vec::with_capacity(MAX_ADDITIONAL_TARGETS),
                 expanded: Vec::with_capacity(MAX_CHAIN + 1),
@@ -115,14 +107,25 @@ impl Extra {
 
 impl Chain {
     pub(crate) fn clear(&mut self) {
-        self.steps.clear();
+        self.names.clear();
+        self.dnames.clear();
     }
 
-    /// Remembers the step and says whether it is the first of its kind.
-    pub(crate) fn visit(&mut self, step: Step, name: Name) -> bool {
-        let is_new = !self.steps.contains(&(step, name));
+    /// Remembers a name that it leads on from.
+    pub(crate) fn pass(&mut self, name: &Name) {
+        self.names.push(*name);
+    }
+
+    /// Whether it has been at this name.
+    pub(crate) fn passed(&self, name: &Name) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Remembers that it uses the DNAME of this owner, and says whether that is the first time.
+    pub(crate) fn use_dname(&mut self, owner: &Name) -> bool {
+        let is_new = !self.dnames.contains(owner);
         if is_new {
-            self.steps.push((step, name));
+            self.dnames.push(*owner);
         }
         is_new
     }

@@ -27,12 +27,21 @@ pub struct Zone {
     pub apex_labels: usize,
     /// Stable identity.
     pub id: ZoneId,
-    /// Where its keys are. [`Generation::ZONES`], under which no zone can live, says that the zone key is damaged.
+    /// Where its keys are. [`Generation::ZONES`], under which no zone can live, says that there are none: it is listed
+    /// and was never loaded, or its zone key is damaged.
     pub generation: Generation,
     /// What it has at which depth.
     pub summary: Summary,
     /// Bytes of the apex in a path from the root.
     pub(crate) apex_len: usize,
+}
+
+impl Zone {
+    /// Whether there is anything to answer from; otherwise it is SERVFAIL.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.generation != Generation::ZONES
+    }
 }
 
 /// Every zone that is served; see the module.

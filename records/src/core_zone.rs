@@ -11,6 +11,10 @@ const FORMAT: u8 = 1;
 /// Most NSEC3 chains in one zone: a zone has one, and two while its parameters change.
 pub const MAX_CHAINS: usize = 64;
 
+/// Most iterations of an NSEC3 chain: validators take no proof with more (RFC 9276 section 3.2 lets them, and they do), and
+/// each of them is made several times in every negative answer.
+pub const MAX_NSEC3_ITERATIONS: u16 = 50;
+
 /// Depths that a [`Summary`] tells apart.
 const DEPTHS: usize = u32::BITS as usize;
 

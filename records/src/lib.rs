@@ -47,7 +47,7 @@ pub use address_value::{AddressValue, Cut, Glue};
 pub use alias_value::AliasValue;
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
 pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, OwnTtls, Why};
-pub use core_zone::{CoreZone, MAX_CHAINS, Nsec3Chain};
+pub use core_zone::{CoreZone, MAX_CHAINS, MAX_NSEC3_ITERATIONS, Nsec3Chain};
 pub use guards::{Guards, OlderSerial, OlderSerialError, Percent};
 pub use key::{
     ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,

@@ -29,6 +29,19 @@ positional! {
 }
 
 impl<'a> ZoneValue<'a> {
+    /// Of a zone that is listed and was never loaded: whoever asks for it gets SERVFAIL. Its generation is
+    /// [`Generation::ZONES`], under which no zone lives, and it has neither SOA nor NS.
+    #[must_use]
+    pub fn without_data(apex: &'a Name, id: ZoneId) -> Self {
+        Self::new(apex, id, Generation::ZONES)
+    }
+
+    /// Whether the zone has data, and so a SOA.
+    #[must_use]
+    pub fn has_data(&self) -> bool {
+        self.generation != Generation::ZONES
+    }
+
     /// For this zone, the rest empty yet.
     #[must_use]
     pub fn new(apex: &'a Name, id: ZoneId, generation: Generation) -> Self {
@@ -44,10 +57,14 @@ impl<'a> ZoneValue<'a> {
         if value.format != FORMAT {
             return Err(ValueError::Format(value.format));
         }
+        Name::from_wire(value.apex).map_err(|_| ValueError::Field("apex"))?;
+        if !value.has_data() {
+            let is_bare = (value.summary, value.soa, value.ns) == Default::default();
+            return if is_bare { Ok(value) } else { Err(ValueError::Field("generation")) };
+        }
         value.soa.check("soa")?;
         value.ns.check("ns")?;
         value.soa_rdata()?;
-        Name::from_wire(value.apex).map_err(|_| ValueError::Field("apex"))?;
         Ok(value)
     }
 
@@ -68,7 +85,7 @@ impl<'a> ZoneValue<'a> {
     /// RDATA of the SOA in wire form.
     ///
     /// # Errors
-    /// The bytes are damaged; never after [`ZoneValue::decode`].
+    /// The zone has no data, or the bytes are damaged, which they are never after [`ZoneValue::decode`].
     pub fn soa_rdata(&self) -> Result<&'a [u8], ValueError> {
         // The two shortest names and five 32-bit numbers.
         const SHORTEST: usize = 22;
@@ -128,5 +145,19 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(ZoneValue::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_zone_without_data_has_nothing_but_its_name() {
+        let apex: Name = "example.com".parse().unwrap();
+        let bytes = ZoneValue::without_data(&apex, ZoneId::new(1)).encode();
+        let read = ZoneValue::decode(&bytes).unwrap();
+        assert!(!read.has_data() && read.serial().is_err() && read.negative_ttl().is_err());
+        assert_eq!(read.apex().unwrap(), apex);
+        let with_ns = ZoneValue { ns: Rrset { ttl: 1, ..Rrset::default() }, ..read };
+        assert!(ZoneValue::decode(&with_ns.encode()).is_err());
+        // A zone with data has a SOA.
+        let without_soa = ZoneValue::new(&apex, ZoneId::new(1), Generation::new(2));
+        assert!(ZoneValue::decode(&without_soa.encode()).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use domain::base::ToName;
-use domain::base::iana::Rtype;
+use domain::base::iana::{OptRcode, Rtype};
 use zonecast_edge_reader::MAX_ADDITIONAL_TARGETS;
 
 use crate::{Aspect, Case, Mode, Name, Reply, Rr, ZoneData, differences};
@@ -31,6 +31,20 @@ pub const CHOICES: &[Choice] = &[
         what: "A chain of CNAME and DNAME is followed for 20 steps; the resolver asks on from there. Knot stops after 5, \
                NSD does not stop.",
         covers: chain_limit,
+    },
+    Choice {
+        id: "chain-into-a-zone-below",
+        source: "RFC 1034 section 4.3.2",
+        what: "A chain that enters a hosted zone below that of the question goes on there, from step 3a back to step 2. NSD \
+               and BIND stop at the alias; Knot answers what the zone above has, a referral or that there is no such name.",
+        covers: chain_into_a_zone_below,
+    },
+    Choice {
+        id: "signatures-over-nothing",
+        source: "RFC 4035 section 2.2",
+        what: "Signatures over types that a name does not have are kept and never sent: a query of type RRSIG or ANY for a \
+               name with nothing else gets no data, or its NSEC. The peers send them.",
+        covers: signatures_over_nothing,
     },
     Choice {
         id: "sibling-glue-that-fits",
@@ -134,6 +148,38 @@ pub fn conformance_page() -> String {
          What a truncated reply still holds is not compared: a client asks again over TCP (RFC 2181 section 9).\n",
     );
     page
+}
+
+/// A chain from above that goes on in a hosted zone below: all that the peer says, and what is hosted.
+fn chain_into_a_zone_below(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let nearest = |name: &Name| {
+        let apexes = case.zones.iter().map(|zone| &zone.apex).filter(|apex| name.ends_with(apex));
+        apexes.max_by_key(|apex| apex.label_count())
+    };
+    let Some(home) = nearest(&case.question.name) else { return false };
+    let below =
+        |rr: &Rr| rr.target().as_ref().and_then(nearest).is_some_and(|apex| apex != home && apex.ends_with(home));
+    let goes_on = |peer: &Reply| {
+        let mut more = ours.answer.difference(&peer.answer);
+        let same = (peer.rcode, peer.aa, peer.tc) == (OptRcode::NOERROR, ours.aa, ours.tc);
+        same && peer.authority.is_empty()
+            && peer.answer.is_subset(&ours.answer)
+            && more.all(|rr| rr.rtype == Rtype::CNAME || case.is_hosted(rr))
+    };
+    let mut aliases = ours.answer.iter().filter(|rr| rr.rtype == Rtype::CNAME);
+    aliases.any(below) && case.peers.iter().any(|(_, peer)| goes_on(peer))
+}
+
+/// No data, or NSEC, where every peer has nothing but signatures.
+fn signatures_over_nothing(case: &Case<'_>) -> bool {
+    let ours = case.ours;
+    let only_signatures =
+        |peer: &Reply| !peer.answer.is_empty() && peer.answer.iter().all(|rr| rr.rtype == Rtype::RRSIG);
+    matches!(case.question.rtype, Rtype::RRSIG | Rtype::ANY)
+        && (ours.rcode, ours.aa) == (OptRcode::NOERROR, true)
+        && ours.answer.iter().all(|rr| rr.rtype == Rtype::NSEC)
+        && case.peers.iter().all(|(_, peer)| only_signatures(peer))
 }
 
 /// The limit's number of aliases and nothing else, all of which the peer that goes on has too.

@@ -49,6 +49,11 @@ fn refusal_table() -> Vec<(&'static str, Vec<Record>, Rule)> {
         ("TSIG", with([record("a.example", Rtype::TSIG, b"")]), Rule::MetaType),
         ("65535", with([record("a.example", Rtype::from_int(65535), b"")]), Rule::MetaType),
         ("a short A", with([record("a.example", Rtype::A, &[1, 2, 3])]), Rule::Rdata),
+        (
+            "NSEC3 with 51 iterations",
+            with([record("example", Rtype::NSEC3PARAM, &[1, 0, 0, 51, 0])]),
+            Rule::Nsec3Iterations(51),
+        ),
         ("a compressed MX", with([record("a.example", Rtype::MX, &[0, 1, 0xc0, 12])]), Rule::Rdata),
     ]
 }
@@ -60,6 +65,12 @@ fn each_rule_is_refused() {
         let rules: Vec<Rule> = refused.findings.iter().map(|finding| finding.rule).collect();
         assert!(rules.contains(&rule), "{what}: {rules:?}");
     }
+}
+
+/// RFC 9276 section 3.2: validators take up to 50, and more from nobody.
+#[test]
+fn nsec3_iterations_up_to_the_limit_are_served() {
+    assert!(build(&name("example"), &with([record("example", Rtype::NSEC3PARAM, &[1, 0, 0, 50, 0])])).is_ok());
 }
 
 #[test]

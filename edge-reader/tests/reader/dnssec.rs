@@ -129,41 +129,76 @@ fn without_do_nothing_is_proved() {
     assert_eq!((outcome.lookups.proofs, answer.authority.len(), answer.authority[0].rtype), (0, 1, Rtype::SOA));
 }
 
+/// The owner label that the hash of a name spells, moved by this much.
+fn hashed(name: &str, by: i8) -> String {
+    let name: Name = name.parse().unwrap();
+    let hash = sha1::Sha1::digest(name.as_wire());
+    let mut moved = hash.to_vec();
+    moved[15] = moved[15].wrapping_add_signed(by);
+    domain::utils::base32::encode_string_hex(&moved)
+}
+
+fn signature(of: &str) -> String {
+    format!("RRSIG {of} 13 1 300 20301231000000 20201231000000 1 example. AAAA\n")
+}
+
+/// A zone with these records and opt-out: NSEC3 records of these names, and one for each of the others that covers it.
+fn opted_out(records: &str, own: &[&str], covered: &[&str]) -> Signed {
+    let mut text = format!(
+        "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns.elsewhere.\n@ NSEC3PARAM 1 0 0 -\n{records}@ {}",
+        signature("SOA")
+    );
+    for (before, after) in own
+        .iter()
+        .map(|name| (hashed(name, 0), hashed(name, 1)))
+        .chain(covered.iter().map(|name| (hashed(name, -1), hashed(name, 1))))
+    {
+        text += &format!("{before} NSEC3 1 1 0 - {after} A\n{before} {}", signature("NSEC3"));
+    }
+    Signed::load("example", &text)
+}
+
+/// Owners of the NSEC3 records of an answer.
+fn proofs(answer: &Answer) -> Vec<String> {
+    let records = answer.authority.iter().filter(|rr| rr.rtype == Rtype::NSEC3);
+    let mut owners: Vec<String> = records.map(|rr| rr.owner.to_string().to_ascii_uppercase()).collect();
+    owners.sort();
+    owners
+}
+
+fn owners(labels: &[String]) -> Vec<String> {
+    let mut owners: Vec<String> = labels.iter().map(|label| format!("{label}.EXAMPLE.")).collect();
+    owners.sort();
+    owners
+}
+
 /// Where only a delegation without DS makes a name, opt-out leaves it without a record, RFC 5155 section 7.1. Then the
 /// closest encloser that can be proved is further up, and the wildcard that is not there is the one below that.
 #[test]
 fn with_opt_out_the_wildcard_below_the_provable_encloser_is_denied() {
-    let hash = |name: &str| {
-        let name: Name = name.parse().unwrap();
-        u128::from_be_bytes(*sha1::Sha1::digest(name.as_wire()).first_chunk::<16>().unwrap())
-    };
-    let label = |hash: u128| {
-        let bytes = [&hash.to_be_bytes()[..], &[0; 4]].concat();
-        domain::utils::base32::encode_string_hex(&bytes)
-    };
-    let digest = |name: &str| {
-        let name: Name = name.parse().unwrap();
-        domain::utils::base32::encode_string_hex(&sha1::Sha1::digest(name.as_wire()))
-    };
-    let mut text = String::from(
-        "$TTL 300\n@ SOA ns admin 1 3600 600 86400 300\n@ NS ns.elsewhere.\n@ NSEC3PARAM 1 0 0 -\nsub.ent NS ns.elsewhere.\n",
-    );
-    let signature = |of: &str| format!("RRSIG {of} 13 1 300 20301231000000 20201231000000 1 example. AAAA\n");
-    text += &format!("@ {}{} NSEC3 1 1 0 - {} SOA\n", signature("SOA"), digest("example"), label(hash("example") + 1));
-    text += &format!("{} {}", digest("example"), signature("NSEC3"));
-    // Each of these has a record of its own that covers it.
-    for covered in ["ent.example", "*.example", "*.ent.example", "x.ent.example"] {
-        let (before, after) = (label(hash(covered) - 1), label(hash(covered) + 1));
-        text += &format!("{before} NSEC3 1 1 0 - {after} A\n{before} {}", signature("NSEC3"));
-    }
-    let zone = Signed::load("example", &text);
+    let covered = ["ent.example", "*.example", "*.ent.example", "x.ent.example"];
+    let zone = opted_out("sub.ent NS ns.elsewhere.\n", &["example"], &covered);
     let (class, _, answer) = zone.ask("x.ent", Rtype::A);
     assert_eq!(class, AnswerClass::NxDomain);
-    let records = answer.authority.iter().filter(|rr| rr.rtype == Rtype::NSEC3);
-    let mut owners: Vec<String> = records.map(|rr| rr.owner.to_string().to_ascii_uppercase()).collect();
-    let mut expected = [digest("example"), label(hash("ent.example") - 1), label(hash("*.example") - 1)]
-        .map(|label| format!("{label}.EXAMPLE."));
-    owners.sort();
-    expected.sort();
-    assert_eq!(owners, expected);
+    let expected = [hashed("example", 0), hashed("ent.example", -1), hashed("*.example", -1)];
+    assert_eq!(proofs(&answer), owners(&expected));
+}
+
+/// A wildcard that only such a delegation makes has no record of its own, and RFC 5155 section 7.2.5 asks for no other: the
+/// record that covers the next closer name says already that there may be delegations.
+#[test]
+fn with_opt_out_no_record_covers_a_wildcard_that_exists() {
+    let zone = opted_out(
+        "a.b A 192.0.2.1\nsub.*.b NS ns.elsewhere.\n*.c A 192.0.2.1\n",
+        &["example", "b.example", "a.b.example", "c.example", "*.c.example"],
+        &["w.b.example", "*.b.example", "c.w.b.example", "w.c.example"],
+    );
+    for rtype in [Rtype::DS, Rtype::TXT] {
+        let (class, _, answer) = zone.ask("c.w.b", rtype);
+        assert_eq!(class, AnswerClass::Wildcard);
+        assert_eq!(proofs(&answer), owners(&[hashed("b.example", 0), hashed("w.b.example", -1)]), "{rtype}");
+        let (_, _, answer) = zone.ask("w.c", rtype);
+        let expected = [hashed("c.example", 0), hashed("w.c.example", -1), hashed("*.c.example", 0)];
+        assert_eq!(proofs(&answer), owners(&expected), "{rtype}");
+    }
 }

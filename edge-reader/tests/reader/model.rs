@@ -1,6 +1,7 @@
 //! A slow, obvious answerer over a list of records: RFC 1034 section 4.3.2 with RFC 4592 and RFC 6672, word by word.
 
 use domain::base::iana::{Rcode, Rtype};
+use zonecast_edge_reader::MAX_CHAIN;
 use zonecast_records::Name;
 
 use crate::world::{Answer, Rec};
@@ -63,7 +64,7 @@ impl Model {
             additional: vec![],
             opt: None,
         };
-        self.step(*name, rtype, &mut vec![], &mut answer);
+        self.step(*name, rtype, &mut vec![*name], &mut answer);
         for section in [&mut answer.answer, &mut answer.authority, &mut answer.additional] {
             section.sort();
             section.dedup();
@@ -71,18 +72,14 @@ impl Model {
         answer
     }
 
-    /// `used` holds the sources of aliases that were followed: CNAME owners as asked, wildcards and DNAME owners.
-    fn step(&self, name: Name, rtype: Rtype, used: &mut Vec<(&'static str, Name)>, answer: &mut Answer) {
+    /// `passed` holds the names that the chain has been at.
+    fn step(&self, name: Name, rtype: Rtype, passed: &mut Vec<Name>, answer: &mut Answer) {
         for above in self.ancestors(&name) {
             if self.is_cut(&above) {
                 return self.refer(&above, &above, answer);
             }
             if let [dname] = &self.at(&above, Rtype::DNAME)[..] {
                 answer.aa = true;
-                if used.contains(&("dname", above)) {
-                    return;
-                }
-                used.push(("dname", above));
                 answer.answer.push(Rec { owner: name.suffix(above.label_count()), ..dname.clone() });
                 let kept = name.as_wire().len() - above.as_wire().len();
                 let Ok(target) = Name::from_wire(&[&name.as_wire()[..kept], &dname.rdata].concat()) else {
@@ -91,18 +88,18 @@ impl Model {
                 };
                 let rdata = target.as_wire().to_vec();
                 answer.answer.push(Rec { owner: name, rtype: Rtype::CNAME, ttl: dname.ttl, rdata });
-                if rtype == Rtype::CNAME {
+                if rtype == Rtype::CNAME || dname.target().is_within(&above) {
                     return;
                 }
-                return self.follow(target, rtype, used, answer);
+                return self.follow(target, rtype, passed, answer);
             }
         }
         if self.exists(&name) {
-            return self.node(&name, name, rtype, used, answer);
+            return self.node(&name, name, rtype, passed, answer);
         }
         let encloser = self.ancestors(&name).into_iter().rev().find(|above| self.exists(above)).unwrap();
         match encloser.wildcard_child().filter(|wildcard| self.exists(wildcard)) {
-            Some(wildcard) => self.node(&wildcard, name, rtype, used, answer),
+            Some(wildcard) => self.node(&wildcard, name, rtype, passed, answer),
             None => {
                 answer.rcode = Rcode::NXDOMAIN;
                 self.negative(answer);
@@ -110,27 +107,18 @@ impl Model {
         }
     }
 
-    fn node(&self, source: &Name, name: Name, rtype: Rtype, used: &mut Vec<(&'static str, Name)>, answer: &mut Answer) {
+    fn node(&self, source: &Name, name: Name, rtype: Rtype, passed: &mut Vec<Name>, answer: &mut Answer) {
         let as_asked = |record: Rec| Rec { owner: name, ..record };
-        if self.is_cut(source) && rtype != Rtype::DS {
+        let of_the_parent = rtype == Rtype::DS || (rtype == Rtype::NSEC && self.has(source, Rtype::NSEC));
+        if self.is_cut(source) && !of_the_parent {
             return self.refer(source, &name, answer);
         }
         answer.aa = true;
         if let [cname] = &self.at(source, Rtype::CNAME)[..]
-            && rtype != Rtype::CNAME
+            && !matches!(rtype, Rtype::CNAME | Rtype::NSEC)
         {
-            if used.contains(&("cname", name)) {
-                return;
-            }
-            used.push(("cname", name));
             answer.answer.push(as_asked(cname.clone()));
-            if *source != name {
-                if used.contains(&("wildcard", *source)) {
-                    return;
-                }
-                used.push(("wildcard", *source));
-            }
-            return self.follow(cname.target(), rtype, used, answer);
+            return self.follow(cname.target(), rtype, passed, answer);
         }
         let data = self.at(source, rtype);
         if data.is_empty() || (name == self.apex && rtype == Rtype::DS) {
@@ -150,9 +138,10 @@ impl Model {
         }
     }
 
-    fn follow(&self, target: Name, rtype: Rtype, used: &mut Vec<(&'static str, Name)>, answer: &mut Answer) {
-        if target.is_within(&self.apex) {
-            self.step(target, rtype, used, answer);
+    fn follow(&self, target: Name, rtype: Rtype, passed: &mut Vec<Name>, answer: &mut Answer) {
+        if target.is_within(&self.apex) && !passed.contains(&target) && passed.len() < MAX_CHAIN {
+            passed.push(target);
+            self.step(target, rtype, passed, answer);
         }
     }
 

@@ -8,8 +8,18 @@ use crate::model::Model;
 use crate::world::{Rec, SOA, World, parse};
 
 const LABELS: [&[u8]; 5] = [b"a", b"b", b"*", b"\0", b"\xff"];
-const TYPES: [Rtype; 9] =
-    [Rtype::A, Rtype::AAAA, Rtype::TXT, Rtype::MX, Rtype::CNAME, Rtype::DNAME, Rtype::NS, Rtype::DS, Rtype::SOA];
+const TYPES: [Rtype; 10] = [
+    Rtype::A,
+    Rtype::AAAA,
+    Rtype::TXT,
+    Rtype::MX,
+    Rtype::CNAME,
+    Rtype::DNAME,
+    Rtype::NS,
+    Rtype::DS,
+    Rtype::NSEC,
+    Rtype::SOA,
+];
 
 fn apex() -> Name {
     "example.".parse().unwrap()
@@ -21,7 +31,7 @@ fn name(depths: std::ops::Range<usize>) -> impl Strategy<Value = Name> {
 }
 
 fn record() -> impl Strategy<Value = Rec> {
-    let types = prop::sample::select(TYPES[..8].to_vec());
+    let types = prop::sample::select(TYPES[..9].to_vec());
     (name(1..5), types, name(0..5), 0..4_u8).prop_map(|(owner, rtype, target, number)| {
         let rdata = match rtype {
             Rtype::A => vec![192, 0, 2, number],
@@ -29,6 +39,7 @@ fn record() -> impl Strategy<Value = Rec> {
             Rtype::TXT => vec![1, number],
             Rtype::MX => [&[0, number], target.as_wire()].concat(),
             Rtype::DS => vec![0, number, 8, 2, 0],
+            Rtype::NSEC => [target.as_wire(), &[0, 1, 64]].concat(),
             _ => target.as_wire().to_vec(),
         };
         Rec { owner, rtype, ttl: 60, rdata }

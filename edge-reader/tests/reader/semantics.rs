@@ -1,6 +1,9 @@
 //! What is answered, one rule a test. Names are relative to `example.` unless they end in a dot.
 
 use domain::base::iana::{Rcode, Rtype};
+use zonecast_edge_reader::ZoneTable;
+use zonecast_kv_proto::KeyspaceId;
+use zonecast_records::{KeyBuffer, Name, ZoneId, ZoneValue};
 
 use crate::world::{Answer, Rec, SOA, World, parse};
 
@@ -191,6 +194,34 @@ fn dname() {
     assert_eq!((answer.rcode, answer.aa, answer.answer.len()), (Rcode::YXDOMAIN, true, 1));
 }
 
+/// A chain ends at a name that it has been at, not at a DNAME that it has used.
+#[test]
+fn a_dname_is_used_for_every_name_below_it() {
+    let world = World::example(
+        "d 60 DNAME example.\nhit 60 A 192.0.2.1\nswap1 60 DNAME swap2\nswap2 60 DNAME swap1\ngrow 60 DNAME x.grow\n",
+    );
+    let chain = "d 60 DNAME example.\nhit.d.d 60 CNAME hit.d\nhit.d 60 CNAME hit\nhit 60 A 192.0.2.1";
+    check(&world, ("hit.d.d", Rtype::A), OK, [chain, "", ""]);
+    let chain = "d 60 DNAME example.\nx.d.d 60 CNAME x.d\nx.d 60 CNAME x";
+    check(&world, ("x.d.d", Rtype::A), NXDOMAIN, [chain, NEGATIVE, ""]);
+    check(&world, ("x.d.d", Rtype::CNAME), OK, ["d 60 DNAME example.\nx.d.d 60 CNAME x.d", "", ""]);
+    let chain = "swap1 60 DNAME swap2\na.swap1 60 CNAME a.swap2\nswap2 60 DNAME swap1\na.swap2 60 CNAME a.swap1";
+    check(&world, ("a.swap1", Rtype::A), OK, [chain, "", ""]);
+    check(&world, ("a.grow", Rtype::A), OK, ["grow 60 DNAME x.grow\na.grow 60 CNAME a.x.grow", "", ""]);
+}
+
+#[test]
+fn a_name_with_nothing_but_nsec_exists() {
+    let world = World::example("only.ent 60 NSEC z A NSEC\n*.wild 60 NSEC z A NSEC\n");
+    check(&world, ("only.ent", Rtype::A), OK, ["", NEGATIVE, ""]);
+    check(&world, ("ent", Rtype::TXT), OK, ["", NEGATIVE, ""]);
+    check(&world, ("only.ent", Rtype::NSEC), OK, ["only.ent 60 NSEC z A NSEC", "", ""]);
+    check(&world, ("only.ent", Rtype::ANY), OK, ["only.ent 60 NSEC z A NSEC", "", ""]);
+    check(&world, ("only.ent", Rtype::RRSIG), OK, ["", NEGATIVE, ""]);
+    check(&world, ("x.wild", Rtype::A), OK, ["", NEGATIVE, ""]);
+    check(&world, ("x.only.ent", Rtype::A), NXDOMAIN, ["", NEGATIVE, ""]);
+}
+
 #[test]
 fn a_dname_at_the_apex_takes_everything_below() {
     let world = World::example("@ 60 DNAME other.\nhidden 60 A 192.0.2.1\n@ 60 TXT here\n");
@@ -222,6 +253,50 @@ fn nested_zones_and_ds() {
     assert_eq!((answer.rcode, answer.aa), OK);
     assert_eq!(answer.authority, parse("sub.example.", NEGATIVE));
     assert_eq!(alone.ask("example.", Rtype::A).1.rcode, Rcode::REFUSED);
+}
+
+/// RFC 1034 section 4.3.2, from step 3a back to step 2.
+#[test]
+fn a_chain_goes_on_in_a_zone_below() {
+    let text = format!(
+        "{SOA}into 60 CNAME www.sub\nmiss 60 CNAME nope.sub\ndn 60 DNAME sub\nround 60 CNAME up.sub\nhere 60 A 192.0.2.9\n\
+         below 60 CNAME x.cut.sub\nds 60 CNAME sub\n"
+    );
+    let sub = format!(
+        "{SOA}www 60 A 192.0.2.7\nwww 60 MX 1 www\nup 60 CNAME here.example.\nback 60 CNAME up\ncut 60 NS ns.cut\nns.cut 60 A 192.0.2.8\n"
+    );
+    let world = World::new(&[("example.", &text), ("sub.example.", &sub)]);
+    let negative = &NEGATIVE.replace('@', "sub");
+    check(&world, ("into", Rtype::A), OK, ["into 60 CNAME www.sub\nwww.sub 60 A 192.0.2.7", "", ""]);
+    let with_address = "www.sub 60 A 192.0.2.7";
+    check(&world, ("into", Rtype::MX), OK, ["into 60 CNAME www.sub\nwww.sub 60 MX 1 www.sub", "", with_address]);
+    check(&world, ("into", Rtype::TXT), OK, ["into 60 CNAME www.sub", negative, ""]);
+    check(&world, ("miss", Rtype::A), NXDOMAIN, ["miss 60 CNAME nope.sub", negative, ""]);
+    let renamed = "dn 60 DNAME sub\nwww.dn 60 CNAME www.sub\nwww.sub 60 A 192.0.2.7";
+    check(&world, ("www.dn", Rtype::A), OK, [renamed, "", ""]);
+    // Up again, to where the question came from; a question to the zone below stays there.
+    let round = "round 60 CNAME up.sub\nup.sub 60 CNAME here\nhere 60 A 192.0.2.9";
+    check(&world, ("round", Rtype::A), OK, [round, "", ""]);
+    check(&world, ("back.sub", Rtype::A), OK, ["back.sub 60 CNAME up.sub\nup.sub 60 CNAME here", "", ""]);
+    let referral = ["below 60 CNAME x.cut.sub", "cut.sub 60 NS ns.cut.sub", "ns.cut.sub 60 A 192.0.2.8"];
+    check(&world, ("below", Rtype::A), OK, referral);
+    // The DS set of a zone is the parent's.
+    check(&world, ("ds", Rtype::DS), NXDOMAIN, ["ds 60 CNAME sub", NEGATIVE, ""]);
+}
+
+/// A zone that is listed and was never loaded is not answered for from the zone above.
+#[test]
+fn a_zone_without_data_is_servfail() {
+    let mut world = World::example("into 60 CNAME www.sub\nsub 60 NS ns.elsewhere.\nsub 60 DS 1 8 2 00\n");
+    let apex: Name = "sub.example.".parse().unwrap();
+    let mark = ZoneValue::without_data(&apex, ZoneId::new(9)).encode();
+    world.view.insert(KeyBuffer::new().zone(KeyspaceId::DNS, &apex), &mark);
+    world.zones = ZoneTable::load(&world.view).unwrap();
+    for (name, rtype) in [("www.sub", Rtype::A), ("sub", Rtype::SOA), ("sub", Rtype::NS), ("a.b.sub", Rtype::ANY)] {
+        check(&world, (name, rtype), (Rcode::SERVFAIL, false), ["", "", ""]);
+    }
+    check(&world, ("sub", Rtype::DS), OK, ["sub 60 DS 1 8 2 00", "", ""]);
+    check(&world, ("into", Rtype::A), OK, ["into 60 CNAME www.sub", "", ""]);
 }
 
 #[test]

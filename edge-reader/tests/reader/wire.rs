@@ -1,5 +1,6 @@
 //! Headers, EDNS, sizes and truncation.
 
+use domain::base::Message;
 use domain::base::iana::{Rcode, Rtype};
 use zonecast_edge_reader::{AnswerClass, Client, CookieSecrets, Cookies, Scratch, Transport, TurnedAway, turn_away};
 use zonecast_records::Name;
@@ -199,8 +200,8 @@ fn headers() {
     assert_eq!(out[3], 0x10, "CD is repeated; AD, RA and Z are not");
     assert_eq!(flags(&|wire| wire[2] |= 0x80).1.len(), 0, "a response is not answered");
     assert_eq!(flags(&|wire| wire.truncate(11)).1.len(), 0);
-    let (outcome, out) = flags(&|wire| wire[2] |= 0x28);
-    assert_eq!((outcome.rcode, out.len(), out[2] & 0x78), (Rcode::NOTIMP, 12, 0x28));
+    let (outcome, out) = flags(&|wire| wire[2] |= 0x10);
+    assert_eq!((outcome.rcode, out.len(), out[2] & 0x78), (Rcode::NOTIMP, 12 + 11, 0x10));
     for questions in [0, 2] {
         assert_eq!(flags(&|wire| wire[5] = questions).0.rcode, Rcode::FORMERR);
     }
@@ -260,4 +261,58 @@ fn the_longest_name_is_asked_and_one_byte_more_is_formerr() {
     assert_eq!(world.ask_wire(&question(62), Transport::UDP).0.rcode, Rcode::FORMERR);
     let many = [&[0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &[1, b'a'].repeat(127), &[0, 0, 1, 0, 1]].concat();
     assert_eq!(world.ask_wire(&many, Transport::UDP).0.rcode, Rcode::NXDOMAIN);
+}
+
+/// Keys, transfers, notifications and updates of strangers: what BIND, Knot and NSD agree on, and NOTIMP with OPT.
+#[test]
+fn strangers_are_turned_away() {
+    const TSIG: &[u8] =
+        b"\x03key\0\0\xfa\0\xff\0\0\0\0\0\x18\x04hmac\0\0\0\x65\0\0\0\x01\x2c\0\x02\x01\x01\x12\x34\0\0\0\0";
+    let world = World::example("www 60 A 192.0.2.1\n");
+    let ask = |name: &str, rtype, opcode: u8, behind: &[u8], edns: Option<u16>| {
+        let mut wire = query(&name.parse().unwrap(), rtype, edns);
+        wire[2] |= opcode << 3;
+        wire.extend_from_slice(behind);
+        wire[11] += u8::from(!behind.is_empty());
+        let (outcome, out) = world.ask_wire(&wire, Transport::UDP);
+        (outcome.rcode, out)
+    };
+    let (notify, update) = (4, 5);
+    for (name, rtype, opcode, rcode) in [
+        ("example.", Rtype::AXFR, 0, Rcode::REFUSED),
+        ("www.example.", Rtype::AXFR, 0, Rcode::NOTAUTH),
+        ("example.net.", Rtype::IXFR, 0, Rcode::NOTAUTH),
+        ("example.", Rtype::SOA, notify, Rcode::REFUSED),
+        ("example.net.", Rtype::SOA, notify, Rcode::NOTAUTH),
+        ("example.", Rtype::SOA, update, Rcode::REFUSED),
+        ("example.net.", Rtype::SOA, update, Rcode::NOTAUTH),
+    ] {
+        assert_eq!(ask(name, rtype, opcode, &[], Some(1232)).0, rcode, "{name} {rtype} opcode {opcode}");
+    }
+    // Whatever is asked with a key that is not known here.
+    for (name, opcode) in [("www.example.", 0), ("example.net.", 0), ("example.", notify), ("example.", update)] {
+        let (rcode, out) = ask(name, Rtype::A, opcode, TSIG, Some(1232));
+        let message = Message::from_octets(&out).unwrap();
+        let last = message.additional().unwrap().last().unwrap().unwrap();
+        assert_eq!((rcode, last.rtype(), message.header_counts().arcount()), (Rcode::NOTAUTH, Rtype::TSIG, 2));
+        // No signature, the id, BADKEY, nothing more.
+        assert!(out.ends_with(b"\0\0\0\x65\0\0\0\x01\x2c\0\0\x12\x34\0\x11\0\0"), "{}", out.escape_ascii());
+    }
+    let short = &TSIG[..TSIG.len() - 2];
+    assert_eq!(ask("www.example.", Rtype::A, 0, short, None).0, Rcode::FORMERR);
+    let opt_behind = &[TSIG, b"\0\0\x29\x04\xd0\0\0\0\0\0\0"].concat();
+    let mut wire = query(&"www.example.".parse().unwrap(), Rtype::A, None);
+    wire.extend_from_slice(opt_behind);
+    wire[11] = 2;
+    assert_eq!(world.ask_wire(&wire, Transport::UDP).0.rcode, Rcode::FORMERR, "TSIG is the last record");
+    // The SOA of the client's version, in the authority section.
+    let mut wire = query(&"example.".parse().unwrap(), Rtype::IXFR, None);
+    wire.extend_from_slice(b"\0\0\x06\0\x01\0\0\0\0\0\x16\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    wire[9] = 1;
+    assert_eq!(world.ask_wire(&wire, Transport::UDP).0.rcode, Rcode::REFUSED);
+    for opcode in [1, 2, 3, 6, 15] {
+        let (rcode, out) = ask("www.example.", Rtype::A, opcode, &[], Some(1232));
+        let message = Message::from_octets(&out).unwrap();
+        assert_eq!((rcode, message.opt().is_some(), out.len()), (Rcode::NOTIMP, true, 12 + 11), "opcode {opcode}");
+    }
 }

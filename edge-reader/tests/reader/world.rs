@@ -265,7 +265,7 @@ impl Writer {
         let apex_labels = self.apex.label_count();
         let cut = self.is_cut(name);
         if cut {
-            types.retain(|rtype| matches!(*rtype, Rtype::NS | Rtype::DS));
+            types.retain(|rtype| matches!(*rtype, Rtype::NS | Rtype::DS | Rtype::NSEC));
         }
         let bitmap = TypeBitmapBuilder::from_types(types.iter().copied());
         let (ns, ds) = (self.of(name, Rtype::NS), self.of(name, Rtype::DS));
@@ -288,7 +288,7 @@ impl Writer {
         key.node(KeyspaceId::DNS, self.generation, KeySection::Name, (name, apex_labels), ADDRESS_KIND);
         view.insert(key.as_bytes(), &value.encode());
         let resident = [Rtype::A, Rtype::AAAA, Rtype::CNAME];
-        for rtype in types.iter().filter(|rtype| !cut && !resident.contains(rtype)) {
+        for rtype in types.iter().filter(|rtype| (!cut || **rtype == Rtype::NSEC) && !resident.contains(rtype)) {
             if at_apex && matches!(*rtype, Rtype::SOA | Rtype::NS) {
                 continue;
             }

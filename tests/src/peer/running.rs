@@ -62,9 +62,17 @@ impl Peer {
     /// # Errors
     /// See [`PeerError`].
     pub fn start(software: Software, zones: &[HostedZone]) -> Result<Self, PeerError> {
+        Self::start_with(software, zones, &[])
+    }
+
+    /// The same, with zones as well that it cannot load.
+    ///
+    /// # Errors
+    /// See [`PeerError`].
+    pub fn start_with(software: Software, zones: &[HostedZone], broken: &[HostedZone]) -> Result<Self, PeerError> {
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            match Self::start_once(software, zones, free_port()) {
+            match Self::start_once(software, (zones, broken), free_port()) {
                 Err(error @ PeerError::NotServing { .. }) if error.to_string().contains("in use") => last = Some(error),
                 other => return other,
             }
@@ -72,10 +80,15 @@ impl Peer {
         Err(last.expect("at least one attempt"))
     }
 
-    fn start_once(software: Software, zones: &[HostedZone], port: u16) -> Result<Self, PeerError> {
+    fn start_once(
+        software: Software,
+        (zones, broken): (&[HostedZone], &[HostedZone]),
+        port: u16,
+    ) -> Result<Self, PeerError> {
+        let all = [zones, broken].concat();
         let program = software.program()?;
         let folder = tempfile::Builder::new().prefix("zonecast-peer-").tempdir()?;
-        let setup = Setup { folder: folder.path(), port, zones };
+        let setup = Setup { folder: folder.path(), port, zones: &all };
         let config = folder.path().join("server.conf");
         std::fs::write(&config, software.config(&setup))?;
         let log_path = folder.path().join("output.log");

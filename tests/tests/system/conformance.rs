@@ -12,9 +12,11 @@ fn small_hard_zones() {
         &[Software::Knot, Software::Nsd],
         &[
             "case-kept-by-compression",
+            "chain-into-a-zone-below",
             "chain-limit",
             "delegation-by-a-wildcard",
             "sibling-glue-that-fits",
+            "signatures-over-nothing",
             "udp-payload",
         ],
     );

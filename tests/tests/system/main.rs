@@ -16,5 +16,7 @@ mod pipeline;
 mod prometheus;
 mod random_zones;
 mod refusals;
+mod strangers;
 mod trouble;
+mod unloaded;
 mod validator;

@@ -14,7 +14,10 @@ use zonecast_kv_proto::{Batch, Precondition};
 use zonecast_kv_store::{StateView, StoreError};
 use zonecast_records::Name;
 
-use super::{Committer, Group, Grouped, IdSource, Plan, ZoneRequest, joined, plan_zone, replace_generation};
+use super::{
+    Committer, Group, Grouped, IdSource, Plan, ZoneRequest, joined, mark, plan_zone, replace_generation,
+    unmark_unlisted,
+};
 use crate::api::types::Finding;
 use crate::metrics::Imported;
 use crate::progress::Progress;
@@ -55,8 +58,8 @@ struct Work {
 }
 
 /// Imports every listed file that is not the one its zone was made of. Files that are refused are reported and leave
-/// their zone as it is, as do those that would take away too much of it unless `allow_shrink` says that it is meant;
-/// `stop` ends it early.
+/// their zone as it is, as do those that would take away too much of it unless `allow_shrink` says that it is meant; a
+/// zone that was never loaded is marked, until it is or is not listed any more. `stop` ends it early.
 ///
 /// # Errors
 /// The core cannot commit.
@@ -96,6 +99,10 @@ pub(crate) async fn import_folder(
     for worker in running {
         let done = worker.await.unwrap_or_else(|error| Err(ServiceError::internal(error)));
         result = result.and(done);
+    }
+    if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
+        let listed = work.entries.iter().map(|entry| entry.apex).collect();
+        result = unmark_unlisted(service.core(), listed).await;
     }
     work.progress.finish();
     service.look_within(Name::ROOT).await;
@@ -207,7 +214,16 @@ impl<'w> Worker<'w> {
         let author = service.author("folder of zone files");
         let note = author.note(ChangeKind::Replaced);
         let request = ZoneRequest { apex, text, chosen: Chosen::default(), allow_shrink: self.work.allow_shrink };
-        let plan = plan_zone(&view, request, ids, (note, service.metrics()))?;
+        let plan = match plan_zone(&view, request, ids, (note, service.metrics())) {
+            Err(refused @ ServiceError::Refused { .. }) => {
+                if let Some(batch) = mark(&view, apex, ids)? {
+                    let full = self.group.add(ZoneWork { entry: number, batch, _guard: guard });
+                    self.send(full)?;
+                }
+                return Err(refused);
+            }
+            plan => plan?,
+        };
         drop(view);
         let (records, warnings, imported) = match plan {
             Plan::Unchanged { records } => (records, vec![], Imported::Unchanged),

@@ -12,6 +12,7 @@
 mod commit;
 mod folder;
 mod group;
+mod mark;
 mod plan;
 mod replace;
 mod sweep;
@@ -19,6 +20,7 @@ mod sweep;
 pub(crate) use commit::{Committer, settled};
 pub(crate) use folder::{ImportReport, import_folder};
 pub(crate) use group::{Group, Grouped, joined};
+pub(crate) use mark::{mark, unmark_unlisted};
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};
 pub(crate) use replace::replace_generation;
 pub(crate) use sweep::sweep_orphans;

@@ -104,6 +104,11 @@ impl IdSource {
         u64::try_from(zones).unwrap_or(u64::MAX).saturating_mul(3)
     }
 
+    /// For a zone of which there is nothing but its mark.
+    pub(super) fn zone_id(&self) -> Result<ZoneId, ServiceError> {
+        self.next().map(ZoneId::new)
+    }
+
     fn next(&self) -> Result<u64, ServiceError> {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.next().ok_or_else(|| ServiceError::internal("more ids are needed than were allocated"))

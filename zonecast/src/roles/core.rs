@@ -4,6 +4,7 @@
 //! config ─▶ ports ─▶ data folder ─▶ voter ─▶ fan-out, API ─▶ import of [zones] ─▶ ready
 //! ```
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ use crate::api::types::Ready;
 use crate::config::{CoreFile, ZonesSection};
 use crate::exit::{Failure, Outcome};
 use crate::fault::Fault;
+use crate::import::unmark_unlisted;
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 
@@ -117,6 +119,8 @@ async fn become_ready(
             Some(report) => (refused, held) = (report.refused, report.held),
             None => return Ok(None),
         }
+    } else if let Err(error) = unmark_unlisted(running.core(), HashSet::new()).await {
+        return Err(running.service().failure(error).await);
     }
     let Holdings { zones, records } = Holdings::read(&running.core().view()).map_err(Failure::failed)?;
     running.service().set_ready();

@@ -21,26 +21,24 @@ pub(crate) struct StoredZone {
 }
 
 impl StoredZone {
-    /// The zone with exactly this apex.
+    /// The zone with exactly this apex; `None` where there is none, or one that was never loaded.
     ///
     /// # Errors
     /// The store could not be read, or the zone key is damaged.
     pub(crate) fn read(view: &(impl View + ?Sized), apex: &Name) -> Result<Option<Self>, ViewError> {
-        let mut value = Vec::new();
-        let mut key = KeyBuffer::new();
-        let found = view.get(key.zone(KeyspaceId::DNS, apex), &mut value)?;
-        found.then(|| Self::decode(&value)).transpose()
+        let value = zone_key(view, apex)?;
+        value.map_or(Ok(None), |value| Self::decode(&value))
     }
 
-    /// The zone with the longest apex that `name` lies in.
+    /// The zone with the longest apex that `name` lies in; `None` where there is none, or one that was never loaded.
     ///
     /// # Errors
     /// As [`StoredZone::read`].
     pub(crate) fn enclosing(view: &(impl View + ?Sized), name: &Name) -> Result<Option<Self>, ViewError> {
         let mut apex = Some(*name);
         while let Some(candidate) = apex {
-            if let Some(zone) = Self::read(view, &candidate)? {
-                return Ok(Some(zone));
+            if let Some(value) = zone_key(view, &candidate)? {
+                return Self::decode(&value);
             }
             apex = candidate.parent();
         }
@@ -106,11 +104,12 @@ impl StoredZone {
                 return ControlFlow::Break(());
             }
             match Self::decode(value) {
-                Ok(zone) if wanted(&zone) => {
+                Ok(None) => ControlFlow::Continue(()),
+                Ok(Some(zone)) if wanted(&zone) => {
                     zones.push(zone);
                     ControlFlow::Continue(())
                 }
-                Ok(_) => ControlFlow::Break(()),
+                Ok(Some(_)) => ControlFlow::Break(()),
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
@@ -120,12 +119,22 @@ impl StoredZone {
         failed.map_or(Ok(zones), Err)
     }
 
-    fn decode(value: &[u8]) -> Result<Self, ViewError> {
+    fn decode(value: &[u8]) -> Result<Option<Self>, ViewError> {
         let damaged = |error| ViewError(format!("zone key: {error}"));
         let value = ZoneValue::decode(value).map_err(damaged)?;
+        if !value.has_data() {
+            return Ok(None);
+        }
         let (apex, serial) = (value.apex().map_err(damaged)?, value.serial().map_err(damaged)?);
-        Ok(Self { apex, id: value.id, generation: value.generation, serial: serial.into_int() })
+        Ok(Some(Self { apex, id: value.id, generation: value.generation, serial: serial.into_int() }))
     }
+}
+
+/// The value of the zone key of exactly this apex.
+fn zone_key(view: &(impl View + ?Sized), apex: &Name) -> Result<Option<Vec<u8>>, ViewError> {
+    let mut value = Vec::new();
+    let found = view.get(KeyBuffer::new().zone(KeyspaceId::DNS, apex), &mut value)?;
+    Ok(found.then_some(value))
 }
 
 /// The first key above that of a zone.
