@@ -41,10 +41,15 @@ pub(crate) fn number_from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap())
 }
 
-/// Another one at each run, unless `ZONECAST_SEED` says which.
+/// `make test` has the same at each run, so that it says the same twice. With this one, a zone out of the grammar once had
+/// an answer with a proof too many.
+const SEED_OF_TESTS: u64 = 96_790_199;
+
+/// What `ZONECAST_SEED` says; else another one at each run of `make soak`, and always the same of `make test`.
 pub(crate) fn seed_of_run() -> u64 {
-    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    number_from_environment("ZONECAST_SEED").unwrap_or(clock.subsec_nanos().into())
+    let fresh = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos().into();
+    let soak = std::env::var_os("ZONECAST_SOAK").is_some();
+    number_from_environment("ZONECAST_SEED").unwrap_or_else(|| if soak { fresh() } else { SEED_OF_TESTS })
 }
 
 #[test]

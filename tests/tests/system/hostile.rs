@@ -32,7 +32,7 @@ type Attack = fn(SocketAddr, &mut Random);
 #[test]
 fn hostile_bytes_on_every_port_change_nothing() {
     let _alone = crate::heavy::alone();
-    let seed = super::crash::number_from_environment("ZONECAST_SEED").unwrap_or(7);
+    let seed = super::crash::seed_of_run();
     let time = if std::env::var_os("ZONECAST_SOAK").is_some() { LONG } else { A_WHILE };
     println!("ZONECAST_SEED={seed}, {time:?}");
     let mut system = System::start(1).unwrap();
