@@ -5,12 +5,13 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 
 use crate::limits::{STOP_INTERVAL, UDP_RECEIVE_BUFFER};
 use crate::server::{Server, StartError};
-use crate::{Answerer, Limits, Metrics};
+use crate::{Answerer, Limits, Metrics, asked_at};
 
 /// How often another port is tried when the system chose one over TCP that is taken over UDP.
 const PORT_ATTEMPTS: usize = 16;
@@ -48,7 +49,8 @@ pub struct Bound {
 
 impl Bound {
     /// Binds TCP and `workers` UDP sockets. With port 0 the system chooses one that is free for both. `[::]` is every
-    /// address of IPv6 and none of IPv4, so it goes beside `0.0.0.0` on one port.
+    /// address of IPv6 and none of IPv4, so it goes beside `0.0.0.0` on one port. An address that the machine does not
+    /// have yet is bound all the same, with a warning.
     ///
     /// # Errors
     /// The port is in use, or may not be had.
@@ -107,7 +109,7 @@ fn bind_tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = open(addr, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
+    bind_to(&socket, addr)?;
     socket.listen(TCP_BACKLOG)?;
     Ok(socket.into())
 }
@@ -119,6 +121,23 @@ fn bind_udp(addr: SocketAddr) -> io::Result<UdpSocket> {
         tracing::debug!(%error, "the system keeps its own size of UDP receive buffers");
     }
     socket.set_read_timeout(Some(STOP_INTERVAL))?;
-    socket.bind(&addr.into())?;
+    if addr.ip().is_unspecified() {
+        asked_at::ask_for_it(&socket, addr.ip())?;
+    }
+    bind_to(&socket, addr)?;
     Ok(socket.into())
+}
+
+/// Binds, also to an address that the machine has not got yet: an anycast address that comes with the route, or one that
+/// moves over from another machine.
+fn bind_to(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    match socket.bind(&addr.into()) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            setsockopt(socket, sockopt::IpFreebind, &true)?;
+            socket.bind(&addr.into())?;
+            tracing::warn!(%addr, "this machine does not have the address yet; it is served as soon as it has");
+            Ok(())
+        }
+        bound => bound,
+    }
 }

@@ -16,6 +16,7 @@
 
 mod access;
 mod answerer;
+mod asked_at;
 mod bound;
 mod limits;
 mod metrics;

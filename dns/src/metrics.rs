@@ -25,6 +25,7 @@ pub struct Metrics {
     classes: Vec<ClassCounters>,
     pub(crate) tcp_connections: IntGauge,
     pub(crate) tcp_refused: IntCounter,
+    pub(crate) tcp_given_up: IntCounter,
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +98,11 @@ impl Metrics {
             tcp_connections,
             tcp_refused: counter(
                 "zonecast_dns_tcp_refused_total",
-                "TCP connections closed at once because too many were open, of all or of one client.",
+                "TCP connections closed at once because too many of one client were open.",
+            )?,
+            tcp_given_up: counter(
+                "zonecast_dns_tcp_given_up_total",
+                "Resting TCP connections closed to make room for others.",
             )?,
         })
     }

@@ -32,6 +32,18 @@ pub struct Server {
     stop_tcp: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
     tcp: tokio::task::JoinHandle<()>,
+    died: watch::Sender<bool>,
+}
+
+/// Tells when what holds it ends by a panic.
+struct Alive(watch::Sender<bool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send_replace(true);
+        }
+    }
 }
 
 impl Server {
@@ -47,13 +59,22 @@ impl Server {
         let stop_udp = Arc::new(AtomicBool::new(false));
         let rules = Arc::new(Rules::new(limits));
         let tcp = tcp::run(listener, Arc::clone(&answerer), Arc::clone(&rules), metrics.clone(), stopped);
-        let tcp = tokio::spawn(tcp);
-        let mut server = Self { local_addr, stop_udp, stop_tcp, threads: Vec::new(), tcp };
+        let died = watch::Sender::new(false);
+        let alive = Alive(died.clone());
+        let tcp = tokio::spawn(async move {
+            let _alive = alive;
+            tcp.await;
+        });
+        let mut server = Self { local_addr, stop_udp, stop_tcp, threads: Vec::new(), tcp, died };
         for (number, socket) in bound.udp.into_iter().enumerate() {
             let (answerer, metrics, stop) = (Arc::clone(&answerer), metrics.clone(), Arc::clone(&server.stop_udp));
             let thread = std::thread::Builder::new().name(format!("dns-udp-{number}"));
             let rules = Arc::clone(&rules);
-            let run = move || udp::run(&socket, &*answerer, &rules, &metrics, &stop);
+            let alive = Alive(server.died.clone());
+            let run = move || {
+                let _alive = alive;
+                udp::run(&socket, &*answerer, &rules, &metrics, &stop);
+            };
             server.threads.push(thread.spawn(run).map_err(StartError::Thread)?);
         }
         Ok(server)
@@ -63,6 +84,17 @@ impl Server {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Waits until a thread that answers over UDP, or the task that takes TCP connections, has ended by a panic: queries
+    /// that the system hands to its socket are answered no more. Never, if none does.
+    pub fn died(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut died = self.died.subscribe();
+        async move {
+            if died.wait_for(|died| *died).await.is_err() {
+                std::future::pending().await
+            }
+        }
     }
 
     /// Stops taking queries, finishes what is being answered and waits for every thread and connection.

@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{self, JoinSet};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use zonecast_edge_reader::{Scratch, Transport};
 
@@ -43,6 +45,7 @@ pub(crate) async fn run<A: Answerer>(
     let permits = Arc::new(Semaphore::new(rules.limits.tcp_connections));
     let mut connections = JoinSet::new();
     let mut clients = Clients::default();
+    let started = Instant::now();
     loop {
         let accepted = tokio::select! {
             _ = stop.changed() => break,
@@ -65,32 +68,86 @@ pub(crate) async fn run<A: Answerer>(
             continue;
         }
         let has_room = clients.connections(address) < rules.limits.tcp_connections_per_client;
-        let Some(permit) = Arc::clone(&permits).try_acquire_owned().ok().filter(|_| has_room) else {
+        let permit = if has_room { permit(&permits, &clients, &metrics).await } else { None };
+        let Some(permit) = permit else {
             metrics.tcp_refused.inc();
             continue;
         };
-        let (answerer, rules, metrics, stop) =
-            (Arc::clone(&answerer), Arc::clone(&rules), metrics.clone(), stop.clone());
+        let (answerer, rules, stop) = (Arc::clone(&answerer), Arc::clone(&rules), stop.clone());
+        let last_query = Arc::new(LastQuery { started, elapsed_ns: AtomicU64::default() });
+        last_query.is_now();
+        let (open, asked) = (Open::new(&metrics, permit), Arc::clone(&last_query));
+        let metrics = metrics.clone();
         let task = connections.spawn(async move {
-            metrics.tcp_connections.inc();
-            let peer = Peer { answerer: &*answerer, rules: &rules, metrics: &metrics, address };
+            let _open = open;
+            let peer = Peer { answerer: &*answerer, rules: &rules, metrics: &metrics, address, asked: &asked };
             if let Err(error) = peer.serve(stream, stop).await {
                 tracing::debug!(%error, "TCP connection ended");
             }
-            metrics.tcp_connections.dec();
-            drop(permit);
         });
-        clients.came(address, task.id());
+        clients.came(address, (task, last_query));
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// How many connections each client has: an address, or a /64 of IPv6, which is what one host has to choose from.
+/// Room for one more connection. Where all of it is taken, the client that has the most gives up the one that has rested
+/// longest: resolvers keep connections open for later, and whoever opens many must not keep others out.
+async fn permit(permits: &Arc<Semaphore>, clients: &Clients, metrics: &Metrics) -> Option<OwnedSemaphorePermit> {
+    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+        return Some(permit);
+    }
+    clients.longest_idle_of_the_busiest()?.abort();
+    metrics.tcp_given_up.inc();
+    // It lets go as soon as the runtime comes to it.
+    timeout(ACCEPT_PAUSE, Arc::clone(permits).acquire_owned()).await.ok()?.ok()
+}
+
+/// A connection that counts as open, until it is dropped.
+struct Open {
+    gauge: IntGauge,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(metrics: &Metrics, permit: OwnedSemaphorePermit) -> Self {
+        let gauge = metrics.tcp_connections.clone();
+        gauge.inc();
+        Self { gauge, _permit: permit }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// When a connection last brought a query, or began.
+struct LastQuery {
+    started: Instant,
+    /// Since then.
+    elapsed_ns: AtomicU64,
+}
+
+impl LastQuery {
+    fn is_now(&self) {
+        let elapsed = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.elapsed_ns.store(elapsed, Ordering::Relaxed);
+    }
+}
+
+/// Which connections each client has: an address, or a /64 of IPv6, which is what one host has to choose from.
 #[derive(Default)]
 struct Clients {
     counts: HashMap<IpAddr, usize>,
-    tasks: HashMap<task::Id, IpAddr>,
+    tasks: HashMap<task::Id, Connection>,
+}
+
+struct Connection {
+    client: IpAddr,
+    task: AbortHandle,
+    last_query: Arc<LastQuery>,
 }
 
 impl Clients {
@@ -98,14 +155,21 @@ impl Clients {
         self.counts.get(&client(address)).copied().unwrap_or_default()
     }
 
-    fn came(&mut self, address: IpAddr, task: task::Id) {
+    fn came(&mut self, address: IpAddr, (task, last_query): (AbortHandle, Arc<LastQuery>)) {
         let client = client(address);
         *self.counts.entry(client).or_default() += 1;
-        self.tasks.insert(task, client);
+        self.tasks.insert(task.id(), Connection { client, task, last_query });
+    }
+
+    fn longest_idle_of_the_busiest(&self) -> Option<&AbortHandle> {
+        let most = self.counts.values().max()?;
+        let of_the_busiest = self.tasks.values().filter(|connection| self.counts.get(&connection.client) == Some(most));
+        let rested = of_the_busiest.min_by_key(|connection| connection.last_query.elapsed_ns.load(Ordering::Relaxed));
+        rested.map(|connection| &connection.task)
     }
 
     fn left(&mut self, task: task::Id) {
-        let Some(client) = self.tasks.remove(&task) else { return };
+        let Some(Connection { client, .. }) = self.tasks.remove(&task) else { return };
         if let Some(count) = self.counts.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
@@ -128,6 +192,7 @@ struct Peer<'p, A> {
     rules: &'p Rules,
     metrics: &'p Metrics,
     address: IpAddr,
+    asked: &'p LastQuery,
 }
 
 impl<A: Answerer> Peer<'_, A> {
@@ -155,6 +220,7 @@ impl<A: Answerer> Peer<'_, A> {
                 pending.drain(..used);
                 if used > 0 {
                     last_query = Instant::now();
+                    self.asked.is_now();
                 }
                 if !out.is_empty() {
                     timeout(idle, stream.write_all(&out)).await??;

@@ -10,9 +10,10 @@ use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use zonecast_edge_reader::{Scratch, Transport};
 
+use crate::asked_at::{self, Source, asked_at};
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
 use crate::rules::Rules;
 use crate::tally::Tally;
@@ -22,7 +23,7 @@ use crate::{Answerer, Metrics};
 pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, metrics: &Metrics, stop: &AtomicBool) {
     let transport = Transport::Udp { max_payload: rules.limits.udp_payload };
     let mut scratch = Scratch::with_cache(rules.limits.hot_cache);
-    let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+    let (mut inbox, mut outbox) = (Inbox::new(socket), Outbox::new(socket));
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = inbox.receive(socket) {
             if !is_pause(error) {
@@ -37,12 +38,12 @@ pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, 
         let mut session = answerer.session(&mut scratch);
         let now = rules.now();
         let mut tally = Tally::default();
-        for (query, from) in inbox.queries() {
+        for (query, way) in inbox.queries() {
             // Port 0 is nobody's, and no address is none of ours.
-            if let Some((address, 1..)) = from.as_ref().and_then(address_of)
+            if let Some((address, 1..)) = way.from.as_ref().and_then(address_of)
                 && now.answer(&mut session, (query, address), transport, &mut tally, outbox.place())
             {
-                outbox.keep(from);
+                outbox.keep(way);
             }
         }
         drop(session);
@@ -52,20 +53,30 @@ pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, 
     }
 }
 
+/// From whom to which of our addresses a query came; the answer goes the other way.
+#[derive(Clone, Copy)]
+struct Way {
+    from: Option<SockaddrStorage>,
+    /// Of a socket of every address; another one has but its own.
+    to: Option<IpAddr>,
+}
+
 /// Queries of one burst.
 struct Inbox {
     bytes: Vec<u8>,
     headers: MultiHeaders<SockaddrStorage>,
-    /// Length and sender of each; it stands at its number times [`MAX_QUERY_LEN`].
-    received: Vec<(usize, Option<SockaddrStorage>)>,
+    /// Length and way of each; it stands at its number times [`MAX_QUERY_LEN`].
+    received: Vec<(usize, Way)>,
+    is_wildcard: bool,
 }
 
 impl Inbox {
-    fn new() -> Self {
+    fn new(socket: &UdpSocket) -> Self {
         Self {
             bytes: vec![0; MAX_BURST * MAX_QUERY_LEN],
-            headers: MultiHeaders::preallocate(MAX_BURST, None),
+            headers: asked_at::headers(socket, MAX_BURST),
             received: Vec::with_capacity(MAX_BURST),
+            is_wildcard: asked_at::wildcard(socket).is_some(),
         }
     }
 
@@ -76,13 +87,19 @@ impl Inbox {
         let mut slices: [_; MAX_BURST] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let flags = MsgFlags::MSG_WAITFORONE;
         let packets = recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None)?;
-        self.received.extend(packets.map(|packet| (packet.bytes, packet.address)));
+        let is_wildcard = self.is_wildcard;
+        self.received.extend(packets.map(|packet| {
+            let to = if is_wildcard { asked_at(&packet) } else { None };
+            // Without the address that was asked there is nowhere to answer from.
+            let from = packet.address.filter(|_| to.is_some() || !is_wildcard);
+            (packet.bytes, Way { from, to })
+        }));
         Ok(())
     }
 
-    fn queries(&self) -> impl Iterator<Item = (&[u8], Option<SockaddrStorage>)> {
+    fn queries(&self) -> impl Iterator<Item = (&[u8], Way)> {
         let buffers = self.bytes.chunks_exact(MAX_QUERY_LEN);
-        buffers.zip(&self.received).map(|(buffer, (len, from))| (buffer.get(..*len).unwrap_or_default(), *from))
+        buffers.zip(&self.received).map(|(buffer, (len, way))| (buffer.get(..*len).unwrap_or_default(), *way))
     }
 }
 
@@ -90,16 +107,18 @@ impl Inbox {
 struct Outbox {
     answers: Vec<Vec<u8>>,
     headers: MultiHeaders<SockaddrStorage>,
-    /// Receivers of the first so many answers.
+    /// Receivers of the first so many answers, and from which of our addresses they leave.
     to: Vec<Option<SockaddrStorage>>,
+    from: Vec<Option<IpAddr>>,
 }
 
 impl Outbox {
-    fn new() -> Self {
+    fn new(socket: &UdpSocket) -> Self {
         Self {
             answers: vec![Vec::new(); MAX_BURST],
-            headers: MultiHeaders::preallocate(MAX_BURST, None),
+            headers: asked_at::headers(socket, MAX_BURST),
             to: Vec::with_capacity(MAX_BURST),
+            from: Vec::with_capacity(MAX_BURST),
         }
     }
 
@@ -109,20 +128,25 @@ impl Outbox {
         self.answers.get_mut(next).expect("there is a place for each query of a burst")
     }
 
-    /// What is there now is an answer to this sender.
-    fn keep(&mut self, from: Option<SockaddrStorage>) {
-        self.to.push(from);
+    /// What is there now is an answer to a query that came this way.
+    fn keep(&mut self, way: Way) {
+        self.to.push(way.from);
+        self.from.push(way.to);
     }
 
     fn send(&mut self, socket: &UdpSocket, metrics: &Metrics) {
         let mut sent = 0;
-        while let Some(to) = self.to.get(sent..).filter(|rest| !rest.is_empty()) {
+        while let Some(from) = self.from.get(sent).copied() {
+            // One call has one address that it sends from.
+            let run = self.from.iter().skip(sent).take_while(|other| **other == from).count();
+            let to = self.to.get(sent..sent + run).unwrap_or_default();
+            let source = Source::new(from);
             let mut answers = self.answers.iter().skip(sent);
             let slices: [_; MAX_BURST] =
                 array::from_fn(|_| [IoSlice::new(answers.next().map(Vec::as_slice).unwrap_or_default())]);
             let slices = slices.iter().take(to.len());
-            match sendmmsg(socket.as_raw_fd(), &mut self.headers, slices, to, [], MsgFlags::empty()) {
-                Ok(results) => sent += results.count().max(1),
+            match asked_at::send(socket, &mut self.headers, slices, to, &source) {
+                Ok(count) => sent += count.max(1),
                 Err(Errno::EINTR) => {}
                 // It is about the first of them.
                 Err(_) => {
@@ -132,6 +156,7 @@ impl Outbox {
             }
         }
         self.to.clear();
+        self.from.clear();
     }
 }
 

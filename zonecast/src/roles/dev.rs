@@ -111,7 +111,7 @@ impl Dev {
         // Before the core: answers need none.
         let mut edges = start_edges(&folder, &ca, upstream, dns, &EdgeMetrics::register(metrics.registry())?)?;
         let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
-        edges.iter_mut().try_for_each(|edge| edge.answer_what_it_holds(&dns_metrics))?;
+        edges.iter_mut().try_for_each(|edge| edge.answer_what_it_holds(&dns_metrics, &fault))?;
         let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
         let core = RunningCore::start(CoreSetup {
             store: folder.core(),
@@ -173,7 +173,7 @@ impl Dev {
             return Ok(());
         }
         for edge in &mut self.edges {
-            edge.answer(dns_metrics)?;
+            edge.answer(dns_metrics, &self.fault)?;
         }
         let holdings = Holdings::read(&self.core.core().view()).map_err(Failure::failed)?;
         self.core.service().set_ready();

@@ -66,7 +66,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     };
     let mut edge = RunningEdge::start(setup)?;
     let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
-    edge.answer_what_it_holds(&dns_metrics)?;
+    edge.answer_what_it_holds(&dns_metrics, &fault)?;
     let local = edge.describe();
     let mut status = edge.status();
     let mut edge = edge.watch(fault.clone());
@@ -83,7 +83,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         ended = end(&stop, &fault) => Some(ended),
     };
     if ended.is_none() {
-        edge.answer(&dns_metrics)?;
+        edge.answer(&dns_metrics, &fault)?;
         api.set_ready();
         let ready = ready(&local, &http, &folder, started);
         output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;

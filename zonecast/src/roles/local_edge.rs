@@ -63,7 +63,8 @@ struct Front {
 #[derive(Debug)]
 enum Dns {
     Bound(Bound),
-    Running(Server),
+    /// With what watches it.
+    Running(Server, JoinHandle<()>),
 }
 
 impl RunningEdge {
@@ -92,16 +93,16 @@ impl RunningEdge {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn answer_what_it_holds(&mut self, metrics: &zonecast_dns::Metrics) -> Outcome {
+    pub(crate) fn answer_what_it_holds(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
         let holds_zones = self.front.states.load().is_some_and(|state| !state.zones.is_empty());
-        if holds_zones { self.front.answer(metrics) } else { Ok(()) }
+        if holds_zones { self.front.answer(metrics, fault) } else { Ok(()) }
     }
 
     /// For the service.
     pub(crate) fn describe(&self) -> LocalEdge {
         let address = |dns: &Dns| match dns {
             Dns::Bound(bound) => bound.local_addr(),
-            Dns::Running(server) => server.local_addr(),
+            Dns::Running(server, _) => server.local_addr(),
         };
         let dns = self.front.dns.iter().map(address).collect();
         LocalEdge { name: self.name.clone(), dns, states: self.front.states.clone() }
@@ -131,14 +132,15 @@ impl WatchedEdge {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn answer(&mut self, metrics: &zonecast_dns::Metrics) -> Outcome {
-        self.front.answer(metrics)
+    pub(crate) fn answer(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
+        self.front.answer(metrics, fault)
     }
 
     /// Answers what is asked already, applies what is here, closes the copy.
     pub(crate) async fn stop(self) {
         for dns in self.front.dns {
-            if let Dns::Running(server) = dns {
+            if let Dns::Running(server, watch) = dns {
+                watch.abort();
                 server.shutdown().await;
             }
         }
@@ -150,13 +152,22 @@ impl WatchedEdge {
 }
 
 impl Front {
-    fn answer(&mut self, metrics: &zonecast_dns::Metrics) -> Outcome {
+    fn answer(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
         for dns in std::mem::take(&mut self.dns) {
             self.dns.push(match dns {
                 Dns::Bound(bound) => {
                     let server =
                         bound.start(Arc::new(EdgeAnswerer(self.states.clone())), self.limits.clone(), metrics.clone());
-                    Dns::Running(server.map_err(Failure::failed)?)
+                    let server = server.map_err(Failure::failed)?;
+                    let (died, fault, address) = (server.died(), fault.clone(), server.local_addr());
+                    let watch = tokio::spawn(async move {
+                        died.await;
+                        fault.set(|| {
+                            let what = "a thread that answers has died, and part of the queries go unanswered";
+                            Failure::failed(format_args!("DNS on {address}: {what}; restart, and please report this"))
+                        });
+                    });
+                    Dns::Running(server, watch)
                 }
                 running => running,
             });

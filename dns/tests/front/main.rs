@@ -2,7 +2,8 @@
 
 #![cfg(test)]
 
-#[path = "../examples/own_store.rs"]
+mod namespace;
+#[path = "../../examples/own_store.rs"]
 mod own_store;
 
 use std::io::{Read, Write};
@@ -16,7 +17,7 @@ use domain::base::message_builder::MessageBuilder;
 use domain::base::{Message, Name};
 use prometheus::Registry;
 use zonecast_dns::{Access, Answerer, Bound, Limits, Metrics, Prefixes, RateLimit, ReaderSession, Server};
-use zonecast_edge_reader::{CookieSecrets, Scratch, ZoneTable};
+use zonecast_edge_reader::{Client, CookieSecrets, Outcome, Scratch, ZoneTable};
 use zonecast_kv_proto::{KeyspaceId, MemoryView};
 use zonecast_records::{Generation, KeyBuffer, RdataListBuilder, Rrset, ZoneId, ZoneValue};
 
@@ -270,13 +271,6 @@ async fn idle_and_surplus_connections_are_closed() {
     let addr = server.local_addr();
     let open = || metric(&registry, "zonecast_dns_tcp_connections");
     let (one, two) = (tcp(addr), tcp(addr));
-    eventually("both are open", || open() == Some(2.0)).await;
-    client(move || {
-        let mut surplus = tcp(addr);
-        assert_eq!(surplus.read(&mut [0; 1]).unwrap_or(0), 0);
-    })
-    .await;
-    assert_eq!(metric(&registry, "zonecast_dns_tcp_refused_total"), Some(1.0));
     eventually("both are closed for resting", || open() == Some(0.0)).await;
     drop((one, two));
     client(move || {
@@ -285,6 +279,68 @@ async fn idle_and_surplus_connections_are_closed() {
         assert_eq!(read(&read_framed(&mut stream)).0, 1);
     })
     .await;
+    server.shutdown().await;
+}
+
+/// The table is full: the busiest client gives up its connection that has rested longest, and nobody else does.
+#[tokio::test]
+async fn the_busiest_client_makes_room_for_others() {
+    let (server, _shared, registry) = start(Limits { tcp_connections: 3, ..Limits::default() });
+    let addr = server.local_addr();
+    let from = |own: &str| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(own.parse().unwrap(), 0).into()).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+    };
+    let (one, busy, rested) = (from("127.0.0.1"), from("127.0.0.2"), from("127.0.0.2"));
+    let open = || metric(&registry, "zonecast_dns_tcp_connections");
+    eventually("all are open", || open() == Some(3.0)).await;
+    let ask = |mut stream: TcpStream| {
+        client(move || {
+            stream.write_all(&framed(&query(1, "example."))).unwrap();
+            assert_eq!(read(&read_framed(&mut stream)).0, 1);
+            stream
+        })
+    };
+    let busy = ask(busy).await;
+    let newcomer = ask(from("127.0.0.3")).await;
+    client(move || assert_eq!({ rested }.read(&mut [0; 1]).unwrap_or(0), 0, "it is closed")).await;
+    let (one, busy) = (ask(one).await, ask(busy).await);
+    assert_eq!(metric(&registry, "zonecast_dns_tcp_given_up_total"), Some(1.0));
+    assert_eq!((open(), metric(&registry, "zonecast_dns_tcp_refused_total")), (Some(3.0), Some(0.0)));
+    drop((one, busy, newcomer));
+    server.shutdown().await;
+}
+
+/// Panics at every query.
+struct Broken;
+
+struct BrokenSession;
+
+impl Answerer for Broken {
+    type Session<'a> = BrokenSession;
+
+    fn session<'a>(&'a self, _: &'a mut Scratch) -> BrokenSession {
+        BrokenSession
+    }
+}
+
+impl zonecast_dns::Session for BrokenSession {
+    fn answer(&mut self, _: &[u8], _: Client<'_>, _: &mut Vec<u8>) -> Outcome {
+        panic!("a defect, for this test")
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_dies_is_noticed() {
+    let metrics = Metrics::new(&Registry::new()).unwrap();
+    let server = bind().start(Arc::new(Broken), Limits::default(), metrics).unwrap();
+    let died = server.died();
+    udp(server.local_addr()).send(&query(1, "example.")).unwrap();
+    tokio::time::timeout(DEADLINE, died).await.expect("nobody noticed");
     server.shutdown().await;
 }
 
