@@ -23,6 +23,12 @@ pub(crate) struct Stored {
     pub(crate) summary: Summary,
 }
 
+impl Stored {
+    pub(crate) fn has_data(&self) -> bool {
+        self.generation != Generation::ZONES
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     stored: Stored,

@@ -54,6 +54,7 @@ pub struct ZoneTable {
 struct Root {
     /// Keyed, because customers name zones; not by SipHash, which was a third of finding one.
     hashing: RandomState,
+    /// Zones that have data.
     len: usize,
     /// How many apexes have this many labels, as far as there are any: depths without are not looked at, and names are
     /// not walked beyond the last.
@@ -106,9 +107,11 @@ impl ZoneTable {
         let root = Arc::make_mut(&mut table.root);
         view.scan(&lower, &end, &mut |key, value| {
             if let Some(path) = zone_path(key) {
+                let stored = stored(value);
                 let shard = root.shard_mut(root.place(path.as_bytes()));
-                shard.0.push(shard.1, path.as_bytes(), stored(value));
+                shard.0.push(shard.1, path.as_bytes(), stored);
                 root.count(path, true);
+                root.len += usize::from(stored.has_data());
             }
             ControlFlow::Continue(())
         })?;
@@ -175,13 +178,13 @@ impl ZoneTable {
         })
     }
 
-    /// How many zones.
+    /// How many zones that have data.
     #[must_use]
     pub fn len(&self) -> usize {
         self.root.len
     }
 
-    /// Whether there is none.
+    /// Whether there is none that has data.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root.len == 0
@@ -197,7 +200,8 @@ impl ZoneTable {
 
     fn put(&mut self, path: Path<'_>, stored: Stored) {
         let place = self.root.place(path.as_bytes());
-        if self.root.shard(place).get(place.rest, path.as_bytes()) == Some(&stored) {
+        let before = self.root.shard(place).get(place.rest, path.as_bytes()).copied();
+        if before == Some(stored) {
             // Most changes of a zone key are a new serial: nothing that is kept here.
             return;
         }
@@ -206,17 +210,18 @@ impl ZoneTable {
         if shard.put(hash, path.as_bytes(), stored) {
             root.count(path, true);
         }
+        root.len -= usize::from(before.is_some_and(|before| before.has_data()));
+        root.len += usize::from(stored.has_data());
     }
 
     fn remove(&mut self, path: Path<'_>) {
         let place = self.root.place(path.as_bytes());
-        if self.root.shard(place).get(place.rest, path.as_bytes()).is_none() {
-            return;
-        }
+        let Some(before) = self.root.shard(place).get(place.rest, path.as_bytes()).copied() else { return };
         let root = Arc::make_mut(&mut self.root);
         let (shard, hash) = root.shard_mut(place);
         if shard.remove(hash, path.as_bytes()) {
             root.count(path, false);
+            root.len -= usize::from(before.has_data());
         }
     }
 
@@ -276,7 +281,6 @@ impl Root {
         while self.depths.last() == Some(&0) {
             self.depths.pop();
         }
-        self.len = if comes { self.len + 1 } else { self.len.saturating_sub(1) };
     }
 }
 

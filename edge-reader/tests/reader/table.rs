@@ -101,6 +101,15 @@ fn other_keys_change_nothing() {
     table.apply(OpRef::Put { key: buffer.zone(KeyspaceId::CORE, &Name::ROOT), value: b"" });
     assert_eq!(table.len(), 1);
     assert_eq!(table.get(&apex).unwrap().generation, Generation::new(7));
+    // A zone that was never loaded is known, and counts once it is.
+    let other: Name = "other.".parse().unwrap();
+    let mark = ZoneValue::without_data(&other, ZoneId::new(9)).encode();
+    for (value, has_data, len) in [(mark.clone(), false, 1), (value(&other, 9), true, 2), (mark, false, 1)] {
+        table.apply(OpRef::Put { key: &key(&other), value: &value });
+        assert_eq!((table.get(&other).unwrap().has_data(), table.len()), (has_data, len));
+    }
+    table.apply(OpRef::Delete { key: &key(&other) });
+    assert_eq!((table.get(&other), table.len()), (None, 1));
     table.apply(OpRef::DeleteRange { start: &[0, 1], end: &[0, 2] });
     assert!(table.is_empty());
 }

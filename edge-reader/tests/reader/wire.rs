@@ -246,7 +246,7 @@ fn damaged_values_are_servfail() {
         assert!(answer.answer.is_empty() && answer.authority.is_empty());
     }
     world.zones = zonecast_edge_reader::ZoneTable::load(&world.view).unwrap();
-    assert_eq!(world.zones.len(), 1, "a damaged zone is still ours");
+    assert!(world.zones.get(&"example.".parse().unwrap()).is_some(), "a damaged zone is still ours");
     assert_eq!(world.ask("www.example.", Rtype::A).1.rcode, Rcode::SERVFAIL);
 }
 
