@@ -36,9 +36,35 @@ controls {{ }};
 "#,
         port = setup.port,
     );
+    add_zones(&mut text, setup);
+    text
+}
+
+/// With nothing said but where it is, and that it leaves others alone.
+pub(super) fn stock(setup: &Setup<'_>) -> String {
+    let (folder, port) = (setup.folder.display(), setup.port);
+    let mut text = format!(
+        r#"options {{
+    directory "{folder}";
+    pid-file "{folder}/named.pid";
+    session-keyfile "{folder}/session.key";
+    lock-file none;
+    listen-on port {port} {{ 127.0.0.1; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    notify no;
+    dnssec-validation no;
+}};
+controls {{ }};
+"#
+    );
+    add_zones(&mut text, setup);
+    text
+}
+
+fn add_zones(text: &mut String, setup: &Setup<'_>) {
     for zone in setup.zones {
         let (apex, file) = (zone.apex.fmt_with_dot(), zone.file.display());
         let _ = writeln!(text, "zone \"{apex}\" {{ type primary; file \"{file}\"; }};");
     }
-    text
 }

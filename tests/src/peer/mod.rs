@@ -3,6 +3,7 @@
 mod bind;
 mod knot;
 mod nsd;
+mod powerdns;
 mod running;
 mod software;
 

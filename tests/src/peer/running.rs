@@ -95,7 +95,7 @@ impl Peer {
         let log = File::create(&log_path)?;
         let errors = log.try_clone()?;
         let mut child = Child::spawn(&program, |command| {
-            command.args(software.arguments(&config)).current_dir(folder.path()).stdout(log).stderr(errors);
+            command.args(software.arguments(&config, port)).current_dir(folder.path()).stdout(log).stderr(errors);
         })?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         if let Some(zone) = wait_until_served(address, zones, &mut child) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{PeerError, bind, knot, nsd};
+use super::{PeerError, bind, knot, nsd, powerdns};
 use crate::HostedZone;
 
 /// Which server.
@@ -12,8 +12,12 @@ pub enum Software {
     Nsd,
     /// CZ.NIC Knot DNS.
     Knot,
-    /// ISC BIND.
+    /// ISC BIND, told to answer as others do.
     Bind,
+    /// The same with what it does by default.
+    StockBind,
+    /// The PowerDNS Authoritative Server, with its BIND backend.
+    PowerDns,
 }
 
 /// What a configuration depends on.
@@ -34,6 +38,8 @@ impl Software {
             Self::Nsd => "NSD",
             Self::Knot => "Knot",
             Self::Bind => "BIND",
+            Self::StockBind => "stock BIND",
+            Self::PowerDns => "PowerDNS",
         }
     }
 
@@ -41,7 +47,8 @@ impl Software {
         let (program, package) = match self {
             Self::Nsd => ("nsd", "nsd"),
             Self::Knot => ("knotd", "knot"),
-            Self::Bind => ("named", "bind9"),
+            Self::Bind | Self::StockBind => ("named", "bind9"),
+            Self::PowerDns => ("pdns_server", "pdns-server pdns-backend-bind"),
         };
         // Servers live in sbin folders, which are not in everybody's PATH.
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -55,14 +62,20 @@ impl Software {
             Self::Nsd => nsd::config(setup),
             Self::Knot => knot::config(setup),
             Self::Bind => bind::config(setup),
+            Self::StockBind => bind::stock(setup),
+            Self::PowerDns => powerdns::zones(setup),
         }
     }
 
-    pub(super) fn arguments(self, config: &Path) -> Vec<PathBuf> {
+    pub(super) fn arguments(self, config: &Path, port: u16) -> Vec<PathBuf> {
+        if self == Self::PowerDns {
+            return powerdns::arguments(config, port);
+        }
         let flags: &[&str] = match self {
             Self::Nsd => &["-d", "-c"],
             Self::Knot => &["-c"],
-            Self::Bind => &["-g", "-n", "1", "-c"],
+            Self::Bind | Self::StockBind => &["-g", "-n", "1", "-c"],
+            Self::PowerDns => &[],
         };
         flags.iter().map(PathBuf::from).chain([config.to_owned()]).collect()
     }

@@ -71,7 +71,8 @@ pub(super) struct Compare {
     /// Ask everything over TCP as well; what is truncated is asked again over TCP in any case.
     #[arg(long)]
     tcp: bool,
-    /// Compare what the RFCs leave open, too: NS beside an answer, ANY and RRSIG queries, the serial.
+    /// Compare what the RFCs leave open, too: NS beside an answer, ANY and RRSIG queries, the serial, the TTL of a SOA that
+    /// says that a name has none.
     #[arg(long)]
     strict: bool,
 }
@@ -157,7 +158,10 @@ impl Compare {
             for (name, _) in data.nodes().step_by(self.every.max(1)) {
                 // Names of other zones are none of these servers'.
                 let asked = questions_at(&data, name, breadth).into_iter();
-                comparing.add_all(asked.filter(|question| question.name.ends_with(&data.apex)))?;
+                let strictness = comparing.strictness;
+                let asks =
+                    |question: &Question| question.name.ends_with(&data.apex) && strictness.asks_about(&data, question);
+                comparing.add_all(asked.filter(asks))?;
             }
         }
         Ok(zones.len())
@@ -267,7 +271,7 @@ impl Comparing {
         };
         let (what, one, other) = match replies {
             (Ok(one), Ok(other)) => {
-                let (one, other) = (self.strictness.view(one), self.strictness.view(other));
+                let (one, other) = (self.strictness.view(question, one), self.strictness.view(question, other));
                 let aspects = differences(&one, &other);
                 if aspects.is_empty() {
                     return;
