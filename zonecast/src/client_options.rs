@@ -10,8 +10,7 @@ use thiserror::Error;
 use ureq::Agent;
 use ureq::http::{HeaderValue, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
-
-use crate::auth::read_private;
+use zonecast_kv_transport::read_private;
 
 /// Longest token in a file, with some space around it.
 const MAX_TOKEN: u64 = 4096;

@@ -27,7 +27,7 @@ use crate::files::{make_folder, read_text, read_text_if_there, write_private};
 use crate::issued::{Issued, MAX_FILE};
 use crate::peer::check_name;
 use crate::role::DOMAIN;
-use crate::{CaError, Host, Identity, IdentityError, IssueOptions, IssuedCertificate, Role};
+use crate::{CaError, Host, Identity, IdentityError, IssueOptions, IssuedCertificate, Role, read_private};
 
 const CERTIFICATE: &str = "ca.pem";
 const KEY: &str = "ca.key";
@@ -91,9 +91,8 @@ impl Ca {
             (true, false) => return Err(CaError::Half { found: certificate_path, missing: key_path }),
             (false, true) => return Err(CaError::Half { found: key_path, missing: certificate_path }),
         }
-        let read = |path: &Path| read_text(path, MAX_PEM).map_err(CaError::file(path));
-        let certificate = read(&certificate_path)?;
-        let key = KeyPair::from_pem(&read(&key_path)?)?;
+        let certificate = read_text(&certificate_path, MAX_PEM).map_err(CaError::file(&certificate_path))?;
+        let key = KeyPair::from_pem(&read_private(&key_path, MAX_PEM)?)?;
         Self::new(folder, Issuer::from_ca_cert_pem(&certificate, key)?, certificate)
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::{IdentityError, IssuedError};
+use crate::{IdentityError, IssuedError, PrivateFileError};
 
 /// What goes wrong with a CA.
 #[derive(Debug, Error)]
@@ -19,6 +19,9 @@ pub enum CaError {
         #[source]
         source: io::Error,
     },
+    /// Its key cannot be read, or others may read it.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
     /// Half of the CA is missing: restore it from a backup, or remove the other half to start anew.
     #[error("{} exists without {}", found.display(), missing.display())]
     Half {

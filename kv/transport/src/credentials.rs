@@ -21,7 +21,7 @@ use rustls::sign::CertifiedKey;
 use crate::certificate::Facts;
 use crate::files::{make_folder, read_text, read_text_if_there, write_private};
 use crate::tls::{self, Side, Trust};
-use crate::{IdentityError, Peer};
+use crate::{IdentityError, Peer, read_private};
 
 pub(crate) const CERTIFICATE: &str = "node.pem";
 pub(crate) const KEY: &str = "node.key";
@@ -91,7 +91,8 @@ impl Credentials {
         };
         let crl_path = folder.join(CRL);
         let crl = read_text_if_there(&crl_path, MAX_CRL).map_err(IdentityError::file(&crl_path))?;
-        let pem = Pem { certificate: read(CERTIFICATE)?, key: read(KEY)?, root: read(ROOT)?, crl };
+        let key = read_private(&folder.join(KEY), MAX_PEM)?;
+        let pem = Pem { certificate: read(CERTIFICATE)?, key, root: read(ROOT)?, crl };
         let credentials = Self::from_pem(pem).map_err(|error| IdentityError::file(folder)(error))?;
         credentials.check().map_err(|error| IdentityError::file(folder)(error))?;
         Ok(credentials)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::Peer;
+use crate::{Peer, PrivateFileError};
 
 /// What is wrong with a name, a role or a certificate.
 #[derive(Debug, Error)]
@@ -33,6 +33,9 @@ pub enum IdentityError {
         /// Who the new certificate belongs to.
         now: Peer,
     },
+    /// A key that cannot be read, or that others may read.
+    #[error(transparent)]
+    Key(#[from] PrivateFileError),
     /// A file that cannot be read.
     #[error("{} cannot be used: {what}", path.display())]
     File {

@@ -23,6 +23,7 @@ fn cookies_nsid_access_and_rates_are_as_the_file_says() {
     let mut system = System::new(3).unwrap();
     let secrets = system.folder().join("cookie-secrets");
     std::fs::write(&secrets, "00112233445566778899aabbccddeeff\n").unwrap();
+    std::fs::set_permissions(&secrets, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let shared = format!("cookie_secrets = \"{}\"\n", secrets.display());
     system.edges[0].lines = format!("{shared}nsid = \"one.test\"\n");
     system.edges[1].lines = format!("{shared}[rate_limit]\nresponses_per_second = 1\nslip = 1\n");

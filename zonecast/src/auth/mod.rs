@@ -19,7 +19,6 @@ mod watched;
 
 pub(crate) use grant::Grant;
 pub(crate) use open_listener::refuse_open_listener;
-pub(crate) use private_file::{PrivateFileError, read_private};
 pub(crate) use refusals::{Refusal, Refusals};
 pub(crate) use role::TokenRole;
 pub(crate) use scope::Scope;

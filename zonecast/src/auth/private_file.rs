@@ -1,66 +1,11 @@
-//! Files that only their owner may read: read with a limit, written whole or not at all.
+//! Files that only their owner may read, written whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
-use std::path::{Path, PathBuf};
-
-use thiserror::Error;
-
-/// Anything of group and others.
-const NOT_THE_OWNER: u32 = 0o077;
+use std::path::Path;
 
 const OWNER_ONLY: u32 = 0o600;
-
-/// Why a private file is not read.
-#[derive(Debug, Error)]
-pub(crate) enum PrivateFileError {
-    /// The system says no.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Whoever can read it may use what is in it.
-    #[error("{}: others than its owner may read it (mode {mode:03o}); run `chmod 600` on it", path.display())]
-    Open {
-        /// Which.
-        path: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// Over its limit.
-    #[error("{}: over {limit} bytes", path.display())]
-    Long {
-        /// Which.
-        path: PathBuf,
-        /// How much it may hold.
-        limit: u64,
-    },
-}
-
-/// The text of a file of at most `limit` bytes that nobody but its owner may read.
-///
-/// # Errors
-/// It is not there, not such a file, or not text.
-pub(crate) fn read_private(path: &Path, limit: u64) -> Result<String, PrivateFileError> {
-    let io = |source| PrivateFileError::Io { path: path.into(), source };
-    let file = File::open(path).map_err(io)?;
-    // Of the open file, so that it is the one that is read.
-    let mode = file.metadata().map_err(io)?.mode() & 0o777;
-    if mode & NOT_THE_OWNER != 0 {
-        return Err(PrivateFileError::Open { path: path.into(), mode });
-    }
-    let mut text = String::new();
-    let length = file.take(limit + 1).read_to_string(&mut text).map_err(io)?;
-    if u64::try_from(length).is_ok_and(|length| length > limit) {
-        return Err(PrivateFileError::Long { path: path.into(), limit });
-    }
-    Ok(text)
-}
 
 /// Puts a file in the place of `path`: whoever reads it reads the old one or the new one. Its owner stays, so that
 /// root may change what a service reads.
@@ -92,6 +37,8 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use zonecast_kv_transport::{PrivateFileError, read_private};
+
     use super::*;
 
     #[test]

@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use zonecast_kv_transport::{PrivateFileError, read_private};
 
+use super::Token;
 use super::private_file::{folder_of, replace_private};
 use super::token::{StoredToken, TokenError};
-use super::{PrivateFileError, Token, read_private};
 
 /// Largest file in bytes: that many tokens, each with some zones.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zonecast_dns::{Access, MAX_PREFIXES, Prefixes, RateLimit};
 use zonecast_edge::{COOKIE_SECRET_LEN, CookieSecrets, MAX_COOKIE_SECRETS};
+use zonecast_kv_transport::read_private;
 
-use super::read;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Code, Failure, Outcome};
 
 /// Largest file of cookie secrets that is read, in bytes: some lines.
 const MAX_FILE: u64 = 4096;
@@ -94,7 +94,8 @@ pub(crate) fn cookie_secrets(file: Option<&Path>) -> Outcome<CookieSecrets> {
         getrandom::fill(&mut secret).map_err(Failure::failed)?;
         return Ok(CookieSecrets::new(vec![secret]).expect("one is not too many"));
     };
-    parse_secrets(&read::text(path, MAX_FILE)?).map_err(|why| Failure::usage(format_args!("{}: {why}", path.display())))
+    let text = read_private(path, MAX_FILE).map_err(|error| Failure::new(Code::Unreadable, error))?;
+    parse_secrets(&text).map_err(|why| Failure::usage(format_args!("{}: {why}", path.display())))
 }
 
 /// The message does not repeat what was found: it may be most of a secret.

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use zonecast_dns::Limits;
 use zonecast_edge::MAX_NSID_LEN;
 
@@ -25,6 +26,7 @@ pub(crate) struct EdgeFile {
     pub identity: PathBuf,
     /// Cores to follow, as address and port, tried one after the other. No host names: an edge must find its core
     /// without asking a DNS that may be itself.
+    #[serde(deserialize_with = "addresses")]
     pub upstreams: Vec<SocketAddr>,
     /// Where queries are answered, over UDP and TCP.
     pub dns: Vec<SocketAddr>,
@@ -56,6 +58,18 @@ pub(crate) struct EdgeFile {
 
 fn default_hot_cache_mib() -> u32 {
     DEFAULT_HOT_CACHE_MIB
+}
+
+fn addresses<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let address = |text: String| {
+        text.parse().map_err(|_| {
+            D::Error::custom(format_args!(
+                "{text:?} in `upstreams` is not an address and a port such as \"192.0.2.1:8054\"; host names are not \
+                 looked up: an edge must find its core without asking a DNS that may be itself"
+            ))
+        })
+    };
+    Vec::<String>::deserialize(list)?.into_iter().map(address).collect()
 }
 
 /// The only role this file is for.

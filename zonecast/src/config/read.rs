@@ -83,7 +83,7 @@ pub(crate) fn read_any(path: &Path) -> Outcome<RoleFile> {
 ///
 /// # Errors
 /// It is larger, or cannot be read.
-pub(super) fn text(path: &Path, max_len: u64) -> Outcome<String> {
+fn text(path: &Path, max_len: u64) -> Outcome<String> {
     let read = || {
         if std::fs::metadata(path)?.len() > max_len {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for what it is to be"));
@@ -158,6 +158,17 @@ mod tests {
             assert!(message.contains("beyond loopback"), "{message}");
         }
         core("[http]\nlisten = \"0.0.0.0:8053\"\ntls = true\ntokens = \"/t\"\n").unwrap();
+    }
+
+    #[test]
+    fn an_upstream_with_a_host_name_is_told_why_it_needs_an_address() {
+        let edge = "role = \"edge\"\ndata = \"/d\"\nidentity = \"/i\"\ndns = [\"127.0.0.1:53\"]\n";
+        let read = |upstream: &str| {
+            parse::<EdgeFile>(Path::new("edge.toml"), &format!("{edge}upstreams = [\"{upstream}\"]\n"))
+        };
+        assert_eq!(read("192.0.2.1:8054").unwrap().upstreams, ["192.0.2.1:8054".parse().unwrap()]);
+        let message = read("core.example.net:8054").unwrap_err().message;
+        assert!(message.starts_with("edge.toml:5: ") && message.contains("host names are not looked up"), "{message}");
     }
 
     #[test]

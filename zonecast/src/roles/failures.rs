@@ -43,7 +43,7 @@ impl From<CaError> for Failure {
     fn from(error: CaError) -> Self {
         match &error {
             CaError::File { source, .. } if is_disk_full(source) => Self::new(Code::Disk, error),
-            CaError::File { .. } => Self::new(Code::Unreadable, error),
+            CaError::File { .. } | CaError::Key(_) => Self::new(Code::Unreadable, error),
             _ => Self::failed(error),
         }
     }
@@ -51,7 +51,11 @@ impl From<CaError> for Failure {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        let code = if matches!(error, IdentityError::File { .. }) { Code::Unreadable } else { Code::Failed };
+        let code = if matches!(error, IdentityError::File { .. } | IdentityError::Key(_)) {
+            Code::Unreadable
+        } else {
+            Code::Failed
+        };
         Self::new(code, error)
     }
 }

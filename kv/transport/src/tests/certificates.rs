@@ -388,3 +388,24 @@ async fn no_session_outlives_the_look_at_its_certificate() {
     assert!(receive.read_chunk(1024, true).await.unwrap().is_some());
     assert!(tickets.take_tls13_ticket(&"core.zonecast".try_into().unwrap()).is_none());
 }
+
+#[cfg(unix)]
+#[test]
+fn keys_that_others_may_read_are_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let (home, authority) = (folder.path().join("edge-1"), folder.path().join("ca"));
+    Ca::create(&authority).unwrap().issue(Role::Edge, "edge-1").unwrap().save(&home).unwrap();
+    for (key, mode) in [("edge-1/node.key", 0o640), ("edge-1/node.key", 0o604), ("ca/ca.key", 0o644)] {
+        let key = folder.path().join(key);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let refused = match Identity::load(&home) {
+            Ok(_) => Ca::open(&authority).err().unwrap().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(refused.contains("chmod 600") && refused.contains(key.to_str().unwrap()), "{refused}");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    Identity::load(&home).unwrap();
+    Ca::open(&authority).unwrap();
+}
