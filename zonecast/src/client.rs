@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use ureq::http::Response;
+use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body};
 
 use zonecast_kv_proto::WaitFor;
@@ -21,6 +22,13 @@ use crate::timeout::DEFAULT_TIMEOUT;
 /// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// From the request of a read to the head of its answer, and then for its body to begin and go on: a core that works
+/// answers in milliseconds.
+const READ_WITHIN: Duration = Duration::from_secs(15);
+
+/// For what takes long to put together: zone files and differences of millions of records.
+const LARGE_READ_WITHIN: Duration = Duration::from_mins(5);
+
 /// Largest response that is read: a zone file of some million records.
 const MAX_RESPONSE: u64 = 1 << 30;
 
@@ -34,6 +42,14 @@ pub enum ClientError {
         core: String,
         /// Why.
         source: Box<ureq::Error>,
+    },
+    /// Somebody takes connections there and says nothing.
+    #[error("{core} took a request and did not answer it within {} s: it hangs, or is overloaded", within.as_secs())]
+    Silent {
+        /// Address asked.
+        core: String,
+        /// How long was waited.
+        within: Duration,
     },
     /// Somebody answers there, but not one that we trust, or not in TLS.
     #[error("{core} is not trusted: {reason}")]
@@ -255,8 +271,8 @@ impl Client {
     /// # Errors
     /// No answer, or no such zone.
     pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
-        let response = self.agent.get(self.url(&zone_path(zone, "/file"), &[])).call();
-        let mut response = self.accepted(response)?;
+        let request = self.agent.get(self.url(&zone_path(zone, "/file"), &[]));
+        let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?)?;
         let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec();
         body.map_err(|error| self.foreign(error))
     }
@@ -294,7 +310,7 @@ impl Client {
             .into_iter()
             .filter_map(|(key, number)| Some((key, number?.to_string())))
             .collect();
-        self.get(&zone_path(zone, "/diff"), &query)
+        self.get_within(&zone_path(zone, "/diff"), &query, LARGE_READ_WITHIN)
     }
 
     /// Makes a zone what it was.
@@ -363,12 +379,38 @@ impl Client {
     /// # Errors
     /// No answer.
     pub fn metrics(&self) -> Result<String, ClientError> {
-        let mut response = self.accepted(self.agent.get(self.url("/metrics", &[])).call())?;
+        let request = self.agent.get(self.url("/metrics", &[]));
+        let mut response = self.accepted(self.asked(request, READ_WITHIN)?)?;
         response.body_mut().read_to_string().map_err(|error| self.foreign(error))
     }
 
     fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
-        self.read(self.agent.get(self.url(path, query)).call())
+        self.get_within(path, query, READ_WITHIN)
+    }
+
+    fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        within: Duration,
+    ) -> Result<T, ClientError> {
+        self.read(self.asked(self.agent.get(self.url(path, query)), within)?)
+    }
+
+    /// Sends a read, which changes nothing and so can be given up at any time.
+    fn asked(
+        &self,
+        request: ureq::RequestBuilder<WithoutBody>,
+        within: Duration,
+    ) -> Result<Result<Response<Body>, ureq::Error>, ClientError> {
+        let config = request.config();
+        let request = config.timeout_recv_response(Some(within)).timeout_recv_body(Some(within)).build();
+        match request.call() {
+            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody)) => {
+                Err(ClientError::Silent { core: self.core.clone(), within })
+            }
+            answered => Ok(answered),
+        }
     }
 
     fn post<T: DeserializeOwned>(

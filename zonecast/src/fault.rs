@@ -9,12 +9,25 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::exit::{Code, Failure};
+use crate::vitals::free_space;
 
-/// As much as the largest batch takes: what failed may have needed less, but hardly more.
-const PROBE_BYTES: usize = zonecast_kv_proto::MAX_BATCH_LEN;
+/// Written to see whether writing works at all.
+const PROBE_BYTES: usize = 64 * 1024;
+
+/// Room for what comes after the stores are open: the largest batch, in the log and in the state.
+const ROOM: u64 = 2 * zonecast_kv_proto::MAX_BATCH_LEN as u64;
+
+/// How RocksDB calls its write-ahead logs.
+const LOG: &str = "log";
 
 /// How often a disk that failed is tried again: soon enough for people who have just made room.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// What comes of a disk that takes writes again.
+const BY_ITSELF: &str = "it goes on by itself once the disk takes writes again";
+
+/// What to do about anything else.
+const BY_HAND: &str = "restart the node; if it comes back, the lines before this one say what is damaged";
 
 /// What ended writing, if anything did. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -45,7 +58,8 @@ impl Fault {
         self.first.send_if_modified(|first| {
             let news = first.is_none();
             if news {
-                tracing::error!("writing has stopped, answers go on: {fault}");
+                let advice = if fault.code == Code::Disk { BY_ITSELF } else { BY_HAND };
+                tracing::error!("writing has stopped, answers go on: {fault}; {advice}");
                 *first = Some(fault);
             }
             news
@@ -68,11 +82,42 @@ impl Fault {
         loop {
             tokio::time::sleep(PROBE_EVERY).await;
             let data = self.data.clone();
-            if let Ok(Ok(())) = tokio::task::spawn_blocking(move || probe(&data)).await {
+            if let Ok(Ok(())) = tokio::task::spawn_blocking(move || has_room(&data).and_then(|()| probe(&data))).await {
                 return;
             }
         }
     }
+}
+
+/// Whether the stores in a data folder can be opened again: what their logs hold is written into tables then.
+fn has_room(data: &Path) -> Result<(), Failure> {
+    let needed = logs(data).saturating_add(ROOM);
+    match free_space(data) {
+        Some(disk) if disk.free_bytes < needed => Err(Failure::new(
+            Code::Disk,
+            format_args!("{} bytes are free in {}, {needed} are needed", disk.free_bytes, data.display()),
+        )),
+        // Where the system does not tell, trying will.
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of the write-ahead logs below a folder.
+fn logs(folder: &Path) -> u64 {
+    let (mut folders, mut bytes) = (vec![folder.to_owned()], 0_u64);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(path),
+                Ok(metadata) if path.extension().is_some_and(|end| end == LOG) => {
+                    bytes = bytes.saturating_add(metadata.len());
+                }
+                _ => {}
+            }
+        }
+    }
+    bytes
 }
 
 /// RocksDB does not always say why it stopped; a full disk shows when one tries.
@@ -90,4 +135,26 @@ fn probe(data: &Path) -> Result<(), Failure> {
     written.map_err(|error| {
         Failure::new(Code::Disk, format_args!("cannot write in data folder {}: {error}", data.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_what_the_logs_hold_and_some_batches() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("core/state");
+        std::fs::create_dir_all(&store).unwrap();
+        for (name, length) in [("000004.log", 1000), ("000009.log", 30), ("LOG", 500), ("000007.sst", 70)] {
+            std::fs::write(store.join(name), vec![0; length]).unwrap();
+        }
+        assert_eq!(logs(folder.path()), 1030);
+        has_room(folder.path()).unwrap();
+        probe(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left");
+        // As much as no disk has.
+        std::fs::File::create(store.join("000010.log")).unwrap().set_len(1 << 42).unwrap();
+        assert_eq!(has_room(folder.path()).unwrap_err().code, Code::Disk);
+    }
 }

@@ -20,6 +20,7 @@ mod doctor;
 pub mod exit;
 mod fault;
 mod import;
+mod line_limit;
 mod log;
 mod metrics;
 mod output;

@@ -32,15 +32,20 @@ impl MetricsRegistry {
         &self.registry
     }
 
-    /// All of them in Prometheus text format, and whether a fault has ended writing for good.
+    /// All of them in Prometheus text format, whether the node is ready, and whether a fault has ended writing for good.
     ///
     /// # Errors
     /// Two crates registered what cannot stand together.
-    pub(crate) fn render(&self, fault: bool) -> Result<String, prometheus::Error> {
-        let gauge = IntGauge::new("zonecast_fault", "1 when writing has ended for good, as on a full disk")?;
-        gauge.set(fault.into());
+    pub(crate) fn render(&self, ready: bool, fault: bool) -> Result<String, prometheus::Error> {
         let mut all = self.registry.gather();
-        all.extend(gauge.collect());
+        for (name, help, is) in [
+            ("zonecast_ready", "1 when the node serves what it was started for", ready),
+            ("zonecast_fault", "1 when writing has ended for good, as on a full disk", fault),
+        ] {
+            let gauge = IntGauge::new(name, help)?;
+            gauge.set(is.into());
+            all.extend(gauge.collect());
+        }
         TextEncoder::new().encode_to_string(&all)
     }
 }
@@ -192,7 +197,7 @@ mod tests {
     fn builds_that_come_to_nothing_are_counted_by_kind_and_reason() {
         let registry = MetricsRegistry::new();
         let metrics = Metrics::register(registry.registry()).unwrap();
-        let shown = |sample: &str| registry.render(false).unwrap().lines().any(|line| line == sample);
+        let shown = |sample: &str| registry.render(true, false).unwrap().lines().any(|line| line == sample);
         let sample = |kind, reason, count| {
             format!("zonecast_build_failures_total{{kind=\"{kind}\",reason=\"{reason}\"}} {count}")
         };
@@ -212,6 +217,6 @@ mod tests {
     fn imports_are_shown_before_there_are_any() {
         let registry = MetricsRegistry::new();
         let _metrics = Metrics::register(registry.registry()).unwrap();
-        assert!(registry.render(false).unwrap().contains("zonecast_zone_imports_total{result=\"refused\"} 0\n"));
+        assert!(registry.render(true, false).unwrap().contains("zonecast_zone_imports_total{result=\"refused\"} 0\n"));
     }
 }

@@ -18,14 +18,21 @@ use crate::{CertificateMetrics, IdentityError, Peer, Serial, reload};
 pub struct Identity {
     peer: Peer,
     present: watch::Receiver<Arc<Credentials>>,
-    metrics: Option<CertificateMetrics>,
+    watched: Option<Watched>,
+}
+
+/// What an identity that watches its folder has besides.
+#[derive(Clone, Debug)]
+struct Watched {
+    metrics: CertificateMetrics,
+    look: reload::Look,
 }
 
 impl Identity {
     /// One that stays as it is.
     pub(crate) fn fixed(credentials: Credentials) -> Self {
         let credentials = Arc::new(credentials);
-        Self { peer: credentials.peer.clone(), present: watch::channel(credentials).1, metrics: None }
+        Self { peer: credentials.peer.clone(), present: watch::channel(credentials).1, watched: None }
     }
 
     /// Back from [`Identity::save`]; stays as it is.
@@ -44,8 +51,19 @@ impl Identity {
     /// # Errors
     /// As [`Identity::load`].
     pub fn watch(folder: &Path, metrics: &CertificateMetrics) -> Result<Self, IdentityError> {
-        let (peer, present) = reload::start(folder, metrics.clone())?;
-        Ok(Self { peer, present, metrics: Some(metrics.clone()) })
+        let (peer, present, look) = reload::start(folder, metrics.clone())?;
+        Ok(Self { peer, present, watched: Some(Watched { metrics: metrics.clone(), look }) })
+    }
+
+    /// Reads the folder now, changed or not, if it is watched.
+    ///
+    /// # Errors
+    /// What is there cannot be used; what was read before stays.
+    pub async fn reload(&self) -> Result<(), IdentityError> {
+        match &self.watched {
+            Some(watched) => watched.look.now().await,
+            None => Ok(()),
+        }
     }
 
     /// Who it says to be.
@@ -119,6 +137,6 @@ impl Identity {
     }
 
     pub(crate) fn metrics(&self) -> Option<&CertificateMetrics> {
-        self.metrics.as_ref()
+        self.watched.as_ref().map(|watched| &watched.metrics)
     }
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::credentials::{CERTIFICATE, CRL, Credentials, KEY, ROOT};
 use crate::{CertificateMetrics, IdentityError, Peer};
@@ -22,10 +22,31 @@ use crate::{CertificateMetrics, IdentityError, Peer};
 /// How often the files are looked at: four calls to the system, and soon enough for whoever revokes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Wishes to look at once that wait; more than one says nothing new.
+const WISHES: usize = 4;
+
 type Present = watch::Receiver<Arc<Credentials>>;
 
+type Answer = oneshot::Sender<Result<(), IdentityError>>;
+
+/// Asks the task that watches a folder to look now.
+#[derive(Clone, Debug)]
+pub(crate) struct Look(mpsc::Sender<Answer>);
+
+impl Look {
+    /// What came of it.
+    pub(crate) async fn now(&self) -> Result<(), IdentityError> {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(answer).await.is_err() {
+            return Ok(());
+        }
+        // Without an answer the process is ending.
+        answered.await.unwrap_or(Ok(()))
+    }
+}
+
 /// Loads a folder and watches it until nobody uses the receiver any more.
-pub(crate) fn start(folder: &Path, metrics: CertificateMetrics) -> Result<(Peer, Present), IdentityError> {
+pub(crate) fn start(folder: &Path, metrics: CertificateMetrics) -> Result<(Peer, Present, Look), IdentityError> {
     let mut folder = Folder { path: folder.to_owned(), seen: None };
     // Before it is read, so that what changes meanwhile is seen.
     folder.seen = Some(Fingerprint::of(&folder.path));
@@ -34,15 +55,26 @@ pub(crate) fn start(folder: &Path, metrics: CertificateMetrics) -> Result<(Peer,
     metrics.show(&credentials);
     tell(&credentials);
     let (sender, present) = watch::channel(Arc::new(credentials));
-    tokio::spawn(run(folder, sender, metrics));
-    Ok((peer, present))
+    let (look, wishes) = mpsc::channel(WISHES);
+    tokio::spawn(run(folder, (sender, wishes), metrics));
+    Ok((peer, present, Look(look)))
 }
 
-async fn run(mut folder: Folder, present: watch::Sender<Arc<Credentials>>, metrics: CertificateMetrics) {
+async fn run(
+    mut folder: Folder,
+    (present, mut wishes): (watch::Sender<Arc<Credentials>>, mpsc::Receiver<Answer>),
+    metrics: CertificateMetrics,
+) {
     loop {
+        let mut wish = None;
         tokio::select! {
             () = present.closed() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
+            Some(answer) = wishes.recv() => {
+                // As if nothing had been seen yet.
+                folder.seen = None;
+                wish = Some(answer);
+            }
         }
         let old = Arc::clone(&present.borrow());
         let looked = tokio::task::spawn_blocking(move || {
@@ -52,18 +84,24 @@ async fn run(mut folder: Folder, present: watch::Sender<Arc<Credentials>>, metri
         // The runtime is ending.
         let Ok((back, looked)) = looked.await else { return };
         folder = back;
-        match looked {
-            Ok(None) => {}
+        let came_of_it = match looked {
+            Ok(None) => Ok(()),
             Ok(Some(credentials)) => {
                 metrics.reloads.with_label_values(&["ok"]).inc();
                 metrics.show(&credentials);
                 tell(&credentials);
                 present.send_replace(Arc::new(credentials));
+                Ok(())
             }
             Err(error) => {
                 metrics.reloads.with_label_values(&["failed"]).inc();
                 tracing::warn!(folder = %folder.path.display(), "the new certificate is not used: {error}; copy the folder anew");
+                Err(error)
             }
+        };
+        if let Some(wish) = wish {
+            // Nobody may want to know any more.
+            let _ = wish.send(came_of_it);
         }
     }
 }

@@ -95,6 +95,19 @@ fn a_core_whose_disk_is_full_goes_on_by_itself_when_there_is_room() {
     assert_shows_fault(&system.core, "No space left");
     let (status, refused) = core.set("one.test", "www", "A", "192.0.2.3").unwrap();
     assert_eq!((status, &refused["error"]["code"]), (503, &json!("unavailable")), "{refused}");
+    assert_eq!(refused["error"]["fault"], "disk", "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("No space left") && message.contains("data"), "{refused}");
+    for _ in 0..20 {
+        assert_eq!(core.set("one.test", "www", "A", "192.0.2.3").unwrap().0, 503);
+    }
+    let said = system.core.log_lines(&["ERROR"]);
+    assert!(said.len() < 10, "told once, not with every request: {said:#?}");
+    let url = format!("http://{}", system.core.http);
+    let command = ["record", "set", "one.test", "www", "A", "60", "192.0.2.3", "--core", &url];
+    let told = zonecast_tests::run_any(&command).unwrap();
+    let text = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.code() == Some(6) && text.contains("No space left"), "{text}");
     // What was acknowledged is answered, at the edge and at the core.
     assert_eq!(addresses(system.edges[0].service, "www.one.test"), ["192.0.2.2"]);
     let held = core.get("/v1/zones/one.test/records/www/A");

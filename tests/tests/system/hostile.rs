@@ -192,7 +192,7 @@ fn http(address: SocketAddr, random: &mut Random) {
     let (method, path) = (methods[random.below(methods.len())], paths[random.below(paths.len())]);
     // Not what deletes or changes the zone that honest clients ask for.
     let path = if method == "DELETE" { "/v1/zones/none.test" } else { path };
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n").into_bytes();
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n").into_bytes();
     match random.below(4) {
         0 => head.extend(format!("X: {}\r\n", "x".repeat(random.below(200_000))).into_bytes()),
         1 => head.extend("A: b\r\n".repeat(random.below(500)).into_bytes()),

@@ -5,6 +5,7 @@
 mod api;
 mod compare;
 mod conformance;
+mod copies;
 mod crash;
 mod dig;
 mod faults;
@@ -12,6 +13,7 @@ mod heavy;
 mod histories;
 mod hostile;
 mod http;
+mod operator;
 mod pipeline;
 mod prometheus;
 mod random_zones;

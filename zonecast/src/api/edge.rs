@@ -1,7 +1,6 @@
 //! The HTTP side of an edge in a process of its own: `/v1/status`, `/v1/lookup`, `/metrics` and health.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::extract::State;
@@ -31,7 +30,6 @@ pub(crate) struct EdgeApi {
     metrics: Arc<MetricsRegistry>,
     vitals: VitalSigns,
     started: Instant,
-    ready: Arc<AtomicBool>,
 }
 
 impl EdgeApi {
@@ -44,12 +42,12 @@ impl EdgeApi {
         vitals: VitalSigns,
         started: Instant,
     ) -> Self {
-        Self { edge, status, fault, metrics, vitals, started, ready: Arc::default() }
+        Self { edge, status, fault, metrics, vitals, started }
     }
 
-    /// It has caught up.
-    pub(crate) fn set_ready(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+    /// Whether it has a copy to answer from, however old.
+    fn is_ready(&self) -> bool {
+        self.status.borrow().position.is_some()
     }
 
     /// Reads the disk.
@@ -62,7 +60,7 @@ impl EdgeApi {
             role: "edge".into(),
             release: env!("CARGO_PKG_VERSION").into(),
             edge: self.edge.name.clone(),
-            ready: self.ready.load(Ordering::Relaxed),
+            ready: status.position.is_some(),
             store: position.map(|at| at.store.to_string()).unwrap_or_default(),
             epoch: position.map_or(0, |at| at.epoch.get()),
             version: version(position),
@@ -72,6 +70,7 @@ impl EdgeApi {
             following: following(status.state).into(),
             silent_s: status.heard.map(|heard: Duration| now.saturating_sub(heard).as_secs_f64()),
             trouble: status.trouble,
+            damage: status.damage,
             fault: self.fault.get().map(|fault| fault.message),
             zones: state.map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
             dns: self.edge.dns.iter().map(ToString::to_string).collect(),
@@ -126,22 +125,27 @@ async fn lookup(
 async fn metrics(State(api): State<EdgeApi>) -> Result<impl IntoResponse, ApiError> {
     let text = off_thread(move || {
         let _ = api.vitals.read();
-        api.metrics.render(api.fault.get().is_some())
+        api.metrics.render(api.is_ready(), api.fault.get().is_some())
     });
     let text = text.await?.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
+/// 503 when it can write no more, or some of its copy cannot be read.
 async fn healthz(State(api): State<EdgeApi>) -> (StatusCode, String) {
-    match api.fault.get() {
-        None => (StatusCode::OK, "ok\n".into()),
-        Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
+    let damage = api.status.borrow().damage.clone();
+    match (api.fault.get(), damage) {
+        (Some(fault), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
+        (None, Some(damage)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{damage}; the copy is fetched again from the core\n"))
+        }
+        (None, None) => (StatusCode::OK, "ok\n".into()),
     }
 }
 
-/// 200 once it has caught up; it stays so without its core, since its answers do.
+/// 200 while it has a copy to answer from, with or without its core. How old that is, the status says.
 async fn readyz(State(api): State<EdgeApi>) -> (StatusCode, &'static str) {
-    if api.ready.load(Ordering::Relaxed) && api.fault.get().is_none() {
+    if api.is_ready() && api.fault.get().is_none() {
         (StatusCode::OK, "ready\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

@@ -6,14 +6,28 @@ use axum::response::{IntoResponse, Response};
 
 use super::types::{ErrorBody, ErrorDetail};
 use crate::auth::Refusal;
+use crate::exit::{Code, Failure};
 use crate::service::ServiceError;
 
 /// Seconds a client told to come back should wait.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
+/// The word for programs when the core cannot commit.
+const UNAVAILABLE: &str = "unavailable";
+
 /// What a client without a good token is asked for, RFC 6750 section 3.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\"");
 const CHALLENGE_AFTER_BAD: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\", error=\"invalid_token\"");
+
+/// Stands among the extensions of a response whose reason is not the request's: for who tells of it once, and who knows
+/// more of it.
+#[derive(Clone, Debug)]
+pub(super) enum NotDone {
+    /// The core cannot commit; why, it says elsewhere.
+    Unavailable,
+    /// A fault of ours.
+    Internal(String),
+}
 
 /// Why a request was not done.
 #[derive(Clone, Debug)]
@@ -26,7 +40,7 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// With this status, word and line.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
-        let detail = ErrorDetail { code: code.into(), message: message.to_string(), findings: vec![] };
+        let detail = ErrorDetail { code: code.into(), message: message.to_string(), findings: vec![], fault: None };
         Self { status, detail, refusal: None }
     }
 
@@ -42,6 +56,17 @@ impl ApiError {
     /// The request itself makes no sense.
     pub(crate) fn bad_request(message: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// The core cannot commit, for this reason.
+    pub(super) fn faulty(fault: &Failure) -> Self {
+        let mut error = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            UNAVAILABLE,
+            format_args!("the core cannot commit, and whether it did is not known: {fault}"),
+        );
+        error.detail.fault = Some(if fault.code == Code::Disk { "disk" } else { "other" }.to_owned());
+        error
     }
 
     /// Our fault.
@@ -61,7 +86,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Held(_) => (StatusCode::UNPROCESSABLE_ENTITY, "held"),
             ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
-            ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
             ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let mut api = Self::new(status, code, &error);
@@ -74,13 +99,18 @@ impl From<ServiceError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(error = self.detail.message, "a request failed");
-        }
+        let not_done = match self.status {
+            StatusCode::INTERNAL_SERVER_ERROR => Some(NotDone::Internal(self.detail.message.clone())),
+            _ if self.detail.code == UNAVAILABLE => Some(NotDone::Unavailable),
+            _ => None,
+        };
         let retry = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
         if retry {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(not_done) = not_done {
+            response.extensions_mut().insert(not_done);
         }
         if let Some(refusal) = self.refusal {
             response.extensions_mut().insert(refusal);

@@ -13,7 +13,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::RequestExt as _;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
@@ -22,29 +22,68 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use prometheus::Registry;
 
-use super::{ApiError, May, query};
+use super::error::NotDone;
+use super::{ApiError, May, query, same_site};
 use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
 use crate::exit::{Code, Failure, Outcome};
+use crate::fault::Fault;
+use crate::line_limit::LineLimit;
+
+/// Why a core cannot commit comes on another way than the error, a moment before or after it.
+const REASON_WITHIN: Duration = Duration::from_secs(1);
 
 /// In front of all paths of a listener. Cloning shares it.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate {
     tokens: Option<Arc<Tokens>>,
     refusals: Arc<Refusals>,
+    failures: Arc<LineLimit>,
+    fault: Fault,
 }
 
 /// What each path needs, as the router knows the path.
 pub(super) type Needs = Arc<[(&'static str, Method, May)]>;
 
 impl Gate {
-    /// That asks for the tokens of this file; without one, nobody is asked anything.
+    /// That asks for the tokens of this file; without one, nobody is asked anything. What ends writing for good stands in
+    /// `fault`.
     ///
     /// # Errors
     /// The file cannot be used.
-    pub(crate) fn open(tokens: Option<&Path>, registry: &Registry) -> Outcome<Self> {
+    pub(crate) fn open(tokens: Option<&Path>, registry: &Registry, fault: Fault) -> Outcome<Self> {
         let tokens = tokens.map(Tokens::open).transpose();
         let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
-        Ok(Self { tokens: tokens.map(Arc::new), refusals: Arc::new(Refusals::register(registry)?) })
+        Ok(Self {
+            tokens: tokens.map(Arc::new),
+            refusals: Arc::new(Refusals::register(registry)?),
+            failures: Arc::default(),
+            fault,
+        })
+    }
+
+    /// Reads the tokens again; nothing where nobody is asked for one.
+    ///
+    /// # Errors
+    /// The file cannot be used; those before stay.
+    pub(crate) fn reload(&self) -> Option<Result<(), String>> {
+        self.tokens.as_ref().map(|tokens| tokens.reload())
+    }
+
+    /// Tells of what is broken for all requests, once a minute, and says to this one what is known of it.
+    async fn explain(&self, response: Response) -> Response {
+        match response.extensions().get() {
+            None => response,
+            Some(NotDone::Internal(error)) => {
+                if let Some(requests) = self.failures.count(Instant::now()) {
+                    tracing::error!(requests, error, "requests failed, the last one for this reason");
+                }
+                response
+            }
+            Some(NotDone::Unavailable) => match tokio::time::timeout(REASON_WITHIN, self.fault.wait()).await {
+                Ok(fault) => ApiError::faulty(&fault).into_response(),
+                Err(_) => response,
+            },
+        }
     }
 
     /// What the token of a request allows.
@@ -72,7 +111,7 @@ pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut reques
     let response = match allowed(&gate, may, &mut request).await {
         Ok(grant) => {
             request.extensions_mut().insert(grant);
-            next.run(request).await
+            gate.explain(next.run(request).await).await
         }
         Err(error) => error.into_response(),
     };
@@ -84,6 +123,9 @@ pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut reques
 
 /// What a request may do, if that is enough for its path and for the zone in it.
 async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request) -> Result<Grant, ApiError> {
+    if gate.tokens.is_none() {
+        same_site::check(request.uri(), request.headers())?;
+    }
     let grant = gate.grant(request.headers())?;
     let (needs, in_zone) = match may {
         None | Some(May::Everybody | May::AnyToken) => return Ok(grant),

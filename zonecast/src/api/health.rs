@@ -9,7 +9,7 @@ use super::{ApiError, ApiState, off_thread};
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, ApiError> {
     let text = off_thread(move || {
         state.service.refresh_metrics();
-        state.metrics.render(state.service.fault().is_some())
+        state.metrics.render(state.service.is_ready(), state.service.fault().is_some())
     });
     let text = text.await?.map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))

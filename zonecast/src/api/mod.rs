@@ -13,6 +13,7 @@ mod receipts;
 mod records;
 mod route;
 mod router;
+mod same_site;
 mod settings;
 mod status;
 pub mod types;

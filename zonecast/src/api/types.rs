@@ -22,6 +22,9 @@ pub struct ErrorDetail {
     /// Where in a zone file, when that is what was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// What keeps the core from writing, where it knows: `disk` when the disk is full, read-only or failing, else `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
 }
 
 /// How bad a finding is.
@@ -89,6 +92,9 @@ pub struct Receipt {
     pub version: u64,
     /// Whether as many edges as were asked for have applied it.
     pub reached: bool,
+    /// Whether the core was stopped before the wait was over, so that it is not known how far the version will come.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
     /// Edges that have applied it.
     pub applied: usize,
     /// Edges the core knows.
@@ -440,7 +446,7 @@ pub struct EdgeNode {
     pub release: String,
     /// Its name, from its certificate.
     pub edge: String,
-    /// Whether it has caught up once since its start.
+    /// Whether it has a copy to answer from, however old.
     pub ready: bool,
     /// Identity of the store it has a copy of; empty while it has none.
     pub store: String,
@@ -462,6 +468,9 @@ pub struct EdgeNode {
     /// Why it does not follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What is damaged in its copy, while a new one is being fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// What ended applying for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,

@@ -1,12 +1,10 @@
 //! Requests that were refused: each counted, a line about them at most once a minute.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prometheus::{IntCounterVec, Opts, Registry};
 
-/// Between two lines: whoever knocks shall not fill the disk.
-const LINE: Duration = Duration::from_secs(60);
+use crate::line_limit::LineLimit;
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +35,7 @@ impl Refusal {
 #[derive(Debug)]
 pub(crate) struct Refusals {
     counter: IntCounterVec,
-    unsaid: Mutex<Unsaid>,
-}
-
-#[derive(Debug, Default)]
-struct Unsaid {
-    count: u64,
-    said: Option<Instant>,
+    lines: LineLimit,
 }
 
 impl Refusals {
@@ -59,13 +51,13 @@ impl Refusals {
         for refusal in Refusal::ALL {
             counter.with_label_values(&[refusal.word()]);
         }
-        Ok(Self { counter, unsaid: Mutex::default() })
+        Ok(Self { counter, lines: LineLimit::default() })
     }
 
     /// One more, of a request to this path of docs/api.md.
     pub(crate) fn note(&self, refusal: Refusal, path: &str, now: Instant) {
         self.counter.with_label_values(&[refusal.word()]).inc();
-        if let Some(refused) = self.line_is_due(now) {
+        if let Some(refused) = self.lines.count(now) {
             let reason = refusal.word();
             tracing::warn!(
                 refused,
@@ -75,15 +67,6 @@ impl Refusals {
             );
         }
     }
-
-    /// How many to tell about, when it is time to.
-    fn line_is_due(&self, now: Instant) -> Option<u64> {
-        // A count survives whoever panicked over it.
-        let mut unsaid = self.unsaid.lock().unwrap_or_else(PoisonError::into_inner);
-        unsaid.count += 1;
-        let due = unsaid.said.is_none_or(|said| now >= said + LINE);
-        due.then(|| std::mem::replace(&mut *unsaid, Unsaid { count: 0, said: Some(now) }).count)
-    }
 }
 
 #[cfg(test)]
@@ -91,16 +74,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_counted_and_a_minute_has_one_line() {
+    fn each_is_counted_by_its_reason() {
         let registry = Registry::new();
         let refusals = Refusals::register(&registry).unwrap();
-        let begin = Instant::now();
-        let lines: Vec<_> = [0, 1, 59, 60, 61, 300]
-            .into_iter()
-            .filter_map(|second| refusals.line_is_due(begin + Duration::from_secs(second)))
-            .collect();
-        assert_eq!(lines, [1, 3, 2]);
-        refusals.note(Refusal::Forbidden, "/", begin);
+        refusals.note(Refusal::Forbidden, "/", Instant::now());
         assert_eq!(refusals.counter.with_label_values(&["forbidden"]).get(), 1);
         assert_eq!(refusals.counter.with_label_values(&["no_token"]).get(), 0);
     }

@@ -31,6 +31,14 @@ impl Tokens {
         Ok(Self { file: Watched::open("token file", vec![path.into()], load)? })
     }
 
+    /// Reads the file again.
+    ///
+    /// # Errors
+    /// It cannot be used; the tokens before stay.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        self.file.reload()
+    }
+
     /// What the holder of a token may do.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -75,6 +75,18 @@ impl<T> Watched<T> {
             self.look(&mut looks, now);
         }
         self.present.load_full()
+    }
+
+    /// Reads the files again, changed or not.
+    ///
+    /// # Errors
+    /// They cannot be used; what was read last stays.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = stamps(&self.files);
+        self.present.store(Arc::new((self.load)()?));
+        *looks = Looks { stamps, failures: 0, complained: None, next: looks.next };
+        Ok(())
     }
 
     fn look(&self, looks: &mut Looks, now: Instant) {

@@ -28,6 +28,10 @@ impl From<ClientError> for Failure {
         let mut message = error.to_string();
         let (code, findings) = match error {
             ClientError::Unreachable { .. } => (Code::Unreachable, vec![]),
+            ClientError::Silent { .. } => {
+                message.push_str("; its log and its process say which");
+                (Code::Unreachable, vec![])
+            }
             ClientError::Untrusted { .. } => {
                 message.push_str("; is --ca the CA of its certificate, and does the certificate name this host?");
                 (Code::NotAllowed, vec![])
@@ -38,6 +42,7 @@ impl From<ClientError> for Failure {
             }
             ClientError::Refused { status: 403, .. } => (Code::NotAllowed, vec![]),
             ClientError::Foreign { .. } => (Code::Failed, vec![]),
+            ClientError::Refused { detail, .. } if detail.fault.as_deref() == Some("disk") => (Code::Disk, vec![]),
             ClientError::Refused { detail, .. } if is_busy(&detail.code) => (Code::Busy, vec![]),
             ClientError::Refused { detail, .. } => (Code::Failed, detail.findings),
         };

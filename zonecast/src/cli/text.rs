@@ -81,6 +81,14 @@ pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> 
 pub(super) fn check_reached(receipt: Option<&Receipt>) -> Outcome {
     match receipt.filter(|receipt| !receipt.reached) {
         None => Ok(()),
+        Some(receipt) if receipt.interrupted => Err(Failure::new(
+            Code::NotYetLive,
+            format_args!(
+                "version {} is committed; the core was stopped meanwhile, so it is not known how far it is live: {} of {} \
+                 known edges had it; `zonecast status` says more once the core runs again",
+                receipt.version, receipt.applied, receipt.of
+            ),
+        )),
         Some(receipt) => Err(Failure::new(
             Code::NotYetLive,
             format_args!(

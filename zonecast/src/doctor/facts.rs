@@ -37,6 +37,8 @@ pub(crate) struct LocalFacts {
     pub identity: IdentityFacts,
     /// Who may ask it for what, if it asks.
     pub tokens: Option<TokensFacts>,
+    /// Its secrets of cookies, if they are in a file.
+    pub secrets: Option<FileFacts>,
     /// Where it keeps everything.
     pub data: DataFacts,
     /// Where it listens.
@@ -109,6 +111,8 @@ pub(crate) struct DataFacts {
     pub disk: Option<DiskSpace>,
     /// Whether its disk takes no writes.
     pub read_only: bool,
+    /// Whether it is in memory, and gone with the machine.
+    pub in_memory: bool,
 }
 
 /// An address that a node is to listen on.

@@ -50,6 +50,19 @@ pub(super) fn check(local: &LocalFacts, is_running: bool, about: &mut About<'_>)
         }
         Some(_) => about.ok("data", format_args!("{path} is for its owner only")),
     }
+    if data.in_memory {
+        let message = format_args!("{path} is in memory (tmpfs): gone when the machine restarts");
+        match local.role {
+            "core" => {
+                about.error("data", message, "name a `data` on a disk: a core loses everything that was acknowledged")
+            }
+            _ => about.warn(
+                "data",
+                message,
+                "name a `data` on a disk: a restarted edge answers nothing until it has a new copy",
+            ),
+        }
+    }
     match data.disk {
         Some(disk) => check_disk(disk, about),
         None => about.warn(

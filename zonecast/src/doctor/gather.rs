@@ -141,6 +141,7 @@ fn unanswered(error: &ClientError) -> Unanswered {
         ClientError::Unreachable { core, source } => {
             Unanswered { reached: false, why: format!("nobody answers at {core}: {source}") }
         }
+        ClientError::Silent { .. } => Unanswered { reached: false, why: error.to_string() },
         error => Unanswered { reached: true, why: error.to_string() },
     }
 }

@@ -15,6 +15,8 @@ pub(super) fn check(now: u64, local: &LocalFacts, about: &mut About<'_>) {
     check_modes(local, about);
     let certificate = match &identity.certificate {
         Ok(certificate) => certificate,
+        // It has been said, with what to do.
+        Err(_) if identity.key.state.is_some_and(|key| key.mode & 0o077 != 0) => return,
         Err(why) => {
             let advice =
                 format_args!("issue one: `zonecast ca issue CA --role {} --name NAME --out {folder}`", local.role);
@@ -74,7 +76,8 @@ fn check_times(now: u64, certificate: &CertificateFacts, about: &mut About<'_>) 
 fn check_modes(local: &LocalFacts, about: &mut About<'_>) {
     let (identity, data) = (&local.identity, local.data.folder.state);
     let mut fine = true;
-    for (file, mode) in [(&identity.folder, 0o700), (&identity.key, 0o600)] {
+    let own = [(&identity.folder, 0o700), (&identity.key, 0o600)];
+    for (file, mode) in own.into_iter().chain(local.secrets.iter().map(|secrets| (secrets, 0o600))) {
         let Some(state) = file.state else { continue };
         let path = &file.path;
         if state.mode & 0o077 != 0 {
@@ -82,7 +85,7 @@ fn check_modes(local: &LocalFacts, about: &mut About<'_>) {
             about.error(
                 "identity",
                 format_args!("others than its owner may use {path} (mode {:03o})", state.mode),
-                format_args!("chmod {mode:o} {path}; issue a new certificate if somebody may have read the key"),
+                format_args!("chmod {mode:o} {path}; make a new one if somebody may have read it"),
             );
         }
         if let Some(FileState { owner, .. }) = data.filter(|data| data.owner != state.owner) {

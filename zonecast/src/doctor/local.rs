@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{StatVfsMountFlags, statvfs};
+use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 use zonecast_kv_transport::Identity;
 
 use super::facts::{
@@ -18,6 +18,9 @@ use crate::vitals::{disk_space, free_space};
 
 /// The private key in an identity folder.
 const KEY: &str = "node.key";
+
+/// Kinds of file systems that are gone with the machine: tmpfs and ramfs, as statfs(2) numbers them.
+const IN_MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// What a node of this configuration has here.
 pub(super) fn look(config: &RoleFile) -> LocalFacts {
@@ -39,6 +42,10 @@ pub(super) fn look(config: &RoleFile) -> LocalFacts {
             file: file(path),
             count: TokenFile::read(path).map(|file| file.tokens().len()).map_err(|error| error.to_string()),
         }),
+        secrets: match config {
+            RoleFile::Core(_) => None,
+            RoleFile::Edge(edge) => edge.cookie_secrets.as_deref().map(file),
+        },
         data: data_folder(data),
         ports: ports(config, http.listen),
     }
@@ -101,6 +108,9 @@ fn data_folder(path: &Path) -> DataFacts {
         folder: file(path),
         disk,
         read_only: flags.is_some_and(|flags| flags.contains(StatVfsMountFlags::RDONLY)),
+        in_memory: existing
+            .and_then(|path| statfs(path).ok())
+            .is_some_and(|disk| IN_MEMORY.contains(&disk.f_type.into())),
     }
 }
 

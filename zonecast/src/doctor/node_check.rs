@@ -104,7 +104,9 @@ fn check_vitals(now: u64, vitals: &Vitals, is_local: bool, about: &mut About<'_>
             );
         }
         Some(max) if max < ENOUGH_FILES => {
-            let message = format_args!("at most {max} files and sockets may be open, {open} are");
+            let message = format_args!(
+                "at most {max} files and sockets may be open, {open} are; connections and table files may take more"
+            );
             let advice = format_args!("raise it to {ENOUGH_FILES} or more (LimitNOFILE= in the unit, `ulimit -n`)");
             about.warn("files", message, advice);
         }
@@ -137,13 +139,22 @@ fn check_edge(edge: &EdgeNode, answer: &Answer, about: &mut About<'_>) {
         }
     }
     if !edge.ready && edge.following != "loading" {
-        about.warn("ready", "it has not caught up since its start", "it will, once it follows a core");
+        about.warn("ready", "it has no copy to answer from", "it fetches one, once it follows a core");
+    }
+    if let Some(damage) = &edge.damage {
+        let advice =
+            "it mends itself once it follows a core; if it comes again, the disk fails: the kernel's log says so";
+        about.error(
+            "copy",
+            format_args!("{damage}; names that lie there get SERVFAIL until it is fetched again"),
+            advice,
+        );
     }
     let is_behind = edge.version < edge.head || edge.following != "streaming";
-    answer.dns.iter().for_each(|dns| check_dns(dns, edge.zones, is_behind, about));
+    answer.dns.iter().for_each(|dns| check_dns(dns, is_behind, about));
 }
 
-fn check_dns(dns: &DnsFacts, zones: u64, is_behind: bool, about: &mut About<'_>) {
+fn check_dns(dns: &DnsFacts, is_behind: bool, about: &mut About<'_>) {
     let DnsFacts { address, protocol, zone, is_hosted, reply } = dns;
     let asked = format!("{address} over {protocol}");
     match reply {
@@ -160,9 +171,6 @@ fn check_dns(dns: &DnsFacts, zones: u64, is_behind: bool, about: &mut About<'_>)
             format_args!("{asked} says {code} for {zone}, which its core hosts"),
             format_args!("`zonecast get {zone} SOA` against the edge and the core shows what each holds"),
         ),
-        DnsReply::Nothing(why) if zones == 0 => {
-            about.warn("dns", format_args!("{asked}: {why}"), "it answers once it holds a zone");
-        }
         DnsReply::Nothing(why) => {
             about.error(
                 "dns",

@@ -104,10 +104,12 @@ fn local() -> LocalFacts {
             certificate: Ok(certificate),
         },
         tokens: Some(TokensFacts { file: file("/t", 0o600, false), count: Ok(1) }),
+        secrets: Some(file("/c", 0o600, false)),
         data: DataFacts {
             folder: file("/d", 0o700, true),
             disk: Some(DiskSpace { total_bytes: 100 * GIB, free_bytes: 50 * GIB, used_bytes: GIB }),
             read_only: false,
+            in_memory: false,
         },
         ports: vec![port("HTTP", Protocol::Tcp, 8063), port("DNS", Protocol::Udp, 53), port("DNS", Protocol::Tcp, 53)],
     }
@@ -200,6 +202,14 @@ fn files_and_folders() {
     let owner = with_local(|local| local.identity.key.state.as_mut().unwrap().owner = 0);
     assert_eq!(owner, ["warn edge-1 identity"]);
     assert_eq!(with_local(|local| local.data.read_only = true), ["ERROR edge-1 data"]);
+    assert_eq!(with_local(|local| local.data.in_memory = true), ["warn edge-1 data"]);
+    let secrets = with_local(|local| local.secrets.as_mut().unwrap().state.as_mut().unwrap().mode = 0o604);
+    assert_eq!(secrets, ["ERROR edge-1 identity"]);
+    let refused = with_local(|local| {
+        local.identity.key.state.as_mut().unwrap().mode = 0o644;
+        local.identity.certificate = Err("others may read it".into());
+    });
+    assert_eq!(refused, ["ERROR edge identity"], "once is enough");
     assert_eq!(with_local(|local| local.data.folder.state = None), ["ERROR edge-1 data"], "it runs");
     let tokens = |count| with_local(|local| local.tokens.as_mut().unwrap().count = count);
     assert_eq!(tokens(Ok(0)), ["warn edge-1 tokens"]);
@@ -296,6 +306,7 @@ fn edges_seen_by_themselves() {
     assert_eq!(with_edge(|edge, _, _| edge.following = "loading".into()), ["warn edge-1 following"]);
     assert_eq!(with_edge(|edge, _, _| edge.silent_s = Some(6.0)), ["warn edge-1 following"]);
     assert_eq!(with_edge(|edge, _, _| edge.ready = false), ["warn edge-1 ready"]);
+    assert_eq!(with_edge(|edge, _, _| edge.damage = Some("copy-3 is damaged".into())), ["ERROR edge-1 copy"]);
     let mut facts = healthy();
     let Answer { status: NodeStatus::Edge(edge), .. } = facts.nodes[1].answer.as_mut().unwrap() else { panic!() };
     edge.following = "away".into();

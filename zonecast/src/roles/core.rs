@@ -16,7 +16,7 @@ use super::holdings::Holdings;
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
-use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::api::types::Ready;
 use crate::config::{CoreFile, ZonesSection};
 use crate::exit::{Failure, Outcome};
@@ -67,6 +67,7 @@ async fn serve(
         started,
     })
     .await?;
+    let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());
     let ended = match become_ready(&running, zones, &folder, started, &stop).await {
         Ok(Some(ready)) => {
             output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
@@ -79,6 +80,7 @@ async fn serve(
         Ok(None) => Ok(Ended::Stopped),
         Err(failure) => Err(failure),
     };
+    hangup.abort();
     // Not when it begins anew in place: systemd kills who says so and has not ended in time.
     if !matches!(ended, Ok(Ended::Restart)) {
         notify(NotifyState::Stopping);

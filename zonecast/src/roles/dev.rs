@@ -1,8 +1,8 @@
 //! `zonecast dev`: one core voter and some edges in one process, joined by real QUIC on loopback.
 //!
 //! ```text
-//! ports ─▶ data folder ─▶ edges ─▶ core ─▶ publisher ─▶ API ─▶ import ─▶ all edges have it ─▶ DNS ─▶ ready
-//!                           └─ DNS at once, where an edge holds zones already
+//! ports ─▶ data folder ─▶ edges ─▶ core ─▶ publisher ─▶ API ─▶ import ─▶ all edges have it ─▶ zones ─▶ ready
+//!                           └─ DNS at once, and zones where an edge holds any already
 //! ```
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -21,7 +21,7 @@ use super::local_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
-use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
@@ -82,6 +82,7 @@ pub struct Dev {
 pub fn run(config: DevConfig, output: Output) -> Outcome {
     let started = Instant::now();
     process::run(async |stop| {
+        let _ends = reload::end_with_terminal(&stop);
         let dev = Dev::start(config, started, &stop).await?;
         if let Some(ready) = dev.ready() {
             output.show(ready, |ready, out| writeln!(out, "{}", ready.line()))?;
@@ -109,9 +110,9 @@ impl Dev {
         let endpoint = Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
         let upstream = endpoint.local_addr().map_err(|error| Failure::bind("QUIC", "127.0.0.1", &error))?;
         // Before the core: answers need none.
-        let mut edges = start_edges(&folder, &ca, upstream, dns, &EdgeMetrics::register(metrics.registry())?)?;
-        let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
-        edges.iter_mut().try_for_each(|edge| edge.answer_what_it_holds(&dns_metrics, &fault))?;
+        let edges = start_edges(&folder, &ca, upstream, dns, &metrics)?;
+        // On a fresh store zones come one after the other; answers about one that is not there yet would be wrong.
+        edges.iter().filter(|edge| edge.holds_zones()).for_each(RunningEdge::open);
         let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
         let core = RunningCore::start(CoreSetup {
             store: folder.core(),
@@ -131,7 +132,7 @@ impl Dev {
         .await?;
         let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
         let mut dev = Self { ready: None, core, edges, local, fault, folder };
-        if let Err(failure) = dev.become_ready(zones, started, stop, &dns_metrics).await {
+        if let Err(failure) = dev.become_ready(zones, started, stop).await {
             dev.stop().await;
             return Err(failure);
         }
@@ -160,21 +161,13 @@ impl Dev {
         drop(folder);
     }
 
-    async fn become_ready(
-        &mut self,
-        zones: ZoneFolder,
-        started: Instant,
-        stop: &Stop,
-        dns_metrics: &zonecast_dns::Metrics,
-    ) -> Outcome {
+    async fn become_ready(&mut self, zones: ZoneFolder, started: Instant, stop: &Stop) -> Outcome {
         let Some(report) = zones.import(self.core.service(), stop).await? else { return Ok(()) };
         let version = self.core.core().position().version;
         if !self.edges_have(version, stop).await? {
             return Ok(());
         }
-        for edge in &mut self.edges {
-            edge.answer(dns_metrics, &self.fault)?;
-        }
+        self.edges.iter().for_each(WatchedEdge::open);
         let holdings = Holdings::read(&self.core.core().view()).map_err(Failure::failed)?;
         self.core.service().set_ready();
         self.ready = Some(self.describe(&report, holdings, version, started));
@@ -237,8 +230,10 @@ fn start_edges(
     ca: &Ca,
     upstream: SocketAddr,
     dns: Vec<Bound>,
-    metrics: &EdgeMetrics,
+    metrics: &MetricsRegistry,
 ) -> Outcome<Vec<RunningEdge>> {
+    let edge_metrics = EdgeMetrics::register(metrics.registry())?;
+    let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
     let hot_cache = (DEFAULT_HOT_CACHE_MIB as usize) << 20;
     let hot_cache = hot_cache / dns.len().max(1);
     let limits = Limits { hot_cache, cookies: Some(cookie_secrets(None)?), ..Limits::default() };
@@ -251,7 +246,8 @@ fn start_edges(
             upstreams: vec![upstream],
             bound: vec![bound],
             limits: limits.clone(),
-            metrics: metrics.clone(),
+            metrics: edge_metrics.clone(),
+            dns_metrics: dns_metrics.clone(),
         })
     };
     dns.into_iter().enumerate().map(start).collect()

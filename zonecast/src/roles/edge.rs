@@ -1,24 +1,27 @@
 //! `zonecast edge`: an edge in a process of its own.
 //!
 //! ```text
-//! config ─▶ ports ─▶ data folder ─▶ copy ─▶ DNS, if it holds zones ─▶ follows ─▶ caught up once ─▶ ready
+//! config ─▶ ports ─▶ data folder ─▶ DNS ─▶ copy ─▶ follows ─▶ holds a copy ─▶ ready
 //! ```
-//! It starts without its core, and answers from what it has whatever happens to the core.
+//! It starts without its core, and answers from what it has whatever happens to the core: ready is an edge that has a
+//! copy to answer from. How old that is, is another matter, which status and metrics say.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use sd_notify::NotifyState;
+use tokio::sync::watch;
 use zonecast_dns::Bound;
-use zonecast_kv_edge::EdgeMetrics;
+use zonecast_kv_edge::{EdgeMetrics, EdgeStatus};
+use zonecast_kv_proto::FollowerState;
 use zonecast_kv_transport::Role;
 
 use super::core::identity;
 use super::http::HttpServer;
 use super::local_edge::{EdgeSetup, RunningEdge};
 use super::process::{self, Ended, notify};
-use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::api::types::Ready;
 use crate::api::{EdgeApi, Gate, edge_router};
 use crate::config::EdgeFile;
@@ -29,7 +32,7 @@ use crate::output::Output;
 use crate::service::LocalEdge;
 use crate::vitals::VitalSigns;
 
-/// Runs until a signal; prints the ready line once it has caught up.
+/// Runs until a signal; prints the ready line once it has a copy to answer from.
 ///
 /// # Errors
 /// It cannot start, or applying had ended for good before the signal came.
@@ -53,7 +56,8 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let name = identity.peer().name.clone();
     tracing::info!(data = %folder.path().display(), edge = name, "starting");
     let fault = Fault::new(folder.path());
-    let gate = Gate::open(config.http.tokens.as_deref(), metrics.registry())?;
+    let gate = Gate::open(config.http.tokens.as_deref(), metrics.registry(), fault.clone())?;
+    let hangup = reload::on_hangup(&stop, identity.clone(), gate.clone());
     let vitals = VitalSigns::register(metrics.registry(), folder.path(), identity.clone(), started)?;
     let setup = EdgeSetup {
         folder: folder.edge(&name),
@@ -63,32 +67,33 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         bound,
         limits,
         metrics: EdgeMetrics::register(metrics.registry())?,
+        dns_metrics: zonecast_dns::Metrics::new(metrics.registry())?,
     };
-    let mut edge = RunningEdge::start(setup)?;
-    let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
-    edge.answer_what_it_holds(&dns_metrics, &fault)?;
+    let edge = RunningEdge::start(setup)?;
+    edge.open();
     let local = edge.describe();
     let mut status = edge.status();
-    let mut edge = edge.watch(fault.clone());
+    let edge = edge.watch(fault.clone());
     let api = EdgeApi::new(local.clone(), status.clone(), fault.clone(), metrics, vitals, started);
     let http = HttpServer::start(http, edge_router(api.clone(), gate), tls)?;
     // Whoever waits for the process waits for its answers, not for its core.
     notify(NotifyState::Ready);
-    let caught_up = async {
+    let said = tokio::spawn(tell_manager(status.clone()));
+    let holds_copy = async {
         // The sender lives as long as the edge.
-        let _ = status.wait_for(|status| status.has_caught_up()).await;
+        let _ = status.wait_for(|status| status.position.is_some()).await;
     };
     let mut ended = tokio::select! {
-        () = caught_up => None,
+        () = holds_copy => None,
         ended = end(&stop, &fault) => Some(ended),
     };
     if ended.is_none() {
-        edge.answer(&dns_metrics, &fault)?;
-        api.set_ready();
         let ready = ready(&local, &http, &folder, started);
         output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
         ended = Some(end(&stop, &fault).await);
     }
+    said.abort();
+    hangup.abort();
     // Not when it begins anew in place: systemd kills who says so and has not ended in time.
     if ended != Some(Ended::Restart) {
         notify(NotifyState::Stopping);
@@ -120,6 +125,35 @@ fn ready(edge: &LocalEdge, http: &HttpServer, folder: &DataFolder, started: Inst
         version: state.map_or(0, |state| state.position.version.get()),
         ..Ready::default()
     }
+}
+
+/// Tells the service manager in words how the edge stands, whenever that is news.
+async fn tell_manager(mut status: watch::Receiver<EdgeStatus>) {
+    let mut told = String::new();
+    loop {
+        let now = in_words(&status.borrow_and_update());
+        if now != told {
+            notify(NotifyState::Status(&now));
+            told = now;
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn in_words(status: &EdgeStatus) -> String {
+    let copy = match (&status.damage, status.position) {
+        (_, None) => "holds nothing to answer from yet",
+        (Some(_), Some(_)) => "answers from a damaged copy, which is being fetched again",
+        (None, Some(_)) => "answers",
+    };
+    let core = match status.state {
+        FollowerState::Streaming => "follows its core",
+        FollowerState::Loading => "loads a snapshot from its core",
+        FollowerState::Away => "has no core",
+    };
+    format!("{copy}; {core}")
 }
 
 /// Waits for a signal, or for a disk that had failed.

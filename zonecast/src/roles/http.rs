@@ -1,15 +1,17 @@
 //! The HTTP listener: API, metrics and health.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use rustls::ServerConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::http_tls::TlsListener;
+use super::idle::IdleBook;
 use super::serving::{HttpLimits, serve};
+use super::spare_listener::SpareListener;
 use crate::exit::{Failure, Outcome};
 
 /// How long requests under way may take once we stop.
@@ -32,22 +34,18 @@ impl HttpServer {
         let wrap = |error: std::io::Error| Failure::failed(format_args!("cannot serve HTTP: {error}"));
         let address = listener.local_addr().map_err(wrap)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(wrap)?;
-        // Answers are small and wanted now.
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "answers may come a little late");
-            }
-        });
+        let book = Arc::new(IdleBook::default());
+        let listener = SpareListener::new(listener, Arc::clone(&book));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // A dropped sender stops us as well.
             let _ = stopped.await;
         };
         let task = match tls {
-            None => tokio::spawn(serve(listener, router, HttpLimits::default(), stopped)),
+            None => tokio::spawn(serve((listener, book), router, HttpLimits::default(), stopped)),
             Some(tls) => {
                 let listener = TlsListener::new(listener, tls);
-                tokio::spawn(serve(listener, router, HttpLimits::default(), stopped))
+                tokio::spawn(serve((listener, book), router, HttpLimits::default(), stopped))
             }
         };
         Ok(Self { address, stop, task })

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::admission::Admitted;
 use super::idle::Busy;
 
 /// The body of a request, which fails when it pauses for too long or takes too long altogether.
@@ -56,15 +57,16 @@ impl HttpBody for PacedBody {
     }
 }
 
-/// The body of an answer: while it is being sent the connection is busy.
+/// The body of an answer: while it is being sent the connection is busy and the request has its place, for some time.
 pub(super) struct Answer {
     body: Body,
-    _busy: Busy,
+    end: Instant,
+    _held: (Busy, Option<Admitted>),
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, busy: Busy) -> Self {
-        Self { body, _busy: busy }
+    pub(super) fn new(body: Body, held: (Busy, Option<Admitted>), within: Duration) -> Self {
+        Self { body, end: Instant::now() + within, _held: held }
     }
 }
 
@@ -73,6 +75,12 @@ impl HttpBody for Answer {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        // Asked for whenever some of it could be written; a client that reads nothing meets the end of the stream's
+        // patience.
+        if Instant::now() >= self.end {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "the client reads too slowly");
+            return Poll::Ready(Some(Err(axum::Error::new(late))));
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

@@ -101,10 +101,15 @@ impl Api {
 
     /// Sends a request as it is; status line, headers and body of the answer.
     fn ask(&self, method: &Method, path: &str, headers: &str) -> Answer {
+        self.ask_host("127.0.0.1", method, path, headers)
+    }
+
+    fn ask_host(&self, host: &str, method: &Method, path: &str, headers: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let length = if method == Method::GET || method == Method::HEAD { "" } else { "content-length: 0\r\n" };
-        write!(stream, "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{length}{headers}\r\n").unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{length}{headers}\r\n")
+            .unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
         let status = text.split(' ').nth(1).unwrap().parse().unwrap();
@@ -459,5 +464,26 @@ fn connections_that_never_get_to_tls_keep_nobody_waiting() {
     let client = over_tls(&api.address.to_string(), &ca, "zc_x");
     assert_eq!(client.status().unwrap().zones, 0);
     drop(idle);
+    api.stop();
+}
+
+#[test]
+fn without_tokens_pages_of_other_sites_are_refused_and_with_them_the_token_decides() {
+    let api = Api::start(false, None);
+    for foreign in ["origin: https://evil.example\r\n", "sec-fetch-site: cross-site\r\n"] {
+        api.ask(&Method::GET, "/v1/status", foreign).assert_refused(foreign, 403, "foreign");
+        api.ask(&Method::GET, "/metrics", foreign).assert_refused(foreign, 403, "foreign");
+        api.ask(&Method::DELETE, "/v1/zones/example.com", foreign).assert_refused(foreign, 403, "foreign");
+        api.ask(&Method::GET, "/healthz", foreign).assert_passed(foreign);
+    }
+    let rebound = api.ask_host("evil.example", &Method::GET, "/v1/status", "");
+    rebound.assert_refused("Host", 403, "foreign");
+    api.stop();
+
+    let api = Api::start(true, None);
+    let token = api.token("reader", TokenRole::Read, &[]);
+    api.known(&token);
+    let asked = api.ask_host("core.example", &Method::GET, "/v1/status", &bearer(&token));
+    assert_eq!(asked.status, 200, "{}", asked.text);
     api.stop();
 }

@@ -1,5 +1,8 @@
 //! One edge of this process: follows its core over QUIC, answers DNS. The same in a process of its own and beside a
 //! core in `zonecast dev`.
+//!
+//! Whoever asks is answered from the start: until there is a copy, with an error that says so, at once, so that a
+//! resolver goes elsewhere instead of waiting.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use zonecast_dns::{Bound, Limits, Server};
+use zonecast_dns::{Bound, Limits, Metrics, Server};
 use zonecast_edge::EdgeStates;
 use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream};
 use zonecast_kv_transport::{Identity, Role};
@@ -34,6 +37,8 @@ pub(crate) struct EdgeSetup {
     pub limits: Limits,
     /// Of all edges of the process.
     pub metrics: EdgeMetrics,
+    /// Of all front ends of the process.
+    pub dns_metrics: Metrics,
 }
 
 /// A running edge.
@@ -48,6 +53,8 @@ pub(crate) struct RunningEdge {
 #[derive(Debug)]
 pub(crate) struct WatchedEdge {
     front: Front,
+    /// One for each server: whether its threads live.
+    watches: Vec<JoinHandle<()>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), EdgeError>>,
 }
@@ -55,33 +62,29 @@ pub(crate) struct WatchedEdge {
 /// The side that clients see.
 #[derive(Debug)]
 struct Front {
-    states: EdgeStates,
-    limits: Limits,
-    dns: Vec<Dns>,
-}
-
-#[derive(Debug)]
-enum Dns {
-    Bound(Bound),
-    /// With what watches it.
-    Running(Server, JoinHandle<()>),
+    answerer: Arc<EdgeAnswerer>,
+    servers: Vec<Server>,
 }
 
 impl RunningEdge {
-    /// Opens its copy and begins to follow.
+    /// Begins to answer, opens its copy and begins to follow. Queries are answered from the copy once
+    /// [`RunningEdge::open`] says so.
     ///
     /// # Errors
-    /// The copy cannot be opened.
+    /// The copy cannot be opened, or the system gives no thread.
     pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
-        let EdgeSetup { name, folder, identity, upstreams, bound, limits, metrics } = setup;
-        let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
-        let states = EdgeStates::default();
-        let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
-        let edge = Edge::start(config, states.projection(), metrics)?;
+        let EdgeSetup { name, folder, identity, upstreams, bound, limits, metrics, dns_metrics } = setup;
         let threads = bound.iter().map(Bound::workers).sum::<usize>().max(1);
         let limits = Limits { hot_cache: limits.hot_cache / threads, ..limits };
-        let dns = bound.into_iter().map(Dns::Bound).collect();
-        Ok(Self { name, front: Front { states, limits, dns }, edge })
+        let answerer = Arc::new(EdgeAnswerer::new(EdgeStates::default()));
+        // Before the copy is opened, which takes a while when it is large.
+        let start = |bound: Bound| bound.start(Arc::clone(&answerer), limits.clone(), dns_metrics.clone());
+        let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
+        let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
+        let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
+        let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
+        let edge = Edge::start(config, front.answerer.states().projection(), metrics)?;
+        Ok(Self { name, front, edge })
     }
 
     /// How it stands, at every change.
@@ -89,29 +92,27 @@ impl RunningEdge {
         self.edge.watch()
     }
 
-    /// Begins to answer if it holds any zone.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub(crate) fn answer_what_it_holds(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
-        let holds_zones = self.front.states.load().is_some_and(|state| !state.zones.is_empty());
-        if holds_zones { self.front.answer(metrics, fault) } else { Ok(()) }
+    /// Answers from its copy from now on, whenever there is one.
+    pub(crate) fn open(&self) {
+        self.front.answerer.open();
+    }
+
+    /// Whether its copy has any zone.
+    pub(crate) fn holds_zones(&self) -> bool {
+        self.front.answerer.states().load().is_some_and(|state| !state.zones.is_empty())
     }
 
     /// For the service.
     pub(crate) fn describe(&self) -> LocalEdge {
-        let address = |dns: &Dns| match dns {
-            Dns::Bound(bound) => bound.local_addr(),
-            Dns::Running(server, _) => server.local_addr(),
-        };
-        let dns = self.front.dns.iter().map(address).collect();
-        LocalEdge { name: self.name.clone(), dns, states: self.front.states.clone() }
+        let dns = self.front.servers.iter().map(Server::local_addr).collect();
+        LocalEdge { name: self.name.clone(), dns, states: self.front.answerer.states().clone() }
     }
 
     /// Watches it from now on.
     pub(crate) fn watch(self, fault: Fault) -> WatchedEdge {
         let (stop, mut stopped) = oneshot::channel();
         let Self { name, front, mut edge } = self;
+        let watches = front.servers.iter().map(|server| watch_threads(server, fault.clone())).collect();
         let task = tokio::spawn(async move {
             tokio::select! {
                 error = edge.failed() => {
@@ -123,26 +124,21 @@ impl RunningEdge {
                 _ = &mut stopped => edge.shutdown().await,
             }
         });
-        WatchedEdge { front, stop, task }
+        WatchedEdge { front, watches, stop, task }
     }
 }
 
 impl WatchedEdge {
-    /// Begins to answer, if it has not yet.
-    ///
-    /// # Errors
-    /// The system gives no thread.
-    pub(crate) fn answer(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
-        self.front.answer(metrics, fault)
+    /// As [`RunningEdge::open`].
+    pub(crate) fn open(&self) {
+        self.front.answerer.open();
     }
 
     /// Answers what is asked already, applies what is here, closes the copy.
     pub(crate) async fn stop(self) {
-        for dns in self.front.dns {
-            if let Dns::Running(server, watch) = dns {
-                watch.abort();
-                server.shutdown().await;
-            }
+        self.watches.iter().for_each(JoinHandle::abort);
+        for server in self.front.servers {
+            server.shutdown().await;
         }
         let _ = self.stop.send(());
         if let Ok(Err(error)) = self.task.await {
@@ -151,27 +147,14 @@ impl WatchedEdge {
     }
 }
 
-impl Front {
-    fn answer(&mut self, metrics: &zonecast_dns::Metrics, fault: &Fault) -> Outcome {
-        for dns in std::mem::take(&mut self.dns) {
-            self.dns.push(match dns {
-                Dns::Bound(bound) => {
-                    let server =
-                        bound.start(Arc::new(EdgeAnswerer(self.states.clone())), self.limits.clone(), metrics.clone());
-                    let server = server.map_err(Failure::failed)?;
-                    let (died, fault, address) = (server.died(), fault.clone(), server.local_addr());
-                    let watch = tokio::spawn(async move {
-                        died.await;
-                        fault.set(|| {
-                            let what = "a thread that answers has died, and part of the queries go unanswered";
-                            Failure::failed(format_args!("DNS on {address}: {what}; restart, and please report this"))
-                        });
-                    });
-                    Dns::Running(server, watch)
-                }
-                running => running,
-            });
-        }
-        Ok(())
-    }
+/// Tells when a thread of a server has died.
+fn watch_threads(server: &Server, fault: Fault) -> JoinHandle<()> {
+    let (died, address) = (server.died(), server.local_addr());
+    tokio::spawn(async move {
+        died.await;
+        fault.set(|| {
+            let what = "a thread that answers has died, and part of the queries go unanswered";
+            Failure::failed(format_args!("DNS on {address}: {what}; restart, and please report this"))
+        });
+    })
 }

@@ -1,5 +1,6 @@
 //! What a process can be: a core, an edge, or a whole system in one process.
 
+mod admission;
 pub(crate) mod core;
 mod data_folder;
 pub mod dev;
@@ -13,12 +14,15 @@ mod http_tests;
 mod http_tls;
 mod idle;
 mod local_edge;
+mod paced_stream;
 mod ports;
 mod process;
 pub(crate) mod processes;
+mod reload;
 mod running_core;
 mod serving;
 mod sink;
+mod spare_listener;
 mod stop;
 mod zone_folder;
 

@@ -3,8 +3,13 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::Stop;
 use crate::exit::{Failure, Outcome};
+
+/// Where there is no highest limit of open files.
+const ENOUGH_FILES: u64 = 1024 * 1024;
 
 /// How a role ends well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,7 @@ pub(crate) enum Ended {
 /// # Errors
 /// The role's, or the system gives no thread.
 pub(crate) fn run(role: impl AsyncFnOnce(Stop) -> Outcome<Ended>) -> Outcome {
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(format_args!("no threads: {error}")))?;
     let ended = runtime.block_on(async {
@@ -32,6 +38,18 @@ pub(crate) fn run(role: impl AsyncFnOnce(Stop) -> Outcome<Ended>) -> Outcome {
     match ended? {
         Ended::Stopped => Ok(()),
         Ended::Restart => Err(restart()),
+    }
+}
+
+/// Takes as many files as it may have at most: shells and old service managers set a limit for programs that use
+/// `select`, far below what connections and table files need.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum.or(Some(ENOUGH_FILES)), ..limit };
+    if limit.current.is_some()
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

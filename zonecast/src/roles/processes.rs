@@ -17,18 +17,20 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use zonecast_kv_proto::WaitFor;
 use zonecast_kv_transport::{Ca, Role};
 
 use super::dev::DevConfig;
 use super::process::{self, Ended};
-use super::{DataFolder, STOP_WITHIN, Stop, ports};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::api::types::{Process, Ready};
+use crate::client::{Client, Patience};
 use crate::config::{
     AccessSection, CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole,
     HttpSection, LogSection, RateLimitSection, ZonesSection,
@@ -36,6 +38,9 @@ use crate::config::{
 use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
 use crate::output::Output;
+
+/// Between two looks at whether we shall stop, while edges catch up.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A child and what it prints.
 #[derive(Debug)]
@@ -53,6 +58,7 @@ struct Running {
 pub(crate) fn run(config: DevConfig, log: LogFormat, output: Output) -> Outcome {
     let started = Instant::now();
     process::run(async |stop| {
+        let _ends = reload::end_with_terminal(&stop);
         let folder = match &config.data {
             Some(path) => DataFolder::open(path)?,
             None => DataFolder::temporary()?,
@@ -116,6 +122,9 @@ async fn serve(
         children.push(spawn("edge", &name, &home(&name), (&edge, false))?);
     }
     readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
+    if let Some(core) = readies.first().cloned() {
+        all_have(core, stop).await?;
+    }
     if stop.is_asked() {
         return Ok(());
     }
@@ -183,6 +192,24 @@ async fn ready_lines(children: &mut [Running], stop: &Stop) -> Outcome<Vec<Ready
         }
     }
     Ok(readies)
+}
+
+/// Waits until every edge has what the core had when it was ready: an edge with a copy from before is ready by that.
+async fn all_have(core: Ready, stop: &Stop) -> Outcome {
+    if core.version == 0 {
+        // Nothing was ever published, so there is nothing to have.
+        return Ok(());
+    }
+    let client = Client::new(&format!("http://{}", core.http));
+    while !stop.is_asked() {
+        let client = client.clone();
+        let patience = Patience { wait: Some(WaitFor::All), timeout: LOOK };
+        let asked = tokio::task::spawn_blocking(move || client.receipt(core.version, patience)).await;
+        if asked.map_err(Failure::failed)??.reached {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// One ready line for all.

@@ -62,6 +62,7 @@ pub(crate) struct RunningCore {
     service: Arc<Service>,
     publisher: Arc<Publisher>,
     core: Core,
+    gate: Gate,
     tasks: [JoinHandle<()>; 4],
 }
 
@@ -75,7 +76,7 @@ impl RunningCore {
         let (fault, metrics, started) = (setup.fault, setup.metrics, setup.started);
         let quic = endpoint.local_addr().map_err(|error| Failure::failed(format_args!("QUIC: {error}")))?;
         let registry = metrics.registry();
-        let gate = Gate::open(tokens.as_deref(), registry)?;
+        let gate = Gate::open(tokens.as_deref(), registry, fault.clone())?;
         let sink = Arc::new(PublisherSink::default());
         let core = Core::start(CoreConfig {
             data_dir: store,
@@ -102,13 +103,13 @@ impl RunningCore {
         });
         let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
         let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
-        let http = HttpServer::start(http, router(state, gate), tls)?;
+        let http = HttpServer::start(http, router(state, gate.clone()), tls)?;
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
         let watch = tokio::spawn(watch(core.clone(), fault));
         let retire = tokio::spawn(delete_retired(Arc::clone(&service)));
         let aliases = Arc::clone(&service);
         let aliases = tokio::spawn(async move { aliases.keep_aliases_current().await });
-        Ok(Self { http, quic, service, publisher, core, tasks: [sweep, watch, retire, aliases] })
+        Ok(Self { http, quic, service, publisher, core, gate, tasks: [sweep, watch, retire, aliases] })
     }
 
     /// Zones and records.
@@ -126,6 +127,11 @@ impl RunningCore {
         &self.core
     }
 
+    /// Who may pass to its API.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     /// Where the API listens.
     pub(crate) fn http(&self) -> SocketAddr {
         self.http.address()
@@ -138,12 +144,14 @@ impl RunningCore {
 
     /// Takes no more requests, answers those it has and ends what writes they left. What follows is [`StoppedApi::close`].
     pub(crate) async fn stop_api(self) -> StoppedApi {
-        let Self { http, quic: _, service, publisher, core, tasks } = self;
+        let Self { http, quic: _, service, publisher, core, gate: _, tasks } = self;
         for task in tasks {
             task.abort();
             // Aborted, or done; the core it had is dropped.
             let _ = task.await;
         }
+        // Who waits for edges is answered now: what is committed stays so.
+        service.end_waits();
         http.stop().await;
         service.writes_ended().await;
         drop(service);

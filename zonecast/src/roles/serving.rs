@@ -1,4 +1,5 @@
-//! HTTP connections within limits: how many there are, how long a head may take, how long a body may pause.
+//! HTTP connections within limits: how many there are, how long a head may take, how long a body may pause, and how
+//! long a client may read nothing of its answer.
 //!
 //! ```text
 //! accept ─▶ idle ─ head ─▶ busy ─ answer sent ─▶ idle ...
@@ -27,8 +28,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::admission::{Admission, Places};
 use super::http_bodies::{Answer, PacedBody};
 use super::idle::{IdleBook, Seat};
+use super::paced_stream::PacedStream;
 
 /// Longest head of a request in bytes; browsers and proxies stay under 16 KiB.
 const MAX_HEAD: usize = 64 * 1024;
@@ -38,11 +41,15 @@ const MAX_HEAD: usize = 64 * 1024;
 pub(super) struct HttpLimits {
     /// At a time. Each holds some ten KiB and a file descriptor, of which a process often has 1024.
     pub(super) connections: usize,
+    /// Requests under way; fewer than connections, so that one that is refused hears so.
+    pub(super) places: Places,
     /// From the first byte, or from the last answer, to the end of a head; clients forget idle connections sooner.
     pub(super) head_within: Duration,
     /// Longest pause of a body: who sends nothing for so long is gone.
     pub(super) body_pause: Duration,
-    /// All of a body: the largest zone file in it at half a MiB a second.
+    /// Longest pause of a client that reads its answer: who takes nothing for so long is gone.
+    pub(super) write_pause: Duration,
+    /// All of a body, of a request or an answer: the largest zone file in it at half a MiB a second.
     pub(super) body_within: Duration,
 }
 
@@ -50,8 +57,10 @@ impl Default for HttpLimits {
     fn default() -> Self {
         Self {
             connections: 512,
+            places: Places::default(),
             head_within: Duration::from_secs(30),
             body_pause: Duration::from_secs(15),
+            write_pause: Duration::from_secs(15),
             body_within: Duration::from_mins(10),
         }
     }
@@ -59,12 +68,12 @@ impl Default for HttpLimits {
 
 /// Serves until `stopped`, then waits for the requests under way. Dropped, it drops all connections.
 pub(super) async fn serve<L: Listener>(
-    mut listener: L,
+    (mut listener, book): (L, Arc<IdleBook>),
     router: Router,
     limits: HttpLimits,
     stopped: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let book = Arc::new(IdleBook::default());
+    let admission = Arc::new(Admission::new(limits.places));
     let stopping = watch::Sender::new(false);
     let mut connections = JoinSet::new();
     let mut stopped = pin!(stopped);
@@ -77,7 +86,9 @@ pub(super) async fn serve<L: Listener>(
                     continue;
                 }
                 let seat = book.sit();
-                connections.spawn(connection(stream, seat, router.clone(), limits, stopping.subscribe()));
+                let stream = PacedStream::new(stream, limits.write_pause);
+                let served = Served { router: router.clone(), admission: Arc::clone(&admission), limits };
+                connections.spawn(connection(stream, seat, served, stopping.subscribe()));
             }
             Some(_) = connections.join_next() => {}
             () = &mut stopped => break,
@@ -91,19 +102,34 @@ pub(super) async fn serve<L: Listener>(
     Ok(())
 }
 
-async fn connection<S>(stream: S, seat: Seat, router: Router, limits: HttpLimits, mut stopping: watch::Receiver<bool>)
+/// What every connection is served with.
+struct Served {
+    router: Router,
+    admission: Arc<Admission>,
+    limits: HttpLimits,
+}
+
+async fn connection<S>(stream: S, seat: Seat, served: Served, mut stopping: watch::Receiver<bool>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
+    let Served { router, admission, limits } = served;
     let seat = Arc::new(seat);
     let service = TowerToHyperService::new(router);
     let answer = service_fn(|request: Request<Incoming>| {
         let busy = seat.busy();
+        let admitted = admission.admit(request.uri());
         let request = request.map(|body| Body::new(PacedBody::new(body, limits.body_pause, limits.body_within)));
-        let answered = service.call(request);
+        let answered = admitted.map(|place| (service.call(request), place));
         async move {
-            let Ok(response) = answered.await;
-            Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy)))
+            let (response, place) = match answered {
+                Ok((answered, place)) => {
+                    let Ok(response) = answered.await;
+                    (response, Some(place))
+                }
+                Err(full) => (full, None),
+            };
+            Ok::<_, Infallible>(response.map(|body| Answer::new(body, (busy, place), limits.body_within)))
         }
     });
     let mut builder = http1::Builder::new();
@@ -142,6 +168,9 @@ mod tests {
     /// A test that takes so long has failed.
     const PATIENCE: Duration = Duration::from_secs(30);
 
+    /// An answer that no socket holds.
+    const LARGE: usize = 64 * 1024 * 1024;
+
     struct World {
         address: SocketAddr,
         go_on: Arc<Notify>,
@@ -164,12 +193,14 @@ mod tests {
             let echo = post(|body: Result<String, axum::extract::rejection::StringRejection>| async move {
                 body.unwrap_or_else(|_| "broken off".into())
             });
-            let router =
-                Router::new().route("/healthz", get(|| async { "healthy" })).route("/slow", slow).route("/echo", echo);
+            let large = get(|| async { vec![b'x'; LARGE] });
+            let router = Router::new().route("/healthz", get(|| async { "healthy" })).route("/slow", slow);
+            let router = router.route("/echo", echo).route("/large", large);
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (stop, stopped) = oneshot::channel();
-            let task = tokio::spawn(serve(listener, router, limits, async move { drop(stopped.await) }));
+            let book = Arc::new(IdleBook::default());
+            let task = tokio::spawn(serve((listener, book), router, limits, async move { drop(stopped.await) }));
             Self { address, go_on, entered, stop, task }
         }
 
@@ -195,7 +226,8 @@ mod tests {
 
     fn limits() -> HttpLimits {
         let long = Duration::from_hours(1);
-        HttpLimits { connections: 4, head_within: long, body_pause: long, body_within: long }
+        let places = Places { watching: 4, waiting: 4, working: 4 };
+        HttpLimits { connections: 4, places, head_within: long, body_pause: long, write_pause: long, body_within: long }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -229,6 +261,41 @@ mod tests {
             assert!(hear(stream).await.ends_with("slow"));
         }
         assert!(world.ask("/healthz").await.ends_with("healthy"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn health_is_answered_and_waiting_goes_on_when_all_other_places_are_taken() {
+        let places = Places { watching: 1, waiting: 2, working: 2 };
+        let world = World::new(HttpLimits { connections: 6, places, ..limits() }).await;
+        let mut under_way = Vec::new();
+        for path in ["/slow", "/slow", "/slow?wait=all", "/slow?timeout=1m&wait=1"] {
+            under_way.push(world.say(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await);
+        }
+        let entered = tokio::time::timeout(PATIENCE, world.entered.acquire_many(4)).await;
+        entered.expect("some request has not begun").unwrap().forget();
+        for _ in 0..3 {
+            assert!(world.ask("/healthz").await.ends_with("healthy"));
+            for path in ["/slow", "/slow?wait=edge"] {
+                let answer = world.ask(path).await;
+                assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("overloaded"), "{path}: {answer}");
+            }
+        }
+        world.go_on.notify_waiters();
+        for stream in under_way {
+            assert!(hear(stream).await.ends_with("slow"));
+        }
+        assert!(world.ask("/large").await.len() > LARGE, "the places are free again");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_reads_nothing_loses_the_connection_and_its_place() {
+        let places = Places { watching: 1, waiting: 1, working: 1 };
+        let short = Duration::from_millis(50);
+        let world = World::new(HttpLimits { places, write_pause: short, ..limits() }).await;
+        let stuck = world.say("GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let freed = async { while !world.ask("/large").await.starts_with("HTTP/1.1 200") {} };
+        tokio::time::timeout(PATIENCE, freed).await.expect("its place is still taken");
+        assert!(hear(stuck).await.len() < LARGE);
     }
 
     #[tokio::test(flavor = "multi_thread")]

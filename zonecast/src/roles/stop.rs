@@ -1,4 +1,4 @@
-//! The wish to end: from a signal, or from a test.
+//! What signals ask for: to end (SIGTERM, SIGINT, or a test), or to read files again (SIGHUP).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +20,13 @@ const SAME_SIGNAL: Duration = Duration::from_secs(1);
 pub struct Stop {
     asked: Arc<AtomicBool>,
     tell: Arc<watch::Sender<bool>>,
+    hangups: Arc<watch::Sender<u64>>,
 }
 
 impl Default for Stop {
     fn default() -> Self {
-        Self { asked: Arc::default(), tell: Arc::new(watch::Sender::new(false)) }
+        let (tell, hangups) = (Arc::new(watch::Sender::new(false)), Arc::new(watch::Sender::new(0)));
+        Self { asked: Arc::default(), tell, hangups }
     }
 }
 
@@ -60,13 +62,20 @@ impl Stop {
         let _ = told.wait_for(|asked| *asked).await;
     }
 
+    /// Changes with every SIGHUP from now on.
+    pub(crate) fn hangups(&self) -> watch::Receiver<u64> {
+        self.hangups.subscribe()
+    }
+
     /// Listens for SIGTERM and SIGINT: the first asks, one that comes more than a second later ends the process at once.
+    /// SIGHUP, which would end it, asks to read files again.
     ///
     /// # Errors
     /// The system gives no signal handler.
     pub fn listen(&self) -> Outcome {
         let handler = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("no signals: {error}")));
         let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+        let mut hangup = handler(SignalKind::hangup())?;
         let stop = self.clone();
         tokio::spawn(async move {
             let mut first = None;
@@ -74,6 +83,10 @@ impl Stop {
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    _ = hangup.recv() => {
+                        stop.hangups.send_modify(|count| *count += 1);
+                        continue;
+                    }
                 }
                 match first {
                     None => {

@@ -21,6 +21,7 @@ mod service;
 pub(crate) mod settings;
 mod status;
 mod stored_zone;
+mod zone_count;
 pub(crate) mod zone_file;
 mod zone_locks;
 mod zones;

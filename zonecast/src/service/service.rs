@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::Publisher;
 
 use super::aliases::Aliases;
+use super::zone_count::ZoneCount;
 use super::{Author, LocalEdge, ServiceError, ZoneLocks};
 use crate::exit::Failure;
 use crate::fault::Fault;
@@ -60,15 +61,23 @@ pub(crate) struct Service {
     /// Places of writes, each taken until its write has ended.
     writes: Arc<Semaphore>,
     ready: AtomicBool,
+    pub(super) zone_count: ZoneCount,
+    ending: watch::Sender<bool>,
 }
 
 impl Service {
     /// Over a running core.
     #[must_use]
     pub(crate) fn new(parts: ServiceParts) -> Arc<Self> {
-        let writes = Arc::new(Semaphore::new(MAX_WRITES));
-        let ready = AtomicBool::new(false);
-        Arc::new(Self { parts, locks: ZoneLocks::new(), aliases: Aliases::default(), writes, ready })
+        Arc::new(Self {
+            parts,
+            locks: ZoneLocks::new(),
+            aliases: Aliases::default(),
+            writes: Arc::new(Semaphore::new(MAX_WRITES)),
+            ready: AtomicBool::new(false),
+            zone_count: ZoneCount::default(),
+            ending: watch::Sender::new(false),
+        })
     }
 
     /// Does a write to its end on a task of its own: a client that goes away must not leave a zone unlocked, or the
@@ -129,6 +138,17 @@ impl Service {
     /// They are.
     pub(crate) fn set_ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// The process ends: nobody waits for edges any longer.
+    pub(crate) fn end_waits(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Waits until the process ends.
+    pub(super) async fn ends(&self) {
+        // The sender lives as long as we do.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
     /// What ended writing for good, if anything did.

@@ -3,7 +3,7 @@
 use zonecast_kv_proto::{Receipt as EdgeReceipts, SILENT_AFTER, Version};
 use zonecast_kv_transport::EdgeStatus as PublisherEdge;
 
-use super::{Service, ServiceError, StoredZone};
+use super::{Service, ServiceError};
 use crate::api::types::{ChainInfo, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
 use crate::client::Patience;
 
@@ -32,9 +32,12 @@ impl Service {
         let publisher = &self.parts.publisher;
         match wait {
             None => receipt(&publisher.receipt(version), true),
-            Some(wait) => match publisher.wait(version, wait, timeout).await {
-                Ok(reached) => receipt(&reached, true),
-                Err(missed) => receipt(&missed.0, false),
+            Some(wait) => tokio::select! {
+                waited = publisher.wait(version, wait, timeout) => match waited {
+                    Ok(reached) => receipt(&reached, true),
+                    Err(missed) => receipt(&missed.0, false),
+                },
+                () = self.ends() => Receipt { interrupted: true, ..receipt(&publisher.receipt(version), false) },
             },
         }
     }
@@ -108,7 +111,7 @@ impl Service {
             self.parts.edges.iter().filter_map(|edge| edge.states.load()).max_by_key(|state| state.position.order());
         let zones = match known {
             Some(state) => state.zones.len(),
-            None => StoredZone::list(&self.core().view(), None, usize::MAX).map_err(ServiceError::internal)?.len(),
+            None => return self.zone_count.get(self.core()),
         };
         Ok(u64::try_from(zones).unwrap_or(u64::MAX))
     }
@@ -142,5 +145,6 @@ fn receipt(receipts: &EdgeReceipts, reached: bool) -> Receipt {
         ms: edge.took.map(|took| took.as_secs_f64() * 1000.0),
     });
     let (applied, of) = (receipts.applied(), receipts.edges.len());
-    Receipt { version: receipts.version.get(), reached, applied, of, edges: edges.collect() }
+    let edges = edges.collect();
+    Receipt { version: receipts.version.get(), reached, interrupted: false, applied, of, edges }
 }

@@ -62,6 +62,21 @@ impl StoredZone {
         Self::scan(view, &lower, limit, |_| true)
     }
 
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    pub(crate) fn count(view: &(impl View + ?Sized)) -> Result<u64, ViewError> {
+        let mut zones = 0;
+        let lower = KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Zone).to_vec();
+        let end = KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Name).to_vec();
+        view.scan(&lower, &end, &mut |_, _| {
+            zones += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(zones)
+    }
+
     /// The same of a scope. Its cost depends on what the scope holds, never on how many other zones there are.
     ///
     /// # Errors

@@ -1,0 +1,144 @@
+//! A listener that goes on accepting when the process may open no more files: it keeps some open for that time.
+//!
+//! Whoever watches a node must hear from it just then. Everything else that wants files (DNS over TCP, table files of the
+//! store) fails, and shows in metrics.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use rustix::io::Errno;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::idle::IdleBook;
+
+/// Files kept open: connections of some who watch.
+const SPARES: usize = 8;
+
+/// Between two tries when even these are in use.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub(super) struct SpareListener {
+    inner: TcpListener,
+    spares: Arc<Spares>,
+    /// Idle connections go before anybody has to wait.
+    book: Arc<IdleBook>,
+}
+
+#[derive(Default)]
+struct Spares(Mutex<Vec<File>>);
+
+impl Spares {
+    fn fill(&self) {
+        let mut files = self.files();
+        while files.len() < SPARES
+            && let Ok(file) = File::open("/dev/null")
+        {
+            files.push(file);
+        }
+    }
+
+    fn give(&self) {
+        drop(self.files().pop());
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SpareListener {
+    pub(super) fn new(inner: TcpListener, book: Arc<IdleBook>) -> Self {
+        let spares = Arc::new(Spares::default());
+        spares.fill();
+        Self { inner, spares, book }
+    }
+}
+
+impl Listener for SpareListener {
+    type Io = SpareStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (SpareStream, SocketAddr) {
+        loop {
+            self.spares.fill();
+            let error = match self.inner.accept().await {
+                Ok((stream, address)) => {
+                    // Answers are small and wanted now.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "answers may come a little late");
+                    }
+                    return (SpareStream { stream, _refill: Refill(Arc::clone(&self.spares)) }, address);
+                }
+                Err(error) => error,
+            };
+            if ![Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&error.raw_os_error()) {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
+                continue;
+            }
+            self.book.close_oldest();
+            if self.spares.files().is_empty() {
+                tokio::time::sleep(PAUSE).await;
+            }
+            self.spares.give();
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+/// A connection, whose file may become a spare one again.
+pub(super) struct SpareStream {
+    stream: TcpStream,
+    // After the stream, so that its file is free.
+    _refill: Refill,
+}
+
+struct Refill(Arc<Spares>);
+
+impl Drop for Refill {
+    fn drop(&mut self) {
+        self.0.fill();
+    }
+}
+
+impl AsyncRead for SpareStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for SpareStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
