@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use prometheus::Registry;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use zonecast_kv_proto::{Batch, BatchSource, Command, Head, Position, StoreId, Verdict, View};
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
 
@@ -34,6 +35,9 @@ const LEAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// Milliseconds. A leader that is gone is missed within two seconds; slow disks and busy machines do not look like it.
 const HEARTBEAT: u64 = 250;
 const ELECTION: Range<u64> = 1000..2000;
+/// How long a shutdown waits for what is on its way, and then for those who use the stores: much longer than a slow disk
+/// takes. What has not landed by then has an unknown outcome.
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(20);
 /// Entries kept after a purge, so that a follower a moment behind needs no snapshot.
 const KEPT_ENTRIES: u64 = 128;
 
@@ -65,6 +69,12 @@ pub enum CoreError {
     /// The operating system gives no random numbers, or no thread.
     #[error("{0}")]
     System(String),
+    /// A bug; the log has the place.
+    #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
+    Panicked,
+    /// What is on its way, or whoever still uses the stores, does not come to its end.
+    #[error("the core could not end within {} s", SHUTDOWN_WITHIN.as_secs())]
+    Stuck,
 }
 
 /// One voter of the core. Cloning shares it.
@@ -79,6 +89,8 @@ struct Inner {
     state: StateStore,
     flight: Arc<Flight>,
     metrics: CoreMetrics,
+    /// The proposer's thread has.
+    panicked: watch::Sender<bool>,
     /// Taken at shutdown.
     running: Mutex<Option<Running>>,
 }
@@ -113,13 +125,21 @@ impl Core {
         let (jobs, queue) = mpsc::channel(MAX_JOBS);
         let proposer =
             Proposer::new(raft.clone(), state.clone(), Arc::clone(&flight), metrics.clone(), jobs.downgrade());
+        let panicked = watch::Sender::new(false);
+        let tell = panicked.clone();
+        let work = move || {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| proposer.run(queue))) {
+                tell.send_replace(true);
+                resume_unwind(panic);
+            }
+        };
         let proposer = std::thread::Builder::new()
             .name("proposer".into())
-            .spawn(move || proposer.run(queue))
+            .spawn(work)
             .map_err(|error| CoreError::System(error.to_string()))?;
         let purger = tokio::spawn(purge_when_told(raft.clone(), purge));
         let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger, released: Some(released) }));
-        Ok(Self { inner: Arc::new(Inner { raft, log, state, flight, metrics, running }) })
+        Ok(Self { inner: Arc::new(Inner { raft, log, state, flight, metrics, panicked, running }) })
     }
 
     /// The applied state, unchanging.
@@ -153,7 +173,8 @@ impl Core {
     /// preconditions on sections that it only reads. It returns the batch, and what the caller wants to know about it.
     ///
     /// # Errors
-    /// `build` said no, the core is busy, or it has stopped. Then nothing was proposed.
+    /// `build` said no, the core is busy, or it has stopped. Then nothing was proposed, except when it is
+    /// [`ProposeError::Lost`].
     pub async fn change<T, E>(
         &self,
         build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), E> + Send + 'static,
@@ -169,7 +190,7 @@ impl Core {
             let _ = tell.send(proposer.change(arrived, build));
         }));
         self.ask(job).await?;
-        told.await.unwrap_or(Err(ProposeError::Stopped.into()))
+        told.await.unwrap_or(Err(ProposeError::Lost.into()))
     }
 
     /// Reads the state as it will be once every change proposed so far is applied. What bulk writes is in it once that is
@@ -203,14 +224,12 @@ impl Core {
     pub async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
         let arrived = Instant::now();
         let batch = batch.encode()?;
-        let bytes = batch.len() + OVERHEAD;
-        if !self.inner.flight.take(bytes) {
+        let Some(room) = self.inner.flight.take(batch.len() + OVERHEAD) else {
             self.inner.metrics.proposals.with_label_values(&["busy"]).inc();
             return Err(ProposeError::Busy);
-        }
+        };
         let (tell, pending) = Pending::new();
-        let asked = self.ask(Job::Bulk(Bulk { batch, bytes, arrived, tell })).await;
-        asked.inspect_err(|_| self.inner.flight.give_back(bytes))?;
+        self.ask(Job::Bulk(Bulk { batch, room, arrived, tell })).await?;
         Ok(pending)
     }
 
@@ -227,10 +246,15 @@ impl Core {
         }
     }
 
-    /// Waits until raft stops, by [`Core::shutdown`] or because it cannot go on (a failed disk, a command of a later
-    /// release), and says why. Reads still work then.
+    /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a
+    /// failed disk, a command of a later release, a panic), and says why. Reads still work then.
     pub async fn stopped(&self) -> CoreError {
-        let stopped = self.inner.raft.wait(None).metrics(|metrics| metrics.running_state.is_err(), "stops").await;
+        let raft = self.inner.raft.wait(None);
+        let mut panicked = self.inner.panicked.subscribe();
+        let stopped = tokio::select! {
+            stopped = raft.metrics(|metrics| metrics.running_state.is_err(), "stops") => stopped,
+            _ = panicked.wait_for(|panicked| *panicked) => return CoreError::Panicked,
+        };
         match stopped.map(|metrics| metrics.running_state) {
             Ok(Err(fatal)) => failed(fatal),
             Ok(Ok(())) => CoreError::Raft("stopped".into()),
@@ -251,14 +275,13 @@ impl Core {
         let released = running.released.take().expect("taken with the rest, once");
         let flight = Arc::clone(&self.inner.flight);
         let landed = tokio::task::spawn_blocking(move || {
-            proposer.join().map_err(|_| CoreError::System("the proposer has panicked".into()))?;
-            flight.drain();
-            Ok(())
+            proposer.join().map_err(|_| CoreError::Panicked)?;
+            if flight.drain(SHUTDOWN_WITHIN) { Ok(()) } else { Err(CoreError::Stuck) }
         });
         let landed = landed.await.unwrap_or_else(|error| Err(CoreError::System(error.to_string())));
         drop(running);
         self.inner.raft.shutdown().await.map_err(failed)?;
-        released.wait().await;
+        tokio::time::timeout(SHUTDOWN_WITHIN, released.wait()).await.map_err(|_| CoreError::Stuck)?;
         let (log, state) = (Arc::clone(&self.inner.log), self.inner.state.clone());
         let closed = tokio::task::spawn_blocking(move || {
             state.sync()?;

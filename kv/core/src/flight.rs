@@ -1,7 +1,10 @@
 //! What is proposed and not applied yet: counted where it is proposed, counted off where raft answers.
+//!
+//! Whoever holds a [`Room`] or a [`Flown`] holds what it counts: dropped on whatever way, cancelled and panicking ones
+//! included, it gives back.
 
-use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::metrics::CoreMetrics;
 
@@ -28,8 +31,24 @@ pub(crate) struct Counts {
     pub(crate) bulk: usize,
     /// The last ticket that was answered.
     pub(crate) answered: u64,
-    /// One of them was not committed.
-    pub(crate) failed: bool,
+    /// Since when one of them was not committed.
+    pub(crate) failed: Option<Instant>,
+}
+
+/// Room for a proposal.
+#[derive(Debug)]
+pub(crate) struct Room {
+    flight: Arc<Flight>,
+    bytes: usize,
+}
+
+/// A proposal on its way. It lands when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Flown {
+    room: Room,
+    ticket: u64,
+    is_bulk: bool,
+    is_committed: bool,
 }
 
 impl Flight {
@@ -38,60 +57,124 @@ impl Flight {
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        *self.counts.lock().expect("no holder panics")
+        *self.lock()
     }
 
     /// Takes room for a proposal of so many bytes, if there is any.
-    pub(crate) fn take(&self, bytes: usize) -> bool {
-        let mut counts = self.counts.lock().expect("no holder panics");
-        let has_room = counts.bytes == 0 || counts.bytes + bytes <= MAX_BYTES;
-        if has_room {
-            counts.bytes += bytes;
-            self.show(&counts);
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Room> {
+        let mut counts = self.lock();
+        if counts.bytes > 0 && counts.bytes + bytes > MAX_BYTES {
+            return None;
         }
-        has_room
-    }
-
-    /// Gives back room that no proposal will use.
-    pub(crate) fn give_back(&self, bytes: usize) {
-        let mut counts = self.counts.lock().expect("no holder panics");
-        counts.bytes -= bytes;
+        counts.bytes += bytes;
         self.show(&counts);
+        Some(Room { flight: Arc::clone(self), bytes })
     }
 
-    /// A proposal is on its way.
-    pub(crate) fn start(&self, is_bulk: bool) {
-        let mut counts = self.counts.lock().expect("no holder panics");
-        counts.staged += 1;
-        counts.bulk += usize::from(is_bulk);
-    }
-
-    /// It has its answer.
-    pub(crate) fn land(&self, ticket: u64, bytes: usize, is_bulk: bool, is_committed: bool) {
-        let mut counts = self.counts.lock().expect("no holder panics");
-        counts.bytes -= bytes;
-        counts.staged -= 1;
-        counts.bulk -= usize::from(is_bulk);
-        counts.answered = counts.answered.max(ticket);
-        counts.failed |= !is_committed;
-        self.show(&counts);
-        if counts.staged == 0 {
-            self.landed.notify_all();
-        }
-    }
-
-    /// Waits until nothing is on its way, and forgets the failure.
-    pub(crate) fn drain(&self) {
-        let mut counts = self.counts.lock().expect("no holder panics");
+    /// Waits until nothing is on its way, but at most until this long after something failed. Says whether that is so;
+    /// then the failure is forgotten.
+    pub(crate) fn drain(&self, within: Duration) -> bool {
+        let mut counts = self.lock();
+        let until = counts.failed.unwrap_or_else(Instant::now) + within;
         while counts.staged > 0 {
-            // Every answer notifies; the time only bounds what a lost one would cost.
-            let wait = self.landed.wait_timeout(counts, Duration::from_secs(1));
-            counts = wait.expect("no holder panics").0;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.landed.wait_timeout(counts, left);
+            counts = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        counts.failed = false;
+        counts.failed = None;
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Whole between any two calls.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn show(&self, counts: &Counts) {
         self.metrics.in_flight_bytes.set(i64::try_from(counts.bytes).unwrap_or(i64::MAX));
+    }
+}
+
+impl Room {
+    /// The proposal is on its way.
+    pub(crate) fn start(self, ticket: u64, is_bulk: bool) -> Flown {
+        let mut counts = self.flight.lock();
+        counts.staged += 1;
+        counts.bulk += usize::from(is_bulk);
+        drop(counts);
+        Flown { room: self, ticket, is_bulk, is_committed: false }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut counts = self.flight.lock();
+        counts.bytes = counts.bytes.saturating_sub(self.bytes);
+        self.flight.show(&counts);
+    }
+}
+
+impl Flown {
+    /// It has its answer.
+    pub(crate) fn land(mut self, is_committed: bool) {
+        self.is_committed = is_committed;
+    }
+}
+
+impl Drop for Flown {
+    fn drop(&mut self) {
+        let flight = &self.room.flight;
+        let mut counts = flight.lock();
+        counts.staged = counts.staged.saturating_sub(1);
+        counts.bulk = counts.bulk.saturating_sub(usize::from(self.is_bulk));
+        counts.answered = counts.answered.max(self.ticket);
+        if !self.is_committed && counts.failed.is_none() {
+            counts.failed = Some(Instant::now());
+        }
+        if counts.staged == 0 {
+            flight.landed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn flight() -> Arc<Flight> {
+        Arc::new(Flight::new(CoreMetrics::register(&Registry::new()).unwrap()))
+    }
+
+    #[test]
+    fn room_comes_back_on_whatever_way_it_is_let_go() {
+        let flight = flight();
+        let room = flight.take(MAX_BYTES).unwrap();
+        assert!(flight.take(1).is_none());
+        drop(room);
+        let flown = flight.take(MAX_BYTES).unwrap().start(1, true);
+        assert_eq!((flight.counts().staged, flight.counts().bulk), (1, 1));
+        flown.land(true);
+        assert!(flight.counts().failed.is_none());
+        drop(flight.take(MAX_BYTES).unwrap().start(2, false));
+        let Counts { bytes, staged, bulk, answered, failed } = flight.counts();
+        assert_eq!((bytes, staged, bulk, answered, failed.is_some()), (0, 0, 0, 2, true));
+        assert!(flight.drain(Duration::ZERO));
+        assert!(flight.counts().failed.is_none());
+    }
+
+    #[test]
+    fn a_drain_ends_though_something_never_lands() {
+        let flight = flight();
+        let stuck = flight.take(1).unwrap().start(1, false);
+        flight.take(1).unwrap().start(2, false).land(false);
+        assert!(!flight.drain(Duration::from_millis(5)));
+        assert!(flight.counts().failed.is_some(), "it is not forgotten");
+        stuck.land(true);
+        assert!(flight.drain(Duration::ZERO));
     }
 }

@@ -52,7 +52,7 @@ impl Future for Pending {
     }
 }
 
-/// Why something is not proposed. Nothing was done.
+/// Why something is not proposed. Nothing was done, but for [`ProposeError::Lost`].
 #[derive(Debug, Error)]
 pub enum ProposeError {
     /// Too much is proposed and unapplied, or a bulk load is under way in the section: try again soon.
@@ -67,9 +67,12 @@ pub enum ProposeError {
     /// The core has stopped.
     #[error("the core has stopped")]
     Stopped,
+    /// The core stopped while it had the change: whether it was proposed is not known.
+    #[error("the core stopped while it had the change")]
+    Lost,
 }
 
-/// Why a change is not proposed. Nothing was done.
+/// Why a change is not proposed. Nothing was done, but for [`ProposeError::Lost`].
 #[derive(Debug, Error)]
 pub enum ChangeError<E> {
     /// The builder said no.

@@ -9,13 +9,15 @@
 //!
 //! # Failure
 //! When a proposal fails (refused, or lost with the lead), what was built on it fails too. Nothing new is staged until
-//! all of it has landed; then building begins anew on the applied state.
+//! all of it has landed; then building begins anew on the applied state. If something does not land for long, changes are
+//! told to come again, instead of waiting with it.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use tokio::runtime::Handle;
@@ -23,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use zonecast_kv_proto::{Batch, Command, Edition, EncodedBatch, SectionId, Verdict, View, ViewError};
 use zonecast_kv_store::{StateStore, StateView};
 
-use crate::flight::{Flight, OVERHEAD};
+use crate::flight::{Flight, OVERHEAD, Room};
 use crate::metrics::CoreMetrics;
 use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
 use crate::pipeline::Pipeline;
@@ -37,6 +39,8 @@ pub(crate) const MAX_JOBS: usize = 4096;
 const BULK_AHEAD: usize = 2;
 /// Changes after which a waiting chunk of bulk gets its turn.
 const CHANGES_PER_CHUNK: usize = 64;
+/// How long changes wait for what is on its way to land once something has failed: much longer than a slow disk takes.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Reads the edition of a section as it will be when everything in flight is applied.
 pub type Editions<'a> = dyn Fn(SectionId) -> Result<Edition, ViewError> + 'a;
@@ -45,16 +49,16 @@ pub type Editions<'a> = dyn Fn(SectionId) -> Result<Edition, ViewError> + 'a;
 pub(crate) enum Job {
     /// Build and propose a change.
     Change(Box<dyn FnOnce(&mut Proposer) + Send>),
-    /// Propose a chunk of bulk. Its bytes are taken already.
+    /// Propose a chunk of bulk.
     Bulk(Bulk),
-    /// A chunk of bulk has landed.
+    /// Bulk that waits may have its turn: a chunk has landed, or after a failure everything has.
     Landed,
 }
 
 /// A chunk of bulk that waits for its turn.
 pub(crate) struct Bulk {
     pub(crate) batch: EncodedBatch,
-    pub(crate) bytes: usize,
+    pub(crate) room: Room,
     pub(crate) arrived: Instant,
     pub(crate) tell: oneshot::Sender<Outcome>,
 }
@@ -62,7 +66,7 @@ pub(crate) struct Bulk {
 /// A proposal that is staged.
 struct Staged {
     ticket: u64,
-    bytes: usize,
+    room: Room,
     is_bulk: bool,
     arrived: Instant,
     tell: oneshot::Sender<Outcome>,
@@ -139,7 +143,14 @@ impl Proposer {
     }
 
     fn look<R>(&mut self, look: impl FnOnce(&dyn View, &Editions<'_>) -> R) -> Result<(R, StateView), ProposeError> {
-        self.settle();
+        // What raft is not given any more is known not to be done.
+        if self.raft.metrics().borrow_watched().running_state.is_err() {
+            return Err(ProposeError::Stopped);
+        }
+        if !self.settle() {
+            self.metrics.proposals.with_label_values(&["busy"]).inc();
+            return Err(ProposeError::Busy);
+        }
         let applied = self.applied();
         let over = self.pipeline.over(&applied);
         let editions = |section| self.pipeline.edition(section, |id| Ok(applied.edition(id)?));
@@ -157,54 +168,56 @@ impl Proposer {
         }
         let mut encoded = batch.encode()?;
         let bytes = encoded.len() + OVERHEAD;
-        if !self.flight.take(bytes) {
+        let Some(room) = self.flight.take(bytes) else {
             self.metrics.proposals.with_label_values(&["busy"]).inc();
             return Err(ProposeError::Busy);
-        }
+        };
         let base = |id| applied.edition(id).map_err(ViewError::from);
-        let ticket = self.pipeline.stage(batch, base).inspect_err(|_| self.flight.give_back(bytes))?;
+        let ticket = self.pipeline.stage(batch, base)?;
         encoded.preconditions.clone_from(&batch.preconditions);
         let (tell, pending) = Pending::new();
-        self.send(encoded, Staged { ticket, bytes, is_bulk: false, arrived, tell });
+        self.send(encoded, Staged { ticket, room, is_bulk: false, arrived, tell });
         Ok(pending)
     }
 
     /// Proposes what bulk may go ahead now.
     fn feed_bulk(&mut self) {
         while self.flight.counts().bulk < BULK_AHEAD
+            && self.settle()
             && let Some(bulk) = self.waiting.pop_front()
         {
-            self.settle();
             let applied = self.applied();
             let staged = self.pipeline.stage_bulk(&bulk.batch, |id| applied.edition(id));
             self.applied = Some(applied);
-            let Bulk { batch, bytes, arrived, tell } = bulk;
+            let Bulk { batch, room, arrived, tell } = bulk;
             match staged {
-                Ok(Ok(ticket)) => self.send(batch, Staged { ticket, bytes, is_bulk: true, arrived, tell }),
+                Ok(Ok(ticket)) => self.send(batch, Staged { ticket, room, is_bulk: true, arrived, tell }),
                 Ok(Err(refusal)) => {
-                    self.flight.give_back(bytes);
+                    drop(room);
                     self.metrics.proposals.with_label_values(&["refused"]).inc();
                     // Nobody may be waiting for it.
                     let _ = tell.send(Outcome::Refused(refusal));
                 }
                 Err(error) => {
                     tracing::error!(%error, "bulk was dropped because the state cannot be read");
-                    self.flight.give_back(bytes);
                 }
             }
         }
     }
 
-    /// Brings the pipeline up to what has landed.
-    fn settle(&mut self) {
+    /// Brings the pipeline up to what has landed. Says whether anything may be staged on it.
+    fn settle(&mut self) -> bool {
         let counts = self.flight.counts();
-        if counts.failed {
-            self.flight.drain();
+        if counts.failed.is_some() {
+            if !self.flight.drain(DRAIN_WITHIN) {
+                return false;
+            }
             self.pipeline.clear();
             self.applied = None;
         } else if self.pipeline.settle(counts.answered) {
             self.applied = None;
         }
+        true
     }
 
     fn applied(&mut self) -> StateView {
@@ -213,23 +226,27 @@ impl Proposer {
 
     /// Hands a staged batch to raft. It lands whatever happens to it.
     fn send(&self, batch: EncodedBatch, staged: Staged) {
-        let Staged { ticket, bytes, is_bulk, arrived, tell } = staged;
+        let Staged { ticket, room, is_bulk, arrived, tell } = staged;
         let time_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let time_us = u64::try_from(time_us).unwrap_or(u64::MAX);
         let proposal = Proposal(Command::Batch { time_us, batch }.to_bytes());
         let (flight, metrics, jobs) = (Arc::clone(&self.flight), self.metrics.clone(), self.jobs.clone());
-        flight.start(is_bulk);
+        let flown = room.start(ticket, is_bulk);
         let responder = Responder::new(move |result: Option<ClientWriteResult<TypeConfig>>| {
             let outcome = outcome(result);
             let is_committed = matches!(outcome, Outcome::Committed { .. });
-            flight.land(ticket, bytes, is_bulk, is_committed);
+            flown.land(is_committed);
             metrics.proposals.with_label_values(&[label(&outcome)]).inc();
             if is_committed {
                 metrics.commit_seconds.observe(arrived.elapsed().as_secs_f64());
             }
             // Nobody may be waiting for it.
             let _ = tell.send(outcome);
-            if is_bulk && let Some(jobs) = jobs.upgrade() {
+            let counts = flight.counts();
+            let has_drained = counts.failed.is_some() && counts.staged == 0;
+            if (is_bulk || has_drained)
+                && let Some(jobs) = jobs.upgrade()
+            {
                 // A full queue wakes the proposer too.
                 let _ = jobs.try_send(Job::Landed);
             }

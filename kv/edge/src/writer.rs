@@ -1,6 +1,7 @@
 //! The thread that owns the writes of an edge's copy: takes what the follower has checked, in order, and applies
 //! everything that is waiting in one write.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -92,7 +93,9 @@ impl Writer {
 
     /// Runs until it is told to stop or the follower is gone, with everything before that applied, or a write fails.
     pub(crate) fn run(mut self) {
-        if let Err(error) = self.write() {
+        // The panic itself is in the log of the process.
+        let written = catch_unwind(AssertUnwindSafe(|| self.write())).unwrap_or(Err(EdgeError::WriterGone));
+        if let Err(error) = written {
             tracing::error!(%error, "applying has stopped; answers go on from the last good version");
             self.reports.add(|progress| progress.failed = Some(error));
         }

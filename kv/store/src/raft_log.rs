@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use rocksdb::{Cache, DB, DBRecoveryMode, IteratorMode};
 
-use crate::raft_writer::{self, Job, Work};
+use crate::raft_writer::{self, Done, Job, Work};
 use crate::{StoreError, StoreMetrics, options};
 
 /// Called once when a write is durable, or with the error that stopped the log.
@@ -274,7 +274,7 @@ impl RaftLog {
         let _ = self.submit(None, |_, _| Ok(Work::Close));
         let writer = self.writer.lock().expect("no holder panics").take();
         if let Some(writer) = writer {
-            writer.join().expect("the writer does not panic");
+            writer.join().map_err(|_| StoreError::Stopped { path: self.shared.path.clone() })?;
         }
         self.shared.db.flush_wal(true).map_err(|error| StoreError::from_rocksdb(&self.shared.path, error))
     }
@@ -293,6 +293,7 @@ impl RaftLog {
             state.last_job = number;
             (number, work)
         };
+        let done = done.map(|done| Done::new(done, &self.shared.path));
         // The state is not locked while this waits: the writer needs it to make room.
         jobs.send(Job { number, work, done }).map_err(|_| StoreError::Stopped { path: self.shared.path.clone() })
     }

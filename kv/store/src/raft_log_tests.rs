@@ -239,3 +239,25 @@ fn a_missing_entry_stops_the_start() {
     let error = open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("entry 4 is missing"), "{error}");
 }
+
+/// Whoever waits for a write that the writer took with it would wait for ever.
+#[test]
+fn a_writer_that_panics_leaves_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path()).unwrap();
+    log.append(vec![(1, Bytes::from_static(b"one"))], Box::new(|_| panic!("a bug in a completion"))).unwrap();
+    let mut index = 2;
+    loop {
+        let (tell, told) = std::sync::mpsc::channel();
+        let done: Completion = Box::new(move |result| tell.send(result.is_ok()).unwrap());
+        let taken = log.append(vec![(index, Bytes::from_static(b"more"))], done);
+        let durable = told.recv_timeout(std::time::Duration::from_secs(30)).expect("nobody is told");
+        if !durable {
+            break;
+        }
+        taken.unwrap();
+        index += 1;
+        assert!(index < 100_000, "the writer goes on");
+    }
+    assert!(log.close().is_err());
+}

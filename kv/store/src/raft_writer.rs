@@ -1,6 +1,7 @@
 //! The thread that writes the raft log: takes what has piled up, writes it at once, syncs once, completes each.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
@@ -18,7 +19,34 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) work: Work,
     /// Called when it is durable. A write without one needs no sync of its own.
-    pub(crate) done: Option<Completion>,
+    pub(crate) done: Option<Done>,
+}
+
+/// A completion that is called whatever happens: one that the writer drops, because it panics, has failed. Whoever waits
+/// for the log would wait for ever.
+pub(crate) struct Done {
+    completion: Option<Completion>,
+    path: PathBuf,
+}
+
+impl Done {
+    pub(crate) fn new(completion: Completion, path: &Path) -> Self {
+        Self { completion: Some(completion), path: path.to_path_buf() }
+    }
+
+    fn call(mut self, result: Result<(), Arc<StoreError>>) {
+        if let Some(completion) = self.completion.take() {
+            completion(result);
+        }
+    }
+}
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        if let Some(completion) = self.completion.take() {
+            completion(Err(Arc::new(StoreError::Stopped { path: self.path.clone() })));
+        }
+    }
 }
 
 pub(crate) enum Work {
@@ -47,7 +75,7 @@ pub(crate) fn run(shared: &Shared, queue: &Receiver<Job>) {
             failed = write(shared, batch, number, dones.len(), bytes).err().map(Arc::new);
         }
         for done in dones {
-            done(failed.clone().map_or(Ok(()), Err));
+            done.call(failed.clone().map_or(Ok(()), Err));
         }
     }
 }

@@ -105,7 +105,7 @@ pub(crate) async fn import_folder(
         result = unmark_unlisted(service.core(), listed).await;
     }
     work.progress.finish();
-    service.look_within(Name::ROOT).await;
+    service.look_within(Name::ROOT);
     let report = work.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
     result.map(|()| report)
 }
@@ -297,5 +297,104 @@ fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
         tracing::error!(zone = %apex, file, line, record, rule, "zone refused: {message}");
     } else {
         tracing::warn!(zone = %apex, file, line, record, rule, "{message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use zonecast_builder::{Change, Diff, SerialTime, record_build, zone_info};
+    use zonecast_ingest::Manifest;
+    use zonecast_kv_core::Outcome;
+    use zonecast_kv_proto::MAX_BATCH_LEN;
+
+    use super::*;
+    use crate::roles::TestApi;
+    use crate::service::zone_file::{LoadedZone, open_root};
+
+    const ZONES: [&str; 3] = ["a.test", "b.test", "c.test"];
+
+    fn write(folder: &Path, last: u8) {
+        for zone in ZONES {
+            let text = format!("@ 60 SOA ns m 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.53\nwww 60 A 192.0.2.{last}\n");
+            std::fs::write(folder.join(format!("{zone}.zone")), text).unwrap();
+        }
+    }
+
+    /// Plans all files into a group, lets somebody be faster at one zone, and sends the group.
+    fn import_overtaken(api: &TestApi, folder: &Path, overtake: impl FnOnce(&Arc<Service>, &Handle) + Send + 'static) {
+        let service = Arc::clone(api.service());
+        let root = open_root(folder).unwrap();
+        let entries = Manifest::of_folder(root.folder()).unwrap().entries;
+        let count = entries.len();
+        let ids = api.runtime().block_on(service.allocate(count)).unwrap();
+        let (next, stop) = (AtomicUsize::new(count), Arc::new(AtomicBool::new(false)));
+        let (progress, report) = (Progress::new("importing", "zones", 3), Mutex::default());
+        let handle = api.runtime().handle().clone();
+        let importing = api.runtime().spawn_blocking(move || {
+            let work = Work { service, root, entries, ids, next, stop, progress, report };
+            let mut worker = Worker::new(&work, &handle);
+            for number in 0..count {
+                worker.import(number, true).unwrap();
+            }
+            overtake(&work.service, &handle);
+            worker.run().unwrap();
+            let report = work.report.lock().unwrap().clone();
+            assert_eq!((report.changed, report.records), (3, 12));
+        });
+        api.runtime().block_on(importing).unwrap();
+    }
+
+    /// Every zone is what its file says, to the last key.
+    fn assert_as_filed(api: &TestApi, folder: &Path) {
+        let (view, root) = (api.service().core().view(), open_root(folder).unwrap());
+        for entry in Manifest::of_folder(root.folder()).unwrap().entries {
+            let info = zone_info(&view, &entry.apex).unwrap().unwrap();
+            let loaded = LoadedZone::read(ZoneText::File { root: &root, file: &entry.file }, &entry.apex).unwrap();
+            let built = loaded.build(info.identity, (info.settings, vec![])).unwrap();
+            let Diff::Batch(differs, _) = built.build.diff(&view, MAX_BATCH_LEN).unwrap() else { panic!() };
+            assert!(differs.is_empty(), "{}: {differs:?}", entry.apex);
+        }
+    }
+
+    #[test]
+    fn a_group_that_was_overtaken_is_planned_anew_for_the_zone_that_moved() {
+        let api = TestApi::start(false, None);
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 1);
+        // Somebody makes one of the zones before the group does.
+        import_overtaken(&api, folder.path(), |service, handle| {
+            let other = b"@ 60 SOA ns m 9 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.99\nother 60 A 192.0.2.99\n";
+            let apex: Name = "b.test".parse().unwrap();
+            let ids = handle.block_on(service.allocate(1)).unwrap();
+            let note = now(ChangeKind::Replaced, "somebody");
+            let text = ZoneText::Text { name: "other", bytes: other };
+            let view = service.core().view();
+            let zone = (&apex, Chosen::default());
+            let Plan::Small(planned) = plan_zone(&view, text, zone, &ids, (note, service.metrics())).unwrap() else {
+                panic!("too large")
+            };
+            let pending = handle.block_on(service.core().propose(&planned.work)).unwrap();
+            assert!(matches!(handle.block_on(pending), Outcome::Committed { .. }));
+        });
+        assert_as_filed(&api, folder.path());
+
+        // Somebody changes a record of one.
+        write(folder.path(), 2);
+        import_overtaken(&api, folder.path(), |service, handle| {
+            let change = service.core().change(|view, _| {
+                let apex: Name = "b.test".parse().unwrap();
+                let owner = "extra.b.test".parse().unwrap();
+                let add =
+                    Change::Add { owner, rtype: domain::base::iana::Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] };
+                let built = record_build(view, &apex, &[add], SerialTime::default()).unwrap();
+                Ok::<_, ServiceError>((built.batch, ()))
+            });
+            let ((), pending) = handle.block_on(change).unwrap();
+            assert!(matches!(handle.block_on(pending), Outcome::Committed { .. }));
+        });
+        assert_as_filed(&api, folder.path());
+        api.stop();
     }
 }

@@ -22,6 +22,7 @@ use crate::client::{Client, ClientError, Patience};
 use crate::client_options::ClientOptions;
 use crate::fault::Fault;
 use crate::metrics::MetricsRegistry;
+use crate::service::Service;
 
 /// Everything in these tests is done long before.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -29,7 +30,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const ZONE: &[u8] = b"$TTL 1h\n@ SOA ns1 hostmaster 7 2h 15m 1w 5m\n@ NS ns1\nns1 A 192.0.2.1\n";
 
 /// A core with an API on a free port of loopback.
-struct Api {
+pub(crate) struct Api {
     runtime: Runtime,
     core: Option<RunningCore>,
     address: SocketAddr,
@@ -37,7 +38,7 @@ struct Api {
 }
 
 impl Api {
-    fn start(with_tokens: bool, tls: Option<ServerConfig>) -> Self {
+    pub(crate) fn start(with_tokens: bool, tls: Option<ServerConfig>) -> Self {
         let folder = Arc::new(DataFolder::temporary().unwrap());
         let runtime = Runtime::new().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -67,6 +68,14 @@ impl Api {
             RunningCore::start(setup).await.unwrap()
         });
         Self { address: core.http(), core: Some(core), ..api }
+    }
+
+    pub(crate) fn service(&self) -> &Arc<Service> {
+        self.core.as_ref().unwrap().service()
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
     }
 
     fn tokens(&self) -> PathBuf {
@@ -116,7 +125,7 @@ impl Api {
         Answer { status, text }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let core = self.core.take().unwrap();
         self.runtime.block_on(async { core.stop_api().await.close().await });
     }

@@ -27,5 +27,7 @@ mod stop;
 mod zone_folder;
 
 pub(crate) use data_folder::DataFolder;
+#[cfg(test)]
+pub(crate) use http_tests::Api as TestApi;
 pub(crate) use stop::STOP_WITHIN;
 pub use stop::Stop;

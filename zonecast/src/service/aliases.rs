@@ -38,6 +38,8 @@ pub(super) enum Look {
     Alias(Box<AliasEntry>),
     /// The alias of a zone.
     Zone(Box<Name>),
+    /// The alias of a zone, and all that lead through it.
+    Within(Box<Name>),
 }
 
 /// What waits.
@@ -64,25 +66,26 @@ impl Aliases {
 }
 
 impl Service {
-    /// Looks at all aliases that lead through a zone, and at that of the zone: it was replaced, rolled back or deleted.
-    ///
-    /// It looks ahead, at changes that are not applied yet, too: an alias that was made while the zone was replaced has
-    /// seen the zone as it was.
-    pub(crate) async fn look_within(&self, apex: Name) {
+    /// Has all aliases looked at that lead through a zone, and that of the zone: it was replaced, rolled back or deleted.
+    pub(crate) fn look_within(&self, apex: Name) {
+        self.aliases.look([Look::Within(Box::new(apex))]);
+    }
+
+    /// What [`Service::look_within`] means. It looks ahead, at changes that are not applied yet, too: an alias that was
+    /// made while the zone was replaced has seen the zone as it was.
+    async fn find_within(&self, apex: Name) -> Result<(), ServiceError> {
         let found = self.core().ahead(move |view| {
             let flattens = zone_info(view, &apex)?.is_some_and(|zone| zone.settings.flatten);
             let aliases = aliases_within(view, &apex)?.into_iter().map(|entry| Look::Alias(Box::new(entry)));
             Ok::<_, ReadError>(aliases.chain(flattens.then(|| Look::Zone(Box::new(apex)))).collect::<Vec<_>>())
         });
-        match found.await {
-            Ok(looks) => self.aliases.look(looks),
-            Err(error) => tracing::warn!(zone = %apex, %error, "aliases that lead through the zone may be out of date"),
-        }
+        self.aliases.look(found.await?);
+        Ok(())
     }
 
     /// Keeps aliases current for as long as the process lives; at first it looks at all of them.
     pub(crate) async fn keep_aliases_current(&self) {
-        self.look_within(Name::ROOT).await;
+        self.look_within(Name::ROOT);
         loop {
             let mut looking = FuturesUnordered::new();
             loop {
@@ -119,6 +122,7 @@ impl Service {
         let apex = match look {
             Look::Alias(entry) => entry.apex,
             Look::Zone(apex) => **apex,
+            Look::Within(apex) => return self.find_within(**apex).await,
         };
         let _guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let (look, author) = (look.clone(), self.author(ALIAS));
@@ -128,7 +132,7 @@ impl Service {
                     let Refreshed { batch, undo } = refresh_alias(view, entry, serial_time())?;
                     (batch, undo)
                 }
-                Look::Zone(apex) => {
+                Look::Zone(apex) | Look::Within(apex) => {
                     let RecordBuild { batch, undo, unchanged, .. } = flattened_build(view, apex, &[], serial_time())?;
                     (batch, (!unchanged).then_some(undo))
                 }

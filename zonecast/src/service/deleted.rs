@@ -35,7 +35,7 @@ impl Service {
         };
         let ((), pending) = self.core().change(build).await?;
         let settled = settled(pending.await);
-        self.look_within(apex).await;
+        self.look_within(apex);
         let written = self.written(apex, settled?);
         let minutes = self.parts.keep_replaced.as_secs() / 60;
         tracing::info!(zone = %apex, by = name, "deleted; for {minutes} minutes it can be brought back");
@@ -60,7 +60,7 @@ impl Service {
         };
         let (serial, pending) = self.core().change(build).await?;
         let settled = settled(pending.await);
-        self.look_within(apex).await;
+        self.look_within(apex);
         let written = Written { serial: Some(serial), ..self.written(apex, settled?) };
         tracing::info!(zone = %apex, by = name, "brought back");
         Ok(written)

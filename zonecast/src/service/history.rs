@@ -79,7 +79,7 @@ impl Service {
             Ok(Made { batch, undo, serial, extra: () })
         };
         let settled = self.make(apex, (self.author(by), ChangeKind::RolledBack), make).await;
-        self.look_within(apex).await;
+        self.look_within(apex);
         let settled = settled?;
         let written = self.written(apex, settled.version);
         Ok(Written { serial: Some(settled.serial), changed: settled.changed, ..written })

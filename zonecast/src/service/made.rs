@@ -131,7 +131,7 @@ impl Service {
             }
         };
         drop(guard);
-        self.look_within(apex).await;
+        self.look_within(apex);
         settled
     }
 }

@@ -142,7 +142,7 @@ impl Service {
             }
         };
         drop(guard);
-        self.look_within(apex).await;
+        self.look_within(apex);
         written
     }
 

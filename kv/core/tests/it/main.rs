@@ -7,6 +7,7 @@
 )]
 
 mod bulk;
+mod cancelled;
 mod changes;
 mod crash;
 mod restart;
@@ -28,12 +29,16 @@ const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
 type Log = Arc<Mutex<Vec<Applied>>>;
 
 async fn start(folder: &Path) -> Result<(Core, Log), CoreError> {
+    start_with(folder, &Registry::new()).await
+}
+
+async fn start_with(folder: &Path, registry: &Registry) -> Result<(Core, Log), CoreError> {
     let log = Log::default();
     let seen = Arc::clone(&log);
     let config = CoreConfig {
         data_dir: folder.to_path_buf(),
         state: StateOptions::default(),
-        registry: Registry::new(),
+        registry: registry.clone(),
         sink: Arc::new(move |version: &Applied| seen.lock().unwrap().push(version.clone())),
     };
     Ok((Core::start(config).await?, log))

@@ -271,3 +271,31 @@ async fn a_version_that_takes_longer_than_silence_may_last_gets_through() {
     edge.until_at(position).await;
     assert_eq!(edge.content(), source.content());
 }
+
+/// A projection with a bug.
+struct Panics;
+
+impl Projection for Panics {
+    fn reset(&mut self, _: &dyn View) -> Result<(), ProjectionError> {
+        panic!("a bug where versions are applied")
+    }
+
+    fn apply(&mut self, _: OpRef<'_>, _: Version) -> Result<(), ProjectionError> {
+        Ok(())
+    }
+
+    fn publish(&mut self, _: EdgeSnapshot, _: Position) {}
+}
+
+/// Nothing more may ever come that would show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_panics_where_it_applies_says_so_by_itself() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    commit(&source, &publisher, 1, b"one");
+    let metrics = EdgeMetrics::register(&prometheus::Registry::new()).unwrap();
+    let mut edge = Edge::start(world.config("edge-1", &publisher), Box::new(Panics), metrics).unwrap();
+    let failed = tokio::time::timeout(PATIENCE, edge.failed()).await.expect("nobody is told");
+    assert!(matches!(failed, crate::EdgeError::WriterGone), "{failed}");
+}
