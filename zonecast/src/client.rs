@@ -7,10 +7,11 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
 use zonecast_kv_proto::WaitFor;
 
+use crate::api::UNKNOWN;
 use crate::api::types::{
     ChainInfo, ChangeRequest, DeletedZones, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RollbackRequest,
     RrsetPage, SettingsChange, Status, StoreSettings, StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog,
@@ -35,7 +36,7 @@ const MAX_RESPONSE: u64 = 1 << 30;
 /// Why there is no result.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nothing answers there, or the connection broke.
+    /// Nothing answers there. Of a write nothing was done.
     #[error("no core answers at {core}: {source}")]
     Unreachable {
         /// Address asked.
@@ -50,6 +51,14 @@ pub enum ClientError {
         core: String,
         /// How long was waited.
         within: Duration,
+    },
+    /// A write was sent, and how it ended cannot be heard any more.
+    #[error("{core} was asked, and {reason}: whether it was done is not known")]
+    Unknown {
+        /// Address asked.
+        core: String,
+        /// What came instead of an answer.
+        reason: String,
     },
     /// Somebody answers there, but not one that we trust, or not in TLS.
     #[error("{core} is not trusted: {reason}")]
@@ -75,6 +84,15 @@ pub enum ClientError {
         /// What was odd.
         reason: String,
     },
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// To see something: it can be asked again.
+    Read,
+    /// To change something.
+    Write,
 }
 
 /// How long a write waits for edges.
@@ -221,7 +239,7 @@ impl Client {
         let url = self.url(&zone_path(zone, ""), &query);
         // So that who is refused hears why, instead of being cut off while still sending.
         let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
-        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
+        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
     }
 
     /// Deletes a zone; `allow_shrink` says that it is meant.
@@ -231,7 +249,7 @@ impl Client {
     pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
         let request = self.agent.delete(self.url(&zone_path(zone, ""), &query));
-        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
     }
 
     /// Zones that were deleted and can be brought back.
@@ -263,7 +281,7 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
-        self.read(self.agent.patch(self.url("/v1/settings", &[])).send_json(change))
+        self.written(self.agent.patch(self.url("/v1/settings", &[])).send_json(change))
     }
 
     /// The zone as a zone file.
@@ -272,7 +290,7 @@ impl Client {
     /// No answer, or no such zone.
     pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
         let request = self.agent.get(self.url(&zone_path(zone, "/file"), &[]));
-        let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?)?;
+        let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?, Asked::Read)?;
         let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec();
         body.map_err(|error| self.foreign(error))
     }
@@ -290,7 +308,7 @@ impl Client {
     /// # Errors
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
-        self.read(self.agent.patch(self.url(&zone_path(zone, "/settings"), &[])).send_json(change))
+        self.written(self.agent.patch(self.url(&zone_path(zone, "/settings"), &[])).send_json(change))
     }
 
     /// The last changes of a zone, newest first.
@@ -380,7 +398,7 @@ impl Client {
     /// No answer.
     pub fn metrics(&self) -> Result<String, ClientError> {
         let request = self.agent.get(self.url("/metrics", &[]));
-        let mut response = self.accepted(self.asked(request, READ_WITHIN)?)?;
+        let mut response = self.accepted(self.asked(request, READ_WITHIN)?, Asked::Read)?;
         response.body_mut().read_to_string().map_err(|error| self.foreign(error))
     }
 
@@ -421,24 +439,47 @@ impl Client {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         let request = self.agent.post(self.url(path, query));
-        self.read(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+        self.written(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
     }
 
     fn read<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
-        let mut response = self.accepted(response)?;
+        let mut response = self.accepted(response, Asked::Read)?;
         response.body_mut().with_config().limit(MAX_RESPONSE).read_json().map_err(|error| self.foreign(error))
     }
 
-    fn accepted(&self, response: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, ClientError> {
-        let mut response = response.map_err(|source| self.unreached(source))?;
+    fn written<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+        let mut response = self.accepted(response, Asked::Write)?;
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_json();
+        body.map_err(|error| self.unknown(format_args!("its answer cannot be read ({error})")))
+    }
+
+    fn accepted(
+        &self,
+        response: Result<Response<Body>, ureq::Error>,
+        asked: Asked,
+    ) -> Result<Response<Body>, ClientError> {
+        let mut response = match response {
+            Err(source) if asked == Asked::Write && may_have_arrived(&source) => {
+                return Err(self.unknown(format_args!("the connection ended ({source})")));
+            }
+            response => response.map_err(|source| self.unreached(source))?,
+        };
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
+        let odd = format_args!("status {status} without an error of ours");
         match response.body_mut().read_json::<ErrorBody>() {
+            Ok(body) if body.error.code == UNKNOWN => Err(self.unknown(format_args!("says: {}", body.error.message))),
             Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: body.error }),
-            Err(_) => Err(self.foreign(format_args!("status {status} without an error of ours"))),
+            // Of a proxy, perhaps, behind which a core has it.
+            Err(_) if asked == Asked::Write && status.is_server_error() => Err(self.unknown(odd)),
+            Err(_) => Err(self.foreign(odd)),
         }
+    }
+
+    fn unknown(&self, reason: impl ToString) -> ClientError {
+        ClientError::Unknown { core: self.core.clone(), reason: reason.to_string() }
     }
 
     fn unreached(&self, source: ureq::Error) -> ClientError {
@@ -462,6 +503,29 @@ impl Client {
             escape_into(&mut url, value);
         }
         url
+    }
+}
+
+/// Whether a request that ended so may have been read at the other end.
+fn may_have_arrived(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidInput, NetworkUnreachable, PermissionDenied,
+    };
+    match error {
+        // Before there was a connection; what TLS says here, it says before anything is sent.
+        _ if tls_error(error).is_some() => false,
+        ureq::Error::Io(error) => !matches!(
+            error.kind(),
+            ConnectionRefused
+                | HostUnreachable
+                | NetworkUnreachable
+                | AddrNotAvailable
+                | PermissionDenied
+                | InvalidInput
+        ),
+        ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Resolve | Timeout::Connect),
+        ureq::Error::Protocol(_) => true,
+        _ => false,
     }
 }
 
@@ -511,6 +575,8 @@ fn escape_into(url: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
     use super::*;
 
     #[test]
@@ -525,7 +591,57 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let error = Client::new(&format!("http://{address}/")).status().unwrap_err();
+        let client = Client::new(&format!("http://{address}/"));
+        let error = client.status().unwrap_err();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+        let error = client.delete_zone("example", false, Patience::default()).unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+    }
+
+    /// Reads a request, answers so, and hangs up.
+    fn once(answer: &'static str) -> Client {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                heard.extend(byte);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        client
+    }
+
+    #[test]
+    fn a_write_that_was_sent_and_has_no_answer_is_not_called_undone() {
+        const UNKNOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 52\r\n\r\n\
+            {\"error\": {\"code\": \"unknown\", \"message\": \"perhaps\"}}";
+        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 49\r\n\r\n\
+            {\"error\": {\"code\": \"busy\", \"message\": \"perhaps\"}}";
+        let broken = [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"zone\": ",
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops",
+            UNKNOWN,
+        ];
+        for answer in broken {
+            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
+            assert!(matches!(error, ClientError::Unknown { .. }), "{answer:?}: {error:?}");
+            assert!(error.to_string().contains("not known"), "{error}");
+            assert_eq!(crate::exit::Failure::from(error).code, crate::exit::Code::Unknown);
+        }
+        for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\noops", BUSY] {
+            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
+            assert!(
+                matches!(error, ClientError::Foreign { .. } | ClientError::Refused { .. }),
+                "{answer:?}: {error:?}"
+            );
+        }
+        let read = once("").status().unwrap_err();
+        assert!(matches!(read, ClientError::Unreachable { .. }), "{read:?}");
     }
 }

@@ -26,7 +26,7 @@ pub enum Code {
     Unreadable = 5,
     /// The disk is full, or a write to it failed.
     Disk = 6,
-    /// No core answers at the address.
+    /// No core answers at the address; nothing was done.
     Unreachable = 7,
     /// Written, but not live on as many edges as `--wait` asks for in time.
     NotYetLive = 8,
@@ -34,10 +34,12 @@ pub enum Code {
     Busy = 9,
     /// The API wants another token, or cannot be trusted.
     NotAllowed = 10,
+    /// A write was sent, and whether it was done is not known.
+    Unknown = 11,
 }
 
 impl Code {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -49,6 +51,7 @@ impl Code {
         Self::NotYetLive,
         Self::Busy,
         Self::NotAllowed,
+        Self::Unknown,
     ];
 
     /// What a child of the same program returned.

@@ -15,6 +15,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// The word for programs when the core cannot commit.
 const UNAVAILABLE: &str = "unavailable";
 
+/// Whether it was done is not known: the one answer after which the same again may do it twice.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// What a client without a good token is asked for, RFC 6750 section 3.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\"");
 const CHALLENGE_AFTER_BAD: HeaderValue = HeaderValue::from_static("Bearer realm=\"zonecast\", error=\"invalid_token\"");
@@ -25,6 +28,8 @@ const CHALLENGE_AFTER_BAD: HeaderValue = HeaderValue::from_static("Bearer realm=
 pub(super) enum NotDone {
     /// The core cannot commit; why, it says elsewhere.
     Unavailable,
+    /// The core stopped on the way, so that nobody knows.
+    Unknown,
     /// A fault of ours.
     Internal(String),
 }
@@ -58,13 +63,22 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// The core cannot commit, for this reason.
+    /// Nothing was done, because the core cannot commit, for this reason.
     pub(super) fn faulty(fault: &Failure) -> Self {
-        let mut error = Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            UNAVAILABLE,
+        Self::with_fault(UNAVAILABLE, format_args!("the core cannot commit: {fault}"), fault)
+    }
+
+    /// Whether it was done is not known, because the core stopped on the way, for this reason.
+    pub(super) fn stopped(fault: &Failure) -> Self {
+        Self::with_fault(
+            UNKNOWN,
             format_args!("the core cannot commit, and whether it did is not known: {fault}"),
-        );
+            fault,
+        )
+    }
+
+    fn with_fault(code: &str, message: impl ToString, fault: &Failure) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
         error.detail.fault = Some(if fault.code == Code::Disk { "disk" } else { "other" }.to_owned());
         error
     }
@@ -87,6 +101,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
+            ServiceError::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, UNKNOWN),
             ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let mut api = Self::new(status, code, &error);
@@ -102,9 +117,11 @@ impl IntoResponse for ApiError {
         let not_done = match self.status {
             StatusCode::INTERNAL_SERVER_ERROR => Some(NotDone::Internal(self.detail.message.clone())),
             _ if self.detail.code == UNAVAILABLE => Some(NotDone::Unavailable),
+            _ if self.detail.code == UNKNOWN => Some(NotDone::Unknown),
             _ => None,
         };
-        let retry = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        let retry = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+            && self.detail.code != UNKNOWN;
         let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
         if retry {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);

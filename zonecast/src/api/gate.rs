@@ -79,10 +79,13 @@ impl Gate {
                 }
                 response
             }
-            Some(NotDone::Unavailable) => match tokio::time::timeout(REASON_WITHIN, self.fault.wait()).await {
-                Ok(fault) => ApiError::faulty(&fault).into_response(),
-                Err(_) => response,
-            },
+            Some(not_done @ (NotDone::Unavailable | NotDone::Unknown)) => {
+                let explained = if matches!(not_done, NotDone::Unknown) { ApiError::stopped } else { ApiError::faulty };
+                match tokio::time::timeout(REASON_WITHIN, self.fault.wait()).await {
+                    Ok(fault) => explained(&fault).into_response(),
+                    Err(_) => response,
+                }
+            }
         }
     }
 

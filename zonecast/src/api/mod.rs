@@ -20,7 +20,7 @@ pub mod types;
 mod zones;
 
 pub(crate) use edge::{EdgeApi, edge_router};
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, UNKNOWN};
 pub(crate) use gate::Gate;
 use off_thread::off_thread;
 use route::routed;

@@ -32,6 +32,10 @@ impl From<ClientError> for Failure {
                 message.push_str("; its log and its process say which");
                 (Code::Unreachable, vec![])
             }
+            ClientError::Unknown { .. } => {
+                message.push_str("; `zonecast zone log` shows what was done: look before you try again");
+                (Code::Unknown, vec![])
+            }
             ClientError::Untrusted { .. } => {
                 message.push_str("; is --ca the CA of its certificate, and does the certificate name this host?");
                 (Code::NotAllowed, vec![])

@@ -93,7 +93,7 @@ pub(crate) fn settled(outcome: Outcome) -> Result<Option<Version>, ServiceError>
         Outcome::Refused(refusal @ Refusal::Precondition { .. }) => Err(ServiceError::Overtaken(refusal.to_string())),
         Outcome::Refused(refusal) => Err(ServiceError::internal(refusal)),
         Outcome::NotLeader { .. } => Err(ServiceError::Unavailable("this voter does not lead".into())),
-        Outcome::Unknown => Err(ServiceError::Unavailable("it stopped on the way; the log says why".into())),
+        Outcome::Unknown => Err(ServiceError::Unknown("it stopped on the way, and its log says why".into())),
     }
 }
 
@@ -116,6 +116,7 @@ impl From<ProposeError> for ServiceError {
             ProposeError::Encode(error) => Self::internal(error),
             ProposeError::View(error) => Self::internal(error),
             ProposeError::Stopped => Self::Unavailable("it has stopped".into()),
+            error @ ProposeError::Lost => Self::Unknown(error.to_string()),
         }
     }
 }

@@ -333,7 +333,7 @@ mod tests {
         let (progress, report) = (Progress::new("importing", "zones", 3), Mutex::default());
         let handle = api.runtime().handle().clone();
         let importing = api.runtime().spawn_blocking(move || {
-            let work = Work { service, root, entries, ids, next, stop, progress, report };
+            let work = Work { service, root, entries, allow_shrink: false, ids, next, stop, progress, report };
             let mut worker = Worker::new(&work, &handle);
             for number in 0..count {
                 worker.import(number, true).unwrap();
@@ -368,11 +368,11 @@ mod tests {
             let other = b"@ 60 SOA ns m 9 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.99\nother 60 A 192.0.2.99\n";
             let apex: Name = "b.test".parse().unwrap();
             let ids = handle.block_on(service.allocate(1)).unwrap();
-            let note = now(ChangeKind::Replaced, "somebody");
+            let note = service.author("somebody").note(ChangeKind::Replaced);
             let text = ZoneText::Text { name: "other", bytes: other };
             let view = service.core().view();
-            let zone = (&apex, Chosen::default());
-            let Plan::Small(planned) = plan_zone(&view, text, zone, &ids, (note, service.metrics())).unwrap() else {
+            let request = ZoneRequest { apex: &apex, text, chosen: Chosen::default(), allow_shrink: false };
+            let Plan::Small(planned) = plan_zone(&view, request, &ids, (note, service.metrics())).unwrap() else {
                 panic!("too large")
             };
             let pending = handle.block_on(service.core().propose(&planned.work)).unwrap();

@@ -40,9 +40,12 @@ pub enum ServiceError {
     /// Too much is proposed and not applied yet.
     #[error("too much is under way, retry")]
     Overloaded,
-    /// The core cannot commit now; whether it did is not known.
-    #[error("the core cannot commit: {0}")]
+    /// The core cannot commit now; nothing has changed.
+    #[error("the core cannot commit: {0}; nothing has changed")]
     Unavailable(String),
+    /// The core stopped while the change was on its way.
+    #[error("whether the core has committed it is not known: {0}; look before you ask for it again")]
+    Unknown(String),
     /// A store that cannot be read, or a broken invariant.
     #[error("{0}")]
     Internal(String),

@@ -159,7 +159,7 @@ impl Service {
 
     /// The failure that an error means: what ended writing, if that is why the core cannot commit.
     pub(crate) async fn failure(&self, error: ServiceError) -> Failure {
-        if !matches!(error, ServiceError::Unavailable(_)) {
+        if !matches!(error, ServiceError::Unavailable(_) | ServiceError::Unknown(_)) {
             return error.into();
         }
         let reason = tokio::time::timeout(REASON_WITHIN, self.parts.fault.wait()).await;
