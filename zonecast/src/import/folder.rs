@@ -368,7 +368,8 @@ mod tests {
             let other = b"@ 60 SOA ns m 9 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.99\nother 60 A 192.0.2.99\n";
             let apex: Name = "b.test".parse().unwrap();
             let ids = handle.block_on(service.allocate(1)).unwrap();
-            let note = service.author("somebody").note(ChangeKind::Replaced);
+            let somebody = service.author("somebody");
+            let note = somebody.note(ChangeKind::Replaced);
             let text = ZoneText::Text { name: "other", bytes: other };
             let view = service.core().view();
             let request = ZoneRequest { apex: &apex, text, chosen: Chosen::default(), allow_shrink: false };
