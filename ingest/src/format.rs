@@ -1,19 +1,17 @@
 //! From wire form back to presentation format: RDATA, records, zone files.
 //!
-//! What is written reads back to the same bytes, here and in other servers: where the `domain` crate's text would not,
-//! the data is written as RFC 3597 does.
+//! What is written reads back to the same bytes, here and in other servers; data without such a text is written as RFC
+//! 3597 does.
 
 use std::fmt::Write as _;
 use std::io;
 
 use domain::base::iana::Rtype;
-use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
-use domain::rdata::AllRecordData;
 use zonecast_records::{Name, RecordRef};
 
-use crate::fields;
 use crate::presentation::{Origin, type_name};
-use crate::rdata::{parse_by_domain, read_rdata_text};
+use crate::rdata::read_rdata_text;
+use crate::{field_text, fields};
 
 /// The name with a final dot, every byte that means something in a zone file escaped.
 #[must_use]
@@ -42,27 +40,10 @@ pub fn format_name(name: &Name) -> String {
 /// RFC 3597 section 5.
 #[must_use]
 pub fn format_rdata(rtype: Rtype, wire: &[u8]) -> String {
-    typed_text(rtype, wire).filter(|text| reads_back(rtype, text, wire)).unwrap_or_else(|| unknown_text(wire))
-}
-
-fn typed_text(rtype: Rtype, wire: &[u8]) -> Option<String> {
-    let mut text = String::new();
-    match rtype {
-        Rtype::A => return Some(std::net::Ipv4Addr::from(<[u8; 4]>::try_from(wire).ok()?).to_string()),
-        Rtype::AAAA => return Some(std::net::Ipv6Addr::from(<[u8; 16]>::try_from(wire).ok()?).to_string()),
-        Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => {
-            return Some(format_name(&Name::from_wire(wire).ok()?));
-        }
-        Rtype::TXT => fields::format_texts(wire, &mut text)?,
-        _ => {
-            if let Some(fields) = fields::of(rtype) {
-                return fields::format(fields, wire).ok();
-            }
-            let data = parse_by_domain(rtype, wire).ok().filter(|data| !matches!(data, AllRecordData::Unknown(_)))?;
-            write!(text, "{}", data.display_zonefile(DisplayKind::Simple)).ok()?;
-        }
-    }
-    Some(text)
+    fields::of(rtype)
+        .and_then(|fields| field_text::format(fields, wire))
+        .filter(|text| reads_back(rtype, text, wire))
+        .unwrap_or_else(|| unknown_text(wire))
 }
 
 fn reads_back(rtype: Rtype, text: &str, wire: &[u8]) -> bool {
@@ -75,7 +56,7 @@ fn unknown_text(wire: &[u8]) -> String {
     let mut text = format!(r"\# {}", wire.len());
     if !wire.is_empty() {
         text.push(' ');
-        fields::write_hex(wire, &mut text);
+        field_text::write_hex(wire, &mut text);
     }
     text
 }

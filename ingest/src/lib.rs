@@ -5,7 +5,7 @@
 //!                                 │  Sources   files below one folder, loaded once, digested
 //!                                 │  Lexer     bytes to entries of tokens: parentheses, quotes, comments
 //!                                 │  Reader    owner, TTL, class, type; $ORIGIN $TTL $INCLUDE $GENERATE
-//!                                 ▼  rdata     tokens to wire form, by us for common types, by `domain` for others
+//!                                 ▼  rdata     tokens to wire form by a table of fields, and a check of that form
 //!                              FileReport or every FileError
 //! ```
 //! The lexer, the RDATA parser and the formatter are pure over bytes; only [`ZoneRoot`] and [`Manifest`] touch files.
@@ -34,6 +34,10 @@
 //! | record out of zone | drops it, warns | refuses | handed on; the builder refuses it |
 //! | SOA whose owner is not the apex | refuses | refuses | refuses |
 //! | OPT and other meta types as `TYPE41` | refuses | loads | refuses |
+//! | MD and MF | refuses | loads | refuses |
+//! | digest of TLSA or SMIMEA of a wrong length | loads | loads | refuses: dnspython does not read it |
+//! | parameters of an SVCB with priority 0 | loads | loads | refuses: dnspython does not read it |
+//! | `$GENERATE` and repeated includes over [`MAX_EXPANDED_BYTES`] | loads | loads | refuses |
 //! | `$INCLUDE` path | of the server's folder | of the server's folder | of the root folder, else of the including file's |
 //!
 //! # Failure
@@ -41,8 +45,11 @@
 //! to [`MAX_ERRORS`]; the caller refuses the whole zone.
 
 mod digest;
+mod field_check;
+mod field_text;
 mod fields;
 mod format;
+mod gateway;
 mod generate;
 mod lexer;
 mod manifest;
@@ -54,10 +61,10 @@ mod record_text;
 mod report;
 mod root;
 mod rule;
-mod scanner;
 mod signature_time;
 mod svcb;
 mod ttl;
+mod uri_template;
 mod words;
 
 pub use digest::{SourceDigest, digest_zone_file};

@@ -1,12 +1,17 @@
-//! Fields of one type each: LOC (RFC 1876), APL (RFC 3123), NSAP (RFC 1706).
+//! Fields of one type each: LOC (RFC 1876), APL (RFC 3123), NSAP (RFC 1706), ATMA (af-dans-0152.000), A6 (RFC 2874), and
+//! the bitmaps of WKS (RFC 1035) and NXT (RFC 2535).
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use domain::base::iana::Rtype;
+use zonecast_records::Name;
+
 use crate::Rule;
-use crate::fields::{from_hex, write_hex};
+use crate::field_text::{from_hex, parse_text, read_type_or_number, write_hex};
+use crate::format::format_name;
 use crate::lexer::Token;
-use crate::presentation::problem;
+use crate::presentation::{Origin, problem, read_name, read_number, type_name};
 
 /// Thousandths of an arc second in a degree.
 const DEGREE: u32 = 3_600_000;
@@ -184,4 +189,157 @@ pub(crate) fn format_nsap(wire: &[u8], text: &mut String) -> Option<()> {
     text.push_str("0x");
     write_hex(wire, text);
     (!wire.is_empty()).then_some(())
+}
+
+/// `+` and digits for E.164, or hex digits for an ATM end system address; single dots anywhere between them.
+pub(crate) fn read_atma(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), Rule> {
+    let wrong = || problem(format!("{:?} is neither + and digits nor hex digits, with single dots", token.lossy()));
+    let (format, text) = token.raw.strip_prefix(b"+").map_or((0, token.raw), |digits| (1, digits));
+    let parts: Vec<&[u8]> = text.split(|byte| *byte == b'.').collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return Err(wrong());
+    }
+    out.push(format);
+    let digits = parts.concat();
+    let bytes = if format == 1 { Some(digits) } else { from_hex(&digits) };
+    out.extend(bytes.ok_or_else(wrong)?);
+    Ok(())
+}
+
+pub(crate) fn format_atma(wire: &[u8], text: &mut String) -> Option<()> {
+    match wire.split_first()? {
+        (0, address) if !address.is_empty() => write_hex(address, text),
+        (1, digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            let _ = write!(text, "+{}", std::str::from_utf8(digits).ok()?);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Prefix length, then the bits of the suffix unless there are none, then the name of the prefix unless it is empty.
+pub(crate) fn read_a6(tokens: &[Token<'_>], origin: Origin<'_>, out: &mut Vec<u8>) -> Result<(), Rule> {
+    let wrong = || problem("use prefix length, suffix as an IPv6 address, name of the prefix (RFC 2874)");
+    let (length, mut rest) = tokens.split_first().ok_or_else(wrong)?;
+    let length: u8 = read_number(*length)?;
+    let skipped = usize::from(length / 8);
+    out.push(length);
+    if length < 128 {
+        let (suffix, after) = rest.split_first().ok_or_else(wrong)?;
+        rest = after;
+        let mut suffix = parse_text::<Ipv6Addr>(*suffix, "an IPv6 address")?.octets();
+        if let Some(first) = suffix.get_mut(skipped) {
+            *first &= 0xff >> (length % 8);
+        }
+        out.extend(suffix.iter().skip(skipped));
+    }
+    match (length, rest) {
+        (0, []) => {}
+        (1.., [name]) => out.extend_from_slice(read_name(*name, origin)?.as_wire()),
+        _ => return Err(wrong()),
+    }
+    Ok(())
+}
+
+pub(crate) fn format_a6(wire: &[u8], text: &mut String) -> Option<()> {
+    let (&length, rest) = wire.split_first().filter(|(length, _)| **length <= 128)?;
+    let skipped = usize::from(length / 8);
+    let (bits, name) = rest.split_at_checked(16 - skipped)?;
+    let mut suffix = [0; 16];
+    suffix.get_mut(skipped..)?.copy_from_slice(bits);
+    if bits.first().is_some_and(|first| u32::from(*first) > 0xff_u32 >> (length % 8)) {
+        return None;
+    }
+    let _ = write!(text, "{length}");
+    if length < 128 {
+        let _ = write!(text, " {}", Ipv6Addr::from(suffix));
+    }
+    if length > 0 {
+        let read = Name::from_wire(name).ok().filter(|read| read.as_wire().len() == name.len())?;
+        let _ = write!(text, " {}", format_name(&read));
+        return Some(());
+    }
+    name.is_empty().then_some(())
+}
+
+/// Types up to 127 as one row of bits.
+pub(crate) fn read_types(tokens: &[Token<'_>], out: &mut Vec<u8>) -> Result<(), Rule> {
+    let types = tokens.iter().map(|token| read_type_or_number(*token));
+    out.extend(bits(&types.collect::<Result<Vec<u16>, Rule>>()?));
+    Ok(())
+}
+
+pub(crate) fn format_types(wire: &[u8]) -> String {
+    let types: Vec<String> = numbers(wire).map(|number| type_name(Rtype::from_int(number))).collect();
+    types.join(" ")
+}
+
+/// Services as zone files of the time name them.
+const SERVICES: [(u16, &str); 28] = [
+    (7, "echo"),
+    (9, "discard"),
+    (11, "systat"),
+    (13, "daytime"),
+    (15, "netstat"),
+    (17, "qotd"),
+    (19, "chargen"),
+    (20, "ftp-data"),
+    (21, "ftp"),
+    (22, "ssh"),
+    (23, "telnet"),
+    (25, "smtp"),
+    (37, "time"),
+    (43, "whois"),
+    (53, "domain"),
+    (69, "tftp"),
+    (70, "gopher"),
+    (79, "finger"),
+    (80, "http"),
+    (109, "pop2"),
+    (110, "pop3"),
+    (111, "sunrpc"),
+    (113, "auth"),
+    (119, "nntp"),
+    (123, "ntp"),
+    (143, "imap2"),
+    (161, "snmp"),
+    (179, "bgp"),
+];
+
+/// Ports, as numbers or names of services.
+pub(crate) fn read_ports(tokens: &[Token<'_>], out: &mut Vec<u8>) -> Result<(), Rule> {
+    let ports = tokens.iter().map(|token| {
+        let known = SERVICES.iter().find(|(_, service)| token.is(service));
+        let port = known.map_or_else(|| read_number(*token), |(port, _)| Ok(*port));
+        port.map_err(|_| problem(format!("{:?} is neither a port nor a service known here", token.lossy())))
+    });
+    out.extend(bits(&ports.collect::<Result<Vec<u16>, Rule>>()?));
+    Ok(())
+}
+
+pub(crate) fn format_ports(wire: &[u8]) -> String {
+    let ports: Vec<String> = numbers(wire).map(|port| port.to_string()).collect();
+    ports.join(" ")
+}
+
+/// Whether it is a bitmap of ports without zero bytes at its end.
+pub(crate) fn is_ports(wire: &[u8]) -> bool {
+    wire.len() <= 65_536 / 8 && wire.last() != Some(&0)
+}
+
+/// The bits of these numbers, the highest first, up to the last that is set.
+fn bits(numbers: &[u16]) -> Vec<u8> {
+    let mut bits = vec![0_u8; numbers.iter().max().map_or(0, |last| usize::from(last / 8) + 1)];
+    for number in numbers {
+        if let Some(byte) = bits.get_mut(usize::from(number / 8)) {
+            *byte |= 0x80 >> (number % 8);
+        }
+    }
+    bits
+}
+
+fn numbers(bits: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    let is_set =
+        |number: &u16| bits.get(usize::from(number / 8)).is_some_and(|byte| byte & (0x80 >> (number % 8)) != 0);
+    (0..=u16::MAX).filter(is_set)
 }

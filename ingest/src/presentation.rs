@@ -112,9 +112,14 @@ pub(crate) fn read_type(word: &[u8]) -> Result<Rtype, Rule> {
     }
 }
 
-/// The mnemonic, or `TYPE123`, as both NSD and BIND read it.
+/// The mnemonic, or `TYPE123`, as BIND reads it.
 pub(crate) fn type_name(rtype: Rtype) -> String {
-    if rtype == Rtype::NSAPPTR { "NSAP-PTR".into() } else { rtype.to_string() }
+    match rtype {
+        Rtype::NSAPPTR => "NSAP-PTR".into(),
+        // Too young for servers that are in use.
+        Rtype::NXNAME | Rtype::CLA | Rtype::IPN => format!("TYPE{}", rtype.to_int()),
+        _ => rtype.to_string(),
+    }
 }
 
 /// A class, where the word is one.

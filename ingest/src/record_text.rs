@@ -171,14 +171,14 @@ mod tests {
             ("www", "CNAME", &["x.example.com"], "data: name \"x.example.com\" is relative and already ends"),
             ("www", "AXFR", &[], "type: type AXFR is never stored"),
             ("www", "A", &["192.0.2.1\nx"], "data: a line end"),
-            ("www", "A", &["192.0.2.1 ; home"], "data: A data: takes one address, here are 3"),
+            ("www", "A", &["192.0.2.1 ; home"], "data: A data: takes an address, here are 3 fields"),
             ("www", "TXT", &["say \"hi\""], "data: a quote inside"),
             ("www", "TXT", &["\"say\"hi"], "data: a quote inside"),
             ("www", "TXT", &["\"say"], "data: a quoted string does not end"),
             ("www", "TXT", &["a\0b"], "data: a NUL byte"),
             ("www", "TXT", &["a \\300"], "data: bad escape"),
             ("www", "TXT", &["a \\"], "data: bad escape"),
-            ("www", "A", &[], "data: A data: takes one address"),
+            ("www", "A", &[], "data: A data: takes an address"),
         ] {
             let error = add(name, rtype, words).unwrap_err();
             assert!(error.starts_with(message), "{error}");

@@ -1,8 +1,11 @@
 //! Times of signatures: `YYYYMMDDHHmmSS` in UTC or seconds since 1970, RFC 4034 section 3.2.
+//!
+//! The 32 bits of a time are a serial number (section 3.1.5), so they come round every 136 years: a date of any year is
+//! read, and what is written is the one from 1970 to 2106.
 
 const DAY: u32 = 86_400;
 
-/// Seconds since 1970; `None` where the text is no time before 2106.
+/// The 32 bits; `None` where the text is no time.
 pub(crate) fn read(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     if text.len() != 14 {
@@ -11,14 +14,21 @@ pub(crate) fn read(text: &[u8]) -> Option<u32> {
     let part = |start: usize, end: usize| text.get(start..end)?.parse::<u32>().ok();
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
     let (hour, minute, second) = (part(8, 10)?, part(10, 12)?, part(12, 14)?);
-    if !(1970..=2106).contains(&year) || hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     days_of_month(year, month).filter(|days| (1..=*days).contains(&day))?;
-    let years: u32 = (1970..year).map(days_of_year).sum();
     let months: u32 = (1..month).filter_map(|month| days_of_month(year, month)).sum();
-    let days_before = years + months + day - 1;
-    days_before.checked_mul(DAY)?.checked_add(hour * 3600 + minute * 60 + second)
+    let days = i64::from(days_before(year) + months + day - 1) - i64::from(days_before(1970));
+    let seconds = days * i64::from(DAY) + i64::from(hour * 3600 + minute * 60 + second);
+    u32::try_from(seconds.rem_euclid(1 << 32)).ok()
+}
+
+/// Days from the beginning of year 0 to that of another.
+fn days_before(year: u32) -> u32 {
+    let last = year.saturating_sub(1);
+    let leap_years = if year == 0 { 0 } else { last / 4 - last / 100 + last / 400 + 1 };
+    year * 365 + leap_years
 }
 
 /// As `YYYYMMDDHHmmSS`, which every server reads.
@@ -78,7 +88,13 @@ mod tests {
             ("20301301000000", None),
             ("20300230000000", None),
             ("21060207062815", Some(u32::MAX)),
-            ("21060207062816", None),
+            ("21060207062816", Some(0)),
+            ("21070101000000", Some(28_315_904)),
+            ("99991231235959", Some(4_294_197_631)),
+            ("19691231235959", Some(u32::MAX)),
+            ("19691223021215", Some(4_294_197_631)),
+            ("00000229000000", Some(2_262_387_840)),
+            ("21000229000000", None),
             ("203001010000", None),
             ("20300101240000", None),
             ("4294967296", None),

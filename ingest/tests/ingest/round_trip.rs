@@ -7,7 +7,7 @@ use zonecast_records::Name;
 
 use super::support::{Owned, apex, read};
 
-const TYPES: [&str; 49] = [
+const TYPES: [&str; 66] = [
     "A",
     "AAAA",
     "NS",
@@ -55,6 +55,23 @@ const TYPES: [&str; 49] = [
     "APL",
     "NSAP",
     "GPOS",
+    "DSYNC",
+    "HIP",
+    "AMTRELAY",
+    "HHIT",
+    "BRID",
+    "WKS",
+    "NXT",
+    "A6",
+    "ATMA",
+    "EID",
+    "NIMLOC",
+    "SINK",
+    "DOA",
+    "DLV",
+    "TA",
+    "RKEY",
+    "X25",
     "KEY",
     "TYPE65280",
 ];
