@@ -75,7 +75,8 @@ pub fn set_read_only(folder: &Path, read_only: bool) -> anyhow::Result<()> {
     run(Command::new("chattr").args(["-R", "-f", flag]).arg(folder))
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+/// Runs it to its end.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command.output().with_context(|| format!("{:?}", command.get_program()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{:?}: {}", command.get_program(), said.trim());

@@ -25,7 +25,7 @@ use crate::metrics::CoreMetrics;
 use crate::network::NoNetwork;
 use crate::outcome::{ChangeError, Pending, ProposeError};
 use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer};
-use crate::state_machine::{AppliedSink, StateMachine};
+use crate::state_machine::{AppliedSink, PurgeAfter, StateMachine};
 use crate::types::{Proposal, Raft};
 
 /// The only voter.
@@ -115,7 +115,8 @@ impl Core {
         let log = Arc::new(log);
         let purge = Arc::new(Notify::new());
         let (hold, released) = Hold::new();
-        let machine = StateMachine::new(state.clone(), config.sink, Arc::clone(&purge), hold.clone());
+        let told = PurgeAfter { bytes: config.state.raft_log_bytes, purge: Arc::clone(&purge) };
+        let machine = StateMachine::new(state.clone(), config.sink, told, hold.clone());
         let store = LogStore::new(Arc::clone(&log), state.clone(), hold);
         let raft = Raft::new(NODE, raft_config()?, NoNetwork, store, machine).await.map_err(failed)?;
         lead(&raft).await?;
@@ -384,7 +385,7 @@ async fn found(raft: &Raft, state: &StateStore) -> Result<(), CoreError> {
     Ok(())
 }
 
-/// Gives up the applied part of the log, which first makes the state durable.
+/// Gives up the applied part of the log. The log store makes the state durable first.
 async fn purge_when_told(raft: Raft, purge: Arc<Notify>) {
     loop {
         purge.notified().await;

@@ -21,8 +21,6 @@ use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeC
 const SLICE_BYTES: usize = 2 * 1024 * 1024;
 /// The same for small commands.
 const SLICE_COMMANDS: usize = 4096;
-/// So many bytes of applied log are given up at a time: little next to the disk, much next to the cost of a sync.
-const PURGE_BYTES: usize = 64 * 1024 * 1024;
 /// Every entry counts as so many bytes more, for what the log keeps beside it.
 const ENTRY_OVERHEAD: usize = 64;
 
@@ -52,13 +50,21 @@ impl<F: Fn(&Applied) + Send + Sync + 'static> AppliedSink for F {
     }
 }
 
+/// Who is told when enough of the log is applied to give some of it up.
+#[derive(Clone)]
+pub(crate) struct PurgeAfter {
+    /// Enough.
+    pub(crate) bytes: usize,
+    /// Told.
+    pub(crate) purge: Arc<Notify>,
+}
+
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct StateMachine {
     state: StateStore,
     sink: Arc<dyn AppliedSink>,
-    /// Told when enough of the log is applied to give some of it up.
-    purge: Arc<Notify>,
+    purge_after: PurgeAfter,
     applied_bytes: usize,
     /// Whether there is a snapshot. It is always of the present state.
     has_snapshot: bool,
@@ -68,8 +74,8 @@ pub(crate) struct StateMachine {
 type Slice = Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>;
 
 impl StateMachine {
-    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge: Arc<Notify>, hold: Hold) -> Self {
-        Self { state, sink, purge, applied_bytes: 0, has_snapshot: false, hold }
+    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter, hold: Hold) -> Self {
+        Self { state, sink, purge_after, applied_bytes: 0, has_snapshot: false, hold }
     }
 
     async fn apply_slice(&mut self, slice: Slice) -> io::Result<()> {
@@ -139,9 +145,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             self.apply_slice(slice).await?;
         }
         self.applied_bytes += bytes;
-        if self.applied_bytes >= PURGE_BYTES {
+        if self.applied_bytes >= self.purge_after.bytes {
             self.applied_bytes = 0;
-            self.purge.notify_one();
+            self.purge_after.purge.notify_one();
         }
         Ok(())
     }
@@ -166,12 +172,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
     type SnapshotData = StateView;
 
-    /// The state is its own snapshot; what is left to do is to make it durable, so that the log may go.
+    /// The state is its own snapshot. What the log gives up for it is made durable where the log is purged, and only
+    /// there.
     async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let state = self.state.clone();
         let (view, applied, membership) = blocking(&self.hold, move || {
             let view = state.view();
-            state.sync()?;
             let (applied, membership) = (view.applied()?, view.membership()?);
             Ok((view, applied, membership))
         })

@@ -11,7 +11,7 @@ use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StoreMetrics};
 
 use crate::hold::Hold;
 use crate::log_store::LogStore;
-use crate::state_machine::{Applied, StateMachine};
+use crate::state_machine::{Applied, PurgeAfter, StateMachine};
 use crate::types::TypeConfig;
 
 struct Builder;
@@ -23,7 +23,8 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
         let log = RaftLog::open(&folder.path().join("raft"), metrics.clone()).unwrap();
         let state = StateStore::open(&folder.path().join("state"), &StateOptions::default(), metrics).unwrap();
         let (hold, sink) = (Hold::new().0, Arc::new(|_: &Applied| {}));
-        let machine = StateMachine::new(state.clone(), sink, Arc::new(Notify::new()), hold.clone());
+        let purge_after = PurgeAfter { bytes: usize::MAX, purge: Arc::new(Notify::new()) };
+        let machine = StateMachine::new(state.clone(), sink, purge_after, hold.clone());
         Ok((folder, LogStore::new(Arc::new(log), state, hold), machine))
     }
 }

@@ -33,6 +33,6 @@ pub use edge_snapshot::{EdgeSnapshot, EdgeView};
 pub use error::{NO_SPACE, StoreError};
 pub use metrics::StoreMetrics;
 pub use raft_log::{Completion, RaftLog};
-pub use state::{StateOptions, StateStore};
+pub use state::{RAFT_LOG_BYTES, StateOptions, StateStore};
 pub use state_apply::{AppliedVersion, Apply};
 pub use state_view::StateView;

@@ -33,6 +33,9 @@ use crate::state_apply::Apply;
 use crate::state_view::StateView;
 use crate::{StoreError, StoreMetrics, options};
 
+/// What [`StateOptions::raft_log_bytes`] is unless somebody says otherwise.
+pub const RAFT_LOG_BYTES: usize = 64 * 1024 * 1024;
+
 /// What an operator may set.
 #[derive(Clone, Debug)]
 pub struct StateOptions {
@@ -40,11 +43,14 @@ pub struct StateOptions {
     pub batch_log_bytes: u64,
     /// Bytes of table blocks, filters and indexes kept in memory.
     pub cache_bytes: usize,
+    /// Bytes of the raft log that are applied before the state is made durable and the log is given up to there: little
+    /// next to the disk, much next to the cost of a sync.
+    pub raft_log_bytes: usize,
 }
 
 impl Default for StateOptions {
     fn default() -> Self {
-        Self { batch_log_bytes: 256 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024 }
+        Self { batch_log_bytes: 256 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024, raft_log_bytes: RAFT_LOG_BYTES }
     }
 }
 

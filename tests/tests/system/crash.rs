@@ -11,6 +11,7 @@
 
 mod killer;
 mod model;
+mod power;
 mod readers;
 mod writers;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use zonecast_tests::{Node, SmallDisk, System, WrongClock, poll_until, set_read_only};
+use zonecast_tests::{Node, SmallDisk, System, WrongClock, or_skip, poll_until, set_read_only};
 
 use crate::api::{DEADLINE, addresses};
 use crate::http::Http;
@@ -76,7 +76,7 @@ fn assert_recovered(system: &mut System, address: &str) {
 }
 
 fn small_disk() -> Option<SmallDisk> {
-    SmallDisk::mount(DISK_MEBIBYTES).map_err(|error| println!("SKIPPED: no small disk here: {error}")).ok()
+    or_skip(SmallDisk::mount(DISK_MEBIBYTES), "no small disk here")
 }
 
 #[test]
@@ -158,10 +158,7 @@ fn disks_that_went_read_only_are_used_again_when_they_can_be() {
     let core = Http::new(system.core.http);
     make_zone(&core);
     let folders = [system.core.data.clone(), system.edges[0].data.clone()];
-    if let Err(error) = set_read_only(&folders[1], true) {
-        println!("SKIPPED: files cannot be made read-only here: {error}");
-        return;
-    }
+    let Some(()) = or_skip(set_read_only(&folders[1], true), "files cannot be made read-only here") else { return };
     let (status, _) = core.set("one.test", "www", "A", "192.0.2.2").unwrap();
     assert_eq!(status, 200);
     assert_shows_fault(&system.edges[0], "cannot write in data folder");

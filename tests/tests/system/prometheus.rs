@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::base::iana::Rtype;
-use zonecast_tests::{Asker, Mode, Question, Recursion, System, set_read_only};
+use zonecast_tests::{Asker, Mode, Question, Recursion, System, or_skip, set_read_only};
 
 use crate::http::Http;
 use dashboards::panel_queries;
@@ -173,10 +173,9 @@ fn the_core_hangs(system: &System, prometheus: &Prometheus) {
 }
 
 fn the_core_can_write_no_more(system: &System, prometheus: &Prometheus) {
-    if let Err(error) = set_read_only(&system.core.data, true) {
-        println!("SKIPPED: files cannot be made read-only here: {error}");
+    let Some(()) = or_skip(set_read_only(&system.core.data, true), "files cannot be made read-only here") else {
         return;
-    }
+    };
     let fires = prometheus.fires("ZonecastFault", ("role", "core"));
     // Before anything is asserted, so that the folder can be removed.
     set_read_only(&system.core.data, false).unwrap();

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use zonecast_kv_store::RAFT_LOG_BYTES;
 
 use super::{HttpSection, LogSection, ZonesSection};
 use crate::exit::Outcome;
@@ -31,6 +32,9 @@ pub(crate) struct CoreFile {
     /// was replaced takes its room on the core and its edges until then.
     #[serde(default = "default_keep_replaced")]
     pub keep_replaced_minutes: u64,
+    /// Bytes of the raft log that are applied before the state is made durable and they are given up.
+    #[serde(default = "default_raft_log")]
+    pub raft_log_bytes: usize,
     /// The API, metrics and health.
     #[serde(default = "HttpSection::of_core")]
     pub http: HttpSection,
@@ -44,6 +48,10 @@ pub(crate) struct CoreFile {
 
 fn default_keep_replaced() -> u64 {
     DEFAULT_KEEP_REPLACED_MINUTES
+}
+
+fn default_raft_log() -> usize {
+    RAFT_LOG_BYTES
 }
 
 /// The only role this file is for.

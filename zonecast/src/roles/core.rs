@@ -62,6 +62,7 @@ async fn serve(
         edges: vec![],
         expected: config.edges,
         keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
+        raft_log_bytes: config.raft_log_bytes,
         fault: fault.clone(),
         metrics,
         started,

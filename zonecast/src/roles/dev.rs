@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use zonecast_dns::{Bound, Limits};
 use zonecast_kv_edge::EdgeMetrics;
 use zonecast_kv_proto::{Version, WaitFor};
+use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Endpoint, Role};
 
 use super::holdings::Holdings;
@@ -125,6 +126,7 @@ impl Dev {
             edges: local.clone(),
             expected: local.iter().map(|edge| edge.name.clone()).collect(),
             keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
+            raft_log_bytes: RAFT_LOG_BYTES,
             fault: fault.clone(),
             metrics,
             started,

@@ -61,6 +61,7 @@ impl Api {
                 edges: vec![],
                 expected: vec![],
                 keep_replaced: Duration::from_mins(60),
+                raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                 fault: Fault::new(folder.path()),
                 metrics: Arc::new(MetricsRegistry::new()),
                 started: Instant::now(),

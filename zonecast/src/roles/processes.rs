@@ -24,6 +24,7 @@ use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use zonecast_kv_proto::WaitFor;
+use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Role};
 
 use super::dev::DevConfig;
@@ -92,6 +93,7 @@ async fn serve(
         quic,
         edges: (1..=config.edges).map(edge_name).collect(),
         keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
+        raft_log_bytes: RAFT_LOG_BYTES,
         http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },
         zones: Some(ZonesSection { folder: absolute(&config.zones)?, manifest: None }),
         log: log.clone(),

@@ -46,6 +46,8 @@ pub(crate) struct CoreSetup {
     pub expected: Vec<String>,
     /// How long what a zone was before it was replaced is kept.
     pub keep_replaced: Duration,
+    /// Of the raft log, what is applied before it is given up.
+    pub raft_log_bytes: usize,
     /// What ends writing, also for edges of the same process.
     pub fault: Fault,
     /// Where metrics are registered.
@@ -80,7 +82,7 @@ impl RunningCore {
         let sink = Arc::new(PublisherSink::default());
         let core = Core::start(CoreConfig {
             data_dir: store,
-            state: StateOptions::default(),
+            state: StateOptions { raft_log_bytes: setup.raft_log_bytes, ..StateOptions::default() },
             registry: registry.clone(),
             sink: Arc::clone(&sink) as Arc<_>,
         })
