@@ -13,9 +13,9 @@ use zonecast_kv_proto::WaitFor;
 
 use crate::api::UNKNOWN;
 use crate::api::types::{
-    ChainInfo, ChangeRequest, DeletedZones, ErrorBody, ErrorDetail, Lookup, NodeStatus, Receipt, RollbackRequest,
-    RrsetPage, SettingsChange, Status, StoreSettings, StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog,
-    ZonePage, ZoneSettingsInfo,
+    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, ErrorBody, ErrorDetail, ForkInfo,
+    Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status, StoreSettings,
+    StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
@@ -29,6 +29,8 @@ const READ_WITHIN: Duration = Duration::from_secs(15);
 
 /// For what takes long to put together: zone files and differences of millions of records.
 const LARGE_READ_WITHIN: Duration = Duration::from_mins(5);
+/// A backup on another disk copies everything.
+const BACKUP_PATIENCE: Duration = Duration::from_hours(6);
 
 /// Largest response that is read: a zone file of some million records.
 const MAX_RESPONSE: u64 = 1 << 30;
@@ -390,6 +392,23 @@ impl Client {
         let mut query = vec![("name", name.to_owned()), ("at", at.into())];
         query.extend(rtype.map(|rtype| ("type", rtype.to_owned())));
         self.get("/v1/lookup", &query)
+    }
+
+    /// Makes a backup in a folder on the machine of the core.
+    ///
+    /// # Errors
+    /// No answer, or it could not be made.
+    pub fn backup(&self, folder: &str) -> Result<BackupInfo, ClientError> {
+        let request = BackupRequest { folder: folder.into() };
+        self.post("/v1/backup", &[], &request, BACKUP_PATIENCE)
+    }
+
+    /// Says that a restore of the core is meant, so that edges that are ahead of it follow.
+    ///
+    /// # Errors
+    /// No answer, or the core cannot commit.
+    pub fn accept_restore(&self) -> Result<ForkInfo, ClientError> {
+        self.post("/v1/accept-restore", &[], &AcceptRestore {}, DEFAULT_TIMEOUT)
     }
 
     /// The metrics in Prometheus text format.

@@ -11,6 +11,7 @@
 mod answerer;
 pub mod api;
 mod auth;
+mod backup;
 pub mod cli;
 mod client;
 mod client_options;

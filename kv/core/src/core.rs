@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,9 @@ use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use prometheus::Registry;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use zonecast_kv_proto::{Batch, BatchSource, Command, Head, Position, StoreId, Verdict, View};
+use zonecast_kv_proto::{
+    Batch, BatchSource, Command, Epoch, Head, Position, Published, RestoreId, StoreId, Verdict, View,
+};
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
 
 use crate::entry::{decode_entry, decode_log_id};
@@ -24,10 +26,13 @@ use crate::log_store::LogStore;
 use crate::metrics::CoreMetrics;
 use crate::network::NoNetwork;
 use crate::outcome::{ChangeError, Pending, ProposeError};
-use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer};
+use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer, now_us};
 use crate::state_machine::{AppliedSink, PurgeAfter, StateMachine};
 use crate::types::{Proposal, Raft};
 
+/// Folders of the databases.
+const RAFT: &str = "raft";
+const STATE: &str = "state";
 /// The only voter.
 const NODE: u64 = 1;
 /// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
@@ -86,6 +91,8 @@ pub struct Core {
 struct Inner {
     raft: Raft,
     log: Arc<RaftLog>,
+    /// Held for writing while the log is copied.
+    keep: Arc<RwLock<()>>,
     state: StateStore,
     flight: Arc<Flight>,
     metrics: CoreMetrics,
@@ -118,6 +125,7 @@ impl Core {
         let told = PurgeAfter { bytes: config.state.raft_log_bytes, purge: Arc::clone(&purge) };
         let machine = StateMachine::new(state.clone(), config.sink, told, hold.clone());
         let store = LogStore::new(Arc::clone(&log), state.clone(), hold);
+        let keep = store.keep();
         let raft = Raft::new(NODE, raft_config()?, NoNetwork, store, machine).await.map_err(failed)?;
         lead(&raft).await?;
         found(&raft, &state).await?;
@@ -140,7 +148,7 @@ impl Core {
             .map_err(|error| CoreError::System(error.to_string()))?;
         let purger = tokio::spawn(purge_when_told(raft.clone(), purge));
         let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger, released: Some(released) }));
-        Ok(Self { inner: Arc::new(Inner { raft, log, state, flight, metrics, panicked, running }) })
+        Ok(Self { inner: Arc::new(Inner { raft, log, keep, state, flight, metrics, panicked, running }) })
     }
 
     /// The applied state, unchanging.
@@ -247,6 +255,41 @@ impl Core {
         }
     }
 
+    /// Says that what the store holds is what is meant, though edges may be ahead of it, because it was restored from a
+    /// backup: a new epoch begins, at least this one. The fork that begins it is the last of [`Core::forks`] then.
+    ///
+    /// # Errors
+    /// This voter does not lead, or has stopped.
+    pub async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
+        let restore = RestoreId::new(random()?);
+        let command = Command::AcceptRestore { time_us: now_us(), restore, epoch };
+        match self.inner.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data {
+            Verdict::Committed { .. } => Ok(restore),
+            other => Err(CoreError::Raft(format!("an accepted restore was answered by {other:?}"))),
+        }
+    }
+
+    /// Every restore that was ever accepted, the first one first.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn forks(&self) -> Result<Vec<Published>, CoreError> {
+        Ok(self.inner.state.forks()?)
+    }
+
+    /// Copies state and raft log, as they are now, into `folder`, which is there and has neither. What is copied opens as
+    /// what was acknowledged before. Reads and writes go on meanwhile. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk failed or is full.
+    pub fn checkpoint(&self, folder: &Path) -> Result<(), CoreError> {
+        // The log must still have what the copied state lacks, so the state is copied first, and the log kept.
+        let _kept = self.inner.keep.write().unwrap_or_else(PoisonError::into_inner);
+        self.inner.state.checkpoint(&folder.join(STATE))?;
+        self.inner.log.checkpoint(&folder.join(RAFT))?;
+        Ok(())
+    }
+
     /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a
     /// failed disk, a command of a later release, a panic), and says why. Reads still work then.
     pub async fn stopped(&self) -> CoreError {
@@ -315,8 +358,8 @@ impl fmt::Debug for Core {
 async fn open(config: &CoreConfig, metrics: StoreMetrics) -> Result<(RaftLog, StateStore), CoreError> {
     let (data_dir, options) = (config.data_dir.clone(), config.state.clone());
     let opening = tokio::task::spawn_blocking(move || {
-        let log = RaftLog::open(&data_dir.join("raft"), metrics.clone())?;
-        let state = StateStore::open(&data_dir.join("state"), &options, metrics)?;
+        let log = RaftLog::open(&data_dir.join(RAFT), metrics.clone())?;
+        let state = StateStore::open(&data_dir.join(STATE), &options, metrics)?;
         check_no_gap(&log, &state, &data_dir)?;
         Ok((log, state))
     });
@@ -378,11 +421,16 @@ async fn found(raft: &Raft, state: &StateStore) -> Result<(), CoreError> {
     if state.head().is_founded() {
         return Ok(());
     }
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).map_err(|error| CoreError::System(error.to_string()))?;
-    let store = StoreId::new(u128::from_ne_bytes(bits).max(1));
+    let store = StoreId::new(random()?);
     raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
     Ok(())
+}
+
+/// Random bits, not all of them 0.
+fn random() -> Result<u128, CoreError> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| CoreError::System(error.to_string()))?;
+    Ok(u128::from_ne_bytes(bits).max(1))
 }
 
 /// Gives up the applied part of the log. The log store makes the state durable first.

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -24,11 +24,19 @@ pub(crate) struct LogStore {
     log: Arc<RaftLog>,
     state: StateStore,
     hold: Hold,
+    /// Written to while nothing may be given up.
+    keep: Arc<RwLock<()>>,
 }
 
 impl LogStore {
     pub(crate) fn new(log: Arc<RaftLog>, state: StateStore, hold: Hold) -> Self {
-        Self { log, state, hold }
+        Self { log, state, hold, keep: Arc::default() }
+    }
+
+    /// Whoever holds this for writing keeps every entry in the log; what could be given up meanwhile is given up with
+    /// what comes after it.
+    pub(crate) fn keep(&self) -> Arc<RwLock<()>> {
+        Arc::clone(&self.keep)
     }
 
     async fn read(&self, range: impl RangeBounds<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
@@ -124,8 +132,9 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
-        let (log, state) = (Arc::clone(&self.log), self.state.clone());
+        let (log, state, keep) = (Arc::clone(&self.log), self.state.clone(), Arc::clone(&self.keep));
         blocking(&self.hold, move || {
+            let Ok(_nobody_copies) = keep.try_read() else { return Ok(()) };
             state.sync()?;
             log.purge(log_id.index, encode_log_id(&log_id))
         })

@@ -227,9 +227,7 @@ impl Proposer {
     /// Hands a staged batch to raft. It lands whatever happens to it.
     fn send(&self, batch: EncodedBatch, staged: Staged) {
         let Staged { ticket, room, is_bulk, arrived, tell } = staged;
-        let time_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let time_us = u64::try_from(time_us).unwrap_or(u64::MAX);
-        let proposal = Proposal(Command::Batch { time_us, batch }.to_bytes());
+        let proposal = Proposal(Command::Batch { time_us: now_us(), batch }.to_bytes());
         let (flight, metrics, jobs) = (Arc::clone(&self.flight), self.metrics.clone(), self.jobs.clone());
         let flown = room.start(ticket, is_bulk);
         let responder = Responder::new(move |result: Option<ClientWriteResult<TypeConfig>>| {
@@ -255,6 +253,12 @@ impl Proposer {
             tracing::warn!(%error, "a proposal was not taken: raft has stopped");
         }
     }
+}
+
+/// The stamp of a command, microseconds of Unix time.
+pub(crate) fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    u64::try_from(now).unwrap_or(u64::MAX)
 }
 
 fn outcome(result: Option<ClientWriteResult<TypeConfig>>) -> Outcome {

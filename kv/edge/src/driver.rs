@@ -362,8 +362,12 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) => {
-            "if the core was restored to an older state and that is to hold, remove the data folder of this edge and \
-             start it again"
+            "if the core was restored to an older state and that is to hold, run `zonecast accept-restore` there: this edge \
+             follows then by itself"
+        }
+        FollowerEnd::Refused(SubscribeRefusal::ForkedAt { .. } | SubscribeRefusal::ChainDiffers { .. }) => {
+            "if the core was restored and what it holds is to hold, run `zonecast accept-restore` there: this edge follows \
+             then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
         }
         FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
         FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | digest of each published section, in order )
+//! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | restore id )   where a restore was accepted
 //! digest   = BLAKE3( keyspace | partition | encoded operations )
 //! ```
 //! Numbers are big-endian. A filtered frame carries the digest of a section it leaves out, so a partial edge can
@@ -11,7 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Epoch, SectionId, StoreId, Version};
+use crate::{Epoch, RestoreId, SectionId, StoreId, Version};
 
 /// Digest of one published section.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,15 +52,28 @@ impl Chain {
         time_us: u64,
         digests: impl IntoIterator<Item = SectionDigest>,
     ) -> Self {
+        let mut hasher = self.hasher(epoch, version, time_us);
+        for digest in digests {
+            hasher.update(&digest.0);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// After a restore was accepted: the first version of an epoch. No digests give the same, for those are longer.
+    #[must_use]
+    pub fn fork(&self, epoch: Epoch, version: Version, time_us: u64, restore: RestoreId) -> Self {
+        let mut hasher = self.hasher(epoch, version, time_us);
+        hasher.update(&restore.get().to_be_bytes());
+        Self(hasher.finalize().into())
+    }
+
+    fn hasher(&self, epoch: Epoch, version: Version, time_us: u64) -> blake3::Hasher {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&self.0);
         hasher.update(&epoch.get().to_be_bytes());
         hasher.update(&version.get().to_be_bytes());
         hasher.update(&time_us.to_be_bytes());
-        for digest in digests {
-            hasher.update(&digest.0);
-        }
-        Self(hasher.finalize().into())
+        hasher
     }
 
     /// The 32 bytes.

@@ -1,19 +1,20 @@
 //! What stands in the replicated log: the commands that every voter applies in the same order.
 //!
 //! # Format
-//! A command is the positional MessagePack array `[format, kind, time, batch, count, store]`. Kind 0 is a batch,
-//! 1 allocates ids, 2 founds the store. A voter that meets a format or kind it does not know must halt: to skip what
+//! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch]`. Kind 0 is a batch,
+//! 1 allocates ids, 2 founds the store, 3 accepts a restore. A voter that meets a format or kind it does not know must halt: to skip what
 //! others do would be to leave their history.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{EncodedBatch, StoreId, positional, read_whole};
+use crate::{EncodedBatch, Epoch, RestoreId, StoreId, positional, read_whole};
 
 const FORMAT: u8 = 1;
 const BATCH: u8 = 0;
 const ALLOCATE: u8 = 1;
 const FOUND: u8 = 2;
+const ACCEPT_RESTORE: u8 = 3;
 
 /// One command of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +35,15 @@ pub enum Command {
     Found {
         /// Drawn at random.
         store: StoreId,
+    },
+    /// What the store holds is what is meant, though edges may be ahead of it: begin a new epoch.
+    AcceptRestore {
+        /// When the leader proposed it, microseconds of Unix time.
+        time_us: u64,
+        /// Drawn at random.
+        restore: RestoreId,
+        /// The epoch to begin, if it is later than the next one: edges may have seen later ones before the restore.
+        epoch: Epoch,
     },
 }
 
@@ -61,6 +71,8 @@ positional! {
         batch: EncodedBatch,
         count: u64,
         store: u128,
+        restore: u128,
+        epoch: Epoch,
     }
 }
 
@@ -76,6 +88,10 @@ impl Command {
             }
             Self::Allocate { count } => (WireCommand { kind: ALLOCATE, count: *count, ..empty }, 0),
             Self::Found { store } => (WireCommand { kind: FOUND, store: store.get(), ..empty }, 0),
+            Self::AcceptRestore { time_us, restore, epoch } => {
+                let (time_us, restore, epoch) = (*time_us, restore.get(), *epoch);
+                (WireCommand { kind: ACCEPT_RESTORE, time_us, restore, epoch, ..empty }, 0)
+            }
         };
         let mut out = Vec::with_capacity(batch_len + 128);
         rmp_serde::encode::write(&mut out, &wire).expect("writing plain data into memory cannot fail");
@@ -95,6 +111,10 @@ impl Command {
             BATCH => Ok(Self::Batch { time_us: wire.time_us, batch: wire.batch }),
             ALLOCATE => Ok(Self::Allocate { count: wire.count }),
             FOUND => Ok(Self::Found { store: StoreId::new(wire.store) }),
+            ACCEPT_RESTORE => {
+                let restore = RestoreId::new(wire.restore);
+                Ok(Self::AcceptRestore { time_us: wire.time_us, restore, epoch: wire.epoch })
+            }
             kind => Err(CommandError::Kind(kind)),
         }
     }
@@ -117,6 +137,7 @@ mod tests {
             Command::Batch { time_us: 0, batch: EncodedBatch { format: 1, ..EncodedBatch::default() } },
             Command::Allocate { count: 300 },
             Command::Found { store: StoreId::new(u128::MAX - 1) },
+            Command::AcceptRestore { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },
         ]
     }
 

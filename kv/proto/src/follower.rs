@@ -30,7 +30,7 @@ use crate::{
 pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
 
 /// Counted for everything handed on on top of its bytes, so that a flood of tiny or empty messages is bounded too.
-const PER_MESSAGE: usize = 256;
+pub(crate) const PER_MESSAGE: usize = 256;
 
 /// First wait before connecting again; doubles each time.
 pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -74,7 +74,7 @@ pub enum FollowerInput {
 }
 
 /// What to do.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub enum FollowerAction {
     /// Connect to an upstream.
     Connect,
@@ -134,6 +134,13 @@ pub enum FollowerEnd {
     /// A frame that does not belong here.
     #[error("malformed: {0}")]
     Malformed(&'static str),
+}
+
+/// Two are equal when they are of one kind and say the same: what is wrong with bytes is known by its words alone.
+impl PartialEq for FollowerEnd {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other) && self.to_string() == other.to_string()
+    }
 }
 
 impl FollowerEnd {

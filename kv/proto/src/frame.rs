@@ -160,13 +160,13 @@ pub enum SubscribeRefusal {
     /// It holds a copy of another store.
     #[error("this publisher holds store {0}")]
     OtherStore(StoreId),
-    /// Its history was left behind by a restore or a forced quorum.
-    #[error("history {epoch} forked from its own")]
+    /// It is of the same epoch, and of another history: another restore was accepted where it comes from.
+    #[error("the histories fork: epoch {epoch} begins at version {version} here")]
     ForkedAt {
-        /// The history that holds now.
+        /// The epoch of both.
         epoch: Epoch,
-        /// Its first version, where the publisher knows it.
-        version: Option<Version>,
+        /// Its first version at the publisher.
+        version: Version,
     },
     /// Same position, other data: one of the two is damaged.
     #[error("its chain at version {version} differs from {chain}")]
@@ -207,7 +207,7 @@ impl From<SubscribeRefusal> for WireRefusal {
         match refusal {
             SubscribeRefusal::Ahead(head) => Self { code: 1, head: Some(head), ..empty },
             SubscribeRefusal::OtherStore(store) => Self { code: 2, store: Some(store), ..empty },
-            SubscribeRefusal::ForkedAt { epoch, version } => Self { code: 3, epoch, version, ..empty },
+            SubscribeRefusal::ForkedAt { epoch, version } => Self { code: 3, epoch, version: Some(version), ..empty },
             SubscribeRefusal::ChainDiffers { version, chain } => {
                 Self { code: 4, version: Some(version), chain, ..empty }
             }
@@ -223,7 +223,7 @@ impl From<WireRefusal> for SubscribeRefusal {
         match wire {
             WireRefusal { code: 1, head: Some(head), .. } => Self::Ahead(head),
             WireRefusal { code: 2, store: Some(store), .. } => Self::OtherStore(store),
-            WireRefusal { code: 3, epoch, version, .. } => Self::ForkedAt { epoch, version },
+            WireRefusal { code: 3, epoch, version: Some(version), .. } => Self::ForkedAt { epoch, version },
             WireRefusal { code: 4, version: Some(version), chain, .. } => Self::ChainDiffers { version, chain },
             WireRefusal { code: 5, protocol, .. } => Self::Protocol(protocol),
             WireRefusal { code: 6, .. } => Self::NotAllowed,
@@ -471,7 +471,7 @@ mod tests {
         let refusals = [
             SubscribeRefusal::Ahead(position(3)),
             SubscribeRefusal::OtherStore(StoreId::new(5)),
-            SubscribeRefusal::ForkedAt { epoch: Epoch::new(2), version: Some(version) },
+            SubscribeRefusal::ForkedAt { epoch: Epoch::new(2), version },
             SubscribeRefusal::ChainDiffers { version, chain },
             SubscribeRefusal::Protocol(PROTOCOL),
             SubscribeRefusal::NotAllowed,

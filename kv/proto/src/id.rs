@@ -96,6 +96,37 @@ impl fmt::Debug for StoreId {
     }
 }
 
+/// Drawn at random when a restore is accepted: it enters the chain, so that two restores of one backup never look alike.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RestoreId(u128);
+
+impl RestoreId {
+    /// From 128 random bits, not all of them 0.
+    #[must_use]
+    pub const fn new(bits: u128) -> Self {
+        Self(bits)
+    }
+
+    /// The 128 bits.
+    #[must_use]
+    pub const fn get(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for RestoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for RestoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RestoreId({self})")
+    }
+}
+
 /// A named part of the store. The first two bytes of every key, big-endian.
 ///
 /// The highest bit says who may see it: clear is published to edges, set stays in the core.

@@ -53,7 +53,7 @@ pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
 };
-pub use id::{Edition, Epoch, KeyspaceId, Revision, StoreId, Version};
+pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
 pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
 pub use memory_view::MemoryView;

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{
     Chain, Command, CommandError, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
-    Precondition, Published, Revision, SectionId, StoreId, Version, decode_ops, positional, read_whole,
+    Precondition, Published, RestoreId, Revision, SectionId, StoreId, Version, decode_ops, positional, read_whole,
 };
 
 const FORMAT: u8 = 1;
@@ -32,6 +32,8 @@ pub struct Head {
     pub time_us: u64,
     /// The next id that [`Command::Allocate`] hands out; ids begin at 1.
     pub next_id: u64,
+    /// The first version of the present epoch: the fork that began it, or 0 where there was none.
+    pub began: Version,
 }
 
 /// What a command comes to. Everything in it must be written together with the new [`Head`], or nothing.
@@ -161,12 +163,19 @@ positional! {
         chain: Chain,
         time_us: u64,
         next_id: u64,
+        began: Version,
     }
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { revision: Revision::ZERO, position: Position::origin(StoreId::new(0)), time_us: 0, next_id: 1 }
+        Self {
+            revision: Revision::ZERO,
+            position: Position::origin(StoreId::new(0)),
+            time_us: 0,
+            next_id: 1,
+            began: Version::ZERO,
+        }
     }
 }
 
@@ -189,6 +198,7 @@ impl Head {
             chain: self.position.chain,
             time_us: self.time_us,
             next_id: self.next_id,
+            began: self.began,
         };
         rmp_serde::to_vec(&wire).expect("plain data always encodes").into()
     }
@@ -204,7 +214,8 @@ impl Head {
         }
         let (epoch, version, chain) = (wire.epoch, wire.version, wire.chain);
         let position = Position { store: StoreId::new(wire.store), epoch, version, chain };
-        Ok(Self { revision: wire.revision, position, time_us: wire.time_us, next_id: wire.next_id })
+        let (revision, time_us, next_id, began) = (wire.revision, wire.time_us, wire.next_id, wire.began);
+        Ok(Self { revision, position, time_us, next_id, began })
     }
 
     /// Decides one command and moves to where it leads. `edition` tells the present edition of a section.
@@ -231,9 +242,23 @@ impl Head {
                 }
                 None => Ok(Effect::Refused(Refusal::NoIds)),
             },
-            Command::Batch { .. } if !self.is_founded() => Ok(Effect::Refused(Refusal::NotFounded)),
+            Command::Batch { .. } | Command::AcceptRestore { .. } if !self.is_founded() => {
+                Ok(Effect::Refused(Refusal::NotFounded))
+            }
+            Command::AcceptRestore { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
             Command::Batch { time_us, batch } => self.apply_batch(time_us, batch, edition),
         }
+    }
+
+    /// Begins a later epoch, by a version that changes nothing.
+    fn fork<E>(&mut self, time_us: u64, restore: RestoreId, epoch: Epoch) -> Result<Effect, MachineError<E>> {
+        let revision = self.revision.next().ok_or(MachineError::Exhausted)?;
+        let time_us = time_us.max(self.time_us);
+        let fork = Published::fork(&self.position, epoch, time_us, restore).ok_or(MachineError::Exhausted)?;
+        self.position = fork.next_after(&self.position).ok_or(MachineError::Exhausted)?;
+        (self.revision, self.time_us, self.began) = (revision, time_us, fork.version);
+        let (editions, private) = (Vec::new(), Vec::new());
+        Ok(Effect::Accepted(Accepted { revision, time_us, editions, published: Some(fork), private }))
     }
 
     fn apply_batch<E>(
@@ -421,6 +446,35 @@ mod tests {
         assert_eq!(model.apply(Command::Allocate { count: 0 }), Effect::Allocated(4..4));
         assert_eq!(model.apply(Command::Allocate { count: u64::MAX }), Effect::Refused(Refusal::NoIds));
         assert_eq!(model.apply(Command::Allocate { count: 1 }), Effect::Allocated(4..5));
+    }
+
+    #[test]
+    fn an_accepted_restore_begins_an_epoch_that_goes_on_from_there() {
+        let accept_at = |restore, epoch| Command::AcceptRestore {
+            time_us: 3,
+            restore: RestoreId::new(restore),
+            epoch: Epoch::new(epoch),
+        };
+        let accept = |restore| accept_at(restore, 0);
+        let mut model = Model { head: Head::default(), editions: BTreeMap::new() };
+        assert_eq!(model.apply(accept(1)), Effect::Refused(Refusal::NotFounded));
+        let mut model = Model::founded();
+        model.accept(batch(5, &[ZONE], &[]));
+        let (before, mut other) = (model.clone(), model.clone());
+        let fork = model.accept(accept(1));
+        assert_eq!((fork.revision, fork.time_us, fork.editions.len()), (Revision::new(2), 5, 0));
+        let fork = fork.published.unwrap();
+        assert_eq!(fork.follow(&before.head.position).unwrap(), model.head.position);
+        assert_eq!((model.head.position.epoch, model.head.began), (Epoch::new(1), Version::new(2)));
+        assert_eq!(model.editions, before.editions, "changes that are planned hold");
+        other.accept(accept(2));
+        assert_ne!(other.head.position.chain, model.head.position.chain);
+        let next = model.accept(batch(6, &[ZONE], &[(ZONE, 1)])).published.unwrap();
+        assert_eq!((next.epoch, next.version), (Epoch::new(1), Version::new(3)));
+        for (asked, begun) in [(7, 7), (3, 8)] {
+            assert_eq!(model.accept(accept_at(1, asked)).published.unwrap().epoch, Epoch::new(begun));
+        }
+        assert_eq!(Head::from_bytes(&model.head.to_bytes()).unwrap(), model.head);
     }
 
     #[test]

@@ -2,13 +2,17 @@
 //!
 //! The same bytes stand in the batch log of every voter, relay and edge and in every stream, so they are encoded
 //! once, where the batch is applied on the leader's log, and never again.
+//!
+//! A fork is a version too: the first of an epoch, without sections, with the id of the restore that it accepts. Who
+//! shares the history up to there follows it like any other; who went on in the history that it ends cannot.
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::batch::{check_sections, sections_len};
 use crate::{
-    Chain, EncodeError, EncodedSection, Epoch, MAX_SECTIONS, Position, SectionDigest, Version, positional, read_whole,
+    Chain, EncodeError, EncodedSection, Epoch, MAX_SECTIONS, Position, RestoreId, SectionDigest, Version, positional,
+    read_whole,
 };
 
 const FORMAT: u8 = 1;
@@ -29,6 +33,8 @@ positional! {
         pub chain: Chain,
         /// Published sections in order.
         pub sections: Vec<EncodedSection> where len <= MAX_SECTIONS,
+        /// Of a fork, which restore it accepts, see [`RestoreId`]; else 0.
+        pub restore: u128,
     }
 }
 
@@ -47,6 +53,9 @@ pub enum PublishedError {
     /// A section that must not leave the core.
     #[error("a private section is among the published")]
     Private,
+    /// A fork that changes something.
+    #[error("a fork has sections")]
+    Fork,
     /// Not the next one.
     #[error("version {epoch}.{version} cannot follow {after}")]
     Gap {
@@ -75,7 +84,33 @@ impl Published {
     pub fn after(position: &Position, time_us: u64, sections: Vec<EncodedSection>) -> Option<Self> {
         let version = position.version.next()?;
         let chain = position.chain.extend(position.epoch, version, time_us, digests(&sections));
-        Some(Self { format: FORMAT, epoch: position.epoch, version, time_us, chain, sections })
+        Some(Self { format: FORMAT, epoch: position.epoch, version, time_us, chain, sections, restore: 0 })
+    }
+
+    /// The fork after `position`, which begins `epoch` or, if that is no later one, the next; `None` at the end of 64
+    /// bits.
+    #[must_use]
+    pub fn fork(position: &Position, epoch: Epoch, time_us: u64, restore: RestoreId) -> Option<Self> {
+        let (epoch, version) = (position.epoch.next()?.max(epoch), position.version.next()?);
+        let chain = position.chain.fork(epoch, version, time_us, restore);
+        Some(Self { format: FORMAT, epoch, version, time_us, chain, sections: vec![], restore: restore.get() })
+    }
+
+    /// Which restore it accepts, if it is a fork.
+    #[must_use]
+    pub fn restore(&self) -> Option<RestoreId> {
+        (self.restore != 0).then_some(RestoreId::new(self.restore))
+    }
+
+    /// Where it leads from `position`, if its numbers follow it. Its chain is not looked at.
+    #[must_use]
+    pub fn next_after(&self, position: &Position) -> Option<Position> {
+        let is_of_epoch = match self.restore() {
+            Some(_) => self.epoch > position.epoch,
+            None => self.epoch == position.epoch,
+        };
+        let follows = is_of_epoch && Some(self.version) == position.version.next();
+        follows.then_some(Position { epoch: self.epoch, version: self.version, chain: self.chain, ..*position })
     }
 
     /// Checks that this version follows `position` and says where that leads.
@@ -83,14 +118,19 @@ impl Published {
     /// # Errors
     /// Another epoch, a gap, or a chain that its data does not give.
     pub fn follow(&self, position: &Position) -> Result<Position, PublishedError> {
-        if self.epoch != position.epoch || Some(self.version) != position.version.next() {
-            return Err(PublishedError::Gap { after: *position, epoch: self.epoch, version: self.version });
-        }
-        let computed = position.chain.extend(self.epoch, self.version, self.time_us, digests(&self.sections));
+        let next = self.next_after(position).ok_or(PublishedError::Gap {
+            after: *position,
+            epoch: self.epoch,
+            version: self.version,
+        })?;
+        let computed = match self.restore() {
+            Some(restore) => position.chain.fork(self.epoch, self.version, self.time_us, restore),
+            None => position.chain.extend(self.epoch, self.version, self.time_us, digests(&self.sections)),
+        };
         if computed != self.chain {
             return Err(PublishedError::Chain { version: self.version, found: self.chain, computed });
         }
-        Ok(Position { version: self.version, chain: self.chain, ..*position })
+        Ok(next)
     }
 
     /// Bytes of its sections as limits count them, see [`EncodedBatch::len`](crate::EncodedBatch::len).
@@ -123,6 +163,9 @@ impl Published {
         check_sections(&published.sections)?;
         if published.sections.iter().any(|section| !section.id.keyspace.is_published()) {
             return Err(PublishedError::Private);
+        }
+        if published.restore().is_some() && !published.sections.is_empty() {
+            return Err(PublishedError::Fork);
         }
         Ok(published)
     }
@@ -157,6 +200,30 @@ mod tests {
         assert!(matches!(changed.follow(&position), Err(PublishedError::Chain { .. })));
         let other_store = Position { version: position.version, ..Position::origin(StoreId::new(6)) };
         assert!(matches!(second.follow(&other_store), Err(PublishedError::Chain { .. })));
+    }
+
+    #[test]
+    fn a_fork_begins_an_epoch_and_two_of_them_differ() {
+        let origin = Position::origin(StoreId::new(5));
+        let fork = |restore| Published::fork(&origin, Epoch::ZERO, 10, RestoreId::new(restore)).unwrap();
+        let there = fork(1).follow(&origin).unwrap();
+        assert_eq!((there.epoch, there.version), (Epoch::new(1), Version::new(1)));
+        assert_ne!(there.chain, fork(2).chain);
+        assert_eq!(Published::from_bytes(&fork(1).to_bytes()).unwrap(), fork(1));
+        // Not twice, not by who went on in the old epoch, not with another id, and not with data of its own.
+        let ahead = Published::after(&origin, 10, vec![section(KeyspaceId::DNS, b"one")]).unwrap();
+        let ahead = ahead.follow(&origin).unwrap();
+        for position in [there, ahead] {
+            assert!(matches!(fork(1).follow(&position), Err(PublishedError::Gap { .. })));
+        }
+        for restore in [0, 2] {
+            assert!(Published { restore, ..fork(1) }.follow(&origin).is_err());
+        }
+        let sections = vec![section(KeyspaceId::DNS, b"one")];
+        let leak = Published { sections, ..fork(1) };
+        assert!(matches!(Published::from_bytes(&leak.to_bytes()), Err(PublishedError::Fork)));
+        let next = Published::after(&there, 11, vec![section(KeyspaceId::DNS, b"two")]).unwrap();
+        assert_eq!(next.follow(&there).unwrap().epoch, Epoch::new(1));
     }
 
     #[test]

@@ -59,8 +59,15 @@ pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 pub enum DownstreamInput {
     /// The downstream sent this.
     Frame(Frame),
-    /// Answer to [`DownstreamAction::LookUp`]: where the store stands, and the chain at the version if known.
-    Found(Position, Option<Chain>),
+    /// Answer to [`DownstreamAction::LookUp`].
+    Found {
+        /// Where the store stands.
+        head: Position,
+        /// The first version of its epoch.
+        began: Version,
+        /// The chain at the version, if it is known.
+        chain: Option<Chain>,
+    },
     /// Answer to [`DownstreamAction::ReadAfter`]: encoded versions, or none when the log does not reach back.
     Versions(Option<Vec<Bytes>>),
     /// After [`DownstreamAction::QueueSnapshot`]: a place is free and kept for it.
@@ -201,7 +208,9 @@ impl Downstream {
         self.busy = false;
         self.timeout = now + HEARTBEAT_AFTER;
         self.state = match (state, input) {
-            (State::Checking(position), DownstreamInput::Found(head, chain)) => self.decide(position, head, chain),
+            (State::Checking(position), DownstreamInput::Found { head, began, chain }) => {
+                self.decide(position, head, began, chain)
+            }
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
             (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
             (State::Snapshot(position, check), DownstreamInput::SnapshotRead(message)) => {
@@ -293,7 +302,9 @@ impl Downstream {
         self.ready.push_back(DownstreamAction::Acked(ack));
     }
 
-    fn decide(&mut self, position: Option<Position>, head: Position, chain: Option<Chain>) -> State {
+    /// A chain says which epoch it is of, so an equal one is of one history, up to there. A copy of an earlier epoch that
+    /// is not on the way here was left behind when a restore was accepted, and takes a snapshot.
+    fn decide(&mut self, position: Option<Position>, head: Position, began: Version, chain: Option<Chain>) -> State {
         self.base = Some(head);
         let Some(position) = position else { return self.open_snapshot() };
         self.sent = position.version;
@@ -301,15 +312,16 @@ impl Downstream {
             SubscribeRefusal::OtherStore(head.store)
         } else if position.order() > head.order() {
             SubscribeRefusal::Ahead(head)
-        } else if position.epoch != head.epoch {
-            SubscribeRefusal::ForkedAt { epoch: head.epoch, version: None }
+        } else if chain == Some(position.chain) {
+            self.send(vec![Frame::Stream(head).to_bytes()]);
+            return State::Streaming;
+        } else if position.epoch < head.epoch {
+            return self.open_snapshot();
+        } else if position.version < began {
+            SubscribeRefusal::ForkedAt { epoch: head.epoch, version: began }
         } else {
             match chain {
                 None => return self.open_snapshot(),
-                Some(chain) if chain == position.chain => {
-                    self.send(vec![Frame::Stream(head).to_bytes()]);
-                    return State::Streaming;
-                }
                 Some(chain) => SubscribeRefusal::ChainDiffers { version: position.version, chain },
             }
         };

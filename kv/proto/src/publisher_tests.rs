@@ -23,7 +23,8 @@ fn streaming(head: Position, tail: &Tail) -> Downstream {
     let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(head), ..Default::default() };
     downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
     while !matches!(downstream.poll_action(Duration::ZERO, tail), Some(DownstreamAction::LookUp(_))) {}
-    downstream.handle(Duration::ZERO, DownstreamInput::Found(head, Some(head.chain)));
+    let (began, chain) = (Version::ZERO, Some(head.chain));
+    downstream.handle(Duration::ZERO, DownstreamInput::Found { head, began, chain });
     downstream
 }
 
@@ -94,7 +95,7 @@ fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
     downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe.clone())));
     let asked = [DownstreamAction::Subscribed(subscribe), DownstreamAction::LookUp(Version::ZERO)];
     assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), asked);
-    downstream.handle(Duration::ZERO, DownstreamInput::Found(at(3), None));
+    downstream.handle(Duration::ZERO, DownstreamInput::Found { head: at(3), began: Version::ZERO, chain: None });
     assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::QueueSnapshot]);
 
     for seconds in 1..100 {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Follower, FollowerAction, FollowerEnd, FollowerInput,
-    Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId, StoreId,
-    SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
+    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
+    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, RestoreId,
+    Section, SectionId, StoreId, SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
 };
 
 const NAME: &str = "edge-1";
@@ -33,15 +33,18 @@ impl Random {
 }
 
 /// The store of the publisher: data, and a log that is trimmed.
+#[derive(Clone)]
 struct Source {
     data: MemoryView,
     head: Position,
+    began: Version,
     log: VecDeque<(Chain, Bytes)>,
 }
 
 impl Source {
     fn new(store: u128) -> Self {
-        Self { data: MemoryView::new(), head: Position::origin(StoreId::new(store)), log: VecDeque::new() }
+        let head = Position::origin(StoreId::new(store));
+        Self { data: MemoryView::new(), head, began: Version::ZERO, log: VecDeque::new() }
     }
 
     fn commit(&mut self, random: &mut Random) -> Bytes {
@@ -63,7 +66,16 @@ impl Source {
         let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
         self.data.apply(&batch);
         let encoded = batch.encode().unwrap();
-        let published = Published::after(&self.head, 0, encoded.sections).unwrap();
+        self.publish(&Published::after(&self.head, 0, encoded.sections).unwrap())
+    }
+
+    fn accept_restore(&mut self, restore: u128) -> Bytes {
+        let fork = Published::fork(&self.head, Epoch::ZERO, 0, RestoreId::new(restore)).unwrap();
+        self.began = fork.version;
+        self.publish(&fork)
+    }
+
+    fn publish(&mut self, published: &Published) -> Bytes {
         self.head = published.follow(&self.head).unwrap();
         let bytes = published.to_bytes();
         self.log.push_back((self.head.chain, bytes.clone()));
@@ -168,6 +180,7 @@ struct Simulation {
     random: Random,
     now: Duration,
     source: Source,
+    backup: Source,
     tail: Tail,
     copy: Copy,
     follower: Follower,
@@ -182,8 +195,8 @@ impl Simulation {
         let tail = Tail::new(source.head, 2000);
         let follower = Follower::new(Duration::ZERO, NAME.into(), 1, copy.position);
         let (random, now) = (Random(seed), Duration::ZERO);
-        let (ends, snapshots) = (Vec::new(), 0);
-        Self { random, now, source, tail, copy, follower, incarnation: 1, wire: None, ends, snapshots }
+        let (ends, snapshots, backup) = (Vec::new(), 0, source.clone());
+        Self { random, now, source, backup, tail, copy, follower, incarnation: 1, wire: None, ends, snapshots }
     }
 
     fn fault(&mut self) {
@@ -219,6 +232,21 @@ impl Simulation {
                 let bytes = self.source.commit(&mut self.random);
                 self.tail.push(self.now, self.source.head, Frame::Version(bytes).to_bytes());
             }
+            25 => {
+                // The core comes back as the backup has it, and that is accepted.
+                self.cut();
+                self.source = self.backup.clone();
+                let restore = u128::from(self.random.below(u64::MAX)) + 1;
+                self.source.accept_restore(restore);
+                self.tail = Tail::new(self.source.head, 2000);
+                self.backup = self.source.clone();
+            }
+            26 => {
+                let bytes = self.source.accept_restore(1);
+                self.tail.push(self.now, self.source.head, Frame::Version(bytes).to_bytes());
+                self.backup = self.source.clone();
+            }
+            27 => self.backup = self.source.clone(),
             _ => {}
         }
     }
@@ -295,10 +323,11 @@ impl Simulation {
             match action {
                 DownstreamAction::Subscribed(subscribe) => assert_eq!(subscribe.name, NAME),
                 DownstreamAction::Acked(ack) => {
-                    assert!(self.copy.position.is_some_and(|position| ack.applied <= position.version));
+                    assert!(self.copy.position.is_some_and(|position| (ack.epoch, ack.applied) <= position.order()));
                 }
                 DownstreamAction::LookUp(version) => {
-                    wire.answer = Some(DownstreamInput::Found(self.source.head, self.source.chain_at(version)));
+                    let (head, began, chain) = (self.source.head, self.source.began, self.source.chain_at(version));
+                    wire.answer = Some(DownstreamInput::Found { head, began, chain });
                 }
                 DownstreamAction::ReadAfter { after, .. } => {
                     wire.answer = Some(DownstreamInput::Versions(self.source.read_after(after, &mut self.random)));
@@ -433,6 +462,44 @@ fn a_copy_with_other_data_is_refused() {
     );
 }
 
+/// A copy at the end of `copy`, and where the publisher of `source` led it without a complaint.
+fn led(source: &Source, copy: &Source) -> (Position, u32) {
+    let mut run = Simulation::new(1, source.clone(), at(copy));
+    assert!(run.settle(2_000), "at {:?}, after {:?}", run.copy.position, run.ends);
+    assert!(run.ends.is_empty(), "{:?}", run.ends);
+    (source.head, run.snapshots)
+}
+
+#[test]
+fn an_accepted_restore_is_followed_by_those_who_are_ahead_with_a_snapshot_and_by_others_without() {
+    let restored = |restore| {
+        let mut source = source(5, 1, 3);
+        source.accept_restore(restore);
+        source.commit(&mut Random(9));
+        source
+    };
+    let (here, other) = (restored(1), restored(2));
+    let (behind, level, ahead) = (source(5, 1, 2), source(5, 1, 3), source(5, 1, 9));
+    assert_eq!(led(&here, &behind), (here.head, 0));
+    assert_eq!(led(&here, &level), (here.head, 0));
+    assert_eq!(led(&here, &ahead), (here.head, 1));
+    // One that went on otherwise at versions that the publisher has, too.
+    assert_eq!(led(&here, &source(5, 7, 3)), (here.head, 1));
+
+    // Who follows another restore of the same backup is told, and keeps what it has.
+    let (end, _) = first_end(other.clone(), at(&here));
+    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::ChainDiffers { .. })), "{end:?}");
+    let (mut later, mut early) = (source(5, 1, 8), source(5, 1, 1));
+    later.accept_restore(3);
+    early.accept_restore(4);
+    later.commit(&mut Random(9));
+    later.log.drain(..8);
+    let (end, _) = first_end(later, at(&early));
+    let here = SubscribeRefusal::ForkedAt { epoch: Epoch::new(1), version: Version::new(9) };
+    assert!(matches!(end, FollowerEnd::Refused(why) if why == here), "{end:?}");
+    assert!(end.is_alarming());
+}
+
 #[test]
 fn a_gap_and_a_changed_version_stop_the_stream_and_nothing_is_applied() {
     let mut source = source(5, 1, 2);
@@ -505,7 +572,12 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
         ];
         after(subscribed(None), frames)
     };
-    assert!(matches!(load(&good).as_slice(), [.., FollowerAction::SnapshotEnd(at, _)] if *at == position));
+    let counts = |bytes| bytes + crate::follower::PER_MESSAGE;
+    let begun = |then, last: Option<FollowerAction>| {
+        let read = FollowerAction::SnapshotEntries(entries.clone(), counts(entries.len()));
+        [FollowerAction::SnapshotBegin(position), read, then].into_iter().chain(last).collect::<Vec<_>>()
+    };
+    assert_eq!(load(&good), begun(FollowerAction::SnapshotEnd(position, counts(0)), None));
     let bad = [
         crate::SnapshotEnd { entries: 2, ..good.clone() },
         crate::SnapshotEnd { digest: serde_bytes::ByteBuf::from([0; 32]), ..good.clone() },
@@ -513,11 +585,8 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
         crate::SnapshotEnd { position: None, ..good },
     ];
     for end in bad {
-        let actions = load(&end);
-        let [.., FollowerAction::SnapshotAbort, FollowerAction::Disconnect(why)] = actions.as_slice() else {
-            panic!("{end:?} led to {actions:?}");
-        };
-        assert!(matches!(why, FollowerEnd::Snapshot) && why.is_alarming());
+        let why = FollowerAction::Disconnect(FollowerEnd::Snapshot);
+        assert_eq!(load(&end), begun(FollowerAction::SnapshotAbort, Some(why)), "{end:?}");
     }
 }
 
@@ -550,16 +619,15 @@ fn a_flood_of_empty_messages_is_counted() {
 #[test]
 fn a_snapshot_of_another_store_or_from_before_is_not_begun() {
     let (here, before, other) = (source(5, 1, 3).head, source(5, 1, 2).head, source(6, 1, 9).head);
-    for (position, back) in [(before, true), (other, false)] {
+    for (position, why) in [(before, FollowerEnd::Back(before)), (other, FollowerEnd::OtherStore(other))] {
         let actions = after(subscribed(Some(here)), [Frame::SnapshotFollows(position)]);
-        let [FollowerAction::Disconnect(why)] = actions.as_slice() else { panic!("{actions:?}") };
-        assert_eq!(matches!(why, FollowerEnd::Back(_)), back);
-        assert!(matches!(why, FollowerEnd::Back(_) | FollowerEnd::OtherStore(_)));
+        assert_eq!(actions, [FollowerAction::Disconnect(why)]);
     }
     // Ahead in version, but of a history that was left behind.
     let newer = Position { epoch: crate::Epoch::new(1), ..here };
-    let actions = after(subscribed(Some(newer)), [Frame::SnapshotFollows(source(5, 1, 9).head)]);
-    assert!(matches!(actions.as_slice(), [FollowerAction::Disconnect(FollowerEnd::Back(_))]), "{actions:?}");
+    let later = source(5, 1, 9).head;
+    let actions = after(subscribed(Some(newer)), [Frame::SnapshotFollows(later)]);
+    assert_eq!(actions, [FollowerAction::Disconnect(FollowerEnd::Back(later))]);
 }
 
 #[test]

@@ -22,6 +22,9 @@ pub trait BatchSource: Send + Sync + 'static {
     /// The store could not be read.
     fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError>;
 
+    /// The first version of the present epoch; 0 where no restore was ever accepted.
+    fn began(&self) -> Version;
+
     /// Encoded [`Published`](crate::Published) versions right after `after`, dense and ascending, until `max_bytes`
     /// are reached (at least one if there is one). `None` when the batch log no longer reaches back that far.
     ///

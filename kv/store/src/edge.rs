@@ -184,10 +184,10 @@ impl EdgeStore {
             (*live.position()).ok_or_else(|| StoreError::damaged(&self.folder, "versions for a copy that is new"))?;
         let mut batch = WriteBatch::default();
         for published in versions {
-            if published.epoch != position.epoch || Some(published.version) != position.version.next() {
+            let Some(next) = published.next_after(&position) else {
                 let what = format!("version {} cannot follow {position}", published.version);
                 return Err(StoreError::damaged(&self.folder, what));
-            }
+            };
             for op in published.sections.iter().flat_map(decode_ops) {
                 match op.map_err(|error| StoreError::damaged(&self.folder, error.to_string()))? {
                     OpRef::Put { key, value } => batch.put(key, value),
@@ -197,7 +197,7 @@ impl EdgeStore {
                     OpRef::DeleteRange { .. } => {}
                 }
             }
-            position = Position { version: published.version, chain: published.chain, ..position };
+            position = next;
         }
         live.put_position(&mut batch, &position);
         live.db.write(batch).map_err(|error| live.error(error))?;

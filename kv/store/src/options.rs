@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
 use crate::StoreError;
 
@@ -69,6 +70,12 @@ pub(crate) fn log(cache: &Cache, write_buffer: usize) -> Options {
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_write_buffer_size(write_buffer);
     options
+}
+
+/// Copies an open database into a folder that is not there yet.
+pub(crate) fn checkpoint(db: &DB, to: &Path) -> Result<(), StoreError> {
+    let made = Checkpoint::new(db).and_then(|checkpoint| checkpoint.create_checkpoint(to));
+    made.map_err(|error| StoreError::from_rocksdb(to, error))
 }
 
 /// Makes the folder of a database, for its owner only.

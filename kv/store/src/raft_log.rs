@@ -265,6 +265,14 @@ impl RaftLog {
         state.committed_written = false;
     }
 
+    /// Puts a copy of the database, with every entry that is durable now, into a folder that is not there yet.
+    ///
+    /// # Errors
+    /// The disk failed or is full, or the folder is there.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        options::checkpoint(&self.shared.db, to)
+    }
+
     /// Writes and syncs everything, and ends the writer. Later writes fail.
     ///
     /// # Errors

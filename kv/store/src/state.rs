@@ -10,6 +10,7 @@
 //! | | `applied`, `membership` | of the raft log, as the caller gave them |
 //! | | `installing` | present while a foreign state is copied in |
 //! | | `e`, keyspace (2), partition (8) | edition of the section, 8 bytes |
+//! | | `f`, epoch (8) | the fork that began it: a version |
 //! | | `s`, version (8) | bytes of the batch log's segment that begins there, 8 bytes |
 //!
 //! Numbers are big-endian.
@@ -72,6 +73,8 @@ pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const APPLIED: &[u8] = b"applied";
 pub(crate) const MEMBERSHIP: &[u8] = b"membership";
 const INSTALLING: &[u8] = b"installing";
+/// Followed by the epoch.
+pub(crate) const FORK: &[u8] = b"f";
 /// Above every key.
 const END: &[u8] = &[0xff; zonecast_kv_proto::MAX_KEY_LEN + 1];
 
@@ -195,6 +198,15 @@ impl StateStore {
     /// The disk failed.
     pub fn sync(&self) -> Result<(), StoreError> {
         self.inner.db.flush_wal(true).map_err(|error| self.inner.fail(error))
+    }
+
+    /// Puts a copy of the database, as it is now, into a folder that is not there yet. Where the folder is on the same
+    /// file system the copy shares what never changes.
+    ///
+    /// # Errors
+    /// The disk failed or is full, or the folder is there.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        options::checkpoint(&self.inner.db, to)
     }
 
     /// Replaces everything by the state of another store.

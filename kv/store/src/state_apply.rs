@@ -13,7 +13,7 @@ use zonecast_kv_proto::{
 use crate::StoreError;
 use crate::batch_log::BatchLog;
 use crate::state::{
-    APPLIED, BATCHES, Current, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key,
+    APPLIED, BATCHES, Current, FORK, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key,
 };
 
 /// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
@@ -130,6 +130,9 @@ impl<'s> Apply<'s> {
         let (batches, meta) = (self.inner.family(BATCHES), self.inner.family(META));
         let batch = &mut self.batch.0;
         batch.put_cf(batches, published.version.get().to_be_bytes(), &bytes);
+        if published.restore().is_some() {
+            batch.put_cf(meta, [FORK, &published.epoch.get().to_be_bytes()].concat(), &bytes);
+        }
         let change = self.log.add(published.version, bytes.len() as u64, self.inner.pins.first());
         for segment in change.marks {
             batch.put_cf(meta, segment_key(segment.first), segment.bytes.to_be_bytes());

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use bytes::{Bytes, BytesMut};
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, Epoch, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
+    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
 };
 
 use crate::StoreError;
-use crate::state::{BATCHES, StateStore};
+use crate::state::{BATCHES, FORK, META, StateStore};
 use crate::state_view::StateView;
 
 /// The first key that is not published.
@@ -25,7 +25,7 @@ impl BatchSource for StateStore {
         if version == position.version {
             return Ok(Some(position.chain));
         }
-        if version == Version::ZERO && position.epoch == Epoch::ZERO {
+        if version == Version::ZERO {
             return Ok(Some(Chain::origin(position.store)));
         }
         let Some(bytes) = self.inner.get(BATCHES, &version.get().to_be_bytes())? else { return Ok(None) };
@@ -33,6 +33,10 @@ impl BatchSource for StateStore {
             StoreError::damaged(&self.inner.path, format!("version {version} of the batch log: {error}"))
         };
         Ok(Some(Published::from_bytes(&bytes).map_err(damaged)?.chain))
+    }
+
+    fn began(&self) -> Version {
+        self.head().began
     }
 
     fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
@@ -74,6 +78,26 @@ impl BatchSource for StateStore {
         let view = self.view();
         let position = view.position()?;
         Ok(Box::new(PublishedSnapshot { view, position, next: Some(Vec::new()) }))
+    }
+}
+
+impl StateStore {
+    /// Every restore that was ever accepted, the first one first.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn forks(&self) -> Result<Vec<Published>, StoreError> {
+        let mut forks = Vec::new();
+        let mode = IteratorMode::From(FORK, Direction::Forward);
+        for item in self.inner.db.iterator_cf(self.inner.family(META), mode) {
+            let (key, value) = item.map_err(|error| self.inner.fail(error))?;
+            if !key.starts_with(FORK) {
+                break;
+            }
+            let fork = Published::from_bytes(&value);
+            forks.push(fork.map_err(|error| StoreError::damaged(&self.inner.path, format!("a fork: {error}")))?);
+        }
+        Ok(forks)
     }
 }
 

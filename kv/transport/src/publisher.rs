@@ -14,7 +14,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use zonecast_kv_proto::{AckBook, BatchSource, EdgeReport, Frame, Position, Receipt, Tail, Version, WaitFor};
+use zonecast_kv_proto::{AckBook, BatchSource, EdgeReport, Epoch, Frame, Position, Receipt, Tail, Version, WaitFor};
 
 use crate::door::{Door, HANDSHAKE_WITHIN, Knock, Place};
 use crate::refusal_log::RefusalLog;
@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     acked: watch::Sender<u64>,
     links: Mutex<HashMap<String, Link>>,
     sessions: AtomicU64,
+    /// The latest epoch of this store that anybody has subscribed with.
+    highest_epoch: AtomicU64,
 }
 
 /// The last connection of an edge.
@@ -127,6 +129,7 @@ impl Publisher {
             acked: watch::Sender::new(0),
             links: Mutex::new(HashMap::new()),
             sessions: AtomicU64::new(1),
+            highest_epoch: AtomicU64::new(head.epoch.get()),
         });
         let counted = Arc::downgrade(&shared);
         shared.metrics.edge_lag.read_from(move || counted.upgrade().map(|shared| shared.lags()).unwrap_or_default());
@@ -206,6 +209,13 @@ impl Publisher {
         let known = lock(&self.shared.acks).forget(name);
         self.shared.acked.send_modify(|count| *count += 1);
         known
+    }
+
+    /// The latest epoch that this store or any downstream of it has been in, as far as is known here. Later than the
+    /// store's where a restore was accepted, and the store then restored to a state from before that.
+    #[must_use]
+    pub fn highest_epoch(&self) -> Epoch {
+        Epoch::new(self.shared.highest_epoch.load(Ordering::Relaxed))
     }
 
     /// Says goodbye to every downstream, then closes.
@@ -303,6 +313,12 @@ async fn serve(
 impl Shared {
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
         lock(&self.tail)
+    }
+
+    /// An edge stands there.
+    pub(crate) fn seen(&self, position: Option<Position>) {
+        let ours = position.filter(|position| position.store == self.source.position().store);
+        self.highest_epoch.fetch_max(ours.map_or(0, |position| position.epoch.get()), Ordering::Relaxed);
     }
 
     /// An edge has subscribed. An older connection of the same edge ends; says no when no more edges can be known.

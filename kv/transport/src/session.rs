@@ -142,6 +142,7 @@ impl Session {
         let operation: Operation = match action {
             DownstreamAction::Subscribed(subscribe) => {
                 let from = subscribe.position.map(|position| position.to_string());
+                self.shared.seen(subscribe.position);
                 tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
                 if !self.shared.subscribed(self.number, &self.connection, subscribe.incarnation) {
                     return Err(Over::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
@@ -157,7 +158,8 @@ impl Session {
                 let shared = Arc::clone(&self.shared);
                 blocking(move || {
                     let chain = shared.source.chain_at(version)?;
-                    Ok(DownstreamInput::Found(shared.source.position(), chain))
+                    let (head, began) = (shared.source.position(), shared.source.began());
+                    Ok(DownstreamInput::Found { head, began, chain })
                 })
             }
             DownstreamAction::ReadAfter { after, max_bytes } => {

@@ -35,6 +35,10 @@ impl BatchSource for Empty {
         Ok((version == Version::ZERO).then(|| origin().chain))
     }
 
+    fn began(&self) -> Version {
+        Version::ZERO
+    }
+
     fn read_after(&self, _: Version, _: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
         Ok(Some(Vec::new()))
     }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use domain::base::iana::{Class, Rtype};
 use domain::base::{MessageBuilder, Name};
-use zonecast_kv_proto::{Ack, Command, Epoch, Frame, Heartbeat, Position, Published, StoreId, Version, encode_entries};
+use zonecast_kv_proto::{
+    Ack, Command, Epoch, Frame, Heartbeat, PROTOCOL, Position, Published, RestoreId, SnapshotEnd, StoreId, Subscribe,
+    SubscribeRefusal, Version, encode_entries,
+};
 
 use super::world;
 
@@ -26,6 +29,7 @@ pub(super) fn commands() -> Vec<Vec<u8>> {
         Command::Batch { time_us: 5, batch },
         Command::Allocate { count: 3 },
         Command::Found { store: StoreId::new(9) },
+        Command::AcceptRestore { time_us: 6, restore: RestoreId::new(7), epoch: Epoch::new(2) },
     ];
     commands.iter().map(|command| command.to_bytes().to_vec()).collect()
 }
@@ -33,8 +37,10 @@ pub(super) fn commands() -> Vec<Vec<u8>> {
 pub(super) fn published() -> Vec<Vec<u8>> {
     let batch = world::batches().first().map(|batch| batch.encode().expect("built to fit")).unwrap_or_default();
     let public = batch.sections.into_iter().filter(|section| section.id.keyspace.is_published()).collect();
-    let version = Published::after(&Position::origin(StoreId::new(9)), 1_000, public).expect("the first version");
-    vec![version.to_bytes().to_vec()]
+    let origin = Position::origin(StoreId::new(9));
+    let version = Published::after(&origin, 1_000, public).expect("the first version");
+    let fork = Published::fork(&origin, Epoch::ZERO, 1_000, RestoreId::new(7)).expect("the first version");
+    vec![version.to_bytes().to_vec(), fork.to_bytes().to_vec()]
 }
 
 pub(super) fn snapshots() -> Vec<Vec<u8>> {
@@ -45,6 +51,7 @@ pub(super) fn snapshots() -> Vec<Vec<u8>> {
 }
 
 pub(super) fn frames() -> Vec<Vec<u8>> {
+    let at = Position { version: Version::new(3), ..Position::origin(StoreId::new(9)) };
     let ack = Ack { incarnation: 1, epoch: Epoch::new(2), applied: Version::new(3), ..Ack::default() };
     let version = published().into_iter().next().map(Bytes::from).unwrap_or_default();
     let frames = [
@@ -52,6 +59,20 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
         Frame::Ack(ack),
         Frame::Heartbeat(Heartbeat::default()),
         Frame::Version(version.slice(..version.len().min(200))),
+        Frame::Subscribe(Subscribe {
+            protocol: PROTOCOL,
+            name: "edge-1".into(),
+            position: Some(at),
+            ..Subscribe::default()
+        }),
+        Frame::Stream(at),
+        Frame::SnapshotFollows(at),
+        Frame::SnapshotEntries(snapshots().into_iter().next().map(Bytes::from).unwrap_or_default()),
+        Frame::SnapshotEnd(SnapshotEnd { position: Some(at), entries: 3, ..SnapshotEnd::default() }),
+        Frame::Refused(SubscribeRefusal::Ahead(at)),
+        Frame::Refused(SubscribeRefusal::OtherStore(at.store)),
+        Frame::Refused(SubscribeRefusal::ForkedAt { epoch: Epoch::new(1), version: Version::new(4) }),
+        Frame::Refused(SubscribeRefusal::ChainDiffers { version: at.version, chain: at.chain }),
     ];
     let streams = frames.iter().map(|frame| [&[5], frame.to_bytes().as_ref()].concat());
     let together: Vec<u8> = frames.iter().flat_map(|frame| frame.to_bytes().to_vec()).collect();

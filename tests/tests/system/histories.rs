@@ -33,7 +33,7 @@ fn assert_in_trouble(edge: &Node, words: &[&str], answer: &str) {
         status["trouble"].as_str().is_some_and(|trouble| words.iter().all(|word| trouble.contains(word)))
     });
     assert_eq!(status["following"], "away", "{status}");
-    let line = edge.wait_log(&[&["following has stopped", "data folder"], words].concat(), DEADLINE);
+    let line = edge.wait_log(&[&["following has stopped"], words].concat(), DEADLINE);
     assert!(line.is_some(), "no such line:\n{}", edge.log());
     assert_eq!(http.metric(&format!("zonecast_edge_connected{{edge=\"{}\"}}", edge.name)), Some(0.0));
     assert!(http.metric("zonecast_edge_left_upstream_total{reason=\"refused\"}") > Some(0.0));

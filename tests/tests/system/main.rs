@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod api;
+mod backup;
 mod compare;
 mod conformance;
 mod copies;

@@ -177,6 +177,7 @@ fn batches() -> Vec<Example> {
         position: Position { version: Version::new(1), chain: version.chain, ..position() },
         time_us: 1_000_000,
         next_id: 8,
+        ..Head::default()
     };
     vec![
         (

@@ -7,7 +7,7 @@ use axum::http::Method;
 use tokio::sync::Semaphore;
 
 use super::route::{May, Route, routed};
-use super::{Gate, chain, health, history, lookup, receipts, records, settings, status, zones};
+use super::{Gate, backup, chain, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
@@ -62,6 +62,8 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt),
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain),
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup),
+        Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup),
+        Route::new(Method::POST, "/v1/accept-restore", May::Role(Admin), backup::accept_restore),
         Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics),
         Route::new(Method::GET, "/healthz", May::Everybody, health::healthz),
         Route::new(Method::GET, "/readyz", May::Everybody, health::readyz),

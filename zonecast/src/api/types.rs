@@ -578,8 +578,56 @@ pub struct Status {
     /// How its process and machine stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vitals: Option<Vitals>,
+    /// Every restore that was accepted, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forks: Vec<ForkInfo>,
     /// Each edge the core knows.
     pub edges: Vec<EdgeStatus>,
+}
+
+/// A restore that was accepted: where an epoch begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkInfo {
+    /// The epoch that begins.
+    pub epoch: u64,
+    /// Its first version.
+    pub version: u64,
+    /// Random id of the restore.
+    pub restore: String,
+    /// When it was accepted, in seconds of Unix time.
+    pub time: u64,
+}
+
+/// Body of `POST /v1/accept-restore`: says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRestore {}
+
+/// Body of `POST /v1/backup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// Absolute path on the machine of the core: a folder that is not there yet, or empty.
+    pub folder: String,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    /// Where.
+    pub folder: String,
+    /// Files in it, without its manifest.
+    pub files: usize,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Identity of the store.
+    pub store: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The version that it holds at least.
+    pub version: u64,
+    /// What is not in it.
+    pub lacks: Vec<String>,
 }
 
 /// How one edge stands.

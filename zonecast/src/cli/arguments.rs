@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{ca, compare, completions, config, dev, doctor, get, record, role, settings, status, token, zone};
+use super::{backup, ca, compare, completions, config, dev, doctor, get, record, role, settings, status, token, zone};
 use crate::log::LogFormat;
 
 /// Where a core's API listens unless its configuration says otherwise.
@@ -77,6 +77,10 @@ pub(super) enum Command {
     Status(status::Status),
     /// Find out what is wrong with nodes and their files, and what to do about it.
     Doctor(doctor::Doctor),
+    /// Copy what the core holds into a folder while it runs, or verify such a copy.
+    Backup(backup::Backup),
+    /// Say that a core was restored on purpose, so that edges that are ahead of it follow.
+    AcceptRestore(backup::AcceptRestore),
     /// Make the certificates of nodes, show and revoke them.
     #[command(subcommand)]
     Ca(ca::Ca),

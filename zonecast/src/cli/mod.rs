@@ -3,6 +3,7 @@
 //! Results go to standard output, everything else to standard error; exit codes are in [`crate::exit`].
 
 mod arguments;
+mod backup;
 mod ca;
 mod compare;
 mod complaint;

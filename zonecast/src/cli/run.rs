@@ -56,6 +56,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Compare(compare) => compare.run(&context()?),
         Command::Status(status) => status.run(&context()?),
         Command::Doctor(doctor) => doctor.run(&shared, output),
+        Command::Backup(backup) => backup.run(&shared, output),
+        Command::AcceptRestore(accept) => accept.run(&context()?),
         Command::Ca(ca) => ca.run(output),
         Command::Token(token) => token.run(output),
         Command::Completions(completions) => completions.run(),

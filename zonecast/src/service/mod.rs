@@ -4,6 +4,7 @@
 //! in through [`crate::import`].
 
 mod aliases;
+mod backup;
 mod blocking;
 mod deleted;
 mod error;

@@ -76,6 +76,7 @@ impl Service {
             uptime_s: self.parts.started.elapsed().as_secs(),
             data: self.parts.data.display().to_string(),
             vitals: Some(self.parts.vitals.read()),
+            forks: self.forks()?,
             edges: edges.collect(),
         })
     }

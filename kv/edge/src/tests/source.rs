@@ -80,6 +80,10 @@ impl BatchSource for MemorySource {
         Ok(inner.index(version).and_then(|at| inner.log.get(at)).map(|(chain, _)| *chain))
     }
 
+    fn began(&self) -> Version {
+        Version::ZERO
+    }
+
     fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
         let inner = self.lock();
         let Some(first) = inner.index(after.next().unwrap()) else { return Ok(None) };

@@ -16,6 +16,10 @@ impl BatchSource for Endless {
         Ok(None)
     }
 
+    fn began(&self) -> Version {
+        Version::ZERO
+    }
+
     fn read_after(&self, _: Version, _: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
         Ok(None)
     }

@@ -1,0 +1,28 @@
+//! `/v1/backup` and `/v1/accept-restore`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
+
+use super::query;
+use super::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+use super::{ApiError, ApiState};
+use crate::auth::Grant;
+
+pub(super) async fn backup(
+    State(state): State<ApiState>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<BackupInfo>, ApiError> {
+    let request: BackupRequest = query::json(body)?;
+    Ok(Json(state.service.backup(request.folder.into()).await?))
+}
+
+pub(super) async fn accept_restore(
+    State(state): State<ApiState>,
+    Extension(grant): Extension<Grant>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ForkInfo>, ApiError> {
+    let AcceptRestore {} = query::json(body)?;
+    Ok(Json(state.service.accept_restore(grant.name()).await?))
+}

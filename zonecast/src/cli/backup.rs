@@ -1,0 +1,85 @@
+//! `zonecast backup` and `zonecast accept-restore`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Context;
+use super::arguments::Shared;
+use crate::backup;
+use crate::exit::{Code, Failure, Outcome};
+use crate::output::Output;
+use crate::size::size;
+
+/// See `zonecast backup --help`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Backup {
+    /// A folder on the machine of the core that is not there yet, or empty. On the disk of the core's data the copy takes
+    /// no room at first; a backup belongs on another machine in the end.
+    #[arg(value_name = "DIR", required = true)]
+    folder: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compare every file of a backup on this machine with its manifest.
+    Verify {
+        /// Folder of the backup.
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+}
+
+/// See `zonecast accept-restore --help`.
+#[derive(Debug, Args)]
+pub(super) struct AcceptRestore {}
+
+impl Backup {
+    pub(super) fn run(&self, shared: &Shared, output: Output) -> Outcome {
+        match (&self.command, &self.folder) {
+            (Some(Command::Verify { folder }), _) => {
+                let manifest = backup::verify(folder).map_err(Failure::failed)?;
+                output.show(&manifest, |manifest, out| {
+                    let (files, bytes, folder) = (manifest.files.len(), size(manifest.bytes()), folder.display());
+                    writeln!(out, "{folder} is good: {files} files, {bytes}")?;
+                    show_contents(&manifest.store, (manifest.epoch, manifest.version), &manifest.lacks, out)
+                })
+            }
+            (None, Some(folder)) => {
+                let folder = std::path::absolute(folder).map_err(|error| Failure::io("use folder", folder, &error))?;
+                let folder = folder.to_str().ok_or_else(|| Failure::usage("the folder's name must be text"))?;
+                let info = Context::of(shared, output)?.client.backup(folder)?;
+                output.show(&info, |info, out| {
+                    writeln!(out, "backed up into {}: {} files, {}", info.folder, info.files, size(info.bytes))?;
+                    show_contents(&info.store, (info.epoch, info.version), &info.lacks, out)
+                })
+            }
+            (None, None) => return Err(Failure::new(Code::Usage, "which folder?")),
+        }?;
+        Ok(())
+    }
+}
+
+fn show_contents(store: &str, (epoch, version): (u64, u64), lacks: &[String], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "store {store}, version {version} of epoch {epoch} or later")?;
+    lacks.iter().try_for_each(|what| writeln!(out, "not in it: {what}"))
+}
+
+impl AcceptRestore {
+    #[expect(clippy::unused_self, reason = "every command runs the same way")]
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let fork = context.client.accept_restore()?;
+        context.output.show(&fork, |fork, out| {
+            let (epoch, version) = (fork.epoch, fork.version);
+            writeln!(
+                out,
+                "epoch {epoch} begins at version {version}; edges that are ahead take a snapshot by themselves"
+            )
+        })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! Backups of the core while it runs, and what is said about them afterwards: that a restore is meant.
+
+use std::path::{Path, PathBuf};
+
+use super::{Service, ServiceError, blocking, unix_time};
+use crate::api::types::{BackupInfo, ForkInfo};
+use crate::backup::{Manifest, seal};
+
+impl Service {
+    /// Copies what the core holds into a new folder on its machine. Goes on to its end without the one who asked.
+    ///
+    /// # Errors
+    /// The folder is not absolute, cannot be made or holds something, or the disk failed.
+    pub(crate) async fn backup(&self, folder: PathBuf) -> Result<BackupInfo, ServiceError> {
+        let core = self.core().clone();
+        blocking(move || {
+            make_empty(&folder)?;
+            // What is committed while the copy is made may be in it, too.
+            let position = core.position();
+            let manifest =
+                Manifest::new(position.store.to_string(), position.epoch.get(), position.version.get(), unix_time());
+            core.checkpoint(&folder).map_err(|error| unfinished(&folder, &error))?;
+            let manifest = seal(&folder, manifest).map_err(|error| unfinished(&folder, &error))?;
+            tracing::info!(folder = %folder.display(), version = manifest.version, "backed up");
+            Ok(BackupInfo {
+                folder: folder.display().to_string(),
+                bytes: manifest.bytes(),
+                files: manifest.files.len(),
+                store: manifest.store,
+                epoch: manifest.epoch,
+                version: manifest.version,
+                lacks: manifest.lacks,
+            })
+        })
+        .await
+    }
+
+    /// Says that a restore is meant: a new epoch begins, and edges that are ahead take what the core holds.
+    ///
+    /// # Errors
+    /// The core cannot commit.
+    pub(crate) async fn accept_restore(&self, by: &str) -> Result<ForkInfo, ServiceError> {
+        // Later than any that an edge has seen, or edges would stay that follow an earlier restore.
+        let above = self.parts.publisher.highest_epoch().next().unwrap_or_default();
+        let restore = self.core().accept_restore(above).await;
+        let restore = restore.map_err(|error| ServiceError::Unavailable(error.to_string()))?.to_string();
+        let forks = self.forks()?;
+        let fork = forks.into_iter().find(|fork| fork.restore == restore);
+        let fork = fork.ok_or_else(|| ServiceError::internal("an accepted restore is not among the forks"))?;
+        tracing::warn!(
+            epoch = fork.epoch,
+            version = fork.version,
+            by,
+            "a restore was accepted: edges that are ahead take a snapshot"
+        );
+        Ok(fork)
+    }
+
+    /// Every restore that was accepted, the first one first.
+    pub(super) fn forks(&self) -> Result<Vec<ForkInfo>, ServiceError> {
+        let forks = self.core().forks().map_err(ServiceError::internal)?;
+        let info = |fork: &zonecast_kv_proto::Published| ForkInfo {
+            epoch: fork.epoch.get(),
+            version: fork.version.get(),
+            restore: fork.restore().map(|restore| restore.to_string()).unwrap_or_default(),
+            time: fork.time_us / 1_000_000,
+        };
+        Ok(forks.iter().map(info).collect())
+    }
+}
+
+/// The folder, for the core's user only, with nothing in it.
+fn make_empty(folder: &Path) -> Result<(), ServiceError> {
+    if !folder.is_absolute() {
+        return Err(ServiceError::bad("the folder of a backup is an absolute path on the machine of the core"));
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = match builder.create(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let has_something = folder.read_dir().map(|mut entries| entries.next().is_some());
+            match has_something {
+                Ok(true) => return Err(ServiceError::bad(format_args!("{} is not empty", folder.display()))),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
+        made => made,
+    };
+    made.map_err(|error| {
+        let folder = folder.display();
+        ServiceError::bad(format_args!("the core cannot make folder {folder} on its machine, as its user: {error}"))
+    })
+}
+
+fn unfinished(folder: &Path, error: &dyn std::fmt::Display) -> ServiceError {
+    let folder = folder.display();
+    ServiceError::Internal(format!("{error}; what is in {folder} is no backup, remove it"))
+}
