@@ -452,3 +452,103 @@ impl From<io::Error> for CoreError {
         Self::System(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
+
+    use super::*;
+    use crate::{Applied, Outcome};
+
+    fn config(folder: &Path, raft_log_bytes: usize) -> CoreConfig {
+        CoreConfig {
+            data_dir: folder.to_path_buf(),
+            state: StateOptions { raft_log_bytes, ..StateOptions::default() },
+            registry: Registry::new(),
+            sink: Arc::new(|_: &Applied| {}),
+        }
+    }
+
+    async fn write(core: &Core, number: u64) -> Option<Outcome> {
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        let key = Key::new([&[0, 1][..], &number.to_be_bytes()].concat()).unwrap();
+        let op = Op::Put { key, value: Value::new(vec![7; 100]).unwrap() };
+        let batch = Batch { preconditions: vec![], sections: vec![Section { id, ops: vec![op] }] };
+        let ((), pending) = core.change(move |_, _| Ok::<_, ViewError>((batch, ()))).await.ok()?;
+        Some(pending.await)
+    }
+
+    /// Writes so often and stops.
+    async fn write_and_stop(folder: &Path, raft_log_bytes: usize, count: u64) -> Head {
+        let core = Core::start(config(folder, raft_log_bytes)).await.unwrap();
+        for number in 0..count {
+            assert!(matches!(write(&core, number).await, Some(Outcome::Committed { .. })));
+        }
+        let head = core.head();
+        core.shutdown().await.unwrap();
+        head
+    }
+
+    fn put_in_place(folder: &Path, from: &Path) {
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir_all(folder).unwrap();
+        for entry in from.read_dir().unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+        }
+    }
+
+    async fn refused(folder: &Path) -> String {
+        let error = Core::start(config(folder, usize::MAX)).await.expect_err("state and log do not fit");
+        assert!(matches!(error, CoreError::Store(StoreError::Damaged { .. })), "{error}");
+        error.to_string()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_state_and_a_log_with_a_gap_between_them_do_not_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let [data, older, newer] = ["data", "older", "newer"].map(|name| folder.path().join(name));
+        write_and_stop(&data, 20_000, 10).await;
+        put_in_place(&older.join(STATE), &data.join(STATE));
+        put_in_place(&older.join(RAFT), &data.join(RAFT));
+        // More than the log keeps behind what it gives up.
+        let head = write_and_stop(&data, 20_000, 600).await;
+        put_in_place(&newer.join(STATE), &data.join(STATE));
+        put_in_place(&newer.join(RAFT), &data.join(RAFT));
+
+        put_in_place(&data.join(RAFT), &older.join(RAFT));
+        let message = refused(&data).await;
+        assert!(message.contains("the state has applied entry") && message.contains("the raft log ends"), "{message}");
+        put_in_place(&data.join(RAFT), &newer.join(RAFT));
+        put_in_place(&data.join(STATE), &older.join(STATE));
+        let message = refused(&data).await;
+        assert!(message.contains("the state ends before entry"), "{message}");
+        // Nothing of it was changed: what fits starts.
+        put_in_place(&data.join(STATE), &newer.join(STATE));
+        let core = Core::start(config(&data, usize::MAX)).await.unwrap();
+        assert_eq!(core.head(), head);
+        core.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_command_of_a_later_release_halts_the_voter_and_is_not_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();
+        assert!(matches!(write(&core, 1).await, Some(Outcome::Committed { .. })));
+        let head = core.head();
+        // Format 1, kind 99.
+        let unknown = Proposal(Bytes::from_static(&[0x92, 1, 99]));
+        assert!(core.inner.raft.client_write(unknown).await.is_err());
+        let why = tokio::time::timeout(LEAD_TIMEOUT, core.stopped()).await.unwrap();
+        assert!(why.to_string().contains("command kind 99 is not known"), "{why}");
+        assert_eq!((core.head(), core.view().head().unwrap()), (head, head), "reads go on");
+        assert!(!matches!(write(&core, 2).await, Some(Outcome::Committed { .. })));
+        assert_eq!(core.head(), head);
+        let _ = core.shutdown().await;
+        drop(core);
+        // It halts there again, and what stands in the log stays.
+        let error = tokio::time::timeout(LEAD_TIMEOUT, Core::start(config(folder.path(), usize::MAX))).await.unwrap();
+        assert!(error.is_err(), "it went on without the command");
+    }
+}
