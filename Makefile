@@ -65,7 +65,7 @@ bench: build ## Measures zonecast beside its peers, about fourteen minutes; repo
 must-reach: build ## Prints the figures that a release must reach; they decide no test
 	target/release/zonecast-bench must-reach
 
-check: lint test ## The gate: everything CI runs
+check: lint fuzz-check test ## The gate: everything CI runs
 
 lint: deps
 	$(CARGO) fmt --all --check
@@ -73,7 +73,7 @@ lint: deps
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
 
 fuzz-check: deps ## Checks that the fuzz targets still build
-	cd fuzz && $(CARGO) check
+	cd fuzz && CARGO_TARGET_DIR=../target $(CARGO) check --locked
 
 deps: ## Debian packages, and RocksDB's library once per version into the user's cache
 	@ops/apt.sh build

@@ -91,6 +91,28 @@ mod tests {
         }
     }
 
+    /// Seeds of a target that its folder begins with, and their longest.
+    const KEPT_SEEDS: usize = 32;
+    const LONGEST_KEPT: usize = 4096;
+
+    /// `UPDATE_DOCS` makes what is missing, of the seeds.
+    #[test]
+    fn every_target_has_inputs_that_are_kept() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+        for target in TARGETS {
+            let kept = folder.join(target.name);
+            if !kept.exists() && std::env::var_os("UPDATE_DOCS").is_some() {
+                std::fs::create_dir(&kept).unwrap();
+                let seeds = (target.seeds)().into_iter().filter(|seed| seed.len() <= LONGEST_KEPT).take(KEPT_SEEDS);
+                for (number, seed) in seeds.enumerate() {
+                    std::fs::write(kept.join(format!("seed-{number:02}")), seed).unwrap();
+                }
+            }
+            let count = kept.read_dir().map_or(0, Iterator::count);
+            assert!(count > 0, "{}: nothing is kept; UPDATE_DOCS=1 makes a beginning", target.name);
+        }
+    }
+
     #[test]
     fn every_target_has_its_file() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
