@@ -8,8 +8,8 @@ use bytes::Bytes;
 use prometheus::Registry;
 use proptest::prelude::*;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Command, Edition, Key, KeyspaceId, MemoryView, Op, Position, Precondition, Published,
-    Refusal, Section, SectionId, StoreId, Value, Verdict, Version, View, decode_entries,
+    Batch, BatchSource, Chain, Command, Edition, Epoch, Key, KeyspaceId, MemoryView, Op, Position, Precondition,
+    Published, Refusal, RestoreId, Section, SectionId, StoreId, Value, Verdict, Version, View, decode_entries,
 };
 
 use crate::{StateOptions, StateStore, StoreMetrics};
@@ -233,6 +233,47 @@ fn the_batch_log_leads_from_the_origin_to_the_head() {
     assert_eq!(state.chain_at(Version::ZERO).unwrap(), Some(Chain::origin(StoreId::new(7))));
     assert_eq!(state.chain_at(Version::new(21)).unwrap(), None);
     assert_eq!(state.read_after(Version::new(99), 1).unwrap(), Some(vec![]));
+}
+
+#[test]
+fn an_accepted_restore_is_a_version_and_is_kept_when_the_log_is_trimmed() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = founded(folder.path());
+    let origin = state.position();
+    add_versions(&state, 3);
+    let before = state.position();
+    for (restore, epoch) in [(8, 0), (9, 5)] {
+        let (restore, epoch) = (RestoreId::new(restore), Epoch::new(epoch));
+        apply(&state, &[Command::AcceptRestore { time_us: 6, restore, epoch }]);
+        add_versions(&state, 2);
+    }
+    assert_eq!(follow(&state, origin, usize::MAX), state.position());
+    assert_eq!(state.chain_at(before.version).unwrap(), Some(before.chain), "of the epoch before, too");
+    drop(state);
+    let state = open_with(folder.path(), 10_000);
+    add_versions(&state, 100);
+    assert_eq!(state.chain_at(before.version).unwrap(), None);
+    let forks = state.forks().unwrap();
+    let known: Vec<_> = forks.iter().map(|fork| (fork.epoch.get(), fork.version.get(), fork.restore)).collect();
+    assert_eq!(known, [(1, 4, 8), (5, 7, 9)]);
+    assert_eq!((state.began(), state.position().epoch), (Version::new(7), Epoch::new(5)));
+}
+
+#[test]
+fn a_checkpoint_opens_as_what_was_applied_when_it_was_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, copy) = (folder.path().join("here"), folder.path().join("copy"));
+    let state = founded(&here);
+    add_versions(&state, 5);
+    let head = state.head();
+    state.checkpoint(&copy).unwrap();
+    assert!(state.checkpoint(&copy).is_err(), "nothing is copied over");
+    add_versions(&state, 5);
+    drop(state);
+    std::fs::remove_dir_all(&here).unwrap();
+    let copied = open(&copy);
+    assert_eq!(copied.head(), head);
+    assert_eq!(follow(&copied, Position::origin(StoreId::new(7)), usize::MAX), head.position);
 }
 
 #[test]
