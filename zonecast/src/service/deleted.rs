@@ -18,11 +18,16 @@ impl Service {
     /// There is no such zone, the request does not say that it is meant, somebody replaces it, or the core cannot
     /// commit.
     pub(crate) async fn delete_zone(
-        &self,
+        self: &Arc<Self>,
         apex: Name,
         allow_shrink: bool,
         by: String,
     ) -> Result<Written, ServiceError> {
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.delete_now(apex, allow_shrink, by).await }).await
+    }
+
+    async fn delete_now(&self, apex: Name, allow_shrink: bool, by: String) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let author = self.author(by);
         let name = author.name().to_owned();
