@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=(build-essential libclang-dev pkg-config)
-test=("${build[@]}" nsd knot bind9 knot-dnsutils bind9-dnsutils pdns-server pdns-backend-bind pdns-backend-remote util-linux mount e2fsprogs adduser lintian iproute2 procps systemd prometheus)
+test=("${build[@]}" nsd knot bind9 bind9-utils knot-dnsutils bind9-dnsutils python3-dnspython pdns-server pdns-backend-bind pdns-backend-remote util-linux mount e2fsprogs adduser lintian iproute2 procps systemd prometheus)
 bench=("${build[@]}" nsd knot bind9 pdns-server pdns-backend-lmdb dnsperf etcd-server redis-server util-linux)
 
 case "${1:-}" in

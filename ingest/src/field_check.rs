@@ -12,6 +12,7 @@ use zonecast_records::{Name, TypeBitmap};
 use crate::Rule;
 use crate::fields::Field;
 use crate::presentation::problem;
+use crate::substitution::is_substitution;
 use crate::{gateway, old_fields, svcb};
 
 /// Checks that the bytes are the fields of this type, where it has any.
@@ -116,56 +117,6 @@ fn is_number_within(text: &[u8], most: u16) -> bool {
     number.is_some_and(|number| most == u16::MAX || number.abs() <= f64::from(most))
 }
 
-/// Delimiter, pattern, delimiter, replacement, delimiter, flags. BIND refuses others; the pattern itself is not tried.
-fn is_substitution(text: &[u8]) -> bool {
-    let Some((delimiter, rest)) = text.split_first() else { return true };
-    if delimiter.is_ascii_digit() || matches!(delimiter, b'\\' | b'i' | 0) || rest.contains(&0) {
-        return false;
-    }
-    let mut parts = vec![Vec::new()];
-    let mut bytes = rest.iter();
-    while let Some(byte) = bytes.next() {
-        let Some(part) = parts.last_mut() else { return false };
-        if byte == delimiter {
-            parts.push(Vec::new());
-            continue;
-        }
-        part.push(*byte);
-        if *byte == b'\\' {
-            let Some(next) = bytes.next() else { return false };
-            part.push(*next);
-        }
-    }
-    let [pattern, replacement, flags] = parts.as_slice() else { return false };
-    flags.iter().all(|flag| *flag == b'i') && highest_reference(replacement).is_some_and(|most| most <= groups(pattern))
-}
-
-/// The highest group that a replacement refers to, 0 for none; `None` where it refers to group 0.
-fn highest_reference(replacement: &[u8]) -> Option<usize> {
-    let references = replacement.windows(2).filter_map(|pair| match pair {
-        [b'\\', digit @ b'0'..=b'9'] => Some(usize::from(digit - b'0')),
-        _ => None,
-    });
-    let references: Vec<usize> = references.collect();
-    (!references.contains(&0)).then(|| references.into_iter().max().unwrap_or_default())
-}
-
-/// How many groups a pattern has, escaped parentheses and those in brackets not counted.
-fn groups(pattern: &[u8]) -> usize {
-    let mut bytes = pattern.iter();
-    let (mut count, mut bracket) = (0, false);
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' if !bracket => drop(bytes.next()),
-            b'[' => bracket = true,
-            b']' => bracket = false,
-            b'(' if !bracket => count += 1,
-            _ => {}
-        }
-    }
-    count
-}
-
 /// Windows ascend, are whole, and none ends in a zero byte, RFC 4034 section 4.1.2.
 fn is_bitmap(piece: &[u8]) -> bool {
     let mut rest = piece;
@@ -228,11 +179,11 @@ fn agreement(rtype: Rtype, wire: &[u8]) -> Result<(), Rule> {
     }
     let wrong = match rtype {
         Rtype::MD | Rtype::MF => Some("is obsolete: use MX (RFC 1035 section 3.3.4)"),
-        Rtype::DS | Rtype::DLV | Rtype::TA if byte(3) == 0 => Some("digest type 0 is reserved"),
+        Rtype::DS | Rtype::DLV if byte(3) == 0 => Some("digest type 0 is reserved"),
         Rtype::ZONEMD if byte(4) == 0 || byte(5) == 0 => Some("scheme 0 and hash algorithm 0 are reserved"),
         // Servers do not agree on whether there is a key in it all the same.
         Rtype::KEY if byte(0) & 0xc0 == 0xc0 => Some("flags that say that there is no key (RFC 2535 section 3.1.2)"),
-        Rtype::RRSIG | Rtype::SIG if signer_labels(wire).is_some_and(|signer| usize::from(byte(3)) < signer) => {
+        Rtype::RRSIG if signer_labels(wire).is_some_and(|signer| usize::from(byte(3)) < signer) => {
             Some("fewer labels than its signer has (RFC 4034 section 3.1.3)")
         }
         Rtype::RKEY if (byte(0), byte(1)) != (0, 0) => Some("the flags of an RKEY are 0"),

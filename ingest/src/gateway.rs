@@ -54,9 +54,9 @@ pub(crate) fn read_amtrelay(tokens: &[Token<'_>], origin: Origin<'_>, out: &mut 
         return Err(problem("takes precedence, discovery, relay type and relay"));
     };
     let kind: u8 = read_number(*kind)?;
-    let discovery = match discovery.raw {
-        b"0" => 0,
-        b"1" => DISCOVERY,
+    let discovery = match read_number::<u8>(*discovery)? {
+        0 => 0,
+        1 => DISCOVERY,
         _ => return Err(problem(format!("discovery is 0 or 1, not {:?}", discovery.lossy()))),
     };
     out.push(read_number(*precedence)?);
@@ -64,16 +64,11 @@ pub(crate) fn read_amtrelay(tokens: &[Token<'_>], origin: Origin<'_>, out: &mut 
     read_gateway(kind, *relay, origin, out)
 }
 
-/// Relays of types not known yet are taken as they are.
 pub(crate) fn is_amtrelay(wire: &[u8]) -> bool {
-    match wire.split_first_chunk::<2>() {
-        Some(([_, kind], _)) if kind & !DISCOVERY > NAME => true,
-        Some(([_, kind], relay)) => split_gateway(kind & !DISCOVERY, relay).is_some_and(|(_, rest)| rest.is_empty()),
-        None => false,
-    }
+    let (Some([_, kind]), relay) = (wire.first_chunk::<2>(), wire.get(2..).unwrap_or_default()) else { return false };
+    split_gateway(kind & !DISCOVERY, relay).is_some_and(|(_, rest)| rest.is_empty())
 }
 
-/// `None` for relays of types not known yet, which have no text form.
 pub(crate) fn format_amtrelay(wire: &[u8], text: &mut String) -> Option<()> {
     let (&[precedence, kind], relay) = wire.split_first_chunk::<2>()?;
     let (discovery, kind) = (kind / DISCOVERY, kind & !DISCOVERY);
@@ -91,7 +86,7 @@ fn read_gateway(kind: u8, token: Token<'_>, origin: Origin<'_>, out: &mut Vec<u8
         1 => out.extend(parse_text::<Ipv4Addr>(token, "an IPv4 address")?.octets()),
         2 => out.extend(parse_text::<Ipv6Addr>(token, "an IPv6 address")?.octets()),
         NAME => out.extend_from_slice(read_name(token, origin)?.as_wire()),
-        _ => return Err(problem(format!("gateway type {kind} has no text form: write it as \\# length hex"))),
+        _ => return Err(problem(format!("gateway type {kind} is not known"))),
     }
     Ok(())
 }

@@ -62,6 +62,7 @@ mod report;
 mod root;
 mod rule;
 mod signature_time;
+mod substitution;
 mod svcb;
 mod ttl;
 mod uri_template;

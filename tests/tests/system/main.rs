@@ -18,6 +18,7 @@ mod operator;
 mod pipeline;
 mod prometheus;
 mod random_zones;
+mod rdata;
 mod refusals;
 mod strangers;
 mod trouble;

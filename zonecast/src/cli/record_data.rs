@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(caa, data(None, "0 issue \"ca.example; x=1\""));
         assert_eq!(read(Rtype::CAA, &["0", "issue", ";"]).unwrap(), data(None, "0 issue \";\""));
         let address = read(Rtype::A, &["192.0.2.1 ; home"]).unwrap_err().to_string();
-        assert!(address.contains("takes one address"), "{address}");
+        assert!(address.contains("takes an address"), "{address}");
     }
 
     #[test]
