@@ -67,8 +67,8 @@ impl Listener for SpareListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (SpareStream, SocketAddr) {
+        self.spares.fill();
         loop {
-            self.spares.fill();
             let error = match self.inner.accept().await {
                 Ok((stream, address)) => {
                     // Answers are small and wanted now.
@@ -85,8 +85,10 @@ impl Listener for SpareListener {
             }
             self.book.close_oldest();
             if self.spares.files().is_empty() {
+                // The file of the one that goes becomes a spare one.
                 tokio::time::sleep(PAUSE).await;
             }
+            // Not filled again before something is accepted: it would take what it has just given.
             self.spares.give();
         }
     }

@@ -62,19 +62,25 @@ impl StoredZone {
         Self::scan(view, &lower, limit, |_| true)
     }
 
-    /// How many there are.
+    /// How many have data.
     ///
     /// # Errors
-    /// The store could not be read.
+    /// As [`StoredZone::read`].
     pub(crate) fn count(view: &(impl View + ?Sized)) -> Result<u64, ViewError> {
-        let mut zones = 0;
+        let (mut zones, mut failed) = (0, None);
         let lower = KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Zone).to_vec();
         let end = KeyBuffer::new().prefix(KeyspaceId::DNS, Generation::ZONES, KeySection::Name).to_vec();
-        view.scan(&lower, &end, &mut |_, _| {
-            zones += 1;
-            ControlFlow::Continue(())
+        view.scan(&lower, &end, &mut |_, value| match Self::decode(value) {
+            Ok(zone) => {
+                zones += u64::from(zone.is_some());
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
         })?;
-        Ok(zones)
+        failed.map_or(Ok(zones), Err)
     }
 
     /// The same of a scope. Its cost depends on what the scope holds, never on how many other zones there are.
