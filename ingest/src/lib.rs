@@ -31,7 +31,7 @@
 //! | byte order mark | refuses | refuses | skipped, warns |
 //! | `$GENERATE` | loads | refuses | loads, at most [`MAX_GENERATED`] records a zone |
 //! | relative `$ORIGIN` | loads | refuses | loads |
-//! | record out of zone | drops it, warns | refuses | handed on; the builder refuses it |
+//! | record out of zone | drops it, warns | refuses | handed on; the builder refuses or drops it, as is chosen |
 //! | SOA whose owner is not the apex | refuses | refuses | refuses |
 //! | OPT and other meta types as `TYPE41` | refuses | loads | refuses |
 //! | MD and MF | refuses | loads | refuses |
@@ -44,6 +44,7 @@
 //! Every error and warning names file, line, entry and rule. After an error reading goes on with the next entry, up
 //! to [`MAX_ERRORS`]; the caller refuses the whole zone.
 
+mod a_label;
 mod digest;
 mod field_check;
 mod field_text;
@@ -68,10 +69,11 @@ mod ttl;
 mod uri_template;
 mod words;
 
+pub use a_label::with_a_labels;
 pub use digest::{SourceDigest, digest_zone_file};
 pub use format::{format_name, format_rdata, write_record, write_zone_file};
 pub use generate::{MAX_EXPANDED_BYTES, MAX_GENERATED};
-pub use manifest::{Manifest, ManifestEntry, ManifestError};
+pub use manifest::{LeftOut, ListRule, Manifest, ManifestEntry, ManifestError, Place};
 pub use presentation::parse_type;
 pub use rdata::{check_rdata, parse_rdata};
 pub use reader::{MAX_INCLUDE_DEPTH, MAX_RECORDS, read_zone_bytes, read_zone_file};

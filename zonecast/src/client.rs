@@ -19,6 +19,7 @@ use crate::api::types::{
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
+use crate::{OutOfZone, Tolerance, WithoutNs};
 
 /// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -117,6 +118,8 @@ impl Default for Patience {
 pub struct PutOptions {
     /// Settings to choose with it.
     pub settings: SettingsChange,
+    /// What the text may have although it breaks a rule.
+    pub tolerance: Tolerance,
     /// It is meant that much goes.
     pub allow_shrink: bool,
     /// Only say what would change.
@@ -227,9 +230,11 @@ impl Client {
         options: &PutOptions,
         patience: Patience,
     ) -> Result<Written, ClientError> {
-        let PutOptions { settings, allow_shrink, dry_run } = options;
+        let PutOptions { settings, tolerance, allow_shrink, dry_run } = options;
         let SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial } = settings;
         let mut query = waiting(patience);
+        query.extend((tolerance.out_of_zone == OutOfZone::Drop).then(|| ("out_of_zone", "drop".into())));
+        query.extend((tolerance.without_ns == WithoutNs::Serve).then(|| ("without_ns", "serve".into())));
         query.push(("file", file.into()));
         query.extend(serial_policy.clone().map(|policy| ("serial_policy", policy)));
         query.extend(default_ttl.map(|ttl| ("default_ttl", ttl.to_string())));

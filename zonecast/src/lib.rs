@@ -30,9 +30,11 @@ pub mod roles;
 mod service;
 mod size;
 mod timeout;
+mod tolerance;
 mod vitals;
 
 pub use client::{Client, ClientError, Patience, PutOptions};
 pub use client_options::{ClientOptions, ClientOptionsError};
 pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};
+pub use tolerance::{OutOfZone, Tolerance, WithoutNs};
 pub use zonecast_kv_proto::WaitFor;

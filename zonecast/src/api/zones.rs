@@ -16,6 +16,7 @@ use super::types::{DeletedZones, SettingsChange, Written, ZoneInfo, ZonePage};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
 use crate::service::Upload;
+use crate::{OutOfZone, Tolerance, WithoutNs};
 
 /// Zones on a page when the request does not say.
 const PAGE: usize = 1000;
@@ -62,6 +63,10 @@ pub(super) struct PutQuery {
     allow_shrink: bool,
     #[serde(default)]
     dry_run: bool,
+    #[serde(default)]
+    out_of_zone: OutOfZone,
+    #[serde(default)]
+    without_ns: WithoutNs,
 }
 
 pub(super) async fn put(
@@ -72,7 +77,7 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Json<Written>, ApiError> {
     let zone = zone_in_path(&zone)?;
-    let PutQuery { wait, timeout, file, allow_shrink, dry_run, .. } = params;
+    let PutQuery { wait, timeout, file, allow_shrink, dry_run, out_of_zone, without_ns, .. } = params;
     let PutQuery { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = params;
     let patience = query::patience(wait.as_deref(), timeout.as_deref())?;
     let file = file.unwrap_or_else(|| "request".into());
@@ -80,7 +85,8 @@ pub(super) async fn put(
     // Before the body is read: what waits here is in the socket, not in memory.
     let place = Arc::clone(&state.zone_bodies).acquire_owned().await.map_err(ApiError::internal)?;
     let text = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
-    let upload = Upload { text, file, settings, allow_shrink, _place: place };
+    let tolerance = Tolerance { out_of_zone, without_ns };
+    let upload = Upload { text, file, settings, tolerance, allow_shrink, _place: place };
     if dry_run {
         return Ok(Json(state.service.preview_zone(zone, upload, MAX_NAMES).await?));
     }

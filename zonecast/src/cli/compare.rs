@@ -170,7 +170,7 @@ impl Compare {
     fn records(&self, context: &Context, servers: [SocketAddr; 2], zone: &str) -> Outcome<ZoneData> {
         let apex: Name = zone.parse().map_err(|error| Failure::usage(format_args!("zone `{zone}`: {error}")))?;
         if let Some(file) = &self.file {
-            return from_text(&zone_file::read_flat(file, zone)?, &apex);
+            return from_text(&zone_file::read_flat(file, zone, None)?, &apex);
         }
         if self.from_core || self.all {
             return from_text(&context.client.export_zone(zone)?, &apex);

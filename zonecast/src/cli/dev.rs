@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::Tolerance;
 use crate::exit::Outcome;
 use crate::log::LogFormat;
 use crate::output::Output;
@@ -33,6 +34,8 @@ pub(super) struct Dev {
     /// How many edges to run.
     #[arg(long, value_name = "N", default_value = "1")]
     edges: NonZeroU8,
+    #[command(flatten)]
+    tolerance: Tolerance,
     /// Run core and edges as processes of their own, and print their ids.
     #[arg(long)]
     processes: bool,
@@ -51,6 +54,7 @@ impl Dev {
             http: self.http,
             edges: usize::from(self.edges.get()),
             allow_shrink: self.allow_shrink,
+            tolerance: self.tolerance,
         };
         if self.processes { processes::run(config, log, output) } else { dev::run(config, output) }
     }

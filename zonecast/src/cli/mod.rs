@@ -23,6 +23,7 @@ mod status;
 mod text;
 mod token;
 mod zone;
+mod zone_check;
 
 use crate::day;
 use arguments::Cli;

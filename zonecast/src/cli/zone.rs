@@ -4,17 +4,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::history::{Diff, Log, Rollback, show_records};
 use super::settings::Guards;
+use super::zone_check::Check;
 use super::{Context, Waiting, text};
-use crate::api::types::{Finding, SettingsChange, Severity, Written};
+use crate::Tolerance;
+use crate::api::types::{SettingsChange, Severity, Written};
 use crate::client::PutOptions;
 use crate::day::day_and_time;
-use crate::exit::{Failure, Outcome};
+use crate::exit::{Code, Failure, Outcome};
 use crate::progress::Progress;
-use crate::service::zone_file::{self, Checked};
+use crate::service::zone_file;
 
 /// See `zonecast zone --help`.
 #[derive(Debug, Subcommand)]
@@ -49,6 +50,9 @@ pub(super) struct Import {
     /// The zone of a single file, whatever the file is called.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
+    /// The folder that the paths after `$INCLUDE` are relative to; without it, that of each file.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
     #[command(flatten)]
     choices: Choices,
     /// It is meant that the zone loses much.
@@ -57,6 +61,8 @@ pub(super) struct Import {
     /// Only show what would change; fails if the import would be held.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    tolerance: Tolerance,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -75,22 +81,6 @@ pub(super) struct Export {
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Check {
-    /// Zone files; the zone is the file's name less `.zone`.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// The zone of a single file, whatever the file is called.
-    #[arg(long, value_name = "ZONE")]
-    zone: Option<String>,
-    /// Whether a CNAME may stand at the apex, as `zone settings` chooses it.
-    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
-    flatten_apex: bool,
-    /// Fail for warnings as well.
-    #[arg(long)]
-    strict: bool,
 }
 
 #[derive(Debug, Args)]
@@ -137,17 +127,6 @@ pub(super) struct Undelete {
     waiting: Waiting,
 }
 
-/// What `zone check` says about a file.
-#[derive(Debug, Serialize)]
-struct Report {
-    file: String,
-    zone: String,
-    ok: bool,
-    records: u64,
-    errors: Vec<Finding>,
-    warnings: Vec<Finding>,
-}
-
 impl Zone {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         match self {
@@ -174,7 +153,7 @@ impl Import {
             match self.one(context, file, &zone) {
                 Ok(()) => {}
                 // One bad file does not keep the others out, as in `dev`.
-                Err(failure) if self.files.len() > 1 && failure.code == crate::exit::Code::Failed => {
+                Err(failure) if self.files.len() > 1 && matches!(failure.code, Code::Failed | Code::Unreadable) => {
                     let findings: Vec<String> = failure.findings.iter().map(text::finding).collect();
                     tracing::error!(file = %file.display(), "{failure}: {}", findings.join("; "));
                     failures.push(failure);
@@ -191,10 +170,10 @@ impl Import {
     }
 
     fn one(&self, context: &Context, file: &Path, zone: &str) -> Outcome {
-        let text = zone_file::read_flat(file, zone)?;
+        let text = zone_file::read_flat(file, zone, self.folder.as_deref())?;
         let name = file.display().to_string();
-        let Self { allow_shrink, dry_run, .. } = *self;
-        let options = PutOptions { settings: self.choices.to_change(), allow_shrink, dry_run };
+        let Self { tolerance, allow_shrink, dry_run, .. } = *self;
+        let options = PutOptions { settings: self.choices.to_change(), tolerance, allow_shrink, dry_run };
         let written = context.client.put_zone_choosing(zone, (&text, &name), &options, self.waiting.patience())?;
         if dry_run { show_preview(context, &written) } else { show_written(context, &written) }
     }
@@ -206,34 +185,6 @@ impl Export {
         match &self.output {
             Some(path) => std::fs::write(path, text).map_err(|error| Failure::io("write", path, &error)),
             None => Ok(std::io::stdout().write_all(&text)?),
-        }
-    }
-}
-
-impl Check {
-    fn run(&self, context: &Context) -> Outcome {
-        let (mut refused, mut odd) = (0, 0);
-        for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
-            let Checked { records, errors, warnings } = zone_file::check(file, &zone, self.flatten_apex)?;
-            let ok = errors.is_empty();
-            refused += usize::from(!ok);
-            odd += usize::from(!warnings.is_empty());
-            let report = Report { file: file.display().to_string(), zone, ok, records, errors, warnings };
-            context.output.show(&report, |report, out| {
-                for error in &report.errors {
-                    writeln!(out, "error: {}", text::finding(error))?;
-                }
-                for warning in &report.warnings {
-                    writeln!(out, "warning: {}", text::finding(warning))?;
-                }
-                let verdict = if report.ok { "can be served" } else { "is refused" };
-                writeln!(out, "{}: zone {} {verdict}, {} records", report.file, report.zone, report.records)
-            })?;
-        }
-        match (refused, odd) {
-            (1.., _) => Err(Failure::failed(format_args!("{refused} zone files are refused"))),
-            (0, 1..) if self.strict => Err(Failure::failed(format_args!("{odd} zone files have warnings"))),
-            _ => Ok(()),
         }
     }
 }
@@ -347,7 +298,7 @@ fn with_zones<'f>(files: &'f [PathBuf], zone: Option<&str>) -> Outcome<Vec<(&'f 
     }
 }
 
-fn zone_of(file: &Path) -> Outcome<String> {
+pub(super) fn zone_of(file: &Path) -> Outcome<String> {
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Failure::usage(format_args!("{} names no zone: add --zone", file.display())))?;
     Ok(name.strip_suffix(".zone").unwrap_or(name).to_owned())

@@ -3,7 +3,10 @@
 //! Workers take zones one after the other. Each gathers the small ones into groups and commits on its own, so building,
 //! encoding, the disk and the edges all work at the same time.
 
+use std::any::Any;
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +18,11 @@ use zonecast_kv_store::{StateView, StoreError};
 use zonecast_records::Name;
 
 use super::{
-    Committer, Group, Grouped, IdSource, Plan, ZoneRequest, joined, mark, plan_zone, replace_generation,
-    unmark_unlisted,
+    Committer, Group, Grouped, IdSource, Nesting, Plan, ZoneRequest, joined, mark, mark_all, plan_zone,
+    replace_generation, unmark_unlisted,
 };
-use crate::api::types::Finding;
+use crate::Tolerance;
+use crate::api::types::{Finding, Severity};
 use crate::metrics::Imported;
 use crate::progress::Progress;
 use crate::service::settings::Chosen;
@@ -27,6 +31,15 @@ use crate::service::{Service, ServiceError, ZoneGuard};
 
 /// Workers at most: each may hold a large zone in memory.
 const MAX_WORKERS: usize = 16;
+
+/// What is chosen for all files.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ImportChoices {
+    /// It is meant where a file leaves little of its zone.
+    pub allow_shrink: bool,
+    /// What files may have although it breaks a rule.
+    pub tolerance: Tolerance,
+}
 
 /// What became of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +61,8 @@ struct Work {
     service: Arc<Service>,
     root: ZoneRoot,
     entries: Vec<ManifestEntry>,
-    allow_shrink: bool,
+    nesting: Nesting,
+    choices: ImportChoices,
     ids: IdSource,
     next: AtomicUsize,
     /// Some worker has failed, or the process is to end.
@@ -66,7 +80,7 @@ struct Work {
 pub(crate) async fn import_folder(
     service: &Arc<Service>,
     root: ZoneRoot,
-    (entries, allow_shrink): (Vec<ManifestEntry>, bool),
+    (entries, left_out, choices): (Vec<ManifestEntry>, HashSet<Name>, ImportChoices),
     stop: Arc<AtomicBool>,
 ) -> Result<ImportReport, ServiceError> {
     let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
@@ -75,8 +89,9 @@ pub(crate) async fn import_folder(
         service: Arc::clone(service),
         root,
         ids: service.allocate(entries.len()).await?,
+        nesting: Nesting::of(entries.iter().map(|entry| &entry.apex)),
         entries,
-        allow_shrink,
+        choices,
         next: AtomicUsize::new(0),
         stop,
         progress,
@@ -101,7 +116,11 @@ pub(crate) async fn import_folder(
         result = result.and(done);
     }
     if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
-        let listed = work.entries.iter().map(|entry| entry.apex).collect();
+        let listed = work.entries.iter().map(|entry| entry.apex).chain(left_out.iter().copied()).collect();
+        if !left_out.is_empty() {
+            let ids = service.allocate(left_out.len()).await?;
+            mark_all(service.core(), left_out, ids).await?;
+        }
         result = unmark_unlisted(service.core(), listed).await;
     }
     work.progress.finish();
@@ -209,12 +228,14 @@ impl<'w> Worker<'w> {
         let (service, apex) = (&self.work.service, &entry.apex);
         // Nobody else replaces zones before we are ready, except through the API; then that one counts.
         let Some(guard) = self.runtime.block_on(service.locks().replace(*apex)) else { return Ok(()) };
-        let text = ZoneText::File { root: &self.work.root, file: &entry.file };
+        let text = ZoneText::File { root: &self.work.root, file: &entry.file, nesting: &self.work.nesting };
         let view = service.core().view();
         let author = service.author("folder of zone files");
         let note = author.note(ChangeKind::Replaced);
-        let request = ZoneRequest { apex, text, chosen: Chosen::default(), allow_shrink: self.work.allow_shrink };
-        let plan = match plan_zone(&view, request, ids, (note, service.metrics())) {
+        let ImportChoices { allow_shrink, tolerance } = self.work.choices;
+        let request = ZoneRequest { apex, text, chosen: Chosen::default().tolerating(tolerance), allow_shrink };
+        let plan = surviving((&self.work.root, entry), || plan_zone(&view, request, ids, (note, service.metrics())));
+        let plan = match plan {
             Err(refused @ ServiceError::Refused { .. }) => {
                 if let Some(batch) = mark(&view, apex, ids)? {
                     let full = self.group.add(ZoneWork { entry: number, batch, _guard: guard });
@@ -289,6 +310,28 @@ fn holds(view: &StateView, basis: &[Precondition]) -> Result<bool, ServiceError>
         .map_err(|error: StoreError| ServiceError::internal(error))
 }
 
+/// Does the work on one file. A panic costs that file only: planning reads and writes nothing, so nothing is half done.
+fn surviving<T>(
+    (root, entry): (&ZoneRoot, &ManifestEntry),
+    work: impl FnOnce() -> Result<T, ServiceError>,
+) -> Result<T, ServiceError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let finding = Finding {
+            severity: Severity::Error,
+            file: Some(root.folder().join(&entry.file).display().to_string()),
+            rule: "panic".into(),
+            message: format!("a fault of zonecast: the worker panicked: {}", panic_message(panic.as_ref())),
+            ..Finding::default()
+        };
+        Err(ServiceError::refused(format_args!("zone {} is refused", entry.apex), vec![finding]))
+    })
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
 fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
     let Finding { severity: _, file, line, record, rule, message } = finding;
     let (file, record) = (file.as_deref().unwrap_or(""), record.as_deref().unwrap_or(""));
@@ -311,7 +354,7 @@ mod tests {
 
     use super::*;
     use crate::roles::TestApi;
-    use crate::service::zone_file::{LoadedZone, open_root};
+    use crate::service::zone_file::{Beside, LoadedZone, open_root};
 
     const ZONES: [&str; 3] = ["a.test", "b.test", "c.test"];
 
@@ -333,7 +376,9 @@ mod tests {
         let (progress, report) = (Progress::new("importing", "zones", 3), Mutex::default());
         let handle = api.runtime().handle().clone();
         let importing = api.runtime().spawn_blocking(move || {
-            let work = Work { service, root, entries, allow_shrink: false, ids, next, stop, progress, report };
+            let nesting = Nesting::of(entries.iter().map(|entry| &entry.apex));
+            let choices = ImportChoices::default();
+            let work = Work { service, root, entries, nesting, choices, ids, next, stop, progress, report };
             let mut worker = Worker::new(&work, &handle);
             for number in 0..count {
                 worker.import(number, true).unwrap();
@@ -351,8 +396,13 @@ mod tests {
         let (view, root) = (api.service().core().view(), open_root(folder).unwrap());
         for entry in Manifest::of_folder(root.folder()).unwrap().entries {
             let info = zone_info(&view, &entry.apex).unwrap().unwrap();
-            let loaded = LoadedZone::read(ZoneText::File { root: &root, file: &entry.file }, &entry.apex).unwrap();
-            let built = loaded.build(info.identity, (info.settings, vec![])).unwrap();
+            let loaded = LoadedZone::read(
+                ZoneText::File { root: &root, file: &entry.file, nesting: &Nesting::default() },
+                &entry.apex,
+            )
+            .unwrap();
+            let beside = Beside { settings: info.settings, ..Beside::default() };
+            let built = loaded.build(info.identity, beside).unwrap();
             let Diff::Batch(differs, _) = built.build.diff(&view, MAX_BATCH_LEN).unwrap() else { panic!() };
             assert!(differs.is_empty(), "{}: {differs:?}", entry.apex);
         }
@@ -397,5 +447,24 @@ mod tests {
         });
         assert_as_filed(&api, folder.path());
         api.stop();
+    }
+
+    #[test]
+    fn a_panic_costs_its_file_and_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = ZoneRoot::open(folder.path()).unwrap();
+        let entry = ManifestEntry { apex: "example.com".parse().unwrap(), file: "example.com.zone".into() };
+        let file = (&root, &entry);
+        let of = |result: Result<(), ServiceError>| match result {
+            Err(ServiceError::Refused { findings, .. }) => findings,
+            other => panic!("{other:?}"),
+        };
+        let findings = of(surviving(file, || panic!("at record {}", 7)));
+        assert!(findings[0].file.as_deref().unwrap().ends_with("/example.com.zone"), "{findings:?}");
+        assert_eq!(findings[0].rule, "panic");
+        assert!(findings[0].message.ends_with("at record 7"), "{findings:?}");
+        assert!(of(surviving(file, || panic!("plain")))[0].message.ends_with("plain"));
+        assert!(matches!(surviving(file, || Err::<(), _>(ServiceError::Overloaded)), Err(ServiceError::Overloaded)));
+        assert_eq!(surviving(file, || Ok(7)).unwrap(), 7);
     }
 }

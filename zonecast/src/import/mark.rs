@@ -24,6 +24,25 @@ pub(crate) fn mark(view: &StateView, apex: &Name, ids: &IdSource) -> Result<Opti
     Ok(Some(Batch { preconditions: basis(view, [creation_section(apex)])?, ..mark }))
 }
 
+/// Marks zones whose files nobody could begin to read.
+///
+/// # Errors
+/// The state could not be read, or the core cannot commit.
+pub(crate) async fn mark_all(core: &Core, apexes: HashSet<Name>, ids: IdSource) -> Result<(), ServiceError> {
+    let view = core.view();
+    let marks = tokio::task::spawn_blocking(move || {
+        let marks = apexes.iter().map(|apex| mark(&view, apex, &ids));
+        marks.filter_map(Result::transpose).collect::<Result<Vec<Batch>, ServiceError>>()
+    });
+    let marks = marks.await.map_err(ServiceError::internal)??;
+    let mut committer = Committer::new(core.clone());
+    for batch in &marks {
+        committer.push(batch, ()).await?;
+    }
+    // Where a zone was made meanwhile, it needs no mark.
+    committer.settle().await.map(|_| ())
+}
+
 /// Takes away every mark of a zone that is not among these.
 ///
 /// # Errors

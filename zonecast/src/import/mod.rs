@@ -13,14 +13,16 @@ mod commit;
 mod folder;
 mod group;
 mod mark;
+mod nesting;
 mod plan;
 mod replace;
 mod sweep;
 
 pub(crate) use commit::{Committer, settled};
-pub(crate) use folder::{ImportReport, import_folder};
+pub(crate) use folder::{ImportChoices, ImportReport, import_folder};
 pub(crate) use group::{Group, Grouped, joined};
-pub(crate) use mark::{mark, unmark_unlisted};
+pub(crate) use mark::{mark, mark_all, unmark_unlisted};
+pub(crate) use nesting::Nesting;
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};
 pub(crate) use replace::replace_generation;
 pub(crate) use sweep::sweep_orphans;

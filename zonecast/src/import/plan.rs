@@ -22,8 +22,8 @@ use zonecast_records::{Generation, Name, ZoneId};
 use crate::api::types::Finding;
 use crate::metrics::{Build, Metrics};
 use crate::service::settings::Chosen;
-use crate::service::zone_file::{BuiltZone, LoadedZone, ZoneText};
-use crate::service::{Guard, Origin, ServiceError};
+use crate::service::zone_file::{Beside, BuiltZone, LoadedZone, ZoneText};
+use crate::service::{Guard, Origin, ServiceError, StoredZone};
 
 /// Changes of a zone up to so many bytes go as one batch: well below what a batch may hold, and no more than edges
 /// should apply at once.
@@ -174,19 +174,20 @@ fn plan(
 ) -> Result<Plan, ServiceError> {
     let ZoneRequest { apex, text, chosen, .. } = request;
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
-        let built = build(text, apex, (ids.identity(None)?, (chosen.over(ZoneSettings::default()), vec![])), metrics)?;
+        let beside = beside(view, (apex, chosen), (ZoneSettings::default(), vec![]))?;
+        let built = build(text, apex, (ids.identity(None)?, beside), metrics)?;
         let basis = basis(view, [creation_section(apex)])?;
         return Ok(new_zone(built, apex, basis));
     };
-    if let (Some(origin), ZoneText::File { root, file }) = (Origin::from_bytes(&present.origin), text)
-        && digest_zone_file(root, file, apex).is_ok_and(|digest| digest == origin.digest)
+    if let (Some(origin), ZoneText::File { root, file, .. }) = (Origin::from_bytes(&present.origin), text)
+        && digest_zone_file(root, file, apex).is_ok_and(|digest| origin.is_of(digest, chosen.tolerance()))
     {
         return Ok(Plan::Unchanged { records: origin.records });
     }
     let basis = basis(view, zone_sections(present.identity.id))?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
-    let settings = chosen.over(present.settings);
-    let mut built = build(text, apex, (present.identity, (settings, layers.clone())), metrics)?;
+    let beside = beside(view, (apex, chosen), (present.settings, layers))?;
+    let mut built = build(text, apex, (present.identity, beside.clone()), metrics)?;
     let older = look(view, request, &present, &built)?;
     built.warnings.extend(older.clone());
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
@@ -203,11 +204,21 @@ fn plan(
     // Keys hold their generation, so this takes another build; it is rare.
     drop(built);
     let identity = ids.identity(Some(present.identity.id))?;
-    let mut built = build(text, apex, (identity, (settings, layers)), metrics)?;
+    let mut built = build(text, apex, (identity, beside), metrics)?;
     built.warnings.extend(older);
     let serial = built.build.serial().into_int();
     let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
     Ok(Plan::Large(planned(built, |build| NewGeneration::of(build, closing, basis))))
+}
+
+/// What a zone is built with beside its text.
+fn beside(
+    view: &StateView,
+    (apex, chosen): (&Name, Chosen),
+    (present, layers): (ZoneSettings, Vec<Change>),
+) -> Result<Beside, ServiceError> {
+    let hosted_below = StoredZone::below(view, apex).map_err(ServiceError::internal)?;
+    Ok(Beside { settings: chosen.over(present), layers, tolerance: chosen.tolerance(), hosted_below })
 }
 
 /// Looks at what would go; gives a warning about a serial that goes back.
@@ -238,7 +249,8 @@ pub(crate) fn preview_zone(
         Some(present) => (present.identity, present.settings, zone_layers(view, apex)?),
         None => (NOWHERE, ZoneSettings::default(), vec![]),
     };
-    let mut built = build(text, apex, (identity, (chosen.over(settings), layers)), metrics)?;
+    let beside = beside(view, (apex, chosen), (settings, layers))?;
+    let mut built = build(text, apex, (identity, beside), metrics)?;
     let looked = present.as_ref().map_or(Ok(None), |present| look(view, request, present, &built));
     let (older, held) = match looked {
         Ok(older) => (older, None),
@@ -300,13 +312,13 @@ fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W>
 fn build(
     text: ZoneText<'_>,
     apex: &Name,
-    (identity, settings): (ZoneIdentity, (ZoneSettings, Vec<Change>)),
+    (identity, beside): (ZoneIdentity, Beside),
     metrics: &Metrics,
 ) -> Result<BuiltZone, ServiceError> {
     let refused = |findings: Vec<Finding>| ServiceError::refused(format_args!("zone {apex} is refused"), findings);
     let loaded = LoadedZone::read(text, apex).map_err(refused)?;
     let started = Instant::now();
-    let built = loaded.build(identity, settings).map_err(refused)?;
+    let built = loaded.build(identity, beside).map_err(refused)?;
     metrics.built_zone(started.elapsed());
     Ok(built)
 }

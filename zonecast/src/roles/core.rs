@@ -21,7 +21,7 @@ use crate::api::types::Ready;
 use crate::config::{CoreFile, ZonesSection};
 use crate::exit::{Failure, Outcome};
 use crate::fault::Fault;
-use crate::import::unmark_unlisted;
+use crate::import::{ImportChoices, unmark_unlisted};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 
@@ -42,7 +42,10 @@ async fn serve(
 ) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let open = |zones: &ZonesSection| ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), allow_shrink);
+    let open = |zones: &ZonesSection| {
+        let choices = ImportChoices { allow_shrink, tolerance: zones.tolerance() };
+        ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), choices)
+    };
     let zones = config.zones.as_ref().map(open).transpose()?;
     let metrics = Arc::new(MetricsRegistry::new());
     let identity = identity(&config.identity, Role::Core, &metrics)?;

@@ -23,12 +23,13 @@ use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use crate::Tolerance;
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
-use crate::import::ImportReport;
+use crate::import::{ImportChoices, ImportReport};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 use crate::service::LocalEdge;
@@ -53,6 +54,8 @@ pub struct DevConfig {
     pub edges: usize,
     /// It is meant where a file leaves little of its zone.
     pub allow_shrink: bool,
+    /// What zone files may have although it breaks a rule.
+    pub tolerance: Tolerance,
 }
 
 /// Everything that can be refused before anything runs.
@@ -213,7 +216,8 @@ impl Dev {
 }
 
 fn prepare(config: &DevConfig) -> Outcome<Prepared> {
-    let zones = ZoneFolder::open(&config.zones, config.manifest.as_ref(), config.allow_shrink)?;
+    let choices = ImportChoices { allow_shrink: config.allow_shrink, tolerance: config.tolerance };
+    let zones = ZoneFolder::open(&config.zones, config.manifest.as_ref(), choices)?;
     refuse_open_listener(config.http, false, false)?;
     let http = ports::bind_http(config.http)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);

@@ -24,7 +24,9 @@ mod serving;
 mod sink;
 mod spare_listener;
 mod stop;
-mod zone_folder;
+pub(crate) mod zone_folder;
+#[cfg(test)]
+mod zone_folder_tests;
 
 pub(crate) use data_folder::DataFolder;
 #[cfg(test)]

@@ -95,7 +95,12 @@ async fn serve(
         keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
         raft_log_bytes: RAFT_LOG_BYTES,
         http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },
-        zones: Some(ZonesSection { folder: absolute(&config.zones)?, manifest: None }),
+        zones: Some(ZonesSection {
+            folder: absolute(&config.zones)?,
+            manifest: None,
+            out_of_zone: config.tolerance.out_of_zone,
+            without_ns: config.tolerance.without_ns,
+        }),
         log: log.clone(),
     };
     let manifest = config.manifest.as_deref().map(absolute).transpose()?;

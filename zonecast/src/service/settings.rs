@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use zonecast_builder::{
-    ChangeKind, Guards, OlderSerial, Percent, ReadError, SerialPolicy, ZoneSettings, apex_alias, change_settings,
-    choose_guards, store_guards, zone_info,
+    ChangeKind, Guards, OlderSerial, Percent, ReadError, SerialPolicy, Tolerance, ZoneSettings, apex_alias,
+    change_settings, choose_guards, store_guards, zone_info,
 };
 use zonecast_ingest::MAX_TTL;
 use zonecast_kv_proto::View;
@@ -37,6 +37,8 @@ pub(crate) struct Chosen {
     default_ttl: Option<u32>,
     flatten: Option<bool>,
     guards: ChosenGuards,
+    /// Of a text that comes with it.
+    tolerance: Tolerance,
 }
 
 /// The same of guards: `Some(None)` goes back to the default.
@@ -61,7 +63,18 @@ impl Chosen {
             return Err(ServiceError::bad(format_args!("a default TTL is 1 to {MAX_TTL} seconds")));
         }
         let guards = ChosenGuards::read(max_shrink.as_deref(), older_serial.as_deref())?;
-        Ok(Self { serial, default_ttl: *default_ttl, flatten: *flatten_apex, guards })
+        Ok(Self { serial, default_ttl: *default_ttl, flatten: *flatten_apex, guards, ..Self::default() })
+    }
+
+    /// With what a text may have although it breaks a rule.
+    #[must_use]
+    pub(crate) fn tolerating(self, tolerance: crate::Tolerance) -> Self {
+        Self { tolerance: tolerance.to_builder(), ..self }
+    }
+
+    /// What a text may have although it breaks a rule.
+    pub(crate) fn tolerance(self) -> Tolerance {
+        self.tolerance
     }
 
     /// What is chosen afterwards.

@@ -110,6 +110,15 @@ impl StoredZone {
         Ok(zones)
     }
 
+    /// Apexes, in wire form, of the zones below one.
+    ///
+    /// # Errors
+    /// As [`StoredZone::read`].
+    pub(crate) fn below(view: &(impl View + ?Sized), apex: &Name) -> Result<Vec<Box<[u8]>>, ViewError> {
+        let zones = Self::scan(view, &above(apex), usize::MAX, |zone| zone.apex.is_within(apex))?;
+        Ok(zones.iter().map(|zone| zone.apex.as_wire().into()).collect())
+    }
+
     /// Zones from a key on, as long as they are `wanted`, at most `limit`.
     fn scan(
         view: &(impl View + ?Sized),

@@ -2,20 +2,21 @@
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zonecast_builder::{
-    Change, FullBuild, Location, Oddity, Refused, Rule, Settings, ZoneIdentity, ZoneSettings, ZoneSource,
+    Change, FullBuild, Location, Oddity, Refused, Rule, Settings, Tolerance, ZoneIdentity, ZoneSettings, ZoneSource,
 };
 use zonecast_ingest::{
     FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
-    read_zone_file, write_record,
+    read_zone_file, with_a_labels, write_record,
 };
 use zonecast_records::{Generation, Name, ZoneId};
 
 use super::Origin;
 use crate::api::types::{Finding, Severity};
 use crate::exit::{Code, Failure, Outcome};
+use crate::import::Nesting;
 
 /// Where the text of a zone is.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ pub(crate) enum ZoneText<'a> {
         root: &'a ZoneRoot,
         /// Relative to it.
         file: &'a Path,
+        /// Of all that are listed with it.
+        nesting: &'a Nesting,
     },
     /// Text that came over the network; it cannot include files.
     Text {
@@ -42,6 +45,21 @@ pub(crate) struct LoadedZone {
     source: ZoneSource,
     report: FileReport,
     places: Places,
+    /// Zones that are listed with it and lie below it, in wire form.
+    listed_below: Vec<Box<[u8]>>,
+}
+
+/// What a zone is built with beside its text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    /// What is chosen for it.
+    pub settings: ZoneSettings,
+    /// What is laid over its records.
+    pub layers: Vec<Change>,
+    /// What its text may have although it breaks a rule.
+    pub tolerance: Tolerance,
+    /// Zones of the store that lie below it, in wire form.
+    pub hosted_below: Vec<Box<[u8]>>,
 }
 
 /// The keys of a zone.
@@ -77,28 +95,27 @@ impl LoadedZone {
             source.push(record, places.put(location));
             ControlFlow::Continue(())
         };
-        let report = match text {
-            ZoneText::File { root, file } => read_zone_file(root, file, apex, &mut sink),
-            ZoneText::Text { name, bytes } => read_zone_bytes(name, bytes, apex, &mut sink),
+        let (report, listed_below) = match text {
+            ZoneText::File { root, file, nesting } => (read_file(root, file, apex, &mut sink), nesting.below(apex)),
+            ZoneText::Text { name, bytes } => (read_zone_bytes(name, bytes, apex, &mut sink), vec![]),
         };
         match report {
-            Ok(report) => Ok(Self { source, report, places }),
+            Ok(report) => Ok(Self { source, report, places, listed_below }),
             Err(errors) => Err(errors.iter().map(file_error).collect()),
         }
     }
 
-    /// Builds its keys, with what was chosen for the zone and what is laid over its records.
+    /// Builds its keys.
     ///
     /// # Errors
     /// What keeps it from being served.
-    pub(crate) fn build(
-        self,
-        identity: ZoneIdentity,
-        (settings, layers): (ZoneSettings, Vec<Change>),
-    ) -> Result<BuiltZone, Vec<Finding>> {
-        let Self { source, report, places } = self;
-        let origin = Origin { digest: report.digest, records: report.records };
+    pub(crate) fn build(self, identity: ZoneIdentity, beside: Beside) -> Result<BuiltZone, Vec<Finding>> {
+        let Self { source, report, places, listed_below } = self;
+        let Beside { settings, layers, tolerance, mut hosted_below } = beside;
+        hosted_below.extend(listed_below);
+        let origin = Origin { digest: report.digest, records: report.records, tolerance };
         let settings = Settings::with_origin(origin.to_bytes()).with_zone(settings).with_layers(layers);
+        let settings = settings.with_hosted_below(hosted_below).with_tolerance(tolerance);
         let place = |location: Option<Location>| location.map(|location| places.get(location));
         match source.build(identity, &settings) {
             Ok(build) => {
@@ -148,28 +165,40 @@ pub(crate) struct Checked {
     pub warnings: Vec<Finding>,
 }
 
-/// Checks a zone file exactly as an import would, with or without an apex that is flattened; includes may come from its
-/// own folder.
-///
-/// # Errors
-/// The file cannot be read, or `zone` is no name.
-pub(crate) fn check(path: &Path, zone: &str, flatten: bool) -> Outcome<Checked> {
-    let zone = parse_zone(zone)?;
-    let (root, file) = root_of(path)?;
+/// Checks a zone as an import into an empty store would.
+#[must_use]
+pub(crate) fn check(text: ZoneText<'_>, zone: &Name, beside: Beside) -> Checked {
     let identity = ZoneIdentity { id: ZoneId::new(1), generation: Generation::new(1) };
-    let settings = ZoneSettings { flatten, ..ZoneSettings::default() };
-    let loaded = LoadedZone::read(ZoneText::File { root: &root, file }, &zone);
-    match loaded.and_then(|loaded| loaded.build(identity, (settings, vec![]))) {
-        Ok(built) => Ok(Checked { records: built.records, errors: vec![], warnings: built.warnings }),
-        Err(errors) => Ok(Checked { records: 0, errors, warnings: vec![] }),
+    match LoadedZone::read(text, zone).and_then(|loaded| loaded.build(identity, beside)) {
+        Ok(built) => Checked { records: built.records, errors: vec![], warnings: built.warnings },
+        Err(errors) => Checked { records: 0, errors, warnings: vec![] },
     }
 }
 
-/// The text of a zone file for a request, with what it includes put in place.
+/// Reads a zone file; places in the report are whole paths.
+fn read_file(
+    root: &ZoneRoot,
+    file: &Path,
+    apex: &Name,
+    sink: &mut zonecast_ingest::RecordSink<'_>,
+) -> Result<FileReport, Vec<FileError>> {
+    let whole = |file: &mut String| *file = root.folder().join(&*file).display().to_string();
+    let mut report = read_zone_file(root, file, apex, sink);
+    match &mut report {
+        Ok(report) => {
+            report.files.iter_mut().for_each(whole);
+            report.warnings.iter_mut().for_each(|warning| whole(&mut warning.file));
+        }
+        Err(errors) => errors.iter_mut().for_each(|error| whole(&mut error.file)),
+    }
+    report
+}
+
+/// The text of a zone file for a request, with what it includes put in place: from `folder`, or else from its own.
 ///
 /// # Errors
 /// The file cannot be read, or `zone` is no name; where it has includes, also when its text breaks a rule.
-pub(crate) fn read_flat(path: &Path, zone: &str) -> Outcome<Vec<u8>> {
+pub(crate) fn read_flat(path: &Path, zone: &str, folder: Option<&Path>) -> Outcome<Vec<u8>> {
     let zone = parse_zone(zone)?;
     let text = std::fs::read(path).map_err(|error| Failure::io("read", path, &error))?;
     let includes = text.split(|byte| *byte == b'\n').any(|line| {
@@ -179,9 +208,9 @@ pub(crate) fn read_flat(path: &Path, zone: &str) -> Outcome<Vec<u8>> {
     if !includes {
         return Ok(text);
     }
-    let (root, file) = root_of(path)?;
+    let (root, file) = root_of(path, folder)?;
     let mut flat = Vec::new();
-    let report = read_zone_file(&root, file, &zone, &mut |record, _| {
+    let report = read_file(&root, &file, &zone, &mut |record, _| {
         // Writing into memory cannot fail.
         let _ = write_record(record, &mut flat);
         ControlFlow::Continue(())
@@ -195,15 +224,29 @@ pub(crate) fn read_flat(path: &Path, zone: &str) -> Outcome<Vec<u8>> {
     }
 }
 
-fn parse_zone(text: &str) -> Outcome<Name> {
+/// A name, as the command line has it.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn parse_zone(text: &str) -> Outcome<Name> {
     text.parse().map_err(|error| Failure::usage(format_args!("zone `{text}`: {error}")))
 }
 
-fn root_of(path: &Path) -> Outcome<(ZoneRoot, &Path)> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = path.file_name().map(Path::new).unwrap_or(path);
-    std::fs::File::open(path).map_err(|error| Failure::io("read", path, &error))?;
-    Ok((open_root(folder)?, file))
+/// The folder of zones that a file is in, its own unless told otherwise, and where in it the file is.
+///
+/// # Errors
+/// There is no such file or folder, or the one is not in the other.
+pub(crate) fn root_of(path: &Path, folder: Option<&Path>) -> Outcome<(ZoneRoot, PathBuf)> {
+    let own = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = path.file_name().map_or(path, Path::new);
+    // Not opened: a pipe would wait for whoever writes into it.
+    path.symlink_metadata().map_err(|error| Failure::io("read", path, &error))?;
+    let root = open_root(folder.unwrap_or(own))?;
+    let own = own.canonicalize().map_err(|error| Failure::io("read folder", own, &error))?;
+    match own.strip_prefix(root.folder()) {
+        Ok(own) => Ok((root, own.join(file))),
+        Err(_) => Err(Failure::usage(format_args!("{} is not in {}", path.display(), root.folder().display()))),
+    }
 }
 
 /// Opens a folder of zone files.
@@ -220,6 +263,11 @@ pub(crate) fn open_root(folder: &Path) -> Outcome<ZoneRoot> {
 pub(super) trait Graded: Debug + ToString {
     /// Of all of them.
     const SEVERITY: Severity;
+
+    /// What a person is told of it at a name.
+    fn message(&self, _owner: &Name) -> String {
+        self.to_string()
+    }
 }
 
 impl Graded for Rule {
@@ -228,6 +276,13 @@ impl Graded for Rule {
 
 impl Graded for Oddity {
     const SEVERITY: Severity = Severity::Warning;
+
+    fn message(&self, owner: &Name) -> String {
+        match with_a_labels(owner) {
+            Some(written) if matches!(self, Self::NotAscii) => format!("{self}: write {written}"),
+            _ => self.to_string(),
+        }
+    }
 }
 
 fn file_error(error: &FileError) -> Finding {
@@ -273,7 +328,7 @@ pub(super) fn described<R: Graded>(finding: &zonecast_builder::Finding<R>) -> Fi
         line: None,
         record: Some(format!("{} {}", finding.owner, finding.rtype)),
         rule: word(&finding.rule),
-        message: finding.rule.to_string(),
+        message: finding.rule.message(&finding.owner),
     }
 }
 
@@ -282,7 +337,7 @@ fn line(line: u32) -> Option<u64> {
 }
 
 /// The name of a rule for programs: that of its variant, as `cname-and-other`.
-pub(super) fn word(rule: &impl Debug) -> String {
+pub(crate) fn word(rule: &impl Debug) -> String {
     let mut word = String::new();
     for letter in format!("{rule:?}").chars().take_while(char::is_ascii_alphanumeric) {
         if letter.is_ascii_uppercase() && !word.is_empty() {
@@ -320,17 +375,24 @@ mod tests {
     #[test]
     fn a_bad_record_is_reported_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
+        let check = |path: &Path| {
+            let (root, file) = root_of(path, None)?;
+            let nesting = Nesting::default();
+            let text = ZoneText::File { root: &root, file: &file, nesting: &nesting };
+            Ok::<_, Failure>(check(text, &"example.com".parse().unwrap(), Beside::default()))
+        };
         let path = folder.path().join("example.com.zone");
         let text = "$TTL 60\n@ SOA ns hostmaster 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\nwww CNAME ns\nwww A 192.0.2.2\n";
         std::fs::write(&path, text).unwrap();
-        let checked = check(&path, "example.com", false).unwrap();
+        let checked = check(&path).unwrap();
         let [error] = checked.errors.as_slice() else { panic!("{:?}", checked.errors) };
-        assert_eq!(error.file.as_deref(), Some("example.com.zone"));
+        let whole = folder.path().canonicalize().unwrap().join("example.com.zone");
+        assert_eq!(error.file.as_deref(), whole.to_str());
         assert!(matches!(error.line, Some(5 | 6)), "{error:?}");
         assert_eq!(error.rule, "cname-and-other");
         std::fs::write(&path, text.replace("www CNAME", "web CNAME")).unwrap();
-        assert!(check(&path, "example.com", false).unwrap().errors.is_empty());
-        assert_eq!(check(Path::new("/no/such/file"), "x", false).unwrap_err().code, Code::Unreadable);
+        assert!(check(&path).unwrap().errors.is_empty());
+        assert_eq!(check(Path::new("/no/such/file")).unwrap_err().code, Code::Unreadable);
     }
 
     #[test]
@@ -339,7 +401,17 @@ mod tests {
         std::fs::write(folder.path().join("more"), "www 60 A 192.0.2.1\n").unwrap();
         let path = folder.path().join("zone");
         std::fs::write(&path, "$INCLUDE more\n").unwrap();
-        let flat = String::from_utf8(read_flat(&path, "example.com").unwrap()).unwrap();
-        assert!(flat.contains("www.example.com.\t60\tIN\tA\t192.0.2.1"), "{flat}");
+        let flat =
+            |path: &Path, root| read_flat(path, "example.com", root).map(|flat| String::from_utf8(flat).unwrap());
+        let expected = "www.example.com.\t60\tIN\tA\t192.0.2.1\n";
+        assert_eq!(flat(&path, None).unwrap(), expected);
+        // Relative to the folder of zones, as at a core.
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        let path = folder.path().join("sub").join("zone");
+        std::fs::write(&path, "$INCLUDE more\n").unwrap();
+        assert_eq!(flat(&path, Some(folder.path())).unwrap(), expected);
+        let missing = flat(&path, None).unwrap_err().to_string();
+        assert!(missing.contains("/sub/zone:1: "), "{missing}");
+        assert_eq!(flat(&folder.path().join("zone"), Some(&folder.path().join("sub"))).unwrap_err().code, Code::Usage);
     }
 }

@@ -14,6 +14,7 @@ use super::history::shown;
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
 use super::{Service, ServiceError, StoredZone, blocking};
+use crate::Tolerance;
 use crate::api::types::{Finding, SettingsChange, Written, ZoneDiff, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, Preview, ZoneRequest, plan_zone, preview_zone, replace_generation};
@@ -30,6 +31,8 @@ pub(crate) struct Upload {
     pub file: String,
     /// Settings to choose with it.
     pub settings: SettingsChange,
+    /// What it may have although it breaks a rule.
+    pub tolerance: Tolerance,
     /// It is meant that much goes.
     pub allow_shrink: bool,
     /// Bounds the memory that such texts take, so it is held as long as this one.
@@ -113,7 +116,7 @@ impl Service {
         upload: Upload,
         by: String,
     ) -> Result<Written, ServiceError> {
-        let chosen = Chosen::read(&upload.settings)?;
+        let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
         let service = Arc::clone(self);
         self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, by).await }).await
     }
@@ -151,7 +154,7 @@ impl Service {
     /// # Errors
     /// The text breaks a rule, or the store could not be read.
     pub(crate) async fn preview_zone(&self, apex: Name, upload: Upload, limit: usize) -> Result<Written, ServiceError> {
-        let chosen = Chosen::read(&upload.settings)?;
+        let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
         let (core, metrics) = (self.core().clone(), self.metrics().clone());
         let (preview, diff) = blocking(move || {
             let view = core.view();

@@ -6,7 +6,9 @@ mod doctor;
 mod guard;
 mod hang_up;
 mod history;
+mod record_text;
 mod secured;
+mod zone_check;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
@@ -19,7 +21,7 @@ use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange, SettingsC
 use zonecast::exit::{Code, Failure};
 use zonecast::roles::Stop;
 use zonecast::roles::dev::{Dev, DevConfig};
-use zonecast::{Client, ClientError, Patience, WaitFor};
+use zonecast::{Client, ClientError, Patience, Tolerance, WaitFor};
 
 const ZONE: &str = "$TTL 1h
 @ SOA ns1 hostmaster 7 2h 15m 1w 5m
@@ -76,7 +78,8 @@ impl System {
 fn config(folder: &Path) -> DevConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (zones, data) = (folder.join("zones"), Some(folder.join("data")));
-    DevConfig { zones, manifest: None, data, dns: any, http: any, edges: 2, allow_shrink: false }
+    let (manifest, tolerance) = (None, Tolerance::default());
+    DevConfig { zones, manifest, data, dns: any, http: any, edges: 2, allow_shrink: false, tolerance }
 }
 
 fn folder(zones: &[(&str, &str)]) -> tempfile::TempDir {

@@ -1,0 +1,159 @@
+//! `zonecast zone check`: what an import would refuse or warn about, without a core.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use zonecast_builder::ZoneSettings;
+use zonecast_ingest::ZoneRoot;
+use zonecast_records::Name;
+
+use super::zone::zone_of;
+use super::{Context, text};
+use crate::Tolerance;
+use crate::api::types::{Finding, Severity};
+use crate::exit::{Failure, Outcome};
+use crate::import::{ImportChoices, Nesting};
+use crate::roles::zone_folder::ZoneFolder;
+use crate::service::zone_file::{self, Beside, Checked, ZoneText};
+
+/// See `zonecast zone check --help`.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Zone files, the zone being the file's name less `.zone`; or one folder of them, as a core imports it.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The zone of a single file, whatever the file is called.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    /// Lines of `apex<TAB>file` for a folder; only these are looked at.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["zone", "folder"])]
+    manifest: Option<PathBuf>,
+    /// The folder that the paths after `$INCLUDE` are relative to; without it, that of each file.
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Whether a CNAME may stand at the apex, as `zone settings` chooses it.
+    #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
+    flatten_apex: bool,
+    #[command(flatten)]
+    tolerance: Tolerance,
+    /// Fail for warnings as well.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// What it says about a file.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    zone: String,
+    ok: bool,
+    records: u64,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+/// How many files are how bad.
+#[derive(Debug, Default)]
+struct Count {
+    refused: u64,
+    odd: u64,
+}
+
+/// A file that was named, and where its includes come from.
+type Found = (Name, ZoneRoot, PathBuf);
+
+impl Check {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        let mut count = Count::default();
+        match self.files.as_slice() {
+            [folder] if folder.is_dir() && self.zone.is_none() => self.check_folder(context, folder, &mut count)?,
+            _ if self.manifest.is_some() => return Err(Failure::usage("--manifest goes with a single folder")),
+            _ => self.check_files(context, &mut count)?,
+        }
+        match count {
+            Count { refused: refused @ 1.., .. } => {
+                Err(Failure::failed(format_args!("{refused} zone files are refused")))
+            }
+            Count { odd: odd @ 1.., .. } if self.strict => {
+                Err(Failure::failed(format_args!("{odd} zone files have warnings")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_folder(&self, context: &Context, folder: &Path, count: &mut Count) -> Outcome {
+        let zones = ZoneFolder::open(folder, self.manifest.as_ref(), ImportChoices::default())?;
+        let nesting = Nesting::of(zones.entries().iter().map(|entry| &entry.apex));
+        let (left_out, more) = zones.left_out();
+        for left_out in left_out {
+            let zone = left_out.apex.map(|apex| apex.to_string()).unwrap_or_default();
+            let file = left_out.finding.file.clone().unwrap_or_default();
+            let checked = Checked { errors: vec![left_out.finding.clone()], ..Checked::default() };
+            say(context, (file, zone), checked, count)?;
+        }
+        count.refused += more;
+        for entry in zones.entries() {
+            let file = zones.root().folder().join(&entry.file).display().to_string();
+            let text = ZoneText::File { root: zones.root(), file: &entry.file, nesting: &nesting };
+            say(context, (file, entry.apex.to_string()), zone_file::check(text, &entry.apex, self.beside()), count)?;
+        }
+        Ok(())
+    }
+
+    fn check_files(&self, context: &Context, count: &mut Count) -> Outcome {
+        if self.zone.is_some() && self.files.len() > 1 {
+            return Err(Failure::usage("--zone goes with a single file"));
+        }
+        let found: Vec<Outcome<Found>> = self.files.iter().map(|file| self.find(file)).collect();
+        let nesting = Nesting::of(found.iter().flatten().map(|(zone, ..)| zone));
+        for (path, found) in self.files.iter().zip(found) {
+            let file = path.display().to_string();
+            match found {
+                Ok((zone, root, relative)) => {
+                    let text = ZoneText::File { root: &root, file: &relative, nesting: &nesting };
+                    say(context, (file, zone.to_string()), zone_file::check(text, &zone, self.beside()), count)?;
+                }
+                // One bad file does not keep the others out.
+                Err(failure) if self.files.len() > 1 => {
+                    let (severity, rule) = (Severity::Error, "unreadable".to_owned());
+                    let message = failure.to_string();
+                    let error = Finding { severity, file: Some(file.clone()), rule, message, ..Finding::default() };
+                    say(context, (file, String::new()), Checked { errors: vec![error], ..Checked::default() }, count)?;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, file: &Path) -> Outcome<Found> {
+        let zone = self.zone.clone().map_or_else(|| zone_of(file), Ok)?;
+        let (root, relative) = zone_file::root_of(file, self.folder.as_deref())?;
+        Ok((zone_file::parse_zone(&zone)?, root, relative))
+    }
+
+    fn beside(&self) -> Beside {
+        let settings = ZoneSettings { flatten: self.flatten_apex, ..ZoneSettings::default() };
+        Beside { settings, tolerance: self.tolerance.to_builder(), ..Beside::default() }
+    }
+}
+
+fn say(context: &Context, (file, zone): (String, String), checked: Checked, count: &mut Count) -> Outcome {
+    let Checked { records, errors, warnings } = checked;
+    let ok = errors.is_empty();
+    count.refused += u64::from(!ok);
+    count.odd += u64::from(!warnings.is_empty());
+    let report = Report { file, zone, ok, records, errors, warnings };
+    context.output.show(&report, |report, out| {
+        for error in &report.errors {
+            writeln!(out, "error: {}", text::finding(error))?;
+        }
+        for warning in &report.warnings {
+            writeln!(out, "warning: {}", text::finding(warning))?;
+        }
+        let verdict = if report.ok { "can be served" } else { "is refused" };
+        writeln!(out, "{}: zone {} {verdict}, {} records", report.file, report.zone, report.records)
+    })?;
+    Ok(())
+}
