@@ -169,16 +169,20 @@ fn position() -> Position {
     Position::origin(StoreId::new(9))
 }
 
-fn batches() -> Vec<Example> {
-    let batch = batch().encode().expect("small");
-    let version = Published::after(&position(), 1_000_000, batch.sections.clone()).expect("the first");
-    let head = Head {
+fn head_after(version: &Published) -> Head {
+    Head {
         revision: Revision::new(1),
         position: Position { version: Version::new(1), chain: version.chain, ..position() },
         time_us: 1_000_000,
         next_id: 8,
         ..Head::default()
-    };
+    }
+}
+
+fn batches() -> Vec<Example> {
+    let batch = batch().encode().expect("small");
+    let version = Published::after(&position(), 1_000_000, batch.sections.clone()).expect("the first");
+    let head = head_after(&version);
     vec![
         (
             "command",

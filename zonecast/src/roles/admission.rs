@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse as _, Response};
+#[cfg(test)]
+use axum::response::IntoResponse as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::ApiError;
@@ -52,8 +53,8 @@ impl Admission {
         Self { watching, waiting, working }
     }
 
-    /// A place for a request, or what it is answered without one.
-    pub(super) fn admit(&self, uri: &Uri) -> Result<Admitted, Response> {
+    /// A place for a request, or what it is told without one.
+    pub(super) fn admit(&self, uri: &Uri) -> Result<Admitted, ApiError> {
         let waits = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
         let (places, full) = match uri.path() {
             "/healthz" | "/readyz" | "/metrics" => (&self.watching, "too many look at health and metrics, retry"),
@@ -61,9 +62,7 @@ impl Admission {
             _ => (&self.working, "too many requests are under way, retry"),
         };
         let place = Arc::clone(places).try_acquire_owned();
-        place
-            .map(Admitted)
-            .map_err(|_| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full).into_response())
+        place.map(Admitted).map_err(|_| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full))
     }
 }
 
@@ -74,7 +73,8 @@ mod tests {
     #[test]
     fn no_kind_of_request_takes_the_places_of_another() {
         let admission = Admission::new(Places { watching: 1, waiting: 1, working: 1 });
-        let admit = |uri: &'static str| admission.admit(&Uri::from_static(uri)).map_err(|full| full.status());
+        let admit =
+            |uri: &'static str| admission.admit(&Uri::from_static(uri)).map_err(|full| full.into_response().status());
         let held =
             ["/healthz", "/v1/receipts/1?timeout=1m&wait=all", "/v1/zones?limit=1"].map(|uri| admit(uri).unwrap());
         for uri in ["/readyz", "/metrics", "/v1/zones/a/changes?wait=edge", "/v1/status", "/v1/x?await=1"] {

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use axum::serve::Listener;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -127,7 +128,7 @@ where
                     let Ok(response) = answered.await;
                     (response, Some(place))
                 }
-                Err(full) => (full, None),
+                Err(full) => (full.into_response(), None),
             };
             Ok::<_, Infallible>(response.map(|body| Answer::new(body, (busy, place), limits.body_within)))
         }

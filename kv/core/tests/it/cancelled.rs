@@ -22,7 +22,7 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 fn in_flight(registry: &prometheus::Registry) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|family| family.name() == "zonecast_proposed_unapplied_bytes").unwrap();
-    family.get_metric()[0].get_gauge().get_value()
+    family.get_metric().first().expect("one gauge").get_gauge().get_value()
 }
 
 /// Holds up the thread that proposes until it is told to go on.
