@@ -83,8 +83,9 @@ impl Listener for SpareListener {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
                 continue;
             }
-            self.book.close_oldest();
+            // accept(2) says so whether or not anybody waits, so nobody goes while there is a spare one.
             if self.spares.files().is_empty() {
+                self.book.close_oldest();
                 // The file of the one that goes becomes a spare one.
                 tokio::time::sleep(PAUSE).await;
             }
