@@ -66,6 +66,6 @@ pub use shape::ZoneIdentity;
 pub use source::{MAX_ORIGIN_LEN, Settings, ZoneSource};
 pub use store::{choose_guards, store_guards};
 pub use tolerance::Tolerance;
-pub use undo::{ChangeNote, KEPT_CHANGES, RememberError, Undo};
+pub use undo::{ChangeNote, KEPT_CHANGES, RememberError, Undo, last_change};
 pub use zone_diff::{Side, batch_diff, zone_diff};
 pub use zonecast_records::{ChangeKind, Guards, MAX_CHAINS, OlderSerial, Percent, SerialPolicy, ZoneSettings};

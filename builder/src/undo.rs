@@ -187,7 +187,10 @@ pub(crate) fn points_as_ops(points: &Points) -> Vec<Op> {
 }
 
 /// Number of the last change of a zone, 0 before the first.
-pub(crate) fn last_change(view: &dyn View, zone: ZoneId) -> Result<u64, ReadError> {
+///
+/// # Errors
+/// The view could not be read.
+pub fn last_change(view: &dyn View, zone: ZoneId) -> Result<u64, ReadError> {
     let (mut lower, mut upper) = (KeyBuffer::new(), KeyBuffer::new());
     let (mut key, mut value) = (vec![], vec![]);
     let found = view.last_in(lower.history(zone, 0), upper.history(zone, u64::MAX), &mut key, &mut value)?;

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
-use ureq::{Agent, Body, Timeout};
+use ureq::{Agent, Body, RequestBuilder, Timeout};
 
 use zonecast_kv_proto::WaitFor;
 
@@ -131,6 +131,8 @@ pub struct PutOptions {
 pub struct Client {
     core: String,
     agent: Agent,
+    /// What writes want.
+    only_at: Option<u64>,
 }
 
 impl Client {
@@ -151,7 +153,13 @@ impl Client {
     }
 
     fn over(core: &str, options: ClientOptions) -> Self {
-        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core) }
+        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None }
+    }
+
+    /// The same, whose writes are done only if the zone's last change has this number.
+    #[must_use]
+    pub fn only_at(&self, change: Option<u64>) -> Self {
+        Self { only_at: change, ..self.clone() }
     }
 
     /// How the system stands.
@@ -246,6 +254,7 @@ impl Client {
         let url = self.url(&zone_path(zone, ""), &query);
         // So that who is refused hears why, instead of being cut off while still sending.
         let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
+        let request = self.conditional(request);
         self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
     }
 
@@ -255,7 +264,7 @@ impl Client {
     /// No answer, no such zone, or not said to be meant.
     pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
-        let request = self.agent.delete(self.url(&zone_path(zone, ""), &query));
+        let request = self.conditional(self.agent.delete(self.url(&zone_path(zone, ""), &query)));
         self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
     }
 
@@ -288,7 +297,7 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
-        self.written(self.agent.patch(self.url("/v1/settings", &[])).send_json(change))
+        self.written(self.conditional(self.agent.patch(self.url("/v1/settings", &[]))).send_json(change))
     }
 
     /// The zone as a zone file.
@@ -315,7 +324,8 @@ impl Client {
     /// # Errors
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
-        self.written(self.agent.patch(self.url(&zone_path(zone, "/settings"), &[])).send_json(change))
+        let request = self.agent.patch(self.url(&zone_path(zone, "/settings"), &[]));
+        self.written(self.conditional(request).send_json(change))
     }
 
     /// The last changes of a zone, newest first.
@@ -442,7 +452,7 @@ impl Client {
     /// Sends a read, which changes nothing and so can be given up at any time.
     fn asked(
         &self,
-        request: ureq::RequestBuilder<WithoutBody>,
+        request: RequestBuilder<WithoutBody>,
         within: Duration,
     ) -> Result<Result<Response<Body>, ureq::Error>, ClientError> {
         let config = request.config();
@@ -462,8 +472,15 @@ impl Client {
         body: &impl Serialize,
         timeout: Duration,
     ) -> Result<T, ClientError> {
-        let request = self.agent.post(self.url(path, query));
+        let request = self.conditional(self.agent.post(self.url(path, query)));
         self.written(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+    }
+
+    fn conditional<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match self.only_at {
+            Some(change) => request.header("if-match", format!("\"{change}\"")),
+            None => request,
+        }
     }
 
     fn read<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {

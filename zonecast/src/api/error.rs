@@ -99,6 +99,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             ServiceError::Held(_) => (StatusCode::UNPROCESSABLE_ENTITY, "held"),
             ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            ServiceError::Moved { .. } => (StatusCode::PRECONDITION_FAILED, "moved"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             ServiceError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
             ServiceError::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, UNKNOWN),

@@ -9,7 +9,7 @@
 //!
 //! # Invariants
 //! Every handler of a path that is not for everybody finds a [`Grant`] among the extensions of its request, and shows
-//! only what its scope covers.
+//! only what its scope covers; and a [`Condition`](crate::service::Condition), on which it does what it does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use prometheus::Registry;
 
+use super::condition::{Understands, condition};
 use super::error::NotDone;
 use super::{ApiError, May, query, same_site};
 use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
@@ -111,9 +112,13 @@ pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut reques
     if may == Some(May::Everybody) {
         return next.run(request).await;
     }
-    let response = match allowed(&gate, may, &mut request).await {
-        Ok(grant) => {
+    let understands = Understands::of(request.method(), path.as_ref().map_or("", MatchedPath::as_str));
+    let passed = allowed(&gate, may, &mut request).await;
+    let passed = passed.and_then(|grant| Ok((grant, condition(request.headers(), understands)?)));
+    let response = match passed {
+        Ok((grant, condition)) => {
             request.extensions_mut().insert(grant);
+            request.extensions_mut().insert(condition);
             gate.explain(next.run(request).await).await
         }
         Err(error) => error.into_response(),

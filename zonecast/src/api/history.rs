@@ -1,16 +1,16 @@
 //! `/v1/zones/{zone}/log`, `/v1/zones/{zone}/diff`, `/v1/zones/{zone}/rollback`.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_builder::Target;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
 use super::{ApiError, ApiState};
-use crate::auth::Grant;
+use crate::service::Terms;
 
 /// Changes in one answer: more than are kept.
 const MAX_CHANGES: usize = 1000;
@@ -52,7 +52,7 @@ pub(super) async fn diff(
 
 pub(super) async fn roll_back(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Segments(zone): Segments<String>,
     Params(query): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
@@ -68,6 +68,6 @@ pub(super) async fn roll_back(
             return Err(ApiError::bad_request(message));
         }
     };
-    let written = state.service.roll_back(zone, target, grant.name().to_owned()).await?;
+    let written = state.service.roll_back(zone, target, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

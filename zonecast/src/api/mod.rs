@@ -2,6 +2,7 @@
 
 mod backup;
 mod chain;
+mod condition;
 mod edge;
 mod error;
 mod gate;

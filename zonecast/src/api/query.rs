@@ -12,6 +12,7 @@ use zonecast_records::Name;
 use super::ApiError;
 use crate::auth::{Grant, Refusal};
 use crate::client::Patience;
+use crate::service::{Condition, Terms};
 use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
 
 /// A query string; a wrong one is answered in our shape.
@@ -55,6 +56,18 @@ pub(super) struct WriteQuery {
 impl WriteQuery {
     pub(super) fn patience(&self) -> Result<Patience, ApiError> {
         patience(self.wait.as_deref(), self.timeout.as_deref())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Terms {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let (grant, condition) = (parts.extensions.get::<Grant>(), parts.extensions.get::<Condition>());
+        let (Some(grant), Some(condition)) = (grant, condition) else {
+            return Err(ApiError::internal("a write without a grant and a condition"));
+        };
+        Ok(Self { by: grant.name().to_owned(), condition: condition.clone() })
     }
 }
 

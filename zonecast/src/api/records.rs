@@ -3,13 +3,15 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::response::Response;
 use axum::{Extension, Json};
 use serde::Deserialize;
 
+use super::condition::tagged;
 use super::query::{self, Params, Segments, WriteQuery, zone_in_path};
-use super::types::{Action, ChangeRequest, RecordChange, RrsetPage, Written};
+use super::types::{Action, ChangeRequest, RecordChange, Written};
 use super::{ApiError, ApiState};
-use crate::auth::Grant;
+use crate::service::{Condition, Terms};
 
 /// Most RRsets in one answer; the zone's file has them all.
 const MAX_RRSETS: usize = 10_000;
@@ -26,21 +28,23 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
+    Extension(condition): Extension<Condition>,
     Params(query): Params<ListQuery>,
-) -> Result<Json<RrsetPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let limit = query.limit.unwrap_or(MAX_RRSETS).clamp(1, MAX_RRSETS);
-    Ok(Json(state.service.records(zone_in_path(&zone)?, query.name, query.rtype, limit).await?))
+    let page = state.service.records(zone_in_path(&zone)?, query.name, query.rtype, limit).await?;
+    Ok(tagged(&condition, page))
 }
 
 pub(super) async fn change(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Segments(zone): Segments<String>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
     let request: ChangeRequest = query::json(body)?;
-    apply(&state, &grant, &zone, &query, request.changes).await
+    apply(&state, terms, &zone, &query, request.changes).await
 }
 
 type RrsetPath = Segments<(String, String, String)>;
@@ -56,42 +60,44 @@ struct RrsetBody {
 pub(super) async fn get(
     State(state): State<ApiState>,
     Segments((zone, name, rtype)): RrsetPath,
-) -> Result<Json<RrsetPage>, ApiError> {
-    Ok(Json(state.service.records(zone_in_path(&zone)?, Some(name), Some(rtype), MAX_RRSETS).await?))
+    Extension(condition): Extension<Condition>,
+) -> Result<Response, ApiError> {
+    let page = state.service.records(zone_in_path(&zone)?, Some(name), Some(rtype), MAX_RRSETS).await?;
+    Ok(tagged(&condition, page))
 }
 
 pub(super) async fn set(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Segments(path): RrsetPath,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body((&state, &grant), path, &query, Action::Set, body).await
+    apply_body((&state, terms), path, &query, Action::Set, body).await
 }
 
 pub(super) async fn add(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Segments(path): RrsetPath,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body((&state, &grant), path, &query, Action::Add, body).await
+    apply_body((&state, terms), path, &query, Action::Add, body).await
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Segments((zone, name, rtype)): RrsetPath,
     Params(query): Params<WriteQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
-    apply(&state, &grant, &zone, &query, vec![change]).await
+    apply(&state, terms, &zone, &query, vec![change]).await
 }
 
 async fn apply_body(
-    (state, grant): (&ApiState, &Grant),
+    (state, terms): (&ApiState, Terms),
     (zone, name, rtype): (String, String, String),
     query: &WriteQuery,
     action: Action,
@@ -99,17 +105,17 @@ async fn apply_body(
 ) -> Result<Json<Written>, ApiError> {
     let RrsetBody { ttl, data } = query::json(body)?;
     let change = RecordChange { action, name, rtype: Some(rtype), ttl, data, ..RecordChange::default() };
-    apply(state, grant, &zone, query, vec![change]).await
+    apply(state, terms, &zone, query, vec![change]).await
 }
 
 async fn apply(
     state: &ApiState,
-    grant: &Grant,
+    terms: Terms,
     zone: &str,
     query: &WriteQuery,
     changes: Vec<RecordChange>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
-    let written = state.service.change(zone, (changes, query.allow_shrink), grant.name().to_owned()).await?;
+    let written = state.service.change(zone, (changes, query.allow_shrink), terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

@@ -9,6 +9,7 @@ use super::query::{self, Segments, zone_in_path};
 use super::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
+use crate::service::Terms;
 
 pub(super) async fn get(
     State(state): State<ApiState>,
@@ -19,12 +20,12 @@ pub(super) async fn get(
 
 pub(super) async fn change(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
+    terms: Terms,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ZoneSettingsInfo>, ApiError> {
     let (zone, change): (_, SettingsChange) = (zone_in_path(&zone)?, query::json(body)?);
-    Ok(Json(state.service.change_settings(zone, change, grant.name().to_owned()).await?))
+    Ok(Json(state.service.change_settings(zone, change, terms).await?))
 }
 
 pub(super) async fn get_store(State(state): State<ApiState>) -> Result<Json<StoreSettings>, ApiError> {

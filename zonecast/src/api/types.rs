@@ -127,6 +127,9 @@ pub struct ZoneInfo {
     pub generation: u64,
     /// Of its SOA.
     pub serial: u32,
+    /// Number of its last change, 0 before the first; only when one zone is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<u64>,
 }
 
 /// Zones in canonical order.

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
+use super::condition::{tagged, with_tag};
 use super::history::MAX_NAMES;
 use super::query::{self, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
 use super::router::MAX_ZONE_FILE;
-use super::types::{DeletedZones, SettingsChange, Written, ZoneInfo, ZonePage};
+use super::types::{DeletedZones, SettingsChange, Written, ZonePage};
 use super::{ApiError, ApiState};
 use crate::auth::Grant;
-use crate::service::Upload;
+use crate::service::{Condition, Terms, Upload};
 use crate::{OutOfZone, Tolerance, WithoutNs};
 
 /// Zones on a page when the request does not say.
@@ -44,8 +45,9 @@ pub(super) async fn list(
 pub(super) async fn get(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-) -> Result<Json<ZoneInfo>, ApiError> {
-    Ok(Json(state.service.zone(zone_in_path(&zone)?).await?))
+    Extension(condition): Extension<Condition>,
+) -> Result<Response, ApiError> {
+    Ok(tagged(&condition, state.service.zone(zone_in_path(&zone)?).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,7 +74,7 @@ pub(super) struct PutQuery {
 pub(super) async fn put(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-    Extension(grant): Extension<Grant>,
+    terms: Terms,
     Params(params): Params<PutQuery>,
     body: Body,
 ) -> Result<Json<Written>, ApiError> {
@@ -88,31 +90,31 @@ pub(super) async fn put(
     let tolerance = Tolerance { out_of_zone, without_ns };
     let upload = Upload { text, file, settings, tolerance, allow_shrink, _place: place };
     if dry_run {
-        return Ok(Json(state.service.preview_zone(zone, upload, MAX_NAMES).await?));
+        return Ok(Json(state.service.preview_zone(zone, upload, terms.condition, MAX_NAMES).await?));
     }
-    let written = state.service.put_zone(zone, upload, grant.name().to_owned()).await?;
+    let written = state.service.put_zone(zone, upload, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
+    terms: Terms,
     Params(query): Params<WriteQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.delete_zone(zone, query.allow_shrink, grant.name().to_owned()).await?;
+    let written = state.service.delete_zone(zone, query.allow_shrink, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 
 pub(super) async fn undelete(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
     Segments(zone): Segments<String>,
+    terms: Terms,
     Params(query): Params<WaitQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.undelete_zone(zone, grant.name().to_owned()).await?;
+    let written = state.service.undelete_zone(zone, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 
@@ -126,7 +128,8 @@ pub(super) async fn list_deleted(
 pub(super) async fn export(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-) -> Result<impl IntoResponse, ApiError> {
+    Extension(condition): Extension<Condition>,
+) -> Result<Response, ApiError> {
     let text = state.service.export(zone_in_path(&zone)?).await?;
-    Ok(([(header::CONTENT_TYPE, "text/dns")], text))
+    Ok(with_tag(&condition, text, |text| ([(header::CONTENT_TYPE, "text/dns")], text).into_response()))
 }

@@ -15,7 +15,7 @@ use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
 /// Variable with the token itself.
 const TOKEN: &str = "ZONECAST_TOKEN";
 
-/// How long a write waits for edges.
+/// How long a write waits for edges, and when it is done.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Waiting {
     /// Wait until this many edges serve it: `edge` (any one), `all`, a number, or a share such as 50%.
@@ -24,11 +24,27 @@ pub(super) struct Waiting {
     /// How long to wait, such as 10s or 500ms.
     #[arg(long, value_name = "TIME", value_parser = parse_timeout, requires = "wait")]
     pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub only_if: OnlyIf,
 }
 
 impl Waiting {
     pub(super) fn patience(self) -> Patience {
         Patience { wait: self.wait, timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT) }
+    }
+}
+
+/// When a write is done at all.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct OnlyIf {
+    /// Only if the last change of the zone still has this number, as `zone log` shows it.
+    #[arg(long, value_name = "CHANGE")]
+    pub if_change: Option<u64>,
+}
+
+impl OnlyIf {
+    pub(super) fn client(self, context: &Context) -> Client {
+        context.client.only_at(self.if_change)
     }
 }
 

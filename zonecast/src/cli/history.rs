@@ -75,7 +75,7 @@ impl Rollback {
         let Self { zone, to, undo, dry_run, waiting } = self;
         let request = RollbackRequest { to: *to, undo: *undo };
         if !dry_run && request != RollbackRequest::default() {
-            let written = context.client.roll_back(zone, &request, waiting.patience())?;
+            let written = waiting.only_if.client(context).roll_back(zone, &request, waiting.patience())?;
             return show_written(context, &written);
         }
         let newest = context.client.zone_log(zone, 1)?.changes.into_iter().next();

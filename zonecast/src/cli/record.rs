@@ -260,7 +260,8 @@ impl Delete {
         };
         let request = ChangeRequest { changes: vec![change] };
         let patience = self.waiting.patience();
-        let written = context.client.change_allowing(&self.zone, &request, self.allow_shrink, patience)?;
+        let written =
+            self.waiting.only_if.client(context).change_allowing(&self.zone, &request, self.allow_shrink, patience)?;
         show_written(context, &written)
     }
 }
@@ -275,6 +276,6 @@ fn rtype(text: &str) -> Outcome<Rtype> {
 
 fn change_records(context: &Context, zone: &str, waiting: Waiting, change: RecordChange) -> Outcome {
     let request = ChangeRequest { changes: vec![change] };
-    let written = context.client.change(zone, &request, waiting.patience())?;
+    let written = waiting.only_if.client(context).change(zone, &request, waiting.patience())?;
     show_written(context, &written)
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::context::OnlyIf;
 use super::history::{Diff, Log, Rollback, show_records};
 use super::settings::Guards;
 use super::zone_check::Check;
@@ -89,6 +90,8 @@ pub(super) struct Settings {
     zone: String,
     #[command(flatten)]
     choices: Choices,
+    #[command(flatten)]
+    only_if: OnlyIf,
 }
 
 /// What can be chosen for a zone.
@@ -174,7 +177,8 @@ impl Import {
         let name = file.display().to_string();
         let Self { tolerance, allow_shrink, dry_run, .. } = *self;
         let options = PutOptions { settings: self.choices.to_change(), tolerance, allow_shrink, dry_run };
-        let written = context.client.put_zone_choosing(zone, (&text, &name), &options, self.waiting.patience())?;
+        let client = self.waiting.only_if.client(context);
+        let written = client.put_zone_choosing(zone, (&text, &name), &options, self.waiting.patience())?;
         if dry_run { show_preview(context, &written) } else { show_written(context, &written) }
     }
 }
@@ -191,12 +195,12 @@ impl Export {
 
 impl Settings {
     fn run(&self, context: &Context) -> Outcome {
-        let Self { zone, choices } = self;
+        let Self { zone, choices, only_if } = self;
         let change = choices.to_change();
         let settings = if change == SettingsChange::default() {
             context.client.settings(zone)?
         } else {
-            context.client.change_settings(zone, &change)?
+            only_if.client(context).change_settings(zone, &change)?
         };
         context.output.show(&settings, |settings, out| {
             writeln!(out, "serial\t{}\ndefault TTL\t{}", settings.serial_policy, settings.default_ttl)?;
@@ -224,14 +228,15 @@ impl Choices {
 
 impl Delete {
     fn run(&self, context: &Context) -> Outcome {
-        let written = context.client.delete_zone(&self.zone, self.allow_shrink, self.waiting.patience())?;
+        let client = self.waiting.only_if.client(context);
+        let written = client.delete_zone(&self.zone, self.allow_shrink, self.waiting.patience())?;
         show_written(context, &written)
     }
 }
 
 impl Undelete {
     fn run(&self, context: &Context) -> Outcome {
-        let written = context.client.undelete_zone(&self.zone, self.waiting.patience())?;
+        let written = self.waiting.only_if.client(context).undelete_zone(&self.zone, self.waiting.patience())?;
         show_written(context, &written)
     }
 }

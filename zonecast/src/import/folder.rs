@@ -353,6 +353,7 @@ mod tests {
     use zonecast_kv_proto::MAX_BATCH_LEN;
 
     use super::*;
+    use crate::import::sweep_orphans;
     use crate::roles::TestApi;
     use crate::service::zone_file::{Beside, LoadedZone, open_root};
 
@@ -430,6 +431,9 @@ mod tests {
             assert!(matches!(handle.block_on(pending), Outcome::Committed { .. }));
         });
         assert_as_filed(&api, folder.path());
+        // It was made once, and what was planned to make it a second time is nowhere.
+        let core = api.service().core();
+        assert_eq!(api.runtime().block_on(sweep_orphans(core, core.head().next_id)).unwrap(), 0);
 
         // Somebody changes a record of one.
         write(folder.path(), 2);

@@ -16,13 +16,14 @@ use zonecast_kv_transport::{Ca, Endpoint, Role};
 
 use super::running_core::{CoreSetup, RunningCore};
 use super::{DataFolder, ports};
+use crate::api::types::RollbackRequest;
 use crate::api::{May, all_routes};
 use crate::auth::{Secret, Token, TokenFile, TokenRole};
 use crate::client::{Client, ClientError, Patience};
 use crate::client_options::ClientOptions;
 use crate::fault::Fault;
 use crate::metrics::MetricsRegistry;
-use crate::service::Service;
+use crate::service::{MAX_WRITES, Service, Terms};
 
 /// Everything in these tests is done long before.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -495,5 +496,63 @@ fn without_tokens_pages_of_other_sites_are_refused_and_with_them_the_token_decid
     api.known(&token);
     let asked = api.ask_host("core.example", &Method::GET, "/v1/status", &bearer(&token));
     assert_eq!(asked.status, 200, "{}", asked.text);
+    api.stop();
+}
+
+/// A write goes on when whoever asked for it is gone, so it keeps its place: else there would be no end to them.
+#[test]
+fn writes_whose_clients_are_gone_count_until_they_end() {
+    let api = Api::start(false, None);
+    let client = Client::new(&format!("http://{}", api.address));
+    client.put_zone("a.test", ZONE, "x", Patience::default()).unwrap();
+    let delete = || client.delete_zone("not-here.test", true, Patience::default()).unwrap_err();
+    let is_busy = |error: &ClientError| matches!(error, ClientError::Refused { status: 429, .. });
+    assert!(matches!(delete(), ClientError::Refused { status: 404, .. }));
+
+    // Each waits for a record change that does not end.
+    let service = api.service();
+    let changing = |number: usize| service.locks().change(format!("z{number}.test").parse().unwrap()).unwrap();
+    let guards: Vec<_> = (0..MAX_WRITES).map(changing).collect();
+    let waiting: Vec<_> = (0..MAX_WRITES)
+        .map(|number| {
+            let (service, zone) = (Arc::clone(service), format!("z{number}.test").parse().unwrap());
+            api.runtime.spawn(async move { service.delete_zone(zone, true, Terms::default()).await })
+        })
+        .collect();
+    until(|| is_busy(&delete()));
+    waiting.iter().for_each(|waiting| waiting.abort());
+    for waiting in waiting {
+        assert!(api.runtime.block_on(waiting).unwrap_err().is_cancelled());
+    }
+    assert!(is_busy(&delete()), "they are gone, and their writes are not");
+    assert!(client.zone("a.test").is_ok(), "who reads is not kept out");
+    drop(guards);
+    until(|| matches!(delete(), ClientError::Refused { status: 404, .. }));
+    client.delete_zone("a.test", true, Patience::default()).unwrap();
+    api.stop();
+}
+
+#[test]
+fn a_zone_that_is_replaced_is_busy_and_others_are_not() {
+    let api = Api::start(false, None);
+    let client = Client::new(&format!("http://{}", api.address));
+    for zone in ["a.test", "b.test"] {
+        client.put_zone(zone, ZONE, "x", Patience::default()).unwrap();
+    }
+    let replacing = api.runtime.block_on(api.service().locks().replace("a.test".parse().unwrap())).unwrap();
+    let code = |result: Result<crate::api::types::Written, ClientError>| match result {
+        Err(ClientError::Refused { status, detail }) => (status, detail.code),
+        other => panic!("{other:?}"),
+    };
+    let busy = (503, "busy".to_owned());
+    assert_eq!(code(client.put_zone("a.test", ZONE, "x", Patience::default())), busy);
+    assert_eq!(code(client.delete_zone("a.test", true, Patience::default())), busy);
+    assert_eq!(
+        code(client.roll_back("a.test", &RollbackRequest { to: Some(0), undo: None }, Patience::default())),
+        busy
+    );
+    client.delete_zone("b.test", true, Patience::default()).unwrap();
+    drop(replacing);
+    client.delete_zone("a.test", true, Patience::default()).unwrap();
     api.stop();
 }

@@ -6,13 +6,13 @@ use zonecast_builder::{ChangeKind, RecordCounts, UndeleteError, delete_zone, del
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
-use super::{Guard, Service, ServiceError, blocking, never_too_large};
+use super::{Guard, Service, ServiceError, Terms, blocking, never_too_large};
 use crate::api::types::{DeletedZone, DeletedZones, Written};
 use crate::auth::Scope;
 use crate::import::settled;
 
 impl Service {
-    /// Deletes a zone with all its records, as asked `by` somebody; `allow_shrink` says that it is meant.
+    /// Deletes a zone with all its records; `allow_shrink` says that it is meant.
     ///
     /// # Errors
     /// There is no such zone, the request does not say that it is meant, somebody replaces it, or the core cannot
@@ -21,17 +21,19 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         allow_shrink: bool,
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.delete_now(apex, allow_shrink, by).await }).await
+        self.to_the_end(async move { service.delete_now(apex, allow_shrink, terms).await }).await
     }
 
-    async fn delete_now(&self, apex: Name, allow_shrink: bool, by: String) -> Result<Written, ServiceError> {
+    async fn delete_now(&self, apex: Name, allow_shrink: bool, terms: Terms) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let Terms { by, condition } = terms;
         let author = self.author(by);
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
+            condition.check(view, &apex)?;
             let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
             let records = RecordCounts { before: zone.records, after: 0 };
             Guard::of(view, &zone, allow_shrink)?.records(records, 0)?;
@@ -47,21 +49,24 @@ impl Service {
         Ok(written)
     }
 
-    /// Brings back a zone that was deleted, with its history, as asked `by` somebody.
+    /// Brings back a zone that was deleted, with its history. A condition that asks for the zone does not hold, as it is
+    /// not there.
     ///
     /// # Errors
     /// There is such a zone, none was deleted lately, or the core cannot commit.
-    pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, by: String) -> Result<Written, ServiceError> {
+    pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.undelete_now(apex, by).await }).await
+        self.to_the_end(async move { service.undelete_now(apex, terms).await }).await
     }
 
-    async fn undelete_now(&self, apex: Name, by: String) -> Result<Written, ServiceError> {
+    async fn undelete_now(&self, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
+        let Terms { by, condition } = terms;
         let author = self.author(by);
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
-            undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))
+            condition.check(view, &apex)?;
+            Ok::<_, ServiceError>(undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))?)
         };
         let (serial, pending) = self.core().change(build).await?;
         let settled = settled(pending.await);

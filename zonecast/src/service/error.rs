@@ -3,6 +3,7 @@
 use thiserror::Error;
 use zonecast_records::Name;
 
+use super::ChangeTag;
 use crate::api::types::Finding;
 
 /// See the module.
@@ -37,6 +38,14 @@ pub enum ServiceError {
     /// Somebody else changed the zone in between.
     #[error("the zone changed in between, retry: {0}")]
     Overtaken(String),
+    /// The zone is not where the request wants it to be; nothing has changed.
+    #[error("zone {zone} is {present}, and not where the request wants it; nothing has changed")]
+    Moved {
+        /// Which.
+        zone: String,
+        /// Where it is.
+        present: String,
+    },
     /// Too much is proposed and not applied yet.
     #[error("too much is under way, retry")]
     Overloaded,
@@ -70,6 +79,12 @@ impl ServiceError {
     /// Somebody replaces the zone.
     pub(crate) fn busy(zone: &Name) -> Self {
         Self::Busy(zone.to_string())
+    }
+
+    /// The condition of a request does not hold.
+    pub(crate) fn moved(zone: &Name, tag: Option<ChangeTag>) -> Self {
+        let present = tag.map_or_else(|| "not there".into(), |tag| format!("at change {tag}"));
+        Self::Moved { zone: zone.to_string(), present }
     }
 
     /// A zone or change that breaks a rule.

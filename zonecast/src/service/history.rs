@@ -12,7 +12,7 @@ use zonecast_records::{Name, RecordRef};
 
 use super::made::Made;
 use super::records::serial_time;
-use super::{Service, ServiceError, blocking, unix_time};
+use super::{Service, ServiceError, Terms, blocking, unix_time};
 use crate::api::types::{DiffRecord, Written, ZoneDiff, ZoneLog, ZoneLogEntry};
 use crate::import::settled;
 
@@ -67,18 +67,18 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         target: Target,
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.roll_back_now(apex, target, by).await }).await
+        self.to_the_end(async move { service.roll_back_now(apex, target, terms).await }).await
     }
 
-    async fn roll_back_now(&self, apex: Name, target: Target, by: String) -> Result<Written, ServiceError> {
+    async fn roll_back_now(&self, apex: Name, target: Target, terms: Terms) -> Result<Written, ServiceError> {
         let make = move |view: &dyn View| {
             let Rollback { batch, serial, undo } = rollback(view, &apex, target, serial_time(), unix_time())?;
             Ok(Made { batch, undo, serial, extra: () })
         };
-        let settled = self.make(apex, (self.author(by), ChangeKind::RolledBack), make).await;
+        let settled = self.make(apex, (terms, ChangeKind::RolledBack), make).await;
         self.look_within(apex);
         let settled = settled?;
         let written = self.written(apex, settled.version);

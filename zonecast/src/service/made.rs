@@ -15,9 +15,8 @@ use zonecast_kv_core::{ChangeError, Editions};
 use zonecast_kv_proto::{Batch, Version, View};
 use zonecast_records::Name;
 
-use super::note::Author;
 use super::zones::MAX_ATTEMPTS;
-use super::{Service, ServiceError, blocking};
+use super::{Author, Service, ServiceError, Terms, blocking};
 use crate::import::{NewGeneration, basis, replace_generation};
 
 /// What a change comes to.
@@ -65,18 +64,23 @@ impl From<ReadError> for NotOne {
 }
 
 impl Service {
-    /// Makes a change of a zone, as asked by somebody.
+    /// Makes a change of a zone, if the condition holds where it is made.
     ///
     /// # Errors
-    /// What `make` says, somebody replaces the zone, or the core cannot commit.
+    /// The condition does not hold, what `make` says, somebody replaces the zone, or the core cannot commit.
     pub(super) async fn make<T: Send + 'static>(
         &self,
         apex: Name,
-        (author, kind): (Author, ChangeKind),
+        (terms, kind): (Terms, ChangeKind),
         make: impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static,
     ) -> Result<Settled<T>, ServiceError> {
         let guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let make = Arc::new(make);
+        let Terms { by, condition } = terms;
+        let author = self.author(by);
+        let make = Arc::new(move |view: &dyn View| {
+            condition.check(view, &apex)?;
+            make(view)
+        });
         let (first, by) = (Arc::clone(&make), author.clone());
         let build = move |view: &dyn View, _: &Editions<'_>| {
             let Made { mut batch, undo, serial, extra } = first(view)?;
@@ -116,9 +120,9 @@ impl Service {
             let (make, author) = (Arc::clone(&make), author.clone());
             let planned = blocking(move || {
                 let view = core.view();
+                let Made { batch, serial, extra, .. } = make(&view)?;
                 let zone = zone_info(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
                 let basis = basis(&view, zone_sections(zone.identity.id))?;
-                let Made { batch, serial, extra, .. } = make(&view)?;
                 let settled = Settled { version: None, changed: !batch.is_empty(), serial, extra };
                 let build = FullBuild::beside(&view, &apex, &batch, ids.generation()?)?;
                 let closing = retire_present(&view, &apex, serial, author.note(kind)).map_err(never_too_large)?;

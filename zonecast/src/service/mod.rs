@@ -6,6 +6,7 @@
 mod aliases;
 mod backup;
 mod blocking;
+mod condition;
 mod deleted;
 mod error;
 mod guard;
@@ -22,12 +23,14 @@ mod service;
 pub(crate) mod settings;
 mod status;
 mod stored_zone;
+mod terms;
 mod zone_count;
 pub(crate) mod zone_file;
 mod zone_locks;
 mod zones;
 
 use blocking::blocking;
+pub(crate) use condition::{ChangeTag, Condition, Tagged, Wanted};
 pub(crate) use error::ServiceError;
 pub(crate) use guard::Guard;
 pub(crate) use local_edge::LocalEdge;
@@ -35,7 +38,10 @@ pub(crate) use made::never_too_large;
 pub(crate) use note::Author;
 use note::unix_time;
 pub(crate) use origin::Origin;
+#[cfg(test)]
+pub(crate) use service::MAX_WRITES;
 pub(crate) use service::{Service, ServiceParts};
 pub(crate) use stored_zone::StoredZone;
+pub(crate) use terms::Terms;
 pub(crate) use zone_locks::{ZoneGuard, ZoneLocks};
 pub(crate) use zones::Upload;

@@ -16,7 +16,7 @@ use zonecast_records::{Name, RecordRef};
 use super::guard::{FEW_RECORDS, Guard};
 use super::made::Made;
 use super::zone_file::described;
-use super::{Service, ServiceError, blocking, settings, unix_time};
+use super::{ChangeTag, Service, ServiceError, Tagged, Terms, blocking, settings, unix_time};
 use crate::api::types::{Action, RecordChange, RrsetInfo, RrsetPage, Written};
 use crate::day::day_number;
 use crate::metrics::Build;
@@ -45,7 +45,7 @@ impl Service {
         name: Option<String>,
         rtype: Option<String>,
         limit: usize,
-    ) -> Result<RrsetPage, ServiceError> {
+    ) -> Result<Tagged<RrsetPage>, ServiceError> {
         let owner = name.map(|name| parse_owner(&name, &apex)).transpose().map_err(ServiceError::bad)?;
         let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
         let core = self.core().clone();
@@ -57,12 +57,13 @@ impl Service {
                 Some(owner) => read_name(&view, &apex, &owner, visit)?,
                 None => export(&view, &apex, visit)?,
             }
-            Ok(page)
+            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            Ok(Tagged { value: page, tag })
         })
         .await
     }
 
-    /// Changes records of one zone as one version, as asked `by` somebody; `allow_shrink` if it is meant that much goes.
+    /// Changes records of one zone as one version; `allow_shrink` if it is meant that much goes.
     ///
     /// # Errors
     /// The changes make no sense, break a rule or take away too much, somebody replaces the zone, or the core cannot
@@ -71,7 +72,7 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         (changes, allow_shrink): (Vec<RecordChange>, bool),
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         if changes.is_empty() || changes.len() > MAX_CHANGES {
             return Err(ServiceError::bad(format_args!("a request holds 1 to {MAX_CHANGES} changes")));
@@ -81,14 +82,14 @@ impl Service {
             parse_change(&apex, change, &mut open)?;
         }
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.change_records(apex, (open, allow_shrink), by).await }).await
+        self.to_the_end(async move { service.change_records(apex, (open, allow_shrink), terms).await }).await
     }
 
     async fn change_records(
         &self,
         apex: Name,
         (open, allow_shrink): (Vec<OpenChange>, bool),
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         let timed = self.metrics().clone();
         let make = move |view: &dyn View| {
@@ -105,7 +106,7 @@ impl Service {
             guard.serial(zone.serial, serial)?;
             Ok(Made { batch, undo, serial: serial.into_int(), extra: warnings })
         };
-        let settled = self.make(apex, (self.author(by), ChangeKind::Records), make).await?;
+        let settled = self.make(apex, (terms, ChangeKind::Records), make).await?;
         let warnings = settled.extra.iter().map(described).collect();
         Ok(Written { serial: Some(settled.serial), warnings, ..self.written(apex, settled.version) })
     }

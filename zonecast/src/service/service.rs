@@ -24,7 +24,7 @@ const REASON_WITHIN: Duration = Duration::from_secs(5);
 
 /// Writes under way, those included whose client is gone: as many as there may be connections. Who comes then is told to
 /// come again.
-const MAX_WRITES: usize = 512;
+pub(crate) const MAX_WRITES: usize = 512;
 
 /// How long writes under way may take once the API has stopped.
 const DRAIN: Duration = Duration::from_secs(3);

@@ -13,7 +13,7 @@ use zonecast_records::Name;
 
 use super::made::Made;
 use super::records::DEFAULT_TTL;
-use super::{Service, ServiceError, blocking};
+use super::{Service, ServiceError, Terms, blocking};
 use crate::api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use crate::import::settled;
 
@@ -163,7 +163,7 @@ impl Service {
         blocking(move || Ok(described(&apex, read(&core.view(), &apex)?))).await
     }
 
-    /// Chooses something else, as asked `by` somebody; what the change does not name stays.
+    /// Chooses something else; what the change does not name stays.
     ///
     /// # Errors
     /// There is no such zone, the change makes no sense, or the core cannot commit.
@@ -171,14 +171,14 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         change: SettingsChange,
-        by: String,
+        terms: Terms,
     ) -> Result<ZoneSettingsInfo, ServiceError> {
         let chosen = Chosen::read(&change)?;
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.choose(apex, chosen, by).await }).await
+        self.to_the_end(async move { service.choose(apex, chosen, terms).await }).await
     }
 
-    async fn choose(&self, apex: Name, chosen: Chosen, by: String) -> Result<ZoneSettingsInfo, ServiceError> {
+    async fn choose(&self, apex: Name, chosen: Chosen, terms: Terms) -> Result<ZoneSettingsInfo, ServiceError> {
         let make = move |view: &dyn View| {
             let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
             let settings = chosen.over(zone.settings);
@@ -188,9 +188,8 @@ impl Service {
             let (batch, undo) = change_settings(view, &apex, settings)?;
             Ok(Made { batch, undo, serial: zone.serial.into_int(), extra: settings })
         };
-        let author = self.author(by);
-        let name = author.name().to_owned();
-        let done = self.make(apex, (author, ChangeKind::Settings), make).await?;
+        let name = terms.by.clone();
+        let done = self.make(apex, (terms, ChangeKind::Settings), make).await?;
         let settings = described(&apex, done.extra);
         if done.changed {
             let ZoneSettingsInfo { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = &settings;

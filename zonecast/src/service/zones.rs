@@ -13,7 +13,7 @@ use zonecast_records::Name;
 use super::history::shown;
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
-use super::{Service, ServiceError, StoredZone, blocking};
+use super::{ChangeTag, Condition, Service, ServiceError, StoredZone, Tagged, Terms, blocking};
 use crate::Tolerance;
 use crate::api::types::{Finding, SettingsChange, Written, ZoneDiff, ZoneInfo, ZonePage};
 use crate::auth::Scope;
@@ -73,11 +73,14 @@ impl Service {
     ///
     /// # Errors
     /// There is no such zone, or the store could not be read.
-    pub(crate) async fn zone(&self, apex: Name) -> Result<ZoneInfo, ServiceError> {
+    pub(crate) async fn zone(&self, apex: Name) -> Result<Tagged<ZoneInfo>, ServiceError> {
         let core = self.core().clone();
         blocking(move || {
-            let zone = StoredZone::read(&core.view(), &apex).map_err(ServiceError::internal)?;
-            zone.as_ref().map(info).ok_or_else(|| ServiceError::no_zone(&apex))
+            let view = core.view();
+            let zone = StoredZone::read(&view, &apex).map_err(ServiceError::internal)?;
+            let no_zone = || ServiceError::no_zone(&apex);
+            let (zone, tag) = (zone.ok_or_else(no_zone)?, ChangeTag::read(&view, &apex)?.ok_or_else(no_zone)?);
+            Ok(Tagged { value: ZoneInfo { change: Some(tag.change), ..info(&zone) }, tag })
         })
         .await
     }
@@ -86,11 +89,12 @@ impl Service {
     ///
     /// # Errors
     /// There is no such zone, or the store could not be read.
-    pub(crate) async fn export(&self, apex: Name) -> Result<Vec<u8>, ServiceError> {
+    pub(crate) async fn export(&self, apex: Name) -> Result<Tagged<Vec<u8>>, ServiceError> {
         let core = self.core().clone();
         blocking(move || {
             let mut text = format!("; zone {}\n", format_name(&apex)).into_bytes();
-            export(&core.view(), &apex, |layer, record| {
+            let view = core.view();
+            export(&view, &apex, |layer, record| {
                 match layer {
                     Layer::Source | Layer::Override | Layer::Flattened => {}
                     Layer::Address => text.extend_from_slice(b"; address: "),
@@ -101,12 +105,13 @@ impl Service {
                 write_record(record, &mut text).expect("writing into memory cannot fail");
                 ControlFlow::Continue(())
             })?;
-            Ok(text)
+            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            Ok(Tagged { value: text, tag })
         })
         .await
     }
 
-    /// Replaces or makes a zone from the text of a zone file, as asked `by` somebody.
+    /// Replaces or makes a zone from the text of a zone file.
     ///
     /// # Errors
     /// The text breaks a rule or takes away too much, somebody else replaces the zone, or the core cannot commit.
@@ -114,11 +119,11 @@ impl Service {
         self: &Arc<Self>,
         apex: Name,
         upload: Upload,
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, by).await }).await
+        self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, terms).await }).await
     }
 
     async fn replace(
@@ -126,18 +131,21 @@ impl Service {
         apex: Name,
         upload: Arc<Upload>,
         chosen: Chosen,
-        by: String,
+        terms: Terms,
     ) -> Result<Written, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let author = self.author(by);
+        let author = self.author(terms.by);
         let mut attempts = 1..;
         let written = loop {
             let ids = self.allocate(1).await?;
             let (core, metrics) = (self.core().clone(), self.metrics().clone());
-            let (upload, author) = (Arc::clone(&upload), author.clone());
+            let (upload, author, condition) = (Arc::clone(&upload), author.clone(), terms.condition.clone());
             let plan = blocking(move || {
+                let view = core.view();
+                // What is planned requires that the zone does not move from here on.
+                condition.check(&view, &apex)?;
                 let note = author.note(ChangeKind::Replaced);
-                plan_zone(&core.view(), upload.request(&apex, chosen), &ids, (note, &metrics))
+                plan_zone(&view, upload.request(&apex, chosen), &ids, (note, &metrics))
             });
             match self.commit_zone(apex, plan.await?).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
@@ -153,11 +161,18 @@ impl Service {
     ///
     /// # Errors
     /// The text breaks a rule, or the store could not be read.
-    pub(crate) async fn preview_zone(&self, apex: Name, upload: Upload, limit: usize) -> Result<Written, ServiceError> {
+    pub(crate) async fn preview_zone(
+        &self,
+        apex: Name,
+        upload: Upload,
+        condition: Condition,
+        limit: usize,
+    ) -> Result<Written, ServiceError> {
         let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
         let (core, metrics) = (self.core().clone(), self.metrics().clone());
         let (preview, diff) = blocking(move || {
             let view = core.view();
+            condition.check(&view, &apex)?;
             let preview = preview_zone(&view, upload.request(&apex, chosen), &metrics)?;
             let last = match zone_info(&view, &apex)? {
                 Some(_) => zone_log(&view, &apex, 1)?.first().map_or(0, |last| last.number),
@@ -186,7 +201,7 @@ impl Service {
     async fn commit_zone(&self, apex: Name, plan: Plan) -> Result<Written, ServiceError> {
         let (version, planned) = match plan {
             Plan::Unchanged { records } => {
-                (None, Planned { work: (), records, serial: self.zone(apex).await?.serial, warnings: vec![] })
+                (None, Planned { work: (), records, serial: self.zone(apex).await?.value.serial, warnings: vec![] })
             }
             Plan::Small(Planned { work, records, serial, warnings }) => {
                 let mut committer = Committer::new(self.core().clone());
@@ -222,7 +237,8 @@ impl Service {
 }
 
 fn info(zone: &StoredZone) -> ZoneInfo {
-    ZoneInfo { zone: zone.apex.to_string(), id: zone.id.get(), generation: zone.generation.get(), serial: zone.serial }
+    let (zone, id, generation, serial) = (zone.apex.to_string(), zone.id.get(), zone.generation.get(), zone.serial);
+    ZoneInfo { zone, id, generation, serial, change: None }
 }
 
 impl From<ReadError> for ServiceError {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that finds something missing has failed")]
 
 mod aliases;
+mod conditions;
 mod doctor;
 mod guard;
 mod hang_up;
