@@ -26,7 +26,7 @@ const ADDS: usize = 6;
 /// Sends a request and hangs up.
 fn ask_and_go(system: &System, method: &str, path: &str, body: &str) {
     let mut stream = TcpStream::connect(&system.ready.http).unwrap();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: core\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
 }
 
