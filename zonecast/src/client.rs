@@ -13,9 +13,9 @@ use zonecast_kv_proto::WaitFor;
 
 use crate::api::UNKNOWN;
 use crate::api::types::{
-    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, ErrorBody, ErrorDetail, ForkInfo,
-    Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status, StoreSettings,
-    StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
+    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, EdgeList, EdgeStatus, ErrorBody,
+    ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status,
+    StoreSettings, StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::timeout::DEFAULT_TIMEOUT;
@@ -397,6 +397,36 @@ impl Client {
         let url = self.url(&format!("/v1/receipts/{version}"), &waiting(patience));
         let request = self.agent.get(url);
         self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// Which edges are waited for, or have connected.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn edges(&self) -> Result<EdgeList, ClientError> {
+        self.get("/v1/edges", &[])
+    }
+
+    /// Waits for an edge from now on.
+    ///
+    /// # Errors
+    /// No answer, not a name or role.
+    pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+        self.read(self.agent.put(self.edge_url(name, role)).send_empty())
+    }
+
+    /// Waits for an edge no more.
+    ///
+    /// # Errors
+    /// No answer, nobody waits for it, or it is connected.
+    pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+        self.read(self.agent.delete(self.edge_url(name, role)).call())
+    }
+
+    fn edge_url(&self, name: &str, role: &str) -> String {
+        let mut path = String::from("/v1/edges/");
+        escape_into(&mut path, name);
+        self.url(&path, &[("role", role.to_owned())])
     }
 
     /// What the store of the core (`core`) or of an edge (`edge`, or its name) holds for a name.

@@ -14,6 +14,13 @@ pub(crate) fn day_and_time(seconds: u64) -> String {
     format!("{} {:02}:{:02}:{:02}", day(seconds), of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// `3 days` of seconds: the largest unit that there is at least one and a half of.
+pub(crate) fn age(seconds: f64) -> String {
+    let units = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes")];
+    let (length, unit) = units.into_iter().find(|(length, _)| seconds >= 1.5 * length).unwrap_or((1.0, "seconds"));
+    format!("{:.0} {unit}", seconds / length)
+}
+
 /// `20261123` of seconds since 1970, in UTC: how serials of zones show a day.
 pub(crate) fn day_number(seconds: u64) -> u32 {
     let (year, month, day) = calendar(seconds);
@@ -34,6 +41,14 @@ fn calendar(seconds: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_in_a_unit_that_people_count_in() {
+        let ages = [(0.4, "0 seconds"), (89.0, "89 seconds"), (3600.0, "60 minutes"), (129_599.0, "36 hours")];
+        for (seconds, text) in ages.into_iter().chain([(90.0, "2 minutes"), (259_200.0, "3 days")]) {
+            assert_eq!(age(seconds), text);
+        }
+    }
 
     #[test]
     fn days_are_those_of_the_calendar() {

@@ -30,6 +30,12 @@ const BURST: usize = 256;
 /// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
+/// How long it is shown after it was noticed that another process uses this identity: some turns of both.
+const TWIN_FOR: Duration = Duration::from_secs(120);
+
+/// What to do when two processes use one identity.
+const ANOTHER_NAME: &str = "stop one of them, or issue it a certificate with a name of its own";
+
 /// What to do when there is no connection.
 const REACH: &str = "is the core running, and does UDP reach it?";
 
@@ -40,6 +46,8 @@ pub(crate) struct Driver {
     pub(crate) identity: Identity,
     pub(crate) refusals: RefusalLog,
     pub(crate) told: Option<(&'static str, Instant)>,
+    /// When another process with this identity was noticed last.
+    pub(crate) replaced: Option<Instant>,
     pub(crate) store: Arc<EdgeStore>,
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
@@ -265,6 +273,9 @@ impl Driver {
     }
 
     fn lost_by(&mut self, error: &StreamError) {
+        if let Some(why) = error.replaced() {
+            return self.replaced(&why);
+        }
         // A client learns only now that the server does not believe its certificate.
         match error.refused() {
             Some(refused) => self.lost(Some(refused), &refused.to_string()),
@@ -278,6 +289,21 @@ impl Driver {
             self.failed(&link.connection.remote_addr(), refused, "lost", why);
         }
         self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
+    }
+
+    /// Another process with this identity has connected; this one has not.
+    fn replaced(&mut self, why: &str) {
+        let Some(link) = self.link.take() else { return };
+        link.connection.close("lost");
+        self.replaced = Some(Instant::now());
+        self.metrics.left.with_label_values(&["replaced"]).inc();
+        let upstream = link.connection.remote_addr();
+        if self.due(ANOTHER_NAME) {
+            tracing::error!(edge = %self.name, %upstream, "another process uses this identity: {why}; {ANOTHER_NAME}");
+        }
+        let what = format!("another process uses this identity: {upstream} says: {why}; {ANOTHER_NAME}");
+        self.status.send_modify(|status| status.twin = Some(what));
+        self.follower.handle(self.clock.now(), FollowerInput::Replaced);
     }
 
     /// Counts and tells why there is no upstream. What a certificate has to do with needs a hand.
@@ -331,6 +357,7 @@ impl Driver {
 
     /// Tells watchers what the follower knows, if it is news.
     fn show(&self) {
+        let is_alone = self.replaced.is_none_or(|at| at.elapsed() >= TWIN_FOR);
         let (state, head) = (self.follower.state(), self.follower.head());
         let changed = self.status.send_if_modified(|status| {
             let changed = status.state != state || status.head != head;
@@ -340,6 +367,9 @@ impl Driver {
             status.heard = self.follower.heard();
             if state != FollowerState::Away {
                 status.trouble = None;
+            }
+            if is_alone {
+                status.twin = None;
             }
             changed
         });

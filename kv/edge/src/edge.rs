@@ -84,6 +84,8 @@ pub struct EdgeStatus {
     pub state: FollowerState,
     /// Why it does not.
     pub trouble: Option<String>,
+    /// What shows that another process uses the same identity, for some minutes after it did last.
+    pub twin: Option<String>,
     /// When the upstream said anything last, since the Unix epoch.
     pub heard: Option<Duration>,
     /// What is damaged in its copy, until a snapshot has replaced it: some names cannot be answered until then.
@@ -151,6 +153,7 @@ impl Edge {
             head: position,
             state: FollowerState::Away,
             trouble: None,
+            twin: None,
             heard: None,
             damage: store.damage(),
         });
@@ -161,6 +164,7 @@ impl Edge {
             identity: config.identity,
             refusals: RefusalLog::default(),
             told: None,
+            replaced: None,
             store: Arc::clone(&store),
             work: work.clone(),
             reports,

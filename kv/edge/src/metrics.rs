@@ -3,7 +3,8 @@
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 8] = ["connect", "certificate", "lost", "goodbye", "silent", "damaged", "refused", "malformed"];
+const REASONS: [&str; 10] =
+    ["connect", "certificate", "lost", "goodbye", "silent", "trickling", "damaged", "refused", "malformed", "replaced"];
 
 /// Metrics of all edges of a process, by name where it matters. Cloning shares them.
 #[derive(Clone, Debug)]

@@ -38,6 +38,10 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Longest wait before connecting again.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
+/// Least time between two acks: with it a thousand edges cost their core no more than it can bear, whatever is committed.
+/// One that comes after a pause goes out at once.
+pub const ACK_EVERY: Duration = Duration::from_millis(5);
+
 /// Silence after which the publisher counts as dead: five heartbeats.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
@@ -52,6 +56,8 @@ pub enum FollowerInput {
     Connected,
     /// It failed, or the connection is gone.
     Disconnected,
+    /// The publisher has ended it because another process with this identity has connected.
+    Replaced,
     /// The publisher sent this.
     Frame(Frame),
     /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
@@ -189,6 +195,8 @@ pub struct Follower {
     /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
     ack_due: bool,
+    /// Not before.
+    acks_at: Duration,
     attempts: u32,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
@@ -222,6 +230,7 @@ impl Follower {
             outstanding: 0,
             damaged: false,
             ack_due: false,
+            acks_at: now,
             attempts: 0,
             ready: VecDeque::new(),
             timeout: now,
@@ -233,6 +242,8 @@ impl Follower {
         match input {
             FollowerInput::Connected => self.subscribe(now),
             FollowerInput::Disconnected => self.lost(now, None),
+            // Each would end the other's connection, as fast as they come back.
+            FollowerInput::Replaced => self.lost(now, Some(MAX_BACKOFF)),
             FollowerInput::Frame(frame) => {
                 if !self.hears(now) {
                     return;
@@ -282,13 +293,14 @@ impl Follower {
             }
             return self.ready.pop_front();
         }
-        self.poll_ack()
+        self.poll_ack(now)
     }
 
     /// When to ask again though nothing happened.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        (!self.is_full()).then_some(self.timeout)
+        let own = (!self.is_full()).then_some(self.timeout);
+        own.into_iter().chain(self.due_ack().map(|_| self.acks_at)).min()
     }
 
     /// Whether so much is handed on that no frame should be read before some of it is applied.
@@ -364,6 +376,7 @@ impl Follower {
             ..Subscribe::default()
         })));
         self.ack_due = true;
+        self.acks_at = now;
     }
 
     fn frame(&mut self, frame: Frame) -> Result<(), FollowerEnd> {
@@ -465,11 +478,17 @@ impl Follower {
         }
     }
 
-    fn poll_ack(&mut self) -> Option<FollowerAction> {
+    /// What is to be acknowledged, if anything.
+    fn due_ack(&self) -> Option<Position> {
         let may_ack = matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..));
         // What a damaged copy has applied is not there for certain.
-        let applied = self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)?;
+        self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)
+    }
+
+    fn poll_ack(&mut self, now: Duration) -> Option<FollowerAction> {
+        let applied = self.due_ack().filter(|_| now >= self.acks_at)?;
         self.ack_due = false;
+        self.acks_at = now + ACK_EVERY;
         let durable = self.durable.filter(|durable| durable.epoch == applied.epoch);
         Some(FollowerAction::Send(Frame::Ack(Ack {
             incarnation: self.incarnation,

@@ -139,6 +139,8 @@ impl KeyspaceId {
     pub const DNS: Self = Self(0x0001);
     /// What the DNS answers cannot express; private.
     pub const CORE: Self = Self(0x8000);
+    /// Which nodes are waited for; private.
+    pub const NODES: Self = Self(0x8001);
 
     /// From its number.
     #[must_use]

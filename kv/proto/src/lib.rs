@@ -7,6 +7,8 @@
 //! Everything here is synchronous and deterministic: no clock, socket, file or randomness.
 
 mod acks;
+#[cfg(test)]
+mod acks_tests;
 mod at_most;
 mod batch;
 mod chain;
@@ -17,16 +19,20 @@ mod frame;
 mod hostile;
 mod id;
 mod key;
+mod known_node;
 mod machine;
 mod memory_view;
 mod overlay;
 mod pace;
+mod peer;
 mod position;
 mod positional;
 mod published;
 mod publisher;
 #[cfg(test)]
 mod publisher_tests;
+mod receipt;
+mod role;
 #[cfg(test)]
 mod simulation;
 mod slice;
@@ -35,9 +41,10 @@ mod source;
 mod tail;
 mod value;
 mod view;
+mod wait_for;
 mod whole;
 
-pub use acks::{AckBook, EdgeReceipt, EdgeReport, MAX_EDGES, Receipt, WaitFor, WaitForError};
+pub use acks::{AckBook, Booked, EdgeLink, EdgeReport, MAX_EDGES};
 pub use at_most::AtMost;
 pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
@@ -46,8 +53,8 @@ pub use batch::{
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use follower::{
-    ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, MAX_BACKOFF, MAX_OUTSTANDING,
-    MIN_BACKOFF, SILENT_AFTER,
+    ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, MAX_BACKOFF,
+    MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
@@ -55,20 +62,25 @@ pub use frame::{
 };
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
+pub use known_node::{KnownNode, KnownNodeError};
 pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};
 pub use pace::{LEAST_RATE, PACE_OVER, Pace};
+pub use peer::{Peer, is_node_name};
 pub use position::Position;
 pub use positional::{Fields, Positional};
 pub use published::{Published, PublishedError};
 pub use publisher::{
-    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE, SNAPSHOT_CHUNK,
-    SUBSCRIBE_WITHIN,
+    BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
+    SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
+pub use receipt::{EdgeReceipt, Receipt};
+pub use role::{DOMAIN, Role, RoleError};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
+pub use wait_for::{WaitFor, WaitForError};
 pub use whole::{read_whole, read_whole_into};

@@ -14,9 +14,15 @@
 //! busy node spends on packets goes down as the number of versions in each goes up, and nobody waits longer than
 //! [`MAX_REST`]. How far away the downstream is does not matter: it is not waited for.
 //!
+//! # Acks
+//! An ack is passed on once the stream is accepted, and only if it is of what this publisher has: not before the check of
+//! its position, not of an older epoch, and below a snapshot not at all, because what was there before was not checked.
+//!
 //! # Invariants
-//! At most one action that needs an answer is under way, so a slow downstream holds at most one write in memory and
-//! nothing that it does delays anyone else.
+//! - At most one action that needs an answer is under way, so a slow downstream holds at most one write in memory and
+//!   nothing that it does delays anyone else.
+//! - No ack that is passed on is of a version that this stream was not given.
+//! - However fast acks come, one is passed on per [`BOOK_EVERY`]: the last.
 //!
 //! # Time
 //! `now` never goes back and counts from the Unix epoch, as well as the shell knows it.
@@ -51,6 +57,9 @@ pub const SNAPSHOT_CHUNK: usize = 256 * 1024;
 /// Silence after which a heartbeat is sent.
 pub const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
 
+/// Least time between two acks of one downstream that are passed on: what a flood of them can cost.
+pub const BOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// A connection without a subscription is closed after this.
 pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -83,8 +92,12 @@ pub enum DownstreamInput {
 /// What to do. Only one that needs an answer is given at a time.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DownstreamAction {
-    /// The downstream is known now. No answer.
+    /// It asks to be served. No answer.
     Subscribed(Subscribe),
+    /// It is served from here on, and has caught up when it has applied this version. No answer.
+    Accepted(Version),
+    /// It gets nothing, because of this, and is told so. No answer.
+    Refused(SubscribeRefusal),
     /// It said how far it is. No answer.
     Acked(Ack),
     /// Find the head and the chain at this version.
@@ -146,6 +159,13 @@ pub struct Downstream {
     base: Option<Position>,
     /// The last version in any write.
     sent: Version,
+    /// An ack that came before the check of its position was back.
+    early: Option<Ack>,
+    /// Acks count from this version on.
+    books_from: Option<Version>,
+    /// To be passed on, not before the time.
+    acked: Option<Ack>,
+    books_at: Duration,
     /// An action without its answer.
     busy: bool,
     ready: VecDeque<DownstreamAction>,
@@ -181,6 +201,10 @@ impl Downstream {
             incarnation: 0,
             base: None,
             sent: Version::ZERO,
+            early: None,
+            books_from: None,
+            acked: None,
+            books_at: Duration::ZERO,
             busy: false,
             ready: VecDeque::new(),
             timeout: now + SUBSCRIBE_WITHIN,
@@ -227,6 +251,9 @@ impl Downstream {
             }
             (_, input) => unreachable!("{input:?} answers nothing that was asked"),
         };
+        if let Some(early) = self.early.take() {
+            self.frame(Frame::Ack(early));
+        }
     }
 
     /// The next thing to do, if any. Ask again after every input, when the tail grew, and at the timeout.
@@ -234,10 +261,17 @@ impl Downstream {
         if self.ready.is_empty() && !self.busy {
             self.advance(now, tail);
         }
-        let action = self.ready.pop_front()?;
+        let Some(action) = self.ready.pop_front() else {
+            let ack = self.acked.take_if(|_| now >= self.books_at)?;
+            self.books_at = now + BOOK_EVERY;
+            return Some(DownstreamAction::Acked(ack));
+        };
         self.busy |= !matches!(
             action,
-            DownstreamAction::Subscribed(_) | DownstreamAction::Acked(_) | DownstreamAction::QueueSnapshot
+            DownstreamAction::Subscribed(_)
+                | DownstreamAction::Accepted(_)
+                | DownstreamAction::Refused(_)
+                | DownstreamAction::QueueSnapshot
         );
         Some(action)
     }
@@ -245,12 +279,14 @@ impl Downstream {
     /// When to ask again though nothing happened.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        match self.state {
+        let own = match self.state {
             State::New | State::Queued(_) | State::Streaming if !self.busy => {
                 Some(self.rests_until.unwrap_or(self.timeout))
             }
             _ => None,
-        }
+        };
+        let books_at = self.acked.as_ref().map(|_| self.books_at);
+        own.into_iter().chain(books_at).min()
     }
 
     /// Whether it need not be asked before its timeout, though the tail grew.
@@ -279,10 +315,12 @@ impl Downstream {
     fn subscribe(&mut self, subscribe: Subscribe) {
         self.incarnation = subscribe.incarnation;
         if subscribe.protocol != PROTOCOL {
-            return self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
+            self.state = self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
+            return;
         }
         if subscribe.name != self.name || !subscribe.filter.is_empty() {
-            return self.refuse(SubscribeRefusal::NotAllowed);
+            self.state = self.refuse(SubscribeRefusal::NotAllowed);
+            return;
         }
         let position = subscribe.position;
         self.state = State::Checking(position);
@@ -295,11 +333,16 @@ impl Downstream {
         if ack.incarnation != self.incarnation || ack.durable > ack.applied {
             return self.close(DownstreamEnd::Malformed("an ack that contradicts itself"));
         }
-        // Before the check of its position is back there is nothing to compare with.
-        if self.base.is_some_and(|base| ack.epoch == base.epoch && ack.applied > self.sent) {
+        let Some(base) = self.base else {
+            self.early = Some(ack);
+            return;
+        };
+        if (ack.epoch, ack.applied) > (base.epoch, self.sent) {
             return self.close(DownstreamEnd::Malformed("an ack of what it was never given"));
         }
-        self.ready.push_back(DownstreamAction::Acked(ack));
+        if ack.epoch == base.epoch && self.books_from.is_some_and(|from| ack.applied >= from) {
+            self.acked = Some(ack);
+        }
     }
 
     /// A chain says which epoch it is of, so an equal one is of one history, up to there. A copy of an earlier epoch that
@@ -313,6 +356,8 @@ impl Downstream {
         } else if position.order() > head.order() {
             SubscribeRefusal::Ahead(head)
         } else if chain == Some(position.chain) {
+            self.books_from = Some(Version::ZERO);
+            self.ready.push_back(DownstreamAction::Accepted(head.version));
             self.send(vec![Frame::Stream(head).to_bytes()]);
             return State::Streaming;
         } else if position.epoch < head.epoch {
@@ -325,17 +370,19 @@ impl Downstream {
                 Some(chain) => SubscribeRefusal::ChainDiffers { version: position.version, chain },
             }
         };
-        self.send(vec![Frame::Refused(refusal).to_bytes()]);
-        State::Refused(refusal)
+        self.refuse(refusal)
     }
 
     fn open_snapshot(&mut self) -> State {
+        self.books_from = None;
         self.ready.push_back(DownstreamAction::QueueSnapshot);
         State::Queued(false)
     }
 
     fn begin_snapshot(&mut self, position: Position) -> State {
         self.base = Some(position);
+        self.books_from = Some(position.version);
+        self.ready.push_back(DownstreamAction::Accepted(position.version));
         self.send(vec![Frame::SnapshotFollows(position).to_bytes()]);
         State::Snapshot(position, SnapshotCheck::new())
     }
@@ -426,9 +473,10 @@ impl Downstream {
         self.ready.push_back(DownstreamAction::Send(frames));
     }
 
-    fn refuse(&mut self, why: SubscribeRefusal) {
+    fn refuse(&mut self, why: SubscribeRefusal) -> State {
+        self.ready.push_back(DownstreamAction::Refused(why));
         self.send(vec![Frame::Refused(why).to_bytes()]);
-        self.state = State::Refused(why);
+        State::Refused(why)
     }
 
     fn close(&mut self, end: DownstreamEnd) {

@@ -322,6 +322,8 @@ impl Simulation {
             assert!(wire.answer.is_none() || !needs_answer(&action), "{action:?} while another is under way");
             match action {
                 DownstreamAction::Subscribed(subscribe) => assert_eq!(subscribe.name, NAME),
+                DownstreamAction::Accepted(goal) => assert!(goal <= self.source.head.version),
+                DownstreamAction::Refused(_) => {}
                 DownstreamAction::Acked(ack) => {
                     assert!(self.copy.position.is_some_and(|position| (ack.epoch, ack.applied) <= position.order()));
                 }
@@ -389,13 +391,8 @@ impl Simulation {
 }
 
 fn needs_answer(action: &DownstreamAction) -> bool {
-    !matches!(
-        action,
-        DownstreamAction::Subscribed(_)
-            | DownstreamAction::Acked(_)
-            | DownstreamAction::QueueSnapshot
-            | DownstreamAction::Close(_)
-    )
+    use DownstreamAction::{Accepted, Acked, Close, QueueSnapshot, Refused, Subscribed};
+    !matches!(action, Subscribed(_) | Accepted(_) | Refused(_) | Acked(_) | QueueSnapshot | Close(_))
 }
 
 #[test]

@@ -20,13 +20,13 @@ use rcgen::{
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use zonecast_kv_proto::DOMAIN;
 
 use crate::certificate::Facts;
 use crate::credentials::{CRL, Credentials, MAX_CRL, MAX_PEM, Pem};
 use crate::files::{make_folder, read_text, read_text_if_there, write_private};
 use crate::issued::{Issued, MAX_FILE};
 use crate::peer::check_name;
-use crate::role::DOMAIN;
 use crate::{CaError, Host, Identity, IdentityError, IssueOptions, IssuedCertificate, Role, read_private};
 
 const CERTIFICATE: &str = "ca.pem";

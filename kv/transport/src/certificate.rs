@@ -10,9 +10,9 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
+use zonecast_kv_proto::DOMAIN;
 
 use crate::IdentityError;
-use crate::role::DOMAIN;
 
 /// RFC 5280 section 4.1.2.2: a serial number has at most 20 bytes.
 const MAX_SERIAL: usize = 20;

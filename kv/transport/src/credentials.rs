@@ -20,6 +20,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::certificate::Facts;
 use crate::files::{make_folder, read_text, read_text_if_there, write_private};
+use crate::peer::peer_of;
 use crate::tls::{self, Side, Trust};
 use crate::{IdentityError, Peer, read_private};
 
@@ -104,7 +105,7 @@ impl Credentials {
         let root = one::<CertificateDer<'static>>(&pem.root, ROOT)?;
         let key = PrivateKeyDer::from(one::<PrivatePkcs8KeyDer<'static>>(&pem.key, KEY)?);
         let crl = pem.crl.as_deref().map(|text| one::<CertificateRevocationListDer<'static>>(text, CRL)).transpose()?;
-        let peer = Peer::from_certificate(&certificate)?;
+        let peer = peer_of(&certificate)?;
         let facts = Facts::of(&certificate)?;
         let certified = CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &tls::provider());
         let certified =

@@ -12,6 +12,7 @@ use zonecast_kv_proto::FrameDecoder;
 
 use crate::credentials::Credentials;
 use crate::guard::{Guard, Verified};
+use crate::peer::peer_of;
 use crate::tls::Side;
 use crate::{FrameReceiver, FrameSender, Identity, Peer, Refusal, Refused, Role, StreamError, certificate, tls};
 
@@ -231,13 +232,16 @@ impl Verified {
         let certificates = quinn.peer_identity().and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificate = certificates.and_then(|certificates| certificates.into_iter().next());
         let certificate = certificate.ok_or(crate::IdentityError::Certificate)?;
-        let (peer, facts) = (Peer::from_certificate(&certificate)?, certificate::Facts::of(&certificate)?);
+        let (peer, facts) = (peer_of(&certificate)?, certificate::Facts::of(&certificate)?);
         if matches!(side, Side::Server(role) if role != peer.role) {
             return Err(EndpointError::Refused(Refused { refusal: Refusal::Role, by_peer: false }));
         }
         Ok(Self { quinn, peer, certificate, side, peer_not_after: facts.not_after, own_not_after })
     }
 }
+
+/// Why a connection was closed: the same node has a newer one.
+pub(crate) const REPLACED: VarInt = VarInt::from_u32(2);
 
 /// A connection to a node whose certificate was verified. Cloning shares it.
 ///
@@ -282,6 +286,12 @@ impl Connection {
     /// Ends it at once; what is not delivered is lost.
     pub fn close(&self, reason: &str) {
         self.verified.quinn.close(VarInt::from_u32(0), reason.as_bytes());
+    }
+
+    /// Ends it because the same node has connected anew, from there.
+    pub(crate) fn replaced_by(&self, address: SocketAddr) {
+        let reason = format!("replaced by a newer connection of this node, from {address}");
+        self.verified.quinn.close(REPLACED, reason.as_bytes());
     }
 
     /// Waits until it has ended; says why.

@@ -5,12 +5,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio::sync::watch;
 
 use crate::credentials::Credentials;
+use crate::tls::Side;
 use crate::{CertificateMetrics, IdentityError, Peer, Serial, reload};
 
 /// A node's certificate with its key, and the CA that both ends trust. Cloning shares it.
@@ -100,6 +102,21 @@ impl Identity {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         self.present.borrow().is_revoked()
+    }
+
+    /// Whether a certificate of a node that subscribes, in DER, was good once and is no longer: it has expired, or was
+    /// revoked as far as this node knows.
+    #[must_use]
+    pub fn is_over(&self, certificate: &[u8]) -> bool {
+        let now = UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+        let checked = self.present().trust.check(&CertificateDer::from(certificate), Side::Client, now);
+        // One that is not good yet may become so.
+        matches!(
+            checked,
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } | CertificateError::Revoked
+            ))
+        )
     }
 
     /// The present certificate.

@@ -10,9 +10,6 @@ use crate::{Peer, PrivateFileError};
 /// What is wrong with a name, a role or a certificate.
 #[derive(Debug, Error)]
 pub enum IdentityError {
-    /// No such role.
-    #[error("{0:?} is none of the roles core, relay, edge, client")]
-    Role(String),
     /// Not one lower-case label.
     #[error("{0:?} is not a node name: 1 to 63 of a-z, 0-9 and -")]
     Name(String),

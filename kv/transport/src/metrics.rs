@@ -31,6 +31,12 @@ pub struct TransportMetrics {
     pub snapshots: IntCounter,
     /// Times that a downstream was behind the tail and the log was read.
     pub log_reads: IntCounter,
+    /// Acks that were booked.
+    pub acks: IntCounter,
+    /// Waits for edges that were looked at, because of an ack or because others are expected.
+    pub wait_looks: IntCounter,
+    /// Times that a process came back that another one with the same certificate had replaced.
+    pub twins: IntCounter,
     /// Versions that each edge lacks.
     pub edge_lag: EdgeLag,
     /// From commit to ack, on the clock of this node.
@@ -60,6 +66,15 @@ impl TransportMetrics {
             )?,
             snapshots: IntCounter::new("zonecast_sent_snapshots_total", "Snapshots begun for downstreams.")?,
             log_reads: IntCounter::new("zonecast_log_reads_total", "Reads of the log for slow downstreams.")?,
+            acks: IntCounter::new("zonecast_acks_total", "Acks of edges that were booked.")?,
+            wait_looks: IntCounter::new(
+                "zonecast_wait_looks_total",
+                "Waits for edges that were looked at because of an ack, or because other edges are expected.",
+            )?,
+            twins: IntCounter::new(
+                "zonecast_twin_connections_total",
+                "Times that a process came back that another one with the same certificate had replaced.",
+            )?,
             edge_lag: EdgeLag::new()?,
             commit_to_ack: Histogram::with_opts(propagation)?,
         };
@@ -74,6 +89,9 @@ impl TransportMetrics {
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.snapshots.clone()))?;
         registry.register(Box::new(metrics.log_reads.clone()))?;
+        registry.register(Box::new(metrics.acks.clone()))?;
+        registry.register(Box::new(metrics.wait_looks.clone()))?;
+        registry.register(Box::new(metrics.twins.clone()))?;
         registry.register(Box::new(metrics.edge_lag.clone()))?;
         registry.register(Box::new(metrics.commit_to_ack.clone()))?;
         Ok(metrics)

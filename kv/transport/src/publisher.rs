@@ -4,7 +4,6 @@
 //! One task accepts, one task per connection runs its [`Downstream`](zonecast_kv_proto::Downstream). They share the
 //! newest versions, encoded once. [`Publisher::publish`] appends to them and returns: it never waits for a downstream.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use zonecast_kv_proto::{AckBook, BatchSource, EdgeReport, Epoch, Frame, Position, Receipt, Tail, Version, WaitFor};
+use zonecast_kv_proto::{
+    AckBook, BatchSource, EdgeReport, Epoch, Frame, Peer, Position, Receipt, SubscribeRefusal, Tail, Version, WaitFor,
+};
 
 use crate::door::{Door, HANDSHAKE_WITHIN, Knock, Place};
+use crate::links::{Link, Links, Replaced, Twins};
 use crate::refusal_log::RefusalLog;
 use crate::session::Session;
+use crate::waiters::Waiters;
 use crate::{Clock, Connection, Endpoint, Refusal, TransportMetrics};
 
 /// How long downstreams have to take a goodbye.
@@ -51,8 +54,14 @@ pub struct EdgeStatus {
     pub lag: u64,
     /// Since its last ack.
     pub silent_for: Option<Duration>,
+    /// How long it has not been served; absent while it is.
+    pub away_for: Option<Duration>,
     /// Where it connected from last.
     pub address: Option<SocketAddr>,
+    /// The certificate that it showed last since the start, in DER.
+    pub certificate: Option<Bytes>,
+    /// Two processes use its identity.
+    pub twins: Option<Twins>,
 }
 
 /// A wait whose deadline passed; the change itself is committed and still under way.
@@ -80,19 +89,14 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     tail: Mutex<Tail>,
     acks: Mutex<AckBook>,
-    /// Changes with every ack.
-    acked: watch::Sender<u64>,
-    links: Mutex<HashMap<String, Link>>,
+    /// Locked while the book is, never the other way round.
+    waiters: Mutex<Waiters>,
+    /// Changes when an edge has caught up for the first time.
+    caught_up: watch::Sender<u64>,
+    links: Mutex<Links<Connection>>,
     sessions: AtomicU64,
     /// The latest epoch of this store that anybody has subscribed with.
     highest_epoch: AtomicU64,
-}
-
-/// The last connection of an edge.
-struct Link {
-    session: u64,
-    address: SocketAddr,
-    connection: Option<Connection>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -126,8 +130,9 @@ impl Publisher {
             stopping: watch::Sender::new(false),
             tail: Mutex::new(Tail::new(head, options.tail_bytes)),
             acks: Mutex::new(AckBook::new(head.epoch)),
-            acked: watch::Sender::new(0),
-            links: Mutex::new(HashMap::new()),
+            waiters: Mutex::default(),
+            caught_up: watch::Sender::new(0),
+            links: Mutex::default(),
             sessions: AtomicU64::new(1),
             highest_epoch: AtomicU64::new(head.epoch.get()),
         });
@@ -170,45 +175,76 @@ impl Publisher {
     /// # Errors
     /// It took longer than `patience`; the receipt says who is missing.
     pub async fn wait(&self, version: Version, condition: WaitFor, patience: Duration) -> Result<Receipt, WaitError> {
-        let mut acked = self.shared.acked.subscribe();
-        let enough = async {
-            while !lock(&self.shared.acks).holds(version, condition) {
-                acked.changed().await.expect("the sender lives in the publisher");
+        let waiting = {
+            let acks = lock(&self.shared.acks);
+            if acks.holds(version, condition) {
+                return Ok(acks.receipt(version));
             }
+            let (key, told) = lock(&self.shared.waiters).add(version, condition);
+            Waiting { shared: &self.shared, key, told }
         };
-        match tokio::time::timeout(patience, enough).await {
+        match tokio::time::timeout(patience, waiting.told()).await {
             Ok(()) => Ok(self.receipt(version)),
             Err(_) => Err(WaitError(self.receipt(version))),
         }
     }
 
-    /// Every edge that has connected since the start, by name.
+    /// Every edge that is expected or has connected since the start, by role and name.
     #[must_use]
     pub fn edges(&self) -> Vec<EdgeStatus> {
-        let (now, head) = (self.shared.clock.now(), lock(&self.shared.tail).head().version);
         let reports = lock(&self.shared.acks).edges();
+        // After what they have applied, so that none seems to be beyond it.
+        let (now, head) = (self.shared.clock.now(), lock(&self.shared.tail).head().version);
         let links = lock(&self.shared.links);
         let status = |report: EdgeReport| EdgeStatus {
             lag: head.get().saturating_sub(report.applied.unwrap_or_default().get()),
             silent_for: report.last_ack.map(|last| now.saturating_sub(last)),
-            address: links.get(&report.name).map(|link| link.address),
+            away_for: report.link.away_since().map(|since| now.saturating_sub(since)),
+            address: links.get(&report.peer).map(|link| link.address),
+            certificate: links.get(&report.peer).map(|link| link.certificate.clone()),
+            twins: links.twins(now, &report.peer),
             report,
         };
         reports.into_iter().map(status).collect()
     }
 
-    /// Names an edge that should be there, so that it counts as missing until it connects.
-    pub fn expect(&self, name: &str) {
-        if !lock(&self.shared.acks).expect(name) {
-            tracing::warn!(name, "no more edges can be known; forget some");
-        }
+    /// The time that [`EdgeReport`] and [`Receipt`] speak of: since the Unix epoch.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.shared.clock.now()
     }
 
-    /// Takes an edge out for good, so that it no longer counts as missing. It counts again when it connects.
-    pub fn forget(&self, name: &str) -> bool {
-        let known = lock(&self.shared.acks).forget(name);
-        self.shared.acked.send_modify(|count| *count += 1);
-        known
+    /// Those that are waited for, by role and name.
+    #[must_use]
+    pub fn expected(&self) -> Vec<Peer> {
+        lock(&self.shared.acks).expected().cloned().collect()
+    }
+
+    /// Changes when one more is expected because it has caught up for the first time.
+    #[must_use]
+    pub fn caught_up(&self) -> watch::Receiver<u64> {
+        self.shared.caught_up.subscribe()
+    }
+
+    /// Names an edge that should be there, so that it counts as missing until it connects, and as away since then. Says
+    /// no when no more can be known.
+    pub fn expect(&self, peer: &Peer, since: Duration) -> bool {
+        let mut acks = lock(&self.shared.acks);
+        let is_known = acks.expect(since, peer);
+        self.shared.looked(lock(&self.shared.waiters).changed(&acks));
+        if !is_known {
+            tracing::warn!(%peer, "no more edges can be known; forget some");
+        }
+        is_known
+    }
+
+    /// Takes an edge out for good, so that it no longer counts as missing. It counts again when it connects anew and
+    /// catches up. Says whether it was expected.
+    pub fn forget(&self, peer: &Peer) -> bool {
+        let mut acks = lock(&self.shared.acks);
+        let was_expected = acks.forget(peer);
+        self.shared.looked(lock(&self.shared.waiters).changed(&acks));
+        was_expected
     }
 
     /// The latest epoch that this store or any downstream of it has been in, as far as is known here. Later than the
@@ -223,6 +259,25 @@ impl Publisher {
         self.shared.stopping.send_replace(true);
         let _ = tokio::time::timeout(GOODBYE_WITHIN, &mut self.accepting).await;
         self.endpoint.close().await;
+    }
+}
+
+/// Somebody who waits. Taken out of the book when it is dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    key: (Version, u64),
+    told: oneshot::Receiver<()>,
+}
+
+impl Waiting<'_> {
+    async fn told(mut self) {
+        (&mut self.told).await.expect("who is taken out without being told has dropped this");
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.waiters).remove(self.key);
     }
 }
 
@@ -307,7 +362,7 @@ async fn serve(
     shared.metrics.connections.inc();
     Session::new(session, connection.clone(), Arc::clone(&shared)).run().await;
     shared.metrics.connections.dec();
-    shared.disconnected(session, &connection.peer().name);
+    shared.disconnected(session, connection.peer());
 }
 
 impl Shared {
@@ -321,47 +376,87 @@ impl Shared {
         self.highest_epoch.fetch_max(ours.map_or(0, |position| position.epoch.get()), Ordering::Relaxed);
     }
 
-    /// An edge has subscribed. An older connection of the same edge ends; says no when no more edges can be known.
-    pub(crate) fn subscribed(&self, session: u64, connection: &Connection, incarnation: u64) -> bool {
-        let name = &connection.peer().name;
-        if !lock(&self.acks).connect(name, session, incarnation) {
-            return false;
+    /// An edge is served from here on. An older connection of the same edge ends; says no when no more edges can be known.
+    pub(crate) fn accepted(&self, session: u64, connection: &Connection, incarnation: u64, goal: Version) -> bool {
+        let is_known = lock(&self.acks).accept(connection.peer(), session, incarnation, goal);
+        if is_known {
+            self.replace(session, connection, incarnation);
         }
-        let link = Link { session, address: connection.remote_addr(), connection: Some(connection.clone()) };
-        let older = {
-            let mut links = lock(&self.links);
-            match links.get(name) {
-                Some(newer) if newer.session > session => return true,
-                _ => links.insert(name.clone(), link),
-            }
-        };
-        if let Some(older) = older.and_then(|link| link.connection) {
-            older.close("replaced by a newer connection of this edge");
-        }
-        true
+        is_known
     }
 
-    pub(crate) fn acked(&self, session: u64, name: &str, ack: &zonecast_kv_proto::Ack) {
-        let took = lock(&self.acks).ack(self.clock.now(), name, session, ack);
-        took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
-        self.acked.send_modify(|count| *count = count.wrapping_add(1));
+    /// An edge gets nothing. It counts as it is now, so an older connection of it ends.
+    pub(crate) fn refused(&self, session: u64, connection: &Connection, incarnation: u64, why: SubscribeRefusal) {
+        lock(&self.acks).refuse(self.clock.now(), connection.peer(), session, why);
+        self.replace(session, connection, incarnation);
+    }
+
+    fn replace(&self, session: u64, connection: &Connection, incarnation: u64) {
+        let (peer, address) = (connection.peer(), connection.remote_addr());
+        let certificate = Bytes::copy_from_slice(&connection.verified.certificate);
+        let link = Link { session, incarnation, address, certificate, connection: Some(connection.clone()) };
+        let replaced = {
+            let mut links = lock(&self.links);
+            let replaced = links.replace(self.clock.now(), peer, link);
+            replaced.ok_or_else(|| links.get(peer).map_or(address, |newer| newer.address))
+        };
+        let Replaced { older, twins, is_to_be_logged } = match replaced {
+            Ok(replaced) => replaced,
+            // It connected first and subscribed last: it would be served and never counted.
+            Err(newer) => return connection.replaced_by(newer),
+        };
+        if let Some(older) = older {
+            older.replaced_by(address);
+        }
+        if let Some(Twins { addresses: [one, other], .. }) = twins {
+            self.metrics.twins.inc();
+            if is_to_be_logged {
+                tracing::error!(
+                    %peer, %one, %other,
+                    "two processes use this identity and take turns; stop one of them, or issue it a certificate with a \
+                     name of its own"
+                );
+            }
+        }
+    }
+
+    pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: &zonecast_kv_proto::Ack) {
+        self.metrics.acks.inc();
+        let booked = {
+            let mut acks = lock(&self.acks);
+            let booked = acks.ack(self.clock.now(), peer, session, ack);
+            let mut waiters = lock(&self.waiters);
+            match booked.gained {
+                _ if booked.is_new => self.looked(waiters.changed(&acks)),
+                Some(gained) => self.looked(waiters.gained(&acks, gained)),
+                None => {}
+            }
+            booked
+        };
+        booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
+        if booked.is_new {
+            tracing::debug!(%peer, "it has caught up for the first time");
+            self.caught_up.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    fn looked(&self, waits: u64) {
+        self.metrics.wait_looks.inc_by(waits);
     }
 
     /// Versions that each edge lacks; all of them if it never said anything.
     fn lags(&self) -> Vec<(String, u64)> {
-        let head = self.tail().head().version.get();
         let reports = lock(&self.acks).edges();
+        let head = self.tail().head().version.get();
         let lag = |report: EdgeReport| {
             let applied = report.applied.unwrap_or_default().get();
-            (report.name, head.saturating_sub(applied))
+            (report.peer.label(), head.saturating_sub(applied))
         };
         reports.into_iter().map(lag).collect()
     }
 
-    fn disconnected(&self, session: u64, name: &str) {
-        lock(&self.acks).disconnect(name, session);
-        if let Some(link) = lock(&self.links).get_mut(name).filter(|link| link.session == session) {
-            link.connection = None;
-        }
+    fn disconnected(&self, session: u64, peer: &Peer) {
+        lock(&self.acks).disconnect(self.clock.now(), peer, session);
+        lock(&self.links).end(peer, session);
     }
 }

@@ -21,6 +21,8 @@ const LINGER: Duration = Duration::from_secs(1);
 /// One connection of a downstream.
 pub(crate) struct Session {
     number: u64,
+    /// Of the process at the other end, once it has subscribed.
+    incarnation: u64,
     connection: Connection,
     shared: Arc<Shared>,
     downstream: Downstream,
@@ -62,6 +64,7 @@ impl Session {
         let downstream = Downstream::new(shared.clock.now(), connection.peer().name.clone());
         Self {
             number,
+            incarnation: 0,
             connection,
             shared,
             downstream,
@@ -144,13 +147,21 @@ impl Session {
                 let from = subscribe.position.map(|position| position.to_string());
                 self.shared.seen(subscribe.position);
                 tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
-                if !self.shared.subscribed(self.number, &self.connection, subscribe.incarnation) {
+                self.incarnation = subscribe.incarnation;
+                return Ok(());
+            }
+            DownstreamAction::Refused(why) => {
+                self.shared.refused(self.number, &self.connection, self.incarnation, why);
+                return Ok(());
+            }
+            DownstreamAction::Accepted(goal) => {
+                if !self.shared.accepted(self.number, &self.connection, self.incarnation, goal) {
                     return Err(Over::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
                 }
                 return Ok(());
             }
             DownstreamAction::Acked(ack) => {
-                self.shared.acked(self.number, &self.connection.peer().name, &ack);
+                self.shared.acked(self.number, self.connection.peer(), &ack);
                 return Ok(());
             }
             DownstreamAction::Close(end) => return Err(Over::End(end)),

@@ -5,6 +5,7 @@ use thiserror::Error;
 use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
 
 use crate::Refused;
+use crate::endpoint::REPLACED;
 
 /// Most bytes taken from the stream at once: about what one wake-up finds.
 const READ: usize = 256 * 1024;
@@ -36,14 +37,30 @@ impl StreamError {
         matches!(self, Self::Frame(_) | Self::Short)
     }
 
+    /// What the publisher says about the newer connection of this node, if that is why the connection is gone. Who has
+    /// not made it shares its identity with another process.
+    #[must_use]
+    pub fn replaced(&self) -> Option<String> {
+        match self.lost()? {
+            quinn::ConnectionError::ApplicationClosed(close) if close.error_code == REPLACED => {
+                Some(String::from_utf8_lossy(&close.reason).into_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// What is wrong with a certificate, if that is why the connection is gone. A client learns only after its handshake
     /// that the server does not believe it.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
+        Refused::of(self.lost()?)
+    }
+
+    fn lost(&self) -> Option<&quinn::ConnectionError> {
         match self {
             Self::Connection(error)
             | Self::Write(quinn::WriteError::ConnectionLost(error))
-            | Self::Read(quinn::ReadError::ConnectionLost(error)) => Refused::of(error),
+            | Self::Read(quinn::ReadError::ConnectionLost(error)) => Some(error),
             _ => None,
         }
     }

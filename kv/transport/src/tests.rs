@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use zonecast_kv_proto::{
-    Ack, BatchSource, Chain, Frame, PROTOCOL, Position, SnapshotSource, SourceError, StoreId, Subscribe,
+    Ack, BatchSource, Chain, EdgeLink, Frame, PROTOCOL, Position, SnapshotSource, SourceError, StoreId, Subscribe,
     SubscribeRefusal, Version,
 };
 
@@ -206,7 +206,10 @@ async fn an_edge_may_not_subscribe_under_another_name() {
     sender.send(&subscribe("edge-2", Some(origin()))).await.unwrap();
     assert_eq!(receiver.next().await.unwrap(), Some(Frame::Refused(SubscribeRefusal::NotAllowed)));
     world.until_refused("refused").await;
-    assert_eq!(world.publisher.edges(), []);
+    let edges = world.publisher.edges();
+    let [edge] = edges.as_slice() else { panic!("{edges:?}") };
+    assert_eq!((edge.report.peer.label(), edge.report.is_expected), ("edge-1".into(), false));
+    assert!(matches!(edge.report.link, EdgeLink::Refused(_, SubscribeRefusal::NotAllowed)), "{edge:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -253,7 +256,31 @@ async fn a_newer_connection_of_an_edge_replaces_the_older() {
     assert!(receiver.next().await.unwrap().is_some());
     assert!(ended(&older).await.contains("replaced"));
     let edges = world.publisher.edges();
-    assert!(matches!(edges.as_slice(), [edge] if edge.report.connected), "{edges:?}");
+    assert!(matches!(edges.as_slice(), [edge] if edge.report.link == EdgeLink::Connected), "{edges:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_came_first_and_subscribes_last_is_ended() {
+    let world = World::new();
+    let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
+    let older = world.connect(&identity).await;
+    // The publisher numbers connections when they are up.
+    let (mut older_sender, _older_receiver) = older.open().await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while world.metrics.connections.get() == 0 {
+        assert!(Instant::now() < deadline, "it never came");
+        tokio::task::yield_now().await;
+    }
+    let newer = world.connect(&identity).await;
+    let (mut sender, mut receiver) = newer.open().await.unwrap();
+    sender.send(&subscribe("edge-1", Some(origin()))).await.unwrap();
+    assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));
+    older_sender.send(&subscribe("edge-1", Some(origin()))).await.unwrap();
+    assert!(ended(&older).await.contains("replaced"));
+    let edges = world.publisher.edges();
+    assert!(matches!(edges.as_slice(), [edge] if edge.report.link == EdgeLink::Connected), "{edges:?}");
+    sender.send(&Frame::Ack(Ack { incarnation: 1, ..Ack::default() })).await.unwrap();
+    world.publisher.wait(Version::ZERO, zonecast_kv_proto::WaitFor::All, PATIENCE).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ mod conformance;
 mod copies;
 mod crash;
 mod dig;
+mod edges;
 mod faults;
 mod heavy;
 mod histories;

@@ -71,6 +71,7 @@ impl EdgeApi {
             silent_s: status.heard.map(|heard: Duration| now.saturating_sub(heard).as_secs_f64()),
             trouble: status.trouble,
             damage: status.damage,
+            twin: status.twin,
             fault: self.fault.get().map(|fault| fault.message),
             zones: state.map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
             dns: self.edge.dns.iter().map(ToString::to_string).collect(),

@@ -94,7 +94,7 @@ impl From<ServiceError> for ApiError {
         let (status, code) = match &error {
             ServiceError::NoZone(_) => (StatusCode::NOT_FOUND, "no_zone"),
             ServiceError::NotDeleted(_) => (StatusCode::NOT_FOUND, "no_zone"),
-            ServiceError::NoEdge(_) => (StatusCode::NOT_FOUND, "no_edge"),
+            ServiceError::NoEdge(_) | ServiceError::NotExpected(_) => (StatusCode::NOT_FOUND, "no_edge"),
             ServiceError::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),
             ServiceError::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             ServiceError::Held(_) => (StatusCode::UNPROCESSABLE_ENTITY, "held"),

@@ -4,6 +4,7 @@ mod backup;
 mod chain;
 mod condition;
 mod edge;
+mod edges;
 mod error;
 mod gate;
 mod health;

@@ -7,7 +7,7 @@ use axum::http::Method;
 use tokio::sync::Semaphore;
 
 use super::route::{May, Route, routed};
-use super::{Gate, backup, chain, health, history, lookup, receipts, records, settings, status, zones};
+use super::{Gate, backup, chain, edges, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
@@ -59,6 +59,9 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::PUT, RRSET, May::InZone(Write), records::set),
         Route::new(Method::POST, RRSET, May::InZone(Write), records::add),
         Route::new(Method::DELETE, RRSET, May::InZone(Write), records::delete),
+        Route::new(Method::GET, "/v1/edges", May::Role(Read), edges::list),
+        Route::new(Method::PUT, "/v1/edges/{edge}", May::Role(Admin), edges::expect),
+        Route::new(Method::DELETE, "/v1/edges/{edge}", May::Role(Admin), edges::forget),
         Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt),
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain),
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup),

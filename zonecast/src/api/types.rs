@@ -97,9 +97,9 @@ pub struct Receipt {
     pub interrupted: bool,
     /// Edges that have applied it.
     pub applied: usize,
-    /// Edges the core knows.
+    /// Edges that are waited for.
     pub of: usize,
-    /// Each edge.
+    /// Each of them.
     pub edges: Vec<EdgeReceipt>,
 }
 
@@ -108,8 +108,13 @@ pub struct Receipt {
 pub struct EdgeReceipt {
     /// Its name, from its certificate.
     pub edge: String,
+    /// Its role, from its certificate: `edge` or `relay`.
+    pub role: String,
     /// Whether it has applied the version.
     pub applied: bool,
+    /// Seconds for which the core has not served it; absent while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_s: Option<f64>,
     /// Milliseconds from the commit to the edge's acknowledgement, both on the core's clock; absent when not applied
     /// yet, or so long ago that the time is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -474,6 +479,9 @@ pub struct EdgeNode {
     /// What is damaged in its copy, while a new one is being fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+    /// What shows that another process uses its identity, for two minutes after it did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<String>,
     /// What ended applying for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
@@ -578,13 +586,29 @@ pub struct Status {
     pub uptime_s: u64,
     /// Folder that everything is kept in.
     pub data: String,
+    /// Where that folder was when a process worked on it last, if it was moved or copied since: another copy of this core
+    /// may be running there. Until the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
     /// How its process and machine stand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vitals: Option<Vitals>,
     /// Every restore that was accepted, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forks: Vec<ForkInfo>,
-    /// Each edge the core knows.
+    /// Seconds: an edge that is away for longer is said to be away for long.
+    #[serde(default)]
+    pub away_after_s: u64,
+    /// Each edge that is waited for or has connected.
+    pub edges: Vec<EdgeStatus>,
+}
+
+/// Which edges there are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EdgeList {
+    /// Seconds: an edge that is away for longer is said to be away for long.
+    pub away_after_s: u64,
+    /// Each edge that is waited for or has connected, by role and name.
     pub edges: Vec<EdgeStatus>,
 }
 
@@ -638,11 +662,18 @@ pub struct BackupInfo {
 pub struct EdgeStatus {
     /// Its name, from its certificate.
     pub edge: String,
+    /// Its role, from its certificate: `edge` or `relay`.
+    pub role: String,
+    /// Whether it is waited for: it has caught up once or was named, and is not forgotten.
+    pub expected: bool,
     /// Where it answers DNS, if it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<String>,
-    /// Whether it is connected now.
+    /// Whether it is connected and served now.
     pub connected: bool,
+    /// Seconds for which it has not been; absent while it is. After a start of the core it may be some minutes off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_s: Option<f64>,
     /// Last version it acknowledged.
     pub applied: u64,
     /// Last version it acknowledged as safe from power loss.

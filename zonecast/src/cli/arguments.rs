@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::{backup, ca, compare, completions, config, dev, doctor, get, record, role, settings, status, token, zone};
+use super::{
+    backup, ca, compare, completions, config, dev, doctor, edges, get, record, role, settings, status, token, zone,
+};
 use crate::log::LogFormat;
 
 /// Where a core's API listens unless its configuration says otherwise.
@@ -75,6 +77,9 @@ pub(super) enum Command {
     Compare(compare::Compare),
     /// Show how the core and its edges stand.
     Status(status::Status),
+    /// Show which edges are waited for, and say for which to wait.
+    #[command(subcommand)]
+    Edges(edges::Edges),
     /// Find out what is wrong with nodes and their files, and what to do about it.
     Doctor(doctor::Doctor),
     /// Copy what the core holds into a folder while it runs, or verify such a copy.

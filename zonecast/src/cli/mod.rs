@@ -12,6 +12,7 @@ mod config;
 mod context;
 mod dev;
 mod doctor;
+mod edges;
 mod get;
 mod history;
 mod record;

@@ -35,6 +35,9 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
     if let Some(fault) = &core.fault {
         writeln!(out, "fault   {fault}")?;
     }
+    if let Some(from) = &core.moved_from {
+        writeln!(out, "moved   from {from}: if a core still runs there, stop one of the two")?;
+    }
     writeln!(out, "store   {}", core.store)?;
     writeln!(out, "version {} of epoch {}, chain {}", core.version, core.epoch, core.chain)?;
     writeln!(out, "zones   {}", core.zones)?;
@@ -45,13 +48,14 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
 /// An edge as its core sees it.
 fn show_known(edge: &EdgeStatus, out: &mut dyn Write) -> io::Result<()> {
     let connected = if edge.connected { "connected" } else { "not connected" };
+    let expected = if edge.expected { "" } else { ", not expected" };
     let from = edge.address.as_ref().map(|address| format!(" from {address}")).unwrap_or_default();
     let dns = if edge.dns.is_empty() { String::new() } else { format!(", dns {}", edge.dns.join(" ")) };
     let silent = edge.silent_s.map(|silent| format!(", last ack {silent:.0} s ago")).unwrap_or_default();
     writeln!(
         out,
-        "edge    {}: {connected}{from}{dns}, applied {}, durable {}, behind {}{silent}",
-        edge.edge, edge.applied, edge.durable, edge.lag
+        "{:<7} {}: {connected}{expected}{from}{dns}, applied {}, durable {}, behind {}{silent}",
+        edge.role, edge.edge, edge.applied, edge.durable, edge.lag
     )?;
     edge.trouble.as_ref().map_or(Ok(()), |trouble| writeln!(out, "trouble {}: {trouble}", edge.edge))
 }
@@ -92,6 +96,9 @@ fn show_edge(edge: &EdgeNode, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "core    {}, {silent}", edge.following)?;
     if let Some(trouble) = &edge.trouble {
         writeln!(out, "trouble {trouble}")?;
+    }
+    if let Some(twin) = &edge.twin {
+        writeln!(out, "trouble {twin}")?;
     }
     let behind = edge.head.saturating_sub(edge.version);
     writeln!(out, "store   {}", if edge.store.is_empty() { "no copy yet" } else { &edge.store })?;

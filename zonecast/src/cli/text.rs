@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::api::types::{Finding, Receipt, RrsetInfo, Written};
+use crate::day::age;
 use crate::exit::{Code, Failure, Outcome};
 
 /// `file:line: record: message (rule)`, as much of it as is known.
@@ -68,10 +69,11 @@ pub(super) fn written(written: &Written, out: &mut dyn Write) -> io::Result<()> 
 pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "live on {} of {} edges", receipt.applied, receipt.of)?;
     for edge in &receipt.edges {
-        match (edge.applied, edge.ms) {
-            (true, Some(ms)) => writeln!(out, "  {}: applied after {ms:.1} ms", edge.edge)?,
-            (true, None) => writeln!(out, "  {}: applied", edge.edge)?,
-            (false, _) => writeln!(out, "  {}: missing", edge.edge)?,
+        match (edge.applied, edge.ms, edge.away_s) {
+            (true, Some(ms), _) => writeln!(out, "  {}: applied after {ms:.1} ms", edge.edge)?,
+            (true, None, _) => writeln!(out, "  {}: applied", edge.edge)?,
+            (false, _, Some(away)) => writeln!(out, "  {}: missing, away for {}", edge.edge, age(away))?,
+            (false, _, None) => writeln!(out, "  {}: missing", edge.edge)?,
         }
     }
     Ok(())
@@ -92,7 +94,7 @@ pub(super) fn check_reached(receipt: Option<&Receipt>) -> Outcome {
         Some(receipt) => Err(Failure::new(
             Code::NotYetLive,
             format_args!(
-                "version {} is committed, but not live on as many edges as asked for in time: {} of {} known edges",
+                "version {} is committed, but not live on as many edges as asked for in time: {} of {} expected edges",
                 receipt.version, receipt.applied, receipt.of
             ),
         )),

@@ -4,13 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use zonecast_kv_proto::is_node_name;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 
 use super::{HttpSection, LogSection, ZonesSection};
-use crate::exit::Outcome;
+use crate::exit::{Failure, Outcome};
 
 /// Minutes: long enough to notice that a zone is wrong, short enough that it does not take the room twice for long.
 pub(crate) const DEFAULT_KEEP_REPLACED_MINUTES: u64 = 60;
+
+/// Minutes: an edge is away for less while it is restarted, upgraded or moved.
+pub(crate) const DEFAULT_EDGE_AWAY_MINUTES: u64 = 60;
 
 /// A core: one voter, its API, and the fan-out to its edges.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -24,10 +28,14 @@ pub(crate) struct CoreFile {
     pub identity: PathBuf,
     /// Where edges connect, over QUIC.
     pub quic: SocketAddr,
-    /// Edges that `--wait all` waits for, and that count as missing while they are not there. An edge that connects
-    /// counts from then on, listed or not.
+    /// Edges that `--wait all` waits for before they have ever connected. An edge that has caught up once is waited for
+    /// from then on, listed or not, also after a restart; `zonecast edges forget` ends that for both.
     #[serde(default)]
     pub edges: Vec<String>,
+    /// Minutes: an edge that is away for longer is said to be away for long, in status, receipts and `zonecast doctor`.
+    /// It is waited for all the same until it is forgotten.
+    #[serde(default = "default_edge_away")]
+    pub edge_away_minutes: u64,
     /// Minutes for which any change can be taken back and a deleted zone be brought back. What a large zone was before it
     /// was replaced takes its room on the core and its edges until then.
     #[serde(default = "default_keep_replaced")]
@@ -44,6 +52,10 @@ pub(crate) struct CoreFile {
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSection,
+}
+
+fn default_edge_away() -> u64 {
+    DEFAULT_EDGE_AWAY_MINUTES
 }
 
 fn default_keep_replaced() -> u64 {
@@ -65,6 +77,9 @@ pub(crate) enum CoreRole {
 impl CoreFile {
     /// What types cannot say.
     pub(super) fn check(&self) -> Outcome {
+        if let Some(name) = self.edges.iter().find(|name| !is_node_name(name)) {
+            return Err(Failure::usage(format_args!("edges: {name:?} is not a node name: 1 to 63 of a-z, 0-9 and -")));
+        }
         self.http.check()
     }
 }

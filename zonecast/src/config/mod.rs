@@ -11,7 +11,7 @@ mod read;
 mod zones_section;
 
 pub(crate) use clients_section::{AccessSection, RateLimitSection, cookie_secrets};
-pub(crate) use core_file::{CoreFile, CoreRole, DEFAULT_KEEP_REPLACED_MINUTES};
+pub(crate) use core_file::{CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_KEEP_REPLACED_MINUTES};
 pub(crate) use edge_file::{DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole};
 pub(crate) use http_section::HttpSection;
 pub(crate) use log_section::LogSection;

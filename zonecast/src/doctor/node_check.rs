@@ -116,6 +116,10 @@ fn check_vitals(now: u64, vitals: &Vitals, is_local: bool, about: &mut About<'_>
 }
 
 fn check_core(core: &Status, about: &mut About<'_>) {
+    if let Some(from) = &core.moved_from {
+        let message = format_args!("its data folder was moved or copied; before, it was {from}");
+        about.warn("moved", message, "if a core still runs there, stop one of the two: edges can follow only one");
+    }
     if core.ready {
         about.ok("ready", format_args!("{} zones at version {}", core.zones, core.version));
     } else {
@@ -137,6 +141,9 @@ fn check_edge(edge: &EdgeNode, answer: &Answer, about: &mut About<'_>) {
             let (trouble, advice) = trouble.split_once("; ").unwrap_or((trouble, "is its core running?"));
             about.error("following", format_args!("no core, {since}: {trouble}"), advice);
         }
+    }
+    if let Some((what, advice)) = edge.twin.as_deref().map(|twin| twin.split_once("; ").unwrap_or((twin, "stop one"))) {
+        about.error("twin", what, advice);
     }
     if !edge.ready && edge.following != "loading" {
         about.warn("ready", "it has no copy to answer from", "it fetches one, once it follows a core");

@@ -73,18 +73,18 @@ fn check_copy(core: &Status, edge: &EdgeNode, answer: &Answer, about: &mut About
     }
 }
 
-/// An edge as its core sees it.
+/// An edge as its core sees it. One that nobody waits for may be gone.
 fn check_known(edge: &EdgeStatus, about: &mut About<'_>) {
-    let EdgeStatus { connected, lag, trouble, silent_s, .. } = edge;
+    let EdgeStatus { connected, expected, lag, trouble, silent_s, .. } = edge;
     let silent = silent_s.map_or(String::new(), |silent| format!(", last heard {silent:.0} s ago"));
-    if !connected {
-        let trouble = trouble.as_deref().unwrap_or("not connected");
-        let split = trouble.split_once([';', ':']);
-        let (what, advice) = split
-            .map_or((trouble, "is it running, and does UDP reach the core?"), |(what, advice)| (what, advice.trim()));
-        about.error("connected", format_args!("{what}, {lag} versions behind{silent}"), advice);
-    } else if let Some(trouble) = trouble {
-        about.error("connected", format_args!("{lag} versions behind{silent}"), trouble);
+    let trouble = trouble.as_deref().or((!connected).then_some("not connected; is it running?"));
+    if let Some(trouble) = trouble {
+        let (what, advice) = trouble.split_once("; ").unwrap_or((trouble, "look at its log"));
+        let message = format_args!("{what}, {lag} versions behind{silent}");
+        match *connected || *expected {
+            true => about.error("connected", message, advice),
+            false => about.warn("connected", message, advice),
+        }
     } else if *lag > LAG {
         about.warn("connected", format_args!("{lag} versions behind"), "look at its load, its disk, the network to it");
     } else {

@@ -32,7 +32,8 @@ fn node(url: &str, answer: Answer) -> NodeFacts {
 }
 
 fn core() -> Status {
-    let edge = EdgeStatus { edge: "edge-1".into(), connected: true, applied: 9, ..EdgeStatus::default() };
+    let edge =
+        EdgeStatus { edge: "edge-1".into(), connected: true, expected: true, applied: 9, ..EdgeStatus::default() };
     Status {
         release: "0.1.0".into(),
         ready: true,
@@ -298,6 +299,7 @@ fn clocks_files_and_faults() {
     assert_eq!(files(900, Some(1024)), ["ERROR core-1 files"]);
     assert_eq!(with_core(|core| core.fault = Some("disk full".into())), ["ERROR core-1 fault"]);
     assert_eq!(with_core(|core| core.ready = false), ["warn core-1 ready"]);
+    assert_eq!(with_core(|core| core.moved_from = Some("/d on m".into())), ["warn core-1 moved"]);
     assert_eq!(with_core(|core| core.vitals = None), ["warn core vitals"]);
 }
 
@@ -307,6 +309,7 @@ fn edges_seen_by_themselves() {
     assert_eq!(with_edge(|edge, _, _| edge.silent_s = Some(6.0)), ["warn edge-1 following"]);
     assert_eq!(with_edge(|edge, _, _| edge.ready = false), ["warn edge-1 ready"]);
     assert_eq!(with_edge(|edge, _, _| edge.damage = Some("copy-3 is damaged".into())), ["ERROR edge-1 copy"]);
+    assert_eq!(with_edge(|edge, _, _| edge.twin = Some("another; stop it".into())), ["ERROR edge-1 twin"]);
     let mut facts = healthy();
     let Answer { status: NodeStatus::Edge(edge), .. } = facts.nodes[1].answer.as_mut().unwrap() else { panic!() };
     edge.following = "away".into();
@@ -347,8 +350,10 @@ fn edges_seen_by_the_core() {
     assert_eq!(edge(|edge| edge.lag = 1000), NONE);
     assert_eq!(edge(|edge| edge.lag = 1001), ["warn edge-1 connected"]);
     assert_eq!(edge(|edge| edge.trouble = Some("it says nothing".into())), ["ERROR edge-1 connected"]);
-    let missing = EdgeStatus { edge: "edge-2".into(), ..EdgeStatus::default() };
+    let missing = EdgeStatus { edge: "edge-2".into(), expected: true, ..EdgeStatus::default() };
     assert_eq!(with_core(|core| core.edges.push(missing)), ["ERROR edge-2 connected"]);
+    let stray = EdgeStatus { edge: "edge-2".into(), ..EdgeStatus::default() };
+    assert_eq!(with_core(|core| core.edges.push(stray)), ["warn edge-2 connected"], "nobody waits for it");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
-use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Role};
+use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 
 use super::holdings::Holdings;
 use super::process::{self, Ended, notify};
@@ -57,13 +57,15 @@ async fn serve(
     let running = RunningCore::start(CoreSetup {
         store: folder.core(),
         data: folder.path().to_owned(),
+        moved_from: folder.moved_from().map(str::to_owned),
         identity: identity.clone(),
         endpoint,
         http,
         tokens: config.http.tokens,
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         edges: vec![],
-        expected: config.edges,
+        expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
+        edge_away: Duration::from_mins(config.edge_away_minutes),
         keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
         raft_log_bytes: config.raft_log_bytes,
         fault: fault.clone(),

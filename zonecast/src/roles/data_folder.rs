@@ -2,23 +2,29 @@
 //!
 //! # Format
 //! ```text
-//! lock      empty; locked while a process works here
+//! lock      locked while a process works here; says where the folder is: name of the machine, inode and path, by tabs
 //! ca/       the certificate authority of this system, made at the first start
 //! core/     the voter's log and state
 //! edges/    one copy for each edge, by its name
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
 use crate::exit::{Code, Failure, Outcome};
 
+/// Longest text of a place that is read: a name of a machine and a path.
+const MAX_PLACE: u64 = 8 * 1024;
+
 /// See the module. A temporary one is gone when dropped.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,
+    moved_from: Option<String>,
     // Order of fields: the lock goes before the folder does.
     _lock: File,
     _temporary: Option<TempDir>,
@@ -32,7 +38,15 @@ impl DataFolder {
     pub(crate) fn open(path: &Path) -> Outcome<Self> {
         make(path)?;
         let path = path.canonicalize().map_err(|error| Failure::io("use data folder", path, &error))?;
-        Ok(Self { _lock: lock(&path)?, path, _temporary: None })
+        let mut lock = lock(&path)?;
+        let moved_from = remember_place(&mut lock, &path);
+        if let Some(from) = &moved_from {
+            tracing::warn!(
+                folder = %path.display(), %from,
+                "this data folder was moved or copied; if a process still works on it where it was, stop one of the two"
+            );
+        }
+        Ok(Self { _lock: lock, path, moved_from, _temporary: None })
     }
 
     /// A temporary one.
@@ -43,7 +57,13 @@ impl DataFolder {
         let folder = tempfile::Builder::new().prefix("zonecast-").tempdir();
         let folder = folder.map_err(|error| Failure::io("make a folder in", &std::env::temp_dir(), &error))?;
         let path = folder.path().to_owned();
-        Ok(Self { _lock: lock(&path)?, path, _temporary: Some(folder) })
+        Ok(Self { _lock: lock(&path)?, path, moved_from: None, _temporary: Some(folder) })
+    }
+
+    /// Where it was when a process worked on it last, if that is another place: two copies of it may be in use.
+    #[must_use]
+    pub(crate) fn moved_from(&self) -> Option<&str> {
+        self.moved_from.as_deref()
     }
 
     /// Where it is.
@@ -82,7 +102,7 @@ fn make(path: &Path) -> Outcome {
 
 fn lock(folder: &Path) -> Outcome<File> {
     let path = folder.join("lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     let file = file.map_err(|error| Failure::io("write in data folder", folder, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -92,6 +112,26 @@ fn lock(folder: &Path) -> Outcome<File> {
         }
         Err(TryLockError::Error(error)) => Err(Failure::io("lock", &path, &error)),
     }
+}
+
+/// Says where the folder was if that is not where it is, and remembers where it is. Nothing fails because of it: a full
+/// disk is noticed by those who need room.
+fn remember_place(lock: &mut File, folder: &Path) -> Option<String> {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let inode = std::fs::metadata(folder).map_or(0, |metadata| metadata.ino());
+    let place = format!("{}\t{inode}\t{}", machine.trim(), folder.display());
+    let mut before = String::new();
+    let _ = (&mut *lock).take(MAX_PLACE).read_to_string(&mut before);
+    if before == place {
+        return None;
+    }
+    let written = lock.rewind().and_then(|()| lock.set_len(0)).and_then(|()| lock.write_all(place.as_bytes()));
+    if let Err(error) = written {
+        tracing::debug!(%error, "where the data folder is was not written down");
+    }
+    let mut parts = before.splitn(3, '\t');
+    let (machine, _, path) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(format!("{path} on {machine}"))
 }
 
 #[cfg(test)]
@@ -106,6 +146,27 @@ mod tests {
         assert_eq!(DataFolder::open(&path).unwrap_err().code, Code::Locked);
         drop(first);
         DataFolder::open(&path).unwrap();
+    }
+
+    #[test]
+    fn one_that_was_moved_or_copied_says_where_it_was() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = parent.path().canonicalize().unwrap().join("first");
+        for _ in 0..2 {
+            assert_eq!(DataFolder::open(&place).unwrap().moved_from(), None);
+        }
+        let elsewhere = place.with_file_name("second");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::copy(place.join("lock"), elsewhere.join("lock")).unwrap();
+        let copy = DataFolder::open(&elsewhere).unwrap();
+        let from = copy.moved_from().unwrap();
+        assert!(from.starts_with(&format!("{} on ", place.display())), "{from}");
+        drop(copy);
+        assert_eq!(DataFolder::open(&elsewhere).unwrap().moved_from(), None, "once");
+        // Restored in its place: another folder of the same name.
+        std::fs::rename(&place, place.with_file_name("aside")).unwrap();
+        std::fs::rename(&elsewhere, &place).unwrap();
+        assert!(DataFolder::open(&place).unwrap().moved_from().is_some());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use zonecast_dns::{Bound, Limits};
 use zonecast_kv_edge::EdgeMetrics;
 use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_store::RAFT_LOG_BYTES;
-use zonecast_kv_transport::{Ca, Endpoint, Role};
+use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
 
 use super::holdings::Holdings;
 use super::local_edge::{EdgeSetup, RunningEdge, WatchedEdge};
@@ -26,7 +26,7 @@ use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::Tolerance;
 use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
-use crate::config::{DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
+use crate::config::{DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::{ImportChoices, ImportReport};
@@ -121,13 +121,15 @@ impl Dev {
         let core = RunningCore::start(CoreSetup {
             store: folder.core(),
             data: folder.path().to_owned(),
+            moved_from: folder.moved_from().map(str::to_owned),
             identity,
             endpoint,
             http,
             tokens: None,
             tls: None,
             edges: local.clone(),
-            expected: local.iter().map(|edge| edge.name.clone()).collect(),
+            expected: local.iter().map(|edge| Peer::edge(&edge.name)).collect(),
+            edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
             keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
             raft_log_bytes: RAFT_LOG_BYTES,
             fault: fault.clone(),
@@ -135,6 +137,8 @@ impl Dev {
             started,
         })
         .await?;
+        // An earlier start may have had more edges; there are no others than these.
+        core.service().forget_other_edges().await?;
         let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
         let mut dev = Self { ready: None, core, edges, local, fault, folder };
         if let Err(failure) = dev.become_ready(zones, started, stop).await {

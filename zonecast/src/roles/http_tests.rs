@@ -54,6 +54,7 @@ impl Api {
             let setup = CoreSetup {
                 store: folder.core(),
                 data: folder.path().to_owned(),
+                moved_from: None,
                 endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
                 identity,
                 http: ports::bind_http((Ipv4Addr::LOCALHOST, 0).into()).unwrap(),
@@ -61,6 +62,7 @@ impl Api {
                 tls,
                 edges: vec![],
                 expected: vec![],
+                edge_away: Duration::from_mins(60),
                 keep_replaced: Duration::from_mins(60),
                 raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                 fault: Fault::new(folder.path()),

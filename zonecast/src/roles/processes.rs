@@ -33,8 +33,8 @@ use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::api::types::{Process, Ready};
 use crate::client::{Client, Patience};
 use crate::config::{
-    AccessSection, CoreFile, CoreRole, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole,
-    HttpSection, LogSection, RateLimitSection, ZonesSection,
+    AccessSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES,
+    EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
 };
 use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
@@ -92,6 +92,7 @@ async fn serve(
         identity: home("core-1").join("identity"),
         quic,
         edges: (1..=config.edges).map(edge_name).collect(),
+        edge_away_minutes: DEFAULT_EDGE_AWAY_MINUTES,
         keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
         raft_log_bytes: RAFT_LOG_BYTES,
         http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },

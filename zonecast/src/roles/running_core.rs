@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use zonecast_kv_core::{Core, CoreConfig};
 use zonecast_kv_store::StateOptions;
-use zonecast_kv_transport::{Endpoint, Identity, Publisher, PublisherOptions, TransportMetrics};
+use zonecast_kv_transport::{Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
 
 use super::http::HttpServer;
 use super::sink::PublisherSink;
@@ -30,6 +30,8 @@ pub(crate) struct CoreSetup {
     pub store: PathBuf,
     /// Folder of the whole process.
     pub data: PathBuf,
+    /// Where that was before, if it was moved or copied.
+    pub moved_from: Option<String>,
     /// Who it is.
     pub identity: Identity,
     /// Where edges connect.
@@ -42,8 +44,10 @@ pub(crate) struct CoreSetup {
     pub tls: Option<rustls::ServerConfig>,
     /// Edges of the same process.
     pub edges: Vec<LocalEdge>,
-    /// Edges that count as missing while they are not there.
-    pub expected: Vec<String>,
+    /// Edges that are waited for before they have ever connected.
+    pub expected: Vec<Peer>,
+    /// An edge that is away for longer is said to be away for long.
+    pub edge_away: Duration,
     /// How long what a zone was before it was replaced is kept.
     pub keep_replaced: Duration,
     /// Of the raft log, what is applied before it is given up.
@@ -65,7 +69,7 @@ pub(crate) struct RunningCore {
     publisher: Arc<Publisher>,
     core: Core,
     gate: Gate,
-    tasks: [JoinHandle<()>; 4],
+    tasks: [JoinHandle<()>; 5],
 }
 
 impl RunningCore {
@@ -90,19 +94,23 @@ impl RunningCore {
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(registry)?);
         let publisher = Arc::new(Publisher::start(endpoint, core.source(), options, transport));
         sink.connect(&publisher);
-        // So that `--wait all` means these, connected or not.
-        expected.iter().for_each(|edge| publisher.expect(edge));
         let service = Service::new(ServiceParts {
             core: core.clone(),
             publisher: Arc::clone(&publisher),
             edges,
             metrics: Metrics::register(registry)?,
+            moved_from: setup.moved_from,
+            identity: identity.clone(),
+            configured: expected,
+            away_after: setup.edge_away,
             vitals: VitalSigns::register(registry, &data, identity, started)?,
             started,
             data,
             keep_replaced: setup.keep_replaced,
             fault: fault.clone(),
         });
+        // Before anybody can ask who is waited for.
+        service.load_edges().await?;
         let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
         let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
         let http = HttpServer::start(http, router(state, gate.clone()), tls)?;
@@ -111,7 +119,9 @@ impl RunningCore {
         let retire = tokio::spawn(delete_retired(Arc::clone(&service)));
         let aliases = Arc::clone(&service);
         let aliases = tokio::spawn(async move { aliases.keep_aliases_current().await });
-        Ok(Self { http, quic, service, publisher, core, gate, tasks: [sweep, watch, retire, aliases] })
+        let edges = Arc::clone(&service);
+        let edges = tokio::spawn(async move { edges.keep_edges().await });
+        Ok(Self { http, quic, service, publisher, core, gate, tasks: [sweep, watch, retire, aliases, edges] })
     }
 
     /// Zones and records.
@@ -156,6 +166,7 @@ impl RunningCore {
         service.end_waits();
         http.stop().await;
         service.writes_ended().await;
+        service.note_edges_at_stop().await;
         drop(service);
         StoppedApi { publisher, core }
     }

@@ -18,6 +18,9 @@ pub enum ServiceError {
     /// No edge of this name in this process.
     #[error("no edge {0:?} runs in this process")]
     NoEdge(String),
+    /// Nobody waits for it.
+    #[error("{0} is not expected; `zonecast edges list` shows who is")]
+    NotExpected(String),
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),

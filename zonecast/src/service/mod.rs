@@ -8,6 +8,7 @@ mod backup;
 mod blocking;
 mod condition;
 mod deleted;
+mod edges;
 mod error;
 mod guard;
 mod history;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, watch};
 use zonecast_kv_core::Core;
-use zonecast_kv_transport::Publisher;
+use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::aliases::Aliases;
 use super::zone_count::ZoneCount;
@@ -40,6 +40,14 @@ pub(crate) struct ServiceParts {
     pub edges: Vec<LocalEdge>,
     /// Of this crate.
     pub metrics: Metrics,
+    /// Where its folder was before, if it was moved or copied.
+    pub moved_from: Option<String>,
+    /// Who this node is, and whom it believes.
+    pub identity: Identity,
+    /// Edges that the configuration names.
+    pub configured: Vec<Peer>,
+    /// An edge that is away for longer is reported as such.
+    pub away_after: Duration,
     /// Process and machine.
     pub vitals: VitalSigns,
     /// Start of the process.
@@ -60,6 +68,8 @@ pub(crate) struct Service {
     pub(super) aliases: Aliases,
     /// Places of writes, each taken until its write has ended.
     writes: Arc<Semaphore>,
+    /// Held by who writes which edges are waited for.
+    pub(super) edges: tokio::sync::Mutex<()>,
     ready: AtomicBool,
     pub(super) zone_count: ZoneCount,
     ending: watch::Sender<bool>,
@@ -73,6 +83,7 @@ impl Service {
             parts,
             locks: ZoneLocks::new(),
             aliases: Aliases::default(),
+            edges: tokio::sync::Mutex::default(),
             writes: Arc::new(Semaphore::new(MAX_WRITES)),
             ready: AtomicBool::new(false),
             zone_count: ZoneCount::default(),

@@ -1,11 +1,14 @@
 //! Where changes are, and how the system stands.
 
-use zonecast_kv_proto::{Receipt as EdgeReceipts, SILENT_AFTER, Version};
-use zonecast_kv_transport::EdgeStatus as PublisherEdge;
+use std::time::Duration;
 
-use super::{Service, ServiceError};
-use crate::api::types::{ChainInfo, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
+use zonecast_kv_proto::{EdgeLink, Receipt as EdgeReceipts, SILENT_AFTER, Version};
+use zonecast_kv_transport::{EdgeStatus as PublisherEdge, Peer, Twins};
+
+use super::{LocalEdge, Service, ServiceError};
+use crate::api::types::{ChainInfo, EdgeList, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
 use crate::client::Patience;
+use crate::day::age;
 
 impl Service {
     /// Adds the receipt to a write, if one was asked for.
@@ -31,13 +34,16 @@ impl Service {
     async fn receipt_of(&self, version: Version, Patience { wait, timeout }: Patience) -> Receipt {
         let publisher = &self.parts.publisher;
         match wait {
-            None => receipt(&publisher.receipt(version), true),
+            None => receipt(&publisher.receipt(version), publisher.now(), true),
             Some(wait) => tokio::select! {
                 waited = publisher.wait(version, wait, timeout) => match waited {
-                    Ok(reached) => receipt(&reached, true),
-                    Err(missed) => receipt(&missed.0, false),
+                    Ok(reached) => receipt(&reached, publisher.now(), true),
+                    Err(missed) => receipt(&missed.0, publisher.now(), false),
                 },
-                () = self.ends() => Receipt { interrupted: true, ..receipt(&publisher.receipt(version), false) },
+                () = self.ends() => Receipt {
+                    interrupted: true,
+                    ..receipt(&publisher.receipt(version), publisher.now(), false)
+                },
             },
         }
     }
@@ -47,22 +53,9 @@ impl Service {
     /// # Errors
     /// The store could not be read.
     pub(crate) fn status(&self) -> Result<Status, ServiceError> {
+        // First what edges have, so that none seems to be beyond the core.
+        let EdgeList { away_after_s, edges } = self.edges();
         let position = self.core().position();
-        let edges = self.parts.publisher.edges().into_iter().map(|status| {
-            let local = self.parts.edges.iter().find(|edge| edge.name == status.report.name);
-            let number = |version: Option<Version>| version.unwrap_or_default().get();
-            EdgeStatus {
-                dns: local.map(|edge| edge.dns.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-                connected: status.report.connected,
-                applied: number(status.report.applied),
-                durable: number(status.report.durable),
-                lag: status.lag,
-                address: status.address.map(|address| address.to_string()),
-                silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
-                trouble: trouble(&status),
-                edge: status.report.name,
-            }
-        });
         Ok(Status {
             role: "core".into(),
             release: env!("CARGO_PKG_VERSION").into(),
@@ -75,10 +68,34 @@ impl Service {
             fault: self.fault().map(|fault| fault.message),
             uptime_s: self.parts.started.elapsed().as_secs(),
             data: self.parts.data.display().to_string(),
+            moved_from: self.parts.moved_from.clone(),
             vitals: Some(self.parts.vitals.read()),
             forks: self.forks()?,
-            edges: edges.collect(),
+            away_after_s,
+            edges,
         })
+    }
+
+    /// How one edge stands.
+    pub(super) fn edge_status(&self, status: &PublisherEdge) -> EdgeStatus {
+        let report = &status.report;
+        let is_local = |edge: &&LocalEdge| report.peer == Peer::edge(&edge.name);
+        let local = self.parts.edges.iter().find(is_local);
+        let number = |version: Option<Version>| version.unwrap_or_default().get();
+        EdgeStatus {
+            edge: report.peer.name.clone(),
+            role: report.peer.role.to_string(),
+            expected: report.is_expected,
+            dns: local.map(|edge| edge.dns.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            connected: report.link == EdgeLink::Connected,
+            away_s: status.away_for.map(|away| away.as_secs_f64()),
+            applied: number(report.applied),
+            durable: number(report.durable),
+            lag: status.lag,
+            address: status.address.map(|address| address.to_string()),
+            silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
+            trouble: trouble(status, self.parts.away_after),
+        }
     }
 
     /// The chain at a version, if the core remembers it.
@@ -118,31 +135,49 @@ impl Service {
     }
 }
 
-/// What is wrong with an edge as the core sees it, and what to do.
-fn trouble(edge: &PublisherEdge) -> Option<String> {
-    match (edge.report.connected, edge.silent_for) {
+/// What is wrong with an edge as the core sees it; and after `; ` what to do.
+fn trouble(edge: &PublisherEdge, away_after: Duration) -> Option<String> {
+    let name = edge.report.peer.label();
+    if let Some(Twins { addresses: [one, other], .. }) = edge.twins {
+        return Some(format!(
+            "two processes use this identity, from {one} and from {other}, and take turns; stop one of them, or issue it \
+             a certificate with a name of its own"
+        ));
+    }
+    let away = edge.away_for.filter(|away| edge.report.is_expected && *away > away_after);
+    match (edge.report.link, away) {
         // One that has everything has nothing to acknowledge.
-        (true, Some(silent)) if edge.lag > 0 && silent > SILENT_AFTER => {
-            Some("connected, but acknowledges nothing: look at its load, its disk and the network to it".into())
+        (EdgeLink::Connected, _) => {
+            let silent = edge.silent_for.is_some_and(|silent| silent > SILENT_AFTER);
+            (edge.lag > 0 && silent)
+                .then(|| "connected, but acknowledges nothing; look at its load, its disk and the network to it".into())
         }
-        (true, _) => None,
-        (false, Some(_)) => Some(
-            "not connected; it answers what it has. `zonecast status --core URL` with its own URL says why; is it \
+        (EdgeLink::Refused(_, why), _) => Some(format!(
+            "refused: {why}; it answers what it has, which is not what is here. `zonecast status --core URL` with its \
+             own URL says what to do"
+        )),
+        (EdgeLink::Away(_), Some(away)) => Some(format!(
+            "away for {}, longer than {}; if it is gone for good, `zonecast edges forget {name}`, else start it",
+            age(away.as_secs_f64()),
+            age(away_after.as_secs_f64())
+        )),
+        (EdgeLink::Away(_), None) if edge.address.is_some() => Some(
+            "not connected, and answers what it has; `zonecast status --core URL` with its own URL says why. Is it \
              running, and does UDP reach this core?"
                 .into(),
         ),
-        (false, None) => Some(
-            "has not connected since this core started: is it running, and do its `upstreams` name this core? An edge \
-             that is gone for good is taken out of `edges` in the core's configuration"
-                .into(),
+        (EdgeLink::Away(_), None) => Some(
+            "has not connected since this core started; is it running, and do its `upstreams` name this core?".into(),
         ),
     }
 }
 
-fn receipt(receipts: &EdgeReceipts, reached: bool) -> Receipt {
+fn receipt(receipts: &EdgeReceipts, now: Duration, reached: bool) -> Receipt {
     let edges = receipts.edges.iter().map(|edge| EdgeReceipt {
-        edge: edge.name.clone(),
+        edge: edge.peer.name.clone(),
+        role: edge.peer.role.to_string(),
         applied: edge.applied,
+        away_s: edge.away_since.map(|since| now.saturating_sub(since).as_secs_f64()),
         ms: edge.took.map(|took| took.as_secs_f64() * 1000.0),
     });
     let (applied, of) = (receipts.applied(), receipts.edges.len());

@@ -1,6 +1,6 @@
 //! The whole way: what an edge gets, keeps and says.
 
-use zonecast_kv_proto::{BatchSource as _, Frame, Version, WaitFor};
+use zonecast_kv_proto::{BatchSource as _, EdgeLink, Frame, Peer, Version, WaitFor};
 
 use super::*;
 
@@ -142,9 +142,19 @@ async fn an_edge_that_does_not_belong_is_refused_and_keeps_what_it_has() {
         assert_eq!(edge.content(), known.content());
         assert_eq!(edge.edge.position(), Some(known.position()));
         assert!(edge.metrics.left.with_label_values(&["refused"]).get() > 0);
+        let peer = Peer::edge("edge-1");
+        assert_eq!(publisher.expected(), [], "it was never served");
+        publisher.expect(&peer, publisher.now());
+        let missing = publisher.wait(Version::ZERO, WaitFor::All, Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(missing.0.missing().collect::<Vec<_>>(), [&peer]);
+        let edges = publisher.edges();
+        let [known] = edges.as_slice() else { panic!("{edges:?}") };
+        assert!(matches!(known.report.link, EdgeLink::Refused(..)), "{known:?}");
+        assert_eq!(known.report.applied, None);
         edge.edge.shutdown().await.unwrap();
         publisher.shutdown().await;
         assert!(served.refused.with_label_values(&["refused"]).get() > 0);
+        assert_eq!(served.acks.get(), 0, "what it says of another history is not booked");
     }
 }
 
@@ -160,11 +170,11 @@ async fn receipts_name_the_missing_and_the_list_shows_everyone() {
     let second = commit(&source, &publisher, 1, b"two");
     one.until_at(second).await;
     let missing = publisher.wait(second.version, WaitFor::All, Duration::from_millis(200)).await.unwrap_err();
-    assert_eq!(missing.0.missing().collect::<Vec<_>>(), ["edge-2"]);
+    assert_eq!(missing.0.missing().collect::<Vec<_>>(), [&Peer::edge("edge-2")]);
     assert!(publisher.wait(second.version, WaitFor::Percent(50), PATIENCE).await.is_ok());
     let edges = publisher.edges();
-    let lags: Vec<_> = edges.iter().map(|edge| (edge.report.name.as_str(), edge.lag)).collect();
-    assert_eq!(lags, [("edge-1", 0), ("edge-2", 1)]);
+    let lags: Vec<_> = edges.iter().map(|edge| (edge.report.peer.label(), edge.lag)).collect();
+    assert_eq!(lags, [("edge-1".to_owned(), 0), ("edge-2".to_owned(), 1)]);
     assert!(edges.iter().all(|edge| edge.address.is_some() && edge.silent_for.is_some()));
     let page = prometheus::core::Collector::collect(&served.edge_lag);
     let lag_of_two = page[0].get_metric().iter().find(|metric| metric.get_label()[0].value() == "edge-2");
@@ -173,7 +183,7 @@ async fn receipts_name_the_missing_and_the_list_shows_everyone() {
         Some(1.0),
         "read when asked, also of who is away"
     );
-    assert!(publisher.forget("edge-2"));
+    assert!(publisher.forget(&Peer::edge("edge-2")));
     assert!(publisher.wait(second.version, WaitFor::All, PATIENCE).await.is_ok());
 }
 
@@ -221,7 +231,12 @@ async fn an_edge_that_reads_nothing_holds_up_nobody() {
     }
     edge.until_at(last).await;
     assert_eq!(edge.content(), source.content());
-    assert!(publisher.edges().iter().any(|edge| edge.report.name == "stuck" && edge.report.connected));
+    assert!(
+        publisher
+            .edges()
+            .iter()
+            .any(|edge| edge.report.peer.name == "stuck" && edge.report.link == EdgeLink::Connected)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

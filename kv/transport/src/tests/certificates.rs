@@ -337,7 +337,7 @@ async fn a_certificate_that_expires_ends_its_connections_on_both_sides() {
     ended(&connection).await;
     // Not before its time.
     assert!(SystemTime::now() > edge.not_after());
-    until(|| it.world.publisher.edges().iter().all(|edge| !edge.report.connected)).await;
+    until(|| it.world.publisher.edges().iter().all(|edge| edge.report.link.away_since().is_some())).await;
 
     let it = Installation::new(Duration::from_secs(3));
     let (connection, _sender, _receiver) = it.subscribed(&it.issue("edge-1", LONG)).await;

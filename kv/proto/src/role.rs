@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::IdentityError;
+use thiserror::Error;
 
 /// Everything that certificates name is below this; nothing else may be.
-pub(crate) const DOMAIN: &str = "zonecast";
+pub const DOMAIN: &str = "zonecast";
 
 /// What a node may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// A voter: holds everything, serves everyone.
     Core,
@@ -20,6 +20,11 @@ pub enum Role {
     /// Asks and changes, holds nothing.
     Client,
 }
+
+/// Text that is no role.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is none of the roles core, relay, edge, client")]
+pub struct RoleError(String);
 
 impl Role {
     const ALL: [Self; 4] = [Self::Core, Self::Relay, Self::Edge, Self::Client];
@@ -61,9 +66,9 @@ impl fmt::Display for Role {
 }
 
 impl FromStr for Role {
-    type Err = IdentityError;
+    type Err = RoleError;
 
-    fn from_str(text: &str) -> Result<Self, IdentityError> {
-        Self::ALL.into_iter().find(|role| role.label() == text).ok_or_else(|| IdentityError::Role(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, RoleError> {
+        Self::ALL.into_iter().find(|role| role.label() == text).ok_or_else(|| RoleError(text.to_owned()))
     }
 }

@@ -1,0 +1,223 @@
+//! What the book of acks says, and what it no longer says.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::acks::{MAX_ARRIVALS, MAX_COMMITS};
+use crate::{Ack, AckBook, Booked, EdgeLink, Epoch, Peer, Role, StoreId, SubscribeRefusal, Version, WaitFor};
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn ack(incarnation: u64, applied: u64) -> Ack {
+    Ack { incarnation, applied: at(applied), durable: Version::ZERO, ..Ack::default() }
+}
+
+fn at(version: u64) -> Version {
+    Version::new(version)
+}
+
+fn edge(name: &str) -> Peer {
+    Peer::edge(name)
+}
+
+/// Two edges at version 0, ten versions committed at 10 ms each.
+fn book() -> AckBook {
+    let mut book = AckBook::new(Epoch::ZERO);
+    for (session, name) in [(1, "a"), (2, "b")] {
+        assert!(book.accept(&edge(name), session, 7, Version::ZERO));
+        let booked = book.ack(ms(0), &edge(name), session, &ack(7, 0));
+        assert_eq!(booked, Booked { took: vec![], gained: Some((None, at(0))), is_new: true });
+    }
+    (1..=10).for_each(|version| book.committed(ms(version * 10), at(version)));
+    book
+}
+
+fn missing(book: &AckBook, version: u64) -> Vec<String> {
+    book.receipt(at(version)).missing().map(Peer::label).collect()
+}
+
+#[test]
+fn a_receipt_says_who_has_it_who_lacks_it_and_how_long_it_took() {
+    let mut book = book();
+    let booked = book.ack(ms(35), &edge("a"), 1, &ack(7, 3));
+    assert_eq!(booked.took, [ms(25), ms(15), ms(5)]);
+    assert_eq!(booked.gained, Some((Some(at(0)), at(3))));
+    assert_eq!(book.ack(ms(47), &edge("a"), 1, &ack(7, 4)).took, [ms(7)]);
+    let receipt = book.receipt(at(2));
+    assert_eq!(receipt.applied(), 1);
+    assert_eq!(missing(&book, 2), ["b"]);
+    assert_eq!(receipt.edges[0].took, Some(ms(15)));
+    assert_eq!(book.receipt(at(4)).edges[0].took, Some(ms(7)));
+    assert_eq!(book.receipt(at(5)).applied(), 0);
+}
+
+#[test]
+fn an_edge_that_comes_back_lower_retracts_its_receipts() {
+    let mut book = book();
+    let a = edge("a");
+    book.ack(ms(100), &a, 1, &ack(7, 9));
+    assert!(book.holds(at(9), WaitFor::Count(1)));
+    // Another process of the same edge has lost the tail.
+    assert!(book.accept(&a, 3, 8, at(10)));
+    assert!(!book.holds(at(1), WaitFor::Count(1)));
+    book.ack(ms(110), &a, 3, &ack(8, 6));
+    assert!(book.holds(at(6), WaitFor::Count(1)));
+    assert!(!book.holds(at(9), WaitFor::Count(1)));
+    assert_eq!(book.ack(ms(120), &a, 3, &ack(8, 9)).took, [ms(50), ms(40), ms(30)]);
+    assert_eq!(book.receipt(at(9)).edges[0].took, Some(ms(30)));
+    // Within one incarnation as well.
+    assert_eq!(book.ack(ms(130), &a, 3, &ack(8, 2)).gained, None);
+    assert!(!book.holds(at(9), WaitFor::Count(1)));
+    assert_eq!(book.receipt(at(9)).edges[0].took, None);
+    book.ack(ms(140), &a, 3, &ack(8, 9));
+    assert_eq!(book.receipt(at(9)).edges[0].took, Some(ms(50)), "it arrived again, later");
+}
+
+#[test]
+fn an_edge_that_is_refused_has_nothing_and_is_missing() {
+    let mut book = book();
+    let a = edge("a");
+    book.ack(ms(100), &a, 1, &ack(7, 10));
+    book.ack(ms(100), &edge("b"), 2, &ack(7, 10));
+    assert!(book.holds(at(10), WaitFor::All));
+    // The same process comes back with a copy of something else.
+    let why = SubscribeRefusal::OtherStore(StoreId::new(9));
+    book.refuse(ms(110), &a, 3, why);
+    assert_eq!(missing(&book, 1), ["a"]);
+    assert_eq!(book.edges()[0].link, EdgeLink::Refused(ms(110), why));
+    assert_eq!(book.ack(ms(111), &a, 3, &ack(7, 10)), Booked::default());
+    assert_eq!(book.ack(ms(111), &a, 1, &ack(7, 10)), Booked::default());
+    book.disconnect(ms(112), &a, 3);
+    book.refuse(ms(120), &a, 4, why);
+    assert_eq!(book.edges()[0].link, EdgeLink::Refused(ms(110), why), "it is away since it was first refused");
+    assert!(!book.holds(at(1), WaitFor::All));
+    // One that was never served is known, so that somebody can see why, and not waited for.
+    book.refuse(ms(130), &edge("stray"), 5, why);
+    assert_eq!((book.edges().len(), book.expected().count()), (3, 2));
+}
+
+#[test]
+fn an_edge_is_expected_once_it_has_caught_up() {
+    let mut book = AckBook::new(Epoch::ZERO);
+    let a = edge("a");
+    book.accept(&a, 1, 7, at(10));
+    assert!(!book.ack(ms(1), &a, 1, &ack(7, 9)).is_new);
+    assert_eq!(book.receipt(at(9)).edges, []);
+    assert!(!book.holds(at(9), WaitFor::Count(1)));
+    assert!(book.ack(ms(2), &a, 1, &ack(7, 10)).is_new);
+    assert!(book.holds(at(9), WaitFor::All));
+    assert!(!book.ack(ms(3), &a, 1, &ack(7, 11)).is_new, "once");
+}
+
+#[test]
+fn an_edge_that_is_expected_counts_before_it_connects() {
+    let mut book = book();
+    book.ack(ms(100), &edge("a"), 1, &ack(7, 10));
+    book.ack(ms(100), &edge("b"), 2, &ack(7, 10));
+    assert!(book.holds(at(10), WaitFor::All));
+    assert!(book.expect(ms(50), &edge("c")));
+    assert!(!book.holds(at(10), WaitFor::All));
+    assert!(book.expect(ms(50), &edge("a")), "one that is there stays as it is");
+    assert_eq!(missing(&book, 10), ["c"]);
+    assert_eq!(book.receipt(at(10)).edges[2].away_since, Some(ms(50)));
+    assert!(book.forget(&edge("c")));
+    assert!(!book.forget(&edge("c")));
+    assert!(book.holds(at(10), WaitFor::All));
+}
+
+#[test]
+fn a_role_is_part_of_a_name() {
+    let mut book = book();
+    let relay = Peer { role: Role::Relay, name: "a".into() };
+    book.accept(&relay, 3, 9, at(10));
+    book.ack(ms(100), &relay, 3, &ack(9, 10));
+    assert_eq!(missing(&book, 10), ["a", "b"], "the relay speaks for itself only");
+    assert!(book.forget(&relay));
+    assert_eq!(book.expected().count(), 2);
+}
+
+#[test]
+fn an_old_connection_changes_nothing() {
+    let mut book = book();
+    let a = edge("a");
+    book.accept(&a, 3, 7, at(10));
+    assert_eq!(book.ack(ms(100), &a, 1, &ack(7, 10)), Booked::default());
+    book.disconnect(ms(100), &a, 1);
+    book.refuse(ms(100), &a, 1, SubscribeRefusal::NotAllowed);
+    assert!(!book.holds(at(10), WaitFor::Count(1)));
+    assert_eq!(book.edges()[0].link, EdgeLink::Connected);
+    book.disconnect(ms(101), &a, 3);
+    assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(101)));
+}
+
+#[test]
+fn another_epoch_proves_nothing() {
+    let mut book = book();
+    let a = edge("a");
+    book.ack(ms(101), &a, 1, &Ack { epoch: Epoch::new(1), ..ack(7, 10) });
+    assert!(!book.holds(at(1), WaitFor::Count(1)));
+    book.ack(ms(102), &a, 1, &ack(7, 10));
+    assert!(book.holds(at(1), WaitFor::Count(1)));
+    book.raise_epoch(Epoch::new(1));
+    assert!(!book.holds(at(1), WaitFor::Count(1)));
+    book.ack(ms(103), &a, 1, &ack(7, 10));
+    assert!(!book.holds(at(1), WaitFor::Count(1)), "it still speaks of the old one");
+    assert_eq!(missing(&book, 1), ["a", "b"]);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut book = AckBook::new(Epoch::ZERO);
+    let a = edge("a");
+    book.accept(&a, 1, 1, Version::ZERO);
+    for version in 1..200_000 {
+        book.committed(ms(version), at(version));
+        book.ack(ms(version), &a, 1, &ack(1, version));
+    }
+    assert_eq!(book.sizes(), (MAX_COMMITS, MAX_ARRIVALS));
+    assert_eq!(book.receipt(at(5)).edges[0].took, None);
+    assert_eq!(book.receipt(at(199_999)).edges[0].took, Some(ms(0)));
+}
+
+proptest! {
+    /// Whatever happens, what a wait is told is what the receipt says.
+    #[test]
+    fn a_wait_and_a_receipt_agree(steps in prop::collection::vec((0_u8..7, 0_u64..4, 0_u64..12), 1..80)) {
+        let mut book = AckBook::new(Epoch::ZERO);
+        let mut sessions = [0; 4];
+        let mut epoch = 0;
+        for (now, (step, who, version)) in (1..).zip(steps) {
+            let peer = edge(&who.to_string());
+            let session = &mut sessions[usize::try_from(who).unwrap()];
+            match step {
+                0 => {
+                    *session = now;
+                    book.accept(&peer, now, version / 4, at(version));
+                }
+                1 => book.refuse(ms(now), &peer, now, SubscribeRefusal::NotAllowed),
+                2 => drop(book.expect(ms(now), &peer)),
+                3 => drop(book.forget(&peer)),
+                4 if version == 0 => {
+                    epoch += 1;
+                    book.raise_epoch(Epoch::new(epoch));
+                }
+                _ => {
+                    for incarnation in 0..3 {
+                        let ack = Ack { epoch: Epoch::new(epoch), ..ack(incarnation, version) };
+                        book.ack(ms(now), &peer, *session, &ack);
+                    }
+                }
+            }
+            for version in 0..13 {
+                let receipt = book.receipt(at(version));
+                for condition in [WaitFor::All, WaitFor::Count(2), WaitFor::Percent(50)] {
+                    let enough = receipt.applied() >= condition.needed(receipt.edges.len());
+                    prop_assert_eq!(book.holds(at(version), condition), enough, "{} {}", version, condition);
+                }
+            }
+        }
+    }
+}

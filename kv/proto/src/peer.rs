@@ -1,0 +1,45 @@
+//! Who a node is: a role and a name. The same name in another role is another node.
+
+use std::fmt;
+
+use crate::{MAX_NAME_LEN, Role};
+
+/// A node, as its certificate says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Peer {
+    /// What it may be.
+    pub role: Role,
+    /// Which one it is.
+    pub name: String,
+}
+
+impl Peer {
+    /// The edge of this name.
+    #[must_use]
+    pub fn edge(name: &str) -> Self {
+        Self { role: Role::Edge, name: name.to_owned() }
+    }
+
+    /// What people call it where nearly all are edges: an edge by its name, others with their role.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self.role {
+            Role::Edge => self.name.clone(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Whether text is the name of a node: one lower-case label of a domain name.
+#[must_use]
+pub fn is_node_name(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let outside_is_dash = name.starts_with('-') || name.ends_with('-');
+    !name.is_empty() && name.len() <= MAX_NAME_LEN && !outside_is_dash && name.bytes().all(good)
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.role, self.name)
+    }
+}

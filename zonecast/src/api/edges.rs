@@ -1,0 +1,49 @@
+//! `/v1/edges`: which edges are waited for.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use zonecast_kv_proto::is_node_name;
+use zonecast_kv_transport::{Peer, Role};
+
+use super::query::{Params, Segments};
+use super::types::{EdgeList, EdgeStatus};
+use super::{ApiError, ApiState};
+
+/// `role` of a node that is no edge.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleQuery {
+    role: Option<String>,
+}
+
+pub(super) async fn list(State(state): State<ApiState>) -> Json<EdgeList> {
+    Json(state.service.edges())
+}
+
+pub(super) async fn expect(
+    State(state): State<ApiState>,
+    Segments(name): Segments<String>,
+    Params(query): Params<RoleQuery>,
+) -> Result<Json<EdgeStatus>, ApiError> {
+    Ok(Json(state.service.expect_edge(peer(&name, &query)?).await?))
+}
+
+pub(super) async fn forget(
+    State(state): State<ApiState>,
+    Segments(name): Segments<String>,
+    Params(query): Params<RoleQuery>,
+) -> Result<Json<EdgeStatus>, ApiError> {
+    Ok(Json(state.service.forget_edge(peer(&name, &query)?).await?))
+}
+
+fn peer(name: &str, query: &RoleQuery) -> Result<Peer, ApiError> {
+    let role: Role = query.role.as_deref().map_or(Ok(Role::Edge), str::parse).map_err(ApiError::bad_request)?;
+    if !role.may_subscribe() {
+        return Err(ApiError::bad_request(format_args!("a node of role {role} holds nothing to wait for")));
+    }
+    if !is_node_name(name) {
+        return Err(ApiError::bad_request(format_args!("{name:?} is not a node name: 1 to 63 of a-z, 0-9 and -")));
+    }
+    Ok(Peer { role, name: name.to_owned() })
+}

@@ -1,0 +1,59 @@
+//! `zonecast edges`.
+
+use std::io::{self, Write};
+
+use clap::{Args, Subcommand};
+
+use super::Context;
+use crate::api::types::EdgeStatus;
+use crate::day::age;
+use crate::exit::Outcome;
+
+/// See `zonecast edges --help`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Edges {
+    /// Show every edge that is waited for or has connected.
+    List,
+    /// Wait for an edge from now on, whether it has ever connected or not.
+    Expect(Named),
+    /// Wait no more for an edge that is gone for good. It counts again if it comes back and catches up.
+    Forget(Named),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// Its name, from its certificate.
+    name: String,
+    /// Its role, from its certificate: edge or relay.
+    #[arg(long, default_value = "edge", value_name = "ROLE")]
+    role: String,
+}
+
+impl Edges {
+    pub(super) fn run(&self, context: &Context) -> Outcome {
+        match self {
+            Self::List => {
+                let list = context.client.edges()?;
+                context.output.show(&list, |list, out| list.edges.iter().try_for_each(|edge| line(edge, out)))?;
+            }
+            Self::Expect(Named { name, role }) => {
+                let edge = context.client.expect_edge(name, role)?;
+                context.output.show(&edge, |edge, out| writeln!(out, "{} is expected", edge.edge))?;
+            }
+            Self::Forget(Named { name, role }) => {
+                let edge = context.client.forget_edge(name, role)?;
+                context.output.show(&edge, |edge, out| writeln!(out, "{} is forgotten", edge.edge))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line(edge: &EdgeStatus, out: &mut dyn Write) -> io::Result<()> {
+    let expected = if edge.expected { "expected" } else { "not expected" };
+    let link = match edge.away_s {
+        None => "connected".to_owned(),
+        Some(away) => format!("away for {}", age(away)),
+    };
+    writeln!(out, "{} {}: {expected}, {link}, applied {}, behind {}", edge.role, edge.edge, edge.applied, edge.lag)
+}
