@@ -128,6 +128,24 @@ fn an_ack_that_comes_early_counts_once_the_stream_is_accepted() {
 }
 
 #[test]
+fn after_an_accepted_restore_an_ack_counts_once_it_is_of_the_new_epoch() {
+    let (restored, forked) = (Position { epoch: Epoch::new(1), ..at(5) }, Version::new(4));
+    let tail = Tail::new(restored, 0);
+    let mut downstream = early(at(3), &tail);
+    let found = DownstreamInput::Found { head: restored, began: forked, chain: Some(at(3).chain) };
+    downstream.handle(Duration::ZERO, found);
+    let expected =
+        [DownstreamAction::Accepted(Version::new(5)), DownstreamAction::Send(vec![Frame::Stream(restored).to_bytes()])];
+    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), expected);
+    let ack = |version| Ack { epoch: restored.epoch, ..ack_of(version) };
+    acked(&mut downstream, ack(3));
+    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::Acked(ack(3))]);
+    // What it had beyond the fork is gone; the other side of it is not heard of here, however late.
+    acked(&mut downstream, ack_of(9));
+    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), []);
+}
+
+#[test]
 fn acks_of_who_is_refused_are_never_booked() {
     let tail = Tail::new(at(5), 0);
     let other = Position { store: StoreId::new(6), ..at(3) };
