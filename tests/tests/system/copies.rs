@@ -20,7 +20,7 @@ const QUERY: &[u8] = b"\x12\x34\0\0\0\x01\0\0\0\0\0\x01\x03www\x03one\x04test\0\
     \0\0\x29\x04\xd0\0\0\0\0\0\0";
 
 /// Option EDE with info code 14, Not Ready, and no text.
-const NOT_READY: &[u8] = b"\0\x0f\0\x02\0\x0e";
+pub(crate) const NOT_READY: &[u8] = b"\0\x0f\0\x02\0\x0e";
 
 fn over_udp(server: SocketAddr) -> Vec<u8> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -14,6 +14,7 @@ use domain::base::iana::{OptRcode, Rtype};
 use zonecast_tests::{Mode, Question, Recursion, Reply, Rr, System, encode};
 
 use super::model::Model;
+use crate::copies::NOT_READY;
 
 /// For an answer from this machine; without one the next question is asked.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -99,7 +100,7 @@ impl Seen {
         match (before, said) {
             (Some(before), Some(said)) if said >= before => _ = self.last.insert(name.to_owned(), said),
             (None, Some(said)) => _ = self.last.insert(name.to_owned(), said),
-            // A new edge knows no zone yet.
+            // A new copy knows no zone yet.
             (None, None) if reply.rcode == OptRcode::REFUSED => {}
             _ => self.wrong.push(format!("{name}: {said:?} ({}) after {before:?}", reply.rcode)),
         }
@@ -119,6 +120,10 @@ fn ask(socket: &UdpSocket, name: &str, id: u16) -> Option<Reply> {
     let mut buffer = [0; 4096];
     loop {
         let length = socket.recv(&mut buffer).ok()?;
+        // Until it has opened its copy, an edge says so instead of staying silent.
+        if buffer.get(..length).is_some_and(|answer| answer.windows(NOT_READY.len()).any(|part| part == NOT_READY)) {
+            return None;
+        }
         if buffer.starts_with(&id.to_be_bytes()) {
             return Some(Reply::parse(&buffer[..length], &query).unwrap());
         }
