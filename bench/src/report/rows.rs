@@ -46,7 +46,7 @@ pub(crate) const ROWS: [Row; 13] = [
     },
     Row {
         name: "T4",
-        work: "durable changes a second, 256 in flight",
+        work: "durable changes a second, many in flight",
         target: "one voter 4 times etcd, over TLS; three voters 4 times etcd's three",
     },
     Row {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use zonecast_tests::System;
 
-use super::writes::{IN_FLIGHT, KEYS, VALUE, put_etcd, puts, rounds};
+use super::writes::{KEYS, VALUE, put_etcd, puts, rounds};
 use crate::api::{Access, Api};
 use crate::bench::Bench;
 use crate::figure::{Figure, Kind};
@@ -18,6 +18,9 @@ use crate::generate;
 use crate::peer::etcd::Etcd;
 
 const APEX: &str = "changed.example";
+
+/// Changes on their way at a time: as many requests as the API works on.
+const IN_FLIGHT: usize = 128;
 
 /// How often a core must make as many changes as etcd.
 const TIMES: f64 = 4.0;
@@ -44,7 +47,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         bench.say(&format!("{work}: round {round} of {rounds}"));
         ours.push(changes(&apis, time)?);
         if let Some(client) = &client {
-            theirs.push(runtime.block_on(puts(time, |number| put_etcd(client, number)))?);
+            theirs.push(runtime.block_on(puts(time, IN_FLIGHT, |number| put_etcd(client, number)))?);
         }
     }
     let ours = Figure::new(&work, "zonecast", "changes per second").values(&ours, "1/s").more_is_better();

@@ -20,7 +20,7 @@ use crate::peer::redis::{Durability, Redis};
 use crate::samples::Samples;
 
 /// Changes on their way at a time.
-pub(super) const IN_FLIGHT: usize = 256;
+const IN_FLIGHT: usize = 256;
 
 /// Bytes of a value.
 pub(super) const VALUE: usize = 100;
@@ -61,7 +61,7 @@ fn in_process(bench: &mut Bench, runtime: &Runtime, core: &Core) -> anyhow::Resu
     let mut rates = Vec::new();
     for round in 1..=rounds {
         bench.say(&format!("{work}: round {round} of {rounds}"));
-        rates.push(runtime.block_on(puts(time, |number| async move { put(core, number).await }))?);
+        rates.push(runtime.block_on(puts(time, IN_FLIGHT, |number| async move { put(core, number).await }))?);
     }
     bench.record(Figure::new(&work, "zonecast", "puts per second").values(&rates, "1/s").more_is_better())?;
     bench.record(Figure::not_yet("T4", &work, "openraft alone with a log that syncs, to compare with"))?;
@@ -75,14 +75,14 @@ pub(super) fn rounds(bench: &Bench) -> (usize, Duration) {
 }
 
 /// Puts with so many in flight for a while: how many a second.
-pub(super) async fn puts<F>(time: Duration, put: impl Fn(usize) -> F) -> anyhow::Result<f64>
+pub(super) async fn puts<F>(time: Duration, in_flight: usize, put: impl Fn(usize) -> F) -> anyhow::Result<f64>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
     let mut flying = FuturesUnordered::new();
     let (mut next, mut done, started) = (0, 0_u32, Instant::now());
     while started.elapsed() < time {
-        while flying.len() < IN_FLIGHT {
+        while flying.len() < in_flight {
             flying.push(put(next));
             next += 1;
         }
