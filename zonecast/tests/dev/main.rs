@@ -128,13 +128,15 @@ fn both(rcode: Rcode, answer: &[&str]) -> Vec<(Rcode, Vec<String>)> {
 fn a_change_is_answered_by_every_edge_once_its_receipt_says_so() {
     let folder = folder(&[("example.com.zone", ZONE), ("bad.example.zone", "@ NS ns\n")]);
     let system = System::start(folder.path());
-    let Ready { zones, records, refused, version, .. } = system.ready;
-    assert_eq!((zones, records, refused, version), (1, 4, 1, 1));
+    let Ready { zones, records, refused, version: ready, .. } = system.ready;
+    assert_eq!((zones, records, refused), (1, 4, 1));
+    // The zone, and the mark of the other one: of two threads, or of one.
+    assert!((1..=2).contains(&ready), "{ready}");
     assert_eq!(system.ask("www.example.com", Rtype::A), both(Rcode::NOERROR, &["192.0.2.10"]));
     assert_eq!(system.ask("www.bad.example", Rtype::A), both(Rcode::SERVFAIL, &[]));
 
     let version = system.change("example.com", set("www", "A", None, &["192.0.2.11"]));
-    assert_eq!(version, 2);
+    assert_eq!(version, ready + 1);
     assert_eq!(system.ask("WWW.example.com", Rtype::A), both(Rcode::NOERROR, &["192.0.2.11"]));
     let page = system.client.records("example.com", Some("www"), Some("A")).unwrap();
     assert_eq!((page.rrsets[0].ttl, page.rrsets[0].data.as_slice()), (3600, &["192.0.2.11".to_owned()][..]));
@@ -143,7 +145,7 @@ fn a_change_is_answered_by_every_edge_once_its_receipt_says_so() {
     // The same again changes nothing, and says so.
     let request = ChangeRequest { changes: vec![set("www", "A", None, &["192.0.2.11"])] };
     let again = system.client.change("example.com", &request, Patience::default()).unwrap();
-    assert!(!again.changed && again.version == 2, "{again:?}");
+    assert!(!again.changed && again.version == version, "{again:?}");
 
     let new = system.change("example.com", set("new", "TXT", None, &["two words"]));
     assert_eq!(system.ask("new.example.com", Rtype::TXT), both(Rcode::NOERROR, &["\"two words\""]));
