@@ -134,7 +134,8 @@ check "the right one starts" systemctl start zonecast-edge
 step "a full disk"
 systemctl stop zonecast-core
 mkdir /deb-test/disk
-mount -t tmpfs -o size=192m,mode=700,uid=zonecast,gid=zonecast tmpfs /deb-test/disk
+# Without the filler there is room for what the logs hold: that much it takes to go on.
+mount -t tmpfs -o size=448m,mode=700,uid=zonecast,gid=zonecast tmpfs /deb-test/disk
 cp --archive /var/lib/zonecast/core/. /deb-test/disk
 mount --bind /deb-test/disk /var/lib/zonecast/core
 systemctl start zonecast-core

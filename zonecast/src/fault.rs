@@ -79,11 +79,18 @@ impl Fault {
         let by_disk = |first: &Option<Failure>| first.as_ref().is_some_and(|failure| failure.code == Code::Disk);
         // The sender lives as long as we do.
         let _ = told.wait_for(by_disk).await;
+        let mut is_told = false;
         loop {
             tokio::time::sleep(PROBE_EVERY).await;
             let data = self.data.clone();
-            if let Ok(Ok(())) = tokio::task::spawn_blocking(move || has_room(&data).and_then(|()| probe(&data))).await {
-                return;
+            match tokio::task::spawn_blocking(move || has_room(&data).and_then(|()| probe(&data))).await {
+                Ok(Ok(())) => return,
+                // Whoever makes room must know how much.
+                Ok(Err(missing)) if !is_told => {
+                    tracing::warn!("writing does not go on yet: {missing}");
+                    is_told = true;
+                }
+                _ => {}
             }
         }
     }
