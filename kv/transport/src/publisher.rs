@@ -425,6 +425,8 @@ impl Shared {
         let booked = {
             let mut acks = lock(&self.acks);
             let booked = acks.ack(self.clock.now(), peer, session, ack);
+            // Before those who wait go on, so that they find it counted.
+            booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
             let mut waiters = lock(&self.waiters);
             match booked.gained {
                 _ if booked.is_new => self.looked(waiters.changed(&acks)),
@@ -433,7 +435,6 @@ impl Shared {
             }
             booked
         };
-        booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
         if booked.is_new {
             tracing::debug!(%peer, "it has caught up for the first time");
             self.caught_up.send_modify(|count| *count = count.wrapping_add(1));
