@@ -15,9 +15,9 @@ use crate::results;
 /// Compares two runs; ends with 1 if something of zonecast became worse.
 #[derive(Args)]
 pub(crate) struct Compare {
-    /// `results.jsonl` of the earlier run.
+    /// Folder of the earlier run, or its `results.jsonl`.
     earlier: PathBuf,
-    /// `results.jsonl` of the later run.
+    /// Folder of the later run, or its `results.jsonl`.
     later: PathBuf,
     /// What is worse by no more than this is no regression, in percent.
     #[arg(long, default_value_t = 10.0, value_name = "PERCENT")]

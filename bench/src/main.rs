@@ -18,6 +18,7 @@ mod edge_copy;
 mod figure;
 mod generate;
 mod host;
+mod https;
 mod in_memory;
 mod light_edge;
 mod limit;

@@ -9,8 +9,12 @@ use crate::figure::{Figure, SCHEMA};
 /// Longest file that is read; a run makes a hundredth of it.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
-/// Reads a `results.jsonl`.
+/// What a run writes into its folder.
+pub(crate) const FILE: &str = "results.jsonl";
+
+/// Reads the results of a run: its folder, or the file in it.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Figure>> {
+    let path = if path.is_dir() { &path.join(FILE) } else { path };
     let length = path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
     ensure!(length <= MAX_FILE, "{} has {length} bytes; results have at most {MAX_FILE}", path.display());
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -43,7 +43,7 @@ impl Run {
         if let Some(out) = &self.out {
             std::fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
         }
-        let lines = self.out.as_ref().map(|out| out.join("results.jsonl"));
+        let lines = self.out.as_ref().map(|out| out.join(results::FILE));
         let mut bench = Bench::new(self.size, folder.path(), lines.as_deref())?;
         let scenarios = if self.scenarios.is_empty() { &Scenario::ALL[..] } else { &self.scenarios };
         for scenario in scenarios {
@@ -62,7 +62,7 @@ impl Run {
         }
         if let Some(out) = &self.out {
             let page = write_page(figures, &out.join("report.html"))?;
-            bench.say(&format!("wrote {} and {page}", out.join("results.jsonl").display()));
+            bench.say(&format!("wrote {} and {page}", out.join(results::FILE).display()));
         }
         anyhow::ensure!(bench.failures() == 0, "{} scenarios failed; see above", bench.failures());
         Ok(())

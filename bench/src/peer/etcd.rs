@@ -71,7 +71,7 @@ struct KeyValue {
 
 /// One node, ended when dropped.
 pub(crate) struct Etcd {
-    _child: Child,
+    child: Child,
     url: String,
     tls: ClientTlsConfig,
     configuration: String,
@@ -119,7 +119,12 @@ impl Etcd {
         })?;
         let version = Self::version().unwrap_or_default();
         let configuration = format!("# etcd {version}\netcd {}", arguments.as_flattened().join(" "));
-        Ok(Self { _child: child, url, tls, configuration })
+        Ok(Self { child, url, tls, configuration })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// What it was told, for the report.
