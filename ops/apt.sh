@@ -5,7 +5,7 @@
 # run and exits 2. Servers are installed as partners of tests and measures only: they are kept from starting on their own.
 set -euo pipefail
 
-build=(build-essential libclang-dev pkg-config)
+build=(build-essential libclang-dev pkg-config clang cmake ninja-build)
 test=("${build[@]}" nsd knot bind9 bind9-utils knot-dnsutils bind9-dnsutils python3-dnspython pdns-server pdns-backend-bind pdns-backend-remote util-linux mount e2fsprogs adduser lintian iproute2 procps systemd prometheus)
 bench=("${build[@]}" nsd knot bind9 pdns-server pdns-backend-lmdb dnsperf etcd-server redis-server util-linux)
 
