@@ -7,9 +7,11 @@
 mod answer;
 mod changes;
 mod decoders;
+mod kept;
 mod seeds;
 mod target;
 mod text;
 mod world;
 
+pub use kept::{corpus, read_kept, write_kept};
 pub use target::{TARGETS, Target, shake};

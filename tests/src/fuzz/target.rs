@@ -62,6 +62,7 @@ pub fn shake(target: &Target, seed: u64, rounds: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz::{corpus, read_kept, write_kept};
 
     /// Enough to notice a decoder that panics on common damage, in a few seconds all told; `ZONECAST_SOAK` does more.
     const ROUNDS: u32 = 4_000;
@@ -80,37 +81,28 @@ mod tests {
     /// What libFuzzer has found to reach something new.
     #[test]
     fn inputs_that_are_kept_do_no_harm() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
-        for kept in folder.read_dir().unwrap() {
-            let kept = kept.unwrap();
-            let target =
-                TARGETS.iter().find(|target| kept.file_name() == target.name).expect("a folder for each target");
-            for input in kept.path().read_dir().unwrap() {
-                (target.run)(&std::fs::read(input.unwrap().path()).unwrap());
-            }
+        for target in TARGETS {
+            read_kept(target.name).unwrap().iter().for_each(|input| (target.run)(input));
         }
     }
 
-    /// Seeds of a target that its folder begins with, and their longest.
+    /// Seeds of a target that its file begins with, and their longest.
     const KEPT_SEEDS: usize = 32;
     const LONGEST_KEPT: usize = 4096;
 
     /// `UPDATE_DOCS` makes what is missing, of the seeds.
     #[test]
     fn every_target_has_inputs_that_are_kept() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
         for target in TARGETS {
-            let kept = folder.join(target.name);
-            if !kept.exists() && std::env::var_os("UPDATE_DOCS").is_some() {
-                std::fs::create_dir(&kept).unwrap();
+            if read_kept(target.name).unwrap().is_empty() && std::env::var_os("UPDATE_DOCS").is_some() {
                 let seeds = (target.seeds)().into_iter().filter(|seed| seed.len() <= LONGEST_KEPT).take(KEPT_SEEDS);
-                for (number, seed) in seeds.enumerate() {
-                    std::fs::write(kept.join(format!("seed-{number:02}")), seed).unwrap();
-                }
+                write_kept(target.name, &seeds.collect::<Vec<_>>()).unwrap();
             }
-            let count = kept.read_dir().map_or(0, Iterator::count);
-            assert!(count > 0, "{}: nothing is kept; UPDATE_DOCS=1 makes a beginning", target.name);
+            let kept = read_kept(target.name).unwrap();
+            assert!(!kept.is_empty(), "{}: nothing is kept; UPDATE_DOCS=1 makes a beginning", target.name);
         }
+        let files = corpus().read_dir().unwrap().filter(|entry| entry.as_ref().unwrap().path().is_file());
+        assert_eq!(files.count(), TARGETS.len(), "a file for each target");
     }
 
     #[test]
