@@ -17,13 +17,14 @@ use zonecast_records::{ADDRESS_KIND, AliasValue, DnsKey, Generation, KeyBuffer, 
 use crate::change::{Change, ChangeError, SerialTime};
 use crate::history::laid_over;
 use crate::node::smallest_ttl;
+use crate::ops::batch_of;
 use crate::pages::collect;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::record_build::{RecordBuild, record_build};
 use crate::undo::Undo;
-use crate::zone_keys::{PresentZone, batch_of};
+use crate::zone_keys::PresentZone;
 
 /// Most aliases between an apex and its addresses, as many as resolvers follow.
 const MAX_ALIASES: usize = 8;

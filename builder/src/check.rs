@@ -4,9 +4,10 @@ use domain::base::iana::Rtype;
 use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path};
 
 use crate::finding::{Finding, Location, Oddity, Report, Rule};
-use crate::node::{Node, RrsetRef, covered};
+use crate::node::{Node, NodeAt, RrsetRef, covered};
+use crate::node_role::{NodeRole, Placement};
 use crate::rdata::is_well_formed;
-use crate::shape::{Placement, Shape, Standing};
+use crate::shape::Shape;
 use crate::tolerance::Tolerance;
 
 /// Bytes of a header and of an OPT record without options.
@@ -29,8 +30,8 @@ struct Check<'c, D> {
 
 /// Checks one normalised node.
 pub(crate) fn check_node<D: AsRef<[u8]>>(
-    (node, path): (&Node<D>, Path<'_>),
-    standing: &Standing,
+    NodeAt { path, node }: NodeAt<'_, D>,
+    role: &NodeRole,
     shape: &Shape,
     tolerance: Tolerance,
     report: &mut Report,
@@ -45,19 +46,19 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
             check.refuse_at(rtype, rr.location, Rule::Rdata);
         }
     }
-    check.singletons(standing.is_apex);
-    check.owner(standing.is_apex);
-    if standing.is_apex {
+    check.singletons(role.is_apex);
+    check.owner(role.is_apex);
+    if role.is_apex {
         check.nsec3_parameters();
     }
     for rrset in node.rrsets() {
         check.size(&rrset);
-        check.oddities(&rrset, standing);
+        check.oddities(&rrset, role);
     }
     for orphan in node.orphan_sigs() {
         check.warn_at(covered(orphan), orphan.location, Oddity::OrphanSignature);
     }
-    if standing.cut && path.is_wildcard() {
+    if role.cut && path.is_wildcard() {
         check.warn(Rtype::NS, Oddity::WildcardNs);
     }
 }
@@ -153,19 +154,19 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         }
     }
 
-    fn oddities(&mut self, rrset: &RrsetRef<'_, D>, standing: &Standing) {
+    fn oddities(&mut self, rrset: &RrsetRef<'_, D>, role: &NodeRole) {
         let ttl = rrset.ttl();
         if rrset.rrs.iter().chain(rrset.sigs).any(|rr| rr.ttl != ttl) {
             self.warn(rrset.rtype, Oddity::MixedTtls);
         }
-        if standing.is_elsewhere(rrset.rtype) {
+        if role.is_elsewhere(rrset.rtype) {
             self.warn(rrset.rtype, Oddity::InAnotherZone);
             return;
         }
-        match (rrset.rtype, standing.placement(rrset.rtype)) {
+        match (rrset.rtype, role.placement(rrset.rtype)) {
             (Rtype::NSEC3, Placement::Hidden) => self.warn(rrset.rtype, Oddity::StrayNsec3),
             (_, Placement::Hidden) => self.warn(rrset.rtype, Oddity::Occluded),
-            (_, Placement::Glue) if standing.below_dname => self.warn(rrset.rtype, Oddity::Occluded),
+            (_, Placement::Glue) if role.below_dname => self.warn(rrset.rtype, Oddity::Occluded),
             (Rtype::DS, Placement::Rrset) => self.warn(rrset.rtype, Oddity::StrayDs),
             _ => {}
         }

@@ -8,6 +8,7 @@ use zonecast_records::{
 };
 
 use crate::history::laid_over;
+use crate::ops::{batch_of, batch_of_both};
 use crate::pages::collect;
 use crate::present::parse;
 use crate::read_error::ReadError;
@@ -15,7 +16,7 @@ use crate::retired::{delete_generation, generations_of, not_kept_any_more};
 use crate::sections::creating;
 use crate::shape::ZoneIdentity;
 use crate::undo::{ChangeNote, Points, RememberError, Undo, change_key, last_change, points_as_ops, take_back};
-use crate::zone_keys::{PresentZone, batch_of, batch_of_both, zone_key};
+use crate::zone_keys::{PresentZone, zone_key};
 
 /// A zone that was deleted and can be brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,14 +5,16 @@ use serde_bytes::Bytes;
 use zonecast_kv_proto::{KeyspaceId, MAX_VALUE_LEN};
 use zonecast_records::{
     ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, KeySection, MAX_ASIDE, Name, OwnTtls,
-    Path, RdataListBuilder, Rrset, RrsetValue, TypeBitmapBuilder,
+    Path, RdataListBuilder, RrsetValue, TypeBitmapBuilder,
 };
 
 use crate::check::RECORD_HEAD_LEN;
 use crate::finding::{Finding, Oddity, Report, Rule};
-use crate::node::{Aside, Node, Rr, RrsetRef, smallest_ttl};
+use crate::node::{Aside, NodeAt, Rr, smallest_ttl};
+use crate::node_role::{NodeRole, Placement};
+use crate::packed::Packed;
 use crate::read_error::ReadError;
-use crate::shape::{Placement, Shape, Standing};
+use crate::shape::Shape;
 
 /// More than this can no referral hold.
 const MAX_GLUE_LEN: usize = 65_535;
@@ -22,50 +24,22 @@ pub(crate) trait Sink {
     fn put(&mut self, place: (KeyspaceId, KeySection), key: &[u8], value: &[u8]);
 }
 
+/// Where keys go, and what is found while they are made.
+pub(crate) struct EmitTo<'o> {
+    pub(crate) sink: &'o mut dyn Sink,
+    pub(crate) report: &'o mut Report,
+}
+
+/// What a private value is of, and whether its elements are within their limit.
+struct PrivateValue {
+    kind: u16,
+    fits: bool,
+}
+
 /// Looks up in-domain glue.
 pub(crate) trait Addresses {
     /// The A and AAAA RRsets at a path.
     fn addresses(&mut self, path: Path<'_>) -> Result<[Option<Packed>; 2], ReadError>;
-}
-
-/// An RRset as it is stored, owned.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Packed {
-    ttl: u32,
-    data: Vec<u8>,
-    sigs: Vec<u8>,
-}
-
-impl Packed {
-    pub(crate) fn new<D: AsRef<[u8]>>(rrset: &RrsetRef<'_, D>) -> Self {
-        let data = match rrset.rtype {
-            Rtype::A | Rtype::AAAA => {
-                let mut data = Vec::new();
-                rrset.rrs.iter().for_each(|rr| data.extend_from_slice(rr.rdata.as_ref()));
-                data
-            }
-            _ => pack(rrset.rrs.iter()),
-        };
-        Self { ttl: rrset.ttl(), data, sigs: pack(rrset.sigs.iter()) }
-    }
-
-    pub(crate) fn stored(ttl: u32, data: &[u8]) -> Self {
-        Self { ttl, data: data.to_vec(), sigs: Vec::new() }
-    }
-
-    pub(crate) fn without_sigs(self) -> Self {
-        Self { sigs: Vec::new(), ..self }
-    }
-
-    pub(crate) fn as_rrset(&self) -> Rrset<'_> {
-        Rrset { ttl: self.ttl, data: Bytes::new(&self.data), sigs: Bytes::new(&self.sigs) }
-    }
-}
-
-fn pack<'n, D: AsRef<[u8]> + 'n>(rrs: impl Iterator<Item = &'n Rr<D>>) -> Vec<u8> {
-    let mut list = RdataListBuilder::new();
-    rrs.for_each(|rr| list.push(rr.rdata.as_ref()));
-    list.into_bytes()
 }
 
 /// Makes keys of the nodes of one zone.
@@ -92,42 +66,43 @@ impl Emitter {
     /// the apex, SOA and NS are not among them: they go into the zone key.
     pub(crate) fn node<D: AsRef<[u8]>>(
         &mut self,
-        (node, path): (&Node<D>, Path<'_>),
-        standing: &Standing,
+        at: NodeAt<'_, D>,
+        role: &NodeRole,
         addresses: &mut dyn Addresses,
-        (sink, report): (&mut dyn Sink, &mut Report),
+        to: &mut EmitTo<'_>,
     ) -> Result<(), ReadError> {
+        let NodeAt { path, node } = at;
         for rrset in node.rrsets() {
-            let place = match standing.placement(rrset.rtype) {
+            let place = match role.placement(rrset.rtype) {
                 Placement::Rrset => (KeyspaceId::DNS, KeySection::Name),
                 Placement::Nsec => (KeyspaceId::DNS, KeySection::Nsec),
                 Placement::Nsec3 => (KeyspaceId::DNS, KeySection::Nsec3),
                 Placement::Zone | Placement::Address | Placement::Cut | Placement::Glue | Placement::Hidden => continue,
             };
             self.encode_rrset(&Packed::new(&rrset));
-            match &standing.chain {
+            match &role.chain {
                 Some(chain) if place.1 == KeySection::Nsec3 => {
                     let parameters = (chain.algorithm, chain.iterations, chain.salt.as_slice());
                     self.key.nsec3(KeyspaceId::DNS, self.shape.identity.generation, parameters, &chain.hash);
-                    sink.put(place, self.key.as_bytes(), &self.value);
+                    to.sink.put(place, self.key.as_bytes(), &self.value);
                 }
-                _ => self.put(path, place, rrset.rtype.to_int(), sink),
+                _ => self.put(path, place, rrset.rtype.to_int(), to.sink),
             }
         }
-        if standing.cut {
-            self.cut((node, path), addresses, sink, report)?;
-        } else if !standing.occluded && (standing.is_apex || node.makes_node()) {
-            self.address(node, path, sink);
+        if role.cut {
+            self.cut(at, addresses, to)?;
+        } else if !role.occluded && (role.is_apex || node.makes_node()) {
+            self.address(at, to.sink);
         }
-        if standing.cut || standing.occluded {
-            self.glue(node, path, sink);
+        if role.cut || role.occluded {
+            self.glue(at, to.sink);
         }
-        self.core((node, path), standing, sink, report);
+        self.core(at, role, to);
         Ok(())
     }
 
     /// The address key of a node that is no cut.
-    fn address<D: AsRef<[u8]>>(&mut self, node: &Node<D>, path: Path<'_>, sink: &mut dyn Sink) {
+    fn address<D: AsRef<[u8]>>(&mut self, NodeAt { path, node }: NodeAt<'_, D>, sink: &mut dyn Sink) {
         let listed = node.rrsets().map(|rrset| rrset.rtype).filter(|rtype| *rtype != Rtype::NSEC3);
         // Signatures over nothing make a node, too, and only an empty non-terminal lists no type.
         let orphans = (!node.orphan_sigs().is_empty()).then_some(Rtype::RRSIG);
@@ -148,28 +123,28 @@ impl Emitter {
     /// The address key of a zone cut.
     fn cut<D: AsRef<[u8]>>(
         &mut self,
-        (node, path): (&Node<D>, Path<'_>),
+        at: NodeAt<'_, D>,
         addresses: &mut dyn Addresses,
-        sink: &mut dyn Sink,
-        report: &mut Report,
+        to: &mut EmitTo<'_>,
     ) -> Result<(), ReadError> {
+        let NodeAt { path, node } = at;
         let listed = [Rtype::NS, Rtype::DS, Rtype::NSEC].into_iter().filter(|rtype| node.has(*rtype));
         let types = TypeBitmapBuilder::from_types(listed);
-        let glue = self.in_domain_glue((node, path), addresses, report)?;
+        let glue = self.in_domain_glue(at, addresses, to.report)?;
         let ns = node.rrset(Rtype::NS).map(|rrset| Packed::new(&rrset)).unwrap_or_default();
         let ds = node.rrset(Rtype::DS).map(|rrset| Packed::new(&rrset));
         let cut = Cut { ns: ns.as_rrset(), glue: glue.as_bytes(), ds: ds.as_ref().map(Packed::as_rrset) };
         let value = AddressValue { cut: Some(cut), ..AddressValue::new(types.as_bytes()) };
         self.value.clear();
         value.encode_into(&mut self.value);
-        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, to.sink);
         Ok(())
     }
 
     /// Addresses of the name servers of a cut that lie at or below it, in the order of the NS set.
     fn in_domain_glue<D: AsRef<[u8]>>(
         &self,
-        (node, path): (&Node<D>, Path<'_>),
+        NodeAt { path, node }: NodeAt<'_, D>,
         addresses: &mut dyn Addresses,
         report: &mut Report,
     ) -> Result<RdataListBuilder, ReadError> {
@@ -207,7 +182,7 @@ impl Emitter {
     }
 
     /// Addresses that are not answered from this zone, under their own name.
-    fn glue<D: AsRef<[u8]>>(&mut self, node: &Node<D>, path: Path<'_>, sink: &mut dyn Sink) {
+    fn glue<D: AsRef<[u8]>>(&mut self, NodeAt { path, node }: NodeAt<'_, D>, sink: &mut dyn Sink) {
         let [a, aaaa] = [Rtype::A, Rtype::AAAA].map(|rtype| node.rrset(rtype).map(|rrset| Packed::new(&rrset)));
         if a.is_none() && aaaa.is_none() {
             return;
@@ -225,13 +200,8 @@ impl Emitter {
     }
 
     /// What the published keys cannot say.
-    fn core<D: AsRef<[u8]>>(
-        &mut self,
-        (node, path): (&Node<D>, Path<'_>),
-        standing: &Standing,
-        sink: &mut dyn Sink,
-        report: &mut Report,
-    ) {
+    fn core<D: AsRef<[u8]>>(&mut self, at: NodeAt<'_, D>, role: &NodeRole, to: &mut EmitTo<'_>) {
+        let NodeAt { path, node } = at;
         let place = (KeyspaceId::CORE, KeySection::Name);
         let mut ttls = Vec::new();
         for rrs in node.rrs.chunk_by(|one, other| one.rtype == other.rtype) {
@@ -241,15 +211,15 @@ impl Emitter {
                 if let Some(ttl) = orphans.iter().map(|rr| rr.ttl).min() {
                     let own = orphans.iter().map(|rr| rr.ttl).collect();
                     ttls.extend(own_ttls(rtype, ttl, own, vec![]));
-                    self.encode_rrset(&Packed { ttl, data: pack(orphans.into_iter()), sigs: vec![] });
-                    self.put_private((node, path), (rtype.to_int(), true), sink, report);
+                    self.encode_rrset(&Packed::orphans(ttl, &orphans));
+                    self.put_private(at, PrivateValue { kind: rtype.to_int(), fits: true }, to);
                 }
             } else if let Some(rrset) = node.rrset(rtype) {
                 let own = |rrs: &[Rr<D>]| rrs.iter().map(|rr| rr.ttl).collect();
                 ttls.extend(own_ttls(rtype, smallest_ttl(rrs), own(rrs), own(rrset.sigs)));
-                if standing.placement(rtype) == Placement::Hidden {
+                if role.placement(rtype) == Placement::Hidden {
                     self.encode_rrset(&Packed::new(&rrset));
-                    self.put(path, place, rtype.to_int(), sink);
+                    self.put(path, place, rtype.to_int(), to.sink);
                 }
             }
         }
@@ -269,20 +239,19 @@ impl Emitter {
         }
         let fits = value.aside.len() <= MAX_ASIDE;
         self.value = value.encode();
-        self.put_private((node, path), (ADDRESS_KIND, fits), sink, report);
+        self.put_private(at, PrivateValue { kind: ADDRESS_KIND, fits }, to);
     }
 
     /// Puts what only the core keeps, which no message bounds, and refuses what does not fit: its elements, or its bytes
     /// into a value.
     fn put_private<D: AsRef<[u8]>>(
         &mut self,
-        (node, path): (&Node<D>, Path<'_>),
-        (kind, fits): (u16, bool),
-        sink: &mut dyn Sink,
-        report: &mut Report,
+        NodeAt { path, node }: NodeAt<'_, D>,
+        PrivateValue { kind, fits }: PrivateValue,
+        to: &mut EmitTo<'_>,
     ) {
         if fits && self.value.len() <= MAX_VALUE_LEN {
-            self.put(path, (KeyspaceId::CORE, KeySection::Name), kind, sink);
+            self.put(path, (KeyspaceId::CORE, KeySection::Name), kind, to.sink);
             return;
         }
         let owner = self.shape.name(path, node.owner.as_ref());
@@ -291,7 +260,7 @@ impl Emitter {
             ADDRESS_KIND => (Rtype::ANY, rrs.filter_map(|rr| rr.location).max()),
             _ => (Rtype::RRSIG, node.of_type(Rtype::RRSIG).iter().filter_map(|rr| rr.location).max()),
         };
-        report.refusals.push(Finding { owner, rtype, location, rule: Rule::NodeTooLarge });
+        to.report.refusals.push(Finding { owner, rtype, location, rule: Rule::NodeTooLarge });
     }
 
     fn encode_rrset(&mut self, packed: &Packed) {

@@ -10,13 +10,15 @@ use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path,
 use crate::change::Change;
 use crate::layers::Layers;
 use crate::node::{Rr, smallest_ttl};
+use crate::nsec3::hash_path;
+use crate::ops::batch_of;
 use crate::pages::Pages;
 use crate::present::{OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
-use crate::shape::{ZoneIdentity, hash_path};
+use crate::shape::ZoneIdentity;
 use crate::undo::Undo;
-use crate::zone_keys::{PresentZone, batch_of, zone_key};
+use crate::zone_keys::{PresentZone, zone_key};
 
 /// What is known of a present zone without reading its records.
 #[derive(Clone, Debug, PartialEq, Eq)]

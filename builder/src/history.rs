@@ -13,12 +13,13 @@ use thiserror::Error;
 use zonecast_kv_proto::{Batch, Edition, Key, Overlay, OverlayView, View};
 use zonecast_records::{ChangeKind, Generation, Name, ZoneChange, ZoneId};
 
+use crate::ops::batch_of_both;
 use crate::pages::collect;
 use crate::read_error::ReadError;
 use crate::retired::generations_of;
 use crate::shape::ZoneIdentity;
 use crate::undo::{Points, RememberError, change_key, change_number, last_change, points_as_ops, take_back};
-use crate::zone_keys::{PresentZone, batch_of_both};
+use crate::zone_keys::PresentZone;
 
 /// One change of a zone, without what takes it back.
 #[derive(Clone, Debug, PartialEq, Eq)]

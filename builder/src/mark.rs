@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, ZoneId, ZoneValue};
 
+use crate::ops::batch_of;
 use crate::read_error::ReadError;
-use crate::zone_keys::{batch_of, zone_key};
+use crate::zone_keys::zone_key;
 
 /// Marks the zone at `apex`, under this id; `None` when there is such a zone or it is marked already.
 ///

@@ -3,9 +3,8 @@
 use std::cmp::Ordering;
 
 use domain::base::iana::Rtype;
-use zonecast_records::Why;
+use zonecast_records::{Path, Why};
 
-use crate::emit::Packed;
 use crate::finding::Location;
 use crate::rdata::canonical_cmp;
 
@@ -94,6 +93,28 @@ impl<D> Node<D> {
     }
 }
 
+/// A normalised node and where it is in its zone.
+#[derive(Debug)]
+pub(crate) struct NodeAt<'n, D> {
+    pub(crate) path: Path<'n>,
+    pub(crate) node: &'n Node<D>,
+}
+
+// Not derived: what owns the RDATA need not be `Copy`.
+impl<D> Clone for NodeAt<'_, D> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D> Copy for NodeAt<'_, D> {}
+
+impl<D> NodeAt<'_, D> {
+    pub(crate) fn is_apex(self) -> bool {
+        self.path.as_bytes().is_empty()
+    }
+}
+
 /// An RRset of a node with the RRSIGs that cover it.
 #[derive(Debug)]
 pub(crate) struct RrsetRef<'n, D> {
@@ -172,11 +193,6 @@ impl<D: AsRef<[u8]>> Node<D> {
         let of_nsec3 =
             |rr: &Rr<D>| rr.rtype == Rtype::NSEC3 || (rr.rtype == Rtype::RRSIG && covered(rr) == Rtype::NSEC3);
         !self.rrs.iter().all(of_nsec3)
-    }
-
-    /// Its A and AAAA RRsets as glue of a delegation, which is never signed.
-    pub(crate) fn glue(&self) -> [Option<Packed>; 2] {
-        [Rtype::A, Rtype::AAAA].map(|rtype| self.rrset(rtype).map(|rrset| Packed::new(&rrset).without_sigs()))
     }
 
     fn sigs_over(&self, rtype: Rtype) -> &[Rr<D>] {

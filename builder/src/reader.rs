@@ -11,11 +11,11 @@ use domain::base::iana::Rtype;
 use zonecast_kv_proto::{KeyspaceId, View};
 use zonecast_records::{ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, ZoneValue};
 
-use crate::emit::Packed;
+use crate::nsec3::hash_at;
+use crate::packed::Packed;
 use crate::pages::{Pages, Range, bounds};
 use crate::present::{Entry, OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
-use crate::shape::hash_at;
 use crate::zone_keys::PresentZone;
 
 /// Where keys of a node stand under its path.

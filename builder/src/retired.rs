@@ -3,11 +3,12 @@
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{Generation, KeyBuffer, Name, RetiredGeneration, ZoneId, generation_range};
 
+use crate::ops::batch_of;
 use crate::pages::collect;
 use crate::read_error::ReadError;
 use crate::shape::ZoneIdentity;
 use crate::undo::{ChangeNote, RememberError, Undo, change_number};
-use crate::zone_keys::{PresentZone, batch_of, zone_key};
+use crate::zone_keys::{PresentZone, zone_key};
 
 /// A generation that was replaced and is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

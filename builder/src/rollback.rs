@@ -6,11 +6,12 @@ use zonecast_records::{CoreZone, Name, RdataListBuilder, Rrset, SerialPolicy, Zo
 
 use crate::change::SerialTime;
 use crate::history::{Past, PastError};
+use crate::ops::batch_of;
 use crate::read_error::ReadError;
-use crate::record_build::raised_serial;
 use crate::retired::{kept_put, not_kept_any_more};
+use crate::serial::raised_serial;
 use crate::undo::{Undo, last_change};
-use crate::zone_keys::{PresentZone, batch_of, zone_key};
+use crate::zone_keys::{PresentZone, zone_key};
 
 /// Where a rollback goes. Both are safe to ask for twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,12 @@
 //! they verify, and whether the NSEC or NSEC3 chain is whole, is for the signer to know.
 
 use domain::base::iana::Rtype;
-use zonecast_records::Path;
 
 use crate::finding::{Finding, Report, Rule};
+use crate::node::NodeAt;
+use crate::node_role::{NodeRole, Placement};
 use crate::present::OwnedNode;
-use crate::shape::{Placement, Shape, Standing};
+use crate::shape::Shape;
 
 /// Whether the zone of this apex is signed before and after.
 pub(crate) fn is_signed(before: &OwnedNode, after: &OwnedNode) -> bool {
@@ -17,15 +18,23 @@ pub(crate) fn is_signed(before: &OwnedNode, after: &OwnedNode) -> bool {
     soa_is_signed && after.has(Rtype::DNSKEY)
 }
 
-/// Refuses what would leave an RRset of one name without a signature of its own. `was_published` says whether its data
-/// was authoritative before.
+/// What a name was before a change.
+#[derive(Clone, Copy)]
+pub(crate) struct Before<'n> {
+    pub(crate) node: &'n OwnedNode,
+    /// Whether its data was authoritative.
+    pub(crate) was_published: bool,
+}
+
+/// Refuses what would leave an RRset of one name without a signature of its own.
 pub(crate) fn check_signatures(
-    (before, after, path): (&OwnedNode, &OwnedNode, Path<'_>),
-    (standing, was_published): (&Standing, bool),
+    Before { node: before, was_published }: Before<'_>,
+    NodeAt { path, node: after }: NodeAt<'_, Vec<u8>>,
+    role: &NodeRole,
     shape: &Shape,
     report: &mut Report,
 ) {
-    for rrset in after.rrsets().filter(|rrset| is_to_be_signed(rrset.rtype, standing)) {
+    for rrset in after.rrsets().filter(|rrset| is_to_be_signed(rrset.rtype, role)) {
         let old = before.rrset(rrset.rtype);
         let (same_data, same_sigs) =
             old.as_ref().map_or((false, false), |old| (old.rrs == rrset.rrs, old.sigs == rrset.sigs));
@@ -41,8 +50,8 @@ pub(crate) fn check_signatures(
 }
 
 /// RFC 4035 section 2.2: all authoritative data, and of a delegation DS and NSEC.
-fn is_to_be_signed(rtype: Rtype, standing: &Standing) -> bool {
-    match standing.placement(rtype) {
+fn is_to_be_signed(rtype: Rtype, role: &NodeRole) -> bool {
+    match role.placement(rtype) {
         Placement::Zone | Placement::Address | Placement::Rrset | Placement::Nsec | Placement::Nsec3 => true,
         Placement::Cut => rtype == Rtype::DS,
         Placement::Glue | Placement::Hidden => false,

@@ -3,100 +3,17 @@
 use std::collections::BTreeMap;
 
 use domain::base::iana::Rtype;
-use zonecast_records::{CoreZone, Name, Path, RecordRef, ZoneSettings};
+use zonecast_records::{Name, Path, RecordRef};
 
 use crate::change::Change;
-use crate::emit::{Addresses, Packed};
-use crate::finding::{Finding, Findings, Location, Oddity, Refused, Report, Rule};
-use crate::full_build::FullBuild;
+use crate::emit::Addresses;
+use crate::finding::{Finding, Findings, Location, Oddity, Report, Rule};
 use crate::layers::Layers;
 use crate::node::{Node, Rr};
+use crate::packed::{Packed, glue_of};
 use crate::read_error::ReadError;
-use crate::shape::{Shape, ZoneIdentity};
-use crate::tolerance::Tolerance;
-
-/// Longest origin: it is a digest or a short name.
-pub const MAX_ORIGIN_LEN: usize = 1024;
-
-/// What else goes into the keys of a zone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    origin: Vec<u8>,
-    zone: ZoneSettings,
-    /// [`Change::Override`], [`Change::Disable`] and [`Change::Flatten`].
-    layers: Vec<Change>,
-    /// Apexes, in wire form: a zone like the root may have a million.
-    hosted_below: Vec<Box<[u8]>>,
-    tolerance: Tolerance,
-}
-
-impl Settings {
-    /// With this origin: bytes that the core keeps with the zone and hands back unread, so that an importer sees
-    /// whether a file is the one it imported. Record builds keep it.
-    ///
-    /// # Panics
-    /// The origin is over [`MAX_ORIGIN_LEN`] bytes.
-    #[must_use]
-    pub fn with_origin(origin: impl Into<Vec<u8>>) -> Self {
-        let origin = origin.into();
-        assert!(origin.len() <= MAX_ORIGIN_LEN, "an origin of {} bytes is over the limit", origin.len());
-        Self { origin, ..Self::default() }
-    }
-
-    /// And what was chosen for the zone. Record builds keep it.
-    #[must_use]
-    pub fn with_zone(self, zone: ZoneSettings) -> Self {
-        Self { zone, ..self }
-    }
-
-    /// And what is laid over its records, as [`zone_layers`](crate::zone_layers) gives it. Record builds keep it.
-    #[must_use]
-    pub fn with_layers(self, layers: Vec<Change>) -> Self {
-        Self { layers, ..self }
-    }
-
-    /// And with the apexes, in wire form, of zones below it that are hosted here, too: they answer for the names in
-    /// them.
-    #[must_use]
-    pub fn with_hosted_below(self, hosted_below: Vec<Box<[u8]>>) -> Self {
-        Self { hosted_below, ..self }
-    }
-
-    /// And with what is served although it breaks a rule.
-    #[must_use]
-    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
-        Self { tolerance, ..self }
-    }
-
-    pub(crate) fn tolerance(&self) -> Tolerance {
-        self.tolerance
-    }
-
-    /// Paths of the zones below the apex, in canonical order, of nested ones the topmost.
-    fn paths_elsewhere(&self, shape: &Shape) -> Vec<Vec<u8>> {
-        let names = self.hosted_below.iter().filter_map(|wire| Name::from_wire(wire).ok());
-        let below = names.filter(|name| name.is_within(&shape.apex) && *name != shape.apex);
-        let mut paths: Vec<Vec<u8>> = below.map(|name| shape.path_of(&name)).collect();
-        paths.sort_unstable();
-        paths.dedup_by(|later, kept| {
-            Path::new(kept).zip(Path::new(later)).is_some_and(|(kept, later)| kept.contains(later))
-        });
-        paths
-    }
-
-    /// As they are kept; what is laid over records is with these.
-    pub(crate) fn of_core(core: &CoreZone<'_>) -> Self {
-        Self { origin: core.origin.to_vec(), zone: core.settings(), ..Self::default() }
-    }
-
-    pub(crate) fn zone(&self) -> ZoneSettings {
-        self.zone
-    }
-
-    pub(crate) fn origin(&self) -> &[u8] {
-        &self.origin
-    }
-}
+use crate::settings::Settings;
+use crate::shape::Shape;
 
 /// The records of one zone in memory: about 40 bytes each beside RDATA and path, names that follow each other shared.
 #[derive(Debug)]
@@ -181,32 +98,27 @@ impl ZoneSource {
         self.items.push(Item { rdata_at, ttl, location, rdata_len, rtype, ..place });
     }
 
-    /// Turns the records into keys.
-    ///
-    /// # Errors
-    /// What keeps the zone from being served, up to [`crate::MAX_FINDINGS`] reasons.
-    pub fn build(mut self, identity: ZoneIdentity, settings: &Settings) -> Result<FullBuild, Refused> {
+    /// The records in order, with what is laid over them, and what is known to be wrong with them.
+    pub(crate) fn sorted(mut self, shape: &Shape, settings: &Settings) -> (SortedSource, Report) {
         let arena = &self.arena;
         self.items.sort_by(|one, other| {
             let paths = one.prefix.cmp(&other.prefix).then_with(|| one.path(arena).cmp(other.path(arena)));
             paths.then_with(|| one.rtype.cmp(&other.rtype))
         });
-        let shape = Shape { apex: self.apex, identity };
         let mut layers = BTreeMap::new();
-        for layer in settings.layers.iter().filter(|layer| layer.owner().is_within(&shape.apex)) {
+        for layer in settings.layers().iter().filter(|layer| layer.owner().is_within(&shape.apex)) {
             let layered: &mut Layered = layers.entry(shape.path_of(layer.owner())).or_default();
             layered.add(layer, shape.apex_labels());
         }
-        if settings.zone.flatten {
+        if settings.zone().flatten {
             layers.entry(vec![]).or_default().flatten = true;
         }
-        match settings.tolerance.drop_out_of_zone {
+        match settings.tolerance().drop_out_of_zone {
             true => self.report.warnings.extend_as(&self.strays, Oddity::OutOfZone),
             false => self.report.refusals.extend_as(&self.strays, Rule::OutOfZone),
         }
-        let elsewhere = settings.paths_elsewhere(&shape);
-        let sorted = SortedSource { arena: self.arena, items: self.items, layers, elsewhere };
-        FullBuild::new(&sorted, shape, settings, self.report)
+        let elsewhere = settings.paths_elsewhere(shape);
+        (SortedSource { arena: self.arena, items: self.items, layers, elsewhere }, self.report)
     }
 
     /// An item with the place of its owner: that of the record before when it is the same.
@@ -379,6 +291,6 @@ impl Addresses for &SortedSource {
             layered.lay_over(&mut node);
         }
         node.normalise(|_| ());
-        Ok(node.glue())
+        Ok(glue_of(&node))
     }
 }

@@ -3,8 +3,8 @@
 use zonecast_kv_proto::{Batch, Key, Op, Value, View};
 use zonecast_records::{Guards, KeyBuffer, ZoneId};
 
+use crate::ops::batch_of;
 use crate::read_error::ReadError;
-use crate::zone_keys::batch_of;
 
 /// Section of what belongs to no zone.
 const NO_ZONE: ZoneId = ZoneId::new(0);

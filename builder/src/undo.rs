@@ -10,10 +10,9 @@ use zonecast_kv_proto::{
 };
 use zonecast_records::{ChangeKind, KeyBuffer, ZoneChange, ZoneId, ZoneValue};
 
-use crate::full_build::op_len;
+use crate::ops::{batch_of, batch_of_both, ops_len};
 use crate::read_error::ReadError;
 use crate::shape::ZoneIdentity;
-use crate::zone_keys::{batch_of, batch_of_both};
 
 /// Changes of a zone that are kept however old they are. With entries of some hundred bytes that is some 30 KiB for a
 /// zone that changes, and nothing for one that does not.
@@ -228,13 +227,4 @@ fn old_changes(view: &dyn View, zone: ZoneId, (number, keep_since): (u64, u64)) 
 fn encoded(id: ZoneId, ops: Vec<Op>) -> Result<Bytes, RememberError> {
     let batch = batch_of_both(id, ops);
     batch.encode().map(|batch| batch.to_bytes()).map_err(|_| RememberError::TooLarge)
-}
-
-fn ops_len<'o>(ops: impl IntoIterator<Item = &'o Op>) -> usize {
-    let len = |op: &Op| match op {
-        Op::Put { key, value } => op_len(key.as_bytes(), value.as_bytes()),
-        Op::Delete { key } => op_len(key.as_bytes(), &[]),
-        Op::DeleteRange { start, end } => op_len(start.as_bytes(), end.as_bytes()),
-    };
-    ops.into_iter().map(len).sum()
 }

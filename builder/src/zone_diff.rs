@@ -11,11 +11,11 @@ use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, View};
 use zonecast_records::{DnsKey, Generation, KEY_PREFIX_LEN, KeySection, Name, Path, RecordRef};
 
 use crate::history::{Past, PastError, laid_over};
+use crate::nsec3::hash_path;
 use crate::pages::Pages;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::{PLACES, Reader};
-use crate::shape::hash_path;
 use crate::zone_keys::PresentZone;
 
 /// On which side a record stands.

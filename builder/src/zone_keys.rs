@@ -1,14 +1,14 @@
 //! The two keys of a zone itself: the published one that every answer begins with, and its private counterpart.
 
 use domain::base::iana::Rtype;
-use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Section, SectionId, Value, View};
-use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneId, ZoneValue};
+use zonecast_kv_proto::{Key, KeyspaceId, Value, View};
+use zonecast_records::{CoreZone, KeyBuffer, Name, ZoneValue};
 
-use crate::emit::Packed;
 use crate::node::Node;
+use crate::packed::Packed;
 use crate::read_error::ReadError;
+use crate::settings::Settings;
 use crate::shape::{Shape, ZoneIdentity};
-use crate::source::Settings;
 use crate::tally::Tally;
 
 /// Values of the two keys.
@@ -94,18 +94,4 @@ pub(crate) fn zone_key(keyspace: KeyspaceId, apex: &Name) -> Key {
     let mut buffer = KeyBuffer::new();
     buffer.zone(keyspace, apex);
     buffer.to_key()
-}
-
-/// A batch of one zone: its sections, published first, those without operations left out.
-pub(crate) fn batch_of(id: ZoneId, published: Vec<Op>, private: Vec<Op>) -> Batch {
-    let section = |(keyspace, ops)| Section { id: SectionId { keyspace, partition: id.get() }, ops };
-    let both = [(KeyspaceId::DNS, published), (KeyspaceId::CORE, private)];
-    let sections = both.into_iter().map(section).filter(|section| !section.ops.is_empty()).collect();
-    Batch { preconditions: vec![], sections }
-}
-
-/// The same of operations of either kind, each kind in its order.
-pub(crate) fn batch_of_both(id: ZoneId, ops: impl IntoIterator<Item = Op>) -> Batch {
-    let (published, private) = ops.into_iter().partition(|op| op.key().keyspace() == KeyspaceId::DNS);
-    batch_of(id, published, private)
 }
