@@ -7,10 +7,11 @@ use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
 use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, Rrset};
 
-use crate::answering::{AnswerError, Answering};
+use crate::answer_state::{AnswerError, Answering};
 use crate::finder::Reads;
-use crate::message::{MessageWriter, Section, WriteError, split_name};
+use crate::message::{MessageWriter, Section, WriteError};
 use crate::scratch::Extra;
+use crate::wire_name::split_name;
 use crate::{FindError, Found, MAX_ADDITIONAL_TARGETS};
 
 /// Bytes in front of the name that leads on, for types that have one.

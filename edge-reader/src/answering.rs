@@ -11,42 +11,45 @@
 use std::ops::ControlFlow;
 
 use domain::base::iana::{Class, ExtendedErrorCode, Opcode, Rcode, Rtype};
-use thiserror::Error;
 use zonecast_kv_proto::View;
 use zonecast_records::{Cut, Name, Path, Rrset, ZoneValue};
 
 use crate::additional;
+use crate::answer_state::{AnswerError, Answering, required, truncating};
 use crate::finder::{Finder, Reads};
-use crate::message::{MessageWriter, Section, WriteError, split_name};
+use crate::message::{MessageWriter, Section};
 use crate::proof::Lacks;
 use crate::query::{Header, Query};
-use crate::scratch::{Buffers, Chain, Extra};
-use crate::{AnswerClass, Client, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Zone};
+use crate::scratch::{Buffers, Extra};
+use crate::wire_name::split_name;
+use crate::{AnswerClass, Client, FindError, Found, Lookups, MAX_CHAIN, Outcome, Reader, Scratch, Zone};
 
 /// Extended RCODE 16: its upper eight bits, RFC 6891 section 6.1.3.
 const BADVERS_EXTENDED: u8 = 1;
 
-/// Why an answer becomes SERVFAIL.
-#[derive(Debug, Error)]
-pub(crate) enum AnswerError {
-    #[error(transparent)]
-    Find(#[from] FindError),
-    #[error("RDATA is damaged")]
-    Rdata,
-}
-
-impl AnswerError {
-    /// What makes no sense, if that is it.
-    #[cold]
-    fn damage(&self) -> Option<String> {
-        match self {
-            Self::Find(error) => error.damage(),
-            Self::Rdata => Some(self.to_string()),
+impl<V: View> Reader<'_, V> {
+    /// Answers a query, wire to wire: `out` holds the answer afterwards, or nothing when the outcome is
+    /// [`AnswerClass::Dropped`](crate::AnswerClass::Dropped).
+    pub fn answer<'c>(
+        &self,
+        scratch: &mut Scratch,
+        query: &[u8],
+        client: impl Into<Client<'c>>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let client = client.into();
+        let Scratch { buffers, cache } = scratch;
+        match cache.as_deref_mut().zip(self.changes) {
+            Some((cache, (changes, version))) => {
+                let view = cache.view(self.view, changes, version);
+                answer(&Reader::new(&view, self.zones), buffers, query, &client, out)
+            }
+            None => answer(self, buffers, query, &client, out),
         }
     }
 }
 
-pub(crate) fn answer<V: View>(
+fn answer<V: View>(
     reader: &Reader<'_, V>,
     buffers: &mut Buffers,
     bytes: &[u8],
@@ -141,25 +144,6 @@ pub(crate) fn finish(message: &mut MessageWriter<'_>, class: AnswerClass, rcode:
     Outcome { class, rcode, truncated, lookups, source_len: 0, address_proven }
 }
 
-/// One answer in the making.
-pub(crate) struct Answering<'a, 'w, V> {
-    pub(crate) reader: &'a Reader<'a, V>,
-    /// The zone that the name lies in.
-    pub(crate) zone: Zone,
-    /// Labels of the apex that the chain stays below.
-    top: usize,
-    /// The name where the chain has come to.
-    pub(crate) name: &'a mut Name,
-    rtype: Rtype,
-    pub(crate) message: &'a mut MessageWriter<'w>,
-    chain: &'a mut Chain,
-    pub(crate) extra: &'a mut Extra,
-    pub(crate) lookups: Lookups,
-    steps: usize,
-    /// Bytes of what the answer comes from, at the end of the name asked for.
-    source_len: u8,
-}
-
 /// Whether a chain goes on, or with which RCODE it ends.
 type Next = ControlFlow<Rcode, Name>;
 
@@ -239,20 +223,6 @@ impl<V: View> Answering<'_, '_, V> {
             self.zone = zone;
         }
         Ok(true)
-    }
-
-    /// The apex, in the letter case of the name at hand.
-    pub(crate) fn apex(&self) -> Name {
-        self.name.suffix(self.zone.apex_labels)
-    }
-
-    pub(crate) fn is_in_zone(&self, name: &Name) -> bool {
-        self.shares_suffix(name, self.zone.apex_labels)
-    }
-
-    /// Whether a name ends with as many labels as the name at hand does.
-    fn shares_suffix(&self, name: &Name, labels: usize) -> bool {
-        name.label_count() >= labels && name.suffix_wire(labels).eq_ignore_ascii_case(self.name.suffix_wire(labels))
     }
 
     fn data(&mut self, rtype: Rtype, rrset: &Rrset<'_>, wildcard: Option<usize>) -> Result<(), AnswerError> {
@@ -352,29 +322,6 @@ impl<V: View> Answering<'_, '_, V> {
             return Ok(Next::Break(Rcode::NOERROR));
         }
         Ok(Next::Continue(to))
-    }
-}
-
-/// Writes an RRset that the answer is not whole without, and says whether it fit.
-#[inline]
-pub(crate) fn required(
-    message: &mut MessageWriter<'_>,
-    section: Section,
-    owner: &[u8],
-    (rtype, rrset): (Rtype, &Rrset<'_>),
-) -> Result<bool, AnswerError> {
-    let written = message.rrset(section, owner, rtype, rrset);
-    truncating(message, written)
-}
-
-fn truncating(message: &mut MessageWriter<'_>, written: Result<(), WriteError>) -> Result<bool, AnswerError> {
-    match written {
-        Ok(()) => Ok(true),
-        Err(WriteError::Full) => {
-            message.truncated = true;
-            Ok(false)
-        }
-        Err(WriteError::Damaged) => Err(AnswerError::Rdata),
     }
 }
 

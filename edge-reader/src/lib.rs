@@ -51,6 +51,7 @@
 //! grown nothing is allocated.
 
 mod additional;
+mod answer_state;
 mod answering;
 mod changes;
 mod client;
@@ -69,6 +70,7 @@ mod ring;
 mod scratch;
 mod shard;
 mod turn_away;
+mod wire_name;
 mod zone_table;
 
 pub use changes::Changes;

@@ -9,6 +9,7 @@ use zonecast_records::Rrset;
 
 use crate::cookie::CookieAnswer;
 use crate::query::{Edns, HEADER_LEN, Header, Query, Tsig};
+use crate::wire_name::split_name;
 use crate::{Client, MAX_NSID_LEN, MIN_UDP_PAYLOAD};
 
 /// Names that later ones can point to. A referral of the root needs about thirty.
@@ -400,17 +401,5 @@ fn tsig_len(tsig: &Tsig<'_>) -> usize {
     match tsig.owner {
         Some(owner) => owner.len() + HEAD_AND_NUMBERS + tsig.algorithm.len() + tsig.time.len(),
         None => usize::from(u16::MAX),
-    }
-}
-
-/// The name at the start of RDATA and what follows it.
-pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut at = 0;
-    loop {
-        match *bytes.get(at)? {
-            0 => return bytes.split_at_checked(at + 1).filter(|(name, _)| name.len() <= 255),
-            length @ 1..=63 => at += 1 + usize::from(length),
-            64.. => return None,
-        }
     }
 }

@@ -9,7 +9,7 @@ use zonecast_kv_proto::{KeyspaceId, View};
 use zonecast_records::{Cut, DnsKey, KEY_PREFIX_LEN, KeySection, Name, Path, Rrset, RrsetValue};
 
 use crate::FindError;
-use crate::answering::{AnswerError, Answering, required};
+use crate::answer_state::{AnswerError, Answering, required};
 use crate::finder::Reads;
 use crate::message::Section;
 use crate::nsec3::{HASH_LEN, Parameters};

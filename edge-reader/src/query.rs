@@ -7,7 +7,7 @@ use domain::base::iana::{Class, Opcode, OptionCode, Rcode, Rtype};
 use zonecast_records::Name;
 
 use crate::cookie::CookieOption;
-use crate::message::split_name;
+use crate::wire_name::split_name;
 
 pub(crate) const HEADER_LEN: usize = 12;
 

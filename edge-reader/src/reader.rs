@@ -8,7 +8,7 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, TypeB
 
 use crate::finder::Reads;
 use crate::scratch::Buffers;
-use crate::{Changes, Client, FindError, Found, Lookups, Outcome, Scratch, Zone, ZoneTable, answering};
+use crate::{Changes, FindError, Found, Lookups, Scratch, Zone, ZoneTable};
 
 /// Answers from one state of a store. It is made anew for each burst of queries and costs nothing.
 #[derive(Clone, Copy, Debug)]
@@ -41,26 +41,6 @@ impl<'r, V: View> Reader<'r, V> {
     #[must_use]
     pub fn with_changes(self, changes: &'r Arc<Changes>, version: u64) -> Self {
         Self { changes: Some((changes, version)), ..self }
-    }
-
-    /// Answers a query, wire to wire: `out` holds the answer afterwards, or nothing when the outcome is
-    /// [`AnswerClass::Dropped`](crate::AnswerClass::Dropped).
-    pub fn answer<'c>(
-        &self,
-        scratch: &mut Scratch,
-        query: &[u8],
-        client: impl Into<Client<'c>>,
-        out: &mut Vec<u8>,
-    ) -> Outcome {
-        let client = client.into();
-        let Scratch { buffers, cache } = scratch;
-        match cache.as_deref_mut().zip(self.changes) {
-            Some((cache, (changes, version))) => {
-                let view = cache.view(self.view, changes, version);
-                answering::answer(&Reader::new(&view, self.zones), buffers, query, &client, out)
-            }
-            None => answering::answer(self, buffers, query, &client, out),
-        }
     }
 
     /// Looks one name up, without following aliases. `None` when the name is in no zone of ours. A DS query for an

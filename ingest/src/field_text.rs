@@ -12,10 +12,13 @@ use zonecast_records::{Name, TypeBitmap, TypeBitmapBuilder};
 use crate::Rule;
 use crate::field_check::{each_text, split};
 use crate::fields::{Field, Names};
-use crate::format::{format_name, write_quoted};
 use crate::lexer::Token;
-use crate::presentation::{Origin, problem, read_name, read_number, read_type, type_name, write_octets, write_string};
+use crate::presentation::{
+    Origin, from_base64, from_hex, parse_text, problem, read_any_type, read_name, read_number, read_type_or_number,
+    type_name, write_octets, write_short, write_string,
+};
 use crate::ttl::parse_seconds;
+use crate::writing::{format_name, write_hex, write_quoted};
 use crate::{gateway, old_fields, signature_time, svcb};
 
 /// Reads the tokens into `out`. What they say is not checked yet.
@@ -107,26 +110,6 @@ fn read_word(field: Field, token: Token<'_>, origin: Origin<'_>, out: &mut Vec<u
     Ok(())
 }
 
-/// With a length byte.
-pub(crate) fn write_short(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
-    out.push(u8::try_from(bytes.len()).map_err(|_| problem("a field is over 255 bytes"))?);
-    out.extend_from_slice(bytes);
-    Ok(())
-}
-
-/// Older types write types as numbers, too.
-pub(crate) fn read_type_or_number(token: Token<'_>) -> Result<u16, Rule> {
-    read_number(token).or_else(|_| Ok(read_any_type(token.raw)?.to_int()))
-}
-
-/// Bitmaps and signatures may name types that are never stored.
-fn read_any_type(word: &[u8]) -> Result<Rtype, Rule> {
-    match read_type(word) {
-        Err(Rule::MetaType(_)) => Rtype::from_bytes(word).ok_or_else(|| problem("unknown type")),
-        other => other,
-    }
-}
-
 fn read_algorithm(token: Token<'_>) -> Result<u8, Rule> {
     let upper = token.raw.to_ascii_uppercase();
     SecurityAlgorithm::from_mnemonic(&upper).map_or_else(|| read_number(token), |algorithm| Ok(algorithm.to_int()))
@@ -135,11 +118,6 @@ fn read_algorithm(token: Token<'_>) -> Result<u8, Rule> {
 fn read_named(token: Token<'_>, names: Names) -> Result<u16, Rule> {
     let known = names.iter().find(|(_, mnemonic)| token.is(mnemonic));
     known.map_or_else(|| read_number(token), |(number, _)| Ok(*number))
-}
-
-pub(crate) fn parse_text<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, Rule> {
-    let parsed = std::str::from_utf8(token.raw).ok().and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| problem(format!("{:?} is not {what}", token.lossy())))
 }
 
 fn read_groups(token: Token<'_>, out: &mut Vec<u8>) -> Result<(), Rule> {
@@ -167,18 +145,6 @@ fn join(tokens: &[Token<'_>]) -> Result<Vec<u8>, Rule> {
     let mut joined = Vec::new();
     tokens.iter().try_for_each(|token| write_octets(*token, &mut joined))?;
     Ok(joined)
-}
-
-pub(crate) fn from_base64(text: &[u8]) -> Result<Vec<u8>, Rule> {
-    let decoded = std::str::from_utf8(text).ok().and_then(|text| base64::decode(text).ok());
-    decoded.ok_or_else(|| problem("is not base64"))
-}
-
-pub(crate) fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
-    let (pairs, odd) = digits.as_chunks::<2>();
-    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    odd.is_empty().then_some(())?;
-    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
 }
 
 /// Writes the fields with a space between them.
@@ -248,12 +214,6 @@ fn write_field(field: Field, piece: &[u8], text: &mut String) -> Option<()> {
         Field::Hip => return gateway::format_hip(piece, text),
     };
     written.ok()
-}
-
-pub(crate) fn write_hex(bytes: &[u8], out: &mut String) {
-    for byte in bytes {
-        let _ = write!(out, "{byte:02X}");
-    }
 }
 
 /// Lower-case hex of so many bytes each.

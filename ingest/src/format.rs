@@ -3,7 +3,6 @@
 //! What is written reads back to the same bytes, here and in other servers; data without such a text is written as RFC
 //! 3597 does.
 
-use std::fmt::Write as _;
 use std::io;
 
 use domain::base::iana::Rtype;
@@ -11,30 +10,8 @@ use zonecast_records::{Name, RecordRef};
 
 use crate::presentation::{Origin, type_name};
 use crate::rdata::read_rdata_text;
+use crate::writing::{format_name, write_hex};
 use crate::{field_text, fields};
-
-/// The name with a final dot, every byte that means something in a zone file escaped.
-#[must_use]
-pub fn format_name(name: &Name) -> String {
-    let mut text = String::with_capacity(name.as_wire().len());
-    for label in name.labels() {
-        for byte in label {
-            match byte {
-                b'.' | b'"' | b'\\' | b'(' | b')' | b';' | b'@' | b'$' => {
-                    text.push('\\');
-                    text.push(char::from(*byte));
-                }
-                b'!'..=b'~' => text.push(char::from(*byte)),
-                _ => push_decimal(*byte, &mut text),
-            }
-        }
-        text.push('.');
-    }
-    if text.is_empty() {
-        text.push('.');
-    }
-    text
-}
 
 /// RDATA in presentation format, names absolute. Damaged data and types unknown here come out as `\# length hex`,
 /// RFC 3597 section 5.
@@ -56,29 +33,9 @@ fn unknown_text(wire: &[u8]) -> String {
     let mut text = format!(r"\# {}", wire.len());
     if !wire.is_empty() {
         text.push(' ');
-        field_text::write_hex(wire, &mut text);
+        write_hex(wire, &mut text);
     }
     text
-}
-
-/// A quoted string.
-pub(crate) fn write_quoted(bytes: &[u8], text: &mut String) {
-    text.push('"');
-    for byte in bytes {
-        match byte {
-            b'"' | b'\\' => {
-                text.push('\\');
-                text.push(char::from(*byte));
-            }
-            b' '..=b'~' => text.push(char::from(*byte)),
-            _ => push_decimal(*byte, text),
-        }
-    }
-    text.push('"');
-}
-
-fn push_decimal(byte: u8, text: &mut String) {
-    let _ = write!(text, "\\{byte:03}");
 }
 
 /// Writes one line: owner, TTL, class, type, data, with tabs between.

@@ -7,10 +7,11 @@ use domain::utils::base64;
 use zonecast_records::Name;
 
 use crate::Rule;
-use crate::field_text::{from_base64, from_hex, parse_text, write_hex, write_short};
-use crate::format::format_name;
 use crate::lexer::Token;
-use crate::presentation::{Origin, problem, read_name, read_number, write_octets};
+use crate::presentation::{
+    Origin, from_base64, from_hex, parse_text, problem, read_name, read_number, write_octets, write_short,
+};
+use crate::writing::{format_name, write_hex};
 
 /// Bit of an AMTRELAY that says that relays may be looked for at its address.
 const DISCOVERY: u8 = 0x80;

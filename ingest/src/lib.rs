@@ -68,10 +68,11 @@ mod svcb;
 mod ttl;
 mod uri_template;
 mod words;
+mod writing;
 
 pub use a_label::with_a_labels;
 pub use digest::{SourceDigest, digest_zone_file};
-pub use format::{format_name, format_rdata, write_record, write_zone_file};
+pub use format::{format_rdata, write_record, write_zone_file};
 pub use generate::{MAX_EXPANDED_BYTES, MAX_GENERATED};
 pub use manifest::{LeftOut, ListRule, Manifest, ManifestEntry, ManifestError, Place};
 pub use presentation::parse_type;
@@ -82,3 +83,4 @@ pub use report::{FileError, FileReport, FileWarning, Location, MAX_ERRORS, MAX_W
 pub use root::{MAX_SOURCE_BYTES, MAX_SOURCE_FILES, SourceError, ZoneRoot};
 pub use rule::{Oddity, Rule};
 pub use ttl::{MAX_TTL, parse_ttl};
+pub use writing::format_name;

@@ -8,10 +8,11 @@ use domain::base::iana::Rtype;
 use zonecast_records::Name;
 
 use crate::Rule;
-use crate::field_text::{from_hex, parse_text, read_type_or_number, write_hex};
-use crate::format::format_name;
 use crate::lexer::Token;
-use crate::presentation::{Origin, problem, read_name, read_number, type_name};
+use crate::presentation::{
+    Origin, from_hex, parse_text, problem, read_name, read_number, read_type_or_number, type_name,
+};
+use crate::writing::{format_name, write_hex};
 
 /// Thousandths of an arc second in a degree.
 const DEGREE: u32 = 3_600_000;

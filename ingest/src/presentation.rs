@@ -1,6 +1,7 @@
 //! Single words: names, types, classes, numbers, strings.
 
 use domain::base::iana::{Class, Rtype};
+use domain::utils::base64;
 use zonecast_records::{MAX_NAME_LEN, Name};
 
 use crate::Rule;
@@ -178,4 +179,44 @@ pub(crate) fn with_type(rule: Rule, rtype: Rtype) -> Rule {
         Rule::Rdata { problem, .. } => Rule::Rdata { rtype: type_name(rtype), problem },
         other => other,
     }
+}
+
+/// With a length byte.
+pub(crate) fn write_short(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Rule> {
+    out.push(u8::try_from(bytes.len()).map_err(|_| problem("a field is over 255 bytes"))?);
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// Older types write types as numbers, too.
+pub(crate) fn read_type_or_number(token: Token<'_>) -> Result<u16, Rule> {
+    read_number(token).or_else(|_| Ok(read_any_type(token.raw)?.to_int()))
+}
+
+/// Bitmaps and signatures may name types that are never stored.
+pub(crate) fn read_any_type(word: &[u8]) -> Result<Rtype, Rule> {
+    match read_type(word) {
+        Err(Rule::MetaType(_)) => Rtype::from_bytes(word).ok_or_else(|| problem("unknown type")),
+        other => other,
+    }
+}
+
+/// A word that is what it says, `what`.
+pub(crate) fn parse_text<T: std::str::FromStr>(token: Token<'_>, what: &str) -> Result<T, Rule> {
+    let parsed = std::str::from_utf8(token.raw).ok().and_then(|text| text.parse().ok());
+    parsed.ok_or_else(|| problem(format!("{:?} is not {what}", token.lossy())))
+}
+
+/// RFC 4648 section 4.
+pub(crate) fn from_base64(text: &[u8]) -> Result<Vec<u8>, Rule> {
+    let decoded = std::str::from_utf8(text).ok().and_then(|text| base64::decode(text).ok());
+    decoded.ok_or_else(|| problem("is not base64"))
+}
+
+/// Pairs of hexadecimal digits.
+pub(crate) fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, odd) = digits.as_chunks::<2>();
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    odd.is_empty().then_some(())?;
+    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
 }

@@ -11,7 +11,7 @@ use zonecast_records::Name;
 
 use crate::Rule;
 use crate::lexer::{Lexer, Token};
-use crate::presentation::{Origin, problem, read_number, with_type, write_octets};
+use crate::presentation::{Origin, from_hex, problem, read_number, with_type, write_octets};
 use crate::{field_check, field_text, fields};
 
 /// Longest RDATA, RFC 1035 section 3.2.1.
@@ -71,7 +71,7 @@ fn read_unknown(tokens: &[Token<'_>], out: &mut Vec<u8>) -> Result<(), Rule> {
     let length: u16 = read_number(*length)?;
     let mut joined = Vec::new();
     digits.iter().try_for_each(|token| write_octets(*token, &mut joined))?;
-    out.extend(field_text::from_hex(&joined).ok_or_else(|| problem(r"\# takes a length and pairs of hex digits"))?);
+    out.extend(from_hex(&joined).ok_or_else(|| problem(r"\# takes a length and pairs of hex digits"))?);
     if out.len() != usize::from(length) {
         return Err(problem(format!(r"\# says {length} bytes, here are {}", out.len())));
     }

@@ -11,11 +11,10 @@ use domain::utils::base64;
 use zonecast_records::Name;
 
 use crate::Rule;
-use crate::field_text::from_base64;
-use crate::format::write_quoted;
 use crate::lexer::Token;
-use crate::presentation::{problem, write_octets};
+use crate::presentation::{from_base64, problem, write_octets};
 use crate::uri_template::is_dns_template;
+use crate::writing::write_quoted;
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;

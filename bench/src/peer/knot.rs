@@ -2,7 +2,7 @@
 
 use std::fmt::{Error, Write as _};
 
-use super::software::{Place, Wanted};
+use super::wanted::{Place, Wanted};
 
 pub(super) fn config(wanted: &Wanted<'_>) -> Result<String, Error> {
     let Wanted { setup, place, zones, folder, port } = wanted;

@@ -10,8 +10,10 @@ pub(crate) mod redis;
 mod server;
 mod software;
 mod update;
+mod wanted;
 
 pub(crate) use pair::{CATALOG, Pair};
 pub(crate) use server::Server;
-pub(crate) use software::{ServedZone, Setup, Software};
+pub(crate) use software::Software;
 pub(crate) use update::Updater;
+pub(crate) use wanted::{ServedZone, Setup};

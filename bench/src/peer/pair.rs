@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use zonecast_tests::free_port;
 
 use super::server::Server;
-use super::software::{Place, ServedZone, Setup, Software};
+use super::software::Software;
 use super::update::Updater;
+use super::wanted::{Place, ServedZone, Setup};
 
 /// Name of the catalog zone, which the secondary of [`Pair::start_with_catalog`] follows.
 pub(crate) const CATALOG: &str = "catalog.example";

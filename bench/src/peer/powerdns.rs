@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use super::software::{ServedZone, Wanted};
+use super::wanted::{ServedZone, Wanted};
 
 /// Whether its backend is there, a package of its own: in a folder named after the architecture.
 pub(super) fn has_backend() -> bool {

@@ -9,7 +9,8 @@ use anyhow::{Context as _, bail};
 use zonecast_tests::{Child, free_port, poll_until};
 
 use super::powerdns;
-use super::software::{Place, ServedZone, Setup, Software, Wanted};
+use super::software::Software;
+use super::wanted::{Place, ServedZone, Setup, Wanted};
 use crate::probe::Probe;
 
 /// How long it may take to serve what it was given.

@@ -27,8 +27,8 @@ use crate::metrics::CoreMetrics;
 use crate::network::NoNetwork;
 use crate::outcome::{ChangeError, Pending, ProposeError};
 use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer, now_us};
-use crate::state_machine::{AppliedSink, PurgeAfter, StateMachine};
-use crate::types::{Proposal, Raft};
+use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
+use crate::types::Proposal;
 
 /// Folders of the databases.
 const RAFT: &str = "raft";

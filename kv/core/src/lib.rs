@@ -13,7 +13,6 @@ mod network;
 mod outcome;
 mod pipeline;
 mod proposer;
-mod responder;
 mod state_machine;
 #[cfg(test)]
 mod suite;

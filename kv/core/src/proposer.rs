@@ -29,8 +29,8 @@ use crate::flight::{Flight, OVERHEAD, Room};
 use crate::metrics::CoreMetrics;
 use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
 use crate::pipeline::Pipeline;
-use crate::responder::Responder;
-use crate::types::{Proposal, Raft, TypeConfig};
+use crate::state_machine::Raft;
+use crate::types::{Proposal, Responder, TypeConfig};
 
 /// Requests that may wait to be built; more wait where they come from.
 pub(crate) const MAX_JOBS: usize = 4096;

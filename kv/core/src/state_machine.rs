@@ -59,6 +59,9 @@ pub(crate) struct PurgeAfter {
     pub(crate) purge: Arc<Notify>,
 }
 
+/// Raft over this state machine.
+pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct StateMachine {

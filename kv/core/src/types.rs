@@ -11,8 +11,6 @@ use openraft_rt_tokio::TokioRuntime;
 use serde::{Deserialize, Serialize};
 use zonecast_kv_proto::Verdict;
 
-use crate::responder::Responder;
-
 /// What the replicated log carries and answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TypeConfig;
@@ -39,7 +37,6 @@ impl openraft::RaftTypeConfig for TypeConfig {
     type ErrorSource = BoxedErrorSource;
 }
 
-pub(crate) type Raft = openraft::Raft<TypeConfig, crate::state_machine::StateMachine>;
 pub(crate) type Entry = alias::EntryOf<TypeConfig>;
 pub(crate) type LogId = alias::LogIdOf<TypeConfig>;
 pub(crate) type Vote = alias::VoteOf<TypeConfig>;
@@ -54,5 +51,32 @@ pub(crate) struct Proposal(pub(crate) Bytes);
 impl fmt::Display for Proposal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "command of {} bytes", self.0.len())
+    }
+}
+
+/// How openraft tells the end of a proposal: by a call, or by letting go of it. Calls back exactly once: with the result, or with `None` if raft stopped before there was one.
+pub(crate) struct Responder<T> {
+    done: Option<Box<dyn FnOnce(Option<T>) + Send>>,
+}
+
+impl<T> Responder<T> {
+    pub(crate) fn new(done: impl FnOnce(Option<T>) + Send + 'static) -> Self {
+        Self { done: Some(Box::new(done)) }
+    }
+}
+
+impl<T: Send + 'static> openraft::raft::responder::Responder<TypeConfig, T> for Responder<T> {
+    fn on_complete(mut self, result: T) {
+        if let Some(done) = self.done.take() {
+            done(Some(result));
+        }
+    }
+}
+
+impl<T> Drop for Responder<T> {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(None);
+        }
     }
 }

@@ -21,7 +21,7 @@ use rustls::sign::CertifiedKey;
 use crate::certificate::Facts;
 use crate::files::{make_folder, read_text, read_text_if_there, write_private};
 use crate::peer::peer_of;
-use crate::tls::{self, Side, Trust};
+use crate::trust::{Side, Trust, provider};
 use crate::{IdentityError, Peer, read_private};
 
 pub(crate) const CERTIFICATE: &str = "node.pem";
@@ -107,7 +107,7 @@ impl Credentials {
         let crl = pem.crl.as_deref().map(|text| one::<CertificateRevocationListDer<'static>>(text, CRL)).transpose()?;
         let peer = peer_of(&certificate)?;
         let facts = Facts::of(&certificate)?;
-        let certified = CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &tls::provider());
+        let certified = CertifiedKey::from_der(vec![certificate.clone()], key.clone_key(), &provider());
         let certified =
             certified.map_err(|error| mismatch(format_args!("{KEY} is not the key of {CERTIFICATE}: {error}")))?;
         let trust =

@@ -4,44 +4,20 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::VarInt;
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use zonecast_kv_proto::FrameDecoder;
 
-use crate::credentials::Credentials;
 use crate::guard::{Guard, Verified};
 use crate::peer::peer_of;
-use crate::tls::Side;
-use crate::{FrameReceiver, FrameSender, Identity, Peer, Refusal, Refused, Role, StreamError, certificate, tls};
-
-/// A connection without any packet for this long is dead. Heartbeats come far more often.
-const IDLE: Duration = Duration::from_secs(10);
-
-/// Often enough that a lost keep-alive or two do not end a connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
-
-/// Bytes sent and not acknowledged per connection: what a slow downstream may cost the sender, and with the round trip
-/// the limit of its rate (40 MB/s at 50 ms).
-const SEND_WINDOW: u64 = 2 * 1024 * 1024;
-
-/// Bytes received and not read per connection: little on the side that gets acks, more on the side that gets versions.
-const ACK_WINDOW: u32 = 64 * 1024;
-const DATA_WINDOW: u32 = 4 * 1024 * 1024;
+use crate::quic_config::{client_config, server_config};
+use crate::trust::Side;
+use crate::{FrameReceiver, FrameSender, Identity, Peer, Refusal, Refused, Role, StreamError, certificate};
 
 /// Socket buffers, as far as the kernel allows: a burst of one write from a neighbour must not be dropped.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
-
-/// Handshakes that nobody has looked at yet; more are dropped, which a client takes for loss and tries again.
-const MAX_INCOMING: usize = 1024;
-
-/// Bytes kept for one of those, and for all: the first flight of a client is one to three packets.
-const INCOMING_BUFFER: u64 = 16 * 1024;
-const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
-
-/// Frames go both ways on one stream that the downstream opens.
-const MAX_STREAMS: u32 = 1;
 
 /// A local address that speaks QUIC as one identity, with its present certificate. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -197,34 +173,6 @@ impl Endpoint {
         self.quinn.close(VarInt::from_u32(0), b"closing");
         let _ = tokio::time::timeout(Duration::from_secs(1), self.quinn.wait_idle()).await;
     }
-}
-
-pub(crate) fn server_config(credentials: &Credentials) -> Result<quinn::ServerConfig, EndpointError> {
-    let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls::server(credentials)?));
-    config.transport_config(Arc::new(transport(ACK_WINDOW)));
-    config.max_incoming(MAX_INCOMING);
-    config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
-    Ok(config)
-}
-
-fn client_config(credentials: &Credentials) -> Result<quinn::ClientConfig, EndpointError> {
-    let mut config = quinn::ClientConfig::new(Arc::new(tls::client(credentials)?));
-    config.transport_config(Arc::new(transport(DATA_WINDOW)));
-    Ok(config)
-}
-
-fn transport(receive: u32) -> TransportConfig {
-    let mut config = TransportConfig::default();
-    config
-        .max_idle_timeout(Some(IdleTimeout::try_from(IDLE).expect("seconds fit")))
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
-        .send_window(SEND_WINDOW)
-        .stream_receive_window(VarInt::from_u32(receive))
-        .receive_window(VarInt::from_u32(receive));
-    config
 }
 
 impl Verified {

@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::credentials::Credentials;
-use crate::tls::Side;
-use crate::{Identity, Peer, Refusal, endpoint};
+use crate::quic_config::server_config;
+use crate::trust::Side;
+use crate::{Identity, Peer, Refusal};
 
 /// How often connections are looked at: expiry has the precision of a second anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -96,7 +97,7 @@ async fn run(watched: Arc<Watched>, server: Option<quinn::Endpoint>) {
 }
 
 fn reconfigure(server: &quinn::Endpoint, present: &Credentials) {
-    match endpoint::server_config(present) {
+    match server_config(present) {
         Ok(config) => server.set_server_config(Some(config)),
         Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one is shown to peers"),
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::{EndpointError, Identity, tls};
+use crate::trust::provider;
+use crate::{EndpointError, Identity};
 
 impl Identity {
     /// For a server whose clients show a token rather than a certificate. It shows the present certificate, whatever is
@@ -14,7 +15,7 @@ impl Identity {
     /// # Errors
     /// TLS 1.3 and 1.2 cannot be spoken.
     pub fn https_server(&self) -> Result<rustls::ServerConfig, EndpointError> {
-        let config = rustls::ServerConfig::builder_with_provider(tls::provider())
+        let config = rustls::ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(Present(self.clone())));

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio::sync::watch;
 
 use crate::credentials::Credentials;
-use crate::tls::Side;
+use crate::trust::Side;
 use crate::{CertificateMetrics, IdentityError, Peer, Serial, reload};
 
 /// A node's certificate with its key, and the CA that both ends trust. Cloning shares it.

@@ -25,6 +25,7 @@ mod metrics;
 mod peer;
 mod private_file;
 mod publisher;
+mod quic_config;
 mod refusal;
 mod refusal_log;
 mod reload;
@@ -32,7 +33,7 @@ mod session;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod tls;
+mod trust;
 mod waiters;
 
 pub use ca::{Ca, Revocation};

@@ -39,5 +39,5 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
         times
     })?;
     bench.say(&format!("it was replaced {} times", replaced.load(Ordering::Relaxed)));
-    super::run::record_samples(bench, &subject, &Samples::new(&times))
+    subject.record(bench, &Samples::new(&times))
 }

@@ -28,7 +28,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     let mut all = stage::ours(&cluster, zone.clone());
     all.work = format!("one change at a time, until the last of {count} edges shows it");
     let times = single::times(&all, bench.size.pick(50, 1_000, 5_000))?;
-    super::run::record_samples(bench, &all, &Samples::new(&times))?;
+    all.record(bench, &Samples::new(&times))?;
     drop((all, cluster));
 
     let cluster = Cluster::start(&folder, 3, APEX)?;

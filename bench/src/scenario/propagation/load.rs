@@ -33,5 +33,5 @@ pub(super) fn run(bench: &mut Bench, stage: &Stage) -> anyhow::Result<()> {
     let _asking = Dnsperf { queries: file, cpu: None }.keep_asking(edge, RATE)?;
     bench.say(&subject.work);
     let times = single::times(&subject, bench.size.pick(50, 1_000, 5_000))?;
-    super::run::record_samples(bench, &subject, &Samples::new(&times))
+    subject.record(bench, &Samples::new(&times))
 }

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::api::Api;
+use crate::bench::Bench;
 use crate::figure::{Figure, Kind};
 use crate::generate;
 use crate::peer::Updater;
+use crate::samples::Samples;
 use crate::watchers::Watchers;
 
 /// A change that takes longer than this has failed. Name servers as shipped wait for seconds.
@@ -89,6 +91,12 @@ impl Subject {
     pub(super) fn figure(&self, measure: &str) -> Figure {
         let figure = Figure::new(&self.work, &self.name, measure).kind(self.kind).settings(&self.settings);
         Figure { configuration: self.configuration.clone(), ..figure }
+    }
+
+    /// What there is to say of one run of it.
+    pub(super) fn record(&self, bench: &mut Bench, samples: &Samples) -> anyhow::Result<()> {
+        let figures = Figure::percentiles(samples, "ms", |measure| self.figure(measure));
+        figures.into_iter().try_for_each(|figure| bench.record(figure))
     }
 }
 

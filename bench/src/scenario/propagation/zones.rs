@@ -22,7 +22,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         subject.work = format!("one change at a time, {count} other zones of about 10 records");
         let times = single::times(&subject, bench.size.pick(50, 1_000, 5_000))?;
         let samples = Samples::new(&times);
-        super::run::record_samples(bench, &subject, &samples)?;
+        subject.record(bench, &samples)?;
     }
     Ok(())
 }

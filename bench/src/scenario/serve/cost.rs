@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::course::Course;
-use super::run::{CLIENT, SERVER};
+use super::processors::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;

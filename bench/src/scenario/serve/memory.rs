@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::run::{CLIENT, SERVER};
+use super::processors::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;

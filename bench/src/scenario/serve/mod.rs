@@ -5,6 +5,7 @@
 mod cost;
 mod course;
 mod memory;
+mod processors;
 mod reach;
 mod run;
 mod subject;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::course::Course;
-use super::run::{CLIENT, SERVER};
+use super::processors::{CLIENT, SERVER};
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;

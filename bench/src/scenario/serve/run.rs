@@ -1,14 +1,8 @@
-//! All parts, one after the other, and the processors that they use.
+//! All parts, one after the other.
 
 use super::{cost, memory, reach, zones};
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;
-
-/// Processor of every server.
-pub(super) const SERVER: usize = 0;
-
-/// Processor of dnsperf.
-pub(super) const CLIENT: usize = 1;
 
 pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     if !Dnsperf::is_installed() {

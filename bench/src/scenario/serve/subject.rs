@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use zonecast_tests::Node;
 
-use super::run::SERVER;
+use super::processors::SERVER;
 use crate::cluster::{Cluster, wait_served};
 use crate::figure::{Figure, Kind};
 use crate::limit::udp_echo::Echoing;

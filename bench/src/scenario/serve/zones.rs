@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::course::Course;
-use super::run::CLIENT;
+use super::processors::CLIENT;
 use super::subject::Subject;
 use crate::bench::Bench;
 use crate::dnsperf::Dnsperf;

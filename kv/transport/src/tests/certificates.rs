@@ -7,7 +7,7 @@ use prometheus::Registry;
 use rustls::pki_types::UnixTime;
 
 use super::*;
-use crate::tls::Side;
+use crate::trust::Side;
 use crate::{CertificateMetrics, EndpointError, Host, IssueOptions, Refusal, Refused};
 
 /// A core and a folder for each node, as they stand on machines of their own.
@@ -370,7 +370,7 @@ async fn no_session_outlives_the_look_at_its_certificate() {
     let edge = world.ca.issue(Role::Edge, "edge-1").unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(edge.root()).unwrap();
-    let mut tls = rustls::ClientConfig::builder_with_provider(crate::tls::provider())
+    let mut tls = rustls::ClientConfig::builder_with_provider(crate::trust::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .with_root_certificates(roots)
@@ -378,7 +378,7 @@ async fn no_session_outlives_the_look_at_its_certificate() {
         .unwrap();
     let tickets = Arc::new(ClientSessionMemoryCache::new(8));
     tls.resumption = Resumption::store(Arc::clone(&tickets) as Arc<_>);
-    tls.alpn_protocols = vec![crate::tls::FAN_OUT.to_vec()];
+    tls.alpn_protocols = vec![crate::quic_config::FAN_OUT.to_vec()];
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap())));
     let connection = endpoint.connect(world.address, "core.zonecast").unwrap().await.unwrap();

@@ -1,33 +1,26 @@
-//! TLS 1.3 with certificates on both sides, all from one CA, on ring.
+//! Whom a node believes: certificates of one CA, but for those that it has revoked.
 //!
 //! # Invariants
-//! - No session is ever resumed: a resumed one does not look at certificates again, so it would outlive what was
-//!   revoked or has expired.
 //! - A revocation list refuses whom it names. Who is not named is let in, and an old list goes on refusing: were lists
 //!   to expire, a CA that nobody visits would one day lock everyone out.
 
 use std::sync::Arc;
 
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-use crate::credentials::Credentials;
-use crate::{EndpointError, Role};
-
-/// What is spoken on a connection, with the version of its frames.
-pub(crate) const FAN_OUT: &[u8] = b"zonecast-fan-out/1";
+use crate::Role;
 
 /// Whom a node believes: the CA, and the list of those it has revoked.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
-    clients: Arc<dyn ClientCertVerifier>,
-    servers: Arc<WebPkiServerVerifier>,
+    pub(crate) clients: Arc<dyn ClientCertVerifier>,
+    pub(crate) servers: Arc<WebPkiServerVerifier>,
 }
 
 /// How a peer came to be one.
@@ -77,28 +70,7 @@ fn unusable(error: VerifierBuilderError) -> rustls::Error {
     rustls::Error::General(error.to_string())
 }
 
-pub(crate) fn server(credentials: &Credentials) -> Result<QuicServerConfig, EndpointError> {
-    let mut config = rustls::ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(Arc::clone(&credentials.trust.clients))
-        .with_single_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
-    config.alpn_protocols = vec![FAN_OUT.to_vec()];
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(QuicServerConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
-}
-
-pub(crate) fn client(credentials: &Credentials) -> Result<QuicClientConfig, EndpointError> {
-    let servers = Arc::clone(&credentials.trust.servers);
-    let mut config = rustls::ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_webpki_verifier(servers)
-        .with_client_auth_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
-    config.alpn_protocols = vec![FAN_OUT.to_vec()];
-    config.resumption = Resumption::disabled();
-    Ok(QuicClientConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
-}
-
+/// Where ciphers come from.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

@@ -1,0 +1,95 @@
+//! How nodes speak QUIC: TLS 1.3 with certificates on both sides, all from one CA, and what a connection may take.
+//!
+//! # Invariants
+//! - No session is ever resumed: a resumed one does not look at certificates again, so it would outlive what was
+//!   revoked or has expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+use rustls::client::Resumption;
+use rustls::server::NoServerSessionStorage;
+
+use crate::credentials::Credentials;
+use crate::trust::provider;
+
+/// What is spoken on a connection, with the version of its frames.
+pub(crate) const FAN_OUT: &[u8] = b"zonecast-fan-out/1";
+
+/// A connection without any packet for this long is dead. Heartbeats come far more often.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Often enough that a lost keep-alive or two do not end a connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+
+/// Bytes sent and not acknowledged per connection: what a slow downstream may cost the sender, and with the round trip
+/// the limit of its rate (40 MB/s at 50 ms).
+const SEND_WINDOW: u64 = 2 * 1024 * 1024;
+
+/// Bytes received and not read per connection: little on the side that gets acks, more on the side that gets versions.
+const ACK_WINDOW: u32 = 64 * 1024;
+const DATA_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// Handshakes that nobody has looked at yet; more are dropped, which a client takes for loss and tries again.
+const MAX_INCOMING: usize = 1024;
+
+/// Bytes kept for one of those, and for all: the first flight of a client is one to three packets.
+const INCOMING_BUFFER: u64 = 16 * 1024;
+const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
+
+/// Frames go both ways on one stream that the downstream opens.
+const MAX_STREAMS: u32 = 1;
+
+/// Of who is dialled.
+pub(crate) fn server_config(credentials: &Credentials) -> Result<quinn::ServerConfig, rustls::Error> {
+    let mut config = quinn::ServerConfig::with_crypto(Arc::new(server_tls(credentials)?));
+    config.transport_config(Arc::new(transport(ACK_WINDOW)));
+    config.max_incoming(MAX_INCOMING);
+    config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
+    Ok(config)
+}
+
+/// Of who dials.
+pub(crate) fn client_config(credentials: &Credentials) -> Result<quinn::ClientConfig, rustls::Error> {
+    let mut config = quinn::ClientConfig::new(Arc::new(client_tls(credentials)?));
+    config.transport_config(Arc::new(transport(DATA_WINDOW)));
+    Ok(config)
+}
+
+fn transport(receive: u32) -> TransportConfig {
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(Some(IdleTimeout::try_from(IDLE).expect("seconds fit")))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_bidi_streams(VarInt::from_u32(MAX_STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .send_window(SEND_WINDOW)
+        .stream_receive_window(VarInt::from_u32(receive))
+        .receive_window(VarInt::from_u32(receive));
+    config
+}
+
+fn server_tls(credentials: &Credentials) -> Result<QuicServerConfig, rustls::Error> {
+    let mut config = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(Arc::clone(&credentials.trust.clients))
+        .with_single_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
+    config.alpn_protocols = vec![FAN_OUT.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(QuicServerConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
+}
+
+fn client_tls(credentials: &Credentials) -> Result<QuicClientConfig, rustls::Error> {
+    let servers = Arc::clone(&credentials.trust.servers);
+    let mut config = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_webpki_verifier(servers)
+        .with_client_auth_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
+    config.alpn_protocols = vec![FAN_OUT.to_vec()];
+    config.resumption = Resumption::disabled();
+    Ok(QuicClientConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
+}
