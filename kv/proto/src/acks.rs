@@ -8,6 +8,8 @@
 //! - Only the newest session of an edge counts; an older connection that is still closing changes nothing.
 //! - An edge that comes back lower loses the receipts above: what counts is what it has, not what it once had.
 //! - An edge is expected, and so counts as missing, from when it first caught up or was named until it is forgotten.
+//! - What an edge has counts once it is on record that the edge is expected: a receipt never speaks of an edge that the next
+//!   start of this publisher would not wait for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -38,6 +40,8 @@ pub struct AckBook {
 #[derive(Debug)]
 struct Edge {
     is_expected: bool,
+    /// A restart does not change that it is expected.
+    is_on_record: bool,
     session: u64,
     link: EdgeLink,
     incarnation: u64,
@@ -68,6 +72,8 @@ pub struct EdgeReport {
     pub peer: Peer,
     /// Whether it counts as missing while it has not applied a version.
     pub is_expected: bool,
+    /// Whether that is on record, so that what it has counts.
+    pub is_on_record: bool,
     /// How it stands.
     pub link: EdgeLink,
     /// Of its process.
@@ -85,9 +91,9 @@ pub struct EdgeReport {
 pub struct Booked {
     /// How long each version took that the edge had not acknowledged before, where the commit is still remembered.
     pub took: Vec<Duration>,
-    /// It now has what is above the first and up to the second version, and had not before.
+    /// It counts for what is above the first and up to the second version, and did not before.
     pub gained: Option<(Option<Version>, Version)>,
-    /// It has caught up, and is expected from now on.
+    /// It has caught up and is expected from now on, which is to be put on record.
     pub is_new: bool,
 }
 
@@ -160,12 +166,17 @@ impl AckBook {
         });
     }
 
-    /// An edge that should be there: until it connects it counts as missing, and as away since that time. Says no when
-    /// the book is full.
+    /// An edge that should be there, as is on record: until it connects it counts as missing, and as away since that time.
+    /// Says no when the book is full.
     pub fn expect(&mut self, since: Duration, peer: &Peer) -> bool {
         let is_known = self.know(since, peer);
-        self.update(peer, |edge| edge.is_expected = true);
+        self.update(peer, |edge| (edge.is_expected, edge.is_on_record) = (true, true));
         is_known
+    }
+
+    /// It is on record now that an edge is expected, if it still is.
+    pub fn recorded(&mut self, peer: &Peer) {
+        self.update(peer, |edge| edge.is_on_record = edge.is_expected);
     }
 
     /// Its connection is gone.
@@ -199,10 +210,11 @@ impl AckBook {
             edge.take(now, ack);
             let is_new = !edge.is_expected && ack.applied >= edge.goal;
             edge.is_expected |= is_new;
-            (before, is_new)
+            (before, edge.is_on_record, is_new)
         });
-        let Some((before, is_new)) = news else { return Booked::default() };
-        let gained = before.is_none_or(|before| before < ack.applied).then_some((before, ack.applied));
+        let Some((before, counts, is_new)) = news else { return Booked::default() };
+        let gained = counts && before.is_none_or(|before| before < ack.applied);
+        let gained = gained.then_some((before, ack.applied));
         // The first ack of an incarnation says what it had all along, not what has just arrived.
         let took = before.map(|before| {
             let from = self.commits.partition_point(|(version, _)| *version <= before);
@@ -219,8 +231,8 @@ impl AckBook {
         let edges = self.edges.iter().filter(|(_, edge)| edge.is_expected).map(|(peer, edge)| EdgeReceipt {
             peer: peer.clone(),
             away_since: edge.link.away_since(),
-            applied: edge.has(version),
-            durable: edge.durable.is_some_and(|durable| durable >= version),
+            applied: edge.counted().is_some_and(|applied| applied >= version),
+            durable: edge.is_on_record && edge.durable.is_some_and(|durable| durable >= version),
             took: committed.zip(edge.arrived(version)).map(|(from, to)| to.saturating_sub(from)),
         });
         Receipt { version, edges: edges.collect() }
@@ -244,6 +256,7 @@ impl AckBook {
         let report = |(peer, edge): (&Peer, &Edge)| EdgeReport {
             peer: peer.clone(),
             is_expected: edge.is_expected,
+            is_on_record: edge.is_on_record,
             link: edge.link,
             incarnation: edge.incarnation,
             applied: edge.applied,
@@ -299,6 +312,7 @@ impl Edge {
     fn new(since: Duration) -> Self {
         Self {
             is_expected: false,
+            is_on_record: false,
             session: 0,
             link: EdgeLink::Away(since),
             incarnation: 0,
@@ -312,7 +326,12 @@ impl Edge {
 
     /// Where it is counted, if it is.
     fn level(&self) -> Option<Option<Version>> {
-        self.is_expected.then_some(self.applied)
+        self.is_expected.then_some(self.counted())
+    }
+
+    /// What it has, where that counts.
+    fn counted(&self) -> Option<Version> {
+        self.applied.filter(|_| self.is_on_record)
     }
 
     fn take(&mut self, now: Duration, ack: &Ack) {
@@ -330,16 +349,12 @@ impl Edge {
         }
     }
 
-    fn has(&self, version: Version) -> bool {
-        self.applied.is_some_and(|applied| applied >= version)
-    }
-
     /// When `version` arrived, unless it was before the first ack that is remembered.
     fn arrived(&self, version: Version) -> Option<Duration> {
         let at = self.arrivals.partition_point(|(arrived, _)| *arrived < version);
         let (covered, time) = self.arrivals.get(at)?;
         // The oldest arrival stands for everything before it too; only its own time is known.
-        (at > 0 || *covered == version).then_some(*time)
+        (self.is_on_record && (at > 0 || *covered == version)).then_some(*time)
     }
 
     fn retract_all(&mut self) {

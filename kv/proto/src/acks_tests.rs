@@ -29,7 +29,8 @@ fn book() -> AckBook {
     for (session, name) in [(1, "a"), (2, "b")] {
         assert!(book.accept(&edge(name), session, 7, Version::ZERO));
         let booked = book.ack(ms(0), &edge(name), session, &ack(7, 0));
-        assert_eq!(booked, Booked { took: vec![], gained: Some((None, at(0))), is_new: true });
+        assert_eq!(booked, Booked { took: vec![], gained: None, is_new: true });
+        book.recorded(&edge(name));
     }
     (1..=10).for_each(|version| book.committed(ms(version * 10), at(version)));
     book
@@ -108,8 +109,38 @@ fn an_edge_is_expected_once_it_has_caught_up() {
     assert_eq!(book.receipt(at(9)).edges, []);
     assert!(!book.holds(at(9), WaitFor::Count(1)));
     assert!(book.ack(ms(2), &a, 1, &ack(7, 10)).is_new);
+    book.recorded(&a);
     assert!(book.holds(at(9), WaitFor::All));
     assert!(!book.ack(ms(3), &a, 1, &ack(7, 11)).is_new, "once");
+}
+
+/// Else a client would be told that all have it, and the next start of the core would know of fewer.
+#[test]
+fn what_an_edge_has_counts_once_it_is_on_record_that_it_is_expected() {
+    let (mut book, c) = (book(), edge("c"));
+    ["a", "b"].into_iter().zip(1..).for_each(|(name, session)| _ = book.ack(ms(90), &edge(name), session, &ack(7, 10)));
+    book.accept(&c, 3, 7, at(10));
+    book.recorded(&c);
+    assert!(book.holds(at(10), WaitFor::All), "it has not caught up, so there is nothing to record");
+    let caught_up = book.ack(ms(100), &c, 3, &ack(7, 10));
+    assert_eq!(caught_up, Booked { took: vec![], gained: None, is_new: true });
+    assert!(!book.holds(at(1), WaitFor::All));
+    assert!(!book.holds(at(1), WaitFor::Count(3)));
+    let receipt = &book.receipt(at(10)).edges[2];
+    assert_eq!((receipt.applied, receipt.durable, receipt.took), (false, false, None));
+    book.committed(ms(110), at(11));
+    let more = book.ack(ms(115), &c, 3, &ack(7, 11));
+    assert_eq!(more, Booked { took: vec![ms(5)], gained: None, is_new: false }, "nobody can go on by it yet");
+
+    book.recorded(&c);
+    assert!(book.holds(at(10), WaitFor::All));
+    assert_eq!(missing(&book, 11), ["a", "b"]);
+    assert_eq!(book.receipt(at(11)).edges[2].took, Some(ms(5)));
+    assert!(book.forget(&c));
+    book.recorded(&c);
+    book.accept(&c, 4, 7, at(11));
+    assert!(book.ack(ms(120), &c, 4, &ack(7, 11)).is_new);
+    assert_eq!(missing(&book, 10), ["c"], "what was on record was forgotten with it");
 }
 
 #[test]
@@ -134,6 +165,7 @@ fn a_role_is_part_of_a_name() {
     let relay = Peer { role: Role::Relay, name: "a".into() };
     book.accept(&relay, 3, 9, at(10));
     book.ack(ms(100), &relay, 3, &ack(9, 10));
+    book.recorded(&relay);
     assert_eq!(missing(&book, 10), ["a", "b"], "the relay speaks for itself only");
     assert!(book.forget(&relay));
     assert_eq!(book.expected().count(), 2);
@@ -173,6 +205,7 @@ fn memory_is_bounded() {
     let mut book = AckBook::new(Epoch::ZERO);
     let a = edge("a");
     book.accept(&a, 1, 1, Version::ZERO);
+    book.expect(ms(0), &a);
     for version in 1..200_000 {
         book.committed(ms(version), at(version));
         book.ack(ms(version), &a, 1, &ack(1, version));
@@ -185,7 +218,7 @@ fn memory_is_bounded() {
 proptest! {
     /// Whatever happens, what a wait is told is what the receipt says.
     #[test]
-    fn a_wait_and_a_receipt_agree(steps in prop::collection::vec((0_u8..7, 0_u64..4, 0_u64..12), 1..80)) {
+    fn a_wait_and_a_receipt_agree(steps in prop::collection::vec((0_u8..9, 0_u64..4, 0_u64..12), 1..80)) {
         let mut book = AckBook::new(Epoch::ZERO);
         let mut sessions = [0; 4];
         let mut epoch = 0;
@@ -200,6 +233,7 @@ proptest! {
                 1 => book.refuse(ms(now), &peer, now, SubscribeRefusal::NotAllowed),
                 2 => drop(book.expect(ms(now), &peer)),
                 3 => drop(book.forget(&peer)),
+                5 => book.recorded(&peer),
                 4 if version == 0 => {
                     epoch += 1;
                     book.raise_epoch(Epoch::new(epoch));
@@ -213,6 +247,8 @@ proptest! {
             }
             for version in 0..13 {
                 let receipt = book.receipt(at(version));
+                let counts = |peer: &Peer| book.edges().iter().any(|edge| edge.peer == *peer && edge.is_on_record);
+                prop_assert!(receipt.edges.iter().all(|edge| !edge.applied || counts(&edge.peer)));
                 for condition in [WaitFor::All, WaitFor::Count(2), WaitFor::Percent(50)] {
                     let enough = receipt.applied() >= condition.needed(receipt.edges.len());
                     prop_assert_eq!(book.holds(at(version), condition), enough, "{} {}", version, condition);

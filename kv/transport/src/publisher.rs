@@ -183,10 +183,8 @@ impl Publisher {
             let (key, told) = lock(&self.shared.waiters).add(version, condition);
             Waiting { shared: &self.shared, key, told }
         };
-        match tokio::time::timeout(patience, waiting.told()).await {
-            Ok(()) => Ok(self.receipt(version)),
-            Err(_) => Err(WaitError(self.receipt(version))),
-        }
+        let told = tokio::time::timeout(patience, waiting.told()).await;
+        told.map_err(|_| WaitError(self.receipt(version)))
     }
 
     /// Every edge that is expected or has connected since the start, by role and name.
@@ -220,14 +218,22 @@ impl Publisher {
         lock(&self.shared.acks).expected().cloned().collect()
     }
 
-    /// Changes when one more is expected because it has caught up for the first time.
+    /// Changes when one more is expected because it has caught up for the first time. What it has counts once this is
+    /// [`recorded`](Publisher::recorded).
     #[must_use]
     pub fn caught_up(&self) -> watch::Receiver<u64> {
         self.shared.caught_up.subscribe()
     }
 
-    /// Names an edge that should be there, so that it counts as missing until it connects, and as away since then. Says
-    /// no when no more can be known.
+    /// It is on record now that these are expected: what they have counts from now on.
+    pub fn recorded<'a>(&self, peers: impl IntoIterator<Item = &'a Peer>) {
+        let mut acks = lock(&self.shared.acks);
+        peers.into_iter().for_each(|peer| acks.recorded(peer));
+        self.shared.looked(lock(&self.shared.waiters).changed(&acks));
+    }
+
+    /// Names an edge that should be there, as is on record, so that it counts as missing until it connects, and as away
+    /// since then. Says no when no more can be known.
     pub fn expect(&self, peer: &Peer, since: Duration) -> bool {
         let mut acks = lock(&self.shared.acks);
         let is_known = acks.expect(since, peer);
@@ -266,12 +272,12 @@ impl Publisher {
 struct Waiting<'a> {
     shared: &'a Shared,
     key: (Version, u64),
-    told: oneshot::Receiver<()>,
+    told: oneshot::Receiver<Receipt>,
 }
 
 impl Waiting<'_> {
-    async fn told(mut self) {
-        (&mut self.told).await.expect("who is taken out without being told has dropped this");
+    async fn told(mut self) -> Receipt {
+        (&mut self.told).await.expect("who is taken out without being told has dropped this")
     }
 }
 
@@ -427,11 +433,8 @@ impl Shared {
             let booked = acks.ack(self.clock.now(), peer, session, ack);
             // Before those who wait go on, so that they find it counted.
             booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
-            let mut waiters = lock(&self.waiters);
-            match booked.gained {
-                _ if booked.is_new => self.looked(waiters.changed(&acks)),
-                Some(gained) => self.looked(waiters.gained(&acks, gained)),
-                None => {}
+            if let Some(gained) = booked.gained {
+                self.looked(lock(&self.waiters).gained(&acks, gained));
             }
             booked
         };

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use zonecast_kv_proto::{
-    Ack, BatchSource, Chain, EdgeLink, Frame, PROTOCOL, Position, SnapshotSource, SourceError, StoreId, Subscribe,
-    SubscribeRefusal, Version,
+    Ack, BatchSource, Chain, EdgeLink, Frame, PROTOCOL, Peer, Position, SnapshotSource, SourceError, StoreId,
+    Subscribe, SubscribeRefusal, Version,
 };
 
 use crate::credentials::Credentials;
@@ -280,6 +280,7 @@ async fn a_connection_that_came_first_and_subscribes_last_is_ended() {
     let edges = world.publisher.edges();
     assert!(matches!(edges.as_slice(), [edge] if edge.report.link == EdgeLink::Connected), "{edges:?}");
     sender.send(&Frame::Ack(Ack { incarnation: 1, ..Ack::default() })).await.unwrap();
+    world.publisher.expect(&Peer::edge("edge-1"), world.publisher.now());
     world.publisher.wait(Version::ZERO, zonecast_kv_proto::WaitFor::All, PATIENCE).await.unwrap();
 }
 

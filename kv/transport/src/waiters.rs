@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use tokio::sync::oneshot;
-use zonecast_kv_proto::{AckBook, Version, WaitFor};
+use zonecast_kv_proto::{AckBook, Receipt, Version, WaitFor};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -19,12 +19,12 @@ pub(crate) struct Waiters {
 #[derive(Debug)]
 struct Waiter {
     condition: WaitFor,
-    tell: oneshot::Sender<()>,
+    tell: oneshot::Sender<Receipt>,
 }
 
 impl Waiters {
-    /// One more. The key is for [`Waiters::remove`].
-    pub(crate) fn add(&mut self, version: Version, condition: WaitFor) -> ((Version, u64), oneshot::Receiver<()>) {
+    /// One more. The key is for [`Waiters::remove`]; told is the receipt that meets the condition, as it was then.
+    pub(crate) fn add(&mut self, version: Version, condition: WaitFor) -> ((Version, u64), oneshot::Receiver<Receipt>) {
         let (tell, told) = oneshot::channel();
         let key = (version, self.next);
         self.next += 1;
@@ -55,9 +55,11 @@ impl Waiters {
             book.holds(*version, waiter.condition)
         });
         let served: Vec<_> = concerned.map(|(key, _)| *key).collect();
-        for waiter in served.iter().filter_map(|key| self.waiting.remove(key)) {
-            // It may have given up this moment.
-            let _ = waiter.tell.send(());
+        for (version, number) in served {
+            if let Some(waiter) = self.waiting.remove(&(version, number)) {
+                // It may have given up this moment.
+                let _ = waiter.tell.send(book.receipt(version));
+            }
         }
         looks
     }
@@ -76,6 +78,7 @@ mod tests {
         let peers: Vec<Peer> = (0..edges).map(|number| Peer::edge(&format!("edge-{number}"))).collect();
         for (session, peer) in (1..).zip(&peers) {
             book.accept(peer, session, 1, Version::ZERO);
+            book.expect(Duration::ZERO, peer);
         }
         (book, peers)
     }
@@ -84,9 +87,6 @@ mod tests {
     fn ack(book: &mut AckBook, waiters: &mut Waiters, (peer, session): (&Peer, u64), version: u64) -> u64 {
         let ack = Ack { incarnation: 1, applied: Version::new(version), ..Ack::default() };
         let booked = book.ack(Duration::ZERO, peer, session, &ack);
-        if booked.is_new {
-            return waiters.changed(book);
-        }
         booked.gained.map_or(0, |gained| waiters.gained(book, gained))
     }
 
@@ -128,6 +128,7 @@ mod tests {
         assert!(told.try_recv().is_err());
         book.forget(&peers[1]);
         waiters.changed(&book);
-        assert!(told.try_recv().is_ok());
+        let receipt = told.try_recv().unwrap();
+        assert_eq!((receipt.applied(), receipt.edges.len()), (1, 1));
     }
 }

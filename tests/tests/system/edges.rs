@@ -130,6 +130,30 @@ fn a_restart_of_the_core_changes_nothing_about_who_is_waited_for() {
     assert_eq!(missing(&receipt), ["edge-3"], "{receipt}");
 }
 
+/// An edge that has just caught up, and a core that is killed at the moment at which a receipt counts it.
+#[test]
+fn whom_a_receipt_counts_is_waited_for_after_the_core_was_killed() {
+    let _alone = crate::heavy::alone();
+    let mut system = System::new(2).unwrap();
+    system.core.lines = String::new();
+    system.core.start_ready().unwrap();
+    system.edges[0].start_ready().unwrap();
+    let core = Http::new(system.core.http);
+    wait_expected(&system.core, "edge-1");
+    make_zone(&core);
+    system.edges[1].start().unwrap();
+    let counted = poll_until(Instant::now() + DEADLINE, || {
+        let receipt = set(&core, "192.0.2.2", "all&timeout=5s");
+        (receipt["reached"] == true && receipt["of"] == 2).then_some(())
+    });
+    system.core.kill();
+    assert!(counted.is_some(), "{}", system.core.log());
+    system.edges[1].kill();
+    system.core.start_ready().unwrap();
+    let receipt = set(&core, "192.0.2.3", "all&timeout=1s");
+    assert_eq!((&receipt["reached"], &receipt["of"]), (&json!(false), &json!(2)), "{receipt}");
+}
+
 #[test]
 fn an_edge_retires_when_its_certificate_is_over_and_others_are_said_to_be_away_for_long() {
     let _alone = crate::heavy::alone();

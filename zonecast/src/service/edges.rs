@@ -1,7 +1,8 @@
 //! Which edges are waited for: replicated, so that a restart of the core changes nothing about it.
 //!
 //! An edge is expected once it has caught up or was named, until it is forgotten. The publisher notices who has caught up;
-//! what it knows is written down here, many at a time, and read back when the core starts.
+//! what it knows is written down here, many at a time, and read back when the core starts. Until that is committed the edge
+//! counts as missing: what a client is told of "all" edges must not become less by a restart of the core.
 //!
 //! An edge retires by itself when the certificate that it showed last is over: it could not connect with it any more. One
 //! that never showed any is kept.
@@ -20,18 +21,22 @@ use crate::import::settled;
 /// How often it is compared with what is written down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Edges that catch up within this time are written down together.
+/// The first edge that catches up is written down at once, those that do within this time after it together.
 const GATHER: Duration = Duration::from_millis(200);
+
+/// How soon it is tried again when nothing could be committed: somebody may be waiting for it.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How often it is written down that an edge is still there: what the age of one that is away may be wrong by after the
 /// core was started again.
 const SEEN_EVERY: Duration = Duration::from_mins(10);
 
-/// What is to be written, who is new in it, and who retires with it.
+/// What is to be written, who is new in it, who is on record after it, and who retires with it.
 #[derive(Debug, Default)]
 struct Notes {
     ops: Vec<Op>,
     new: Vec<Peer>,
+    recorded: Vec<Peer>,
     retired: Vec<Peer>,
 }
 
@@ -64,10 +69,10 @@ impl Service {
         let mut fails = false;
         loop {
             tokio::select! {
-                Ok(()) = caught_up.changed() => tokio::time::sleep(GATHER).await,
-                _ = ticks.tick() => {}
+                Ok(()) = caught_up.changed() => {}
+                _ = ticks.tick() => caught_up.mark_unchanged(),
+                () = tokio::time::sleep(RETRY), if fails => {}
             }
-            caught_up.mark_unchanged();
             let noted = self.note_edges().await;
             if let Err(error) = &noted
                 && !fails
@@ -75,6 +80,7 @@ impl Service {
                 tracing::warn!(%error, "which edges are waited for cannot be written down now; it is tried again");
             }
             fails = noted.is_err();
+            tokio::time::sleep(GATHER).await;
         }
     }
 
@@ -173,6 +179,7 @@ impl Service {
             self.note_edge(now, edge, known.get(&edge.report.peer), &mut notes);
         }
         self.write_nodes(notes.ops).await?;
+        self.parts.publisher.recorded(&notes.recorded);
         notes.new.iter().for_each(|peer| tracing::info!(%peer, "it is expected from now on"));
         for peer in &notes.retired {
             self.parts.publisher.forget(peer);
@@ -191,6 +198,7 @@ impl Service {
             notes.retired.push(peer.clone());
             return;
         }
+        notes.recorded.extend((!edge.report.is_on_record).then(|| peer.clone()));
         let seen = away_since.map_or(now, |since| since.as_secs());
         let is_news = known.is_none_or(|known| {
             let later = seen.saturating_sub(known.seen);

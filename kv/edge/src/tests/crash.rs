@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use zonecast_kv_proto::{Batch, KeyspaceId, Section, SectionId, WaitFor};
+use zonecast_kv_proto::{Batch, KeyspaceId, Peer, Section, SectionId, WaitFor};
 use zonecast_kv_store::EdgeStore;
 
 use super::*;
@@ -49,6 +49,7 @@ async fn a_kill_at_any_time_leaves_exactly_one_version_and_the_edge_goes_on_from
     let (publisher, _) = world.publisher(&source);
     let folder = world.folder_of("edge-1");
     world.ca.issue(Role::Edge, "edge-1").unwrap().save(&folder.join("identity")).unwrap();
+    publisher.expect(&Peer::edge("edge-1"), publisher.now());
     let mut number = 0;
     for round in 0..5_u64 {
         if round % 2 == 1 {

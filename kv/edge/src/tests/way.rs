@@ -19,6 +19,7 @@ async fn a_new_edge_gets_everything_and_then_every_version() {
     let edge = world.edge("edge-1", &publisher);
     edge.until_at(source.position()).await;
     assert_eq!(edge.content(), source.content());
+    publisher.expect(&Peer::edge("edge-1"), publisher.now());
 
     for round in 0..200 {
         let position = commit(&source, &publisher, round % 7, &[round; 10]);
@@ -165,7 +166,18 @@ async fn receipts_name_the_missing_and_the_list_shows_everyone() {
     let (publisher, served) = world.publisher(&source);
     let [one, two] = ["edge-1", "edge-2"].map(|name| world.edge(name, &publisher));
     let first = commit(&source, &publisher, 1, b"one");
-    publisher.wait(first.version, WaitFor::Count(2), PATIENCE).await.unwrap();
+    let mut caught_up = publisher.caught_up();
+    caught_up.mark_changed();
+    while publisher.expected().len() < 2 {
+        caught_up.changed().await.unwrap();
+    }
+    one.until_at(first).await;
+    two.until_at(first).await;
+    let missing = publisher.wait(first.version, WaitFor::Count(1), Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(missing.0.missing().count(), 2, "that they are expected is not on record");
+    let wait = publisher.wait(first.version, WaitFor::All, PATIENCE);
+    let (receipt, ()) = tokio::join!(wait, async { publisher.recorded(&publisher.expected()) });
+    assert_eq!(receipt.unwrap().applied(), 2);
     two.edge.shutdown().await.unwrap();
     let second = commit(&source, &publisher, 1, b"two");
     one.until_at(second).await;
@@ -194,6 +206,7 @@ async fn what_is_applied_becomes_durable() {
     let (publisher, _) = world.publisher(&source);
     let edge = world.edge("edge-1", &publisher);
     edge.until_following().await;
+    publisher.expect(&Peer::edge("edge-1"), publisher.now());
     let position = commit(&source, &publisher, 1, b"one");
     edge.until("durable", |status| status.durable == Some(position)).await;
     let durable = async {
