@@ -7,11 +7,12 @@
 //! <folder>/copy-<n>/    a RocksDB database: published keys and values in `default`, one key in `position`
 //! <folder>/copy-<n+1>/  while a snapshot is loading
 //! ```
-//! The value of the only key in `position` is the MessagePack `[1, position]`.
+//! The value of the only key in `position` is the position, and what it follows (`edge_position.rs`).
 //!
 //! # Invariants
 //! Versions and the position they lead to are one write, so a copy stands at exactly one version whenever the process
-//! ends. A snapshot becomes the live copy by renaming `current` after all of it is durable.
+//! ends. A snapshot becomes the live copy by renaming `current` after all of it is durable. What RocksDB has of the position,
+//! it has everything before: a copy in which something in the middle is missing has none.
 //!
 //! # Failure
 //! A copy can always be fetched again, so one that is damaged is never repaired: at a start it is left behind for a new
@@ -27,17 +28,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
-use zonecast_kv_proto::{OpRef, Position, Published, decode_ops, read_whole};
+use zonecast_kv_proto::{OpRef, Position, Published, decode_ops};
 
 use crate::edge_damage::Damage;
-use crate::{EdgeSnapshot, SnapshotLoad, StoreError, options};
+use crate::{EdgeSnapshot, SnapshotLoad, StoreError, edge_position, options};
 
 const LOCK: &str = "lock";
 const CURRENT: &str = "current";
 const PREFIX: &str = "copy-";
 const POSITION_FAMILY: &str = "position";
 const POSITION_KEY: &[u8] = b"position";
-const POSITION_FORMAT: u8 = 1;
 /// The write-ahead log is cut by flushing beyond this: what is read again after a crash.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Write buffers under way before applying waits: three, so that a burst does not wait for one flush.
@@ -180,8 +180,9 @@ impl EdgeStore {
     /// The write failed, or the versions do not follow; nothing is applied then.
     pub fn apply(&self, versions: &[Published]) -> Result<Position, StoreError> {
         let live = self.live();
-        let mut position =
+        let before =
             (*live.position()).ok_or_else(|| StoreError::damaged(&self.folder, "versions for a copy that is new"))?;
+        let mut position = before;
         let mut batch = WriteBatch::default();
         for published in versions {
             let Some(next) = published.next_after(&position) else {
@@ -199,7 +200,7 @@ impl EdgeStore {
             }
             position = next;
         }
-        live.put_position(&mut batch, &position);
+        batch.merge_cf(live.family(), POSITION_KEY, edge_position::step(&before, &position));
         live.db.write(batch).map_err(|error| live.error(error))?;
         *live.position() = Some(position);
         Ok(position)
@@ -241,11 +242,12 @@ impl EdgeStore {
             ingest.set_move_files(true);
             live.db.ingest_external_file_opts(&ingest, files).map_err(|error| live.error(error))?;
         }
-        let mut batch = WriteBatch::default();
-        live.put_position(&mut batch, position);
-        let mut synced = rocksdb::WriteOptions::default();
-        synced.set_sync(true);
-        live.db.write_opt(batch, &synced).map_err(|error| live.error(error))?;
+        // Never in the log: where RocksDB knows the position, its manifest has the tables that were named before it.
+        let mut unlogged = rocksdb::WriteOptions::default();
+        unlogged.disable_wal(true);
+        let first = edge_position::first(position);
+        let put = live.db.put_cf_opt(live.family(), POSITION_KEY, first, &unlogged);
+        put.and_then(|()| live.db.flush_cf(live.family())).map_err(|error| live.error(error))?;
         *live.position() = Some(*position);
         sync_folder(&live.folder.path)?;
         write_current(&self.folder, number)?;
@@ -276,7 +278,7 @@ impl Settings {
         let mut database = self.database.clone();
         // RocksDB would make a new database where one of its own files is missing, and then read old logs into it.
         database.create_if_missing(is_new);
-        let families = [("default", self.table.clone()), (POSITION_FAMILY, Options::default())]
+        let families = [("default", self.table.clone()), (POSITION_FAMILY, edge_position::family())]
             .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
         let db = DB::open_cf_descriptors(&database, &path, families)
             .map_err(|error| StoreError::from_rocksdb(&path, error))?;
@@ -298,20 +300,8 @@ impl Live {
         self.db.cf_handle(POSITION_FAMILY).expect("opened with it")
     }
 
-    fn put_position(&self, batch: &mut WriteBatch, position: &Position) {
-        let value = rmp_serde::to_vec(&(POSITION_FORMAT, position)).expect("plain data always encodes");
-        batch.put_cf(self.family(), POSITION_KEY, value);
-    }
-
     fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
-        match read_whole(bytes) {
-            Ok((POSITION_FORMAT, position)) => Ok(position),
-            Ok((format, _)) => {
-                let what = format!("position format {format} is not known to this release");
-                Err(StoreError::damaged(&self.folder.path, what))
-            }
-            Err(error) => Err(StoreError::damaged(&self.folder.path, format!("position: {error}"))),
-        }
+        edge_position::read(bytes).map_err(|what| StoreError::damaged(&self.folder.path, what))
     }
 
     /// The position that a snapshot of this database stands at.

@@ -101,6 +101,95 @@ fn write(folder: &Path) -> Written {
     written
 }
 
+/// As a version leaves the copy, each of which wrote one key.
+fn numbered(version: u64) -> MemoryView {
+    let mut data = snapshot_of(0);
+    for number in version.saturating_sub(199).max(1)..=version {
+        let Op::Put { key, value } = write_of(number) else { panic!("a put") };
+        data.insert(key.as_bytes(), value.as_bytes());
+    }
+    data
+}
+
+fn write_of(version: u64) -> Op {
+    let byte = u8::try_from(version % 200).unwrap();
+    let value = [&value(byte)[..], &version.to_be_bytes()].concat();
+    Op::Put { key: Key::new([0, 1, byte].to_vec()).unwrap(), value: Value::new(value).unwrap() }
+}
+
+/// Writes versions of a session after those that are there, over several table files; where they led.
+fn write_many(folder: &Path, positions: &mut Vec<Position>) {
+    let store = EdgeStore::open(folder, SMALL).unwrap();
+    for _ in 0..2_500 {
+        let before = store.position().unwrap();
+        let ops = vec![write_of(before.version.get() + 1)];
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
+        let published = Published::after(&before, 0, batch.encode().unwrap().sections).unwrap();
+        positions.push(store.apply(&[published]).unwrap());
+    }
+    store.sync().unwrap();
+}
+
+/// Where the records of a manifest end: blocks of 32 KiB with records of checksum, length, kind and data.
+fn record_ends(bytes: &[u8]) -> Vec<usize> {
+    const BLOCK: usize = 32 * 1024;
+    let (mut ends, mut at) = (vec![0], 0);
+    while at < bytes.len() {
+        let left = BLOCK - at % BLOCK;
+        if left < 7 {
+            at += left;
+            continue;
+        }
+        let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
+        let is_end = matches!(bytes[at + 6], 1 | 4);
+        at += 7 + length;
+        ends.extend(is_end.then_some(at));
+    }
+    assert_eq!(ends.last(), Some(&bytes.len()));
+    ends
+}
+
+/// RocksDB reads such a manifest as one that was just written; what tables it lacks were in no log any more.
+#[test]
+fn a_manifest_that_lost_its_last_records_leads_to_a_version_or_to_none() {
+    let home = tempfile::tempdir().unwrap();
+    let good = home.path().join("good");
+    let origin = Position::origin(StoreId::new(9));
+    load(&EdgeStore::open(&good, SMALL).unwrap(), &snapshot_of(0), &origin);
+    let mut positions = vec![origin];
+    let (mut cuts, mut older, mut noticed) = (0, 0, 0);
+    // As the snapshot left it, and what two processes made of it.
+    for session in 0..3 {
+        if session > 0 {
+            write_many(&good, &mut positions);
+        }
+        let manifest = files(&good).into_iter().find(|path| path.to_string_lossy().contains("/MANIFEST-")).unwrap();
+        for end in record_ends(&std::fs::read(&manifest).unwrap()) {
+            let (folder, case) = (home.path().join("cut"), format!("session {session}, {end} bytes"));
+            copy(&good, &folder);
+            let cut = folder.join(manifest.strip_prefix(&good).unwrap());
+            OpenOptions::new().write(true).open(&cut).unwrap().set_len(end as u64).unwrap();
+            let store = EdgeStore::open(&folder, SMALL).unwrap_or_else(|error| panic!("{case}: {error}"));
+            match store.position() {
+                Some(position) => {
+                    let version = position.version.get();
+                    assert_eq!(positions.get(usize::try_from(version).unwrap()), Some(&position), "{case}");
+                    let content = content(&store.snapshot().unwrap()).unwrap();
+                    assert!(content == numbered(version), "{case}: at {position}");
+                    older += u32::from(Some(&position) != positions.last());
+                }
+                None => noticed += 1,
+            }
+            cuts += 1;
+            drop(store);
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+    println!("{cuts} cuts: {older} led to an older version, {noticed} to none");
+    assert!(cuts > 20 && noticed > 5, "{cuts} cuts, {noticed} noticed");
+}
+
 fn content(snapshot: &EdgeSnapshot) -> Result<MemoryView, ViewError> {
     let mut data = MemoryView::new();
     let visit = &mut |key: &[u8], value: &[u8]| {

@@ -9,6 +9,7 @@ mod edge_damage;
 #[cfg(test)]
 mod edge_damage_tests;
 mod edge_load;
+mod edge_position;
 mod edge_snapshot;
 #[cfg(test)]
 mod edge_tests;
