@@ -1,5 +1,6 @@
 //! Zones that were deleted: their keys and their history stay for a while, so that bringing one back is a change of its
-//! zone key.
+//! zone key. Of one name some are kept at most: whoever makes and deletes a large zone again and again must not fill the
+//! disks.
 
 use thiserror::Error;
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
@@ -12,11 +13,15 @@ use crate::ops::{batch_of, batch_of_both};
 use crate::pages::collect;
 use crate::present::parse;
 use crate::read_error::ReadError;
-use crate::retired::{delete_generation, generations_of, not_kept_any_more};
+use crate::retired::{delete_generation, generations_of, gone_for_good};
 use crate::sections::creating;
 use crate::shape::ZoneIdentity;
 use crate::undo::{ChangeNote, Points, RememberError, Undo, change_key, last_change, points_as_ops, take_back};
 use crate::zone_keys::{PresentZone, zone_key};
+
+/// Deleted zones of one name that are kept, each with what it was before: the last one, which is the one that comes back,
+/// and one more for who notices late that the last one was only a try.
+pub(crate) const KEPT_DELETED: usize = 2;
 
 /// A zone that was deleted and can be brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +48,8 @@ pub enum UndeleteError {
     NotKept(Box<Name>),
 }
 
-/// Deletes the zone at `apex`; its keys stay, without its zone key nothing leads to them.
+/// Deletes the zone at `apex`; its keys stay, without its zone key nothing leads to them. Those of this name that were
+/// deleted before and are then too many go for good.
 ///
 /// # Errors
 /// There is no such zone, or its keys could not be read.
@@ -60,6 +66,12 @@ pub fn delete_zone(view: &dyn View, apex: &Name, note: ChangeNote<'_>) -> Result
     let gone = |key| Op::Delete { key };
     let mut batch = batch_of(identity.id, vec![gone(published)], vec![gone(private), kept]);
     undo.remember(view, &mut batch, note)?;
+    let mut before = deleted_at(view, &apex)?;
+    before.sort_by_key(|zone| (zone.since, zone.identity.id));
+    let too_many = (before.len() + 1).saturating_sub(KEPT_DELETED);
+    for oldest in before.iter().take(too_many) {
+        batch.join(delete_for_good(view, oldest)?);
+    }
     Ok(batch)
 }
 
@@ -130,8 +142,7 @@ pub fn delete_for_good(view: &dyn View, zone: &DeletedZone) -> Result<Batch, Rea
     }
     let mut batch = delete_generation(zone.identity);
     for retired in generations_of(view, id)? {
-        batch.join(delete_generation(retired.identity));
-        batch.join(batch_of(id, vec![], vec![not_kept_any_more(retired.identity)]));
+        batch.join(gone_for_good(retired.identity));
     }
     let (start, end) = (change_key(id, 0), change_key(id, last_change(view, id)? + 1));
     batch.join(batch_of(id, vec![], vec![Op::DeleteRange { start, end }, Op::Delete { key }]));

@@ -16,7 +16,7 @@ use zonecast_records::{ChangeKind, Generation, Name, ZoneChange, ZoneId};
 use crate::ops::batch_of_both;
 use crate::pages::collect;
 use crate::read_error::ReadError;
-use crate::retired::generations_of;
+use crate::retired::{KEPT_GENERATIONS, generations_of};
 use crate::shape::ZoneIdentity;
 use crate::undo::{Points, RememberError, change_key, change_number, last_change, points_as_ops, take_back};
 use crate::zone_keys::PresentZone;
@@ -57,7 +57,10 @@ pub enum PastError {
         newest: u64,
     },
     /// A generation that is deleted by now.
-    #[error("change {0} replaced the whole zone, and what it was before is deleted by now; import it as it should be")]
+    #[error(
+        "change {0} replaced the whole zone, and what it was before is deleted by now: it is kept for a while only, and of \
+         one zone {KEPT_GENERATIONS} times at most; import it as it should be"
+    )]
     Deleted(u64),
     /// Somebody else changed the zone since then.
     #[error(

@@ -68,7 +68,7 @@ pub use history::{PastChange, PastError, zone_log};
 pub use mark::{Mark, mark_zone, marked_zones};
 pub use read_error::ReadError;
 pub use record_build::{RecordBuild, RecordCounts, record_build};
-pub use retired::{Retired, delete_generation, delete_retired, retire_present, retired_generations};
+pub use retired::{KEPT_GENERATIONS, Retired, delete_generation, delete_retired, retire_present, retired_generations};
 pub use rollback::{Rollback, Target, rollback};
 pub use sections::{creating, creation_section, zone_sections};
 pub use settings::{MAX_ORIGIN_LEN, Settings};

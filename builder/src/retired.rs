@@ -1,4 +1,7 @@
 //! Generations that answer nothing any more and stay for a while, so that going back to them is a change of one key.
+//!
+//! There are so many of a zone at most, whatever their age: whoever replaces a large zone again and again must not fill the
+//! disks of all edges with what it was.
 
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{Generation, KeyBuffer, Name, RetiredGeneration, ZoneId, generation_range};
@@ -9,6 +12,10 @@ use crate::read_error::ReadError;
 use crate::shape::ZoneIdentity;
 use crate::undo::{ChangeNote, RememberError, Undo, change_number};
 use crate::zone_keys::{PresentZone, zone_key};
+
+/// Replaced generations of a zone that are kept; each may be as large as the zone. Enough to go back to what was there
+/// before somebody tried a few times.
+pub const KEPT_GENERATIONS: usize = 8;
 
 /// A generation that was replaced and is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +29,7 @@ pub struct Retired {
 }
 
 /// What goes into the batch that flips the zone at `apex` to a new generation of this serial: its entry in the history,
-/// and that the present generation is kept for a while.
+/// that the present generation is kept for a while, and the end of those that are then too many.
 ///
 /// # Errors
 /// There is no such zone, or its keys could not be read.
@@ -35,6 +42,12 @@ pub fn retire_present(view: &dyn View, apex: &Name, serial: u32, note: ChangeNot
     }
     let mut batch = batch_of(identity.id, vec![], vec![kept_put(&zone, note.time)]);
     undo.remember(view, &mut batch, note)?;
+    let mut kept = generations_of(view, identity.id)?;
+    kept.sort_by_key(|retired| (retired.since, retired.identity.generation));
+    let too_many = (kept.len() + 1).saturating_sub(KEPT_GENERATIONS);
+    for oldest in kept.iter().take(too_many) {
+        batch.join(gone_for_good(oldest.identity));
+    }
     Ok(batch)
 }
 
@@ -73,9 +86,14 @@ pub fn delete_retired(view: &dyn View, retired: &Retired) -> Result<Batch, ReadE
     if !view.get(retired_key(identity).as_bytes(), &mut vec![])? {
         return Ok(Batch::default());
     }
+    Ok(gone_for_good(identity))
+}
+
+/// Deletes a generation that is kept, and that it is.
+pub(crate) fn gone_for_good(identity: ZoneIdentity) -> Batch {
     let mut batch = delete_generation(identity);
     batch.join(batch_of(identity.id, vec![], vec![not_kept_any_more(identity)]));
-    Ok(batch)
+    batch
 }
 
 /// Deletes the keys of one generation of a zone: a retired or an orphaned one.

@@ -11,10 +11,10 @@ use super::law::{assert_same, changed, config, exported};
 use super::model::Model;
 use super::{IDENTITY, Record, build_at, name, store};
 use crate::{
-    Change, ChangeNote, Diff, FullBuild, KEPT_CHANGES, PastError, RememberError, SerialPolicy, SerialTime, Side,
-    Target, UndeleteError, ZoneIdentity, ZoneSettings, change_settings, delete_for_good, delete_retired, delete_zone,
-    deleted_zones, record_build, retire_present, retired_generations, rollback, undelete_zone, zone_diff, zone_info,
-    zone_log,
+    Change, ChangeNote, Diff, FullBuild, KEPT_CHANGES, KEPT_GENERATIONS, PastError, RememberError, SerialPolicy,
+    SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, change_settings, delete_for_good,
+    delete_retired, delete_zone, deleted_zones, record_build, retire_present, retired_generations, rollback,
+    undelete_zone, zone_diff, zone_info, zone_log,
 };
 
 /// Keeps no change for its age.
@@ -311,6 +311,68 @@ fn a_retired_generation_goes_once_and_only_if_it_is_still_the_one() {
     // What came after is still there.
     world.change(&[address(4)]);
     go_to(&world.view, 3).unwrap();
+}
+
+/// Generations of the zone that have keys.
+fn generations(view: &MemoryView) -> BTreeSet<Generation> {
+    let of = |key: &[u8]| DnsKey::parse(key).unwrap().generation;
+    view.entries().map(|(key, _)| of(key)).filter(|generation| *generation != Generation::ZONES).collect()
+}
+
+/// Else a client that replaces a large zone again and again fills the disks.
+#[test]
+fn of_a_zone_that_is_replaced_again_and_again_the_last_generations_are_kept() {
+    let mut world = small_world();
+    world.change(&[address(200)]);
+    for last in 1..=20 {
+        world.flip(&changed(world.present(), &[address(last)]));
+        assert!(generations(&world.view).len() <= KEPT_GENERATIONS + 1);
+        assert!(retired_generations(&world.view).unwrap().len() <= KEPT_GENERATIONS);
+    }
+    let last = world.states.len() as u64 - 1;
+    let oldest = last - KEPT_GENERATIONS as u64;
+    for to in 0..=last {
+        match go_to(&world.view, to) {
+            Ok(_) => assert!(to >= oldest, "{to}"),
+            Err(PastError::Deleted(number)) => assert!(to < oldest && number == oldest, "{to}: {number}"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let log = zone_log(&world.view, &apex(), 100).unwrap();
+    assert!(log.iter().all(|change| change.can_be_undone == (change.number > oldest)), "{log:?}");
+    // One that came back is the last that goes.
+    let back = go_to(&world.view, oldest).unwrap();
+    world.view.apply(&back.batch);
+    assert_eq!(retired_generations(&world.view).unwrap().len(), KEPT_GENERATIONS);
+    assert_eq!(
+        exported(&world.view),
+        records(&with_serial(&world.states[usize::try_from(oldest).unwrap()], back.serial))
+    );
+}
+
+#[test]
+fn of_zones_deleted_under_one_name_the_last_two_are_kept() {
+    let mut view = MemoryView::new();
+    for number in 1..=5 {
+        let identity = ZoneIdentity { id: ZoneId::new(number), generation: Generation::new(number * 10) };
+        let build = build_at(identity, &Model::new(apex())).unwrap();
+        build.into_batches(MAX_BATCH_LEN).for_each(|batch| view.apply(&batch));
+        let mut done = record_build(&view, &apex(), &[address(1)], SerialTime::default()).unwrap();
+        done.undo.remember(&view, &mut done.batch, TO_TEST).unwrap();
+        view.apply(&done.batch);
+        view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
+    }
+    let kept: Vec<u64> = deleted_zones(&view).unwrap().iter().map(|zone| zone.identity.id.get()).collect();
+    assert_eq!(kept, [4, 5]);
+    assert_eq!(generations(&view), [40, 50].map(Generation::new).into());
+    view.apply(&undelete_zone(&view, &apex(), TO_TEST).unwrap().0);
+    assert_eq!(zone_info(&view, &apex()).unwrap().unwrap().identity.id.get(), 5);
+    // Nothing of those that went is left: no history either.
+    view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
+    for zone in deleted_zones(&view).unwrap() {
+        view.apply(&delete_for_good(&view, &zone).unwrap());
+    }
+    assert!(view.is_empty(), "{:?}", view.entries().next());
 }
 
 #[test]
