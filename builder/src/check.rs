@@ -6,7 +6,7 @@ use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path};
 use crate::finding::{Finding, Location, Oddity, Report, Rule};
 use crate::node::{Node, NodeAt, RrsetRef, covered};
 use crate::node_role::{NodeRole, Placement};
-use crate::rdata::is_well_formed;
+use crate::rdata::{is_well_formed, target};
 use crate::shape::Shape;
 use crate::tolerance::Tolerance;
 
@@ -48,6 +48,7 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
     }
     check.singletons(role.is_apex);
     check.owner(role.is_apex);
+    check.targets();
     if role.is_apex {
         check.nsec3_parameters();
     }
@@ -81,6 +82,18 @@ fn oddity_of_name(name: &Name) -> Option<Oddity> {
         return Some(Oddity::Blank);
     }
     labels().any(|(number, label)| host(number) && !label.is_ascii()).then_some(Oddity::NotAscii)
+}
+
+/// Whether the name that these bytes begin with has printing characters of ASCII only, as nearly every name.
+fn is_usual_name(mut wire: &[u8]) -> bool {
+    while let Some((length @ 1.., rest)) = wire.split_first() {
+        let Some((label, rest)) = rest.split_at_checked(usize::from(*length)) else { return false };
+        if !label.iter().all(|byte| matches!(byte, b'!'..=b'~')) {
+            return false;
+        }
+        wire = rest;
+    }
+    true
 }
 
 impl<D: AsRef<[u8]>> Check<'_, D> {
@@ -122,6 +135,19 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         let owner = self.shape.name(self.path, self.node.owner.as_ref());
         if let Some(rule) = oddity_of_name(&owner) {
             self.warn_at(first.rtype, first.location, rule);
+        }
+    }
+
+    /// Whether anybody finds what the data leads to.
+    fn targets(&mut self) {
+        for rr in &self.node.rrs {
+            let Some(wire) = target(rr.rtype, rr.rdata.as_ref()).filter(|wire| !is_usual_name(wire)) else { continue };
+            let rule = match Name::from_wire(wire).ok().as_ref().and_then(oddity_of_name) {
+                Some(Oddity::NotAscii) => Oddity::TargetNotAscii,
+                Some(_) => Oddity::TargetBlank,
+                None => continue,
+            };
+            self.warn_at(rr.rtype, rr.location, rule);
         }
     }
 

@@ -139,6 +139,12 @@ pub enum Oddity {
     /// Hardly meant, and hardly ever asked for. Service instances may have spaces.
     #[error("white space or a control character in a name")]
     Blank,
+    /// As [`Oddity::NotAscii`], of a name that NS, CNAME, MX, SRV and the like lead to.
+    #[error("letters outside ASCII in the name that it leads to: clients ask for its A-labels")]
+    TargetNotAscii,
+    /// As [`Oddity::Blank`].
+    #[error("white space or a control character in the name that it leads to")]
+    TargetBlank,
     /// A name server at or below the cut has no address in the zone.
     #[error("a name server below this delegation has no address here")]
     MissingGlue,

@@ -26,6 +26,7 @@ mod export;
 mod finding;
 mod full_build;
 mod full_pass;
+mod hidden;
 mod history;
 mod layers;
 mod mark;
@@ -64,6 +65,7 @@ pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info,
 pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
 pub use full_build::{Diff, FullBuild};
 pub use full_pass::Counts;
+pub use hidden::{MAX_HIDDEN, hidden_names};
 pub use history::{PastChange, PastError, zone_log};
 pub use mark::{Mark, mark_zone, marked_zones};
 pub use read_error::ReadError;

@@ -111,6 +111,17 @@ fn walk(rtype: Rtype, rdata: &[u8], mut on_name: impl FnMut(Range<usize>)) -> Op
     Some(at)
 }
 
+/// The name that data of this type leads clients to, in wire form, and what follows it.
+pub(crate) fn target(rtype: Rtype, rdata: &[u8]) -> Option<&[u8]> {
+    let at = match rtype {
+        Rtype::NS | Rtype::CNAME | Rtype::DNAME | Rtype::PTR => 0,
+        Rtype::MX | Rtype::KX | Rtype::AFSDB | Rtype::SVCB | Rtype::HTTPS => 2,
+        Rtype::SRV => 6,
+        _ => return None,
+    };
+    rdata.get(at..)
+}
+
 fn text_len(bytes: &[u8]) -> Option<usize> {
     let len = 1 + usize::from(*bytes.first()?);
     (len <= bytes.len()).then_some(len)

@@ -6,8 +6,8 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySec
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
-    Change, ChangeError, MAX_FINDINGS, Oddity, Rule, SerialPolicy, SerialTime, Settings, Tolerance, ZoneSettings,
-    change_settings, record_build, zone_info,
+    Change, ChangeError, MAX_FINDINGS, MAX_HIDDEN, Oddity, Rule, SerialPolicy, SerialTime, Settings, Tolerance,
+    ZoneSettings, change_settings, hidden_names, record_build, zone_info,
 };
 
 fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
@@ -126,6 +126,7 @@ fn glue_beyond_a_message_is_refused_not_cut() {
 fn oddities_are_served_with_a_warning() {
     let a = [192, 0, 2, 1];
     let sig = |covered: u16| [&covered.to_be_bytes()[..], &[0; 16], b"\x00sig"].concat();
+    let after = |count: usize, target: &str| [&vec![0; count][..], &wire(target)].concat();
     let table = [
         (vec![record("a.example", Rtype::A, &a), record("A.example", Rtype::A, &a)], Oddity::Duplicate),
         (
@@ -143,6 +144,16 @@ fn oddities_are_served_with_a_warning() {
         (vec![record(r"a\009b._x._tcp.example", Rtype::A, &a)], Oddity::Blank),
         (vec![record(r"b\195\188cher.example", Rtype::A, &a)], Oddity::NotAscii),
         (vec![record(r"a.b\195\188cher._x._tcp.example", Rtype::A, &a)], Oddity::NotAscii),
+        (vec![record("a.example", Rtype::CNAME, &wire(r"b\195\188cher.example"))], Oddity::TargetNotAscii),
+        (vec![record("a.example", Rtype::MX, &after(2, r"b\195\188cher.example"))], Oddity::TargetNotAscii),
+        (vec![record("a.example", Rtype::SRV, &after(6, r"a\032b.example"))], Oddity::TargetBlank),
+        (
+            vec![record("a.example", Rtype::HTTPS, &[&after(2, r"a\009b"), &[0, 1, 0, 3, 2, b'h', b'2'][..]].concat())],
+            Oddity::TargetBlank,
+        ),
+        (vec![record("a.example", Rtype::PTR, &wire(r"a.b\032c._ipp._tcp.example"))], Oddity::TargetBlank),
+        (vec![record("a.example", Rtype::NS, &wire(r"ns\000.other"))], Oddity::TargetBlank),
+        (vec![record("a.example", Rtype::DNAME, &wire(r"\226\130\172.other"))], Oddity::TargetNotAscii),
     ];
     for (more, oddity) in table {
         let built = build(&name("example"), &with(more)).unwrap();
@@ -159,6 +170,9 @@ fn names_of_service_instances_and_glue_are_not_odd() {
         record("cut.example", Rtype::NS, &wire("ns.cut.example")),
         record("ns.cut.example", Rtype::A, &a),
         record("0/25.example", Rtype::A, &a),
+        record("_ipp._tcp.example", Rtype::PTR, &wire(r"My\032Pr\195\188fer._ipp._tcp.example")),
+        record("0/25.example", Rtype::TXT, b"\x02\xc3\xbc"),
+        record("mail.example", Rtype::MX, &[0, 0, 0]),
     ]);
     let built = build(&name("example"), &records).unwrap();
     assert!(built.warnings().is_empty(), "{:?}", built.warnings());
@@ -202,6 +216,33 @@ fn names_in_a_zone_hosted_here_are_named() {
     assert_eq!(warned("below.example"), [Oddity::InAnotherZone]);
     assert_eq!(warned("belowx.example"), []);
     assert_eq!(warned(r"b\195\188cher.example"), [Oddity::NotAscii]);
+}
+
+#[test]
+fn a_new_zone_hides_what_the_one_above_answers_and_nothing_that_it_delegates() {
+    let a = [192, 0, 2, 1];
+    let many = (0..MAX_HIDDEN + 5).map(|number| record(&format!("h{number}.many.example"), Rtype::A, &a));
+    let few = [
+        record("few.example", Rtype::A, &a),
+        record("few.example", Rtype::TXT, b"\x00"),
+        // Between them there are names without data.
+        record("a.b.c.few.example", Rtype::A, &a),
+        record("*.few.example", Rtype::CNAME, &wire("few.example")),
+        record("sub.few.example", Rtype::NS, &wire("ns.sub.few.example")),
+        record("ns.sub.few.example", Rtype::A, &a),
+        record("fewer.example", Rtype::A, &a),
+        record("cut.example", Rtype::NS, &wire("ns.cut.example")),
+        record("ns.cut.example", Rtype::A, &a),
+    ];
+    let view = store(build(&name("example"), &with(many.chain(few))).unwrap(), MAX_BATCH_LEN);
+    let hidden = |above: &str, apex: &str| hidden_names(&view, &name(above), &name(apex)).unwrap();
+    assert_eq!(hidden("example", "FEW.example"), 3);
+    assert_eq!(hidden("example", "b.c.few.example"), 1);
+    assert_eq!(hidden("example", "many.example"), MAX_HIDDEN);
+    for none in ["cut.example", "x.cut.example", "other.example", "fe.example", "example", "other"] {
+        assert_eq!(hidden("example", none), 0, "{none}");
+    }
+    assert_eq!(hidden("other", "a.other"), 0, "there is no such zone");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::api::types::Finding;
 use crate::metrics::{Build, Metrics};
 use crate::service::settings::Chosen;
 use crate::service::zone_file::{Beside, BuiltZone, LoadedZone, ZoneText};
-use crate::service::{Guard, Origin, ServiceError, StoredZone};
+use crate::service::{Guard, Origin, ServiceError, StoredZone, hides};
 
 /// Changes of a zone up to so many bytes go as one batch: well below what a batch may hold, and no more than edges
 /// should apply at once.
@@ -175,7 +175,8 @@ fn plan(
     let ZoneRequest { apex, text, chosen, .. } = request;
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
         let beside = beside(view, (apex, chosen), (ZoneSettings::default(), vec![]))?;
-        let built = build(text, apex, (ids.identity(None)?, beside), metrics)?;
+        let mut built = build(text, apex, (ids.identity(None)?, beside), metrics)?;
+        built.warnings.extend(hides(view, apex)?);
         let basis = basis(view, [creation_section(apex)])?;
         return Ok(new_zone(built, apex, basis));
     };
@@ -251,13 +252,13 @@ pub(crate) fn preview_zone(
     };
     let beside = beside(view, (apex, chosen), (settings, layers))?;
     let mut built = build(text, apex, (identity, beside), metrics)?;
-    let looked = present.as_ref().map_or(Ok(None), |present| look(view, request, present, &built));
-    let (older, held) = match looked {
-        Ok(older) => (older, None),
+    let looked = present.as_ref().map_or_else(|| hides(view, apex), |present| look(view, request, present, &built));
+    let (warning, held) = match looked {
+        Ok(warning) => (warning, None),
         Err(error @ ServiceError::Held(_)) => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    built.warnings.extend(older);
+    built.warnings.extend(warning);
     let Planned { work, records, serial, warnings } = planned(built, |build| build);
     let batch = if present.is_some() {
         match work.diff(view, usize::MAX)? {

@@ -6,7 +6,7 @@ use zonecast_builder::{ChangeKind, RecordCounts, UndeleteError, delete_zone, del
 use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
-use super::{Guard, Service, ServiceError, Terms, blocking, never_too_large};
+use super::{Guard, Service, ServiceError, Terms, blocking, hides, never_too_large};
 use crate::api::types::{DeletedZone, DeletedZones, Written};
 use crate::auth::Scope;
 use crate::import::settled;
@@ -66,12 +66,14 @@ impl Service {
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             condition.check(view, &apex)?;
-            Ok::<_, ServiceError>(undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))?)
+            let (batch, serial) = undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))?;
+            Ok::<_, ServiceError>((batch, (serial, hides(view, &apex)?)))
         };
-        let (serial, pending) = self.core().change(build).await?;
+        let ((serial, hides), pending) = self.core().change(build).await?;
         let settled = settled(pending.await);
         self.look_within(apex);
-        let written = Written { serial: Some(serial), ..self.written(apex, settled?) };
+        let warnings = hides.into_iter().collect();
+        let written = Written { serial: Some(serial), warnings, ..self.written(apex, settled?) };
         tracing::info!(zone = %apex, by = name, "brought back");
         Ok(written)
     }

@@ -143,3 +143,31 @@ fn a_folder_with_truncated_files_keeps_its_zones_and_says_so() {
     assert_eq!(system.ask("host19.example.com", Rtype::A), both(Rcode::NXDOMAIN, &[]));
     system.stop();
 }
+
+#[test]
+fn whoever_makes_a_zone_is_told_what_it_hides_of_the_zone_above() {
+    let folder = folder(&[("example.com.zone", &zone(1, 3))]);
+    let system = System::start(folder.path());
+    let (delegation, address) = (super::set("sub", "NS", None, &["ns.elsewhere."]), &["192.0.2.9"]);
+    system.change(APEX, delegation);
+    system.change(APEX, super::set("a.deep.www", "A", None, address));
+    let make = |apex: &str, dry_run| {
+        let options = PutOptions { dry_run, ..PutOptions::default() };
+        let file = (ZONE.as_bytes(), "file");
+        system.client.put_zone_choosing(apex, file, &options, Patience::default()).unwrap()
+    };
+    let told = |written: Written| -> Vec<String> {
+        written.warnings.iter().map(|finding| format!("{}: {}", finding.rule, finding.message)).collect()
+    };
+    let hides = "hides-names: hides 2 names of zone example.com., which were answered from there until now";
+    assert_eq!(told(make("www.example.com", true)), [hides]);
+    assert_eq!(told(make("www.example.com", false)), [hides]);
+    assert!(told(make("www.example.com", false)).is_empty(), "it is there already");
+    for apex in ["sub.example.com", "new.example.com", "example.org"] {
+        assert!(told(make(apex, false)).is_empty(), "{apex}");
+    }
+    assert_eq!(told(make("host0.example.com", false)), [hides.replace("2 names", "a name")]);
+    system.client.delete_zone("www.example.com", true, Patience::default()).unwrap();
+    assert_eq!(told(system.client.undelete_zone("www.example.com", Patience::default()).unwrap()), [hides]);
+    system.stop();
+}
