@@ -1,11 +1,15 @@
 //! Importing a folder of zone files at start, as fast as the machine can build.
 //!
+//! Zones come after those that lie in them: a name of a listed zone is never answered from a zone above it, also while the
+//! import is under way.
+//!
 //! Workers take zones one after the other. Each gathers the small ones into groups and commits on its own, so building,
 //! encoding, the disk and the edges all work at the same time.
 
 use std::any::Any;
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,16 +84,22 @@ struct Work {
 pub(crate) async fn import_folder(
     service: &Arc<Service>,
     root: ZoneRoot,
-    (entries, left_out, choices): (Vec<ManifestEntry>, HashSet<Name>, ImportChoices),
+    (mut entries, left_out, choices): (Vec<ManifestEntry>, HashSet<Name>, ImportChoices),
     stop: Arc<AtomicBool>,
 ) -> Result<ImportReport, ServiceError> {
-    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
+    let listed = entries.iter().map(|entry| entry.apex).chain(left_out.iter().copied()).collect();
+    if !left_out.is_empty() {
+        let ids = service.allocate(left_out.len()).await?;
+        mark_all(service.core(), left_out, ids).await?;
+    }
+    let nesting = Nesting::of(entries.iter().map(|entry| &entry.apex));
+    let ends = nesting.inner_first(&mut entries);
     let progress = Progress::new("importing", "zones", u64::try_from(entries.len()).unwrap_or(u64::MAX));
     let work = Arc::new(Work {
         service: Arc::clone(service),
         root,
         ids: service.allocate(entries.len()).await?,
-        nesting: Nesting::of(entries.iter().map(|entry| &entry.apex)),
+        nesting,
         entries,
         choices,
         next: AtomicUsize::new(0),
@@ -97,12 +107,33 @@ pub(crate) async fn import_folder(
         progress,
         report: Mutex::default(),
     });
-    let runtime = Handle::current();
-    let running: Vec<_> = (0..workers)
+    let mut result = Ok(());
+    let mut start = 0;
+    for end in ends {
+        if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
+            result = import_run(&work, start..end).await;
+        }
+        start = end;
+    }
+    if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
+        result = unmark_unlisted(service.core(), listed).await;
+    }
+    work.progress.finish();
+    service.look_within(Name::ROOT);
+    let report = work.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    result.map(|()| report)
+}
+
+/// Imports some of the zones; all of what it proposed is committed when it returns.
+async fn import_run(work: &Arc<Work>, run: Range<usize>) -> Result<(), ServiceError> {
+    let workers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MAX_WORKERS);
+    let (runtime, end) = (Handle::current(), run.end);
+    work.next.store(run.start, Ordering::Relaxed);
+    let running: Vec<_> = (0..workers.min(run.len()))
         .map(|_| {
-            let (work, runtime) = (Arc::clone(&work), runtime.clone());
+            let (work, runtime) = (Arc::clone(work), runtime.clone());
             tokio::task::spawn_blocking(move || {
-                let done = Worker::new(&work, &runtime).run();
+                let done = Worker::new(&work, &runtime).run(end);
                 if done.is_err() {
                     work.stop.store(true, Ordering::Relaxed);
                 }
@@ -115,18 +146,7 @@ pub(crate) async fn import_folder(
         let done = worker.await.unwrap_or_else(|error| Err(ServiceError::internal(error)));
         result = result.and(done);
     }
-    if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
-        let listed = work.entries.iter().map(|entry| entry.apex).chain(left_out.iter().copied()).collect();
-        if !left_out.is_empty() {
-            let ids = service.allocate(left_out.len()).await?;
-            mark_all(service.core(), left_out, ids).await?;
-        }
-        result = unmark_unlisted(service.core(), listed).await;
-    }
-    work.progress.finish();
-    service.look_within(Name::ROOT);
-    let report = work.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    result.map(|()| report)
+    result
 }
 
 /// One thread of an import.
@@ -159,10 +179,11 @@ impl<'w> Worker<'w> {
         Self { work, runtime, committer, group: Group::default() }
     }
 
-    fn run(mut self) -> Result<(), ServiceError> {
+    /// Takes zones up to this number.
+    fn run(mut self, end: usize) -> Result<(), ServiceError> {
         while !self.work.stop.load(Ordering::Relaxed) {
             let number = self.work.next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.work.entries.len() {
+            if number >= end {
                 break;
             }
             self.import(number, true)?;
@@ -385,7 +406,7 @@ mod tests {
                 worker.import(number, true).unwrap();
             }
             overtake(&work.service, &handle);
-            worker.run().unwrap();
+            worker.run(count).unwrap();
             let report = work.report.lock().unwrap().clone();
             assert_eq!((report.changed, report.records), (3, 12));
         });

@@ -14,6 +14,8 @@ mod folder;
 mod group;
 mod mark;
 mod nesting;
+#[cfg(test)]
+mod order_tests;
 mod plan;
 mod replace;
 mod sweep;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use zonecast_ingest::ManifestEntry;
 use zonecast_records::Name;
 
 /// Listed zones that lie in other listed zones. What lies in none, nearly all there is, takes no room.
@@ -35,6 +36,22 @@ impl Nesting {
     pub(crate) fn below(&self, apex: &Name) -> Vec<Box<[u8]>> {
         self.below.get(apex).cloned().unwrap_or_default()
     }
+
+    /// Puts every zone behind those that lie in it; gives where each run of zones ends none of which lies in another. Zones
+    /// in which none lies, nearly all there are, keep their order and are the first run.
+    pub(crate) fn inner_first(&self, entries: &mut [ManifestEntry]) -> Vec<usize> {
+        let rank = |entry: &ManifestEntry| match self.below.contains_key(&entry.apex) {
+            true => usize::MAX - entry.apex.label_count(),
+            false => 0,
+        };
+        entries.sort_by_cached_key(rank);
+        let runs = entries.chunk_by(|one, other| rank(one) == rank(other));
+        runs.scan(0, |end, run| {
+            *end += run.len();
+            Some(*end)
+        })
+        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -54,5 +71,17 @@ mod tests {
         assert_eq!(below("Example.com"), ["a.b.example.com."]);
         assert_eq!(below("a.b.example.com"), ["x.a.b.EXAMPLE.com."]);
         assert!(below("example.net").is_empty());
+    }
+
+    #[test]
+    fn a_zone_comes_after_those_that_lie_in_it() {
+        let entry = |apex: &str| ManifestEntry { apex: apex.parse().unwrap(), file: apex.into() };
+        let mut entries = [".", "a", "b", "d.c.b", "a.b", "x.a", "y.x.a", "c.d.e", "e"].map(entry);
+        let nesting = Nesting::of(entries.iter().map(|entry| &entry.apex));
+        let ends = nesting.inner_first(&mut entries);
+        let order = entries.each_ref().map(|entry| entry.file.to_str().unwrap());
+        assert_eq!(order, ["d.c.b", "a.b", "y.x.a", "c.d.e", "x.a", "a", "b", "e", "."]);
+        assert_eq!(ends, [4, 5, 8, 9]);
+        assert_eq!(Nesting::default().inner_first(&mut []), [0; 0]);
     }
 }
