@@ -391,7 +391,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Silent => REACH,
         FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Trickling => "check the network between them",
-        FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) => {
+        FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
             "if the core was restored to an older state and that is to hold, run `zonecast accept-restore` there: this edge \
              follows then by itself"
         }

@@ -81,3 +81,24 @@ async fn damage_that_a_read_runs_into_is_repaired_while_the_edge_runs() {
     edge.until_at(last).await;
     assert_eq!((served.snapshots.get(), edge.edge.status().damage), (2, None));
 }
+
+/// It would go back while it serves: what it has of its own is better than that, damaged or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_copy_does_not_go_back_to_what_a_restored_core_holds_and_says_what_to_do() {
+    let world = World::new();
+    let [known, restored] = [MemorySource::new(5), MemorySource::new(5)];
+    let (publisher, _) = world.publisher(&known);
+    let address = publisher.local_addr().unwrap().to_string();
+    let edge = world.edge("edge-1", &publisher);
+    for value in 0..5 {
+        edge.until_at(commit(&known, &publisher, 1, &[value])).await;
+    }
+    publisher.shutdown().await;
+    edge.edge.snapshot().unwrap().report_damage("a value that makes no sense");
+    restored.commit(vec![put(&[1], &[0])]);
+    let (_publisher, served) = world.publisher_at(&address, &restored, PublisherOptions::default());
+    let told = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("accept-restore"));
+    edge.until("told", told).await;
+    assert!(served.snapshots.get() > 0, "it was refused otherwise");
+    assert_eq!((edge.edge.position(), edge.content()), (Some(known.position()), known.content()));
+}
