@@ -24,5 +24,5 @@ pub(super) async fn accept_restore(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ForkInfo>, ApiError> {
     let AcceptRestore {} = query::json(body)?;
-    Ok(Json(state.service.accept_restore(grant.name()).await?))
+    Ok(Json(state.service.accept_restore(grant.name().to_owned()).await?))
 }

@@ -1,6 +1,7 @@
 //! Backups of the core while it runs, and what is said about them afterwards: that a restore is meant.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Service, ServiceError, blocking, unix_time};
 use crate::api::types::{BackupInfo, ForkInfo};
@@ -39,11 +40,17 @@ impl Service {
     ///
     /// # Errors
     /// The core cannot commit.
-    pub(crate) async fn accept_restore(&self, by: &str) -> Result<ForkInfo, ServiceError> {
+    pub(crate) async fn accept_restore(self: &Arc<Self>, by: String) -> Result<ForkInfo, ServiceError> {
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.accept_restore_now(&by).await }).await
+    }
+
+    async fn accept_restore_now(&self, by: &str) -> Result<ForkInfo, ServiceError> {
         // Later than any that an edge has seen, or edges would stay that follow an earlier restore.
         let above = self.parts.publisher.highest_epoch().next().unwrap_or_default();
         let restore = self.core().accept_restore(above).await;
-        let restore = restore.map_err(|error| ServiceError::Unavailable(error.to_string()))?.to_string();
+        // It may have been on its way when the core stopped.
+        let restore = restore.map_err(|error| ServiceError::Unknown(error.to_string()))?.to_string();
         let forks = self.forks()?;
         let fork = forks.into_iter().find(|fork| fork.restore == restore);
         let fork = fork.ok_or_else(|| ServiceError::internal("an accepted restore is not among the forks"))?;
@@ -97,4 +104,20 @@ fn make_empty(folder: &Path) -> Result<(), ServiceError> {
 fn unfinished(folder: &Path, error: &dyn std::fmt::Display) -> ServiceError {
     let folder = folder.display();
     ServiceError::Internal(format!("{error}; what is in {folder} is no backup, remove it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::TestApi;
+
+    #[test]
+    fn whether_a_restore_was_accepted_is_not_known_when_the_core_has_stopped() {
+        let api = TestApi::start(false, None);
+        api.runtime().block_on(api.service().accept_restore("test".into())).unwrap();
+        api.runtime().block_on(api.service().core().shutdown()).unwrap();
+        let error = api.runtime().block_on(api.service().accept_restore("test".into())).unwrap_err();
+        assert!(matches!(error, ServiceError::Unknown(_)), "{error}");
+        api.stop();
+    }
 }

@@ -133,11 +133,16 @@ impl Service {
     /// # Errors
     /// The change makes no sense, or the core cannot commit.
     pub(crate) async fn change_store_settings(
-        &self,
+        self: &Arc<Self>,
         change: StoreSettingsChange,
         by: String,
     ) -> Result<StoreSettings, ServiceError> {
         let chosen = ChosenGuards::read(change.max_shrink.as_deref(), change.older_serial.as_deref())?;
+        let service = Arc::clone(self);
+        self.to_the_end(async move { service.choose_for_all(chosen, by).await }).await
+    }
+
+    async fn choose_for_all(&self, chosen: ChosenGuards, by: String) -> Result<StoreSettings, ServiceError> {
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let guards = chosen.over(store_guards(view)?);
             let batch = choose_guards(view, guards)?;
