@@ -27,6 +27,10 @@ use crate::{Clock, Connection, Endpoint, Refusal, TransportMetrics};
 /// How long downstreams have to take a goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
+/// Epochs that a downstream is believed to be ahead: more than restores that anybody accepts and loses again. The next one
+/// accepted begins above, and epochs must not come to an end because one node is out of its mind.
+const MAX_EPOCHS_AHEAD: u64 = 1 << 16;
+
 /// Limits of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherOptions {
@@ -378,8 +382,10 @@ impl Shared {
 
     /// An edge stands there.
     pub(crate) fn seen(&self, position: Option<Position>) {
-        let ours = position.filter(|position| position.store == self.source.position().store);
-        self.highest_epoch.fetch_max(ours.map_or(0, |position| position.epoch.get()), Ordering::Relaxed);
+        let head = self.source.position();
+        let epoch = position.filter(|position| position.store == head.store).map(|position| position.epoch.get());
+        let epoch = epoch.filter(|epoch| epoch.saturating_sub(head.epoch.get()) <= MAX_EPOCHS_AHEAD);
+        self.highest_epoch.fetch_max(epoch.unwrap_or_default(), Ordering::Relaxed);
     }
 
     /// An edge is served from here on. An older connection of the same edge ends; says no when no more edges can be known.
