@@ -416,13 +416,15 @@ mod tests {
         let Command::Batch { time_us, batch: good } = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
         let mut bad = good.clone();
         bad.sections[1].ops = bad.sections[1].ops.slice(..bad.sections[1].ops.len() - 1);
-        let effect = model.apply(Command::Batch { time_us, batch: bad });
-        assert!(matches!(effect, Effect::Refused(Refusal::Malformed(_))), "{effect:?}");
+        let malformed =
+            |batch: &EncodedBatch| Effect::Refused(Refusal::Malformed(check(batch).unwrap_err().to_string()));
+        let why = malformed(&bad);
+        assert_eq!(model.apply(Command::Batch { time_us, batch: bad }), why);
 
         let mut twice = good.clone();
         twice.sections[1] = twice.sections[0].clone();
-        let effect = model.apply(Command::Batch { time_us, batch: twice });
-        assert!(matches!(effect, Effect::Refused(Refusal::Malformed(_))), "{effect:?}");
+        let why = malformed(&twice);
+        assert_eq!(model.apply(Command::Batch { time_us, batch: twice }), why);
         assert_eq!(model, before);
     }
 

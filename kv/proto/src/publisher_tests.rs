@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Ack, Chain, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Epoch, Frame, Heartbeat, MAX_REST,
-    PROTOCOL, Position, StoreId, Subscribe, SubscribeRefusal, Tail, Version,
+    Ack, Chain, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, EntryError, Epoch, Frame,
+    HEARTBEAT_AFTER, Heartbeat, MAX_REST, MAX_WRITE, PROTOCOL, Position, SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
+    SnapshotCheck, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, Tail, Version,
 };
 
 const NAME: &str = "edge-1";
@@ -17,15 +18,75 @@ fn at(version: u64) -> Position {
     Position { store, epoch: Epoch::ZERO, version: Version::new(version), chain: Chain::origin(store) }
 }
 
-/// A downstream that has nothing to catch up with, at time zero.
-fn streaming(head: Position, tail: &Tail) -> Downstream {
+/// Everything that is to be done now.
+fn actions(downstream: &mut Downstream, now: Duration, tail: &Tail) -> Vec<DownstreamAction> {
+    std::iter::from_fn(|| downstream.poll_action(now, tail)).collect()
+}
+
+/// Something happens at time zero; everything that is to be done then.
+fn after(downstream: &mut Downstream, tail: &Tail, input: DownstreamInput) -> Vec<DownstreamAction> {
+    downstream.handle(Duration::ZERO, input);
+    actions(downstream, Duration::ZERO, tail)
+}
+
+fn sends(frame: &Frame) -> DownstreamAction {
+    DownstreamAction::Send(vec![frame.to_bytes()])
+}
+
+fn malformed(what: &'static str) -> DownstreamAction {
+    DownstreamAction::Close(DownstreamEnd::Malformed(what))
+}
+
+fn found(head: Position, chain: Option<Chain>) -> DownstreamInput {
+    DownstreamInput::Found { head, began: Version::ZERO, chain }
+}
+
+fn ack_of(version: u64) -> Ack {
+    Ack { applied: Version::new(version), ..Ack::default() }
+}
+
+fn acked(ack: Ack) -> DownstreamInput {
+    DownstreamInput::Frame(Frame::Ack(ack))
+}
+
+/// A downstream that stands there and is being looked up, at time zero.
+fn subscribed(position: Option<Position>, tail: &Tail) -> Downstream {
     let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(head), ..Default::default() };
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
-    while !matches!(downstream.poll_action(Duration::ZERO, tail), Some(DownstreamAction::LookUp(_))) {}
-    let (began, chain) = (Version::ZERO, Some(head.chain));
-    downstream.handle(Duration::ZERO, DownstreamInput::Found { head, began, chain });
+    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), position, ..Default::default() };
+    let version = position.map_or(Version::ZERO, |position| position.version);
+    let asked = [DownstreamAction::Subscribed(subscribe.clone()), DownstreamAction::LookUp(version)];
+    assert_eq!(after(&mut downstream, tail, DownstreamInput::Frame(Frame::Subscribe(subscribe))), asked);
     downstream
+}
+
+/// What follows the check of a position that is on the way to `head`.
+fn streams(head: Position) -> [DownstreamAction; 2] {
+    [DownstreamAction::Accepted(head.version), sends(&Frame::Stream(head))]
+}
+
+/// A downstream that has nothing to catch up with.
+fn streaming(head: Position, tail: &Tail) -> Downstream {
+    let mut downstream = subscribed(Some(head), tail);
+    assert_eq!(after(&mut downstream, tail, found(head, Some(head.chain))), streams(head));
+    assert_eq!(after(&mut downstream, tail, DownstreamInput::Sent), []);
+    downstream
+}
+
+/// It has its turn to read a snapshot at this position, and begins.
+fn begins_snapshot(downstream: &mut Downstream, tail: &Tail, position: Position) {
+    assert_eq!(after(downstream, tail, DownstreamInput::SnapshotTurn), [DownstreamAction::OpenSnapshot]);
+    let follows = [DownstreamAction::Accepted(position.version), sends(&Frame::SnapshotFollows(position))];
+    assert_eq!(after(downstream, tail, DownstreamInput::SnapshotOpened(position)), follows);
+    let reads = [DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }];
+    assert_eq!(after(downstream, tail, DownstreamInput::Sent), reads);
+}
+
+/// The snapshot at this position is over, after what `check` has seen of it.
+fn ends_snapshot(downstream: &mut Downstream, tail: &Tail, position: Position, check: &SnapshotCheck) {
+    let digest = serde_bytes::ByteBuf::from(check.digest());
+    let end = SnapshotEnd { position: Some(position), entries: check.entries(), digest };
+    let read = DownstreamInput::SnapshotRead(Bytes::new());
+    assert_eq!(after(downstream, tail, read), [sends(&Frame::SnapshotEnd(end))]);
 }
 
 /// Serves a downstream for a second, with a version every 10 ms, by a node that gets to it so late each time. Says in
@@ -33,11 +94,6 @@ fn streaming(head: Position, tail: &Tail) -> Downstream {
 fn serve_for_a_second(late: Duration) -> (usize, Duration) {
     let mut tail = Tail::new(at(0), usize::MAX);
     let mut downstream = streaming(at(0), &tail);
-    while let Some(action) = downstream.poll_action(Duration::ZERO, &tail) {
-        if let DownstreamAction::Send(_) = action {
-            downstream.handle(Duration::ZERO, DownstreamInput::Sent);
-        }
-    }
     let (mut writes, mut longest, mut came) = (0, Duration::ZERO, VecDeque::new());
     let (mut is_writing, mut wakes_at) = (false, None);
     for now in (1..=1000).map(Duration::from_millis) {
@@ -79,38 +135,11 @@ fn a_busy_node_rests_between_writes_and_one_that_is_not_does_not() {
     assert!(longest <= MAX_REST + late + Duration::from_millis(2), "{longest:?}");
 }
 
-/// Everything that is to be done now.
-fn actions(downstream: &mut Downstream, now: Duration, tail: &Tail) -> Vec<DownstreamAction> {
-    std::iter::from_fn(|| downstream.poll_action(now, tail)).collect()
-}
-
-fn found(head: Position, chain: Option<Chain>) -> DownstreamInput {
-    DownstreamInput::Found { head, began: Version::ZERO, chain }
-}
-
-fn ack_of(version: u64) -> Ack {
-    Ack { applied: Version::new(version), ..Ack::default() }
-}
-
-fn acked(downstream: &mut Downstream, ack: Ack) {
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Ack(ack)));
-}
-
-/// It asks for a place to read a snapshot, and gets one.
-fn its_turn(downstream: &mut Downstream, tail: &Tail) {
-    assert_eq!(actions(downstream, Duration::ZERO, tail), [DownstreamAction::QueueSnapshot]);
-    downstream.handle(Duration::ZERO, DownstreamInput::SnapshotTurn);
-    assert_eq!(actions(downstream, Duration::ZERO, tail), [DownstreamAction::OpenSnapshot]);
-}
-
 /// A downstream that stands there and has said right away that it has applied all of it; before the check.
 fn early(position: Position, tail: &Tail) -> Downstream {
-    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(position), ..Default::default() };
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe.clone())));
-    acked(&mut downstream, Ack { epoch: position.epoch, ..ack_of(position.version.get()) });
-    let asked = [DownstreamAction::Subscribed(subscribe), DownstreamAction::LookUp(position.version)];
-    assert_eq!(actions(&mut downstream, Duration::ZERO, tail), asked, "nothing is booked before the check");
+    let mut downstream = subscribed(Some(position), tail);
+    let ack = Ack { epoch: position.epoch, ..ack_of(position.version.get()) };
+    assert_eq!(after(&mut downstream, tail, acked(ack)), [], "nothing is booked before the check");
     downstream
 }
 
@@ -118,13 +147,9 @@ fn early(position: Position, tail: &Tail) -> Downstream {
 fn an_ack_that_comes_early_counts_once_the_stream_is_accepted() {
     let tail = Tail::new(at(5), 0);
     let mut downstream = early(at(3), &tail);
-    downstream.handle(Duration::ZERO, found(at(5), Some(at(3).chain)));
-    let expected = [
-        DownstreamAction::Accepted(Version::new(5)),
-        DownstreamAction::Send(vec![Frame::Stream(at(5)).to_bytes()]),
-        DownstreamAction::Acked(ack_of(3)),
-    ];
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), expected);
+    let [accepted, stream] = streams(at(5));
+    let expected = [accepted, stream, DownstreamAction::Acked(ack_of(3))];
+    assert_eq!(after(&mut downstream, &tail, found(at(5), Some(at(3).chain))), expected);
 }
 
 #[test]
@@ -133,16 +158,11 @@ fn after_an_accepted_restore_an_ack_counts_once_it_is_of_the_new_epoch() {
     let tail = Tail::new(restored, 0);
     let mut downstream = early(at(3), &tail);
     let found = DownstreamInput::Found { head: restored, began: forked, chain: Some(at(3).chain) };
-    downstream.handle(Duration::ZERO, found);
-    let expected =
-        [DownstreamAction::Accepted(Version::new(5)), DownstreamAction::Send(vec![Frame::Stream(restored).to_bytes()])];
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), expected);
+    assert_eq!(after(&mut downstream, &tail, found), streams(restored));
     let ack = |version| Ack { epoch: restored.epoch, ..ack_of(version) };
-    acked(&mut downstream, ack(3));
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::Acked(ack(3))]);
+    assert_eq!(after(&mut downstream, &tail, acked(ack(3))), [DownstreamAction::Acked(ack(3))]);
     // What it had beyond the fork is gone; the other side of it is not heard of here, however late.
-    acked(&mut downstream, ack_of(9));
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), []);
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(9))), []);
 }
 
 #[test]
@@ -157,144 +177,193 @@ fn acks_of_who_is_refused_are_never_booked() {
     ];
     for (position, chain, why) in refusals {
         let mut downstream = early(position, &tail);
-        downstream.handle(Duration::ZERO, found(at(5), Some(chain)));
-        let told = [DownstreamAction::Refused(why), DownstreamAction::Send(vec![Frame::Refused(why).to_bytes()])];
-        assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), told);
-        acked(&mut downstream, ack_of(3));
-        downstream.handle(Duration::ZERO, DownstreamInput::Sent);
+        let told = [DownstreamAction::Refused(why), sends(&Frame::Refused(why))];
+        assert_eq!(after(&mut downstream, &tail, found(at(5), Some(chain))), told);
+        assert_eq!(after(&mut downstream, &tail, acked(ack_of(3))), []);
         let closed = [DownstreamAction::Close(DownstreamEnd::Refused(why))];
-        assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), closed);
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), closed);
     }
+}
+
+#[test]
+fn who_may_not_subscribe_as_it_does_is_told_and_closed() {
+    let tail = Tail::new(at(5), 0);
+    let good = Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(at(3)), ..Default::default() };
+    let asked = [
+        (Subscribe { protocol: PROTOCOL + 1, ..good.clone() }, SubscribeRefusal::Protocol(PROTOCOL)),
+        (Subscribe { name: "edge-2".into(), ..good.clone() }, SubscribeRefusal::NotAllowed),
+    ];
+    for (subscribe, why) in asked {
+        let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+        let told = [DownstreamAction::Refused(why), sends(&Frame::Refused(why))];
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::Frame(Frame::Subscribe(subscribe))), told);
+        let closed = [DownstreamAction::Close(DownstreamEnd::Refused(why))];
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), closed);
+    }
+    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+    let before = [malformed("something before its subscription")];
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(0))), before);
+    let mut downstream = streaming(at(5), &tail);
+    let again = DownstreamInput::Frame(Frame::Subscribe(good));
+    assert_eq!(after(&mut downstream, &tail, again), [malformed("a frame that is not for publishers")]);
+    // Who says nothing is waited for, and not for long.
+    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+    assert_eq!(downstream.poll_timeout(), Some(SUBSCRIBE_WITHIN));
+    let (soon, late) = (SUBSCRIBE_WITHIN - Duration::from_millis(1), SUBSCRIBE_WITHIN);
+    assert_eq!(actions(&mut downstream, soon, &tail), []);
+    assert_eq!(actions(&mut downstream, late, &tail), [DownstreamAction::Close(DownstreamEnd::Silent)]);
+    assert_eq!((actions(&mut downstream, late, &tail), downstream.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn a_snapshot_goes_out_as_it_is_read_and_a_damaged_one_ends_the_stream() {
+    let tail = Tail::new(at(50), 0);
+    let entry = |key: &'static [u8]| (Bytes::from_static(key), Bytes::from_static(b"value"));
+    let some = crate::encode_entries(&[entry(&[0, 1, 2]), entry(&[0, 1, 3])]);
+    let queued = || {
+        let mut downstream = subscribed(None, &tail);
+        assert_eq!(after(&mut downstream, &tail, found(at(50), None)), [DownstreamAction::QueueSnapshot]);
+        begins_snapshot(&mut downstream, &tail, at(50));
+        let sent = [sends(&Frame::SnapshotEntries(some.clone()))];
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::SnapshotRead(some.clone())), sent);
+        let reads = [DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }];
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), reads);
+        downstream
+    };
+    let mut check = SnapshotCheck::new();
+    check.add(&some).unwrap();
+    let mut downstream = queued();
+    ends_snapshot(&mut downstream, &tail, at(50), &check);
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), []);
+    assert_eq!(downstream.sent(), Version::new(50));
+    // Keys ascend, also from one message to the next.
+    let mut downstream = queued();
+    let damaged = [DownstreamAction::Close(DownstreamEnd::Snapshot(EntryError::Order))];
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::SnapshotRead(some.clone())), damaged);
+}
+
+#[test]
+fn what_the_tail_has_not_comes_out_of_the_log_in_one_write() {
+    let six = Frame::Version(Bytes::from_static(b"six"));
+    let mut tail = Tail::new(at(3), six.to_bytes().len());
+    (4..=6).for_each(|version| tail.push(Duration::ZERO, at(version), six.to_bytes()));
+    let reads = |after| [DownstreamAction::ReadAfter { after: Version::new(after), max_bytes: MAX_WRITE }];
+    let versions = [&b"four"[..], b"five"].map(Bytes::from_static);
+    let behind = || {
+        let mut downstream = subscribed(Some(at(3)), &tail);
+        assert_eq!(after(&mut downstream, &tail, found(at(6), Some(at(3).chain))), streams(at(6)));
+        assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), reads(3));
+        downstream
+    };
+    let mut downstream = behind();
+    let frames = versions.clone().map(|version| Frame::Version(version).to_bytes()).concat();
+    let sent = [DownstreamAction::Send(vec![frames.into()])];
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Versions(Some(versions.to_vec()))), sent);
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), [sends(&six)]);
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), []);
+    // A log that has nothing where the store has gone on is not waited for.
+    let ends = [DownstreamAction::Close(DownstreamEnd::LogEnds)];
+    assert_eq!(after(&mut behind(), &tail, DownstreamInput::Versions(Some(vec![]))), ends);
+}
+
+#[test]
+fn a_heartbeat_says_where_the_store_is_and_another_history_ends_the_stream() {
+    let mut tail = Tail::new(at(3), 0);
+    let mut downstream = streaming(at(3), &tail);
+    assert_eq!(downstream.poll_timeout(), Some(HEARTBEAT_AFTER));
+    let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
+    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us }))];
+    assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), heartbeat);
+    downstream.handle(HEARTBEAT_AFTER, DownstreamInput::Sent);
+    tail.push(HEARTBEAT_AFTER, Position { epoch: Epoch::new(1), ..at(4) }, Bytes::new());
+    let over = [sends(&Frame::Goodbye), DownstreamAction::Close(DownstreamEnd::NewHistory)];
+    assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), over);
 }
 
 #[test]
 fn below_a_snapshot_nothing_is_booked() {
     let tail = Tail::new(at(50), 0);
     let mut downstream = early(at(3), &tail);
-    downstream.handle(Duration::ZERO, found(at(50), None));
-    its_turn(&mut downstream, &tail);
-    downstream.handle(Duration::ZERO, DownstreamInput::SnapshotOpened(at(50)));
-    acked(&mut downstream, ack_of(3));
-    let follows = [
-        DownstreamAction::Accepted(Version::new(50)),
-        DownstreamAction::Send(vec![Frame::SnapshotFollows(at(50)).to_bytes()]),
-    ];
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), follows);
-    downstream.handle(Duration::ZERO, DownstreamInput::Sent);
-    let read = actions(&mut downstream, Duration::ZERO, &tail);
-    assert!(matches!(read.as_slice(), [DownstreamAction::ReadSnapshot { .. }]), "{read:?}");
-    downstream.handle(Duration::ZERO, DownstreamInput::SnapshotRead(Bytes::new()));
-    assert!(matches!(actions(&mut downstream, Duration::ZERO, &tail).as_slice(), [DownstreamAction::Send(_)]));
+    assert_eq!(after(&mut downstream, &tail, found(at(50), None)), [DownstreamAction::QueueSnapshot]);
+    begins_snapshot(&mut downstream, &tail, at(50));
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(3))), []);
+    ends_snapshot(&mut downstream, &tail, at(50), &SnapshotCheck::new());
     // The end of the snapshot is on its way; it has not come there yet.
-    acked(&mut downstream, ack_of(3));
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), []);
-    acked(&mut downstream, ack_of(50));
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::Acked(ack_of(50))]);
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(3))), []);
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(50))), [DownstreamAction::Acked(ack_of(50))]);
 }
 
 #[test]
 fn who_falls_behind_the_log_during_a_snapshot_takes_another_and_counts_from_there() {
     let mut tail = Tail::new(at(50), 1);
-    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), ..Default::default() };
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
-    let _ = actions(&mut downstream, Duration::ZERO, &tail);
-    downstream.handle(Duration::ZERO, found(at(50), None));
-    for position in [at(50), at(90)] {
-        its_turn(&mut downstream, &tail);
-        downstream.handle(Duration::ZERO, DownstreamInput::SnapshotOpened(position));
-        let begun = actions(&mut downstream, Duration::ZERO, &tail);
-        let accepted = DownstreamAction::Accepted(position.version);
-        assert!(matches!(begun.as_slice(), [first, DownstreamAction::Send(_)] if *first == accepted), "{begun:?}");
-        downstream.handle(Duration::ZERO, DownstreamInput::Sent);
-        let _ = actions(&mut downstream, Duration::ZERO, &tail);
-        // Meanwhile much is committed, and neither tail nor log keeps it.
-        for version in tail.head().version.get() + 1..=90 {
-            tail.push(Duration::ZERO, at(version), Bytes::from_static(b"version"));
-        }
-        downstream.handle(Duration::ZERO, DownstreamInput::SnapshotRead(Bytes::new()));
-        assert!(matches!(actions(&mut downstream, Duration::ZERO, &tail).as_slice(), [DownstreamAction::Send(_)]));
-        downstream.handle(Duration::ZERO, DownstreamInput::Sent);
-        let next = actions(&mut downstream, Duration::ZERO, &tail);
-        if position == at(90) {
-            assert_eq!(next, []);
-        } else {
-            let after = Version::new(50);
-            let asks = |action: &DownstreamAction| matches!(action, DownstreamAction::ReadAfter { after: from, .. } if *from == after);
-            assert!(matches!(next.as_slice(), [action] if asks(action)), "{next:?}");
-            downstream.handle(Duration::ZERO, DownstreamInput::Versions(None));
-            acked(&mut downstream, ack_of(50));
-        }
-    }
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [], "what it had before is not what is here now");
-    acked(&mut downstream, ack_of(90));
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::Acked(ack_of(90))]);
+    let mut downstream = subscribed(None, &tail);
+    assert_eq!(after(&mut downstream, &tail, found(at(50), None)), [DownstreamAction::QueueSnapshot]);
+    begins_snapshot(&mut downstream, &tail, at(50));
+    // Meanwhile much is committed, and neither tail nor log keeps it.
+    (51..=90).for_each(|version| tail.push(Duration::ZERO, at(version), Bytes::from_static(b"version")));
+    ends_snapshot(&mut downstream, &tail, at(50), &SnapshotCheck::new());
+    let reads = [DownstreamAction::ReadAfter { after: Version::new(50), max_bytes: MAX_WRITE }];
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), reads);
+    let again = after(&mut downstream, &tail, DownstreamInput::Versions(None));
+    assert_eq!(again, [DownstreamAction::QueueSnapshot]);
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(50))), []);
+    begins_snapshot(&mut downstream, &tail, at(90));
+    ends_snapshot(&mut downstream, &tail, at(90), &SnapshotCheck::new());
+    let sent = after(&mut downstream, &tail, DownstreamInput::Sent);
+    assert_eq!(sent, [], "what it had before is not what is here now");
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(90))), [DownstreamAction::Acked(ack_of(90))]);
 }
 
 #[test]
 fn an_edge_may_not_claim_what_it_was_never_given() {
     let tail = Tail::new(at(3), 0);
-    for lie in [ack_of(4), Ack { epoch: Epoch::new(1), ..ack_of(0) }] {
-        let mut downstream = streaming(at(3), &tail);
-        acked(&mut downstream, lie);
-        let actions = actions(&mut downstream, Duration::ZERO, &tail);
-        assert!(
-            matches!(actions.as_slice(), [.., DownstreamAction::Close(DownstreamEnd::Malformed(_))]),
-            "{actions:?}"
-        );
+    let lie = || malformed("an ack of what it was never given");
+    for claimed in [ack_of(4), Ack { epoch: Epoch::new(1), ..ack_of(0) }] {
+        assert_eq!(after(&mut streaming(at(3), &tail), &tail, acked(claimed)), [lie()]);
+    }
+    for claimed in [Ack { durable: Version::new(3), ..ack_of(2) }, Ack { incarnation: 9, ..ack_of(3) }] {
+        let contradiction = [malformed("an ack that contradicts itself")];
+        assert_eq!(after(&mut streaming(at(3), &tail), &tail, acked(claimed)), contradiction);
     }
     // Not before the check either.
-    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(at(3)), ..Default::default() };
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
-    acked(&mut downstream, ack_of(4));
-    let _ = actions(&mut downstream, Duration::ZERO, &tail);
-    downstream.handle(Duration::ZERO, found(at(9), Some(at(3).chain)));
-    let actions = actions(&mut downstream, Duration::ZERO, &tail);
-    assert!(matches!(actions.as_slice(), [.., DownstreamAction::Close(DownstreamEnd::Malformed(_))]), "{actions:?}");
+    let mut downstream = subscribed(Some(at(3)), &tail);
+    assert_eq!(after(&mut downstream, &tail, acked(ack_of(4))), []);
+    let [accepted, stream] = streams(at(9));
+    assert_eq!(after(&mut downstream, &tail, found(at(9), Some(at(3).chain))), [accepted, stream, lie()]);
 }
 
 #[test]
 fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
     let tail = Tail::new(at(3), 0);
-    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), ..Default::default() };
-    downstream.handle(Duration::ZERO, DownstreamInput::Frame(Frame::Subscribe(subscribe.clone())));
-    let asked = [DownstreamAction::Subscribed(subscribe), DownstreamAction::LookUp(Version::ZERO)];
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), asked);
-    downstream.handle(Duration::ZERO, DownstreamInput::Found { head: at(3), began: Version::ZERO, chain: None });
-    assert_eq!(actions(&mut downstream, Duration::ZERO, &tail), [DownstreamAction::QueueSnapshot]);
-
-    for seconds in 1..100 {
+    let mut downstream = subscribed(None, &tail);
+    assert_eq!(after(&mut downstream, &tail, found(at(3), None)), [DownstreamAction::QueueSnapshot]);
+    for seconds in 1..=50 {
         let now = Duration::from_secs(seconds);
         assert_eq!(downstream.poll_timeout(), Some(now));
-        let time_us = seconds * 1_000_000;
-        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us }).to_bytes();
-        assert_eq!(actions(&mut downstream, now, &tail), [DownstreamAction::Send(vec![heartbeat])]);
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us: seconds * 1_000_000 });
+        assert_eq!(actions(&mut downstream, now, &tail), [sends(&heartbeat)]);
         if seconds == 50 {
             // Its turn comes while the heartbeat is being written, which is over first.
             downstream.handle(now, DownstreamInput::SnapshotTurn);
             assert_eq!(actions(&mut downstream, now, &tail), []);
-            downstream.handle(now, DownstreamInput::Sent);
-            assert_eq!(actions(&mut downstream, now, &tail), [DownstreamAction::OpenSnapshot]);
-            return;
         }
         downstream.handle(now, DownstreamInput::Sent);
     }
+    assert_eq!(actions(&mut downstream, Duration::from_secs(50), &tail), [DownstreamAction::OpenSnapshot]);
 }
 
 #[test]
 fn a_flood_of_acks_is_booked_at_a_steady_rate_and_its_last_one_is() {
     let tail = Tail::new(at(10_000), 0);
     let mut downstream = streaming(at(10_000), &tail);
-    let _ = actions(&mut downstream, Duration::ZERO, &tail);
     let mut booked = Vec::new();
     for number in 0..10_000 {
         let now = Duration::from_micros(number);
-        acked(&mut downstream, ack_of(number));
+        downstream.handle(now, acked(ack_of(number)));
         booked.extend(actions(&mut downstream, now, &tail));
     }
-    assert_eq!(booked.len(), 10, "one each millisecond");
+    let one_a_millisecond: Vec<_> = (0..10).map(|ms| DownstreamAction::Acked(ack_of(ms * 1000))).collect();
+    assert_eq!(booked, one_a_millisecond);
     let due = downstream.poll_timeout().expect("the last is not lost");
     assert_eq!(actions(&mut downstream, due, &tail), [DownstreamAction::Acked(ack_of(9_999))]);
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
-    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, RestoreId,
-    Section, SectionId, StoreId, SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
+    Ack, Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
+    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, PROTOCOL, Position, Published,
+    RestoreId, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Tail, Value, Version, decode_entries,
+    decode_ops,
 };
 
 const NAME: &str = "edge-1";
@@ -439,7 +440,7 @@ fn source(store: u128, seed: u64, versions: u64) -> Source {
 fn a_copy_of_another_store_is_refused_and_kept() {
     let other = source(6, 1, 3);
     let (end, run) = first_end(source(5, 1, 3), at(&other));
-    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::OtherStore(store)) if store == StoreId::new(5)));
+    assert_eq!(end, FollowerEnd::Refused(SubscribeRefusal::OtherStore(StoreId::new(5))));
     assert!(end.is_alarming());
     assert_eq!(run.copy.data, other.data);
 }
@@ -447,16 +448,16 @@ fn a_copy_of_another_store_is_refused_and_kept() {
 #[test]
 fn a_copy_that_is_ahead_waits() {
     let (end, run) = first_end(source(5, 1, 3), at(&source(5, 1, 4)));
-    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::Ahead(head)) if head == run.source.head));
+    assert_eq!(end, FollowerEnd::Refused(SubscribeRefusal::Ahead(run.source.head)));
     assert!(!end.is_alarming());
 }
 
 #[test]
 fn a_copy_with_other_data_is_refused() {
-    let (end, _) = first_end(source(5, 1, 4), at(&source(5, 2, 3)));
-    assert!(
-        matches!(end, FollowerEnd::Refused(SubscribeRefusal::ChainDiffers { version, .. }) if version == Version::new(3))
-    );
+    let here = source(5, 1, 4);
+    let (version, chain) = (Version::new(3), source(5, 1, 3).head.chain);
+    let (end, _) = first_end(here, at(&source(5, 2, 3)));
+    assert_eq!(end, FollowerEnd::Refused(SubscribeRefusal::ChainDiffers { version, chain }));
 }
 
 /// A copy at the end of `copy`, and where the publisher of `source` led it without a complaint.
@@ -484,8 +485,9 @@ fn an_accepted_restore_is_followed_by_those_who_are_ahead_with_a_snapshot_and_by
     assert_eq!(led(&here, &source(5, 7, 3)), (here.head, 1));
 
     // Who follows another restore of the same backup is told, and keeps what it has.
-    let (end, _) = first_end(other.clone(), at(&here));
-    assert!(matches!(end, FollowerEnd::Refused(SubscribeRefusal::ChainDiffers { .. })), "{end:?}");
+    let differs = SubscribeRefusal::ChainDiffers { version: other.head.version, chain: other.head.chain };
+    let (end, _) = first_end(other, at(&here));
+    assert_eq!(end, FollowerEnd::Refused(differs));
     let (mut later, mut early) = (source(5, 1, 8), source(5, 1, 1));
     later.accept_restore(3);
     early.accept_restore(4);
@@ -493,7 +495,7 @@ fn an_accepted_restore_is_followed_by_those_who_are_ahead_with_a_snapshot_and_by
     later.log.drain(..8);
     let (end, _) = first_end(later, at(&early));
     let here = SubscribeRefusal::ForkedAt { epoch: Epoch::new(1), version: Version::new(9) };
-    assert!(matches!(end, FollowerEnd::Refused(why) if why == here), "{end:?}");
+    assert_eq!(end, FollowerEnd::Refused(here));
     assert!(end.is_alarming());
 }
 
@@ -506,51 +508,72 @@ fn a_gap_and_a_changed_version_stop_the_stream_and_nothing_is_applied() {
     let mut changed = Published::from_bytes(&first).unwrap();
     changed.time_us += 1;
     for bad in [second, changed.to_bytes(), first.slice(..first.len() - 1)] {
-        let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, Some(position));
-        assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
-        follower.handle(Duration::ZERO, FollowerInput::Connected);
-        while follower.poll_action(Duration::ZERO).is_some() {}
-        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(source.head)));
-        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Version(bad)));
-        match follower.poll_action(Duration::ZERO) {
-            Some(FollowerAction::Disconnect(end @ FollowerEnd::Version(_))) => assert!(end.is_alarming()),
-            other => panic!("{other:?}"),
-        }
-        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Goodbye));
+        let why = Published::from_bytes(&bad).and_then(|version| version.follow(&position).map(drop)).unwrap_err();
+        let mut follower = subscribed(Some(position));
+        let actions = after(&mut follower, [Frame::Stream(source.head), Frame::Version(bad)]);
+        assert_eq!(actions, [FollowerAction::Disconnect(FollowerEnd::Version(why))]);
+        assert_eq!(after(&mut follower, [Frame::Goodbye]), [], "what is left of a connection says nothing");
         assert_eq!(follower.poll_timeout(), Some(crate::MAX_BACKOFF));
     }
 }
 
-/// A follower at `position` that has just subscribed.
+/// Everything that is to be done now.
+fn actions(follower: &mut Follower, now: Duration) -> Vec<FollowerAction> {
+    std::iter::from_fn(|| follower.poll_action(now)).collect()
+}
+
+/// It asks for what comes after there.
+fn asks(position: Option<Position>) -> FollowerAction {
+    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), incarnation: 1, position, ..Default::default() };
+    FollowerAction::Send(Frame::Subscribe(subscribe))
+}
+
+/// It says that it stands there, on disk.
+fn acks(position: Position) -> FollowerAction {
+    let (epoch, applied) = (position.epoch, position.version);
+    FollowerAction::Send(Frame::Ack(Ack { incarnation: 1, epoch, applied, durable: applied, two_clock_us: 0 }))
+}
+
+/// A follower at `position` that has just subscribed, at time zero.
 fn subscribed(position: Option<Position>) -> Follower {
     let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, position);
-    assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
+    assert_eq!(actions(&mut follower, Duration::ZERO), [FollowerAction::Connect]);
     follower.handle(Duration::ZERO, FollowerInput::Connected);
-    while follower.poll_action(Duration::ZERO).is_some() {}
+    let said: Vec<_> = [asks(position)].into_iter().chain(position.map(acks)).collect();
+    assert_eq!(actions(&mut follower, Duration::ZERO), said);
     follower
 }
 
 /// What it does about these frames.
-fn after(mut follower: Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
+fn after(follower: &mut Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
     frames.into_iter().for_each(|frame| follower.handle(Duration::ZERO, FollowerInput::Frame(frame)));
-    std::iter::from_fn(|| follower.poll_action(Duration::ZERO)).collect()
+    actions(follower, Duration::ZERO)
 }
 
 #[test]
 fn a_damaged_copy_leaves_comes_back_for_a_snapshot_and_acknowledges_nothing_meanwhile() {
     let position = source(5, 1, 3).head;
     let mut follower = subscribed(Some(position));
-    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(position)));
+    assert_eq!(after(&mut follower, [Frame::Stream(position)]), []);
     follower.handle(Duration::ZERO, FollowerInput::Damaged);
     follower.handle(Duration::ZERO, FollowerInput::Damaged);
-    let actions: Vec<_> = std::iter::from_fn(|| follower.poll_action(Duration::ZERO)).collect();
-    assert!(matches!(actions.as_slice(), [FollowerAction::Disconnect(FollowerEnd::Damaged)]), "{actions:?}");
+    assert_eq!(actions(&mut follower, Duration::ZERO), [FollowerAction::Disconnect(FollowerEnd::Damaged)]);
     let later = Duration::from_secs(60);
-    assert!(matches!(follower.poll_action(later), Some(FollowerAction::Connect)));
+    assert_eq!(actions(&mut follower, later), [FollowerAction::Connect]);
     follower.handle(later, FollowerInput::Connected);
-    let actions: Vec<_> = std::iter::from_fn(|| follower.poll_action(later)).collect();
-    let [FollowerAction::Send(Frame::Subscribe(asked))] = actions.as_slice() else { panic!("{actions:?}") };
-    assert_eq!(asked.position, None);
+    assert_eq!(actions(&mut follower, later), [asks(None)]);
+}
+
+/// Each of the two would end the other's connection, as fast as they come back.
+#[test]
+fn who_was_replaced_by_another_process_waits_before_it_comes_back() {
+    let position = source(5, 1, 3).head;
+    let mut follower = subscribed(Some(position));
+    assert_eq!(after(&mut follower, [Frame::Stream(position)]), []);
+    follower.handle(Duration::ZERO, FollowerInput::Replaced);
+    assert_eq!(actions(&mut follower, Duration::ZERO), []);
+    assert_eq!(follower.poll_timeout(), Some(crate::MAX_BACKOFF));
+    assert_eq!(actions(&mut follower, crate::MAX_BACKOFF), [FollowerAction::Connect]);
 }
 
 #[test]
@@ -567,7 +590,7 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
             Frame::SnapshotEntries(entries.clone()),
             Frame::SnapshotEnd(end.clone()),
         ];
-        after(subscribed(None), frames)
+        after(&mut subscribed(None), frames)
     };
     let counts = |bytes| bytes + crate::follower::PER_MESSAGE;
     let begun = |then, last: Option<FollowerAction>| {
@@ -617,62 +640,59 @@ fn a_flood_of_empty_messages_is_counted() {
 fn a_snapshot_of_another_store_or_from_before_is_not_begun() {
     let (here, before, other) = (source(5, 1, 3).head, source(5, 1, 2).head, source(6, 1, 9).head);
     for (position, why) in [(before, FollowerEnd::Back(before)), (other, FollowerEnd::OtherStore(other))] {
-        let actions = after(subscribed(Some(here)), [Frame::SnapshotFollows(position)]);
+        let actions = after(&mut subscribed(Some(here)), [Frame::SnapshotFollows(position)]);
         assert_eq!(actions, [FollowerAction::Disconnect(why)]);
     }
     // Ahead in version, but of a history that was left behind.
     let newer = Position { epoch: crate::Epoch::new(1), ..here };
     let later = source(5, 1, 9).head;
-    let actions = after(subscribed(Some(newer)), [Frame::SnapshotFollows(later)]);
+    let actions = after(&mut subscribed(Some(newer)), [Frame::SnapshotFollows(later)]);
     assert_eq!(actions, [FollowerAction::Disconnect(FollowerEnd::Back(later))]);
 }
 
 #[test]
 fn reading_stops_while_too_much_waits_and_goes_on_after() {
     let mut source = source(5, 1, 1);
-    let mut follower = subscribed(Some(source.head));
-    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(source.head)));
+    let start = source.head;
+    let mut follower = subscribed(Some(start));
+    assert_eq!(after(&mut follower, [Frame::Stream(source.head)]), []);
     let mut handed = Vec::new();
     while !follower.is_full() {
-        let bytes = source.commit(&mut Random(2));
-        follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Version(bytes)));
-        while let Some(action) = follower.poll_action(Duration::ZERO) {
-            if let FollowerAction::Apply(_, position, bytes) = action {
-                handed.push((position, bytes));
-            }
-        }
+        let version = source.commit(&mut Random(2));
+        let published = Published::from_bytes(&version).unwrap();
+        let bytes = version.len() + published.sections.len() * crate::SECTION_OVERHEAD + crate::follower::PER_MESSAGE;
+        let apply = [FollowerAction::Apply(published, source.head, bytes)];
+        assert_eq!(after(&mut follower, [Frame::Version(version)]), apply);
+        handed.push((source.head, bytes));
     }
     let total: usize = handed.iter().map(|(_, bytes)| bytes).sum();
     assert!(total < crate::MAX_OUTSTANDING + crate::MAX_MESSAGE_LEN);
     let later = crate::SILENT_AFTER * 2;
-    assert!(follower.poll_action(later).is_none(), "who is not read is not silent");
+    assert_eq!(actions(&mut follower, later), [], "who is not read is not silent");
     for (position, bytes) in handed {
         follower.handle(later, FollowerInput::Applied { position, bytes, two_clock_us: 0 });
     }
     assert!(!follower.is_full());
-    let Some(FollowerAction::Send(Frame::Ack(ack))) = follower.poll_action(later) else { panic!("no ack") };
-    assert_eq!(ack.applied, source.head.version);
-    assert!(follower.poll_action(later).is_none(), "one ack for all of it");
-    let silent = follower.poll_action(later + crate::SILENT_AFTER);
-    assert!(matches!(silent, Some(FollowerAction::Disconnect(FollowerEnd::Silent))), "{silent:?}");
+    let ack = Ack { incarnation: 1, applied: source.head.version, durable: start.version, ..Ack::default() };
+    let said = [FollowerAction::Send(Frame::Ack(ack))];
+    assert_eq!(actions(&mut follower, later), said, "one for all of it");
+    let silent = actions(&mut follower, later + crate::SILENT_AFTER);
+    assert_eq!(silent, [FollowerAction::Disconnect(FollowerEnd::Silent)]);
 }
 
 /// A follower that streams, and a version of nearly 4 MiB as it goes over the wire.
 fn streaming_with_a_large_version() -> (Follower, Bytes) {
     let mut source = Source::new(1);
     let start = source.head;
-    let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, Some(start));
-    assert!(matches!(follower.poll_action(Duration::ZERO), Some(FollowerAction::Connect)));
-    follower.handle(Duration::ZERO, FollowerInput::Connected);
-    follower.handle(Duration::ZERO, FollowerInput::Frame(Frame::Stream(start)));
-    while follower.poll_action(Duration::ZERO).is_some() {}
+    let mut follower = subscribed(Some(start));
+    assert_eq!(after(&mut follower, [Frame::Stream(start)]), []);
     let put =
         |number| Op::Put { key: Key::new(vec![0, 1, number]).unwrap(), value: Value::new(vec![7; 300_000]).unwrap() };
     (follower, Frame::Version(source.commit_ops((0..13).map(put).collect())).to_bytes())
 }
 
-/// Hands the bytes of a message to a follower at this rate; how it left, if it did, and whether the message came whole.
-fn over_a_link(bytes_per_second: usize) -> (Option<FollowerEnd>, bool) {
+/// Hands the bytes of a message to a follower at this rate; where it then stands, or what else it did.
+fn over_a_link(bytes_per_second: usize) -> Result<Version, Vec<FollowerAction>> {
     let (mut follower, wire) = streaming_with_a_large_version();
     let mut decoder = crate::FrameDecoder::new();
     for (second, piece) in wire.chunks(bytes_per_second).enumerate() {
@@ -681,24 +701,20 @@ fn over_a_link(bytes_per_second: usize) -> (Option<FollowerEnd>, bool) {
         let input = decoder.poll().unwrap().map_or(FollowerInput::Heard(piece.len()), FollowerInput::Frame);
         let whole = matches!(input, FollowerInput::Frame(_));
         follower.handle(now, input);
-        while let Some(action) = follower.poll_action(now) {
-            match action {
-                FollowerAction::Disconnect(end) => return (Some(end), false),
-                FollowerAction::Apply(..) => assert!(whole),
-                _ => {}
-            }
-        }
-        if whole {
-            return (None, true);
+        let mut actions = actions(&mut follower, now);
+        match actions.pop() {
+            None if !whole => {}
+            Some(FollowerAction::Apply(_, position, _)) if whole && actions.is_empty() => return Ok(position.version),
+            last => return Err(actions.into_iter().chain(last).collect()),
         }
     }
-    (None, false)
+    Err(vec![])
 }
 
 #[test]
 fn a_large_version_gets_through_a_slow_link_and_not_from_one_who_trickles() {
     // 1 Mbit/s: 4 MiB take over half a minute.
-    assert!(matches!(over_a_link(125_000), (None, true)));
-    assert!(matches!(over_a_link(crate::LEAST_RATE), (None, true)));
-    assert!(matches!(over_a_link(100), (Some(FollowerEnd::Trickling), false)));
+    assert_eq!(over_a_link(125_000), Ok(Version::new(1)));
+    assert_eq!(over_a_link(crate::LEAST_RATE), Ok(Version::new(1)));
+    assert_eq!(over_a_link(100), Err(vec![FollowerAction::Disconnect(FollowerEnd::Trickling)]));
 }
