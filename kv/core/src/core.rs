@@ -532,6 +532,37 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn the_log_gives_nothing_up_while_a_copy_is_made_and_does_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::start(config(folder.path(), 20_000)).await.unwrap();
+        let (tell_held, held) = std::sync::mpsc::channel();
+        let (let_go, told) = std::sync::mpsc::channel::<()>();
+        let copying = std::thread::spawn({
+            let core = core.clone();
+            move || {
+                let _kept = core.inner.keep.write().unwrap();
+                tell_held.send(()).unwrap();
+                told.recv().unwrap();
+            }
+        });
+        held.recv().unwrap();
+        let first = core.inner.log.range().start;
+        // More than the log keeps behind what it gives up.
+        for number in 0..600 {
+            assert!(matches!(write(&core, number).await, Some(Outcome::Committed { .. })));
+        }
+        assert_eq!(core.inner.log.range().start, first);
+        let_go.send(()).unwrap();
+        copying.join().unwrap();
+        let deadline = Instant::now() + LEAD_TIMEOUT;
+        while core.inner.log.range().start == first {
+            assert!(Instant::now() < deadline, "it keeps everything for ever");
+            assert!(matches!(write(&core, 600).await, Some(Outcome::Committed { .. })));
+        }
+        core.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_command_of_a_later_release_halts_the_voter_and_is_not_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();

@@ -299,6 +299,19 @@ fn the_batch_log_is_trimmed_and_stays_so() {
 }
 
 #[test]
+fn what_is_pinned_is_not_trimmed_until_it_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(founded(folder.path()));
+    let state = open_with(folder.path(), 64_000);
+    let pin = BatchSource::pin(&state, Version::ZERO);
+    add_versions(&state, 100);
+    assert!(state.read_after(Version::ZERO, 1).unwrap().is_some());
+    drop(pin);
+    add_versions(&state, 1);
+    assert!(state.read_after(Version::ZERO, 1).unwrap().is_none());
+}
+
+#[test]
 fn a_snapshot_is_everything_published_at_one_position() {
     let folder = tempfile::tempdir().unwrap();
     let state = founded(folder.path());

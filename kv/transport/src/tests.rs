@@ -16,6 +16,7 @@ use crate::{Ca, CaError, Connection, Endpoint, Identity, Publisher, PublisherOpt
 
 mod certificates;
 mod hostile;
+mod snapshots;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,6 +1,7 @@
 //! The whole way: what an edge gets, keeps and says.
 
 use zonecast_kv_proto::{BatchSource as _, EdgeLink, Frame, Peer, Version, WaitFor};
+use zonecast_kv_transport::{Connection, FrameReceiver, FrameSender};
 
 use super::*;
 
@@ -270,26 +271,40 @@ async fn a_node_that_serves_must_have_the_role_that_was_dialled() {
 /// Longer than an edge waits for a word.
 const DRIP: Duration = Duration::from_secs(8);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_takes_longer_than_silence_may_last_gets_through() {
-    let world = World::new();
-    let source = MemorySource::new(5);
+/// An edge that has loaded an empty snapshot from an upstream that a test plays.
+struct Played {
+    edge: Running,
+    endpoint: Endpoint,
+    sender: FrameSender,
+    receiver: FrameReceiver,
+    _connection: Connection,
+}
+
+async fn played(world: &World, source: &MemorySource) -> Played {
     let start_of_all = source.position();
-    let (bytes, position) = source.commit(vec![put(&[1], &vec![7; 200_000])]);
     let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
     let upstreams = vec![Upstream { address: endpoint.local_addr().unwrap(), role: Role::Core }];
     let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
     let edge = start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL });
-
     let connection = endpoint.accept(endpoint.incoming().await.unwrap()).await.unwrap();
-    let (mut sender, _receiver) = connection.accept().await.unwrap();
-    // An empty snapshot, and then one frame over a link that is slow.
+    let (mut sender, receiver) = connection.accept().await.unwrap();
     let check = zonecast_kv_proto::SnapshotCheck::new();
     let digest = serde_bytes::ByteBuf::from(check.digest());
     let end = zonecast_kv_proto::SnapshotEnd { position: Some(start_of_all), entries: 0, digest };
     sender.send(&Frame::SnapshotFollows(start_of_all)).await.unwrap();
     sender.send(&Frame::SnapshotEnd(end)).await.unwrap();
     edge.until_following().await;
+    Played { edge, endpoint, sender, receiver, _connection: connection }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_takes_longer_than_silence_may_last_gets_through() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let Played { edge, mut sender, endpoint: _endpoint, receiver: _receiver, _connection } =
+        played(&world, &source).await;
+    let (bytes, position) = source.commit(vec![put(&[1], &vec![7; 200_000])]);
+    // One frame over a link that is slow.
     let wire = Frame::Version(bytes).to_bytes();
     let pieces = u32::try_from(wire.len().div_ceil(30_000)).unwrap();
     let mut drip = tokio::time::interval(DRIP / pieces);
@@ -299,6 +314,22 @@ async fn a_version_that_takes_longer_than_silence_may_last_gets_through() {
     }
     edge.until_at(position).await;
     assert_eq!(edge.content(), source.content());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ack_that_cannot_be_written_ends_the_connection() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let Played { edge, endpoint, mut sender, receiver, _connection } = played(&world, &source).await;
+    // Nobody listens to it any more.
+    drop(receiver);
+    let (bytes, position) = source.commit(vec![put(&[1], b"one")]);
+    sender.send(&Frame::Version(bytes)).await.unwrap();
+    edge.until_at(position).await;
+    let again = tokio::time::timeout(PATIENCE, endpoint.incoming()).await.expect("it stays where nobody hears it");
+    assert!(again.is_some());
+    let left = |why| edge.metrics.left.with_label_values(&[why]).get();
+    assert_eq!((left("lost"), left("silent")), (1, 0), "it noticed by the ack");
 }
 
 /// A projection with a bug.
