@@ -28,6 +28,7 @@ mod output;
 mod progress;
 pub mod roles;
 mod service;
+mod shares;
 mod size;
 mod timeout;
 mod tolerance;

@@ -8,21 +8,22 @@ use axum::{Extension, Json};
 use super::query;
 use super::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
 use super::{ApiError, ApiState};
-use crate::auth::Grant;
+use crate::auth::Who;
 
 pub(super) async fn backup(
     State(state): State<ApiState>,
+    Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BackupInfo>, ApiError> {
     let request: BackupRequest = query::json(body)?;
-    Ok(Json(state.service.backup(request.folder.into()).await?))
+    Ok(Json(state.service.backup(request.folder.into(), &who).await?))
 }
 
 pub(super) async fn accept_restore(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ForkInfo>, ApiError> {
     let AcceptRestore {} = query::json(body)?;
-    Ok(Json(state.service.accept_restore(grant.name().to_owned()).await?))
+    Ok(Json(state.service.accept_restore(who).await?))
 }

@@ -1,7 +1,7 @@
 //! `/v1/edges`: which edges are waited for.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_kv_proto::is_node_name;
 use zonecast_kv_transport::{Peer, Role};
@@ -9,6 +9,7 @@ use zonecast_kv_transport::{Peer, Role};
 use super::query::{Params, Segments};
 use super::types::{EdgeList, EdgeStatus};
 use super::{ApiError, ApiState};
+use crate::auth::Who;
 
 /// `role` of a node that is no edge.
 #[derive(Debug, Default, Deserialize)]
@@ -25,16 +26,18 @@ pub(super) async fn expect(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
+    Extension(who): Extension<Who>,
 ) -> Result<Json<EdgeStatus>, ApiError> {
-    Ok(Json(state.service.expect_edge(peer(&name, &query)?).await?))
+    Ok(Json(state.service.expect_edge(peer(&name, &query)?, &who).await?))
 }
 
 pub(super) async fn forget(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
+    Extension(who): Extension<Who>,
 ) -> Result<Json<EdgeStatus>, ApiError> {
-    Ok(Json(state.service.forget_edge(peer(&name, &query)?).await?))
+    Ok(Json(state.service.forget_edge(peer(&name, &query)?, &who).await?))
 }
 
 fn peer(name: &str, query: &RoleQuery) -> Result<Peer, ApiError> {

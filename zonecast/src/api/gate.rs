@@ -4,28 +4,34 @@
 //! request ─▶ token? ─▶ good? ─▶ role of the path? ─▶ zone of the path in scope? ─▶ handler, with the grant
 //!              401      401           403                     403                     (403, counted too)
 //! ```
+//! Whose a request is, the listener asks first ([`Gate::introduce`]): it gives a place to each by name.
+//!
 //! What a path needs stands beside it in the table of [routes](super::Route). A path that is in no table needs a good
 //! token too, so that nobody without one learns which paths there are.
 //!
 //! # Invariants
 //! Every handler of a path that is not for everybody finds a [`Grant`] among the extensions of its request, and shows
-//! only what its scope covers; and a [`Condition`](crate::service::Condition), on which it does what it does.
+//! only what its scope covers; whose it is ([`Who`]); and a [`Condition`](crate::service::Condition), on which it does what
+//! it does.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::RequestExt as _;
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::body::Body;
+use axum::extract::{MatchedPath, RawPathParams, State};
+use axum::http::{HeaderMap, Method, Request, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
 use prometheus::Registry;
 
 use super::condition::{Understands, condition};
 use super::error::NotDone;
 use super::{ApiError, May, query, same_site};
-use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
+use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens, Who};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
 use crate::line_limit::LineLimit;
@@ -41,6 +47,10 @@ pub(crate) struct Gate {
     failures: Arc<LineLimit>,
     fault: Fault,
 }
+
+/// What the token of a request allows, or why it allows nothing. Stands among the extensions of every request.
+#[derive(Clone, Debug)]
+struct Shown(Result<Grant, ApiError>);
 
 /// What each path needs, as the router knows the path.
 pub(super) type Needs = Arc<[(&'static str, Method, May)]>;
@@ -90,6 +100,18 @@ impl Gate {
         }
     }
 
+    /// Looks at the token of a request from this address, for [`guard`] and for whoever wants to know whose it is.
+    pub(crate) fn introduce(&self, request: &mut Request<Incoming>, address: IpAddr) -> Who {
+        let grant = self.grant(request.headers());
+        let who = match &grant {
+            Ok(grant) if !grant.name().is_empty() => Who::Token(grant.name().into()),
+            Ok(_) | Err(_) => Who::at(address),
+        };
+        request.extensions_mut().insert(Shown(grant));
+        request.extensions_mut().insert(who.clone());
+        who
+    }
+
     /// What the token of a request allows.
     fn grant(&self, headers: &HeaderMap) -> Result<Grant, ApiError> {
         let Some(tokens) = &self.tokens else { return Ok(Grant::everything()) };
@@ -106,7 +128,11 @@ impl Gate {
 }
 
 /// Runs before every handler; see the module.
-pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State((gate, needs)): State<(Gate, Needs)>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let may = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
     if may == Some(May::Everybody) {
@@ -130,11 +156,13 @@ pub(super) async fn guard(State((gate, needs)): State<(Gate, Needs)>, mut reques
 }
 
 /// What a request may do, if that is enough for its path and for the zone in it.
-async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request) -> Result<Grant, ApiError> {
+async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request<Body>) -> Result<Grant, ApiError> {
     if gate.tokens.is_none() {
         same_site::check(request.uri(), request.headers())?;
     }
-    let grant = gate.grant(request.headers())?;
+    let shown = request.extensions_mut().remove();
+    let Shown(grant) = shown.ok_or_else(|| ApiError::internal("a request that nobody has introduced"))?;
+    let grant = grant?;
     let (needs, in_zone) = match may {
         None | Some(May::Everybody | May::AnyToken) => return Ok(grant),
         Some(May::Role(role)) => (role, false),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use zonecast_records::Name;
 
 use super::ApiError;
-use crate::auth::{Grant, Refusal};
+use crate::auth::{Grant, Refusal, Who};
 use crate::client::Patience;
 use crate::service::{Condition, Terms};
 use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
@@ -63,11 +63,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Terms {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let (grant, condition) = (parts.extensions.get::<Grant>(), parts.extensions.get::<Condition>());
-        let (Some(grant), Some(condition)) = (grant, condition) else {
-            return Err(ApiError::internal("a write without a grant and a condition"));
+        let (who, condition) = (parts.extensions.get::<Who>(), parts.extensions.get::<Condition>());
+        let (Some(who), Some(condition)) = (who, condition) else {
+            return Err(ApiError::internal("a write without a name and a condition"));
         };
-        Ok(Self { by: grant.name().to_owned(), condition: condition.clone() })
+        Ok(Self { who: who.clone(), condition: condition.clone() })
     }
 }
 

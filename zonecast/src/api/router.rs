@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Method;
-use tokio::sync::Semaphore;
 
 use super::route::{May, Route, routed};
 use super::{Gate, backup, chain, edges, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use crate::service::Service;
+use crate::shares::Shares;
 
 /// Largest zone file in a request in bytes: some millions of records; it is held in memory while it is built.
 pub(super) const MAX_ZONE_FILE: usize = 256 * 1024 * 1024;
 
-/// Zone files that are read and built at a time; with the limit above this bounds the memory they take.
-pub(crate) const ZONE_BODIES: usize = 2;
+/// Zone files that are read and built at a time, two of one name: with the limit above this bounds the memory they take.
+pub(crate) const ZONE_BODIES: usize = 3;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct ApiState {
     /// Zones and records.
     pub service: Arc<Service>,
     /// Taken by each request that holds a zone file.
-    pub(crate) zone_bodies: Arc<Semaphore>,
+    pub(crate) zone_bodies: Shares,
     /// For `/metrics`.
     pub metrics: Arc<MetricsRegistry>,
 }

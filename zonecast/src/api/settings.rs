@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::query::{self, Segments, zone_in_path};
 use super::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use super::{ApiError, ApiState};
-use crate::auth::Grant;
+use crate::auth::Who;
 use crate::service::Terms;
 
 pub(super) async fn get(
@@ -34,9 +34,9 @@ pub(super) async fn get_store(State(state): State<ApiState>) -> Result<Json<Stor
 
 pub(super) async fn change_store(
     State(state): State<ApiState>,
-    Extension(grant): Extension<Grant>,
+    Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<StoreSettings>, ApiError> {
     let change: StoreSettingsChange = query::json(body)?;
-    Ok(Json(state.service.change_store_settings(change, grant.name().to_owned()).await?))
+    Ok(Json(state.service.change_store_settings(change, who).await?))
 }

@@ -1,7 +1,5 @@
 //! `/v1/zones`, `/v1/zones/{zone}`, `/v1/zones/{zone}/file`, `/v1/zones/{zone}/undelete`, `/v1/deleted-zones`.
 
-use std::sync::Arc;
-
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::header;
@@ -85,7 +83,7 @@ pub(super) async fn put(
     let file = file.unwrap_or_else(|| "request".into());
     let settings = SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial };
     // Before the body is read: what waits here is in the socket, not in memory.
-    let place = Arc::clone(&state.zone_bodies).acquire_owned().await.map_err(ApiError::internal)?;
+    let place = state.zone_bodies.take(&terms.who).await;
     let text = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
     let tolerance = Tolerance { out_of_zone, without_ns };
     let upload = Upload { text, file, settings, tolerance, allow_shrink, _place: place };

@@ -16,6 +16,7 @@ mod token;
 mod token_file;
 mod tokens;
 mod watched;
+mod who;
 
 pub(crate) use grant::Grant;
 pub(crate) use open_listener::refuse_open_listener;
@@ -27,3 +28,4 @@ pub(crate) use token::Token;
 pub(crate) use token_file::{TokenFile, TokenFileError};
 pub(crate) use tokens::{BadToken, Tokens};
 pub(crate) use watched::Watched;
+pub(crate) use who::Who;

@@ -5,17 +5,16 @@
 //! ...?wait=...                    ─▶ waiting     hold a place for minutes, and do nothing
 //! all others                      ─▶ working
 //! ```
-//! A request that finds no place is answered 429 at once. All places together are fewer than connections, so that
-//! whoever comes gets as far as this.
-
-use std::sync::Arc;
+//! A request that finds no place is answered 429 at once. [No name](crate::shares) takes all of a kind. All places
+//! together are fewer than connections, so that whoever comes gets as far as this.
 
 use axum::http::{StatusCode, Uri};
 #[cfg(test)]
 use axum::response::IntoResponse as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::ApiError;
+use crate::auth::Who;
+use crate::shares::{Place, Shares};
 
 /// Places for each kind of request.
 #[derive(Clone, Copy, Debug)]
@@ -30,39 +29,34 @@ pub(super) struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { watching: 16, waiting: 256, working: 128 }
+        Self { watching: 16, waiting: 256, working: 256 }
     }
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Admission {
-    watching: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
-    working: Arc<Semaphore>,
+    watching: Shares,
+    waiting: Shares,
+    working: Shares,
 }
-
-/// The place of one request, until its answer is sent.
-#[derive(Debug)]
-pub(super) struct Admitted(#[expect(dead_code, reason = "it is held, not looked at")] OwnedSemaphorePermit);
 
 impl Admission {
     pub(super) fn new(places: Places) -> Self {
         let Places { watching, waiting, working } = places;
-        let [watching, waiting, working] = [watching, waiting, working].map(|places| Arc::new(Semaphore::new(places)));
+        let [watching, waiting, working] = [watching, waiting, working].map(Shares::new);
         Self { watching, waiting, working }
     }
 
-    /// A place for a request, or what it is told without one.
-    pub(super) fn admit(&self, uri: &Uri) -> Result<Admitted, ApiError> {
+    /// A place for a request until its answer is sent, or what it is told without one.
+    pub(super) fn admit(&self, uri: &Uri, who: &Who) -> Result<Place, ApiError> {
         let waits = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
         let (places, full) = match uri.path() {
             "/healthz" | "/readyz" | "/metrics" => (&self.watching, "too many look at health and metrics, retry"),
-            _ if waits => (&self.waiting, "too many requests wait for edges, retry, or do not wait"),
-            _ => (&self.working, "too many requests are under way, retry"),
+            _ if waits => (&self.waiting, "too many requests, or of yours, wait for edges: retry, or do not wait"),
+            _ => (&self.working, "too many requests, or of yours, are under way, retry"),
         };
-        let place = Arc::clone(places).try_acquire_owned();
-        place.map(Admitted).map_err(|_| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full))
+        places.try_take(who).ok_or_else(|| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full))
     }
 }
 
@@ -70,11 +64,15 @@ impl Admission {
 mod tests {
     use super::*;
 
+    fn admit_at(admission: &Admission, address: &str, uri: &'static str) -> Result<Place, ApiError> {
+        admission.admit(&Uri::from_static(uri), &Who::at(address.parse().unwrap()))
+    }
+
     #[test]
     fn no_kind_of_request_takes_the_places_of_another() {
         let admission = Admission::new(Places { watching: 1, waiting: 1, working: 1 });
         let admit =
-            |uri: &'static str| admission.admit(&Uri::from_static(uri)).map_err(|full| full.into_response().status());
+            |uri: &'static str| admit_at(&admission, "192.0.2.1", uri).map_err(|full| full.into_response().status());
         let held =
             ["/healthz", "/v1/receipts/1?timeout=1m&wait=all", "/v1/zones?limit=1"].map(|uri| admit(uri).unwrap());
         for uri in ["/readyz", "/metrics", "/v1/zones/a/changes?wait=edge", "/v1/status", "/v1/x?await=1"] {
@@ -82,7 +80,17 @@ mod tests {
         }
         drop(held);
         admit("/metrics").unwrap();
+    }
+
+    #[test]
+    fn no_name_takes_all_places_of_a_kind() {
         let Places { watching, waiting, working } = Places::default();
+        let admission = Admission::new(Places::default());
+        for (places, uri) in [(watching, "/metrics"), (waiting, "/v1/receipts/1?wait=all"), (working, "/v1/status")] {
+            let held: Vec<_> = std::iter::from_fn(|| admit_at(&admission, "192.0.2.1", uri).ok()).collect();
+            assert_eq!(held.len(), places / 2, "{uri}");
+            assert!(admit_at(&admission, "192.0.2.2", uri).is_ok(), "{uri}");
+        }
         assert!(watching + waiting + working < super::super::serving::HttpLimits::default().connections);
     }
 }

@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 
 use super::http_tls::TlsListener;
 use super::idle::IdleBook;
-use super::serving::{HttpLimits, serve};
+use super::serving::{HttpLimits, Introduce, serve};
 use super::spare_listener::SpareListener;
+use crate::api::Gate;
 use crate::exit::{Failure, Outcome};
 
 /// How long requests under way may take once we stop.
@@ -26,16 +27,22 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves on a bound listener, in the clear or over TLS. Call within a tokio runtime.
+    /// Serves on a bound listener, in the clear or over TLS, what the gate is in front of. Call within a tokio runtime.
     ///
     /// # Errors
     /// The listener cannot be handed to the runtime.
-    pub(crate) fn start(listener: TcpListener, router: axum::Router, tls: Option<ServerConfig>) -> Outcome<Self> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        (router, gate): (axum::Router, Gate),
+        tls: Option<ServerConfig>,
+    ) -> Outcome<Self> {
         let wrap = |error: std::io::Error| Failure::failed(format_args!("cannot serve HTTP: {error}"));
         let address = listener.local_addr().map_err(wrap)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(wrap)?;
         let book = Arc::new(IdleBook::default());
         let listener = SpareListener::new(listener, Arc::clone(&book));
+        let introduce: Introduce = Arc::new(move |request, address| gate.introduce(request, address));
+        let router = (router, introduce);
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // A dropped sender stops us as well.

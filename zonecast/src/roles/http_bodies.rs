@@ -8,24 +8,29 @@ use std::time::Duration;
 use axum::BoxError;
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
-use super::admission::Admitted;
 use super::idle::Busy;
+use super::patience::Patient;
+use crate::shares::Place;
 
-/// The body of a request, which fails when it pauses for too long or takes too long altogether.
+/// The body of a request, which fails when it pauses, trickles or takes for too long altogether.
 pub(super) struct PacedBody {
     body: Incoming,
     pause: Duration,
-    end: Instant,
-    patience: Pin<Box<Sleep>>,
+    within: Duration,
+    /// From when it is wanted: until then the client waits for us.
+    begun: Option<Begun>,
+}
+
+struct Begun {
+    patience: Patient,
+    end: Pin<Box<Sleep>>,
 }
 
 impl PacedBody {
     pub(super) fn new(body: Incoming, pause: Duration, within: Duration) -> Self {
-        let now = Instant::now();
-        let end = now + within;
-        Self { body, pause, end, patience: Box::pin(sleep_until(end.min(now + pause))) }
+        Self { body, pause, within, begun: None }
     }
 }
 
@@ -34,17 +39,20 @@ impl HttpBody for PacedBody {
     type Error = BoxError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match Pin::new(&mut self.body).poll_frame(cx) {
+        let Self { body, pause, within, begun } = &mut *self;
+        let begun =
+            begun.get_or_insert_with(|| Begun { patience: Patient::new(*pause), end: Box::pin(sleep(*within)) });
+        match Pin::new(body).poll_frame(cx) {
             Poll::Ready(frame) => {
-                let next = self.end.min(Instant::now() + self.pause);
-                self.patience.as_mut().reset(next);
+                let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+                begun.patience.moved(data.map_or(0, Bytes::len));
                 Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
             }
-            Poll::Pending => self
-                .patience
-                .as_mut()
-                .poll(cx)
-                .map(|()| Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body takes too long").into()))),
+            Poll::Pending if begun.end.as_mut().poll(cx).is_ready() || begun.patience.poll_end(cx).is_ready() => {
+                let late = io::Error::new(io::ErrorKind::TimedOut, "the body takes too long");
+                Poll::Ready(Some(Err(late.into())))
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -61,11 +69,11 @@ impl HttpBody for PacedBody {
 pub(super) struct Answer {
     body: Body,
     end: Instant,
-    _held: (Busy, Option<Admitted>),
+    _held: (Busy, Option<Place>),
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, held: (Busy, Option<Admitted>), within: Duration) -> Self {
+    pub(super) fn new(body: Body, held: (Busy, Option<Place>), within: Duration) -> Self {
         Self { body, end: Instant::now() + within, _held: held }
     }
 }

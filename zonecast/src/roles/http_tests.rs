@@ -18,12 +18,12 @@ use super::running_core::{CoreSetup, RunningCore};
 use super::{DataFolder, ports};
 use crate::api::types::RollbackRequest;
 use crate::api::{May, all_routes};
-use crate::auth::{Secret, Token, TokenFile, TokenRole};
+use crate::auth::{Secret, Token, TokenFile, TokenRole, Who};
 use crate::client::{Client, ClientError, Patience};
 use crate::client_options::ClientOptions;
 use crate::fault::Fault;
 use crate::metrics::MetricsRegistry;
-use crate::service::{MAX_WRITES, Service, Terms};
+use crate::service::{MAX_WRITES, Service, ServiceError, Terms};
 
 /// Everything in these tests is done long before.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -501,7 +501,8 @@ fn without_tokens_pages_of_other_sites_are_refused_and_with_them_the_token_decid
     api.stop();
 }
 
-/// A write goes on when whoever asked for it is gone, so it keeps its place: else there would be no end to them.
+/// A write goes on when whoever asked for it is gone, so it keeps its place: else there would be no end to them. Those of
+/// one name leave places for others.
 #[test]
 fn writes_whose_clients_are_gone_count_until_they_end() {
     let api = Api::start(false, None);
@@ -515,12 +516,16 @@ fn writes_whose_clients_are_gone_count_until_they_end() {
     let service = api.service();
     let changing = |number: usize| service.locks().change(format!("z{number}.test").parse().unwrap()).unwrap();
     let guards: Vec<_> = (0..MAX_WRITES).map(changing).collect();
-    let waiting: Vec<_> = (0..MAX_WRITES)
-        .map(|number| {
-            let (service, zone) = (Arc::clone(service), format!("z{number}.test").parse().unwrap());
-            api.runtime.spawn(async move { service.delete_zone(zone, true, Terms::default()).await })
-        })
-        .collect();
+    let begin = |number: usize, name: &str| {
+        let (service, zone) = (Arc::clone(service), format!("z{number}.test").parse().unwrap());
+        let terms = Terms { who: Who::Token(name.into()), ..Terms::default() };
+        api.runtime.spawn(async move { service.delete_zone(zone, true, terms).await })
+    };
+    let mut waiting: Vec<_> = (0..MAX_WRITES / 2).map(|number| begin(number, "greedy")).collect();
+    until(|| matches!(api.runtime.block_on(begin(0, "greedy")).unwrap(), Err(ServiceError::Overloaded)));
+    assert!(matches!(delete(), ClientError::Refused { status: 404, .. }), "it has half of the places, and no more");
+
+    waiting.extend((MAX_WRITES / 2..MAX_WRITES).map(|number| begin(number, &format!("name-{number}"))));
     until(|| is_busy(&delete()));
     waiting.iter().for_each(|waiting| waiting.abort());
     for waiting in waiting {
@@ -531,6 +536,66 @@ fn writes_whose_clients_are_gone_count_until_they_end() {
     drop(guards);
     until(|| matches!(delete(), ClientError::Refused { status: 404, .. }));
     client.delete_zone("a.test", true, Patience::default()).unwrap();
+    api.stop();
+}
+
+/// Begins an upload and says when its body is wanted: from then on it holds one of the places.
+struct Upload(TcpStream);
+
+impl Upload {
+    fn begin(api: &Api, token: &str, zone: &str) -> Self {
+        let mut stream = TcpStream::connect(api.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        let (token, length) = (bearer(token), ZONE.len());
+        write!(
+            stream,
+            "PUT /v1/zones/{zone} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n{token}\
+             expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        )
+        .unwrap();
+        Self(stream)
+    }
+
+    #[track_caller]
+    fn is_wanted(&mut self) {
+        const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut heard = [0; CONTINUE.len()];
+        self.0.read_exact(&mut heard).expect("its turn does not come");
+        assert_eq!(heard, CONTINUE);
+    }
+
+    fn end(mut self) {
+        self.0.write_all(ZONE).unwrap();
+        let mut text = String::new();
+        self.0.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    }
+}
+
+#[test]
+fn uploads_of_one_token_do_not_keep_out_another_and_who_waits_keeps_its_turn() {
+    let api = Api::start(true, None);
+    let (greedy, modest) = (api.token("greedy", TokenRole::Write, &[]), api.token("modest", TokenRole::Write, &[]));
+    api.known(&modest);
+    let [mut one, mut two] = ["1.test", "2.test"].map(|zone| Upload::begin(&api, &greedy, zone));
+    one.is_wanted();
+    two.is_wanted();
+    let mut waits = ["3.test", "4.test"].map(|zone| Upload::begin(&api, &greedy, zone));
+    for zone in ["5.test", "6.test"] {
+        let mut other = Upload::begin(&api, &modest, zone);
+        other.is_wanted();
+        other.end();
+    }
+    one.end();
+    // Whichever came first; both were there before.
+    let [three, four] = &mut waits;
+    let mut other = Upload::begin(&api, &modest, "7.test");
+    other.is_wanted();
+    other.end();
+    two.end();
+    three.is_wanted();
+    four.is_wanted();
+    waits.into_iter().for_each(Upload::end);
     api.stop();
 }
 

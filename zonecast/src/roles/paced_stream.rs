@@ -1,5 +1,5 @@
-//! A connection whose writes must get on: who reads nothing for too long loses it, and the answer that it kept in memory
-//! is gone.
+//! A connection whose writes must get on: who reads nothing or trickles for [too long](super::patience) loses it, and the
+//! answer that it kept in memory is gone.
 
 use std::io;
 use std::pin::Pin;
@@ -7,35 +7,37 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::patience::Patient;
 
 /// See the module.
 pub(super) struct PacedStream<S> {
     stream: S,
-    pause: Duration,
-    /// Running while a write waits.
-    patience: Pin<Box<Sleep>>,
-    waits: bool,
+    patience: Patient,
 }
 
 impl<S> PacedStream<S> {
     /// Writes may wait this long for the peer to read something.
     pub(super) fn new(stream: S, pause: Duration) -> Self {
-        Self { stream, pause, patience: Box::pin(sleep_until(Instant::now())), waits: false }
+        Self { stream, patience: Patient::new(pause) }
     }
 
-    /// What a write has come to, and the end of patience while it comes to nothing.
-    fn paced<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.waits = false;
-            return written;
+    /// What a write of so many bytes has come to, and the end of patience while it comes to nothing.
+    fn paced<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        match &written {
+            Poll::Ready(Ok(written)) => self.patience.moved(bytes(written)),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => {
+                let late = |()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing, or trickles"));
+                return self.patience.poll_end(cx).map(late);
+            }
         }
-        if !self.waits {
-            self.waits = true;
-            self.patience.as_mut().reset(Instant::now() + self.pause);
-        }
-        let late = |()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing"));
-        self.patience.as_mut().poll(cx).map(late)
+        written
     }
 }
 
@@ -48,17 +50,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.paced(cx, written)
+        self.paced(cx, written, |written| *written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.paced(cx, flushed)
+        self.paced(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let closed = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.paced(cx, closed)
+        self.paced(cx, closed, |()| 0)
     }
 
     fn poll_write_vectored(
@@ -67,7 +69,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.paced(cx, written)
+        self.paced(cx, written, |written| *written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use zonecast_kv_core::{Core, CoreConfig};
 use zonecast_kv_store::StateOptions;
@@ -19,6 +18,7 @@ use crate::fault::Fault;
 use crate::import::sweep_orphans;
 use crate::metrics::{Metrics, MetricsRegistry};
 use crate::service::{LocalEdge, Service, ServiceParts};
+use crate::shares::Shares;
 use crate::vitals::VitalSigns;
 
 /// How often it looks for generations that were kept long enough.
@@ -111,9 +111,9 @@ impl RunningCore {
         });
         // Before anybody can ask who is waited for.
         service.load_edges().await?;
-        let zone_bodies = Arc::new(Semaphore::new(ZONE_BODIES));
+        let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
-        let http = HttpServer::start(http, router(state, gate.clone()), tls)?;
+        let http = HttpServer::start(http, (router(state, gate.clone()), gate.clone()), tls)?;
         let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
         let watch = tokio::spawn(watch(core.clone(), fault));
         let retire = tokio::spawn(delete_retired(Arc::clone(&service)));

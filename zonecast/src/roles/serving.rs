@@ -1,5 +1,5 @@
-//! HTTP connections within limits: how many there are, how long a head may take, how long a body may pause, and how
-//! long a client may read nothing of its answer.
+//! HTTP connections within limits: how many there are, how long a head may take, how long a body may pause or trickle,
+//! and how long a client may read nothing of its answer, or trickle.
 //!
 //! ```text
 //! accept ─▶ idle ─ head ─▶ busy ─ answer sent ─▶ idle ...
@@ -12,6 +12,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,14 +34,18 @@ use super::admission::{Admission, Places};
 use super::http_bodies::{Answer, PacedBody};
 use super::idle::{IdleBook, Seat};
 use super::paced_stream::PacedStream;
+use crate::auth::Who;
 
 /// Longest head of a request in bytes; browsers and proxies stay under 16 KiB.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// Says whose a request from this address is, and tells the router in its extensions.
+pub(super) type Introduce = Arc<dyn Fn(&mut Request<Incoming>, IpAddr) -> Who + Send + Sync>;
+
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HttpLimits {
-    /// At a time. Each holds some ten KiB and a file descriptor, of which a process often has 1024.
+    /// At a time. Each holds some ten KiB and a file descriptor, of which a process often has no more than 1024.
     pub(super) connections: usize,
     /// Requests under way; fewer than connections, so that one that is refused hears so.
     pub(super) places: Places,
@@ -57,7 +62,7 @@ pub(super) struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 640,
             places: Places::default(),
             head_within: Duration::from_secs(30),
             body_pause: Duration::from_secs(15),
@@ -68,9 +73,9 @@ impl Default for HttpLimits {
 }
 
 /// Serves until `stopped`, then waits for the requests under way. Dropped, it drops all connections.
-pub(super) async fn serve<L: Listener>(
+pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
     (mut listener, book): (L, Arc<IdleBook>),
-    router: Router,
+    (router, introduce): (Router, Introduce),
     limits: HttpLimits,
     stopped: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -80,7 +85,7 @@ pub(super) async fn serve<L: Listener>(
     let mut stopped = pin!(stopped);
     loop {
         tokio::select! {
-            (stream, _) = listener.accept() => {
+            (stream, address) = listener.accept() => {
                 while connections.try_join_next().is_some() {}
                 if connections.len() >= limits.connections && !book.close_oldest() {
                     tracing::debug!("an HTTP connection was not taken: all are busy");
@@ -88,7 +93,9 @@ pub(super) async fn serve<L: Listener>(
                 }
                 let seat = book.sit();
                 let stream = PacedStream::new(stream, limits.write_pause);
-                let served = Served { router: router.clone(), admission: Arc::clone(&admission), limits };
+                let (router, introduce) = (router.clone(), Arc::clone(&introduce));
+                let (address, admission) = (address.ip(), Arc::clone(&admission));
+                let served = Served { router, introduce, address, admission, limits };
                 connections.spawn(connection(stream, seat, served, stopping.subscribe()));
             }
             Some(_) = connections.join_next() => {}
@@ -103,9 +110,11 @@ pub(super) async fn serve<L: Listener>(
     Ok(())
 }
 
-/// What every connection is served with.
+/// What a connection is served with.
 struct Served {
     router: Router,
+    introduce: Introduce,
+    address: IpAddr,
     admission: Arc<Admission>,
     limits: HttpLimits,
 }
@@ -114,12 +123,13 @@ async fn connection<S>(stream: S, seat: Seat, served: Served, mut stopping: watc
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let Served { router, admission, limits } = served;
+    let Served { router, introduce, address, admission, limits } = served;
     let seat = Arc::new(seat);
     let service = TowerToHyperService::new(router);
-    let answer = service_fn(|request: Request<Incoming>| {
+    let answer = service_fn(|mut request: Request<Incoming>| {
         let busy = seat.busy();
-        let admitted = admission.admit(request.uri());
+        let who = introduce(&mut request, address);
+        let admitted = admission.admit(request.uri(), &who);
         let request = request.map(|body| Body::new(PacedBody::new(body, limits.body_pause, limits.body_within)));
         let answered = admitted.map(|place| (service.call(request), place));
         async move {
@@ -172,6 +182,14 @@ mod tests {
     /// An answer that no socket holds.
     const LARGE: usize = 64 * 1024 * 1024;
 
+    /// A name that requests may have.
+    const NAME: &str = "x-name";
+
+    fn introduce(request: &mut Request<Incoming>, address: IpAddr) -> Who {
+        let name = request.headers().get(NAME).and_then(|name| name.to_str().ok());
+        name.map_or_else(|| Who::at(address), |name| Who::Token(name.into()))
+    }
+
     struct World {
         address: SocketAddr,
         go_on: Arc<Notify>,
@@ -194,13 +212,21 @@ mod tests {
             let echo = post(|body: Result<String, axum::extract::rejection::StringRejection>| async move {
                 body.unwrap_or_else(|_| "broken off".into())
             });
+            let (wait, enter) = (Arc::clone(&go_on), Arc::clone(&entered));
+            let late = post(move |body: Body| async move {
+                let told = wait.notified();
+                enter.add_permits(1);
+                told.await;
+                axum::body::to_bytes(body, LARGE).await.unwrap_or_else(|_| "broken off".into())
+            });
             let large = get(|| async { vec![b'x'; LARGE] });
             let router = Router::new().route("/healthz", get(|| async { "healthy" })).route("/slow", slow);
-            let router = router.route("/echo", echo).route("/large", large);
+            let router = router.route("/echo", echo).route("/late", late).route("/large", large);
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let (stop, stopped) = oneshot::channel();
             let book = Arc::new(IdleBook::default());
+            let router: (_, Introduce) = (router, Arc::new(introduce));
             let task = tokio::spawn(serve((listener, book), router, limits, async move { drop(stopped.await) }));
             Self { address, go_on, entered, stop, task }
         }
@@ -227,7 +253,7 @@ mod tests {
 
     fn limits() -> HttpLimits {
         let long = Duration::from_hours(1);
-        let places = Places { watching: 4, waiting: 4, working: 4 };
+        let places = Places { watching: 8, waiting: 8, working: 8 };
         HttpLimits { connections: 4, places, head_within: long, body_pause: long, write_pause: long, body_within: long }
     }
 
@@ -266,7 +292,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn health_is_answered_and_waiting_goes_on_when_all_other_places_are_taken() {
-        let places = Places { watching: 1, waiting: 2, working: 2 };
+        let places = Places { watching: 1, waiting: 3, working: 3 };
         let world = World::new(HttpLimits { connections: 6, places, ..limits() }).await;
         let mut under_way = Vec::new();
         for path in ["/slow", "/slow", "/slow?wait=all", "/slow?timeout=1m&wait=1"] {
@@ -286,6 +312,48 @@ mod tests {
             assert!(hear(stream).await.ends_with("slow"));
         }
         assert!(world.ask("/large").await.len() > LARGE, "the places are free again");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_name_keeps_out_another() {
+        let places = Places { watching: 1, waiting: 4, working: 4 };
+        let world = World::new(HttpLimits { connections: 9, places, ..limits() }).await;
+        let ask = async |name: &str, path: &str| {
+            let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{NAME}: {name}\r\n\r\n");
+            world.say(&head).await
+        };
+        let mut under_way = Vec::new();
+        for path in ["/slow", "/slow", "/slow?wait=all", "/slow?wait=all"] {
+            under_way.push(ask("greedy", path).await);
+        }
+        let entered = tokio::time::timeout(PATIENCE, world.entered.acquire_many(4)).await;
+        entered.expect("some request has not begun").unwrap().forget();
+        for path in ["/slow", "/slow?wait=all"] {
+            let refused = hear(ask("greedy", path).await).await;
+            assert!(refused.starts_with("HTTP/1.1 429"), "{path}: {refused}");
+            under_way.push(ask("modest", path).await);
+        }
+        let entered = tokio::time::timeout(PATIENCE, world.entered.acquire_many(2)).await;
+        entered.expect("another name found no place").unwrap().forget();
+        world.go_on.notify_waiters();
+        for stream in under_way {
+            assert!(hear(stream).await.ends_with("slow"));
+        }
+    }
+
+    /// An upload that waits for its turn is not late: the client waits for us.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_body_is_waited_for_from_when_it_is_wanted() {
+        let pause = Duration::from_millis(300);
+        let world = World::new(HttpLimits { body_pause: pause, ..limits() }).await;
+        let head = "POST /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n";
+        let upload = world.say(&format!("{head}whole")).await;
+        tokio::time::timeout(PATIENCE, world.entered.acquire()).await.expect("it has not begun").unwrap().forget();
+        // The time itself is what it must bear.
+        tokio::time::sleep(2 * pause).await;
+        world.go_on.notify_waiters();
+        let heard = hear(upload).await;
+        assert!(heard.ends_with("whol"), "{heard:?}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use super::{Service, ServiceError, blocking, unix_time};
 use crate::api::types::{BackupInfo, ForkInfo};
+use crate::auth::Who;
 use crate::backup::{Manifest, seal};
 
 impl Service {
-    /// Copies what the core holds into a new folder on its machine. Goes on to its end without the one who asked.
+    /// Copies what the core holds into a new folder on its machine.
     ///
     /// # Errors
     /// The folder is not absolute, cannot be made or holds something, or the disk failed.
-    pub(crate) async fn backup(&self, folder: PathBuf) -> Result<BackupInfo, ServiceError> {
+    pub(crate) async fn backup(self: &Arc<Self>, folder: PathBuf, who: &Who) -> Result<BackupInfo, ServiceError> {
         let core = self.core().clone();
-        blocking(move || {
+        let copy = blocking(move || {
             make_empty(&folder)?;
             // What is committed while the copy is made may be in it, too.
             let position = core.position();
@@ -32,17 +33,17 @@ impl Service {
                 version: manifest.version,
                 lacks: manifest.lacks,
             })
-        })
-        .await
+        });
+        self.to_the_end(who, copy).await
     }
 
     /// Says that a restore is meant: a new epoch begins, and edges that are ahead take what the core holds.
     ///
     /// # Errors
     /// The core cannot commit.
-    pub(crate) async fn accept_restore(self: &Arc<Self>, by: String) -> Result<ForkInfo, ServiceError> {
+    pub(crate) async fn accept_restore(self: &Arc<Self>, who: Who) -> Result<ForkInfo, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.accept_restore_now(&by).await }).await
+        self.to_the_end(&who.clone(), async move { service.accept_restore_now(who.name()).await }).await
     }
 
     async fn accept_restore_now(&self, by: &str) -> Result<ForkInfo, ServiceError> {

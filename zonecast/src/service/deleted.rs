@@ -24,13 +24,13 @@ impl Service {
         terms: Terms,
     ) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.delete_now(apex, allow_shrink, terms).await }).await
+        self.to_the_end(&terms.who.clone(), async move { service.delete_now(apex, allow_shrink, terms).await }).await
     }
 
     async fn delete_now(&self, apex: Name, allow_shrink: bool, terms: Terms) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { by, condition } = terms;
-        let author = self.author(by);
+        let Terms { who, condition } = terms;
+        let author = self.author(who.name());
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             condition.check(view, &apex)?;
@@ -56,13 +56,13 @@ impl Service {
     /// There is such a zone, none was deleted lately, or the core cannot commit.
     pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.undelete_now(apex, terms).await }).await
+        self.to_the_end(&terms.who.clone(), async move { service.undelete_now(apex, terms).await }).await
     }
 
     async fn undelete_now(&self, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { by, condition } = terms;
-        let author = self.author(by);
+        let Terms { who, condition } = terms;
+        let author = self.author(who.name());
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             condition.check(view, &apex)?;

@@ -16,6 +16,7 @@ use zonecast_kv_transport::{EdgeStatus as PublisherEdge, Peer};
 
 use super::{Service, ServiceError, blocking};
 use crate::api::types::{EdgeList, EdgeStatus};
+use crate::auth::Who;
 use crate::import::settled;
 
 /// How often it is compared with what is written down.
@@ -97,9 +98,9 @@ impl Service {
     ///
     /// # Errors
     /// The core cannot commit, or no more edges can be known.
-    pub(crate) async fn expect_edge(self: &Arc<Self>, peer: Peer) -> Result<EdgeStatus, ServiceError> {
+    pub(crate) async fn expect_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeStatus, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.expect_now(&peer).await }).await
+        self.to_the_end(who, async move { service.expect_now(&peer).await }).await
     }
 
     async fn expect_now(&self, peer: &Peer) -> Result<EdgeStatus, ServiceError> {
@@ -122,9 +123,9 @@ impl Service {
     ///
     /// # Errors
     /// Nobody waits for it, it is connected, or the core cannot commit.
-    pub(crate) async fn forget_edge(self: &Arc<Self>, peer: Peer) -> Result<EdgeStatus, ServiceError> {
+    pub(crate) async fn forget_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeStatus, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.forget_now(&peer).await }).await
+        self.to_the_end(who, async move { service.forget_now(&peer).await }).await
     }
 
     async fn forget_now(&self, peer: &Peer) -> Result<EdgeStatus, ServiceError> {

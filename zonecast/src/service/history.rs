@@ -70,7 +70,7 @@ impl Service {
         terms: Terms,
     ) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.roll_back_now(apex, target, terms).await }).await
+        self.to_the_end(&terms.who.clone(), async move { service.roll_back_now(apex, target, terms).await }).await
     }
 
     async fn roll_back_now(&self, apex: Name, target: Target, terms: Terms) -> Result<Written, ServiceError> {

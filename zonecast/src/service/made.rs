@@ -75,8 +75,8 @@ impl Service {
         make: impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static,
     ) -> Result<Settled<T>, ServiceError> {
         let guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { by, condition } = terms;
-        let author = self.author(by);
+        let Terms { who, condition } = terms;
+        let author = self.author(who.name());
         let make = Arc::new(move |view: &dyn View| {
             condition.check(view, &apex)?;
             make(view)

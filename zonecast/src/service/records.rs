@@ -82,7 +82,11 @@ impl Service {
             parse_change(&apex, change, &mut open)?;
         }
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.change_records(apex, (open, allow_shrink), terms).await }).await
+        self.to_the_end(
+            &terms.who.clone(),
+            async move { service.change_records(apex, (open, allow_shrink), terms).await },
+        )
+        .await
     }
 
     async fn change_records(

@@ -6,24 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::aliases::Aliases;
 use super::zone_count::ZoneCount;
 use super::{Author, LocalEdge, ServiceError, ZoneLocks};
+use crate::auth::Who;
 use crate::exit::Failure;
 use crate::fault::Fault;
 use crate::import::IdSource;
 use crate::metrics::Metrics;
+use crate::shares::Shares;
 use crate::vitals::VitalSigns;
 
 /// The reason why a core cannot commit comes on another way than the error, a moment before or after it.
 const REASON_WITHIN: Duration = Duration::from_secs(5);
 
-/// Writes under way, those included whose client is gone: as many as there may be connections. Who comes then is told to
-/// come again.
+/// Writes under way, those included whose client is gone; no name takes all of their places. Who comes when they are taken
+/// is told to come again.
 pub(crate) const MAX_WRITES: usize = 512;
 
 /// How long writes under way may take once the API has stopped.
@@ -67,7 +69,7 @@ pub(crate) struct Service {
     pub(super) locks: Arc<ZoneLocks>,
     pub(super) aliases: Aliases,
     /// Places of writes, each taken until its write has ended.
-    writes: Arc<Semaphore>,
+    writes: Shares,
     /// Held by who writes which edges are waited for.
     pub(super) edges: tokio::sync::Mutex<()>,
     ready: AtomicBool,
@@ -84,7 +86,7 @@ impl Service {
             locks: ZoneLocks::new(),
             aliases: Aliases::default(),
             edges: tokio::sync::Mutex::default(),
-            writes: Arc::new(Semaphore::new(MAX_WRITES)),
+            writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
             zone_count: ZoneCount::default(),
             ending: watch::Sender::new(false),
@@ -95,12 +97,13 @@ impl Service {
     /// aliases that lead through it unseen, while its change is under way. Until then it keeps its place.
     ///
     /// # Errors
-    /// Too many writes are under way, or what the write says.
+    /// Too many writes are under way, or too many of `who`, or what the write says.
     pub(super) async fn to_the_end<T: Send + 'static>(
         &self,
+        who: &Who,
         write: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let place = Arc::clone(&self.writes).try_acquire_owned().map_err(|_| ServiceError::Overloaded)?;
+        let place = self.writes.try_take(who).ok_or(ServiceError::Overloaded)?;
         let task = tokio::spawn(async move {
             let _place = place;
             write.await
@@ -110,8 +113,7 @@ impl Service {
 
     /// Waits for the writes under way, for some time.
     pub(crate) async fn writes_ended(&self) {
-        let all = u32::try_from(MAX_WRITES).unwrap_or(u32::MAX);
-        if tokio::time::timeout(DRAIN, self.writes.acquire_many(all)).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.writes.all_back()).await.is_err() {
             tracing::warn!("a write took too long; whether it was done shows in the log of its zone");
         }
     }

@@ -15,6 +15,7 @@ use super::made::Made;
 use super::records::DEFAULT_TTL;
 use super::{Service, ServiceError, Terms, blocking};
 use crate::api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
+use crate::auth::Who;
 use crate::import::settled;
 
 /// Why something else cannot be chosen.
@@ -128,21 +129,21 @@ impl Service {
         blocking(move || Ok(store_described(store_guards(&core.view())?))).await
     }
 
-    /// Chooses something else for all zones that choose nothing themselves, as asked `by` somebody.
+    /// Chooses something else for all zones that choose nothing themselves, as `who` asks.
     ///
     /// # Errors
     /// The change makes no sense, or the core cannot commit.
     pub(crate) async fn change_store_settings(
         self: &Arc<Self>,
         change: StoreSettingsChange,
-        by: String,
+        who: Who,
     ) -> Result<StoreSettings, ServiceError> {
         let chosen = ChosenGuards::read(change.max_shrink.as_deref(), change.older_serial.as_deref())?;
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.choose_for_all(chosen, by).await }).await
+        self.to_the_end(&who.clone(), async move { service.choose_for_all(chosen, who).await }).await
     }
 
-    async fn choose_for_all(&self, chosen: ChosenGuards, by: String) -> Result<StoreSettings, ServiceError> {
+    async fn choose_for_all(&self, chosen: ChosenGuards, who: Who) -> Result<StoreSettings, ServiceError> {
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let guards = chosen.over(store_guards(view)?);
             let batch = choose_guards(view, guards)?;
@@ -154,7 +155,7 @@ impl Service {
         let settings = store_described(guards);
         if changed {
             let StoreSettings { max_shrink, older_serial } = &settings;
-            tracing::info!(by, max_shrink, older_serial, "settings of the store changed");
+            tracing::info!(by = who.name(), max_shrink, older_serial, "settings of the store changed");
         }
         Ok(settings)
     }
@@ -180,7 +181,7 @@ impl Service {
     ) -> Result<ZoneSettingsInfo, ServiceError> {
         let chosen = Chosen::read(&change)?;
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.choose(apex, chosen, terms).await }).await
+        self.to_the_end(&terms.who.clone(), async move { service.choose(apex, chosen, terms).await }).await
     }
 
     async fn choose(&self, apex: Name, chosen: Chosen, terms: Terms) -> Result<ZoneSettingsInfo, ServiceError> {
@@ -193,13 +194,13 @@ impl Service {
             let (batch, undo) = change_settings(view, &apex, settings)?;
             Ok(Made { batch, undo, serial: zone.serial.into_int(), extra: settings })
         };
-        let name = terms.by.clone();
+        let who = terms.who.clone();
         let done = self.make(apex, (terms, ChangeKind::Settings), make).await?;
         let settings = described(&apex, done.extra);
         if done.changed {
             let ZoneSettingsInfo { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = &settings;
             tracing::info!(
-                zone = %apex, by = name, serial_policy, default_ttl, flatten_apex, max_shrink, older_serial,
+                zone = %apex, by = who.name(), serial_policy, default_ttl, flatten_apex, max_shrink, older_serial,
                 "settings changed"
             );
         }

@@ -1,12 +1,13 @@
 //! By whom and on what condition a write is asked.
 
 use super::Condition;
+use crate::auth::Who;
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
-    /// Name of a token; empty where nobody is asked.
-    pub by: String,
+    /// Whom the history names, and whose place it takes.
+    pub who: Who,
     /// Else nothing is done.
     pub condition: Condition,
 }

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use zonecast_builder::{ChangeKind, Layer, ReadError, Side, batch_diff, export, zone_info, zone_log};
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::Version;
@@ -18,6 +17,7 @@ use crate::Tolerance;
 use crate::api::types::{Finding, SettingsChange, Written, ZoneDiff, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, Preview, ZoneRequest, plan_zone, preview_zone, replace_generation};
+use crate::shares::Place;
 
 /// How often a zone is planned anew when it was changed meanwhile, before whoever replaces it is told to come again.
 pub(super) const MAX_ATTEMPTS: u32 = 5;
@@ -36,7 +36,7 @@ pub(crate) struct Upload {
     /// It is meant that much goes.
     pub allow_shrink: bool,
     /// Bounds the memory that such texts take, so it is held as long as this one.
-    pub _place: OwnedSemaphorePermit,
+    pub _place: Place,
 }
 
 impl Upload {
@@ -123,7 +123,8 @@ impl Service {
     ) -> Result<Written, ServiceError> {
         let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
         let service = Arc::clone(self);
-        self.to_the_end(async move { service.replace(apex, Arc::new(upload), chosen, terms).await }).await
+        self.to_the_end(&terms.who.clone(), async move { service.replace(apex, Arc::new(upload), chosen, terms).await })
+            .await
     }
 
     async fn replace(
@@ -134,7 +135,7 @@ impl Service {
         terms: Terms,
     ) -> Result<Written, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let author = self.author(terms.by);
+        let author = self.author(terms.who.name());
         let mut attempts = 1..;
         let written = loop {
             let ids = self.allocate(1).await?;
