@@ -1,13 +1,14 @@
 //! Precondition headers: which are understood where, and that no other is ignored (RFC 9110 section 13).
 //!
-//! | header | reads of a zone | writes |
+//! | header | reads of a zone that have a tag | writes in a zone |
 //! |---|---|---|
 //! | `If-Match` | refused | the zone is at one of these changes; `*`: there is such a zone |
 //! | `If-None-Match` | 304 when the zone is still there | `*` with a whole zone: there is none yet; else refused |
 //! | `If-Modified-Since` | not looked at: a zone has no such date | refused |
 //! | `If-Unmodified-Since`, `If-Range` | refused | refused |
 //!
-//! What is not in a zone has no change to be at, so all of them are refused there.
+//! What is not in a zone has no change to be at, and of what was before (log, differences) more is lost as time goes by; so
+//! all of them are refused there.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -20,6 +21,9 @@ use crate::service::{Condition, Tagged, Wanted};
 /// The path of a zone, as the router has it; what is in the zone is below it.
 const ZONE: &str = "/v1/zones/{zone}";
 
+/// Of these, reads without a tag.
+const PAST: [&str; 2] = ["/v1/zones/{zone}/log", "/v1/zones/{zone}/diff"];
+
 /// What is understood on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Understands {
@@ -29,7 +33,7 @@ pub(super) enum Understands {
     Write,
     /// It writes a whole zone.
     WholeZone,
-    /// It is not in a zone: no handler there looks at a condition.
+    /// It has no tag: no handler there looks at a condition.
     Nothing,
 }
 
@@ -37,7 +41,7 @@ impl Understands {
     /// By its method and path.
     pub(super) fn of(method: &Method, path: &str) -> Self {
         match *method {
-            _ if !path.starts_with(ZONE) => Self::Nothing,
+            _ if !path.starts_with(ZONE) || PAST.contains(&path) => Self::Nothing,
             Method::GET | Method::HEAD => Self::Read,
             Method::PUT if path == ZONE => Self::WholeZone,
             _ => Self::Write,
@@ -192,8 +196,8 @@ mod tests {
         }
         assert_eq!(Understands::of(&Method::PUT, "/v1/zones/{zone}"), Understands::WholeZone);
         assert_eq!(Understands::of(&Method::DELETE, "/v1/zones/{zone}"), Understands::Write);
-        assert_eq!(Understands::of(&Method::GET, "/v1/zones/{zone}/log"), Understands::Read);
-        for path in ["/v1/settings", "/v1/zones", "/v1/deleted-zones", ""] {
+        assert_eq!(Understands::of(&Method::GET, "/v1/zones/{zone}/settings"), Understands::Read);
+        for path in ["/v1/settings", "/v1/zones", "/v1/deleted-zones", "", PAST[0], PAST[1]] {
             assert_eq!(Understands::of(&Method::PATCH, path), Understands::Nothing, "{path}");
         }
     }

@@ -135,10 +135,13 @@ pub(super) async fn guard(
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let may = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
-    if may == Some(May::Everybody) {
-        return next.run(request).await;
-    }
     let understands = Understands::of(request.method(), path.as_ref().map_or("", MatchedPath::as_str));
+    if may == Some(May::Everybody) {
+        return match condition(request.headers(), understands) {
+            Ok(_) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+    }
     let passed = allowed(&gate, may, &mut request).await;
     let passed = passed.and_then(|grant| Ok((grant, condition(request.headers(), understands)?)));
     let response = match passed {

@@ -3,19 +3,22 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::response::Response;
 use axum::{Extension, Json};
 
+use super::condition::tagged;
 use super::query::{self, Segments, zone_in_path};
 use super::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use super::{ApiError, ApiState};
 use crate::auth::Who;
-use crate::service::Terms;
+use crate::service::{Condition, Terms};
 
 pub(super) async fn get(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-) -> Result<Json<ZoneSettingsInfo>, ApiError> {
-    Ok(Json(state.service.settings(zone_in_path(&zone)?).await?))
+    Extension(condition): Extension<Condition>,
+) -> Result<Response, ApiError> {
+    Ok(tagged(&condition, state.service.settings(zone_in_path(&zone)?).await?))
 }
 
 pub(super) async fn change(

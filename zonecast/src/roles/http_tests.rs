@@ -105,6 +105,22 @@ impl Api {
         Client::with_options(&format!("http://{}", self.address), options).unwrap()
     }
 
+    /// Of an API without tokens.
+    pub(crate) fn open_client(&self) -> Client {
+        Client::new(&format!("http://{}", self.address))
+    }
+
+    /// Sends this as it is; all that comes back until the connection ends.
+    pub(crate) fn say(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut heard = vec![];
+        // A reset is an end, too.
+        let _ = stream.read_to_end(&mut heard);
+        String::from_utf8(heard).unwrap()
+    }
+
     /// Waits until a token is known.
     fn known(&self, token: &str) -> Client {
         let client = self.client(token);
@@ -241,6 +257,39 @@ fn every_path_asks_for_a_token_of_its_role_and_scope() {
         ask(&bearer(&writer)).assert_passed(&what);
     }
     assert_eq!(kinds.len(), 6, "{kinds:?}");
+    api.stop();
+}
+
+/// Whoever sends a precondition wants it to count: it is looked at, or refused.
+#[test]
+fn no_read_ignores_a_precondition() {
+    let api = Api::start(false, None);
+    api.open_client().put_zone("example.com", ZONE, "x", Patience::default()).unwrap();
+    let tag = |text: &str| {
+        let line = text.lines().find_map(|line| line.to_lowercase().strip_prefix("etag: ").map(str::to_owned));
+        line.map(|tag| tag.trim().to_owned())
+    };
+    let mut tagged = BTreeSet::new();
+    for (method, path, _) in all_routes().into_iter().filter(|(method, ..)| method == Method::GET) {
+        for method in [method, Method::HEAD] {
+            let what = format!("{method} {path}");
+            let ask = |headers: &str| api.ask(&method, &filled(path), headers);
+            for refused in ["if-match: *", "if-match: \"1\"", "if-range: \"1\"", "if-unmodified-since: x"] {
+                assert_eq!(ask(&format!("{refused}\r\n")).status, 400, "{what} {refused}");
+            }
+            let Some(tag) = tag(&ask("").text) else {
+                for refused in ["if-none-match: *", "if-none-match: \"1-1\"", "if-modified-since: x"] {
+                    assert_eq!(ask(&format!("{refused}\r\n")).status, 400, "{what} {refused}");
+                }
+                continue;
+            };
+            assert_eq!(ask(&format!("if-none-match: {tag}\r\n")).status, 304, "{what}");
+            assert_eq!(ask("if-none-match: *\r\n").status, 304, "{what}");
+            assert_eq!(ask("if-none-match: \"0-0\"\r\n").status, 200, "{what}");
+            tagged.insert(path);
+        }
+    }
+    assert_eq!(tagged.len(), 5, "{tagged:?}");
     api.stop();
 }
 
@@ -383,7 +432,7 @@ fn without_a_token_file_nobody_is_asked() {
 #[test]
 fn a_large_zone_without_a_token_is_refused_and_not_a_broken_connection() {
     let api = Api::start(true, None);
-    let client = Client::new(&format!("http://{}", api.address));
+    let client = api.open_client();
     let large = vec![b'\n'; 32 * 1024 * 1024];
     let refused = client.put_zone("example.com", &large, "x", Patience::default()).unwrap_err();
     assert!(matches!(refused, ClientError::Refused { status: 401, .. }), "{refused}");
@@ -506,7 +555,7 @@ fn without_tokens_pages_of_other_sites_are_refused_and_with_them_the_token_decid
 #[test]
 fn writes_whose_clients_are_gone_count_until_they_end() {
     let api = Api::start(false, None);
-    let client = Client::new(&format!("http://{}", api.address));
+    let client = api.open_client();
     client.put_zone("a.test", ZONE, "x", Patience::default()).unwrap();
     let delete = || client.delete_zone("not-here.test", true, Patience::default()).unwrap_err();
     let is_busy = |error: &ClientError| matches!(error, ClientError::Refused { status: 429, .. });
@@ -602,7 +651,7 @@ fn uploads_of_one_token_do_not_keep_out_another_and_who_waits_keeps_its_turn() {
 #[test]
 fn a_zone_that_is_replaced_is_busy_and_others_are_not() {
     let api = Api::start(false, None);
-    let client = Client::new(&format!("http://{}", api.address));
+    let client = api.open_client();
     for zone in ["a.test", "b.test"] {
         client.put_zone(zone, ZONE, "x", Patience::default()).unwrap();
     }

@@ -13,7 +13,7 @@ use zonecast_records::Name;
 
 use super::made::Made;
 use super::records::DEFAULT_TTL;
-use super::{Service, ServiceError, Terms, blocking};
+use super::{ChangeTag, Service, ServiceError, Tagged, Terms, blocking};
 use crate::api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use crate::auth::Who;
 use crate::import::settled;
@@ -164,9 +164,14 @@ impl Service {
     ///
     /// # Errors
     /// There is no such zone, or the store could not be read.
-    pub(crate) async fn settings(&self, apex: Name) -> Result<ZoneSettingsInfo, ServiceError> {
+    pub(crate) async fn settings(&self, apex: Name) -> Result<Tagged<ZoneSettingsInfo>, ServiceError> {
         let core = self.core().clone();
-        blocking(move || Ok(described(&apex, read(&core.view(), &apex)?))).await
+        blocking(move || {
+            let view = core.view();
+            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            Ok(Tagged { value: described(&apex, read(&view, &apex)?), tag })
+        })
+        .await
     }
 
     /// Chooses something else; what the change does not name stays.
