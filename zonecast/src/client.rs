@@ -1,5 +1,6 @@
 //! A blocking client of `/v1`, for the command line, tests and benches.
 
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -28,13 +29,17 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// answers in milliseconds.
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
-/// For what takes long to put together: zone files and differences of millions of records.
+/// For what takes long to put together or to send: zone files and differences of millions of records.
 const LARGE_READ_WITHIN: Duration = Duration::from_mins(5);
+
 /// A backup on another disk copies everything.
 const BACKUP_PATIENCE: Duration = Duration::from_hours(6);
 
-/// Largest response that is read: a zone file of some million records.
+/// Largest response that is held in memory as a whole.
 const MAX_RESPONSE: u64 = 1 << 30;
+
+/// Bytes of a zone file that are read at once.
+const READ_AT_ONCE: usize = 64 * 1024;
 
 /// Why there is no result.
 #[derive(Debug, Error)]
@@ -69,6 +74,14 @@ pub enum ClientError {
         /// Address asked.
         core: String,
         /// Why.
+        reason: String,
+    },
+    /// What it sent ended too early, so that it is not whole.
+    #[error("what {core} sent broke off, it is not whole: {reason}")]
+    BrokenOff {
+        /// Address asked.
+        core: String,
+        /// What ended it.
         reason: String,
     },
     /// It said no.
@@ -303,12 +316,37 @@ impl Client {
     /// The zone as a zone file.
     ///
     /// # Errors
-    /// No answer, or no such zone.
+    /// No answer, no such zone, or it broke off.
     pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
+        let mut text = vec![];
+        self.export_zone_to(zone, |part| {
+            text.extend_from_slice(part);
+            Ok::<_, ClientError>(())
+        })?;
+        Ok(text)
+    }
+
+    /// The same, a part at a time; only when this returns well, they were all.
+    ///
+    /// # Errors
+    /// No answer, no such zone, it broke off, or what `take` says.
+    pub fn export_zone_to<E: From<ClientError>>(
+        &self,
+        zone: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let request = self.agent.get(self.url(&zone_path(zone, "/file"), &[]));
         let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?, Asked::Read)?;
-        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_to_vec();
-        body.map_err(|error| self.foreign(error))
+        let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
+        let mut part = vec![0; READ_AT_ONCE];
+        loop {
+            match body.read(&mut part) {
+                Ok(0) => return Ok(()),
+                Ok(length) => take(part.get(..length).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => Err(ClientError::BrokenOff { core: self.core.clone(), reason: error.to_string() })?,
+            }
+        }
     }
 
     /// What is chosen for a zone.

@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use prometheus::core::Collector as _;
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 use crate::service::ServiceError;
 
@@ -61,6 +63,8 @@ pub(crate) struct Metrics {
     failures: IntCounterVec,
     /// Zones imported, by what became of them.
     imports: IntCounterVec,
+    /// Zone files that broke off on their way out.
+    broken_exports: IntCounter,
     /// Zones hosted.
     zones: IntGauge,
     /// Last version the core has committed.
@@ -81,6 +85,9 @@ impl Metrics {
         let failures = IntCounterVec::new(opts, &["kind", "reason"])?;
         let opts = Opts::new("zonecast_zone_imports_total", "Zone files imported, by what became of them");
         let imports = IntCounterVec::new(opts, &["result"])?;
+        let broken_exports =
+            IntCounter::new("zonecast_exports_broken_total", "Zone files that broke off on their way out")?;
+        registry.register(Box::new(broken_exports.clone()))?;
         let zones = IntGauge::new("zonecast_zones", "Zones hosted by the core")?;
         registry.register(Box::new(builds.clone()))?;
         registry.register(Box::new(failures.clone()))?;
@@ -102,6 +109,7 @@ impl Metrics {
             record_build: builds.with_label_values(&[Build::Record.label()]),
             failures,
             imports,
+            broken_exports,
             zones,
             committed,
         })
@@ -130,6 +138,11 @@ impl Metrics {
     /// That many zone files were imported with this result.
     pub(crate) fn imported(&self, result: Imported, count: u64) {
         self.imports.with_label_values(&[result.label()]).inc_by(count);
+    }
+
+    /// A zone file broke off on its way out.
+    pub(crate) fn export_broke_off(&self) {
+        self.broken_exports.inc();
     }
 
     /// The last version the core has committed.

@@ -45,7 +45,7 @@ impl From<ClientError> for Failure {
                 (Code::NotAllowed, vec![])
             }
             ClientError::Refused { status: 403, .. } => (Code::NotAllowed, vec![]),
-            ClientError::Foreign { .. } => (Code::Failed, vec![]),
+            ClientError::Foreign { .. } | ClientError::BrokenOff { .. } => (Code::Failed, vec![]),
             ClientError::Refused { detail, .. } if detail.fault.as_deref() == Some("disk") => (Code::Disk, vec![]),
             ClientError::Refused { detail, .. } if is_busy(&detail.code) => (Code::Busy, vec![]),
             ClientError::Refused { detail, .. } => (Code::Failed, detail.findings),

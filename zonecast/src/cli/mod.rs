@@ -23,6 +23,7 @@ mod settings;
 mod status;
 mod text;
 mod token;
+mod whole_file;
 mod zone;
 mod zone_check;
 

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::context::OnlyIf;
 use super::history::{Diff, Log, Rollback, show_records};
 use super::settings::Guards;
+use super::whole_file::save_whole;
 use super::zone_check::Check;
 use super::{Context, Waiting, text};
 use crate::Tolerance;
@@ -185,10 +186,13 @@ impl Import {
 
 impl Export {
     fn run(&self, context: &Context) -> Outcome {
-        let text = context.client.export_zone(&self.zone)?;
+        let export = |out: &mut dyn std::io::Write, failed: &dyn Fn(std::io::Error) -> Failure| {
+            context.client.export_zone_to(&self.zone, |part| out.write_all(part).map_err(failed))?;
+            out.flush().map_err(failed)
+        };
         match &self.output {
-            Some(path) => std::fs::write(path, text).map_err(|error| Failure::io("write", path, &error)),
-            None => Ok(std::io::stdout().write_all(&text)?),
+            Some(path) => save_whole(path, |out| export(out, &|error| Failure::io("write", path, &error))),
+            None => export(&mut std::io::stdout().lock(), &Failure::from),
         }
     }
 }

@@ -10,6 +10,9 @@ mod condition;
 mod deleted;
 mod edges;
 mod error;
+mod export;
+#[cfg(test)]
+mod export_tests;
 mod guard;
 mod hides;
 mod history;

@@ -11,6 +11,7 @@ use zonecast_kv_core::Core;
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::aliases::Aliases;
+use super::export::Exports;
 use super::zone_count::ZoneCount;
 use super::{Author, LocalEdge, ServiceError, ZoneLocks};
 use crate::auth::Who;
@@ -74,6 +75,7 @@ pub(crate) struct Service {
     pub(super) edges: tokio::sync::Mutex<()>,
     ready: AtomicBool,
     pub(super) zone_count: ZoneCount,
+    pub(super) exports: Exports,
     ending: watch::Sender<bool>,
 }
 
@@ -89,6 +91,7 @@ impl Service {
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
             zone_count: ZoneCount::default(),
+            exports: Exports::default(),
             ending: watch::Sender::new(false),
         })
     }

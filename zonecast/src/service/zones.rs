@@ -1,11 +1,9 @@
-//! Whole zones: list, replace, delete, write out.
+//! Whole zones: list, replace.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_builder::{ChangeKind, Layer, ReadError, Side, batch_diff, export, zone_info, zone_log};
-use zonecast_ingest::{format_name, write_record};
+use zonecast_builder::{ChangeKind, ReadError, Side, batch_diff, zone_info, zone_log};
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
@@ -81,32 +79,6 @@ impl Service {
             let no_zone = || ServiceError::no_zone(&apex);
             let (zone, tag) = (zone.ok_or_else(no_zone)?, ChangeTag::read(&view, &apex)?.ok_or_else(no_zone)?);
             Ok(Tagged { value: ZoneInfo { change: Some(tag.change), ..info(&zone) }, tag })
-        })
-        .await
-    }
-
-    /// The zone as a zone file: what is served. What is not is in comments.
-    ///
-    /// # Errors
-    /// There is no such zone, or the store could not be read.
-    pub(crate) async fn export(&self, apex: Name) -> Result<Tagged<Vec<u8>>, ServiceError> {
-        let core = self.core().clone();
-        blocking(move || {
-            let mut text = format!("; zone {}\n", format_name(&apex)).into_bytes();
-            let view = core.view();
-            export(&view, &apex, |layer, record| {
-                match layer {
-                    Layer::Source | Layer::Override | Layer::Flattened => {}
-                    Layer::Address => text.extend_from_slice(b"; address: "),
-                    Layer::Nothing => return ControlFlow::Continue(()),
-                    Layer::Overridden => text.extend_from_slice(b"; overridden: "),
-                    Layer::Disabled => text.extend_from_slice(b"; disabled: "),
-                }
-                write_record(record, &mut text).expect("writing into memory cannot fail");
-                ControlFlow::Continue(())
-            })?;
-            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
-            Ok(Tagged { value: text, tag })
         })
         .await
     }
