@@ -29,6 +29,8 @@ pub(crate) mod settings;
 mod status;
 mod stored_zone;
 mod terms;
+#[cfg(test)]
+mod write_tests;
 mod zone_count;
 pub(crate) mod zone_file;
 mod zone_locks;
