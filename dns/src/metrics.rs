@@ -93,7 +93,10 @@ impl Metrics {
             limited_dropped: limited.with_label_values(&["drop"]),
             truncated: counter("zonecast_dns_truncated_total", "Answers with TC.")?,
             send_failures: counter("zonecast_dns_send_failures_total", "Answers that could not be sent.")?,
-            receive_failures: counter("zonecast_dns_receive_failures_total", "Failed reads of a socket.")?,
+            receive_failures: counter(
+                "zonecast_dns_receive_failures_total",
+                "Failed reads of a UDP socket, and TCP connections that could not be accepted.",
+            )?,
             classes: classes.to_vec(),
             tcp_connections,
             tcp_refused: counter(
@@ -146,6 +149,11 @@ impl Metrics {
 
     pub(crate) fn receive_failed(&self) {
         self.receive_failures.inc();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn receive_failures(&self) -> u64 {
+        self.receive_failures.get()
     }
 }
 

@@ -21,7 +21,7 @@ use zonecast_edge_reader::{Scratch, Transport};
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, MAX_TCP_PENDING_OUT};
 use crate::rules::Rules;
 use crate::tally::Tally;
-use crate::{Answerer, Metrics};
+use crate::{Answerer, LineLimit, Metrics};
 
 /// Bytes of the length in front of a message.
 const LENGTH: usize = 2;
@@ -44,7 +44,7 @@ pub(crate) async fn run<A: Answerer>(
 ) {
     let permits = Arc::new(Semaphore::new(rules.limits.tcp_connections));
     let mut connections = JoinSet::new();
-    let mut clients = Clients::default();
+    let (mut clients, failures) = (Clients::default(), LineLimit::default());
     let started = Instant::now();
     loop {
         let accepted = tokio::select! {
@@ -58,7 +58,10 @@ pub(crate) async fn run<A: Answerer>(
         let (stream, address) = match accepted {
             Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept TCP connections; trying again");
+                metrics.receive_failed();
+                if let Some(times) = failures.count(std::time::Instant::now()) {
+                    tracing::warn!(times, %error, "cannot accept TCP connections; trying again");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -282,4 +285,98 @@ enum More {
     WithMoreBytes,
     /// The peer does not speak DNS.
     Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Mutex;
+
+    use prometheus::Registry;
+    use socket2::{Domain, Socket, Type};
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Subscriber, span};
+    use zonecast_edge_reader::ZoneTable;
+    use zonecast_kv_proto::MemoryView;
+
+    use super::*;
+    use crate::{Limits, ReaderSession};
+
+    /// It is done long before.
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    #[derive(Default)]
+    struct NoZones(MemoryView, ZoneTable);
+
+    impl Answerer for NoZones {
+        type Session<'a> = ReaderSession<'a, &'a MemoryView>;
+
+        fn session<'a>(&'a self, scratch: &'a mut Scratch) -> Self::Session<'a> {
+            ReaderSession::new(&self.0, self.1.clone(), scratch)
+        }
+    }
+
+    /// Keeps what warnings say.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<Mutex<Vec<String>>>);
+
+    struct Text(String);
+
+    impl Visit for Text {
+        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+            self.0 += &format!("{field}={value:?} ");
+        }
+    }
+
+    impl Subscriber for Warnings {
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            if *event.metadata().level() == Level::WARN {
+                let mut text = Text(String::new());
+                event.record(&mut text);
+                self.0.lock().unwrap().push(text.0);
+            }
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    /// A process that has no files left fails ten times a second, for as long as that lasts.
+    #[tokio::test]
+    async fn accepting_that_fails_again_and_again_is_told_once() {
+        // It does not listen, so every accept(2) fails.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(socket.into()).unwrap();
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let (warnings, (stop, stopped)) = (Warnings::default(), watch::channel(false));
+        let said = tracing::subscriber::set_default(warnings.clone());
+        let rules = Arc::new(Rules::new(Limits::default()));
+        let running = run(listener, Arc::new(NoZones::default()), rules, metrics.clone(), stopped);
+        let failed_thrice = async {
+            while metrics.receive_failures() < 3 {
+                tokio::task::yield_now().await;
+            }
+            stop.send_replace(true);
+        };
+        let both = async { tokio::join!(running, failed_thrice) };
+        timeout(DEADLINE, both).await.expect("it does not fail, or does not stop");
+        drop(said);
+        let warnings = warnings.0.lock().unwrap().clone();
+        assert!(matches!(&warnings[..], [line] if line.contains("cannot accept TCP")), "{warnings:?}");
+    }
 }

@@ -8,6 +8,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
@@ -17,18 +18,21 @@ use crate::asked_at::{self, Source, asked_at};
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
 use crate::rules::Rules;
 use crate::tally::Tally;
-use crate::{Answerer, Metrics};
+use crate::{Answerer, LineLimit, Metrics};
 
 /// Runs until `stop` is set, which it notices within [`STOP_INTERVAL`].
 pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, metrics: &Metrics, stop: &AtomicBool) {
     let transport = Transport::Udp { max_payload: rules.limits.udp_payload };
     let mut scratch = Scratch::with_cache(rules.limits.hot_cache);
     let (mut inbox, mut outbox) = (Inbox::new(socket), Outbox::new(socket));
+    let failures = LineLimit::default();
     while !stop.load(Ordering::Relaxed) {
         if let Err(error) = inbox.receive(socket) {
             if !is_pause(error) {
                 metrics.receive_failed();
-                tracing::warn!(%error, "cannot receive UDP queries; trying again");
+                if let Some(times) = failures.count(Instant::now()) {
+                    tracing::warn!(times, %error, "cannot receive UDP queries; trying again");
+                }
                 // A socket that fails at once, again and again, must not take the whole processor.
                 std::thread::sleep(STOP_INTERVAL);
             }

@@ -1,9 +1,11 @@
-//! When writing has ended for good: a full or failing disk. Answers go on; health checks and the exit code say so.
+//! When writing has ended for good, by a full or failing disk, or a part of the node has died. The rest goes on; health
+//! checks, status and the exit code say so.
 //!
 //! RocksDB takes no more writes after one has failed, so a node whose disk works again must open its stores anew.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -29,10 +31,13 @@ const BY_ITSELF: &str = "it goes on by itself once the disk takes writes again";
 /// What to do about anything else.
 const BY_HAND: &str = "restart the node; if it comes back, the lines before this one say what is damaged";
 
-/// What ended writing, if anything did. Cloning shares it.
+/// What is broken for good, if anything is. Cloning shares it.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
+    /// What ended writing.
     first: watch::Sender<Option<Failure>>,
+    /// The first part that died.
+    dead: Arc<OnceLock<Failure>>,
     data: PathBuf,
 }
 
@@ -40,13 +45,30 @@ impl Fault {
     /// Nothing yet, for a node that keeps its data in this folder.
     #[must_use]
     pub(crate) fn new(data: &Path) -> Self {
-        Self { first: watch::Sender::new(None), data: data.to_owned() }
+        Self { first: watch::Sender::new(None), dead: Arc::default(), data: data.to_owned() }
     }
 
-    /// The first reason.
+    /// The first reason: what ended writing, else which part has died.
     #[must_use]
     pub(crate) fn get(&self) -> Option<Failure> {
-        self.first.borrow().clone()
+        let ended = self.first.borrow().clone();
+        ended.or_else(|| self.dead.get().cloned())
+    }
+
+    /// The same for people, with what it means.
+    #[must_use]
+    pub(crate) fn told(&self) -> Option<String> {
+        let ended = self.first.borrow().as_ref().map(ended);
+        ended.or_else(|| self.dead.get().map(ToString::to_string))
+    }
+
+    /// A part of the node has died by a panic, and `lost` is what is missing from now on.
+    pub(crate) fn part_died(&self, lost: impl std::fmt::Display) {
+        let fault =
+            Failure::failed(format_args!("a part of it has died, {lost}; restart the node, and please report this"));
+        tracing::error!("{fault}");
+        // The first one counts.
+        let _ = self.dead.set(fault);
     }
 
     /// Writing has ended for good. The first reason counts; a disk that takes no write is the better one.
@@ -59,7 +81,7 @@ impl Fault {
             let news = first.is_none();
             if news {
                 let advice = if fault.code == Code::Disk { BY_ITSELF } else { BY_HAND };
-                tracing::error!("writing has stopped, answers go on: {fault}; {advice}");
+                tracing::error!("{}; {advice}", ended(&fault));
                 *first = Some(fault);
             }
             news
@@ -94,6 +116,10 @@ impl Fault {
             }
         }
     }
+}
+
+fn ended(fault: &Failure) -> String {
+    format!("writing has stopped, answers go on: {fault}")
 }
 
 /// Whether the stores in a data folder can be opened again: what their logs hold is written into tables then.

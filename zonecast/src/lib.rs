@@ -21,7 +21,6 @@ mod doctor;
 pub mod exit;
 mod fault;
 mod import;
-mod line_limit;
 mod log;
 mod metrics;
 mod output;

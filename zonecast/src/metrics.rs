@@ -42,7 +42,7 @@ impl MetricsRegistry {
         let mut all = self.registry.gather();
         for (name, help, is) in [
             ("zonecast_ready", "1 when the node serves what it was started for", ready),
-            ("zonecast_fault", "1 when writing has ended for good, as on a full disk", fault),
+            ("zonecast_fault", "1 when writing has ended for good, as on a full disk, or a part has died", fault),
         ] {
             let gauge = IntGauge::new(name, help)?;
             gauge.set(is.into());

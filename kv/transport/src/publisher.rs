@@ -77,8 +77,18 @@ pub struct WaitError(pub Receipt);
 #[derive(Debug)]
 pub struct Publisher {
     shared: Arc<Shared>,
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
     accepting: JoinHandle<()>,
+    ended: watch::Sender<bool>,
+}
+
+/// Tells when what holds it ends, by a panic too.
+struct Accepts(watch::Sender<bool>);
+
+impl Drop for Accepts {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
 }
 
 /// What all connections share.
@@ -142,8 +152,23 @@ impl Publisher {
         });
         let counted = Arc::downgrade(&shared);
         shared.metrics.edge_lag.read_from(move || counted.upgrade().map(|shared| shared.lags()).unwrap_or_default());
-        let accepting = tokio::spawn(accept(endpoint.clone(), Arc::clone(&shared), options.max_connections));
-        Self { shared, endpoint, accepting }
+        let accepting = accept(endpoint.clone(), Arc::clone(&shared), options.max_connections);
+        let ended = watch::Sender::new(false);
+        let accepts = Accepts(ended.clone());
+        let accepting = tokio::spawn(async move {
+            let _accepts = accepts;
+            accepting.await;
+        });
+        Self { shared, endpoint, accepting, ended }
+    }
+
+    /// Waits until nobody can connect any more: the endpoint has failed, or the publisher stops.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut ended = self.ended.subscribe();
+        async move {
+            // A publisher that is dropped has ended as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
     }
 
     /// Gives the next version, encoded, to every downstream; returns at once. `position` is where it leads, and the

@@ -106,6 +106,17 @@ async fn ended(connection: &Connection) -> String {
     tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is still open").to_string()
 }
 
+/// Else nobody would know why edges stay away.
+#[tokio::test]
+async fn whoever_watches_a_publisher_hears_when_nobody_can_connect_any_more() {
+    let world = World::new();
+    let mut ended = Box::pin(world.publisher.ended());
+    let early = tokio::time::timeout(Duration::ZERO, &mut ended).await;
+    assert!(early.is_err(), "it accepts");
+    world.publisher.endpoint.close().await;
+    tokio::time::timeout(PATIENCE, ended).await.expect("nobody is told");
+}
+
 #[test]
 fn a_ca_is_made_once_and_its_key_is_for_the_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;

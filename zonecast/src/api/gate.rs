@@ -27,6 +27,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use prometheus::Registry;
+use zonecast_dns::LineLimit;
 
 use super::condition::{Understands, condition};
 use super::error::NotDone;
@@ -34,7 +35,6 @@ use super::{ApiError, May, query, same_site};
 use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens, Who};
 use crate::exit::{Code, Failure, Outcome};
 use crate::fault::Fault;
-use crate::line_limit::LineLimit;
 
 /// Why a core cannot commit comes on another way than the error, a moment before or after it.
 const REASON_WITHIN: Duration = Duration::from_secs(1);
@@ -70,6 +70,11 @@ impl Gate {
             failures: Arc::default(),
             fault,
         })
+    }
+
+    /// What is broken for good.
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
     }
 
     /// Reads the tokens again; nothing where nobody is asked for one.

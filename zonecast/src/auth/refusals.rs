@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use prometheus::{IntCounterVec, Opts, Registry};
-
-use crate::line_limit::LineLimit;
+use zonecast_dns::LineLimit;
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -124,6 +124,8 @@ pub(crate) struct PortFacts {
     pub protocol: Protocol,
     /// Where.
     pub address: SocketAddr,
+    /// Whether the machine has the address.
+    pub is_here: bool,
     /// Who is there.
     pub listener: Listener,
 }
@@ -144,8 +146,6 @@ pub(crate) enum Listener {
     Nobody,
     /// Somebody, who may be known.
     Somebody(Vec<ProcessName>),
-    /// The address is not of this machine.
-    NotOurs,
     /// The system does not tell.
     Unknown(String),
 }

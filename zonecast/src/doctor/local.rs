@@ -11,7 +11,7 @@ use zonecast_kv_transport::Identity;
 use super::facts::{
     CertificateFacts, DataFacts, FileFacts, FileState, IdentityFacts, LocalFacts, PortFacts, Protocol, TokensFacts,
 };
-use super::listeners::listener;
+use super::listeners::{is_here, listener};
 use crate::auth::TokenFile;
 use crate::config::{HttpSection, RoleFile};
 use crate::vitals::{disk_space, free_space};
@@ -126,8 +126,10 @@ fn ports(config: &RoleFile, http: SocketAddr) -> Vec<PortFacts> {
         }
     }
     let fixed = wanted.into_iter().filter(|(_, _, address)| address.port() != 0);
-    let looked =
-        |(what, protocol, address)| PortFacts { what, protocol, address, listener: listener(address, protocol) };
+    let looked = |(what, protocol, address)| {
+        let (is_here, listener) = (is_here(address), listener(address, protocol));
+        PortFacts { what, protocol, address, is_here, listener }
+    };
     fixed.map(looked).collect()
 }
 

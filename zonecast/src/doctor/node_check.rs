@@ -43,7 +43,7 @@ pub(super) fn check(facts: &Facts, node: &NodeFacts, findings: &mut Vec<Finding>
     };
     if let Some(fault) = fault {
         let advice = "put right what it says; a disk that works again is noticed by itself, else restart the node";
-        about.error("fault", format_args!("writing has stopped, answers go on: {fault}"), advice);
+        about.error("fault", fault, advice);
     }
     match &answer.status {
         NodeStatus::Core(core) => check_core(core, &mut about),

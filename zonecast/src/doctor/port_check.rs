@@ -1,7 +1,7 @@
 //! Ports of a configuration: whether its node listens there, or who does.
 
 use super::config_check::{Running, start_command};
-use super::facts::{Answer, Listener, LocalFacts, PortFacts, ProcessName};
+use super::facts::{Answer, Listener, LocalFacts, PortFacts, ProcessName, Protocol};
 use super::finding::About;
 
 pub(super) fn check(local: &LocalFacts, running: Running<'_>, about: &mut About<'_>) {
@@ -13,7 +13,19 @@ pub(super) fn check(local: &LocalFacts, running: Running<'_>, about: &mut About<
 }
 
 fn check_one(port: &PortFacts, local: &LocalFacts, running: Running<'_>, about: &mut About<'_>) {
-    let PortFacts { what, protocol, address, listener } = port;
+    let PortFacts { what, protocol, address, is_here, listener } = port;
+    let not_here = format_args!("{address} ({what}) is not an address of this machine");
+    // A node binds it for DNS alone before the machine has it.
+    if !is_here && *what != "DNS" {
+        return about.error("port", not_here, "put the address into the configuration right, or onto the machine");
+    }
+    if !is_here && *protocol == Protocol::Udp {
+        about.warn(
+            "port",
+            format_args!("{not_here} yet; the node binds it all the same, and answers there once it is"),
+            "nothing, if it comes by anycast or failover; else put it into the configuration right, or onto the machine",
+        );
+    }
     let find = format_args!("find who it is: `ss -lnp 'sport = :{}'` as root", address.port());
     match (listener, running.answer) {
         (Listener::Somebody(who), Some(answer)) => match stranger(who, answer) {
@@ -46,11 +58,6 @@ fn check_one(port: &PortFacts, local: &LocalFacts, running: Running<'_>, about: 
                 start_command(local),
             );
         }
-        (Listener::NotOurs, _) => about.error(
-            "port",
-            format_args!("{address} ({what}) is not an address of this machine"),
-            "put the address into the configuration right, or onto the machine",
-        ),
         (Listener::Unknown(why), _) => {
             about.warn("port", format_args!("not known who listens on {address} over {protocol}: {why}"), find);
         }

@@ -94,6 +94,7 @@ fn local() -> LocalFacts {
         what,
         protocol,
         address: ([127, 0, 0, 1], port).into(),
+        is_here: true,
         listener: Listener::Somebody(vec![ProcessName { pid: 7, name: "zonecast".into() }]),
     };
     LocalFacts {
@@ -235,7 +236,9 @@ fn disks() {
 fn ports() {
     let port = |listener: Listener| with_local(|local| local.ports[1].listener = listener);
     assert_eq!(port(Listener::Nobody), ["ERROR edge-1 port"]);
-    assert_eq!(port(Listener::NotOurs), ["ERROR edge-1 port"]);
+    let gone = |at: usize| with_local(|local| local.ports[at].is_here = false);
+    assert_eq!(gone(0), ["ERROR edge-1 port"], "HTTP");
+    assert_eq!(gone(1), ["warn edge-1 port"], "DNS is bound before the machine has the address");
     assert_eq!(port(Listener::Unknown("x".into())), ["warn edge-1 port"]);
     assert_eq!(port(Listener::Somebody(vec![])), NONE, "whose it is only root sees");
     let other = vec![ProcessName { pid: 8, name: "nsd".into() }];

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::http_tls::TlsListener;
 use super::idle::IdleBook;
+use super::part::run_part;
 use super::serving::{HttpLimits, Introduce, serve};
 use super::spare_listener::SpareListener;
 use crate::api::Gate;
@@ -18,12 +19,15 @@ use crate::exit::{Failure, Outcome};
 /// How long requests under way may take once we stop.
 const DRAIN: Duration = Duration::from_secs(3);
 
+/// What is missing without it.
+const LOST: &str = "the API is gone";
+
 /// A running listener.
 #[derive(Debug)]
 pub(crate) struct HttpServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl HttpServer {
@@ -41,6 +45,7 @@ impl HttpServer {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(wrap)?;
         let book = Arc::new(IdleBook::default());
         let listener = SpareListener::new(listener, Arc::clone(&book));
+        let fault = gate.fault().clone();
         let introduce: Introduce = Arc::new(move |request, address| gate.introduce(request, address));
         let router = (router, introduce);
         let (stop, stopped) = oneshot::channel();
@@ -49,10 +54,10 @@ impl HttpServer {
             let _ = stopped.await;
         };
         let task = match tls {
-            None => tokio::spawn(serve((listener, book), router, HttpLimits::default(), stopped)),
+            None => run_part(&fault, LOST, serve((listener, book), router, HttpLimits::default(), stopped)),
             Some(tls) => {
                 let listener = TlsListener::new(listener, tls);
-                tokio::spawn(serve((listener, book), router, HttpLimits::default(), stopped))
+                run_part(&fault, LOST, serve((listener, book), router, HttpLimits::default(), stopped))
             }
         };
         Ok(Self { address, stop, task })

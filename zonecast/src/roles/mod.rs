@@ -15,6 +15,7 @@ mod http_tls;
 mod idle;
 mod local_edge;
 mod paced_stream;
+mod part;
 mod patience;
 mod ports;
 mod process;

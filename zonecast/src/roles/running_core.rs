@@ -11,6 +11,7 @@ use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
 
 use super::http::HttpServer;
+use super::part::run_part;
 use super::sink::PublisherSink;
 use crate::api::{ApiState, Gate, ZONE_BODIES, router};
 use crate::exit::{Failure, Outcome};
@@ -69,7 +70,7 @@ pub(crate) struct RunningCore {
     publisher: Arc<Publisher>,
     core: Core,
     gate: Gate,
-    tasks: [JoinHandle<()>; 5],
+    tasks: [JoinHandle<()>; 6],
 }
 
 impl RunningCore {
@@ -114,14 +115,8 @@ impl RunningCore {
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(&service), zone_bodies, metrics };
         let http = HttpServer::start(http, (router(state, gate.clone()), gate.clone()), tls)?;
-        let sweep = tokio::spawn(sweep(core.clone(), core.head().next_id));
-        let watch = tokio::spawn(watch(core.clone(), fault));
-        let retire = tokio::spawn(delete_retired(Arc::clone(&service)));
-        let aliases = Arc::clone(&service);
-        let aliases = tokio::spawn(async move { aliases.keep_aliases_current().await });
-        let edges = Arc::clone(&service);
-        let edges = tokio::spawn(async move { edges.keep_edges().await });
-        Ok(Self { http, quic, service, publisher, core, gate, tasks: [sweep, watch, retire, aliases, edges] })
+        let tasks = parts(&core, &service, &publisher, &fault);
+        Ok(Self { http, quic, service, publisher, core, gate, tasks })
     }
 
     /// Zones and records.
@@ -189,6 +184,26 @@ impl StoppedApi {
             tracing::error!(%error, "the core could not close its store; what was acknowledged is kept");
         }
     }
+}
+
+/// What runs beside the API for as long as it lives.
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 6] {
+    let (aliases, edges) = (Arc::clone(service), Arc::clone(service));
+    let aliases = async move { aliases.keep_aliases_current().await };
+    let edges = async move { edges.keep_edges().await };
+    let (accepting, ended) = (fault.clone(), publisher.ended());
+    let accepting = async move {
+        ended.await;
+        accepting.part_died("edges cannot connect any more");
+    };
+    [
+        run_part(fault, "what an interrupted import left is not deleted", sweep(core.clone(), core.head().next_id)),
+        run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
+        run_part(fault, "what zones were before stays for ever", delete_retired(Arc::clone(service))),
+        run_part(fault, "aliases at apexes follow their targets no more", aliases),
+        run_part(fault, "which edges are waited for is not written down any more", edges),
+        tokio::spawn(accepting),
+    ]
 }
 
 /// Says when the core has stopped by itself: nobody may ask it for anything for a long time.

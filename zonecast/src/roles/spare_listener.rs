@@ -9,19 +9,20 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use zonecast_dns::LineLimit;
 
 use super::idle::IdleBook;
 
 /// Files kept open: connections of some who watch.
 const SPARES: usize = 8;
 
-/// Between two tries when even these are in use.
+/// Between two tries when even these are in use, or the listener fails.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// See the module.
@@ -30,6 +31,7 @@ pub(super) struct SpareListener {
     spares: Arc<Spares>,
     /// Idle connections go before anybody has to wait.
     book: Arc<IdleBook>,
+    failures: LineLimit,
 }
 
 #[derive(Default)]
@@ -58,7 +60,7 @@ impl SpareListener {
     pub(super) fn new(inner: TcpListener, book: Arc<IdleBook>) -> Self {
         let spares = Arc::new(Spares::default());
         spares.fill();
-        Self { inner, spares, book }
+        Self { inner, spares, book, failures: LineLimit::default() }
     }
 }
 
@@ -79,8 +81,15 @@ impl Listener for SpareListener {
                 }
                 Err(error) => error,
             };
-            if ![Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&error.raw_os_error()) {
+            if is_of_one(&error) {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
+                continue;
+            }
+            if let Some(times) = self.failures.count(Instant::now()) {
+                tracing::warn!(times, %error, "cannot accept HTTP connections; trying again");
+            }
+            if ![Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error())).contains(&error.raw_os_error()) {
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             // accept(2) says so whether or not anybody waits, so nobody goes while there is a spare one.
@@ -97,6 +106,12 @@ impl Listener for SpareListener {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()
     }
+}
+
+/// Whether an error is of a connection that has gone, as accept(2) tells it, and not of the listener.
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// A connection, whose file may become a spare one again.

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 use zonecast_builder::{Layer, ReadError, export};
+use zonecast_dns::LineLimit;
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::View;
 use zonecast_kv_store::StateView;
@@ -25,7 +26,6 @@ use zonecast_records::Name;
 
 use super::{ChangeTag, Service, ServiceError, Tagged, blocking};
 use crate::auth::Who;
-use crate::line_limit::LineLimit;
 use crate::shares::{Place, Shares};
 
 /// Zones that are written out at a time, four for one name: each holds a thread, a state of the store, and some MiB.

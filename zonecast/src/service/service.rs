@@ -167,10 +167,16 @@ impl Service {
         let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
-    /// What ended writing for good, if anything did.
+    /// What is broken for good, if anything is.
     #[must_use]
     pub(crate) fn fault(&self) -> Option<Failure> {
         self.parts.fault.get()
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub(crate) fn fault_told(&self) -> Option<String> {
+        self.parts.fault.told()
     }
 
     /// The failure that an error means: what ended writing, if that is why the core cannot commit.

@@ -65,7 +65,7 @@ impl Service {
             version: position.version.get(),
             chain: position.chain.to_string(),
             zones: self.count_zones()?,
-            fault: self.fault().map(|fault| fault.message),
+            fault: self.fault_told(),
             uptime_s: self.parts.started.elapsed().as_secs(),
             data: self.parts.data.display().to_string(),
             moved_from: self.parts.moved_from.clone(),

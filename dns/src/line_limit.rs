@@ -1,4 +1,5 @@
-//! Log lines that would come with every request while something is broken for all of them: one a minute, with a count.
+//! Log lines that would come with every query or request while something is broken for all of them: one a minute, with a
+//! count.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ const LINE: Duration = Duration::from_secs(60);
 
 /// See the module. One for each kind of line.
 #[derive(Debug, Default)]
-pub(crate) struct LineLimit(Mutex<Unsaid>);
+pub struct LineLimit(Mutex<Unsaid>);
 
 #[derive(Debug, Default)]
 struct Unsaid {
@@ -18,7 +19,8 @@ struct Unsaid {
 
 impl LineLimit {
     /// It has happened once more: how often nobody was told of, this time included, if a line is due.
-    pub(crate) fn count(&self, now: Instant) -> Option<u64> {
+    #[must_use]
+    pub fn count(&self, now: Instant) -> Option<u64> {
         let mut unsaid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         unsaid.count += 1;
         let due = unsaid.said.is_none_or(|said| now >= said + LINE);
