@@ -2,6 +2,8 @@
 //! zone key. Of one name some are kept at most: whoever makes and deletes a large zone again and again must not fill the
 //! disks.
 
+use std::ops::ControlFlow;
+
 use thiserror::Error;
 use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{
@@ -110,25 +112,45 @@ pub fn undelete_zone(view: &dyn View, apex: &Name, note: ChangeNote<'_>) -> Resu
     Ok((creating(batch, &apex), zone.serial()?))
 }
 
-/// Every zone that was deleted and can be brought back, in canonical order.
+/// Shows the zones that were deleted and can be brought back, in canonical order, those after a name only, until `visit`
+/// breaks.
 ///
 /// # Errors
 /// The store could not be read.
-pub fn deleted_zones(view: &dyn View) -> Result<Vec<DeletedZone>, ReadError> {
-    let lower = KeyBuffer::new().prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted).to_vec();
-    let mut end = lower.clone();
+pub fn deleted_zones(
+    view: &dyn View,
+    after: Option<&Name>,
+    mut visit: impl FnMut(DeletedZone) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    let prefix = section();
+    let mut end = prefix.clone();
     if let Some(section) = end.last_mut() {
         *section += 1;
     }
-    collect(view, (&lower, &end), entry)
+    let lower = after.map_or(prefix, |after| bound(after, 1));
+    let mut damaged = None;
+    view.scan(&lower, &end, &mut |key, value| match entry(key, value) {
+        Ok(zone) => visit(zone),
+        Err(error) => {
+            damaged = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    damaged.map_or(Ok(()), Err)
 }
 
 /// Those of one name.
 fn deleted_at(view: &dyn View, apex: &Name) -> Result<Vec<DeletedZone>, ReadError> {
-    let prefix = KeyBuffer::new().prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted).to_vec();
-    let path = Path::of(apex, 0, &mut vec![]).as_bytes().to_vec();
-    let bound = |end: u8| [&prefix[..], &path, &[end]].concat();
-    collect(view, (&bound(0), &bound(1)), entry)
+    collect(view, (&bound(apex, 0), &bound(apex, 1)), entry)
+}
+
+fn section() -> Vec<u8> {
+    KeyBuffer::new().prefix(KeyspaceId::CORE, Generation::ZONES, KeySection::Deleted).to_vec()
+}
+
+/// Before all of one name with 0, after them with 1.
+fn bound(apex: &Name, end: u8) -> Vec<u8> {
+    [&section()[..], Path::of(apex, 0, &mut vec![]).as_bytes(), &[end]].concat()
 }
 
 /// Deletes for good what is left of a zone; empty when it was brought back or deleted again since.

@@ -28,8 +28,8 @@ pub enum Side {
 }
 
 /// Shows the records of the zone at `apex` that went and came from its change `from` to its change `to`, name by name in
-/// canonical order, what went first. Says whether there were more than `limit` names that differ; then only some are
-/// shown.
+/// canonical order, what went first. Says whether there were more than `limit` names that differ, or than those at whose
+/// end `visit` has broken; then only some are shown.
 ///
 /// # Errors
 /// One of the two states is not kept.
@@ -38,7 +38,7 @@ pub fn zone_diff(
     apex: &Name,
     (from, to): (u64, u64),
     limit: usize,
-    mut visit: impl FnMut(Side, RecordRef<'_>),
+    mut visit: impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()>,
 ) -> Result<bool, PastError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let (one, other) = (Past::read(view, &zone, from)?, Past::read(view, &zone, to)?);
@@ -66,7 +66,7 @@ pub fn batch_diff(
     apex: &Name,
     batch: &Batch,
     limit: usize,
-    mut visit: impl FnMut(Side, RecordRef<'_>),
+    mut visit: impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()>,
 ) -> Result<bool, ReadError> {
     let overlay = laid_over(batch);
     let after_view = overlay.over(view);
@@ -108,7 +108,7 @@ impl Names {
         &self,
         before: State<'_>,
         after: State<'_>,
-        visit: &mut dyn FnMut(Side, RecordRef<'_>),
+        visit: &mut dyn FnMut(Side, RecordRef<'_>) -> ControlFlow<()>,
     ) -> Result<bool, ReadError> {
         let read = |(view, zone): State<'_>, path| match zone {
             Some(zone) => {
@@ -117,18 +117,23 @@ impl Names {
             }
             None => Ok(OwnedNode::default()),
         };
-        for bytes in self.paths.iter().take(self.limit) {
+        for (shown, bytes) in (1..).zip(self.paths.iter().take(self.limit)) {
             let Some(path) = Path::new(bytes) else { continue };
             let (before_node, after_node) = (read(before, path)?, read(after, path)?);
+            let mut is_enough = false;
             let mut show = |side, node: &OwnedNode, zone: Option<&PresentZone>, other: &OwnedNode| {
                 let Some(zone) = zone else { return };
                 let owner = zone.shape.name(path, &node.owner);
                 for rr in node.rrs.iter().filter(|rr| !other.rrs.contains(rr)) {
-                    visit(side, RecordRef { owner: &owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata });
+                    let record = RecordRef { owner: &owner, rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata };
+                    is_enough |= visit(side, record).is_break();
                 }
             };
             show(Side::Removed, &before_node, before.1, &after_node);
             show(Side::Added, &after_node, after.1, &before_node);
+            if is_enough {
+                return Ok(self.paths.len() > shown);
+            }
         }
         Ok(self.paths.len() > self.limit)
     }

@@ -281,12 +281,13 @@ impl Client {
         self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
     }
 
-    /// Zones that were deleted and can be brought back.
+    /// Zones after this one, in canonical order, that were deleted and can be brought back.
     ///
     /// # Errors
-    /// No answer.
-    pub fn deleted_zones(&self) -> Result<DeletedZones, ClientError> {
-        self.get("/v1/deleted-zones", &[])
+    /// No answer, or `after` is no name.
+    pub fn deleted_zones(&self, after: Option<&str>) -> Result<DeletedZones, ClientError> {
+        let query: Vec<_> = after.map(|after| ("after", after.into())).into_iter().collect();
+        self.get("/v1/deleted-zones", &query)
     }
 
     /// Brings back a zone that was deleted, with its history.

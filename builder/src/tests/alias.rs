@@ -1,5 +1,7 @@
 //! An alias at an apex stands for the addresses that its target has in the store, through further aliases and zones.
 
+use std::ops::ControlFlow;
+
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 use zonecast_records::{Generation, Name, ZoneId};
@@ -43,8 +45,13 @@ const NOTE: ChangeNote<'_> = ChangeNote { kind: ChangeKind::Records, time: 1, by
 /// Deletes a zone, and for good.
 fn delete(view: &mut MemoryView, apex: &str) {
     view.apply(&delete_zone(view, &name(apex), NOTE).unwrap());
-    let [deleted] = deleted_zones(view).unwrap().try_into().unwrap();
-    view.apply(&delete_for_good(view, &deleted).unwrap());
+    let mut deleted = None;
+    deleted_zones(view, None, |zone| {
+        assert!(deleted.replace(zone).is_none());
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    view.apply(&delete_for_good(view, &deleted.unwrap()).unwrap());
 }
 
 fn addresses(view: &MemoryView) -> Vec<Vec<u8>> {

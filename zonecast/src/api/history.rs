@@ -1,15 +1,16 @@
 //! `/v1/zones/{zone}/log`, `/v1/zones/{zone}/diff`, `/v1/zones/{zone}/rollback`.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_builder::Target;
 
 use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
 use super::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
 use super::{ApiError, ApiState};
+use crate::auth::Who;
 use crate::service::Terms;
 
 /// Changes in one answer: more than are kept.
@@ -45,9 +46,10 @@ pub(super) async fn diff(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
     Params(query): Params<DiffQuery>,
+    Extension(who): Extension<Who>,
 ) -> Result<Json<ZoneDiff>, ApiError> {
     let limit = query.limit.unwrap_or(MAX_NAMES).clamp(1, MAX_NAMES);
-    Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, (query.from, query.to), limit).await?))
+    Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, (query.from, query.to), limit, &who).await?))
 }
 
 pub(super) async fn roll_back(

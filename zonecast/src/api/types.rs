@@ -250,8 +250,11 @@ pub struct RollbackRequest {
 /// Zones that were deleted and can be brought back, in canonical order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedZones {
-    /// All of them.
+    /// The page.
     pub zones: Vec<DeletedZone>,
+    /// What the next page's `after` is; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// One of them.

@@ -6,6 +6,7 @@ use axum::http::{Version, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
+use zonecast_records::Name;
 
 use super::condition::{tagged, with_tag};
 use super::history::MAX_NAMES;
@@ -30,13 +31,19 @@ pub(super) struct ListQuery {
     limit: Option<usize>,
 }
 
+impl ListQuery {
+    fn page(&self) -> Result<(Option<Name>, usize), ApiError> {
+        let after = self.after.as_deref().map(query::name).transpose()?;
+        Ok((after, self.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE)))
+    }
+}
+
 pub(super) async fn list(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
     Params(list): Params<ListQuery>,
 ) -> Result<Json<ZonePage>, ApiError> {
-    let after = list.after.as_deref().map(query::name).transpose()?;
-    let limit = list.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
+    let (after, limit) = list.page()?;
     Ok(Json(state.service.zones(grant.scope().clone(), after, limit).await?))
 }
 
@@ -119,8 +126,10 @@ pub(super) async fn undelete(
 pub(super) async fn list_deleted(
     State(state): State<ApiState>,
     Extension(grant): Extension<Grant>,
+    Params(list): Params<ListQuery>,
 ) -> Result<Json<DeletedZones>, ApiError> {
-    Ok(Json(state.service.deleted_zones(grant.scope().clone()).await?))
+    let (after, limit) = list.page()?;
+    Ok(Json(state.service.deleted_zones(grant.scope().clone(), after, limit).await?))
 }
 
 pub(super) async fn export(

@@ -12,7 +12,7 @@ use super::whole_file::save_whole;
 use super::zone_check::Check;
 use super::{Context, Waiting, text};
 use crate::Tolerance;
-use crate::api::types::{SettingsChange, Severity, Written};
+use crate::api::types::{DeletedZones, SettingsChange, Severity, Written};
 use crate::client::PutOptions;
 use crate::day::day_and_time;
 use crate::exit::{Code, Failure, Outcome};
@@ -288,7 +288,12 @@ fn list(context: &Context) -> Outcome {
 }
 
 fn list_deleted(context: &Context) -> Outcome {
-    let deleted = context.client.deleted_zones()?;
+    let mut deleted = context.client.deleted_zones(None)?;
+    while let Some(after) = deleted.next.take() {
+        let DeletedZones { zones, next } = context.client.deleted_zones(Some(&after))?;
+        deleted.zones.extend(zones);
+        deleted.next = next;
+    }
     context.output.show(&deleted, |deleted, out| {
         deleted.zones.iter().try_for_each(|zone| {
             let (at, until) = (day_and_time(zone.deleted), day_and_time(zone.kept_until));

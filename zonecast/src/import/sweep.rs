@@ -72,8 +72,11 @@ fn live(view: &dyn View) -> Result<BTreeSet<Generation>, ViewError> {
     }
     let retired = retired_generations(view).map_err(|error| ViewError(error.to_string()))?;
     live.extend(retired.iter().map(|retired| retired.identity.generation));
-    let deleted = deleted_zones(view).map_err(|error| ViewError(error.to_string()))?;
-    live.extend(deleted.iter().map(|zone| zone.identity.generation));
+    let deleted = deleted_zones(view, None, |zone| {
+        live.insert(zone.identity.generation);
+        ControlFlow::Continue(())
+    });
+    deleted.map_err(|error| ViewError(error.to_string()))?;
     Ok(live)
 }
 

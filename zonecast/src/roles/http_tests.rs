@@ -407,6 +407,33 @@ fn pages_of_a_scope_fit_together() {
 }
 
 #[test]
+fn deleted_zones_come_in_pages() {
+    let api = Api::start(true, None);
+    let (admin, scoped) =
+        (api.token("admin", TokenRole::Admin, &[]), api.token("scoped", TokenRole::Read, &["b.test"]));
+    let client = api.known(&admin);
+    for zone in ["a.test", "b.test", "b.test", "x.b.test", "c.test"] {
+        client.put_zone(zone, ZONE, "x", Patience::default()).unwrap();
+        client.delete_zone(zone, true, Patience::default()).unwrap();
+    }
+    let page = |token: &str, query: &str| {
+        let answer = api.ask(&Method::GET, &format!("/v1/deleted-zones?limit=1{query}"), &bearer(token));
+        let body = answer.text.split_once("\r\n\r\n").unwrap().1;
+        let page: crate::api::types::DeletedZones = serde_json::from_str(body).unwrap();
+        (page.zones.into_iter().map(|zone| zone.zone).collect::<Vec<_>>(), page.next)
+    };
+    let (a, b, x, c) = ("a.test.", "b.test.", "x.b.test.", "c.test.");
+    let next = |name: &str| Some(name.to_owned());
+    assert_eq!(page(&admin, ""), (vec![a.into()], next(a)));
+    assert_eq!(page(&admin, "&after=a.test"), (vec![b.into(), b.into()], next(b)), "two of one name stay together");
+    assert_eq!(page(&admin, "&after=b.test"), (vec![x.into()], next(x)));
+    assert_eq!(page(&admin, "&after=x.b.test"), (vec![c.into()], None));
+    assert_eq!(page(&scoped, ""), (vec![b.into(), b.into()], next(b)));
+    assert_eq!(page(&scoped, "&after=b.test"), (vec![x.into()], None));
+    api.stop();
+}
+
+#[test]
 fn a_token_is_good_from_when_it_is_made_until_it_is_revoked_without_a_restart() {
     let api = Api::start(true, None);
     let token = api.token("new", TokenRole::Read, &[]);

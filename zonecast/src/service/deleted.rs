@@ -1,5 +1,6 @@
 //! Zones that were deleted: they are kept for a while, and can be brought back.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use zonecast_builder::{ChangeKind, RecordCounts, UndeleteError, delete_zone, deleted_zones, undelete_zone, zone_info};
@@ -78,22 +79,39 @@ impl Service {
         Ok(written)
     }
 
-    /// Zones of a scope that can be brought back.
+    /// Zones of a scope after `after` in canonical order that can be brought back, some `limit` of them.
     ///
     /// # Errors
     /// The store could not be read.
-    pub(crate) async fn deleted_zones(&self, scope: Scope) -> Result<DeletedZones, ServiceError> {
+    pub(crate) async fn deleted_zones(
+        &self,
+        scope: Scope,
+        after: Option<Name>,
+        limit: usize,
+    ) -> Result<DeletedZones, ServiceError> {
         let core = self.core().clone();
         let keep = self.parts.keep_replaced.as_secs();
         blocking(move || {
-            let zones = deleted_zones(&core.view())?.into_iter().filter(|zone| scope.covers(&zone.apex));
-            let zones = zones.map(|zone| DeletedZone {
-                zone: zone.apex.to_string(),
-                id: zone.identity.id.get(),
-                deleted: zone.since,
-                kept_until: zone.since.saturating_add(keep),
-            });
-            Ok(DeletedZones { zones: zones.collect() })
+            let (mut page, mut last) = (DeletedZones::default(), None);
+            deleted_zones(&core.view(), after.as_ref(), |zone| {
+                if !scope.covers(&zone.apex) {
+                    return ControlFlow::Continue(());
+                }
+                // All of one name, which the next page begins after.
+                if page.zones.len() >= limit && last != Some(zone.apex) {
+                    page.next = last.map(|last| last.to_string());
+                    return ControlFlow::Break(());
+                }
+                last = Some(zone.apex);
+                page.zones.push(DeletedZone {
+                    zone: zone.apex.to_string(),
+                    id: zone.identity.id.get(),
+                    deleted: zone.since,
+                    kept_until: zone.since.saturating_add(keep),
+                });
+                ControlFlow::Continue(())
+            })?;
+            Ok(page)
         })
         .await
     }

@@ -18,7 +18,6 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 use zonecast_builder::{Layer, ReadError, export};
-use zonecast_dns::LineLimit;
 use zonecast_ingest::{format_name, write_record};
 use zonecast_kv_proto::View;
 use zonecast_kv_store::StateView;
@@ -26,29 +25,13 @@ use zonecast_records::Name;
 
 use super::{ChangeTag, Service, ServiceError, Tagged, blocking};
 use crate::auth::Who;
-use crate::shares::{Place, Shares};
-
-/// Zones that are written out at a time, four for one name: each holds a thread, a state of the store, and some MiB.
-pub(super) const EXPORTS: usize = 8;
+use crate::shares::Place;
 
 /// Bytes that are handed on at once; a record more, at most.
 pub(super) const CHUNK: usize = 64 * 1024;
 
 /// Chunks that wait for the client: enough to read the store while it reads.
 pub(super) const CHUNKS: usize = 4;
-
-/// Places, and who tells of exports that broke off.
-#[derive(Debug)]
-pub(super) struct Exports {
-    places: Shares,
-    lines: LineLimit,
-}
-
-impl Default for Exports {
-    fn default() -> Self {
-        Self { places: Shares::new(EXPORTS), lines: LineLimit::default() }
-    }
-}
 
 /// A zone that is to be written out, as it was at one time.
 #[derive(Debug)]
@@ -81,7 +64,7 @@ impl Service {
     /// # Errors
     /// There is no such zone, or the store could not be read.
     pub(crate) async fn export(self: &Arc<Self>, apex: Name, who: &Who) -> Result<Tagged<Export>, ServiceError> {
-        let place = self.exports.places.take(who).await;
+        let place = self.large_reads.take(who).await;
         let service = Arc::clone(self);
         blocking(move || {
             let view = service.core().view();
@@ -165,7 +148,7 @@ impl Stream for ExportedText {
         };
         self.ended = true;
         self.service.metrics().export_broke_off();
-        if let Some(exports) = self.service.exports.lines.count(Instant::now()) {
+        if let Some(exports) = self.service.broken_exports.count(Instant::now()) {
             tracing::error!(exports, zone = %self.apex, %error, "zone files broke off on their way out, the last one so");
         }
         Poll::Ready(Some(Err(error)))

@@ -1,5 +1,5 @@
-//! Zone files on their way out of a running core: how much of one is held, who gets a place, and what comes of one that
-//! breaks off.
+//! Large answers of a running core: how much of one is held, who gets a place, and what comes of a zone file that breaks
+//! off.
 
 use std::ops::ControlFlow;
 use std::pin::pin;
@@ -12,7 +12,9 @@ use zonecast_kv_proto::{Batch, KeyspaceId, Op, Section, Value, View as _};
 use zonecast_records::{KeyBuffer, KeySection, Name};
 
 use super::ServiceError;
-use super::export::{CHUNK, CHUNKS, EXPORTS, Export};
+use super::export::{CHUNK, CHUNKS, Export};
+use super::records::MAX_DATA;
+use super::service::LARGE_READS;
 use crate::auth::Who;
 use crate::client::{ClientError, Patience};
 use crate::import::settled;
@@ -78,10 +80,11 @@ fn one_name_does_not_take_all_places_and_who_is_gone_gives_its_back() {
     let (greedy, modest) = (Who::Token("greedy".into()), Who::Token("modest".into()));
     api.runtime().block_on(async {
         let mut under_way = vec![];
-        for _ in 0..EXPORTS / 2 {
+        for _ in 0..LARGE_READS / 2 {
             // Some that nobody reads, and some that have not begun.
             under_way.push(export(&api, &greedy).await.start());
         }
+        assert!(api.service().large_reads.try_take(&greedy).is_none(), "it takes more than half");
         let mut waits = pin!(export(&api, &greedy));
         assert!(waits.as_mut().now_or_never().is_none());
         let mut other = export(&api, &modest).await.start();
@@ -149,5 +152,29 @@ fn a_zone_file_that_breaks_off_is_an_error_and_has_no_end() {
     assert!(old.contains(" 400 ") && old.contains("bad_request"), "{old}");
     let metrics = client.metrics().unwrap();
     assert!(metrics.contains("zonecast_exports_broken_total 3\n"), "{metrics}");
+    api.stop();
+}
+
+/// RRsets are counted, and may be large: without a limit of bytes as well, a page would take gigabytes.
+#[test]
+fn a_page_of_large_records_and_a_difference_of_them_end() {
+    let api = Api::start(false, None);
+    let client = api.open_client();
+    let strings = |letter: &str| format!("\"{}\" ", letter.repeat(250)).repeat(240);
+    let zone = |letter| {
+        let text = strings(letter);
+        let head = "$TTL 1h\n@ SOA ns1 hostmaster 7 2h 15m 1w 5m\n@ NS ns1\nns1 A 192.0.2.1\n".to_owned();
+        (0..300).fold(head, |zone, number| zone + &format!("large{number} TXT {text}\n"))
+    };
+    for letter in ["x", "y"] {
+        client.put_zone(APEX, zone(letter).as_bytes(), "file", Patience::default()).unwrap();
+    }
+    let page = client.records(APEX, None, None).unwrap();
+    let bytes: usize = page.rrsets.iter().flat_map(|rrset| &rrset.data).map(String::len).sum();
+    assert!(page.truncated && bytes > MAX_DATA && bytes < MAX_DATA + MAX_DATA / 16, "{bytes}");
+    let diff = client.zone_diff(APEX, None, None).unwrap();
+    let bytes: usize = diff.removed.iter().chain(&diff.added).map(|record| record.data.len()).sum();
+    assert!(diff.truncated && bytes > MAX_DATA && bytes < MAX_DATA + MAX_DATA / 16, "{bytes}");
+    assert!(client.export_zone(APEX).unwrap().len() > MAX_DATA, "a file has all");
     api.stop();
 }

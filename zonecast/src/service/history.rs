@@ -1,5 +1,6 @@
 //! What a zone was before: its last changes, what they changed, and making it so again.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use zonecast_builder::{
@@ -11,10 +12,14 @@ use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Name, RecordRef};
 
 use super::made::Made;
-use super::records::serial_time;
+use super::records::{MAX_DATA, serial_time};
 use super::{Service, ServiceError, Terms, blocking, unix_time};
 use crate::api::types::{DiffRecord, Written, ZoneDiff, ZoneLog, ZoneLogEntry};
+use crate::auth::Who;
 use crate::import::settled;
+
+/// Zones that are deleted for good before it is looked again.
+const DELETED_AT_ONCE: usize = 10_000;
 
 impl Service {
     /// The last changes of a zone, newest first, at most `limit`.
@@ -31,7 +36,8 @@ impl Service {
     }
 
     /// What differs between a zone after its change `from` and after its change `to`; without them what the last change
-    /// did. At most `limit` names are looked at.
+    /// did. At most `limit` names are looked at, and some [`MAX_DATA`] of records. Waits for its turn: all that has changed
+    /// since `from` is held meanwhile.
     ///
     /// # Errors
     /// There is no such zone, what it was is not kept, or the store could not be read.
@@ -40,20 +46,17 @@ impl Service {
         apex: Name,
         (from, to): (Option<u64>, Option<u64>),
         limit: usize,
+        who: &Who,
     ) -> Result<ZoneDiff, ServiceError> {
+        let place = self.large_reads.take(who).await;
         let core = self.core().clone();
         blocking(move || {
-            let view = core.view();
+            let (_place, view) = (place, core.view());
             let last = zone_log(&view, &apex, 1)?.first().map_or(0, |last| last.number);
             let to = to.unwrap_or(last);
             let from = from.unwrap_or_else(|| to.saturating_sub(1));
             let mut diff = ZoneDiff { zone: apex.to_string(), from, to, ..ZoneDiff::default() };
-            let (removed, added) = (&mut diff.removed, &mut diff.added);
-            let visit = |side, record: RecordRef<'_>| match side {
-                Side::Removed => removed.push(shown(record)),
-                Side::Added => added.push(shown(record)),
-            };
-            diff.truncated = zone_diff(&view, &apex, (from, to), limit, visit)?;
+            diff.truncated = zone_diff(&view, &apex, (from, to), limit, collect(&mut diff))?;
             Ok(diff)
         })
         .await
@@ -94,15 +97,19 @@ impl Service {
         let core = self.core().clone();
         let before = unix_time().saturating_sub(self.parts.keep_replaced.as_secs());
         let (retired, deleted) = blocking(move || {
-            let view = core.view();
-            Ok((retired_generations(&view)?, deleted_zones(&view)?))
+            let (view, mut deleted) = (core.view(), vec![]);
+            deleted_zones(&view, None, |zone| {
+                deleted.extend((zone.since <= before).then_some(zone));
+                if deleted.len() < DELETED_AT_ONCE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            Ok((retired_generations(&view)?, deleted))
         })
         .await?;
         let mut done = 0;
         for retired in retired.into_iter().filter(|retired| retired.since <= before) {
             done += usize::from(self.delete(retired.apex, move |view| delete_retired(view, &retired)).await?);
         }
-        for zone in deleted.into_iter().filter(|zone| zone.since <= before) {
+        for zone in deleted {
             done += usize::from(self.delete(zone.apex, move |view| delete_for_good(view, &zone)).await?);
         }
         Ok(done)
@@ -127,7 +134,21 @@ fn entry(change: PastChange) -> ZoneLogEntry {
     ZoneLogEntry { number, kind: kind.word().to_owned(), time, by, serial_before, serial, can_be_undone }
 }
 
-pub(super) fn shown(record: RecordRef<'_>) -> DiffRecord {
+/// Puts what differs into an answer, until that is large enough.
+pub(super) fn collect(diff: &mut ZoneDiff) -> impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()> {
+    let (removed, added) = (&mut diff.removed, &mut diff.added);
+    let mut room = MAX_DATA;
+    move |side, record| {
+        room = room.saturating_sub(record.rdata.len());
+        match side {
+            Side::Removed => removed.push(shown(record)),
+            Side::Added => added.push(shown(record)),
+        }
+        if room > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+}
+
+fn shown(record: RecordRef<'_>) -> DiffRecord {
     DiffRecord {
         name: record.owner.to_string(),
         ttl: record.ttl,

@@ -27,6 +27,9 @@ pub(super) const DEFAULT_TTL: u32 = 300;
 /// Most changes in one request; what they touch must fit one batch anyway.
 pub(super) const MAX_CHANGES: usize = 10_000;
 
+/// Bytes of data after which an answer takes no more records; as text they may be four times as many.
+pub(super) const MAX_DATA: usize = 16 * 1024 * 1024;
+
 /// A change whose TTL may be left open.
 #[derive(Clone, Debug)]
 struct OpenChange {
@@ -35,7 +38,7 @@ struct OpenChange {
 }
 
 impl Service {
-    /// RRsets of a zone, of one name, of one name and type; at most `limit`.
+    /// RRsets of a zone, of one name, of one name and type; at most `limit`, and some [`MAX_DATA`].
     ///
     /// # Errors
     /// There is no such zone, not a name or type, or the store could not be read.
@@ -51,7 +54,8 @@ impl Service {
         let core = self.core().clone();
         blocking(move || {
             let mut page = RrsetPage { zone: apex.to_string(), ..RrsetPage::default() };
-            let visit = |layer, record: RecordRef<'_>| collect(&mut page, (layer, record), rtype, limit);
+            let mut room = MAX_DATA;
+            let visit = |layer, record: RecordRef<'_>| collect((&mut page, &mut room), (layer, record), rtype, limit);
             let view = core.view();
             match owner {
                 Some(owner) => read_name(&view, &apex, &owner, visit)?,
@@ -122,7 +126,7 @@ pub(super) fn serial_time() -> SerialTime {
 }
 
 fn collect(
-    page: &mut RrsetPage,
+    (page, room): (&mut RrsetPage, &mut usize),
     (layer, record): (Layer, RecordRef<'_>),
     wanted: Option<Rtype>,
     limit: usize,
@@ -143,10 +147,12 @@ fn collect(
     };
     let is_same = |last: &&mut RrsetInfo| last.name == name && last.rtype == rtype && last.layer == word;
     let last = page.rrsets.last_mut().filter(is_same);
+    let is_full = *room == 0;
+    *room = room.saturating_sub(record.rdata.len());
     if let Some(last) = last {
         last.ttl = last.ttl.min(record.ttl);
         last.data.extend(data);
-    } else if page.rrsets.len() == limit {
+    } else if is_full || page.rrsets.len() == limit {
         page.truncated = true;
         return ControlFlow::Break(());
     } else {

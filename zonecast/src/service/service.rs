@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use zonecast_dns::LineLimit;
 use zonecast_kv_core::Core;
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::aliases::Aliases;
-use super::export::Exports;
 use super::zone_count::ZoneCount;
 use super::{Author, LocalEdge, ServiceError, ZoneLocks};
 use crate::auth::Who;
@@ -28,6 +28,10 @@ const REASON_WITHIN: Duration = Duration::from_secs(5);
 /// Writes under way, those included whose client is gone; no name takes all of their places. Who comes when they are taken
 /// is told to come again.
 pub(crate) const MAX_WRITES: usize = 512;
+
+/// Zone files on their way out, and differences, at a time; four of one name. A file holds a thread, a state of the store and
+/// some MiB, a difference all that has changed since.
+pub(super) const LARGE_READS: usize = 8;
 
 /// How long writes under way may take once the API has stopped.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -75,7 +79,9 @@ pub(crate) struct Service {
     pub(super) edges: tokio::sync::Mutex<()>,
     ready: AtomicBool,
     pub(super) zone_count: ZoneCount,
-    pub(super) exports: Exports,
+    /// Places of reads that hold much, or hold it for long.
+    pub(super) large_reads: Shares,
+    pub(super) broken_exports: LineLimit,
     ending: watch::Sender<bool>,
 }
 
@@ -91,7 +97,8 @@ impl Service {
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
             zone_count: ZoneCount::default(),
-            exports: Exports::default(),
+            large_reads: Shares::new(LARGE_READS),
+            broken_exports: LineLimit::default(),
             ending: watch::Sender::new(false),
         })
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_builder::{ChangeKind, ReadError, Side, batch_diff, zone_info, zone_log};
+use zonecast_builder::{ChangeKind, ReadError, batch_diff, zone_info, zone_log};
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
-use super::history::shown;
+use super::history::collect;
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
 use super::{ChangeTag, Condition, Service, ServiceError, StoredZone, Tagged, Terms, blocking};
@@ -152,11 +152,7 @@ impl Service {
                 None => 0,
             };
             let mut diff = ZoneDiff { zone: apex.to_string(), from: last, to: last + 1, ..ZoneDiff::default() };
-            let (removed, added) = (&mut diff.removed, &mut diff.added);
-            diff.truncated = batch_diff(&view, &apex, &preview.batch, limit, |side, record| match side {
-                Side::Removed => removed.push(shown(record)),
-                Side::Added => added.push(shown(record)),
-            })?;
+            diff.truncated = batch_diff(&view, &apex, &preview.batch, limit, collect(&mut diff))?;
             Ok((preview, diff))
         })
         .await?;

@@ -213,7 +213,7 @@ fn a_deleted_zone_comes_back_with_its_history_also_after_a_restart() {
     system.stop();
 
     let system = System::start(folder.path());
-    let deleted = system.client.deleted_zones().unwrap().zones;
+    let deleted = system.client.deleted_zones(None).unwrap().zones;
     assert_eq!((deleted.len(), deleted[0].zone.as_str()), (1, "example.com."));
     assert_eq!(deleted[0].kept_until - deleted[0].deleted, 3600);
     assert_eq!(refused(system.client.undelete_zone("example.org", all()).map(|_| ())).0, 404);
@@ -227,7 +227,7 @@ fn a_deleted_zone_comes_back_with_its_history_also_after_a_restart() {
     let log = system.client.zone_log(APEX, 9).unwrap().changes;
     let kinds: Vec<_> = log.iter().map(|change| (change.number, change.kind.as_str())).collect();
     assert_eq!(kinds, [(4, "undeleted"), (3, "deleted"), (2, "settings"), (1, "records")]);
-    assert!(system.client.deleted_zones().unwrap().zones.is_empty());
+    assert!(system.client.deleted_zones(None).unwrap().zones.is_empty());
     to(&system, 0).unwrap();
     assert_eq!(addresses(&system, "www.example.com"), ["192.0.2.10"]);
     assert_eq!(system.client.settings(APEX).unwrap().serial_policy, "increment");
