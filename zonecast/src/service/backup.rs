@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn whether_a_restore_was_accepted_is_not_known_when_the_core_has_stopped() {
         let api = TestApi::start(false, None);
-        api.runtime().block_on(api.service().accept_restore("test".into())).unwrap();
+        api.runtime().block_on(api.service().accept_restore(Who::default())).unwrap();
         api.runtime().block_on(api.service().core().shutdown()).unwrap();
-        let error = api.runtime().block_on(api.service().accept_restore("test".into())).unwrap_err();
+        let error = api.runtime().block_on(api.service().accept_restore(Who::default())).unwrap_err();
         assert!(matches!(error, ServiceError::Unknown(_)), "{error}");
         api.stop();
     }
