@@ -374,14 +374,14 @@ fn of_zones_deleted_under_one_name_the_last_two_are_kept() {
         view.apply(&done.batch);
         view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
     }
-    let kept: Vec<u64> = deleted_zones(&view).unwrap().iter().map(|zone| zone.identity.id.get()).collect();
+    let kept: Vec<u64> = deleted(&view).iter().map(|zone| zone.identity.id.get()).collect();
     assert_eq!(kept, [4, 5]);
     assert_eq!(generations(&view), [40, 50].map(Generation::new).into());
     view.apply(&undelete_zone(&view, &apex(), TO_TEST).unwrap().0);
     assert_eq!(zone_info(&view, &apex()).unwrap().unwrap().identity.id.get(), 5);
     // Nothing of those that went is left: no history either.
     view.apply(&delete_zone(&view, &apex(), TO_TEST_DELETES).unwrap());
-    for zone in deleted_zones(&view).unwrap() {
+    for zone in deleted(&view) {
         view.apply(&delete_for_good(&view, &zone).unwrap());
     }
     assert!(view.is_empty(), "{:?}", view.entries().next());
