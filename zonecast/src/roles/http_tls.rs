@@ -1,9 +1,10 @@
 //! A listener whose connections speak TLS: it hands them on when their handshake is done.
 //!
 //! Handshakes run beside each other, so that one that dawdles keeps nobody waiting, bounded in time and number: when
-//! there are too many, the oldest goes.
+//! there are too many, the oldest goes of the client that has the most, so that one client pushes out its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
+
+use crate::auth::Who;
 
 /// A handshake takes a round trip or two; who needs longer holds a socket for nothing.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -23,23 +26,23 @@ const HANDSHAKES: usize = 256;
 const HTTP_1_1: &[u8] = b"http/1.1";
 
 /// See the module.
-pub(super) struct TlsListener<L: Listener> {
+pub(super) struct TlsListener<L: Listener<Addr = SocketAddr>> {
     inner: L,
     tls: TlsAcceptor,
-    /// Those that may still be under way, oldest first.
-    begun: VecDeque<AbortHandle>,
+    /// Those that may still be under way, oldest first, and whose.
+    begun: VecDeque<(Who, AbortHandle)>,
     // Aborted when the listener is dropped.
-    handshakes: JoinSet<Option<(TlsStream<L::Io>, L::Addr)>>,
+    handshakes: JoinSet<Option<(TlsStream<L::Io>, SocketAddr)>>,
 }
 
-impl<L: Listener<Addr: 'static>> TlsListener<L> {
+impl<L: Listener<Addr = SocketAddr>> TlsListener<L> {
     /// Over connections of another listener.
     pub(super) fn new(inner: L, mut tls: ServerConfig) -> Self {
         tls.alpn_protocols = vec![HTTP_1_1.to_vec()];
         Self { inner, tls: Arc::new(tls).into(), begun: VecDeque::new(), handshakes: JoinSet::new() }
     }
 
-    fn begin(&mut self, stream: L::Io, address: L::Addr) {
+    fn begin(&mut self, stream: L::Io, address: SocketAddr) {
         self.make_room();
         let tls = self.tls.clone();
         let begun = self.handshakes.spawn(async move {
@@ -55,30 +58,38 @@ impl<L: Listener<Addr: 'static>> TlsListener<L> {
                 }
             }
         });
-        self.begun.push_back(begun);
+        self.begun.push_back((Who::at(address.ip()), begun));
     }
 
     fn make_room(&mut self) {
         // Finished ones in between are few, or go here.
-        if self.begun.len() >= 2 * HANDSHAKES {
-            self.begun.retain(|handshake| !handshake.is_finished());
+        if self.handshakes.len() >= HANDSHAKES || self.begun.len() >= 2 * HANDSHAKES {
+            self.begun.retain(|(_, handshake)| !handshake.is_finished());
         }
-        while self.handshakes.len() >= HANDSHAKES
-            && let Some(oldest) = self.begun.pop_front()
+        if self.handshakes.len() >= HANDSHAKES
+            && let Some(at) = oldest_of_most(self.begun.iter().map(|(who, _)| who))
+            && let Some((_, oldest)) = self.begun.remove(at)
         {
-            if !oldest.is_finished() {
-                oldest.abort();
-                break;
-            }
+            oldest.abort();
         }
     }
 }
 
-impl<L: Listener<Addr: 'static>> Listener for TlsListener<L> {
-    type Io = TlsStream<L::Io>;
-    type Addr = L::Addr;
+/// Where the first one stands of the name that is there most often.
+fn oldest_of_most<'w>(names: impl Iterator<Item = &'w Who>) -> Option<usize> {
+    let mut counts: BTreeMap<&Who, (usize, usize)> = BTreeMap::new();
+    for (at, who) in names.enumerate() {
+        counts.entry(who).or_insert((0, at)).0 += 1;
+    }
+    let most = counts.into_values().max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)));
+    most.map(|(_, at)| at)
+}
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+impl<L: Listener<Addr = SocketAddr>> Listener for TlsListener<L> {
+    type Io = TlsStream<L::Io>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
             tokio::select! {
                 (stream, address) = self.inner.accept() => {
@@ -93,7 +104,22 @@ impl<L: Listener<Addr: 'static>> Listener for TlsListener<L> {
         }
     }
 
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
         self.inner.local_addr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_begins_many_handshakes_pushes_out_its_own() {
+        let who = |address: &str| Who::at(address.parse().unwrap());
+        let (patient, other, greedy) = (who("192.0.2.1"), who("192.0.2.2"), who("192.0.2.3"));
+        let begun = [&patient, &greedy, &other, &other, &greedy, &greedy];
+        assert_eq!(oldest_of_most(begun.into_iter()), Some(1));
+        assert_eq!(oldest_of_most([&patient, &other].into_iter()), Some(0), "of equals the oldest");
+        assert_eq!(oldest_of_most(std::iter::empty()), None);
     }
 }
