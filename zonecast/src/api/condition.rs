@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn tags_are_read_as_the_rfc_writes_them() {
-        let tag = Wanted::Tag(ChangeTag { id: 5, change: 42 });
+        let tag = Wanted::Tag(ChangeTag { id: 5, change: 42, edition: None });
         let at = |text: &str| read(Understands::Write, &[(header::IF_MATCH, text)]);
         assert_eq!(at("\"5-42\""), Ok(Condition::At(vec![tag])));
         assert_eq!(at("\"41\" , \"5-42\",W/\"42\""), Ok(Condition::At(vec![Wanted::Change(41), tag, Wanted::Foreign])));

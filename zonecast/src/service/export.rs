@@ -68,7 +68,7 @@ impl Service {
         let service = Arc::clone(self);
         blocking(move || {
             let view = service.core().view();
-            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let tag = ChangeTag::of_read(&view, &apex)?;
             Ok(Tagged { value: Export { service, view, apex, place }, tag })
         })
         .await

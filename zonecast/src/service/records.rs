@@ -61,7 +61,7 @@ impl Service {
                 Some(owner) => read_name(&view, &apex, &owner, visit)?,
                 None => export(&view, &apex, visit)?,
             }
-            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let tag = ChangeTag::of_read(&view, &apex)?;
             Ok(Tagged { value: page, tag })
         })
         .await

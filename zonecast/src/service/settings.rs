@@ -168,7 +168,7 @@ impl Service {
         let core = self.core().clone();
         blocking(move || {
             let view = core.view();
-            let tag = ChangeTag::read(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let tag = ChangeTag::of_read(&view, &apex)?;
             Ok(Tagged { value: described(&apex, read(&view, &apex)?), tag })
         })
         .await

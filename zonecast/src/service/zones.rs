@@ -76,8 +76,8 @@ impl Service {
         blocking(move || {
             let view = core.view();
             let zone = StoredZone::read(&view, &apex).map_err(ServiceError::internal)?;
-            let no_zone = || ServiceError::no_zone(&apex);
-            let (zone, tag) = (zone.ok_or_else(no_zone)?, ChangeTag::read(&view, &apex)?.ok_or_else(no_zone)?);
+            let zone = zone.ok_or_else(|| ServiceError::no_zone(&apex))?;
+            let tag = ChangeTag::of_read(&view, &apex)?;
             Ok(Tagged { value: ZoneInfo { change: Some(tag.change), ..info(&zone) }, tag })
         })
         .await

@@ -7,6 +7,7 @@ use zonecast::api::types::{ChangeRequest, RollbackRequest, SettingsChange, Store
 use zonecast::{ClientError, Patience};
 
 use super::{DEADLINE, System, ZONE, folder, set};
+use crate::aliases::says;
 
 /// Status, headers and body of the answer to a request with these headers.
 struct Answer {
@@ -114,6 +115,30 @@ fn a_write_is_done_only_where_the_zone_is_where_it_should_be() {
     assert_eq!(put(&[("if-none-match", "*")]), 412, "there is one");
     // Made again it begins to count anew, and is not taken for the one before.
     assert_ne!(ask(&system, ("GET", AT), &[], "").tag(), before);
+    system.stop();
+}
+
+/// An alias that follows its target is no change of its own, and yet other answers.
+#[test]
+fn what_an_alias_has_changed_is_read_again_and_keeps_no_write_out() {
+    let folder = folder(&[("example.com.zone", ZONE), ("cdn.example.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let flatten = SettingsChange { flatten_apex: Some(true), ..SettingsChange::default() };
+    system.client.change_settings("example.com", &flatten).unwrap();
+    system.change("example.com", set("@", "CNAME", None, &["www.cdn.example."]));
+    says(&system, "example.com", &["192.0.2.10"]);
+    let tag = ask(&system, ("GET", AT), &[], "").tag();
+    system.change("cdn.example", set("www", "A", None, &["192.0.2.20"]));
+    says(&system, "example.com", &["192.0.2.20"]);
+    for path in ["/v1/zones/example.com/records", "/v1/zones/example.com/file"] {
+        let read = ask(&system, ("GET", path), &[("if-none-match", &tag)], "");
+        assert_eq!(read.status, 200, "{path}");
+        assert!(read.body.contains("192.0.2.20"), "{}", read.body);
+        assert_eq!(ask(&system, ("GET", path), &[("if-none-match", &read.tag())], "").status, 304, "{path}");
+    }
+    let body = r#"{"data": ["192.0.2.99"]}"#;
+    assert_eq!(ask(&system, ("PUT", RRSET), &[("if-match", &tag)], body).status, 200, "nobody has changed it");
+    assert_eq!(ask(&system, ("PUT", RRSET), &[("if-match", &tag)], body).status, 412);
     system.stop();
 }
 
