@@ -97,6 +97,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) metrics: TransportMetrics,
     refusals: RefusalLog,
+    /// Of those for whom there is no place.
+    crowded: RefusalLog<()>,
     pub(crate) snapshots: Semaphore,
     /// Changes when there is something new in the tail.
     pub(crate) head: watch::Sender<Version>,
@@ -139,6 +141,7 @@ impl Publisher {
             clock: Clock::start(),
             metrics,
             refusals: RefusalLog::default(),
+            crowded: RefusalLog::default(),
             snapshots: Semaphore::new(options.max_snapshots),
             head: watch::Sender::new(head.version),
             stopping: watch::Sender::new(false),
@@ -389,7 +392,10 @@ async fn serve(
     }
     let Some(_place) = door.enter(&connection.peer().name) else {
         shared.metrics.refused.with_label_values(&["too_many"]).inc();
-        tracing::warn!(%from, peer = %connection.peer(), "refused: too many connections, of this node or of all");
+        if let Some(quiet) = shared.crowded.due(()) {
+            let peer = connection.peer();
+            tracing::warn!(%from, %peer, quiet, "refused: too many connections, of this node or of all");
+        }
         connection.close("too many connections");
         return;
     };

@@ -1,6 +1,7 @@
 //! Keeps the log readable when somebody without a good certificate knocks again and again.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,18 +10,24 @@ use crate::Refusal;
 /// One line for each reason in this time; how many there were is in the metrics, and in the next line.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
-/// When a reason was logged last, and how often not since.
-#[derive(Debug, Default)]
-pub struct RefusalLog(Mutex<HashMap<Refusal, (Instant, u64)>>);
+/// When a reason was logged last, and how often not since. There are few reasons.
+#[derive(Debug)]
+pub struct RefusalLog<R = Refusal>(Mutex<HashMap<R, (Instant, u64)>>);
 
-impl RefusalLog {
+impl<R> Default for RefusalLog<R> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<R: Eq + Hash> RefusalLog<R> {
     /// Whether to write a line now, and how many were not written since the last.
     #[must_use]
-    pub fn due(&self, refusal: Refusal) -> Option<u64> {
+    pub fn due(&self, refusal: R) -> Option<u64> {
         self.due_at(refusal, Instant::now())
     }
 
-    fn due_at(&self, refusal: Refusal, now: Instant) -> Option<u64> {
+    fn due_at(&self, refusal: R, now: Instant) -> Option<u64> {
         let mut reasons = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match reasons.get_mut(&refusal) {
             Some((last, quiet)) if now.saturating_duration_since(*last) < LINE_EVERY => {
