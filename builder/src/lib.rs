@@ -78,6 +78,6 @@ pub use shape::ZoneIdentity;
 pub use source::ZoneSource;
 pub use store::{choose_guards, store_guards};
 pub use tolerance::Tolerance;
-pub use undo::{ChangeNote, KEPT_CHANGES, RememberError, Undo, last_change};
+pub use undo::{ChangeNote, KEPT_CHANGES, LastChange, RememberError, Undo};
 pub use zone_diff::{Side, batch_diff, zone_diff};
 pub use zonecast_records::{ChangeKind, Guards, MAX_CHAINS, OlderSerial, Percent, SerialPolicy, ZoneSettings};

@@ -11,6 +11,7 @@ use zonecast_kv_proto::{
 use zonecast_records::{ChangeKind, KeyBuffer, ZoneChange, ZoneId, ZoneValue};
 
 use crate::ops::{batch_of, batch_of_both, ops_len};
+use crate::present::Entry;
 use crate::read_error::ReadError;
 use crate::shape::ZoneIdentity;
 
@@ -185,15 +186,40 @@ pub(crate) fn points_as_ops(points: &Points) -> Vec<Op> {
     points.iter().map(op).collect()
 }
 
+/// The last change of a zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastChange {
+    /// 0 before the first.
+    pub number: u64,
+    /// Seconds of Unix time.
+    pub time: u64,
+}
+
+impl LastChange {
+    /// Of a zone.
+    ///
+    /// # Errors
+    /// The view could not be read.
+    pub fn read(view: &dyn View, zone: ZoneId) -> Result<Self, ReadError> {
+        let Some((key, value)) = last_entry(view, zone)? else { return Ok(Self::default()) };
+        let change = ZoneChange::decode(&value).map_err(|source| ReadError::value(&key, source))?;
+        Ok(Self { number: change_number(&key), time: change.time })
+    }
+}
+
 /// Number of the last change of a zone, 0 before the first.
 ///
 /// # Errors
 /// The view could not be read.
-pub fn last_change(view: &dyn View, zone: ZoneId) -> Result<u64, ReadError> {
+pub(crate) fn last_change(view: &dyn View, zone: ZoneId) -> Result<u64, ReadError> {
+    Ok(last_entry(view, zone)?.map_or(0, |(key, _)| change_number(&key)))
+}
+
+fn last_entry(view: &dyn View, zone: ZoneId) -> Result<Option<Entry>, ReadError> {
     let (mut lower, mut upper) = (KeyBuffer::new(), KeyBuffer::new());
     let (mut key, mut value) = (vec![], vec![]);
     let found = view.last_in(lower.history(zone, 0), upper.history(zone, u64::MAX), &mut key, &mut value)?;
-    Ok(if found { change_number(&key) } else { 0 })
+    Ok(found.then_some((key, value)))
 }
 
 /// The number in the key of a change: the eight bytes before its end.

@@ -157,10 +157,13 @@ mod tests {
 
     #[test]
     fn tags_are_read_as_the_rfc_writes_them() {
-        let tag = Wanted::Tag(ChangeTag { id: 5, change: 42, edition: None });
+        let tag = Wanted::Tag(ChangeTag { id: 5, change: 42, stamp: 7, edition: None });
         let at = |text: &str| read(Understands::Write, &[(header::IF_MATCH, text)]);
-        assert_eq!(at("\"5-42\""), Ok(Condition::At(vec![tag])));
-        assert_eq!(at("\"41\" , \"5-42\",W/\"42\""), Ok(Condition::At(vec![Wanted::Change(41), tag, Wanted::Foreign])));
+        assert_eq!(at("\"5-42-00000007\""), Ok(Condition::At(vec![tag])));
+        assert_eq!(
+            at("\"41\" , \"5-42-00000007\",W/\"42\""),
+            Ok(Condition::At(vec![Wanted::Change(41), tag, Wanted::Foreign]))
+        );
         assert_eq!(at("\"x,y\""), Ok(Condition::At(vec![Wanted::Foreign])));
         assert_eq!(at("*"), Ok(Condition::Exists));
         let twice = [(header::IF_MATCH, "\"1\""), (header::IF_MATCH, "\"2\"")];
