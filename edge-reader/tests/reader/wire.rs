@@ -46,6 +46,32 @@ fn what_does_not_fit_sets_tc() {
     assert!(!answer.tc && answer.authority.len() == 20 && len <= 512);
 }
 
+/// What rate limiting counts by: names that somebody makes up are no more than what answers them.
+#[test]
+fn an_answer_says_which_end_of_the_name_it_comes_from() {
+    let world = World::example(
+        "www 60 A 192.0.2.1\nsub 60 NS ns.other.\n*.wild 60 A 192.0.2.1\n*.alias 60 CNAME www\nd 60 DNAME other.\n\
+         a.ent 60 A 192.0.2.1\n",
+    );
+    for (asked, rtype, source) in [
+        ("www.example.", Rtype::A, "www.example."),
+        ("www.example.", Rtype::MX, "www.example."),
+        ("ent.example.", Rtype::A, "ent.example."),
+        ("x.y.sub.example.", Rtype::A, "sub.example."),
+        ("x.y.wild.example.", Rtype::A, "wild.example."),
+        ("x.wild.example.", Rtype::MX, "wild.example."),
+        ("x.alias.example.", Rtype::A, "alias.example."),
+        ("x.y.d.example.", Rtype::A, "d.example."),
+        ("x.example.", Rtype::A, "example."),
+        ("x.y.ent.example.", Rtype::A, "example."),
+    ] {
+        let name: Name = asked.parse().unwrap();
+        let (outcome, _) = world.ask_wire(&query(&name, rtype, Some(1232)), Transport::UDP);
+        let source: Name = source.parse().unwrap();
+        assert_eq!(usize::from(outcome.source_len), source.as_wire().len(), "{asked} {rtype} comes from {source}");
+    }
+}
+
 #[test]
 fn edns() {
     let world = world();
