@@ -9,9 +9,10 @@ use prometheus::Registry;
 use zonecast_builder::{Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_edge::{DnsEdgeConfig, EdgeOptions, Name, Position};
 use zonecast_kv_core::{Applied, Core, CoreConfig, Outcome};
+use zonecast_kv_proto::{Batch, KeyspaceId, Op, Section, SectionId, Value};
 use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{Ca, Endpoint, IssueOptions, Publisher, PublisherOptions, Role, TransportMetrics};
-use zonecast_records::{Generation, ZoneId};
+use zonecast_records::{ADDRESS_KIND, Generation, KeyBuffer, KeySection, ZoneId};
 
 const HEAD: &str = "@ 60 SOA ns h 1 1 1 1 60\n@ 60 NS ns\nns 60 A 192.0.2.53\n";
 
@@ -63,6 +64,18 @@ impl CoreSide {
         for batch in zone.build(self.identity, &Settings::default()).unwrap().into_batches(1 << 20) {
             assert!(matches!(self.core.propose(&batch).await.unwrap().await, Outcome::Committed { .. }));
         }
+    }
+
+    /// Puts in place of the addresses of `www` what is no value.
+    pub(crate) async fn damage(&self) {
+        let ZoneIdentity { id, generation } = self.identity;
+        let name = "www.example.com".parse().unwrap();
+        let mut key = KeyBuffer::new();
+        key.node(KeyspaceId::DNS, generation, KeySection::Name, (&name, 2), ADDRESS_KIND);
+        let op = Op::Put { key: key.to_key(), value: Value::new(&b"no value"[..]).unwrap() };
+        let section = Section { id: SectionId { keyspace: KeyspaceId::DNS, partition: id.get() }, ops: vec![op] };
+        let batch = Batch { preconditions: vec![], sections: vec![section] };
+        assert!(matches!(self.core.propose(&batch).await.unwrap().await, Outcome::Committed { .. }));
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -118,6 +118,31 @@ async fn a_copy_answers_without_a_core() {
     assert_eq!(ask(&states.read()).0, AnswerClass::Positive, "readers that are left go on");
 }
 
+/// The files are as they were written, and a value in them is none: a query is the first to see it.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_an_answer_or_a_lookup_runs_into_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = CoreSide::start(folder.path(), "www 60 A 192.0.2.1\n").await;
+    core.damage().await;
+    let open = |name| DnsEdge::open(config(folder.path(), name, core.address()), &Registry::new()).unwrap();
+    let [answers, looks_up] = ["edge-1", "edge-2"].map(open);
+    for edge in [&answers, &looks_up] {
+        catch_up(edge).await;
+        assert_eq!(edge.status().damage, None);
+    }
+    // Nobody is there to fetch another copy from.
+    core.stop().await;
+    assert_eq!(ask(&answers.read()).0, AnswerClass::Failed);
+    let name = "www.example.com".parse().unwrap();
+    assert!(looks_up.read().lookup(&mut Scratch::new(), &name, Rtype::A).is_err());
+    for edge in [answers, looks_up] {
+        let mut watch = edge.watch();
+        let told = tokio::time::timeout(PATIENCE, watch.wait_for(|status| status.damage.is_some()));
+        assert!(told.await.is_ok_and(|told| told.is_ok()), "it answers SERVFAIL and tells nobody");
+        edge.shutdown().await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_opened_says_why() {
     let folder = tempfile::tempdir().unwrap();
