@@ -164,3 +164,19 @@ fn nibbles(mut number: u32, mut width: usize) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_place_of_counters_stops_at_the_length_of_an_entry() {
+        let mut out = Vec::new();
+        let wide = b"${0,255}";
+        let error = substitute(&wide.repeat(MAX_ENTRY_LEN / wide.len()), 1, &mut out).unwrap_err();
+        assert!(matches!(error, Rule::TooLong), "{error}");
+        assert!(out.len() <= MAX_ENTRY_LEN + MAX_WIDTH, "{} bytes", out.len());
+        substitute(&wide.repeat(1000), 1, &mut out).unwrap();
+        assert_eq!(out.len(), 255_000);
+    }
+}
