@@ -708,6 +708,17 @@ mod tests {
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     }
 
+    #[test]
+    fn a_request_that_was_given_up_once_it_could_be_sent_may_have_arrived() {
+        use Timeout::{Connect, Global, RecvBody, RecvResponse, Resolve, SendBody, SendRequest};
+        let early = [Resolve, Connect].map(|timeout| (timeout, false));
+        let late = [SendRequest, SendBody, RecvResponse, RecvBody, Global].map(|timeout| (timeout, true));
+        for (timeout, may) in early.into_iter().chain(late) {
+            let error = ureq::Error::Timeout(timeout);
+            assert_eq!(may_have_arrived(&error), may, "{error}");
+        }
+    }
+
     /// Reads a request, answers so, and hangs up.
     fn once(answer: &'static str) -> Client {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -142,3 +142,34 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zonecast_kv_core::{Outcome, ProposeError};
+
+    use super::*;
+    use crate::import::settled;
+
+    /// Whoever is told that nothing was done does it once more.
+    #[test]
+    fn what_may_have_been_done_is_not_called_undone() {
+        let unknown = [settled(Outcome::Unknown).unwrap_err(), ProposeError::Lost.into()];
+        let undone = [settled(Outcome::NotLeader { leader: None }).unwrap_err(), ProposeError::Stopped.into()];
+        for (errors, code, may_come_again) in [(unknown, UNKNOWN, false), (undone, UNAVAILABLE, true)] {
+            for error in errors {
+                let api = ApiError::from(error);
+                let message = api.detail.message.clone();
+                assert_eq!(
+                    (api.status, api.detail.code.as_str()),
+                    (StatusCode::SERVICE_UNAVAILABLE, code),
+                    "{message}"
+                );
+                assert_eq!(message.contains("nothing has changed"), may_come_again, "{message}");
+                let response = api.into_response();
+                assert_eq!(response.headers().contains_key(header::RETRY_AFTER), may_come_again, "{message}");
+                let is_unknown = matches!(response.extensions().get(), Some(NotDone::Unknown));
+                assert_eq!(is_unknown, !may_come_again, "{message}");
+            }
+        }
+    }
+}

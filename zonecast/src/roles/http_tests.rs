@@ -82,6 +82,11 @@ impl Api {
         &self.runtime
     }
 
+    /// What `/metrics` says without a token.
+    pub(crate) fn metrics(&self) -> String {
+        Client::new(&format!("http://{}", self.address)).metrics().unwrap()
+    }
+
     fn tokens(&self) -> PathBuf {
         self.folder.path().join("tokens.toml")
     }

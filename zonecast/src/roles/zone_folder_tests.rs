@@ -62,6 +62,11 @@ fn odd_files_keep_no_zone_out_and_take_none_away() {
     fs::create_dir(path("folder.test.zone")).unwrap();
     let report = import(&api, folder.path());
     assert_eq!((report.changed, report.unchanged, report.refused), (4, 0, 10), "{report:?}");
+    let is_counted = |count: u64| {
+        let line = format!("\nzonecast_zone_imports_total{{result=\"refused\"}} {count}\n");
+        api.metrics().contains(&line)
+    };
+    assert!(is_counted(10), "{}", api.metrics());
     let all = zones(&[("a.test.", 1), ("b.test.", 1), ("c.test.", 1), ("d.test.", 1)]);
     assert_eq!(stored(&api), all);
     // They are listed and could not be loaded: not for a zone above to answer.
@@ -79,6 +84,7 @@ fn odd_files_keep_no_zone_out_and_take_none_away() {
     fs::write(path("e.test.zone"), text(1)).unwrap();
     let report = import(&api, folder.path());
     assert_eq!((report.changed, report.unchanged, report.refused), (2, 0, 14), "{report:?}");
+    assert!(is_counted(10 + 14), "{}", api.metrics());
     let all = zones(&[("a.test.", 2), ("b.test.", 1), ("c.test.", 1), ("d.test.", 1), ("e.test.", 1)]);
     assert_eq!(stored(&api), all);
     api.stop();
