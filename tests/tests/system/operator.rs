@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use zonecast_tests::{Node, System, poll_until, run_any};
 
 use crate::api::DEADLINE;
@@ -41,6 +42,42 @@ fn sighup_reads_certificates_and_tokens_again_says_so_and_kills_nobody() {
     let core = Http::new(system.core.http).with_token(token.trim());
     assert_eq!(core.call("PUT", "/v1/zones/one.test?wait=all", Some(ZONE)).unwrap().0, 200);
     assert!(system.core.ended().is_none() && system.edges[0].ended().is_none());
+}
+
+#[test]
+fn the_history_and_the_log_say_whose_token_did_what() {
+    let mut system = System::new(0).unwrap();
+    let file = system.folder().join("tokens.toml").display().to_string();
+    let token = zonecast_tests::run(&["token", "create", "--file", &file, "alice", "--role", "admin"]).unwrap();
+    system.core.http_lines = format!("tokens = \"{file}\"");
+    system.core.start_ready().unwrap();
+    let core = Http::new(system.core.http).with_token(token.trim());
+    let settings = Some("{\"max_shrink\": \"10%\"}");
+    for (method, path, body) in [
+        ("PUT", "/v1/zones/one.test", Some(ZONE)),
+        ("DELETE", "/v1/zones/one.test/records/www/A", None),
+        ("PATCH", "/v1/zones/one.test/settings", settings),
+        ("DELETE", "/v1/zones/one.test?allow_shrink=true", None),
+        ("POST", "/v1/zones/one.test/undelete", None),
+        ("PATCH", "/v1/settings", settings),
+    ] {
+        let (status, answer) = core.call(method, path, body).unwrap();
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+    }
+    let log = core.get("/v1/zones/one.test/log");
+    let of = |change: &Value, field: &str| change[field].as_str().unwrap().to_owned();
+    let told = log["changes"].as_array().unwrap().iter().map(|change| (of(change, "kind"), of(change, "by")));
+    let kinds = ["undeleted", "deleted", "settings", "records"].map(|kind| (kind.to_owned(), "alice".to_owned()));
+    assert_eq!(told.collect::<Vec<_>>(), kinds);
+    for words in [
+        ["settings changed", "one.test"],
+        ["deleted; for", "one.test"],
+        ["INFO brought back", "one.test"],
+        ["settings of the store changed", "10%"],
+    ] {
+        let lines: Vec<_> = system.core.log_lines(&words).into_iter().filter(|line| line.contains("by=")).collect();
+        assert!(matches!(lines.as_slice(), [line] if line.contains("alice")), "{words:?}: {lines:#?}");
+    }
 }
 
 #[test]
