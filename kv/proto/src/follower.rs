@@ -38,9 +38,13 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Longest wait before connecting again.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Least time between two acks: with it a thousand edges cost their core no more than it can bear, whatever is committed.
-/// One that comes after a pause goes out at once.
+/// Time between two acks while versions go on and on: with it a thousand edges cost their core no more than it can bear,
+/// whatever is committed.
 pub const ACK_EVERY: Duration = Duration::from_millis(5);
+
+/// Acks that go out at once after a pause, so that whoever makes a few changes and waits for each does not wait for
+/// [`ACK_EVERY`].
+pub const ACK_BURST: u32 = 16;
 
 /// Silence after which the publisher counts as dead: five heartbeats.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
@@ -195,8 +199,8 @@ pub struct Follower {
     /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
     ack_due: bool,
-    /// Not before.
-    acks_at: Duration,
+    /// When all acks so far would have gone out at a steady rate.
+    acks_paid_at: Duration,
     attempts: u32,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
@@ -230,7 +234,7 @@ impl Follower {
             outstanding: 0,
             damaged: false,
             ack_due: false,
-            acks_at: now,
+            acks_paid_at: now,
             attempts: 0,
             ready: VecDeque::new(),
             timeout: now,
@@ -300,7 +304,7 @@ impl Follower {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let own = (!self.is_full()).then_some(self.timeout);
-        own.into_iter().chain(self.due_ack().map(|_| self.acks_at)).min()
+        own.into_iter().chain(self.due_ack().map(|_| self.next_ack_at())).min()
     }
 
     /// Whether so much is handed on that no frame should be read before some of it is applied.
@@ -376,7 +380,7 @@ impl Follower {
             ..Subscribe::default()
         })));
         self.ack_due = true;
-        self.acks_at = now;
+        self.acks_paid_at = now;
     }
 
     fn frame(&mut self, frame: Frame) -> Result<(), FollowerEnd> {
@@ -485,10 +489,14 @@ impl Follower {
         self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)
     }
 
+    fn next_ack_at(&self) -> Duration {
+        self.acks_paid_at.saturating_sub(ACK_EVERY * (ACK_BURST - 1))
+    }
+
     fn poll_ack(&mut self, now: Duration) -> Option<FollowerAction> {
-        let applied = self.due_ack().filter(|_| now >= self.acks_at)?;
+        let applied = self.due_ack().filter(|_| now >= self.next_ack_at())?;
         self.ack_due = false;
-        self.acks_at = now + ACK_EVERY;
+        self.acks_paid_at = self.acks_paid_at.max(now) + ACK_EVERY;
         let durable = self.durable.filter(|durable| durable.epoch == applied.epoch);
         Some(FollowerAction::Send(Frame::Ack(Ack {
             incarnation: self.incarnation,

@@ -53,8 +53,8 @@ pub use batch::{
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use follower::{
-    ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, MAX_BACKOFF,
-    MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
+    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
+    MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,

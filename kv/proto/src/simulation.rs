@@ -680,6 +680,37 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
     assert_eq!(silent, [FollowerAction::Disconnect(FollowerEnd::Silent)]);
 }
 
+#[test]
+fn a_few_acks_go_out_at_once_and_many_at_a_steady_rate() {
+    let mut source = source(5, 1, 1);
+    let mut follower = subscribed(Some(source.head));
+    assert_eq!(after(&mut follower, [Frame::Stream(source.head)]), []);
+    // One more version is applied; the ack of it.
+    let mut applies = |follower: &mut Follower, now| {
+        let version = source.commit(&mut Random(2));
+        follower.handle(now, FollowerInput::Frame(Frame::Version(version)));
+        let Some(FollowerAction::Apply(_, position, bytes)) = actions(follower, now).pop() else {
+            panic!("nothing to apply")
+        };
+        follower.handle(now, FollowerInput::Applied { position, bytes, two_clock_us: 0 });
+        let durable = Version::new(1);
+        FollowerAction::Send(Frame::Ack(Ack { incarnation: 1, applied: position.version, durable, ..Ack::default() }))
+    };
+    let mut now = Duration::from_secs(1);
+    for _ in 0..crate::ACK_BURST {
+        let ack = applies(&mut follower, now);
+        assert_eq!(actions(&mut follower, now), [ack]);
+    }
+    for _ in 0..10 {
+        applies(&mut follower, now);
+        assert_eq!(actions(&mut follower, now), []);
+        let ack = applies(&mut follower, now);
+        assert_eq!((actions(&mut follower, now), follower.poll_timeout()), (vec![], Some(now + crate::ACK_EVERY)));
+        now += crate::ACK_EVERY;
+        assert_eq!(actions(&mut follower, now), [ack], "one for both");
+    }
+}
+
 /// A follower that streams, and a version of nearly 4 MiB as it goes over the wire.
 fn streaming_with_a_large_version() -> (Follower, Bytes) {
     let mut source = Source::new(1);

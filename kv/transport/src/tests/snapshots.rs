@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, mpsc};
 
-use zonecast_kv_proto::{LogPin, SnapshotCheck, SnapshotEnd};
+use zonecast_kv_proto::{LogPin, PACE_OVER, SnapshotCheck, SnapshotEnd};
 
 use super::*;
 
@@ -109,4 +109,30 @@ async fn the_log_after_a_snapshot_is_kept_until_the_downstream_has_caught_up() {
         assert!(Instant::now() < deadline, "it is kept for ever");
         tokio::task::yield_now().await;
     }
+}
+
+/// A rate is looked at over a minute, so this takes one, in which there is nothing to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_of_a_snapshot_is_closed_and_keeps_nothing_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::open_or_create(folder.path()).unwrap();
+    let identity = ca.issue(Role::Core, "core-1").unwrap();
+    let (tell_snapshot, snapshot) = mpsc::channel();
+    let (_tell_log, log) = mpsc::channel();
+    let pins = Pins::default();
+    let source = Told { snapshot: Mutex::new(Some(snapshot)), log: Mutex::new(log), pins: Arc::clone(&pins) };
+    // More than both ends keep for each other.
+    for number in 0..64 {
+        let entry = (Bytes::from(vec![0, 1, number]), Bytes::from(vec![number; 256 * 1024]));
+        tell_snapshot.send(zonecast_kv_proto::encode_entries(&[entry])).unwrap();
+    }
+    let world = World::over(Arc::new(source), folder, ca, &identity);
+    let connection = world.connect(&world.ca.issue(Role::Edge, "edge-1").unwrap()).await;
+    let (mut sender, _receiver) = connection.open().await.unwrap();
+    sender.send(&subscribe("edge-1", None)).await.unwrap();
+    let closed = tokio::time::timeout(PACE_OVER + PATIENCE, connection.closed()).await;
+    closed.expect("it is waited for without end");
+    world.until_refused("stalled").await;
+    assert!(pins.lock().unwrap().is_empty(), "the log is kept for nobody");
+    assert!(tell_snapshot.send(Bytes::new()).is_err(), "the snapshot is still open");
 }
