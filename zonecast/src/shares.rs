@@ -69,6 +69,12 @@ impl Shares {
         }
     }
 
+    /// Places that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.book().held.values().sum()
+    }
+
     fn serve(&self) {
         loop {
             let next = self.book().next();

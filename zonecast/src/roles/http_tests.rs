@@ -603,11 +603,14 @@ fn writes_whose_clients_are_gone_count_until_they_end() {
         api.runtime.spawn(async move { service.delete_zone(zone, true, terms).await })
     };
     let mut waiting: Vec<_> = (0..MAX_WRITES / 2).map(|number| begin(number, "greedy")).collect();
-    until(|| matches!(api.runtime.block_on(begin(0, "greedy")).unwrap(), Err(ServiceError::Overloaded)));
+    // Who asks meanwhile could take a place from one of them.
+    until(|| service.writes_under_way() == MAX_WRITES / 2);
+    assert!(matches!(api.runtime.block_on(begin(0, "greedy")).unwrap(), Err(ServiceError::Overloaded)));
     assert!(matches!(delete(), ClientError::Refused { status: 404, .. }), "it has half of the places, and no more");
 
     waiting.extend((MAX_WRITES / 2..MAX_WRITES).map(|number| begin(number, &format!("name-{number}"))));
-    until(|| is_busy(&delete()));
+    until(|| service.writes_under_way() == MAX_WRITES);
+    assert!(is_busy(&delete()));
     waiting.iter().for_each(|waiting| waiting.abort());
     for waiting in waiting {
         assert!(api.runtime.block_on(waiting).unwrap_err().is_cancelled());

@@ -121,6 +121,12 @@ impl Service {
         task.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
     }
 
+    /// Writes under way.
+    #[cfg(test)]
+    pub(crate) fn writes_under_way(&self) -> usize {
+        self.writes.taken()
+    }
+
     /// Waits for the writes under way, for some time.
     pub(crate) async fn writes_ended(&self) {
         if tokio::time::timeout(DRAIN, self.writes.all_back()).await.is_err() {
