@@ -311,7 +311,8 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
-        self.written(self.conditional(self.agent.patch(self.url("/v1/settings", &[]))).send_json(change))
+        let request = self.conditional(self.agent.patch(self.url("/v1/settings", &[])));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(change))
     }
 
     /// The zone as a zone file.
@@ -364,7 +365,8 @@ impl Client {
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
         let request = self.agent.patch(self.url(&zone_path(zone, "/settings"), &[]));
-        self.written(self.conditional(request).send_json(change))
+        let request = self.conditional(request).config().timeout_global(Some(PATIENCE)).build();
+        self.written(request.send_json(change))
     }
 
     /// The last changes of a zone, newest first.
@@ -451,7 +453,8 @@ impl Client {
     /// # Errors
     /// No answer, not a name or role.
     pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
-        self.read(self.agent.put(self.edge_url(name, role)).send_empty())
+        let request = self.agent.put(self.edge_url(name, role));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
     }
 
     /// Waits for an edge no more.
@@ -459,7 +462,8 @@ impl Client {
     /// # Errors
     /// No answer, nobody waits for it, or it is connected.
     pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
-        self.read(self.agent.delete(self.edge_url(name, role)).call())
+        let request = self.agent.delete(self.edge_url(name, role));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().call())
     }
 
     fn edge_url(&self, name: &str, role: &str) -> String {
@@ -761,6 +765,16 @@ mod tests {
                 matches!(error, ClientError::Foreign { .. } | ClientError::Refused { .. }),
                 "{answer:?}: {error:?}"
             );
+        }
+        let core = || once("");
+        let writes = [
+            core().expect_edge("edge-1", "edge").map(drop),
+            core().forget_edge("edge-1", "edge").map(drop),
+            core().change_settings("example", &SettingsChange::default()).map(drop),
+            core().change_store_settings(&StoreSettingsChange::default()).map(drop),
+        ];
+        for (number, written) in writes.into_iter().enumerate() {
+            assert!(matches!(written, Err(ClientError::Unknown { .. })), "{number}: {written:?}");
         }
         let read = once("").status().unwrap_err();
         assert!(matches!(read, ClientError::Unreachable { .. }), "{read:?}");

@@ -128,6 +128,9 @@ fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
         (&json!(1), Some(at["version"].as_u64().unwrap() + 1))
     );
 
+    let shown = run(&["status", "--core", &format!("http://{}", system.core.http)]).unwrap();
+    assert!(shown.contains("epoch 1 begins at version"), "{shown}");
+
     // The same backup once more: edges have seen epoch 1 now, so this begins a later one.
     let mut places = Places { system: &mut system, backup: &backup };
     std::fs::remove_dir_all(places.system.core.data.join("core.before")).unwrap();

@@ -5,13 +5,14 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 
-use super::query;
+use super::query::{self, NoParams};
 use super::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
 use super::{ApiError, ApiState};
 use crate::auth::Who;
 
 pub(super) async fn backup(
     State(state): State<ApiState>,
+    _: NoParams,
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BackupInfo>, ApiError> {
@@ -21,6 +22,7 @@ pub(super) async fn backup(
 
 pub(super) async fn accept_restore(
     State(state): State<ApiState>,
+    _: NoParams,
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ForkInfo>, ApiError> {

@@ -29,6 +29,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Of a path that takes no query: one that says something is refused, so that nothing it asks for is silently not done.
+#[derive(Debug)]
+pub(super) struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match parts.uri.query() {
+            None | Some("") => Ok(Self),
+            Some(query) => Err(ApiError::bad_request(format_args!("this path takes no query, here is {query:?}"))),
+        }
+    }
+}
+
 /// Parts of the path; wrong ones are answered in our shape.
 #[derive(Debug)]
 pub(super) struct Segments<T>(pub(super) T);

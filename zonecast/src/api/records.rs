@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::condition::tagged;
-use super::query::{self, Params, Segments, WriteQuery, zone_in_path};
+use super::query::{self, NoParams, Params, Segments, WriteQuery, zone_in_path};
 use super::types::{Action, ChangeRequest, RecordChange, Written};
 use super::{ApiError, ApiState};
 use crate::service::{Condition, Terms};
@@ -59,6 +59,7 @@ struct RrsetBody {
 
 pub(super) async fn get(
     State(state): State<ApiState>,
+    _: NoParams,
     Segments((zone, name, rtype)): RrsetPath,
     Extension(condition): Extension<Condition>,
 ) -> Result<Response, ApiError> {

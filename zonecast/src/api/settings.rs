@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 
 use super::condition::tagged;
-use super::query::{self, Segments, zone_in_path};
+use super::query::{self, NoParams, Segments, zone_in_path};
 use super::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use super::{ApiError, ApiState};
 use crate::auth::Who;
@@ -15,6 +15,7 @@ use crate::service::{Condition, Terms};
 
 pub(super) async fn get(
     State(state): State<ApiState>,
+    _: NoParams,
     Segments(zone): Segments<String>,
     Extension(condition): Extension<Condition>,
 ) -> Result<Response, ApiError> {
@@ -23,6 +24,7 @@ pub(super) async fn get(
 
 pub(super) async fn change(
     State(state): State<ApiState>,
+    _: NoParams,
     Segments(zone): Segments<String>,
     terms: Terms,
     body: Result<Bytes, BytesRejection>,
@@ -31,12 +33,13 @@ pub(super) async fn change(
     Ok(Json(state.service.change_settings(zone, change, terms).await?))
 }
 
-pub(super) async fn get_store(State(state): State<ApiState>) -> Result<Json<StoreSettings>, ApiError> {
+pub(super) async fn get_store(State(state): State<ApiState>, _: NoParams) -> Result<Json<StoreSettings>, ApiError> {
     Ok(Json(state.service.store_settings().await?))
 }
 
 pub(super) async fn change_store(
     State(state): State<ApiState>,
+    _: NoParams,
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<StoreSettings>, ApiError> {

@@ -10,7 +10,7 @@ use zonecast_records::Name;
 
 use super::condition::{tagged, with_tag};
 use super::history::MAX_NAMES;
-use super::query::{self, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
+use super::query::{self, NoParams, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
 use super::router::MAX_ZONE_FILE;
 use super::types::{DeletedZones, SettingsChange, Written, ZonePage};
 use super::{ApiError, ApiState};
@@ -49,6 +49,7 @@ pub(super) async fn list(
 
 pub(super) async fn get(
     State(state): State<ApiState>,
+    _: NoParams,
     Segments(zone): Segments<String>,
     Extension(condition): Extension<Condition>,
 ) -> Result<Response, ApiError> {
@@ -134,6 +135,7 @@ pub(super) async fn list_deleted(
 
 pub(super) async fn export(
     State(state): State<ApiState>,
+    _: NoParams,
     Segments(zone): Segments<String>,
     (version, Extension(who), Extension(condition)): (Version, Extension<Who>, Extension<Condition>),
 ) -> Result<Response, ApiError> {

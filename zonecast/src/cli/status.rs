@@ -40,6 +40,15 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "store   {}", core.store)?;
     writeln!(out, "version {} of epoch {}, chain {}", core.version, core.epoch, core.chain)?;
+    for fork in &core.forks {
+        writeln!(
+            out,
+            "restore accepted on {}: epoch {} begins at version {}",
+            day(fork.time),
+            fork.epoch,
+            fork.version
+        )?;
+    }
     writeln!(out, "zones   {}", core.zones)?;
     show_vitals(core.vitals.as_ref(), &core.data, out)?;
     core.edges.iter().try_for_each(|edge| show_known(edge, out))

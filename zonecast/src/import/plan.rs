@@ -180,7 +180,8 @@ fn plan(
         let basis = basis(view, [creation_section(apex)])?;
         return Ok(new_zone(built, apex, basis));
     };
-    if let (Some(origin), ZoneText::File { root, file, .. }) = (Origin::from_bytes(&present.origin), text)
+    let origin = Origin::from_bytes(&present.origin);
+    if let (Some(origin), ZoneText::File { root, file, .. }) = (origin, text)
         && digest_zone_file(root, file, apex).is_ok_and(|digest| origin.is_of(digest, chosen.tolerance()))
     {
         return Ok(Plan::Unchanged { records: origin.records });
@@ -188,6 +189,7 @@ fn plan(
     let basis = basis(view, zone_sections(present.identity.id))?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
     let beside = beside(view, (apex, chosen), (present.settings, layers))?;
+    let beside = Beside { before: origin.and_then(|origin| origin.file), ..beside };
     let mut built = build(text, apex, (present.identity, beside.clone()), metrics)?;
     let older = look(view, request, &present, &built)?;
     built.warnings.extend(older.clone());
@@ -219,7 +221,7 @@ fn beside(
     (present, layers): (ZoneSettings, Vec<Change>),
 ) -> Result<Beside, ServiceError> {
     let hosted_below = StoredZone::below(view, apex).map_err(ServiceError::internal)?;
-    Ok(Beside { settings: chosen.over(present), layers, tolerance: chosen.tolerance(), hosted_below })
+    Ok(Beside { settings: chosen.over(present), layers, tolerance: chosen.tolerance(), hosted_below, before: None })
 }
 
 /// Looks at what would go; gives a warning about a serial that goes back.

@@ -298,6 +298,20 @@ fn no_read_ignores_a_precondition() {
     api.stop();
 }
 
+/// Else a typing mistake would be a silent no-op.
+#[test]
+fn no_path_ignores_a_parameter_that_it_does_not_know() {
+    let api = Api::start(false, None);
+    api.open_client().put_zone("example.com", ZONE, "x", Patience::default()).unwrap();
+    let free = ["/healthz", "/readyz", "/metrics"];
+    for (method, path, _) in all_routes().into_iter().filter(|(_, path, _)| !free.contains(path)) {
+        let path = format!("{}{}no_such=1", filled(path), if filled(path).contains('?') { '&' } else { '?' });
+        let answer = api.ask(&method, &path, "");
+        assert!(answer.status == 400 && answer.text.matches("no_such").count() > 0, "{method} {path}: {}", answer.text);
+    }
+    api.stop();
+}
+
 #[test]
 fn nobody_learns_without_a_token_which_paths_there_are() {
     let api = Api::start(true, None);

@@ -90,7 +90,7 @@ fn make_empty(folder: &Path) -> Result<(), ServiceError> {
             let has_something = folder.read_dir().map(|mut entries| entries.next().is_some());
             match has_something {
                 Ok(true) => return Err(ServiceError::bad(format_args!("{} is not empty", folder.display()))),
-                Ok(false) => Ok(()),
+                Ok(false) => for_its_user_only(folder),
                 Err(error) => Err(error),
             }
         }
@@ -102,6 +102,12 @@ fn make_empty(folder: &Path) -> Result<(), ServiceError> {
     })
 }
 
+fn for_its_user_only(folder: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
 fn unfinished(folder: &Path, error: &dyn std::fmt::Display) -> ServiceError {
     let folder = folder.display();
     ServiceError::Internal(format!("{error}; what is in {folder} is no backup, remove it"))
@@ -111,6 +117,18 @@ fn unfinished(folder: &Path, error: &dyn std::fmt::Display) -> ServiceError {
 mod tests {
     use super::*;
     use crate::roles::TestApi;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_is_there_is_for_its_user_only_from_then_on() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        make_empty(folder.path()).unwrap();
+        assert_eq!(folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        std::fs::write(folder.path().join("x"), "").unwrap();
+        assert!(make_empty(folder.path()).unwrap_err().to_string().contains("not empty"));
+    }
 
     #[test]
     fn whether_a_restore_was_accepted_is_not_known_when_the_core_has_stopped() {

@@ -45,7 +45,7 @@ pub(crate) use local_edge::LocalEdge;
 pub(crate) use made::never_too_large;
 pub(crate) use note::Author;
 use note::unix_time;
-pub(crate) use origin::Origin;
+pub(crate) use origin::{FileOrigin, Origin};
 #[cfg(test)]
 pub(crate) use service::MAX_WRITES;
 pub(crate) use service::{Service, ServiceParts};

@@ -13,7 +13,7 @@ use zonecast_ingest::{
 };
 use zonecast_records::{Generation, Name, ZoneId};
 
-use super::Origin;
+use super::{FileOrigin, Origin};
 use crate::api::types::{Finding, Severity};
 use crate::exit::{Code, Failure, Outcome};
 use crate::import::Nesting;
@@ -47,6 +47,8 @@ pub(crate) struct LoadedZone {
     places: Places,
     /// Zones that are listed with it and lie below it, in wire form.
     listed_below: Vec<Box<[u8]>>,
+    /// It is a file of the folder of zones.
+    is_file: bool,
 }
 
 /// What a zone is built with beside its text.
@@ -60,6 +62,8 @@ pub(crate) struct Beside {
     pub tolerance: Tolerance,
     /// Zones of the store that lie below it, in wire form.
     pub hosted_below: Vec<Box<[u8]>>,
+    /// The file of the folder that the present zone was made of last.
+    pub before: Option<FileOrigin>,
 }
 
 /// The keys of a zone.
@@ -95,12 +99,13 @@ impl LoadedZone {
             source.push(record, places.put(location));
             ControlFlow::Continue(())
         };
+        let is_file = matches!(text, ZoneText::File { .. });
         let (report, listed_below) = match text {
             ZoneText::File { root, file, nesting } => (read_file(root, file, apex, &mut sink), nesting.below(apex)),
             ZoneText::Text { name, bytes } => (read_zone_bytes(name, bytes, apex, &mut sink), vec![]),
         };
         match report {
-            Ok(report) => Ok(Self { source, report, places, listed_below }),
+            Ok(report) => Ok(Self { source, report, places, listed_below, is_file }),
             Err(errors) => Err(errors.iter().map(file_error).collect()),
         }
     }
@@ -110,10 +115,14 @@ impl LoadedZone {
     /// # Errors
     /// What keeps it from being served.
     pub(crate) fn build(self, identity: ZoneIdentity, beside: Beside) -> Result<BuiltZone, Vec<Finding>> {
-        let Self { source, report, places, listed_below } = self;
-        let Beside { settings, layers, tolerance, mut hosted_below } = beside;
+        let Self { source, report, places, listed_below, is_file } = self;
+        let Beside { settings, layers, tolerance, mut hosted_below, before } = beside;
         hosted_below.extend(listed_below);
-        let origin = Origin { digest: report.digest, records: report.records, tolerance };
+        let file = match is_file {
+            true => Some(FileOrigin { digest: report.digest, tolerance }),
+            false => before,
+        };
+        let origin = Origin { digest: report.digest, records: report.records, file };
         let settings = Settings::with_origin(origin.to_bytes()).with_zone(settings).with_layers(layers);
         let settings = settings.with_hosted_below(hosted_below).with_tolerance(tolerance);
         let place = |location: Option<Location>| location.map(|location| places.get(location));

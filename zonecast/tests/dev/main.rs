@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use domain::base::iana::{Rcode, Rtype};
 use domain::base::{Message, MessageBuilder, Name};
 use tokio::runtime::Runtime;
-use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange, SettingsChange};
+use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange, RollbackRequest, SettingsChange};
 use zonecast::exit::{Code, Failure};
 use zonecast::roles::Stop;
 use zonecast::roles::dev::{Dev, DevConfig};
@@ -317,6 +317,33 @@ fn a_restart_serves_what_it_held_and_imports_what_differs() {
     for name in ["zonecast_propagation_seconds", "zonecast_edge_lag_versions", "zonecast_committed_version"] {
         assert!(metrics.contains(name), "{name} is missing");
     }
+    system.stop();
+}
+
+#[test]
+fn a_zone_replaced_through_the_api_stays_so_while_its_file_does_not_change() {
+    let folder = folder(&[("a.example.zone", ZONE), ("b.example.zone", ZONE)]);
+    let system = System::start(folder.path());
+    let put = |zone: &str, address| {
+        let text = ZONE.replace("192.0.2.10", address);
+        system.client.put_zone(zone, text.as_bytes(), "test", Patience::default()).unwrap()
+    };
+    put("a.example", "192.0.2.66");
+    system.change("b.example", set("www", "A", None, &["192.0.2.77"]));
+    put("b.example", "192.0.2.66");
+    let back = RollbackRequest { to: None, undo: Some(2) };
+    system.client.roll_back("b.example", &back, Patience::default()).unwrap();
+    system.stop();
+
+    let system = System::start(folder.path());
+    let www = |zone: &str| system.ask(&format!("www.{zone}"), Rtype::A);
+    assert_eq!(www("a.example"), both(Rcode::NOERROR, &["192.0.2.66"]));
+    assert_eq!(www("b.example"), both(Rcode::NOERROR, &["192.0.2.77"]), "what was rolled back stays so, too");
+    system.stop();
+    let file = folder.path().join("zones").join("a.example.zone");
+    std::fs::write(file, ZONE.replace("192.0.2.10", "192.0.2.88")).unwrap();
+    let system = System::start(folder.path());
+    assert_eq!(system.ask("www.a.example", Rtype::A), both(Rcode::NOERROR, &["192.0.2.88"]), "a file that did change");
     system.stop();
 }
 
