@@ -55,7 +55,7 @@ pub fn rollback(
     match go_back(view, &zone, before, now, time) {
         done if wanted == newest => done,
         // It was undone already: the same request once more.
-        Ok(done) if done.batch.is_empty() => Ok(done),
+        Ok(done) if wanted < newest && done.batch.is_empty() => Ok(done),
         Err(error @ PastError::Read(_)) => Err(error),
         _ => Err(PastError::NotLast { wanted, newest }),
     }

@@ -50,9 +50,7 @@ pub fn zone_diff(
     if was == is {
         names.add_all(one.keys().chain(other.keys()), is)?;
     } else {
-        for place in PLACES.into_iter().chain([(KeyspaceId::DNS, KeySection::Nsec3)]) {
-            side_by_side(Pages::new(&one_view, was, place), Pages::new(&other_view, is, place), &mut names)?;
-        }
+        names.add_generations((&one_view, was), (&other_view, is))?;
     }
     Ok(names.show((&one_view, Some(&before)), (&other_view, Some(&after)), &mut visit)?)
 }
@@ -72,9 +70,12 @@ pub fn batch_diff(
     let after_view = overlay.over(view);
     let (before, after) = (PresentZone::read(view, apex)?, PresentZone::read(&after_view, apex)?);
     let mut names = Names::new(limit);
-    if let Some(after) = &after {
-        let keys = batch.sections.iter().flat_map(|section| &section.ops).map(Op::key);
-        names.add_all(keys, after.shape.identity.generation)?;
+    let generation = |zone: &Option<PresentZone>| zone.as_ref().map(|zone| zone.shape.identity.generation);
+    match (generation(&before), generation(&after)) {
+        // A rollback may return to a generation that the store has kept.
+        (Some(was), Some(is)) if was != is => names.add_generations((view, was), (&after_view, is))?,
+        (_, Some(is)) => names.add_all(batch.sections.iter().flat_map(|section| &section.ops).map(Op::key), is)?,
+        (_, None) => {}
     }
     names.show((view, before.as_ref()), (&after_view, after.as_ref()), &mut visit)
 }
@@ -99,6 +100,18 @@ impl Names {
             if self.add(key.as_bytes())?.is_break() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Adds the names at which two generations differ.
+    fn add_generations(
+        &mut self,
+        one: (&dyn View, Generation),
+        other: (&dyn View, Generation),
+    ) -> Result<(), ReadError> {
+        for place in PLACES.into_iter().chain([(KeyspaceId::DNS, KeySection::Nsec3)]) {
+            side_by_side(Pages::new(one.0, one.1, place), Pages::new(other.0, other.1, place), self)?;
         }
         Ok(())
     }

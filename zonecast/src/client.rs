@@ -397,6 +397,17 @@ impl Client {
         self.post(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
     }
 
+    /// What a rollback would change, without doing it; refuses what the rollback would refuse.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or a state that is not kept.
+    pub fn preview_rollback(&self, zone: &str, request: &RollbackRequest) -> Result<Written, ClientError> {
+        let url = self.url(&zone_path(zone, "/rollback"), &flag("dry_run", true).into_iter().collect::<Vec<_>>());
+        let request_for =
+            self.conditional(self.agent.post(url)).config().timeout_global(Some(LARGE_READ_WITHIN)).build();
+        self.read(request_for.send_json(request))
+    }
+
     /// RRsets of a zone, of one name, of one name and type.
     ///
     /// # Errors
@@ -472,12 +483,14 @@ impl Client {
         self.url(&path, &[("role", role.to_owned())])
     }
 
-    /// What the store of the core (`core`) or of an edge (`edge`, or its name) holds for a name.
+    /// What the store of the core (`core`) or of an edge in its process (`edge`, or its name) holds for a name; without
+    /// `at`, that of an edge if there is one.
     ///
     /// # Errors
     /// No answer, or not a name, type or node.
-    pub fn lookup(&self, name: &str, rtype: Option<&str>, at: &str) -> Result<Lookup, ClientError> {
-        let mut query = vec![("name", name.to_owned()), ("at", at.into())];
+    pub fn lookup(&self, name: &str, rtype: Option<&str>, at: Option<&str>) -> Result<Lookup, ClientError> {
+        let mut query = vec![("name", name.to_owned())];
+        query.extend(at.map(|at| ("at", at.to_owned())));
         query.extend(rtype.map(|rtype| ("type", rtype.to_owned())));
         self.get("/v1/lookup", &query)
     }

@@ -13,7 +13,7 @@ use super::model::Model;
 use super::{IDENTITY, Record, build_at, name, store};
 use crate::{
     Change, ChangeNote, DeletedZone, Diff, FullBuild, KEPT_CHANGES, KEPT_GENERATIONS, PastError, RememberError,
-    SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, change_settings,
+    SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, batch_diff, change_settings,
     delete_for_good, delete_retired, delete_zone, deleted_zones, record_build, retire_present, retired_generations,
     rollback, undelete_zone, zone_diff, zone_info, zone_log,
 };
@@ -172,6 +172,9 @@ proptest! {
         let is_signed = wanted.records().iter().any(|rr| rr.rtype == 46 && rr.rdata.starts_with(&[0, 6]) && rr.owner == super::wire("example"));
         let model = if is_signed && !done.batch.is_empty() { wanted.clone() } else { with_serial(wanted, done.serial) };
         prop_assert_eq!(&exported(&view), &records(&model));
+        let mut preview = Shown::default();
+        prop_assert!(!batch_diff(&world.view, &apex(), &done.batch, 1000, preview.collect()).unwrap());
+        preview.expect_between(world.present(), &model)?;
         let generation = zone_generation(&view);
         let fresh = build_at(ZoneIdentity { generation, ..IDENTITY }, &model).unwrap();
         assert_same(&world.live(&view, generation), &store(fresh, MAX_BATCH_LEN))?;
@@ -238,23 +241,40 @@ fn zone_generation(view: &MemoryView) -> Generation {
 /// What differs between a state and now.
 fn differences(world: &World, to: usize) -> Result<(), TestCaseError> {
     let last = world.states.len() - 1;
-    let (mut removed, mut added) = (BTreeSet::new(), BTreeSet::new());
-    let cut_short = zone_diff(&world.view, &apex(), (to as u64, last as u64), 1000, |side, record: RecordRef<'_>| {
-        let place = if side == Side::Removed { &mut removed } else { &mut added };
-        assert!(place.insert(Record::of(record)), "shown twice");
-        ControlFlow::Continue(())
-    });
+    let mut shown = Shown::default();
+    let cut_short = zone_diff(&world.view, &apex(), (to as u64, last as u64), 1000, shown.collect());
     prop_assert!(!cut_short.unwrap());
-    let (before, after) = (set(&world.states[to].records()), set(&world.present().records()));
-    // Names that only change their letter case do not differ.
-    let data = |records: &BTreeSet<Record>, others: &BTreeSet<Record>| -> BTreeSet<Record> {
-        let lower = |record: &Record| Record { owner: record.owner.to_ascii_lowercase(), ..record.clone() };
-        let others: BTreeSet<Record> = others.iter().map(lower).collect();
-        records.iter().filter(|record| !others.contains(&lower(record))).cloned().collect()
-    };
-    prop_assert_eq!(removed, data(&before, &after));
-    prop_assert_eq!(added, data(&after, &before));
-    Ok(())
+    shown.expect_between(&world.states[to], world.present())
+}
+
+/// What a difference shows.
+#[derive(Default)]
+struct Shown {
+    removed: BTreeSet<Record>,
+    added: BTreeSet<Record>,
+}
+
+impl Shown {
+    fn collect(&mut self) -> impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()> {
+        |side, record| {
+            let place = if side == Side::Removed { &mut self.removed } else { &mut self.added };
+            assert!(place.insert(Record::of(record)), "shown twice");
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn expect_between(self, before: &Model, after: &Model) -> Result<(), TestCaseError> {
+        let (before, after) = (set(&before.records()), set(&after.records()));
+        // Names that only change their letter case do not differ.
+        let data = |records: &BTreeSet<Record>, others: &BTreeSet<Record>| -> BTreeSet<Record> {
+            let lower = |record: &Record| Record { owner: record.owner.to_ascii_lowercase(), ..record.clone() };
+            let others: BTreeSet<Record> = others.iter().map(lower).collect();
+            records.iter().filter(|record| !others.contains(&lower(record))).cloned().collect()
+        };
+        prop_assert_eq!(self.removed, data(&before, &after));
+        prop_assert_eq!(self.added, data(&after, &before));
+        Ok(())
+    }
 }
 
 fn small_world() -> World {

@@ -115,12 +115,18 @@ impl AckBook {
         Self { epoch, ..Self::default() }
     }
 
-    /// Versions are those of `epoch` from now on: every edge has to prove itself anew.
+    /// Versions are those of `epoch` from now on: every edge has to prove itself anew, and those that were refused are
+    /// away until they ask again, as what they were refused for may hold no longer.
     pub fn raise_epoch(&mut self, epoch: Epoch) {
         if epoch > self.epoch {
             self.epoch = epoch;
             self.commits.clear();
-            self.edges.values_mut().for_each(Edge::retract_all);
+            for edge in self.edges.values_mut() {
+                edge.retract_all();
+                if let EdgeLink::Refused(since, _) = edge.link {
+                    edge.link = EdgeLink::Away(since);
+                }
+            }
             let expected = self.expected().count();
             self.levels = (expected > 0).then_some((None, expected)).into_iter().collect();
         }

@@ -98,6 +98,10 @@ fn an_edge_that_is_refused_has_nothing_and_is_missing() {
     // One that was never served is known, so that somebody can see why, and not waited for.
     book.refuse(ms(130), &edge("stray"), 5, why);
     assert_eq!((book.edges().len(), book.expected().count()), (3, 2));
+
+    // A restore is accepted: what they were refused for may hold no longer.
+    book.raise_epoch(Epoch::new(1));
+    assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(110)));
 }
 
 #[test]

@@ -28,11 +28,17 @@ fn commands(heading: &str) -> Vec<String> {
 }
 
 impl Places<'_> {
-    /// Does what a line of the page says. Services are processes here, and the user of the service is who runs this test.
-    fn follow(&mut self, line: &str) {
+    /// Does what a line of the page says; what it prints. Services are processes here, and the user of the service is who runs this test.
+    fn follow(&mut self, line: &str) -> String {
         match line {
-            "systemctl stop zonecast-core" => assert!(self.system.core.stop().unwrap().success()),
-            "systemctl start zonecast-core" => drop(self.system.core.start_ready().unwrap()),
+            "systemctl stop zonecast-core" => {
+                assert!(self.system.core.stop().unwrap().success());
+                String::new()
+            }
+            "systemctl start zonecast-core" => {
+                self.system.core.start_ready().unwrap();
+                String::new()
+            }
             line => {
                 let url = format!("http://{}", self.system.core.http);
                 let user = rustix::process::getuid().as_raw();
@@ -47,6 +53,7 @@ impl Places<'_> {
                 };
                 let output = Command::new(program).args(words).env("ZONECAST_CORE", url).output().unwrap();
                 assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8_lossy(&output.stdout).into_owned()
             }
         }
     }
@@ -104,7 +111,7 @@ fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
     let (accept, before) = restore.split_last().unwrap();
     assert_eq!(accept, "zonecast accept-restore");
     let mut places = Places { system: &mut system, backup: &backup };
-    before.iter().for_each(|line| places.follow(line));
+    before.iter().for_each(|line| drop(places.follow(line)));
     for edge in &system.edges {
         refuses(edge, "192.0.2.6");
     }
@@ -113,7 +120,8 @@ fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
     let known = core.get("/v1/status");
     assert!(known["forks"].is_null(), "{known}");
 
-    Places { system: &mut system, backup: &backup }.follow(accept);
+    let output = Places { system: &mut system, backup: &backup }.follow(accept);
+    assert!(!output.contains("warning"), "{output}");
     follows(&system, 1);
     for edge in &system.edges {
         assert_eq!(addresses(edge.service, "www.one.test"), ["192.0.2.2"]);
@@ -128,13 +136,14 @@ fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
         (&json!(1), Some(at["version"].as_u64().unwrap() + 1))
     );
 
-    let shown = run(&["status", "--core", &format!("http://{}", system.core.http)]).unwrap();
+    let url = format!("http://{}", system.core.http);
+    let shown = run(&["status", "--core", &url]).unwrap();
     assert!(shown.contains("epoch 1 begins at version"), "{shown}");
 
     // The same backup once more: edges have seen epoch 1 now, so this begins a later one.
     let mut places = Places { system: &mut system, backup: &backup };
     std::fs::remove_dir_all(places.system.core.data.join("core.before")).unwrap();
-    before.iter().for_each(|line| places.follow(line));
+    before.iter().for_each(|line| drop(places.follow(line)));
     refuses(&system.edges[0], "192.0.2.7");
     Places { system: &mut system, backup: &backup }.follow(accept);
     follows(&system, 2);
@@ -143,6 +152,10 @@ fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
     system.core.start_ready().unwrap();
     set_waiting(&core, "192.0.2.8");
     follows(&system, 2);
+
+    // Nobody needs another.
+    let again = run(&["--core", &url, "accept-restore"]).unwrap();
+    assert!(again.contains("warning: no edge was refused"), "{again}");
 }
 
 #[test]
@@ -180,7 +193,7 @@ fn a_backup_while_changes_flow_is_whole_and_a_damaged_one_is_known() {
     });
     run(&["backup", "verify", backup.to_str().unwrap()]).unwrap();
     let mut places = Places { system: &mut system, backup: &backup };
-    commands("Restore").iter().for_each(|line| places.follow(line));
+    commands("Restore").iter().for_each(|line| drop(places.follow(line)));
     let held = core.get("/v1/zones/one.test/records/count/TXT");
     let found: u64 = held["rrsets"][0]["data"][0].as_str().unwrap().trim_matches('"').parse().unwrap();
     assert!((least..=most).contains(&found), "{found} of {least} to {most}");

@@ -214,3 +214,22 @@ fn two_processes_with_one_certificate_are_told_apart_on_both_sides() {
     });
     assert!(goes_on.is_some(), "{}", core.get("/v1/status"));
 }
+
+#[test]
+fn a_core_that_stops_in_order_knows_afterwards_how_long_an_edge_has_been_away() {
+    let mut system = System::start(1).unwrap();
+    let core = Http::new(system.core.http);
+    wait_expected(&system.core, "edge-1");
+    let begun = Instant::now();
+    make_zone(&core);
+    // Longer than what the times are rounded to, so that the stop is told from the day it was expected.
+    core.wait_status(&system.core, "up for long enough", |_| begun.elapsed() > Duration::from_secs(3));
+    let stopped = Instant::now();
+    system.core.stop().unwrap();
+    system.edges[0].kill();
+    system.core.start_ready().unwrap();
+    let status = core.get("/v1/status");
+    let away = Duration::try_from_secs_f64(edge(&status, "edge-1")["away_s"].as_f64().unwrap()).unwrap();
+    assert!(away <= stopped.elapsed() + Duration::from_secs(1), "{status}");
+    assert!(edge(&status, "edge-1")["trouble"].as_str().unwrap().contains("since this core started"), "{status}");
+}

@@ -3,12 +3,12 @@
 //! | header | reads of a zone that have a tag | writes in a zone |
 //! |---|---|---|
 //! | `If-Match` | refused | the zone is at one of these changes; `*`: there is such a zone |
-//! | `If-None-Match` | 304 when the zone is still there | `*` with a whole zone: there is none yet; else refused |
+//! | `If-None-Match` | 304 when the zone is still at one of these | `*` with a whole zone: there is none yet; else refused |
 //! | `If-Modified-Since` | not looked at: a zone has no such date | refused |
 //! | `If-Unmodified-Since`, `If-Range` | refused | refused |
 //!
 //! What is not in a zone has no change to be at, and of what was before (log, differences) more is lost as time goes by; so
-//! all of them are refused there.
+//! all of them are refused there. So they are where a deleted zone is brought back: there is none that could be at a change.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -21,8 +21,8 @@ use crate::service::{Condition, Tagged, Wanted};
 /// The path of a zone, as the router has it; what is in the zone is below it.
 const ZONE: &str = "/v1/zones/{zone}";
 
-/// Of these, reads without a tag.
-const PAST: [&str; 2] = ["/v1/zones/{zone}/log", "/v1/zones/{zone}/diff"];
+/// Of these, reads and a write of what has no tag.
+const PAST: [&str; 3] = ["/v1/zones/{zone}/log", "/v1/zones/{zone}/diff", "/v1/zones/{zone}/undelete"];
 
 /// What is understood on a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,8 @@ pub(super) fn condition(headers: &HeaderMap, understands: Understands) -> Result
     if let Some(name) = headers.keys().find(|name| unusable(name)) {
         return Err(refused(name, "is not understood here"));
     }
-    let (positive, negative) = (tags(headers, &header::IF_MATCH)?, tags(headers, &header::IF_NONE_MATCH)?);
+    let positive = tags(headers, &header::IF_MATCH, Comparison::Strong)?;
+    let negative = tags(headers, &header::IF_NONE_MATCH, Comparison::Weak)?;
     match (positive, negative, understands) {
         (None, None, _) => Ok(Condition::Any),
         (Some(Tags::Any), None, _) => Ok(Condition::Exists),
@@ -104,8 +105,16 @@ enum Tags {
     These(Vec<Wanted>),
 }
 
+/// How tags are compared, RFC 9110 section 8.8.3.2: ours are strong, so a weak one equals one of ours by the weak
+/// comparison only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Strong,
+    Weak,
+}
+
 /// What stands in all headers of this name, if there is one.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, ApiError> {
+fn tags(headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> Result<Option<Tags>, ApiError> {
     let malformed = || refused(name, "is malformed: it takes `*`, or tags in quotes as a read gave them");
     let mut found = vec![];
     let mut any = false;
@@ -114,7 +123,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, ApiError
         if text == "*" {
             any = true;
         } else {
-            read_tags(text, &mut found).ok_or_else(malformed)?;
+            read_tags(text, comparison, &mut found).ok_or_else(malformed)?;
         }
     }
     match (any, found.is_empty()) {
@@ -125,15 +134,16 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, ApiError
     }
 }
 
-/// A list of entity tags, RFC 9110 section 8.8.3. A weak one is never the same as another.
-fn read_tags(mut text: &str, found: &mut Vec<Wanted>) -> Option<()> {
+/// A list of entity tags, RFC 9110 section 8.8.3.
+fn read_tags(mut text: &str, comparison: Comparison, found: &mut Vec<Wanted>) -> Option<()> {
     loop {
         let (is_weak, rest) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
         let (tag, rest) = rest.strip_prefix('"')?.split_once('"')?;
         if tag.bytes().any(|byte| byte <= b' ') {
             return None;
         }
-        found.push(if is_weak { Wanted::Foreign } else { Wanted::parse(tag) });
+        let is_equal_to_none = is_weak && comparison == Comparison::Strong;
+        found.push(if is_equal_to_none { Wanted::Foreign } else { Wanted::parse(tag) });
         let rest = rest.trim_start();
         if rest.is_empty() {
             return Some(());
@@ -174,6 +184,8 @@ mod tests {
         {
             assert!(at(malformed).is_err(), "{malformed:?}");
         }
+        let weak = [(header::IF_NONE_MATCH, "W/\"5-42-00000007\"")];
+        assert_eq!(read(Understands::Read, &weak), Ok(Condition::NotAt(vec![tag])), "compared weakly");
         let mixed = [(header::IF_MATCH, "*"), (header::IF_MATCH, "\"2\"")];
         assert!(read(Understands::Write, &mixed).is_err());
     }
@@ -200,7 +212,7 @@ mod tests {
         assert_eq!(Understands::of(&Method::PUT, "/v1/zones/{zone}"), Understands::WholeZone);
         assert_eq!(Understands::of(&Method::DELETE, "/v1/zones/{zone}"), Understands::Write);
         assert_eq!(Understands::of(&Method::GET, "/v1/zones/{zone}/settings"), Understands::Read);
-        for path in ["/v1/settings", "/v1/zones", "/v1/deleted-zones", "", PAST[0], PAST[1]] {
+        for path in ["/v1/settings", "/v1/zones", "/v1/deleted-zones", "", PAST[0], PAST[1], PAST[2]] {
             assert_eq!(Understands::of(&Method::PATCH, path), Understands::Nothing, "{path}");
         }
     }

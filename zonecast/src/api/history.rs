@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_builder::Target;
 
-use super::query::{self, Params, Segments, WaitQuery, zone_in_path};
+use super::query::{self, Params, Segments, zone_in_path};
 use super::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
 use super::{ApiError, ApiState};
 use crate::auth::Who;
@@ -52,14 +52,24 @@ pub(super) async fn diff(
     Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, (query.from, query.to), limit, &who).await?))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollbackQuery {
+    wait: Option<String>,
+    timeout: Option<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
 pub(super) async fn roll_back(
     State(state): State<ApiState>,
     terms: Terms,
     Segments(zone): Segments<String>,
-    Params(query): Params<WaitQuery>,
+    Params(params): Params<RollbackQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    let (zone, patience): (_, _) = (zone_in_path(&zone)?, query.patience()?);
+    let RollbackQuery { wait, timeout, dry_run } = params;
+    let (zone, patience) = (zone_in_path(&zone)?, query::patience(wait.as_deref(), timeout.as_deref())?);
     let request: RollbackRequest = query::json(body)?;
     let target = match request {
         RollbackRequest { to: Some(to), undo: None } => Target::After(to),
@@ -70,6 +80,9 @@ pub(super) async fn roll_back(
             return Err(ApiError::bad_request(message));
         }
     };
+    if dry_run {
+        return Ok(Json(state.service.preview_rollback(zone, target, terms, MAX_NAMES).await?));
+    }
     let written = state.service.roll_back(zone, target, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

@@ -25,8 +25,7 @@ pub(super) async fn lookup(
 ) -> Result<Json<Lookup>, ApiError> {
     let name = query::name(&params.name)?;
     query::in_scope(&grant, &name)?;
-    let at = params.at.unwrap_or_else(|| "edge".into());
-    shown(&grant, state.service.lookup(name, params.rtype, at).await?)
+    shown(&grant, state.service.lookup(name, params.rtype, params.at).await?)
 }
 
 /// The answer, if it is of a zone that the grant covers: a name below a zone of its scope may lie in a zone above.

@@ -626,6 +626,9 @@ pub struct ForkInfo {
     pub restore: String,
     /// When it was accepted, in seconds of Unix time.
     pub time: u64,
+    /// In the answer of the request that accepts it: what is odd about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// Body of `POST /v1/accept-restore`: says nothing.

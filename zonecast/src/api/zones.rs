@@ -116,11 +116,11 @@ pub(super) async fn delete(
 pub(super) async fn undelete(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-    terms: Terms,
+    Extension(who): Extension<Who>,
     Params(query): Params<WaitQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.undelete_zone(zone, terms).await?;
+    let written = state.service.undelete_zone(zone, who).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }
 

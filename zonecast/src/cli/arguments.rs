@@ -114,7 +114,7 @@ mod tests {
         let args = ["zonecast", "record", "set", "example.com", "www", "A", "60", "192.0.2.1", "--wait", "all"];
         let cli = Cli::try_parse_from(args).unwrap();
         let Command::Record(record::Record::Set(set)) = cli.command else { panic!("not set") };
-        assert_eq!(set.waiting.wait, Some(WaitFor::All));
+        assert_eq!(set.waiting.wait_until.wait, Some(WaitFor::All));
         assert_eq!(set.data, ["60", "192.0.2.1"]);
     }
 }

@@ -78,7 +78,8 @@ impl AcceptRestore {
             writeln!(
                 out,
                 "epoch {epoch} begins at version {version}; edges that are ahead take a snapshot by themselves"
-            )
+            )?;
+            fork.warning.as_ref().map_or(Ok(()), |warning| writeln!(out, "warning: {warning}"))
         })?;
         Ok(())
     }

@@ -18,17 +18,30 @@ const TOKEN: &str = "ZONECAST_TOKEN";
 /// How long a write waits for edges, and when it is done.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Waiting {
+    #[command(flatten)]
+    pub wait_until: WaitUntil,
+    #[command(flatten)]
+    pub only_if: OnlyIf,
+}
+
+/// How long a write waits for edges.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct WaitUntil {
     /// Wait until this many edges serve it: `edge` (any one), `all`, a number, or a share such as 50%.
     #[arg(long, value_name = "edge|all|N|P%")]
     pub wait: Option<WaitFor>,
     /// How long to wait, such as 10s or 500ms.
     #[arg(long, value_name = "TIME", value_parser = parse_timeout, requires = "wait")]
     pub timeout: Option<Duration>,
-    #[command(flatten)]
-    pub only_if: OnlyIf,
 }
 
 impl Waiting {
+    pub(super) fn patience(self) -> Patience {
+        self.wait_until.patience()
+    }
+}
+
+impl WaitUntil {
     pub(super) fn patience(self) -> Patience {
         Patience { wait: self.wait, timeout: self.timeout.unwrap_or(DEFAULT_TIMEOUT) }
     }

@@ -13,14 +13,15 @@ pub(super) struct Get {
     /// Only the key that holds this type.
     #[arg(value_name = "TYPE")]
     rtype: Option<String>,
-    /// Which store to read: `core`, `edge` (the first one), or an edge by its name.
-    #[arg(long, default_value = "edge", value_name = "edge|core|NAME")]
-    at: String,
+    /// Which store of that process to read: `core`, `edge` (the first one), or an edge by its name. Without it, that of
+    /// an edge if there is one, else that of the core.
+    #[arg(long, value_name = "edge|core|NAME")]
+    at: Option<String>,
 }
 
 impl Get {
     pub(super) fn run(&self, context: &Context) -> Outcome {
-        let lookup = context.client.lookup(&self.name, self.rtype.as_deref(), &self.at)?;
+        let lookup = context.client.lookup(&self.name, self.rtype.as_deref(), self.at.as_deref())?;
         context.output.show(&lookup, |lookup, out| {
             writeln!(out, "at {}, version {}", lookup.at, lookup.version)?;
             for entry in &lookup.entries {

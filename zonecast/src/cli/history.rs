@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::zone::show_written;
+use super::zone::{show_preview, show_written};
 use super::{Context, Waiting};
 use crate::api::types::{DiffRecord, RollbackRequest, ZoneDiff, ZoneLogEntry};
 use crate::day::day_and_time;
@@ -74,21 +74,26 @@ impl Rollback {
     pub(super) fn run(&self, context: &Context) -> Outcome {
         let Self { zone, to, undo, dry_run, waiting } = self;
         let request = RollbackRequest { to: *to, undo: *undo };
-        if !dry_run && request != RollbackRequest::default() {
-            let written = waiting.only_if.client(context).roll_back(zone, &request, waiting.patience())?;
-            return show_written(context, &written);
+        if request == RollbackRequest::default() {
+            return Err(say_which(context, zone)?);
         }
-        let newest = context.client.zone_log(zone, 1)?.changes.into_iter().next();
-        let newest = newest.ok_or_else(|| Failure::failed(format_args!("zone {zone} has no changes to take back")))?;
-        let Some(to) = to.or(undo.map(|undo| undo.saturating_sub(1))) else {
-            let number = newest.number;
-            return Err(Failure::usage(format_args!(
-                "say `--undo {number}` to take back the last change ({}), or `--to` a change of `zonecast zone log {zone}`",
-                line(&newest).replace('\t', " ")
-            )));
-        };
-        show_diff(context, zone, Some(newest.number), Some(to))
+        let client = waiting.only_if.client(context);
+        if *dry_run {
+            return show_preview(context, &client.preview_rollback(zone, &request)?);
+        }
+        show_written(context, &client.roll_back(zone, &request, waiting.patience())?)
     }
+}
+
+/// Asks for the change to undo, and names the last one.
+fn say_which(context: &Context, zone: &str) -> Outcome<Failure> {
+    let newest = context.client.zone_log(zone, 1)?.changes.into_iter().next();
+    let newest = newest.ok_or_else(|| Failure::failed(format_args!("zone {zone} has no changes to take back")))?;
+    Ok(Failure::usage(format_args!(
+        "say `--undo {}` to take back the last change ({}), or `--to` a change of `zonecast zone log {zone}`",
+        newest.number,
+        line(&newest).replace('\t', " ")
+    )))
 }
 
 fn show_diff(context: &Context, zone: &str, from: Option<u64>, to: Option<u64>) -> Outcome {

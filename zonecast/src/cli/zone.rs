@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::context::OnlyIf;
+use super::context::{OnlyIf, WaitUntil};
 use super::history::{Diff, Log, Rollback, show_records};
 use super::settings::Guards;
 use super::whole_file::save_whole;
@@ -128,7 +128,7 @@ pub(super) struct Undelete {
     /// Which zone.
     zone: String,
     #[command(flatten)]
-    waiting: Waiting,
+    wait_until: WaitUntil,
 }
 
 impl Zone {
@@ -240,13 +240,13 @@ impl Delete {
 
 impl Undelete {
     fn run(&self, context: &Context) -> Outcome {
-        let written = self.waiting.only_if.client(context).undelete_zone(&self.zone, self.waiting.patience())?;
+        let written = context.client.undelete_zone(&self.zone, self.wait_until.patience())?;
         show_written(context, &written)
     }
 }
 
-/// Prints what an import would change and fails when it would be held.
-fn show_preview(context: &Context, written: &Written) -> Outcome {
+/// Prints what a write would change and fails when it would be held.
+pub(super) fn show_preview(context: &Context, written: &Written) -> Outcome {
     context.output.show(written, |written, out| {
         let diff = written.diff.clone().unwrap_or_default();
         show_records(&diff, out)?;
@@ -254,9 +254,12 @@ fn show_preview(context: &Context, written: &Written) -> Outcome {
             let word = if finding.severity == Severity::Error { "held" } else { "warning" };
             writeln!(out, "{word}: {}", text::finding(finding))?;
         }
-        let (serial, records) = (written.serial.unwrap_or_default(), written.records.unwrap_or_default());
         let what = if written.changed { "would change" } else { "would need no change" };
-        writeln!(out, "{} {what}, serial {serial}, {records} records; nothing was done", written.zone)
+        write!(out, "{} {what}, serial {}", written.zone, written.serial.unwrap_or_default())?;
+        if let Some(records) = written.records {
+            write!(out, ", {records} records")?;
+        }
+        writeln!(out, "; nothing was done")
     })?;
     let held = written.warnings.iter().find(|finding| finding.severity == Severity::Error);
     held.map_or(Ok(()), |held| Err(Failure::failed(&held.message)))

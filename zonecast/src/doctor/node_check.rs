@@ -47,7 +47,7 @@ pub(super) fn check(facts: &Facts, node: &NodeFacts, findings: &mut Vec<Finding>
     }
     match &answer.status {
         NodeStatus::Core(core) => check_core(core, &mut about),
-        NodeStatus::Edge(edge) => check_edge(edge, answer, &mut about),
+        NodeStatus::Edge(edge) => check_edge(edge, answer, facts.core(), &mut about),
     }
 }
 
@@ -127,7 +127,7 @@ fn check_core(core: &Status, about: &mut About<'_>) {
     }
 }
 
-fn check_edge(edge: &EdgeNode, answer: &Answer, about: &mut About<'_>) {
+fn check_edge(edge: &EdgeNode, answer: &Answer, core: Option<&Status>, about: &mut About<'_>) {
     let silent = edge.silent_s.filter(|silent| *silent > SILENT);
     let since = edge.silent_s.map_or("never heard it".into(), |silent| format!("heard it {silent:.0} s ago"));
     match (edge.following.as_str(), silent) {
@@ -136,6 +136,12 @@ fn check_edge(edge: &EdgeNode, answer: &Answer, about: &mut About<'_>) {
             about.warn("following", format_args!("its core is silent, {since}"), "look at the core and the network");
         }
         ("loading", _) => about.warn("following", "it is loading a snapshot", "wait; meanwhile it answers what it had"),
+        // What its status says is from its last attempt.
+        _ if core.is_some_and(|core| core.store == edge.store && core.epoch > edge.epoch) => about.warn(
+            "following",
+            format_args!("no core, {since}: it was refused before a restore was accepted there"),
+            "wait: it connects again by itself",
+        ),
         _ => {
             let trouble = edge.trouble.as_deref().unwrap_or("it has just started, or lost its core this moment");
             let (trouble, advice) = trouble.split_once("; ").unwrap_or((trouble, "is its core running?"));

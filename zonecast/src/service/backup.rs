@@ -1,7 +1,10 @@
 //! Backups of the core while it runs, and what is said about them afterwards: that a restore is meant.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use zonecast_kv_proto::{EdgeLink, SubscribeRefusal};
 
 use super::{Service, ServiceError, blocking, unix_time};
 use crate::api::types::{BackupInfo, ForkInfo};
@@ -47,6 +50,7 @@ impl Service {
     }
 
     async fn accept_restore_now(&self, by: &str) -> Result<ForkInfo, ServiceError> {
+        let was_needed = self.parts.publisher.edges().iter().any(|edge| is_cured_by_restore(edge.report.link));
         // Later than any that an edge has seen, or edges would stay that follow an earlier restore.
         let above = self.parts.publisher.highest_epoch().next().unwrap_or_default();
         let restore = self.core().accept_restore(above).await;
@@ -55,13 +59,18 @@ impl Service {
         let forks = self.forks()?;
         let fork = forks.into_iter().find(|fork| fork.restore == restore);
         let fork = fork.ok_or_else(|| ServiceError::internal("an accepted restore is not among the forks"))?;
+        *self.restore_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         tracing::warn!(
             epoch = fork.epoch,
             version = fork.version,
             by,
             "a restore was accepted: edges that are ahead take a snapshot"
         );
-        Ok(fork)
+        let warning = (!was_needed).then(|| {
+            "no edge was refused by this core as being ahead of it, so none needs this; edges that connect later may"
+                .to_owned()
+        });
+        Ok(ForkInfo { warning, ..fork })
     }
 
     /// Every restore that was accepted, the first one first.
@@ -72,9 +81,16 @@ impl Service {
             version: fork.version.get(),
             restore: fork.restore().map(|restore| restore.to_string()).unwrap_or_default(),
             time: fork.time_us / 1_000_000,
+            warning: None,
         };
         Ok(forks.iter().map(info).collect())
     }
+}
+
+/// Whether an edge was refused for having what this core has lost.
+fn is_cured_by_restore(link: EdgeLink) -> bool {
+    use SubscribeRefusal::{Ahead, ChainDiffers, ForkedAt};
+    matches!(link, EdgeLink::Refused(_, Ahead(_) | ForkedAt { .. } | ChainDiffers { .. }))
 }
 
 /// The folder, for the core's user only, with nothing in it.

@@ -9,7 +9,7 @@ use zonecast_records::Name;
 
 use super::{Guard, Service, ServiceError, Terms, blocking, hides, never_too_large};
 use crate::api::types::{DeletedZone, DeletedZones, Written};
-use crate::auth::Scope;
+use crate::auth::{Scope, Who};
 use crate::import::settled;
 
 impl Service {
@@ -50,23 +50,20 @@ impl Service {
         Ok(written)
     }
 
-    /// Brings back a zone that was deleted, with its history. A condition that asks for the zone does not hold, as it is
-    /// not there.
+    /// Brings back a zone that was deleted, with its history.
     ///
     /// # Errors
     /// There is such a zone, none was deleted lately, or the core cannot commit.
-    pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
+    pub(crate) async fn undelete_zone(self: &Arc<Self>, apex: Name, who: Who) -> Result<Written, ServiceError> {
         let service = Arc::clone(self);
-        self.to_the_end(&terms.who.clone(), async move { service.undelete_now(apex, terms).await }).await
+        self.to_the_end(&who.clone(), async move { service.undelete_now(apex, &who).await }).await
     }
 
-    async fn undelete_now(&self, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
+    async fn undelete_now(&self, apex: Name, who: &Who) -> Result<Written, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { who, condition } = terms;
         let author = self.author(who.name());
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
-            condition.check(view, &apex)?;
             let (batch, serial) = undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))?;
             Ok::<_, ServiceError>((batch, (serial, hides(view, &apex)?)))
         };

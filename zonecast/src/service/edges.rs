@@ -28,13 +28,14 @@ const GATHER: Duration = Duration::from_millis(200);
 /// How soon it is tried again when nothing could be committed: somebody may be waiting for it.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How often it is written down that an edge is still there: what the age of one that is away may be wrong by after the
-/// core was started again.
+/// How often it is written down that an edge is still there: what the age of one that is away may be wrong by after a
+/// core that did not stop in order was started again.
 const SEEN_EVERY: Duration = Duration::from_mins(10);
 
 /// What is to be written, who is new in it, who is on record after it, and who retires with it.
 #[derive(Debug, Default)]
 struct Notes {
+    seen_every: Duration,
     ops: Vec<Op>,
     new: Vec<Peer>,
     recorded: Vec<Peer>,
@@ -74,7 +75,7 @@ impl Service {
                 _ = ticks.tick() => caught_up.mark_unchanged(),
                 () = tokio::time::sleep(RETRY), if fails => {}
             }
-            let noted = self.note_edges().await;
+            let noted = self.note_edges(SEEN_EVERY).await;
             if let Err(error) = &noted
                 && !fails
             {
@@ -163,19 +164,20 @@ impl Service {
         blocking(move || Ok(KnownNode::read_all(&core.view())?.into_iter().collect())).await
     }
 
-    /// Writes down who has caught up since it was done last, for a core that is about to stop.
+    /// Writes down who has caught up since it was done last, and who is connected, for a core that is about to stop.
     pub(crate) async fn note_edges_at_stop(&self) {
-        if let Err(error) = self.note_edges().await {
+        if let Err(error) = self.note_edges(Duration::ZERO).await {
             tracing::warn!(%error, "which edges have caught up last is not written down");
         }
     }
 
-    /// Writes down what has changed, and lets those retire whose certificate is over.
-    async fn note_edges(&self) -> Result<(), ServiceError> {
+    /// Writes down what has changed, and lets those retire whose certificate is over. That an edge is still there is
+    /// written down when it was seen longer than `seen_every` after what is on record.
+    async fn note_edges(&self, seen_every: Duration) -> Result<(), ServiceError> {
         let _turn = self.edges.lock().await;
         let known = self.known_nodes().await?;
         let now = self.parts.publisher.now().as_secs();
-        let mut notes = Notes::default();
+        let mut notes = Notes { seen_every, ..Notes::default() };
         for edge in self.parts.publisher.edges().iter().filter(|edge| edge.report.is_expected) {
             self.note_edge(now, edge, known.get(&edge.report.peer), &mut notes);
         }
@@ -203,7 +205,9 @@ impl Service {
         let seen = away_since.map_or(now, |since| since.as_secs());
         let is_news = known.is_none_or(|known| {
             let later = seen.saturating_sub(known.seen);
-            known.certificate != certificate || later > SEEN_EVERY.as_secs() || (away_since.is_some() && later > 0)
+            known.certificate != certificate
+                || later > notes.seen_every.as_secs()
+                || (away_since.is_some() && later > 0)
         });
         if is_news {
             let since = known.map_or(now, |known| known.since);

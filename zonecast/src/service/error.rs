@@ -16,7 +16,9 @@ pub enum ServiceError {
     #[error("no zone {0} was deleted lately; what is deleted is kept for a while only")]
     NotDeleted(String),
     /// No edge of this name in this process.
-    #[error("no edge {0:?} runs in this process")]
+    #[error(
+        "no edge {0:?} runs in the process of this core: ask the edge itself (`--core` with its URL), or `--at core`"
+    )]
     NoEdge(String),
     /// Nobody waits for it.
     #[error("{0} is not expected; `zonecast edges list` shows who is")]

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use zonecast_builder::{
-    ChangeKind, PastChange, PastError, ReadError, Rollback, Side, Target, delete_for_good, delete_retired,
-    deleted_zones, retired_generations, rollback, zone_diff, zone_log,
+    ChangeKind, LastChange, PastChange, PastError, ReadError, Rollback, Side, Target, batch_diff, delete_for_good,
+    delete_retired, deleted_zones, retired_generations, rollback, zone_diff, zone_info, zone_log,
 };
 use zonecast_ingest::format_rdata;
 use zonecast_kv_proto::{Batch, View};
@@ -88,6 +88,31 @@ impl Service {
         Ok(Written { serial: Some(settled.serial), changed: settled.changed, ..written })
     }
 
+    /// What a rollback would change, at most `limit` names of it; refuses what the rollback would refuse.
+    ///
+    /// # Errors
+    /// The condition does not hold, there is no such zone, what it was is not kept, or the store could not be read.
+    pub(crate) async fn preview_rollback(
+        &self,
+        apex: Name,
+        target: Target,
+        terms: Terms,
+        limit: usize,
+    ) -> Result<Written, ServiceError> {
+        let Terms { who, condition } = terms;
+        let place = self.large_reads.take(&who).await;
+        let core = self.core().clone();
+        let (serial, changed, diff) = blocking(move || {
+            let (_place, view) = (place, core.view());
+            condition.check(&view, &apex)?;
+            let Rollback { batch, serial, .. } = rollback(&view, &apex, target, serial_time(), unix_time())?;
+            let diff = preview_diff(&view, &apex, &batch, limit)?;
+            Ok::<_, ServiceError>((serial, !batch.is_empty(), diff))
+        })
+        .await?;
+        Ok(Written { serial: Some(serial), changed, diff: Some(diff), ..self.written(apex, None) })
+    }
+
     /// Deletes what zones were before they were replaced or deleted, once that is long enough ago; says of how many
     /// generations. Zones that somebody works on wait for the next time.
     ///
@@ -134,8 +159,24 @@ fn entry(change: PastChange) -> ZoneLogEntry {
     ZoneLogEntry { number, kind: kind.word().to_owned(), time, by, serial_before, serial, can_be_undone }
 }
 
+/// What a batch would change of a zone, as its next change.
+pub(super) fn preview_diff(
+    view: &dyn View,
+    apex: &Name,
+    batch: &Batch,
+    limit: usize,
+) -> Result<ZoneDiff, ServiceError> {
+    let last = match zone_info(view, apex)? {
+        Some(zone) => LastChange::read(view, zone.identity.id)?.number,
+        None => 0,
+    };
+    let mut diff = ZoneDiff { zone: apex.to_string(), from: last, to: last + 1, ..ZoneDiff::default() };
+    diff.truncated = batch_diff(view, apex, batch, limit, collect(&mut diff))?;
+    Ok(diff)
+}
+
 /// Puts what differs into an answer, until that is large enough.
-pub(super) fn collect(diff: &mut ZoneDiff) -> impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()> {
+fn collect(diff: &mut ZoneDiff) -> impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()> {
     let (removed, added) = (&mut diff.removed, &mut diff.added);
     let mut room = MAX_DATA;
     move |side, record| {

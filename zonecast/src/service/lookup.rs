@@ -9,13 +9,20 @@ use super::{LocalEdge, Service, ServiceError, StoredZone, blocking, inspect};
 use crate::api::types::Lookup;
 
 impl Service {
-    /// Keys and values for a name, or only those that hold one type; `at` is `core`, `edge` for the first one, or the
-    /// name of an edge.
+    /// Keys and values for a name, or only those that hold one type; `at` is `core`, `edge` for the first one of
+    /// this process, or the name of one; without it an edge is asked if there is one, else the core.
     ///
     /// # Errors
     /// Not a type or edge, or the store could not be read.
-    pub(crate) async fn lookup(&self, name: Name, rtype: Option<String>, at: String) -> Result<Lookup, ServiceError> {
+    pub(crate) async fn lookup(
+        &self,
+        name: Name,
+        rtype: Option<String>,
+        at: Option<String>,
+    ) -> Result<Lookup, ServiceError> {
         let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
+        let has_edge = !self.parts.edges.is_empty();
+        let at = at.unwrap_or_else(|| if has_edge { "edge" } else { "core" }.into());
         if at == "core" {
             let core = self.core().clone();
             return blocking(move || {

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -78,6 +78,8 @@ pub(crate) struct Service {
     /// Held by who writes which edges are waited for.
     pub(super) edges: tokio::sync::Mutex<()>,
     ready: AtomicBool,
+    /// When this process accepted a restore last.
+    pub(super) restore_accepted: Mutex<Option<Instant>>,
     pub(super) zone_count: ZoneCount,
     /// Places of reads that hold much, or hold it for long.
     pub(super) large_reads: Shares,
@@ -96,6 +98,7 @@ impl Service {
             edges: tokio::sync::Mutex::default(),
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
+            restore_accepted: Mutex::default(),
             zone_count: ZoneCount::default(),
             large_reads: Shares::new(LARGE_READS),
             broken_exports: LineLimit::default(),

@@ -1,14 +1,19 @@
 //! Where changes are, and how the system stands.
 
-use std::time::Duration;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
-use zonecast_kv_proto::{EdgeLink, Receipt as EdgeReceipts, SILENT_AFTER, Version};
+use zonecast_kv_proto::{EdgeLink, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Version};
 use zonecast_kv_transport::{EdgeStatus as PublisherEdge, Peer, Twins};
 
 use super::{LocalEdge, Service, ServiceError};
 use crate::api::types::{ChainInfo, EdgeList, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
 use crate::client::Patience;
 use crate::day::age;
+
+/// Edges that lost their core, or were refused, have connected again after this time: the longest pause between two
+/// attempts, and as much again for the network.
+const REDIALED_WITHIN: Duration = MAX_BACKOFF.saturating_mul(2);
 
 impl Service {
     /// Adds the receipt to a write, if one was asked for.
@@ -94,7 +99,17 @@ impl Service {
             lag: status.lag,
             address: status.address.map(|address| address.to_string()),
             silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
-            trouble: trouble(status, self.parts.away_after),
+            trouble: trouble(status, self.parts.away_after, self.redialing()),
+        }
+    }
+
+    /// Why edges that are expected may be on their way here just now.
+    fn redialing(&self) -> Option<Redialing> {
+        let accepted = *self.restore_accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = |since: Instant| since.elapsed() < REDIALED_WITHIN;
+        match accepted {
+            Some(accepted) if lately(accepted) => Some(Redialing::RestoreAccepted),
+            _ => lately(self.parts.started).then_some(Redialing::CoreStarted),
         }
     }
 
@@ -135,8 +150,17 @@ impl Service {
     }
 }
 
+/// What makes edges connect again, so that one that is away is nothing to act on yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Redialing {
+    /// Whoever was refused asks again.
+    RestoreAccepted,
+    /// All edges had lost the core.
+    CoreStarted,
+}
+
 /// What is wrong with an edge as the core sees it; and after `; ` what to do.
-fn trouble(edge: &PublisherEdge, away_after: Duration) -> Option<String> {
+fn trouble(edge: &PublisherEdge, away_after: Duration, redialing: Option<Redialing>) -> Option<String> {
     let name = edge.report.peer.label();
     if let Some(Twins { addresses: [one, other], .. }) = edge.twins {
         return Some(format!(
@@ -145,6 +169,14 @@ fn trouble(edge: &PublisherEdge, away_after: Duration) -> Option<String> {
         ));
     }
     let away = edge.away_for.filter(|away| edge.report.is_expected && *away > away_after);
+    if let (EdgeLink::Away(_), Some(redialing)) = (edge.report.link, redialing) {
+        let since = match redialing {
+            Redialing::RestoreAccepted => "a restore was accepted",
+            Redialing::CoreStarted => "this core started",
+        };
+        let within = REDIALED_WITHIN.as_secs();
+        return Some(format!("has not connected since {since} a moment ago; edges try again within {within} seconds"));
+    }
     match (edge.report.link, away) {
         // One that has everything has nothing to acknowledge.
         (EdgeLink::Connected, _) => {
@@ -183,4 +215,42 @@ fn receipt(receipts: &EdgeReceipts, now: Duration, reached: bool) -> Receipt {
     let (applied, of) = (receipts.applied(), receipts.edges.len());
     let edges = edges.collect();
     Receipt { version: receipts.version.get(), reached, interrupted: false, applied, of, edges }
+}
+
+#[cfg(test)]
+mod tests {
+    use zonecast_kv_proto::{EdgeReport, StoreId, SubscribeRefusal};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn edge(link: EdgeLink, away_for: Option<Duration>) -> PublisherEdge {
+        let report = EdgeReport {
+            peer: Peer::edge("e"),
+            is_expected: true,
+            is_on_record: true,
+            link,
+            incarnation: 0,
+            applied: None,
+            durable: None,
+            last_ack: None,
+        };
+        PublisherEdge { report, lag: 0, silent_for: None, away_for, address: None, certificate: None, twins: None }
+    }
+
+    fn told(link: EdgeLink, redialing: Option<Redialing>) -> String {
+        trouble(&edge(link, Some(DAY * 3)), DAY, redialing).unwrap()
+    }
+
+    #[test]
+    fn an_edge_that_is_away_is_nothing_to_act_on_until_it_had_time_to_connect_again() {
+        let away = EdgeLink::Away(Duration::ZERO);
+        assert!(told(away, Some(Redialing::CoreStarted)).contains("since this core started a moment ago"));
+        assert!(told(away, Some(Redialing::RestoreAccepted)).contains("since a restore was accepted a moment ago"));
+        assert!(told(away, None).starts_with("away for 3 days"), "{}", told(away, None));
+        // One that was refused meanwhile has been here.
+        let refused = EdgeLink::Refused(Duration::ZERO, SubscribeRefusal::OtherStore(StoreId::new(1)));
+        assert!(told(refused, Some(Redialing::RestoreAccepted)).starts_with("refused:"));
+    }
 }

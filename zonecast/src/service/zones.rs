@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_builder::{ChangeKind, ReadError, batch_diff, zone_info, zone_log};
+use zonecast_builder::{ChangeKind, ReadError};
 use zonecast_kv_proto::Version;
 use zonecast_records::Name;
 
-use super::history::collect;
+use super::history::preview_diff;
 use super::settings::Chosen;
 use super::zone_file::ZoneText;
 use super::{ChangeTag, Condition, Service, ServiceError, StoredZone, Tagged, Terms, blocking};
 use crate::Tolerance;
-use crate::api::types::{Finding, SettingsChange, Written, ZoneDiff, ZoneInfo, ZonePage};
+use crate::api::types::{Finding, SettingsChange, Written, ZoneInfo, ZonePage};
 use crate::auth::Scope;
 use crate::import::{Committer, Plan, Planned, Preview, ZoneRequest, plan_zone, preview_zone, replace_generation};
 use crate::shares::Place;
@@ -147,12 +147,7 @@ impl Service {
             let view = core.view();
             condition.check(&view, &apex)?;
             let preview = preview_zone(&view, upload.request(&apex, chosen), &metrics)?;
-            let last = match zone_info(&view, &apex)? {
-                Some(_) => zone_log(&view, &apex, 1)?.first().map_or(0, |last| last.number),
-                None => 0,
-            };
-            let mut diff = ZoneDiff { zone: apex.to_string(), from: last, to: last + 1, ..ZoneDiff::default() };
-            diff.truncated = batch_diff(&view, &apex, &preview.batch, limit, collect(&mut diff))?;
+            let diff = preview_diff(&view, &apex, &preview.batch, limit)?;
             Ok((preview, diff))
         })
         .await?;

@@ -351,12 +351,12 @@ fn a_zone_replaced_through_the_api_stays_so_while_its_file_does_not_change() {
 fn lookups_show_the_same_entry_at_the_core_and_at_an_edge() {
     let folder = folder(&[("example.com.zone", ZONE)]);
     let system = System::start(folder.path());
-    let core = system.client.lookup("www.example.com", Some("A"), "core").unwrap();
-    let edge = system.client.lookup("www.example.com", Some("A"), "edge-2").unwrap();
+    let core = system.client.lookup("www.example.com", Some("A"), Some("core")).unwrap();
+    let edge = system.client.lookup("www.example.com", Some("A"), Some("edge-2")).unwrap();
     assert_eq!(core.entries.len(), 1);
     assert_eq!((core.version, &core.entries), (edge.version, &edge.entries));
     assert_eq!(core.entries[0].decoded["a"]["data"][0], "192.0.2.10");
-    assert!(system.client.lookup("www.example.com", None, "edge-9").is_err());
+    assert!(system.client.lookup("www.example.com", None, Some("edge-9")).is_err());
     system.stop();
 }
 
