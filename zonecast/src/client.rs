@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
-use ureq::{Agent, Body, RequestBuilder, Timeout};
+use ureq::{Agent, Body, RequestBuilder};
 
 use zonecast_kv_proto::WaitFor;
 
@@ -19,6 +19,7 @@ use crate::api::types::{
     StoreSettings, StoreSettingsChange, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::client_options::{ClientOptions, ClientOptionsError};
+use crate::client_trouble::Trouble;
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::{OutOfZone, Tolerance, WithoutNs};
 
@@ -68,13 +69,25 @@ pub enum ClientError {
         /// What came instead of an answer.
         reason: String,
     },
-    /// Somebody answers there, but not one that we trust, or not in TLS.
+    /// Somebody answers there, but not one that we trust.
     #[error("{core} is not trusted: {reason}")]
     Untrusted {
         /// Address asked.
         core: String,
         /// Why.
         reason: String,
+    },
+    /// Plain HTTP to a port that speaks TLS. Nothing was done.
+    #[error("the port of {core} speaks TLS: use `https://`")]
+    SpeaksTls {
+        /// Address asked.
+        core: String,
+    },
+    /// TLS to a port that does not speak it. Nothing was done.
+    #[error("the port of {core} does not speak TLS: use `http://`, or turn `tls` on there")]
+    SpeaksNoTls {
+        /// Address asked.
+        core: String,
     },
     /// What it sent ended too early, so that it is not whole.
     #[error("what {core} sent broke off, it is not whole: {reason}")]
@@ -585,12 +598,7 @@ impl Client {
         response: Result<Response<Body>, ureq::Error>,
         asked: Asked,
     ) -> Result<Response<Body>, ClientError> {
-        let mut response = match response {
-            Err(source) if asked == Asked::Write && may_have_arrived(&source) => {
-                return Err(self.unknown(format_args!("the connection ended ({source})")));
-            }
-            response => response.map_err(|source| self.unreached(source))?,
-        };
+        let mut response = response.map_err(|source| self.unanswered(source, asked))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -609,11 +617,16 @@ impl Client {
         ClientError::Unknown { core: self.core.clone(), reason: reason.to_string() }
     }
 
-    fn unreached(&self, source: ureq::Error) -> ClientError {
+    fn unanswered(&self, source: ureq::Error, asked: Asked) -> ClientError {
         let core = self.core.clone();
-        match tls_error(&source) {
-            Some(error) => ClientError::Untrusted { core, reason: error.to_string() },
-            None => ClientError::Unreachable { core, source: Box::new(source) },
+        match (Trouble::of(&core, &source), asked) {
+            (Trouble::SpeaksTls, _) => ClientError::SpeaksTls { core },
+            (Trouble::SpeaksNoTls, _) => ClientError::SpeaksNoTls { core },
+            (Trouble::Untrusted(reason), _) => ClientError::Untrusted { core, reason },
+            (Trouble::MayHaveArrived, Asked::Write) => self.unknown(format_args!("the connection ended ({source})")),
+            (Trouble::MayHaveArrived, Asked::Read) | (Trouble::NotReached, _) => {
+                ClientError::Unreachable { core, source: Box::new(source) }
+            }
         }
     }
 
@@ -630,38 +643,6 @@ impl Client {
             escape_into(&mut url, value);
         }
         url
-    }
-}
-
-/// Whether a request that ended so may have been read at the other end.
-fn may_have_arrived(error: &ureq::Error) -> bool {
-    use std::io::ErrorKind::{
-        AddrNotAvailable, ConnectionRefused, HostUnreachable, InvalidInput, NetworkUnreachable, PermissionDenied,
-    };
-    match error {
-        // Before there was a connection; what TLS says here, it says before anything is sent.
-        _ if tls_error(error).is_some() => false,
-        ureq::Error::Io(error) => !matches!(
-            error.kind(),
-            ConnectionRefused
-                | HostUnreachable
-                | NetworkUnreachable
-                | AddrNotAvailable
-                | PermissionDenied
-                | InvalidInput
-        ),
-        ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Resolve | Timeout::Connect),
-        ureq::Error::Protocol(_) => true,
-        _ => false,
-    }
-}
-
-/// What TLS says, if that is what went wrong.
-fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
-    match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
-        _ => None,
     }
 }
 
@@ -723,17 +704,6 @@ mod tests {
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
         let error = client.delete_zone("example", false, Patience::default()).unwrap_err();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_request_that_was_given_up_once_it_could_be_sent_may_have_arrived() {
-        use Timeout::{Connect, Global, RecvBody, RecvResponse, Resolve, SendBody, SendRequest};
-        let early = [Resolve, Connect].map(|timeout| (timeout, false));
-        let late = [SendRequest, SendBody, RecvResponse, RecvBody, Global].map(|timeout| (timeout, true));
-        for (timeout, may) in early.into_iter().chain(late) {
-            let error = ureq::Error::Timeout(timeout);
-            assert_eq!(may_have_arrived(&error), may, "{error}");
-        }
     }
 
     /// Reads a request, answers so, and hangs up.

@@ -15,6 +15,7 @@ mod backup;
 pub mod cli;
 mod client;
 mod client_options;
+mod client_trouble;
 mod config;
 mod day;
 mod doctor;

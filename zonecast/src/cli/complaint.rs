@@ -40,6 +40,11 @@ impl From<ClientError> for Failure {
                 message.push_str("; is --ca the CA of its certificate, and does the certificate name this host?");
                 (Code::NotAllowed, vec![])
             }
+            ClientError::SpeaksTls { .. } => {
+                message.push_str(" in --core, with --ca FILE");
+                (Code::Usage, vec![])
+            }
+            ClientError::SpeaksNoTls { .. } => (Code::Usage, vec![]),
             ClientError::Refused { status: 401, .. } => {
                 message.push_str("; see --token-file and ZONECAST_TOKEN");
                 (Code::NotAllowed, vec![])

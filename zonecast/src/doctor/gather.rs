@@ -187,7 +187,28 @@ fn host(url: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn a_node_whose_port_speaks_tls_is_reached_and_the_url_is_wrong() {
+        const ALERT: &[u8] = b"\x15\x03\x03\x00\x02\x02\x32";
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // Plain HTTP, then whether it is TLS that is spoken.
+        let node = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                stream.write_all(ALERT).unwrap();
+            }
+        });
+        let Err(Unanswered { reached, why }) = status(&Client::new(&url)) else { panic!("it has no answer") };
+        assert!(reached && why.ends_with("speaks TLS: use `https://`"), "{why}");
+        node.join().unwrap();
+    }
 
     #[test]
     fn an_edge_is_asked_where_it_can_be_reached() {

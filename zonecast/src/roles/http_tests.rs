@@ -21,6 +21,7 @@ use crate::api::{May, all_routes};
 use crate::auth::{Secret, Token, TokenFile, TokenRole, Who};
 use crate::client::{Client, ClientError, Patience};
 use crate::client_options::ClientOptions;
+use crate::exit::{Code, Failure};
 use crate::fault::Fault;
 use crate::metrics::MetricsRegistry;
 use crate::service::{MAX_WRITES, Service, ServiceError, Terms};
@@ -543,19 +544,46 @@ fn over_tls_a_client_trusts_its_ca_and_the_host_and_nobody_else() {
     assert!(reason.contains("not valid for name"), "{reason}");
     // Without a CA nobody is trusted, whoever signed.
     assert!(untrusted(Client::new(&format!("https://{address}"))).contains("UnknownIssuer"));
-    // In the clear at a port for TLS, the token gets no answer.
     client.status().unwrap();
-    assert!(matches!(api.client(&admin).status(), Err(ClientError::Unreachable { .. })));
     api.stop();
 }
 
 #[test]
-fn tls_at_a_port_without_it_is_not_trusted() {
+fn plain_http_at_a_port_that_speaks_tls_is_told_so_and_nothing_is_called_unknown() {
+    let signer = Signer::new("good");
+    let api = Api::start(true, Some(signer.server("127.0.0.1")));
+    let admin = api.token("admin", TokenRole::Admin, &[]);
+    let client = api.client(&admin);
+    let outcomes = [
+        client.status().map(drop),
+        client.export_zone("example.com").map(drop),
+        client.put_zone("example.com", ZONE, "x", Patience::default()).map(drop),
+        client.delete_zone("example.com", false, Patience::default()).map(drop),
+    ];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, ClientError::SpeaksTls { .. }), "{number}: {error:?}");
+        let failure = Failure::from(error);
+        assert_eq!(failure.code, Code::Usage);
+        assert!(failure.message.contains("speaks TLS: use `https://`"), "{failure}");
+    }
+    api.stop();
+}
+
+#[test]
+fn tls_at_a_port_without_it_is_told_so() {
     let signer = Signer::new("good");
     let api = Api::start(false, None);
     let ca = signer.save(api.folder.path());
-    let error = over_tls(&api.address.to_string(), &ca, "zc_x").status().unwrap_err();
-    assert!(matches!(error, ClientError::Untrusted { .. }), "{error}");
+    let client = over_tls(&api.address.to_string(), &ca, "zc_x");
+    let write = client.delete_zone("example.com", false, Patience::default()).map(drop);
+    for outcome in [client.status().map(drop), write] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, ClientError::SpeaksNoTls { .. }), "{error}");
+        let failure = Failure::from(error);
+        assert_eq!(failure.code, Code::Usage);
+        assert!(failure.message.contains("does not speak TLS: use `http://`"), "{failure}");
+    }
     api.stop();
 }
 
