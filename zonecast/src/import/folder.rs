@@ -304,8 +304,8 @@ impl<'w> Worker<'w> {
     }
 
     fn hold(&self, entry: &ManifestEntry, message: &str) {
-        let file = entry.file.display();
-        tracing::error!(zone = %entry.apex, %file, rule = "held", "the zone stays as it was: {message}");
+        let file = whole_path(&self.work.root, entry);
+        tracing::error!(zone = %entry.apex, file, rule = "held", "the zone stays as it was: {message}");
         self.count(Imported::Held, 0);
     }
 
@@ -339,13 +339,17 @@ fn surviving<T>(
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let finding = Finding {
             severity: Severity::Error,
-            file: Some(root.folder().join(&entry.file).display().to_string()),
+            file: Some(whole_path(root, entry)),
             rule: "panic".into(),
             message: format!("a fault of zonecast: the worker panicked: {}", panic_message(panic.as_ref())),
             ..Finding::default()
         };
         Err(ServiceError::refused(format_args!("zone {} is refused", entry.apex), vec![finding]))
     })
+}
+
+fn whole_path(root: &ZoneRoot, entry: &ManifestEntry) -> String {
+    root.folder().join(&entry.file).display().to_string()
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
@@ -355,8 +359,8 @@ fn panic_message(panic: &(dyn Any + Send)) -> &str {
 
 fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
     let Finding { severity: _, file, line, record, rule, message } = finding;
-    let (file, record) = (file.as_deref().unwrap_or(""), record.as_deref().unwrap_or(""));
-    let line = line.unwrap_or(0);
+    // A field that is none is not logged.
+    let (file, record) = (file.as_deref(), record.as_deref());
     if refused {
         tracing::error!(zone = %apex, file, line, record, rule, "zone refused: {message}");
     } else {
@@ -387,30 +391,114 @@ mod tests {
         }
     }
 
-    /// Plans all files into a group, lets somebody be faster at one zone, and sends the group.
-    fn import_overtaken(api: &TestApi, folder: &Path, overtake: impl FnOnce(&Arc<Service>, &Handle) + Send + 'static) {
+    /// Of all files of a folder; the workers are told which to take.
+    fn work(api: &TestApi, folder: &Path) -> Work {
         let service = Arc::clone(api.service());
         let root = open_root(folder).unwrap();
         let entries = Manifest::of_folder(root.folder()).unwrap().entries;
-        let count = entries.len();
-        let ids = api.runtime().block_on(service.allocate(count)).unwrap();
-        let (next, stop) = (AtomicUsize::new(count), Arc::new(AtomicBool::new(false)));
-        let (progress, report) = (Progress::new("importing", "zones", 3), Mutex::default());
+        Work {
+            ids: api.runtime().block_on(service.allocate(entries.len())).unwrap(),
+            nesting: Nesting::of(entries.iter().map(|entry| &entry.apex)),
+            choices: ImportChoices::default(),
+            next: AtomicUsize::new(0),
+            stop: Arc::new(AtomicBool::new(false)),
+            progress: Progress::new("importing", "zones", 3),
+            report: Mutex::default(),
+            service,
+            root,
+            entries,
+        }
+    }
+
+    /// Plans all files into a group, lets somebody be faster at one zone, and sends the group.
+    fn import_overtaken(api: &TestApi, folder: &Path, overtake: impl FnOnce(&Arc<Service>, &Handle) + Send + 'static) {
+        let work = work(api, folder);
         let handle = api.runtime().handle().clone();
         let importing = api.runtime().spawn_blocking(move || {
-            let nesting = Nesting::of(entries.iter().map(|entry| &entry.apex));
-            let choices = ImportChoices::default();
-            let work = Work { service, root, entries, nesting, choices, ids, next, stop, progress, report };
+            let count = work.entries.len();
             let mut worker = Worker::new(&work, &handle);
             for number in 0..count {
                 worker.import(number, true).unwrap();
             }
             overtake(&work.service, &handle);
+            work.next.store(count, Ordering::Relaxed);
             worker.run(count).unwrap();
             let report = work.report.lock().unwrap().clone();
             assert_eq!((report.changed, report.records), (3, 12));
         });
         api.runtime().block_on(importing).unwrap();
+    }
+
+    /// Imports all files; what is logged of it.
+    fn logged(api: &TestApi, folder: &Path) -> String {
+        let work = work(api, folder);
+        let handle = api.runtime().handle().clone();
+        let importing = api.runtime().spawn_blocking(move || {
+            let log = Arc::new(Mutex::new(Vec::new()));
+            let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(Log(Arc::clone(&log)).maker());
+            tracing::subscriber::with_default(lines.finish(), || {
+                Worker::new(&work, &handle).run(work.entries.len()).unwrap();
+            });
+            String::from_utf8(std::mem::take(&mut *log.lock().unwrap())).unwrap()
+        });
+        api.runtime().block_on(importing).unwrap()
+    }
+
+    /// Keeps log lines.
+    #[derive(Clone)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn maker(self) -> impl Fn() -> Self {
+            move || self.clone()
+        }
+    }
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_log_line_about_a_file_names_it_whole_and_has_no_empty_field() {
+        let api = TestApi::start(false, None);
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), 1);
+        let hosts: String = (0..20).map(|host| format!("host{host} 60 A 192.0.2.1\n")).collect();
+        let large = format!("@ 60 SOA ns.a.test. m 1 2 3 4 5\n@ 60 NS ns.a.test.\n{hosts}");
+        std::fs::write(folder.path().join("d.test.zone"), &large).unwrap();
+        assert_eq!(logged(&api, folder.path()), "");
+        let bad = |zone: &str, text: &str| std::fs::write(folder.path().join(format!("{zone}.zone")), text).unwrap();
+        bad("a.test", "@ 60 SOA ns m 0 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.53\n@ 60 MX 9 ns.\u{e4}.\n");
+        bad("b.test", "@ 60 SOA ns m 1 2 3 4 5\n");
+        bad("c.test", "@ 60 SOA ns m 2 2 3 4 5\n@ 60 NS ns.c.test.\nns 60 A 192.0.2.53\nwww 60 A nonsense\n");
+        bad("www.c.test", "@ 60 SOA ns.a.test. m 2 2 3 4 5\n@ 60 NS ns.a.test.\n");
+        bad("d.test", large.split("host1 ").next().unwrap());
+        let log = logged(&api, folder.path());
+        for (zone, rule) in [
+            ("a.test", "older-serial"),
+            ("a.test", "target-not-ascii"),
+            ("b.test", "no-ns"),
+            ("d.test", "held"),
+            ("www.c.test", "hides-names"),
+        ] {
+            let lines = log.lines().filter(|line| line.contains(&format!("rule=\"{rule}\"")));
+            assert!(
+                lines.clone().count() == 1 && lines.clone().all(|line| line.contains(&format!("zone={zone}."))),
+                "{log}"
+            );
+        }
+        let whole = folder.path().canonicalize().unwrap();
+        for line in log.lines() {
+            assert!(line.contains(&format!("file=\"{}/", whole.display())), "{line}");
+            assert!(!line.contains("=\"\"") && !line.contains("line=0"), "{line}");
+        }
+        api.stop();
     }
 
     /// Every zone is what its file says, to the last key.

@@ -176,7 +176,7 @@ fn plan(
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
         let beside = beside(view, (apex, chosen), (ZoneSettings::default(), vec![]))?;
         let mut built = build(text, apex, (ids.identity(None)?, beside), metrics)?;
-        built.warnings.extend(hides(view, apex)?);
+        built.warn(hides(view, apex)?);
         let basis = basis(view, [creation_section(apex)])?;
         return Ok(new_zone(built, apex, basis));
     };
@@ -192,7 +192,7 @@ fn plan(
     let beside = Beside { before: origin.and_then(|origin| origin.file), ..beside };
     let mut built = build(text, apex, (present.identity, beside.clone()), metrics)?;
     let older = look(view, request, &present, &built)?;
-    built.warnings.extend(older.clone());
+    built.warn(older.clone());
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
     if let Diff::Batch(mut batch, undo) = diff {
         match undo.remember(view, &mut batch, note) {
@@ -208,7 +208,7 @@ fn plan(
     drop(built);
     let identity = ids.identity(Some(present.identity.id))?;
     let mut built = build(text, apex, (identity, beside), metrics)?;
-    built.warnings.extend(older);
+    built.warn(older);
     let serial = built.build.serial().into_int();
     let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
     Ok(Plan::Large(planned(built, |build| NewGeneration::of(build, closing, basis))))
@@ -260,7 +260,7 @@ pub(crate) fn preview_zone(
         Err(error @ ServiceError::Held(_)) => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    built.warnings.extend(warning);
+    built.warn(warning);
     let Planned { work, records, serial, warnings } = planned(built, |build| build);
     let batch = if present.is_some() {
         match work.diff(view, usize::MAX)? {
@@ -307,7 +307,7 @@ fn new_zone(built: BuiltZone, apex: &Name, basis: Vec<Precondition>) -> Plan {
 }
 
 fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W> {
-    let BuiltZone { build, warnings, records } = built;
+    let BuiltZone { build, warnings, records, .. } = built;
     let serial = build.serial().into_int();
     Planned { work: work(build), records, serial, warnings }
 }

@@ -111,8 +111,8 @@ impl ZoneFolder {
         let (count, more) = (u64::try_from(self.left_out.len()).unwrap_or(u64::MAX), self.more_left_out);
         for LeftOutZone { apex, finding } in &self.left_out {
             let Finding { file, line, rule, message, .. } = finding;
-            let zone = apex.as_ref().map(ToString::to_string).unwrap_or_default();
-            let (file, line) = (file.as_deref().unwrap_or(""), line.unwrap_or(0));
+            // A field that is none is not logged.
+            let (zone, file) = (apex.as_ref().map(tracing::field::display), file.as_deref());
             tracing::error!(zone, file, line, rule, "left out: {message}");
         }
         if more > 0 {
@@ -130,7 +130,7 @@ impl LeftOutZone {
     fn new(root: &ZoneRoot, manifest: &Path, left_out: LeftOut) -> Self {
         let LeftOut { place, apex, rule } = left_out;
         let (file, line) = match place {
-            Place::Line(line) => (manifest.to_owned(), Some(line)),
+            Place::Line(line) => (std::path::absolute(manifest).unwrap_or_else(|_| manifest.to_owned()), Some(line)),
             Place::File(file) => (root.folder().join(file), None),
         };
         let finding = Finding {

@@ -12,9 +12,6 @@ use crate::api::types::{Finding, Severity};
 /// A change of records that takes away so few is not looked at: each was named, and a small zone has few.
 pub(super) const FEW_RECORDS: u64 = 10;
 
-/// Of a finding about a serial that goes back.
-const OLDER_SERIAL: &str = "older-serial";
-
 /// What holds for one write of one zone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guard {
@@ -65,7 +62,7 @@ impl Guard {
             OlderSerial::Warn => Ok(Some(Finding {
                 severity: Severity::Warning,
                 record: Some(format!("{} SOA", self.apex)),
-                rule: OLDER_SERIAL.into(),
+                rule: "older-serial".into(),
                 message,
                 ..Finding::default()
             })),

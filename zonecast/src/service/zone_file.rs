@@ -75,6 +75,8 @@ pub(crate) struct BuiltZone {
     pub warnings: Vec<Finding>,
     /// As read, duplicates counted.
     pub records: u64,
+    /// What its text is called in messages: a file by its whole path.
+    file: Option<String>,
 }
 
 /// Places of records as the builder carries them: 32 bits.
@@ -131,12 +133,21 @@ impl LoadedZone {
                 let mut warnings: Vec<Finding> = report.warnings.iter().map(file_warning).collect();
                 warnings
                     .extend(build.warnings().iter().map(|finding| built(finding, place(finding.location), &report)));
-                Ok(BuiltZone { build, warnings, records: report.records })
+                let file = report.files.into_iter().next();
+                Ok(BuiltZone { build, warnings, records: report.records, file })
             }
             Err(Refused { findings }) => {
                 Err(findings.iter().map(|finding| built(finding, place(finding.location), &report)).collect())
             }
         }
+    }
+}
+
+impl BuiltZone {
+    /// Adds a warning about the text as a whole.
+    pub(crate) fn warn(&mut self, warning: Option<Finding>) {
+        let file = self.file.clone();
+        self.warnings.extend(warning.map(|warning| Finding { file, ..warning }));
     }
 }
 
