@@ -102,6 +102,13 @@ impl EdgeStatus {
         };
         self.state == FollowerState::Streaming && self.head.is_some_and(has)
     }
+
+    /// Whether there is something to answer from: a copy of at least one version, however old; of a store that has no
+    /// version yet, the empty copy for as long as it is known to be all there is.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.position.is_some_and(|position| position.version > Version::ZERO || self.has_caught_up())
+    }
 }
 
 /// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB

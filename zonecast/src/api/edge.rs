@@ -47,7 +47,7 @@ impl EdgeApi {
 
     /// Whether it has a copy to answer from, however old.
     fn is_ready(&self) -> bool {
-        self.status.borrow().position.is_some()
+        self.status.borrow().is_ready()
     }
 
     /// Reads the disk.
@@ -60,7 +60,7 @@ impl EdgeApi {
             role: "edge".into(),
             release: env!("CARGO_PKG_VERSION").into(),
             edge: self.edge.name.clone(),
-            ready: status.position.is_some(),
+            ready: status.is_ready(),
             store: position.map(|at| at.store.to_string()).unwrap_or_default(),
             epoch: position.map_or(0, |at| at.epoch.get()),
             version: version(position),

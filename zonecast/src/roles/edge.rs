@@ -81,7 +81,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let said = tokio::spawn(tell_manager(status.clone()));
     let holds_copy = async {
         // The sender lives as long as the edge.
-        let _ = status.wait_for(|status| status.position.is_some()).await;
+        let _ = status.wait_for(EdgeStatus::is_ready).await;
     };
     let mut ended = tokio::select! {
         () = holds_copy => None,
@@ -143,10 +143,10 @@ async fn tell_manager(mut status: watch::Receiver<EdgeStatus>) {
 }
 
 fn in_words(status: &EdgeStatus) -> String {
-    let copy = match (&status.damage, status.position) {
-        (_, None) => "holds nothing to answer from yet",
-        (Some(_), Some(_)) => "answers from a damaged copy, which is being fetched again",
-        (None, Some(_)) => "answers",
+    let copy = match (status.is_ready(), &status.damage) {
+        (false, _) => "holds nothing to answer from yet",
+        (true, Some(_)) => "answers from a damaged copy, which is being fetched again",
+        (true, None) => "answers",
     };
     let core = match status.state {
         FollowerState::Streaming => "follows its core",

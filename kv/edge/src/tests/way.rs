@@ -77,6 +77,32 @@ async fn an_edge_that_starts_again_shows_what_it_has_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_empty_copy_is_ready_only_while_the_store_is_known_to_be_empty() {
+    let world = World::new();
+    let source = MemorySource::new(5);
+    let (publisher, _) = world.publisher(&source);
+    let config = world.config("edge-1", &publisher);
+    let edge = start(config.clone());
+    edge.until("ready", EdgeStatus::is_ready).await;
+    assert_eq!(edge.edge.position().map(|position| position.version), Some(Version::ZERO));
+    publisher.shutdown().await;
+    edge.until("unready", |status| !status.is_ready()).await;
+    edge.edge.shutdown().await.unwrap();
+
+    // It has a copy, of which nobody says that it is all.
+    let edge = start(config.clone());
+    assert!(edge.edge.position().is_some() && !edge.edge.status().is_ready());
+    let address = config.upstreams[0].address.to_string();
+    let (publisher, _) = world.publisher_at(&address, &source, PublisherOptions::default());
+    let position = commit(&source, &publisher, 1, b"one");
+    edge.until_at(position).await;
+    publisher.shutdown().await;
+    edge.until("away", |status| status.state == FollowerState::Away).await;
+    edge.edge.shutdown().await.unwrap();
+    assert!(start(config).edge.status().is_ready(), "a copy with a version is, whatever its age");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_edge_that_is_too_old_takes_a_snapshot_and_never_goes_back() {
     let world = World::new();
     let source = MemorySource::new(5);
