@@ -39,8 +39,7 @@ const HEADER_LEN: usize = 12;
 pub struct RateLimit {
     /// Answers of one kind from one source to one network, per second.
     pub per_second: NonZeroU32,
-    /// Of what is over the limit, each so-manieth is an empty answer with TC and the rest is dropped; none is answered
-    /// without it.
+    /// Every n-th answer over the limit is sent truncated, empty with TC, and the others are dropped; without it all are.
     pub slip: Option<NonZeroU8>,
     /// Addresses that are never limited.
     pub exempt: Prefixes,

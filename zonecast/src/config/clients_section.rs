@@ -34,8 +34,8 @@ pub(crate) struct RateLimitSection {
     /// Answers of one kind for one name to one network (/24 of IPv4, /56 of IPv6) in a second; 0 for no limit.
     #[serde(default)]
     pub responses_per_second: u32,
-    /// Of what is over the limit, each so-manieth is answered with TC instead of dropped, so that whoever is really
-    /// there asks over TCP; 0 for none, 1 for all.
+    /// Every n-th answer over the limit is sent truncated (TC) instead of dropped, so that a real client asks over TCP;
+    /// 0 for none, 1 for all.
     #[serde(default = "default_slip")]
     pub slip: u8,
     /// Addresses and prefixes that are never limited.

@@ -52,9 +52,14 @@ impl Admission {
     pub(super) fn admit(&self, uri: &Uri, who: &Who) -> Result<Place, ApiError> {
         let waits = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
         let (places, full) = match uri.path() {
-            "/healthz" | "/readyz" | "/metrics" => (&self.watching, "too many look at health and metrics, retry"),
-            _ if waits => (&self.waiting, "too many requests, or of yours, wait for edges: retry, or do not wait"),
-            _ => (&self.working, "too many requests, or of yours, are under way, retry"),
+            "/healthz" | "/readyz" | "/metrics" => {
+                (&self.watching, "too many requests for health and metrics are under way: retry")
+            }
+            _ if waits => (
+                &self.waiting,
+                "too many requests, of all clients or of this one, wait for edges: retry, or leave out `wait`",
+            ),
+            _ => (&self.working, "too many requests, of all clients or of this one, are under way: retry"),
         };
         places.try_take(who).ok_or_else(|| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full))
     }
