@@ -8,6 +8,7 @@
 mod arrows;
 mod examples;
 mod files;
+mod findings;
 mod hex;
 mod links;
 mod map;
