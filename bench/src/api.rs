@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use zonecast::api::types::{Action, ChangeRequest, RecordChange, Written};
-use zonecast::{Client, ClientOptions, Patience};
+use zonecast_api::types::{Action, ChangeRequest, RecordChange, Written};
+use zonecast_api::{Client, ClientOptions, Patience};
+use zonecast_kv_transport::read_private;
+
+/// Longest token in a file, with some space around it.
+const MAX_TOKEN: u64 = 4096;
 
 /// How to get in where a core asks who one is; the same options as those of `zonecast`.
 #[derive(Args)]
@@ -34,7 +38,7 @@ impl Api {
     pub(crate) fn with_access(url: &str, access: &Access) -> anyhow::Result<Self> {
         let mut options = ClientOptions::default();
         if let Some(file) = &access.token_file {
-            options = options.token_file(file)?;
+            options = options.token(&read_private(file, MAX_TOKEN)?)?;
         }
         if let Some(file) = &access.ca {
             options = options.ca_file(file)?;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::api::types::{Action, RecordChange};
-use zonecast::{Patience, WaitFor};
+use zonecast_api::types::{Action, RecordChange};
+use zonecast_api::{Patience, WaitFor};
 
 use crate::bench::Bench;
 use crate::cluster::Cluster;

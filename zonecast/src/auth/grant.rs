@@ -2,7 +2,9 @@
 
 use zonecast_records::Name;
 
-use super::{Scope, TokenRole};
+use zonecast_service::Scope;
+
+use super::TokenRole;
 
 /// See the module.
 #[derive(Clone, Debug)]

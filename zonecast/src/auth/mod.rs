@@ -3,29 +3,25 @@
 //! ```text
 //! zonecast token ──▶ token file (hashes only) ──▶ Tokens ── secret of a request ──▶ Grant: role and scope
 //! ```
-//! [`crate::api`] asks for a [`Grant`] before any handler runs.
+//! [`crate::http`] asks for a [`Grant`] before any handler runs.
 
 mod grant;
 mod open_listener;
 mod private_file;
 mod refusals;
 mod role;
-mod scope;
 mod secret;
 mod token;
 mod token_file;
 mod tokens;
 mod watched;
-mod who;
 
 pub(crate) use grant::Grant;
 pub(crate) use open_listener::refuse_open_listener;
 pub(crate) use refusals::{Refusal, Refusals};
 pub(crate) use role::TokenRole;
-pub(crate) use scope::Scope;
 pub(crate) use secret::{Secret, SecretHash};
 pub(crate) use token::Token;
 pub(crate) use token_file::{TokenFile, TokenFileError};
 pub(crate) use tokens::{BadToken, Tokens};
 pub(crate) use watched::Watched;
-pub(crate) use who::Who;

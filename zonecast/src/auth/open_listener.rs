@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Refuses an address beyond this machine without both TLS and tokens.
 ///
 /// # Errors
-/// What is wanting, as a [usage](crate::exit::Code::Usage) failure.
+/// What is wanting, as a [usage](zonecast_service::exit::Code::Usage) failure.
 pub(crate) fn refuse_open_listener(address: SocketAddr, tls: bool, tokens: bool) -> Outcome {
     let wanting = match (tls, tokens) {
         _ if address.ip().to_canonical().is_loopback() => return Ok(()),
@@ -24,7 +24,7 @@ pub(crate) fn refuse_open_listener(address: SocketAddr, tls: bool, tokens: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::Code;
+    use zonecast_service::exit::Code;
 
     #[test]
     fn only_loopback_may_be_open() {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zonecast_records::Name;
 
-use super::{Grant, Scope, SecretHash, TokenRole};
+use super::{Grant, SecretHash, TokenRole};
+use zonecast_service::Scope;
 
 /// Longest name of a token: a word for people, a label in log lines.
 const MAX_NAME: usize = 63;

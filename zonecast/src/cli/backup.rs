@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Context;
-use super::arguments::Shared;
-use crate::backup;
-use crate::exit::{Code, Failure, Outcome};
+use super::shared::Shared;
 use crate::output::Output;
 use crate::size::size;
+use zonecast_service::backup;
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// See `zonecast backup --help`.
 #[derive(Debug, Args)]

@@ -10,9 +10,9 @@ use zonecast_kv_transport::{
     Ca as Authority, CaError, Host, Identity, IdentityError, IssueOptions, IssuedCertificate, Role,
 };
 
-use crate::day::day;
-use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use zonecast_service::day;
+use zonecast_service::exit::{Failure, Outcome};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

@@ -18,9 +18,9 @@ use zonecast_ingest::read_zone_bytes;
 use zonecast_records::Name;
 
 use super::Context;
-use crate::exit::{Code, Failure, Outcome};
-use crate::progress::Progress;
-use crate::service::zone_file;
+use zonecast_service::Progress;
+use zonecast_service::exit::{Code, Failure, Outcome};
+use zonecast_service::zone_file;
 
 /// The port of DNS.
 const PORT: u16 = 53;

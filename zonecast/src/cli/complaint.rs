@@ -1,11 +1,9 @@
-//! How a failure is told, and which exit code trouble with the API has.
+//! How a failure is told.
 
 use std::io::Write as _;
 
 use super::text;
-use crate::client::ClientError;
-use crate::client_options::ClientOptionsError;
-use crate::exit::{Code, Failure};
+use zonecast_service::exit::Failure;
 
 /// Why we end, on standard error whatever the log level: one line, or a JSON object.
 pub(super) fn complain(failure: &Failure, json: bool) {
@@ -21,59 +19,4 @@ pub(super) fn complain(failure: &Failure, json: bool) {
         let findings: String = findings.iter().map(|finding| format!("; {}", text::finding(finding))).collect();
         writeln!(err, "zonecast: {message}{findings}")
     };
-}
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Self {
-        let mut message = error.to_string();
-        let (code, findings) = match error {
-            ClientError::Unreachable { .. } => (Code::Unreachable, vec![]),
-            ClientError::Silent { .. } => {
-                message.push_str("; its log and its process say which");
-                (Code::Unreachable, vec![])
-            }
-            ClientError::Unknown { .. } => {
-                message.push_str("; `zonecast zone log` shows what was done: look before you try again");
-                (Code::Unknown, vec![])
-            }
-            ClientError::Untrusted { .. } => {
-                message.push_str("; is --ca the CA of its certificate, and does the certificate name this host?");
-                (Code::NotAllowed, vec![])
-            }
-            ClientError::SpeaksTls { .. } => {
-                message.push_str(" in --core, with --ca FILE");
-                (Code::Usage, vec![])
-            }
-            ClientError::SpeaksNoTls { .. } => (Code::Usage, vec![]),
-            ClientError::Refused { status: 401, .. } => {
-                message.push_str("; see --token-file and ZONECAST_TOKEN");
-                (Code::NotAllowed, vec![])
-            }
-            ClientError::Refused { status: 403, .. } => (Code::NotAllowed, vec![]),
-            ClientError::Foreign { .. } | ClientError::BrokenOff { .. } => (Code::Failed, vec![]),
-            ClientError::Refused { detail, .. } if detail.fault.as_deref() == Some("disk") => (Code::Disk, vec![]),
-            ClientError::Refused { detail, .. } if is_busy(&detail.code) => (Code::Busy, vec![]),
-            ClientError::Refused { detail, .. } => (Code::Failed, detail.findings),
-        };
-        Self { findings, ..Self::new(code, message) }
-    }
-}
-
-impl From<ClientOptionsError> for Failure {
-    fn from(error: ClientOptionsError) -> Self {
-        let code = if matches!(error, ClientOptionsError::File(_)) { Code::Unreadable } else { Code::Usage };
-        Self::new(code, error)
-    }
-}
-
-fn is_busy(code: &str) -> bool {
-    matches!(code, "busy" | "overloaded")
-}
-
-impl From<std::io::Error> for Failure {
-    /// Only standard output is written outside [`Failure::io`].
-    fn from(error: std::io::Error) -> Self {
-        let code = if crate::exit::is_disk_full(&error) { Code::Disk } else { Code::Failed };
-        Self::new(code, format_args!("cannot write the result: {error}"))
-    }
 }

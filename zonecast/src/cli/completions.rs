@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
 use super::Cli;
-use crate::exit::Outcome;
+use zonecast_service::exit::Outcome;
 
 /// See `zonecast completions --help`.
 #[derive(Debug, Args)]

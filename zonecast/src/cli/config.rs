@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::config::{RoleFile, read_any};
-use crate::exit::Outcome;
 use crate::output::Output;
+use zonecast_service::exit::Outcome;
 
 /// See `zonecast config --help`.
 #[derive(Debug, Subcommand)]

@@ -1,16 +1,21 @@
 //! What commands work with, and how long those that write wait for edges.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use zonecast_kv_proto::WaitFor;
+use zonecast_kv_transport::read_private;
 
-use super::arguments::Shared;
-use crate::client::{Client, Patience};
-use crate::client_options::{ClientOptions, ClientOptionsError};
-use crate::exit::{Failure, Outcome};
+use super::shared::Shared;
 use crate::output::Output;
-use crate::timeout::{DEFAULT_TIMEOUT, parse_timeout};
+use zonecast_api::{Client, Patience};
+use zonecast_api::{ClientOptions, ClientOptionsError};
+use zonecast_api::{DEFAULT_TIMEOUT, parse_timeout};
+use zonecast_service::exit::{Code, Failure, Outcome};
+
+/// Longest token in a file, with some space around it.
+const MAX_TOKEN: u64 = 4096;
 
 /// Variable with the token itself.
 const TOKEN: &str = "ZONECAST_TOKEN";
@@ -78,7 +83,7 @@ impl Context {
 pub(super) fn client_options(shared: &Shared) -> Outcome<ClientOptions> {
     let mut options = ClientOptions::default();
     if let Some(file) = &shared.token_file {
-        options = options.token_file(file)?;
+        options = with_token_file(options, file)?;
     } else if let Some(token) = std::env::var_os(TOKEN) {
         let token = token.to_str().ok_or(ClientOptionsError::Token);
         options = token.and_then(|token| options.token(token)).map_err(|error| named(TOKEN, &error))?;
@@ -89,6 +94,28 @@ pub(super) fn client_options(shared: &Shared) -> Outcome<ClientOptions> {
     Ok(options)
 }
 
+/// The token in a file that only its owner may read.
+fn with_token_file(options: ClientOptions, path: &Path) -> Outcome<ClientOptions> {
+    let unusable =
+        |reason: std::fmt::Arguments<'_>| Failure::new(Code::Unreadable, format_args!("token file {reason}"));
+    let text = read_private(path, MAX_TOKEN).map_err(|error| unusable(format_args!("{error}")))?;
+    options.token(&text).map_err(|error| unusable(format_args!("{}: {error}", path.display())))
+}
+
 fn named(variable: &str, error: &ClientOptionsError) -> Failure {
     Failure::usage(format_args!("{variable}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "zc_x").unwrap();
+        let failure = with_token_file(ClientOptions::default(), &file).unwrap_err();
+        assert!(failure.code == Code::Unreadable && failure.message.contains("chmod 600"), "{failure}");
+    }
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::Tolerance;
-use crate::exit::Outcome;
 use crate::log::LogFormat;
 use crate::output::Output;
 use crate::roles::dev::{self, DevConfig};
 use crate::roles::processes;
+use zonecast_api::Tolerance;
+use zonecast_service::exit::Outcome;
 
 /// See `zonecast dev --help`.
 #[derive(Debug, Args)]

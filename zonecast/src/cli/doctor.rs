@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::arguments::Shared;
 use super::context::client_options;
+use super::shared::Shared;
 use crate::doctor::{Asked, Report, examine, gather};
-use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use zonecast_service::exit::{Failure, Outcome};
 
 /// See `zonecast doctor --help`.
 #[derive(Debug, Args)]

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 
 use super::Context;
-use crate::api::types::EdgeStatus;
-use crate::day::age;
-use crate::exit::Outcome;
+use zonecast_api::types::EdgeStatus;
+use zonecast_service::age;
+use zonecast_service::exit::Outcome;
 
 /// See `zonecast edges --help`.
 #[derive(Debug, Subcommand)]

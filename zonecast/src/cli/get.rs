@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Context;
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// See `zonecast get --help`.
 #[derive(Debug, Args)]

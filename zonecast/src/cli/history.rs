@@ -1,14 +1,12 @@
 //! `zonecast zone log|diff|rollback`.
 
-use std::io::{self, Write};
-
 use clap::Args;
 
-use super::zone::{show_preview, show_written};
+use super::written::{show_preview, show_records, show_written};
 use super::{Context, Waiting};
-use crate::api::types::{DiffRecord, RollbackRequest, ZoneDiff, ZoneLogEntry};
-use crate::day::day_and_time;
-use crate::exit::{Failure, Outcome};
+use zonecast_api::types::{RollbackRequest, ZoneLogEntry};
+use zonecast_service::day_and_time;
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Changes shown when the command line does not say.
 const LIMIT: usize = 20;
@@ -99,19 +97,6 @@ fn say_which(context: &Context, zone: &str) -> Outcome<Failure> {
 fn show_diff(context: &Context, zone: &str, from: Option<u64>, to: Option<u64>) -> Outcome {
     let diff = context.client.zone_diff(zone, from, to)?;
     context.output.show(&diff, show_records)?;
-    Ok(())
-}
-
-/// A line for each record that went or came.
-pub(super) fn show_records(diff: &ZoneDiff, out: &mut dyn Write) -> io::Result<()> {
-    for (sign, records) in [('-', &diff.removed), ('+', &diff.added)] {
-        for DiffRecord { name, ttl, rtype, data } in records {
-            writeln!(out, "{sign} {name}\t{ttl}\tIN\t{rtype}\t{data}")?;
-        }
-    }
-    if diff.truncated {
-        writeln!(out, "more names differ; `zonecast zone export` shows the zone as it is")?;
-    }
     Ok(())
 }
 

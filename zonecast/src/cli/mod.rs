@@ -1,6 +1,6 @@
-//! The command line. Each command is a file; [`arguments`] says what they share.
+//! The command line. Each command is a file; [`shared`] has the options of all.
 //!
-//! Results go to standard output, everything else to standard error; exit codes are in [`crate::exit`].
+//! Results go to standard output, everything else to standard error; exit codes are in [`zonecast_service::exit`].
 
 mod arguments;
 mod backup;
@@ -20,14 +20,16 @@ mod record_data;
 mod role;
 mod run;
 mod settings;
+mod shared;
 mod status;
 mod text;
 mod token;
 mod whole_file;
+mod written;
 mod zone;
 mod zone_check;
+mod zone_of;
 
-use crate::day;
 use arguments::Cli;
 use context::{Context, Waiting};
 pub use run::run;

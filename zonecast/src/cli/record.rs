@@ -6,10 +6,10 @@ use zonecast_ingest::{parse_owner, parse_type};
 use zonecast_records::Name;
 
 use super::record_data::{self, Data};
-use super::zone::show_written;
+use super::written::show_written;
 use super::{Context, Waiting, text};
-use crate::api::types::{Action, ChangeRequest, RecordChange};
-use crate::exit::{Failure, Outcome};
+use zonecast_api::types::{Action, ChangeRequest, RecordChange};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// See `zonecast record --help`. NAME is relative to ZONE, `@` is the apex, a trailing dot makes it absolute.
 #[derive(Debug, Subcommand)]

@@ -6,12 +6,12 @@ use clap::Args;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::config::{self, CoreFile, EdgeFile, LogSection};
-use crate::exit::{Failure, Outcome};
 use crate::log;
 use crate::output::Output;
 use crate::roles::{core, edge};
+use zonecast_service::exit::{Failure, Outcome};
 
-use super::arguments::Shared;
+use super::shared::Shared;
 
 /// What both take.
 #[derive(Debug, Args)]

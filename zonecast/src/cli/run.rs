@@ -7,9 +7,9 @@ use clap::Parser as _;
 use super::Context;
 use super::arguments::{Cli, Command};
 use super::complaint::complain;
-use crate::exit::{Code, Outcome};
 use crate::log::{self, LogFormat};
 use crate::output::Output;
+use zonecast_service::exit::{Code, Outcome};
 
 /// Runs the program with the arguments of the process and says what it returns.
 #[must_use]

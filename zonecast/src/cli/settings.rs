@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::Context;
-use crate::api::types::StoreSettingsChange;
-use crate::exit::Outcome;
+use zonecast_api::types::StoreSettingsChange;
+use zonecast_service::exit::Outcome;
 
 /// See `zonecast settings --help`.
 #[derive(Debug, Args)]

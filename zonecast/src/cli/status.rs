@@ -6,10 +6,10 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Context;
-use crate::api::types::{EdgeNode, EdgeStatus, NodeStatus, Status as CoreStatus, Vitals};
-use crate::day::day;
-use crate::exit::Outcome;
 use crate::size::size;
+use zonecast_api::types::{EdgeNode, EdgeStatus, NodeStatus, Status as CoreStatus, Vitals};
+use zonecast_service::day;
+use zonecast_service::exit::Outcome;
 
 const DAY: u64 = 24 * 60 * 60;
 

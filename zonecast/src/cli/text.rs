@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use crate::api::types::{Finding, Receipt, RrsetInfo, Written};
-use crate::day::age;
-use crate::exit::{Code, Failure, Outcome};
+use zonecast_api::types::{Finding, Receipt, RrsetInfo, Written};
+use zonecast_service::age;
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// `file:line: record: message (rule)`, as much of it as is known.
 pub(super) fn finding(finding: &Finding) -> String {

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::day::day;
 use crate::auth::{Secret, Token as Kept, TokenFile, TokenFileError, TokenRole};
-use crate::exit::{Code, Failure, Outcome};
 use crate::output::Output;
+use zonecast_service::day;
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -139,7 +139,7 @@ fn no_token(file: &Path, name: &str) -> Failure {
 
 fn failure(error: TokenFileError) -> Failure {
     let code = match &error {
-        TokenFileError::Write { source, .. } if crate::exit::is_disk_full(source) => Code::Disk,
+        TokenFileError::Write { source, .. } if zonecast_service::exit::is_disk_full(source) => Code::Disk,
         TokenFileError::Write { .. } | TokenFileError::Private(_) => Code::Unreadable,
         _ => Code::Failed,
     };

@@ -4,7 +4,7 @@ use std::fs::{File, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Writes a file by that name. A pipe or a device is written directly: it cannot be kept as it was.
 ///

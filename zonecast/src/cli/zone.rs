@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::context::{OnlyIf, WaitUntil};
-use super::history::{Diff, Log, Rollback, show_records};
+use super::history::{Diff, Log, Rollback};
 use super::settings::Guards;
 use super::whole_file::save_whole;
+use super::written::{show_preview, show_written};
 use super::zone_check::Check;
+use super::zone_of::zone_of;
 use super::{Context, Waiting, text};
-use crate::Tolerance;
-use crate::api::types::{DeletedZones, SettingsChange, Severity, Written};
-use crate::client::PutOptions;
-use crate::day::day_and_time;
-use crate::exit::{Code, Failure, Outcome};
-use crate::progress::Progress;
-use crate::service::zone_file;
+use zonecast_api::PutOptions;
+use zonecast_api::Tolerance;
+use zonecast_api::types::{DeletedZones, SettingsChange};
+use zonecast_service::Progress;
+use zonecast_service::day_and_time;
+use zonecast_service::exit::{Code, Failure, Outcome};
+use zonecast_service::zone_file;
 
 /// See `zonecast zone --help`.
 #[derive(Debug, Subcommand)]
@@ -245,32 +247,6 @@ impl Undelete {
     }
 }
 
-/// Prints what a write would change and fails when it would be held.
-pub(super) fn show_preview(context: &Context, written: &Written) -> Outcome {
-    context.output.show(written, |written, out| {
-        let diff = written.diff.clone().unwrap_or_default();
-        show_records(&diff, out)?;
-        for finding in &written.warnings {
-            let word = if finding.severity == Severity::Error { "held" } else { "warning" };
-            writeln!(out, "{word}: {}", text::finding(finding))?;
-        }
-        let what = if written.changed { "would change" } else { "would need no change" };
-        write!(out, "{} {what}, serial {}", written.zone, written.serial.unwrap_or_default())?;
-        if let Some(records) = written.records {
-            write!(out, ", {records} records")?;
-        }
-        writeln!(out, "; nothing was done")
-    })?;
-    let held = written.warnings.iter().find(|finding| finding.severity == Severity::Error);
-    held.map_or(Ok(()), |held| Err(Failure::failed(&held.message)))
-}
-
-/// Prints what became of a write and fails when it is not live where it should be.
-pub(super) fn show_written(context: &Context, written: &Written) -> Outcome {
-    context.output.show(written, |written, out| text::written(written, out))?;
-    text::check_reached(written.receipt.as_ref())
-}
-
 fn list(context: &Context) -> Outcome {
     let mut all = Vec::new();
     context.client.each_page(|page| {
@@ -315,20 +291,12 @@ fn with_zones<'f>(files: &'f [PathBuf], zone: Option<&str>) -> Outcome<Vec<(&'f 
     }
 }
 
-pub(super) fn zone_of(file: &Path) -> Outcome<String> {
-    let name = file.file_name().and_then(|name| name.to_str());
-    let name = name.ok_or_else(|| Failure::usage(format_args!("{} names no zone: add --zone", file.display())))?;
-    Ok(name.strip_suffix(".zone").unwrap_or(name).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_zone_is_the_file_name_less_zone() {
-        assert_eq!(zone_of(Path::new("/a/example.com.zone")).unwrap(), "example.com");
-        assert_eq!(zone_of(Path::new("example.com")).unwrap(), "example.com");
+    fn a_zone_is_named_for_a_single_file_only() {
         let files = [PathBuf::from("a"), PathBuf::from("b")];
         assert!(with_zones(&files, Some("x")).is_err());
         assert_eq!(with_zones(&files[..1], Some("x")).unwrap(), [(Path::new("a"), "x".to_owned())]);

@@ -8,14 +8,14 @@ use zonecast_builder::ZoneSettings;
 use zonecast_ingest::ZoneRoot;
 use zonecast_records::Name;
 
-use super::zone::zone_of;
+use super::zone_of::zone_of;
 use super::{Context, text};
-use crate::Tolerance;
-use crate::api::types::{Finding, Severity};
-use crate::exit::{Failure, Outcome};
-use crate::import::{ImportChoices, Nesting};
 use crate::roles::zone_folder::ZoneFolder;
-use crate::service::zone_file::{self, Beside, Checked, ZoneText};
+use zonecast_api::Tolerance;
+use zonecast_api::types::{Finding, Severity};
+use zonecast_service::exit::{Failure, Outcome};
+use zonecast_service::zone_file::{self, Beside, Checked, ZoneText};
+use zonecast_service::{ImportChoices, Nesting, as_built};
 
 /// See `zonecast zone check --help`.
 #[derive(Debug, Args)]
@@ -135,7 +135,7 @@ impl Check {
 
     fn beside(&self) -> Beside {
         let settings = ZoneSettings { flatten: self.flatten_apex, ..ZoneSettings::default() };
-        Beside { settings, tolerance: self.tolerance.to_builder(), ..Beside::default() }
+        Beside { settings, tolerance: as_built(self.tolerance), ..Beside::default() }
     }
 }
 

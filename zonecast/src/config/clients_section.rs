@@ -10,7 +10,7 @@ use zonecast_dns::{Access, MAX_PREFIXES, Prefixes, RateLimit};
 use zonecast_edge::{COOKIE_SECRET_LEN, CookieSecrets, MAX_COOKIE_SECRETS};
 use zonecast_kv_transport::read_private;
 
-use crate::exit::{Code, Failure, Outcome};
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Largest file of cookie secrets that is read, in bytes: some lines.
 const MAX_FILE: u64 = 4096;

@@ -8,7 +8,7 @@ use zonecast_kv_proto::is_node_name;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 
 use super::{HttpSection, LogSection, ZonesSection};
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Minutes: long enough to notice that a zone is wrong, short enough that it does not take the room twice for long.
 pub(crate) const DEFAULT_KEEP_REPLACED_MINUTES: u64 = 60;

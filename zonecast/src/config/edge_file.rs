@@ -9,7 +9,7 @@ use zonecast_dns::Limits;
 use zonecast_edge::MAX_NSID_LEN;
 
 use super::{AccessSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// For four threads, 16 MiB each: more than 100,000 names with their addresses that are asked for often.
 pub(crate) const DEFAULT_HOT_CACHE_MIB: u32 = 64;

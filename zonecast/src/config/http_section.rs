@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::refuse_open_listener;
-use crate::exit::Outcome;
+use zonecast_service::exit::Outcome;
 
 /// Ports when the file does not say.
 const CORE_PORT: u16 = 8053;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{CoreFile, EdgeFile};
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Largest file that is read, in bytes: a thousand edges by name are a tenth of it.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -90,7 +90,9 @@ fn text(path: &Path, max_len: u64) -> Outcome<String> {
         }
         std::fs::read_to_string(path)
     };
-    read().map_err(|error| Failure::new(crate::exit::Code::Unreadable, format_args!("{}: {error}", path.display())))
+    read().map_err(|error| {
+        Failure::new(zonecast_service::exit::Code::Unreadable, format_args!("{}: {error}", path.display()))
+    })
 }
 
 fn role(path: &Path, text: &str) -> Outcome<Option<String>> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OutOfZone, Tolerance, WithoutNs};
+use zonecast_api::{OutOfZone, Tolerance, WithoutNs};
 
 /// A folder of zone files that is imported at every start; only what differs is built.
 #[derive(Clone, Debug, Deserialize, Serialize)]

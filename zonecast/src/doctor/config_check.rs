@@ -1,7 +1,8 @@
 //! A configuration and what it points at on this machine.
 
-use super::facts::{Answer, ConfigFacts, Facts, LocalFacts, TokensFacts};
+use super::facts::{ConfigFacts, Facts, TokensFacts};
 use super::finding::{About, Finding};
+use super::port_check::Running;
 use super::{folder_check, identity_check, port_check};
 
 pub(super) fn check(facts: &Facts, config: &ConfigFacts, findings: &mut Vec<Finding>) {
@@ -34,15 +35,6 @@ pub(super) fn check(facts: &Facts, config: &ConfigFacts, findings: &mut Vec<Find
     }
 }
 
-/// What is known of the process of a configuration.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Running<'a> {
-    /// What it said.
-    pub answer: Option<&'a Answer>,
-    /// Whether it may run all the same if it said nothing.
-    pub may_be_silent: bool,
-}
-
 fn check_tokens(TokensFacts { file, count }: &TokensFacts, about: &mut About<'_>) {
     match count {
         Ok(0) => about.warn(
@@ -53,9 +45,4 @@ fn check_tokens(TokensFacts { file, count }: &TokensFacts, about: &mut About<'_>
         Ok(count) => about.ok("tokens", format_args!("{} holds {count}", file.path)),
         Err(why) => about.error("tokens", why, "the node does not start like this; put the file right"),
     }
-}
-
-/// The command that starts a node of this role where the Debian package runs it.
-pub(super) fn start_command(local: &LocalFacts) -> String {
-    format!("start it: `systemctl start zonecast-{0}`, or `zonecast {0} --config FILE`", local.role)
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::api::types::{DiskSpace, NodeStatus};
+use zonecast_api::types::{DiskSpace, NodeStatus};
 
 /// Everything.
 #[derive(Clone, Debug, Default)]
@@ -255,7 +255,7 @@ impl std::fmt::Display for Protocol {
 
 impl Facts {
     /// The core that answered, if one did. Of several, the first.
-    pub(super) fn core(&self) -> Option<&crate::api::types::Status> {
+    pub(super) fn core(&self) -> Option<&zonecast_api::types::Status> {
         self.nodes.iter().find_map(|node| match &node.answer.as_ref().ok()?.status {
             NodeStatus::Core(core) => Some(core),
             NodeStatus::Edge(_) => None,

@@ -2,8 +2,8 @@
 
 use super::facts::LocalFacts;
 use super::finding::About;
-use crate::api::types::DiskSpace;
 use crate::size::size;
+use zonecast_api::types::DiskSpace;
 
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;

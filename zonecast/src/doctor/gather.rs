@@ -12,10 +12,10 @@ use super::facts::{
 };
 use super::local::{look, reachable};
 use super::probe;
-use crate::api::types::{EdgeNode, NodeStatus};
-use crate::client::{Client, ClientError};
-use crate::client_options::ClientOptions;
 use crate::config::{RoleFile, read_any};
+use zonecast_api::ClientOptions;
+use zonecast_api::types::{EdgeNode, NodeStatus};
+use zonecast_api::{Client, ClientError};
 
 /// For a node to say how it stands; one that takes longer has a trouble of its own.
 const PATIENCE: Duration = Duration::from_secs(10);

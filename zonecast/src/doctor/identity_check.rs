@@ -2,7 +2,7 @@
 
 use super::facts::{Answer, CertificateFacts, FileState, LocalFacts};
 use super::finding::About;
-use crate::day::day;
+use zonecast_service::day;
 
 const DAY: u64 = 24 * 60 * 60;
 

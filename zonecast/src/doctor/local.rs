@@ -14,7 +14,7 @@ use super::facts::{
 use super::listeners::{is_here, listener};
 use crate::auth::TokenFile;
 use crate::config::{HttpSection, RoleFile};
-use crate::vitals::{disk_space, free_space};
+use zonecast_service::{disk_space, free_space};
 
 /// The private key in an identity folder.
 const KEY: &str = "node.key";

@@ -3,7 +3,7 @@
 use super::facts::{Answer, DnsFacts, DnsReply, Facts, NodeFacts, Unanswered, Wanted};
 use super::finding::{About, Finding};
 use super::{folder_check, identity_check};
-use crate::api::types::{EdgeNode, NodeStatus, Status, Vitals};
+use zonecast_api::types::{EdgeNode, NodeStatus, Status, Vitals};
 
 /// Seconds. Clocks that are kept in step differ by milliseconds; propagation times are then worth nothing.
 const CLOCK_ODD: f64 = 1.0;
@@ -88,7 +88,10 @@ fn check_vitals(now: u64, vitals: &Vitals, is_local: bool, about: &mut About<'_>
     if let Some(certificate) = vitals.certificate.as_ref().filter(|_| !is_local)
         && identity_check::check_end(now, certificate.not_after, certificate.revoked, about)
     {
-        about.ok("certificate", format_args!("{}, until {}", certificate.node, crate::day::day(certificate.not_after)));
+        about.ok(
+            "certificate",
+            format_args!("{}, until {}", certificate.node, zonecast_service::day(certificate.not_after)),
+        );
     }
     if let Some(disk) = vitals.disk.filter(|_| !is_local) {
         folder_check::check_disk(disk, about);

@@ -1,8 +1,16 @@
 //! Ports of a configuration: whether its node listens there, or who does.
 
-use super::config_check::{Running, start_command};
 use super::facts::{Answer, Listener, LocalFacts, PortFacts, ProcessName, Protocol};
 use super::finding::About;
+
+/// What is known of the process of a configuration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running<'a> {
+    /// What it said.
+    pub answer: Option<&'a Answer>,
+    /// Whether it may run all the same if it said nothing.
+    pub may_be_silent: bool,
+}
 
 pub(super) fn check(local: &LocalFacts, running: Running<'_>, about: &mut About<'_>) {
     let nobody = !local.ports.is_empty() && local.ports.iter().all(|port| port.listener == Listener::Nobody);
@@ -78,4 +86,9 @@ fn by(who: &[ProcessName]) -> String {
 fn names(who: &[ProcessName]) -> String {
     let names: Vec<String> = who.iter().map(|ProcessName { pid, name }| format!("{name} (process {pid})")).collect();
     names.join(", ")
+}
+
+/// The command that starts a node of this role where the Debian package runs it.
+fn start_command(local: &LocalFacts) -> String {
+    format!("start it: `systemctl start zonecast-{0}`, or `zonecast {0} --config FILE`", local.role)
 }

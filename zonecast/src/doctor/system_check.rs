@@ -2,7 +2,7 @@
 
 use super::facts::{Answer, CoreChain, Facts};
 use super::finding::{About, Finding};
-use crate::api::types::{EdgeNode, EdgeStatus, NodeStatus, Status};
+use zonecast_api::types::{EdgeNode, EdgeStatus, NodeStatus, Status};
 
 /// Versions on their way to an edge in a busy system; more are some seconds of work for it.
 const LAG: u64 = 1000;

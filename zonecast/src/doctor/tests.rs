@@ -7,7 +7,7 @@ use super::facts::{
 };
 use super::finding::Severity;
 use super::report::Report;
-use crate::api::types::{CertificateInfo, DiskSpace, EdgeNode, EdgeStatus, NodeStatus, Status, Vitals};
+use zonecast_api::types::{CertificateInfo, DiskSpace, EdgeNode, EdgeStatus, NodeStatus, Status, Vitals};
 
 const DAY: u64 = 24 * 60 * 60;
 const NOW: u64 = 20_000 * DAY;

@@ -12,9 +12,9 @@ use axum::http::{StatusCode, Uri};
 #[cfg(test)]
 use axum::response::IntoResponse as _;
 
-use crate::api::ApiError;
-use crate::auth::Who;
-use crate::shares::{Place, Shares};
+use crate::http::ApiError;
+use zonecast_service::Who;
+use zonecast_service::{Place, Shares};
 
 /// Places for each kind of request.
 #[derive(Clone, Copy, Debug)]

@@ -12,18 +12,19 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 
-use super::holdings::Holdings;
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
-use crate::api::types::Ready;
 use crate::config::{CoreFile, ZonesSection};
-use crate::exit::{Failure, Outcome};
-use crate::fault::Fault;
-use crate::import::{ImportChoices, unmark_unlisted};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
+use zonecast_api::types::Ready;
+use zonecast_service::Fault;
+use zonecast_service::Holdings;
+use zonecast_service::ServiceSetup;
+use zonecast_service::exit::{Failure, Outcome};
+use zonecast_service::{ImportChoices, unmark_unlisted};
 
 /// Runs until a signal; prints the ready line.
 ///
@@ -55,22 +56,25 @@ async fn serve(
     tracing::info!(data = %folder.path().display(), node = %identity.peer(), "starting");
     let fault = Fault::new(folder.path());
     let running = RunningCore::start(CoreSetup {
-        store: folder.core(),
-        data: folder.path().to_owned(),
-        moved_from: folder.moved_from().map(str::to_owned),
-        identity: identity.clone(),
-        endpoint,
+        service: ServiceSetup {
+            store: folder.core(),
+            data: folder.path().to_owned(),
+            moved_from: folder.moved_from().map(str::to_owned),
+            identity: identity.clone(),
+            endpoint,
+            edges: vec![],
+            expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
+            edge_away: Duration::from_mins(config.edge_away_minutes),
+            keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
+            raft_log_bytes: config.raft_log_bytes,
+            fault: fault.clone(),
+            registry: metrics.registry().clone(),
+            started,
+        },
         http,
         tokens: config.http.tokens,
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
-        edges: vec![],
-        expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
-        edge_away: Duration::from_mins(config.edge_away_minutes),
-        keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
-        raft_log_bytes: config.raft_log_bytes,
-        fault: fault.clone(),
         metrics,
-        started,
     })
     .await?;
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::exit::{Code, Failure, Outcome};
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Longest text of a place that is read: a name of a machine and a path.
 const MAX_PLACE: u64 = 8 * 1024;

@@ -17,22 +17,23 @@ use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
 
-use super::holdings::Holdings;
 use super::local_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
-use crate::Tolerance;
-use crate::api::types::Ready;
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
-use crate::exit::{Code, Failure, Outcome};
-use crate::fault::Fault;
-use crate::import::{ImportChoices, ImportReport};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
-use crate::service::LocalEdge;
+use zonecast_api::Tolerance;
+use zonecast_api::types::Ready;
+use zonecast_service::Fault;
+use zonecast_service::Holdings;
+use zonecast_service::LocalEdge;
+use zonecast_service::ServiceSetup;
+use zonecast_service::exit::{Code, Failure, Outcome};
+use zonecast_service::{ImportChoices, ImportReport};
 
 /// Between two looks at whether we shall stop, while edges catch up.
 const LOOK: Duration = Duration::from_millis(200);
@@ -119,22 +120,25 @@ impl Dev {
         edges.iter().filter(|edge| edge.holds_zones()).for_each(RunningEdge::open);
         let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
         let core = RunningCore::start(CoreSetup {
-            store: folder.core(),
-            data: folder.path().to_owned(),
-            moved_from: folder.moved_from().map(str::to_owned),
-            identity,
-            endpoint,
+            service: ServiceSetup {
+                store: folder.core(),
+                data: folder.path().to_owned(),
+                moved_from: folder.moved_from().map(str::to_owned),
+                identity,
+                endpoint,
+                edges: local.clone(),
+                expected: local.iter().map(|edge| Peer::edge(&edge.name)).collect(),
+                edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
+                keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
+                raft_log_bytes: RAFT_LOG_BYTES,
+                fault: fault.clone(),
+                registry: metrics.registry().clone(),
+                started,
+            },
             http,
             tokens: None,
             tls: None,
-            edges: local.clone(),
-            expected: local.iter().map(|edge| Peer::edge(&edge.name)).collect(),
-            edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
-            keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
-            raft_log_bytes: RAFT_LOG_BYTES,
-            fault: fault.clone(),
             metrics,
-            started,
         })
         .await?;
         // An earlier start may have had more edges; there are no others than these.

@@ -22,15 +22,15 @@ use super::http::HttpServer;
 use super::local_edge::{EdgeSetup, RunningEdge};
 use super::process::{self, Ended, notify};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
-use crate::api::types::Ready;
-use crate::api::{EdgeApi, Gate, edge_router};
 use crate::config::EdgeFile;
-use crate::exit::{Code, Failure, Outcome};
-use crate::fault::Fault;
+use crate::http::{EdgeApi, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
-use crate::service::LocalEdge;
-use crate::vitals::VitalSigns;
+use zonecast_api::types::Ready;
+use zonecast_service::Fault;
+use zonecast_service::LocalEdge;
+use zonecast_service::VitalSigns;
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Runs until a signal; prints the ready line once it has a copy to answer from.
 ///

@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 
 use super::http_tls::TlsListener;
 use super::idle::IdleBook;
-use super::part::run_part;
 use super::serving::{HttpLimits, Introduce, serve};
 use super::spare_listener::SpareListener;
-use crate::api::Gate;
-use crate::exit::{Failure, Outcome};
+use crate::http::Gate;
+use zonecast_service::exit::{Failure, Outcome};
+use zonecast_service::run_part;
 
 /// How long requests under way may take once we stop.
 const DRAIN: Duration = Duration::from_secs(3);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::idle::Busy;
 use super::patience::Patient;
-use crate::shares::Place;
+use zonecast_service::Place;
 
 /// The body of a request, which fails when it pauses, trickles or takes for too long altogether.
 pub(super) struct PacedBody {

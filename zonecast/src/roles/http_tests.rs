@@ -16,15 +16,16 @@ use zonecast_kv_transport::{Ca, Endpoint, Role};
 
 use super::running_core::{CoreSetup, RunningCore};
 use super::{DataFolder, ports};
-use crate::api::types::RollbackRequest;
-use crate::api::{May, all_routes};
-use crate::auth::{Secret, Token, TokenFile, TokenRole, Who};
-use crate::client::{Client, ClientError, Patience};
-use crate::client_options::ClientOptions;
-use crate::exit::{Code, Failure};
-use crate::fault::Fault;
+use crate::auth::{Secret, Token, TokenFile, TokenRole};
+use crate::http::{May, all_routes};
 use crate::metrics::MetricsRegistry;
-use crate::service::{MAX_WRITES, Service, ServiceError, Terms};
+use zonecast_api::ClientOptions;
+use zonecast_api::types::RollbackRequest;
+use zonecast_api::{Client, ClientError, Patience};
+use zonecast_service::Fault;
+use zonecast_service::ServiceSetup;
+use zonecast_service::exit::{Code, Failure};
+use zonecast_service::{MAX_WRITES, Service, ServiceError, Terms, Who};
 
 /// Everything in these tests is done long before.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -52,23 +53,27 @@ impl Api {
         let core = api.runtime.block_on(async {
             let ca = Ca::open_or_create(&folder.ca()).unwrap();
             let identity = ca.issue(Role::Core, "core-1").unwrap();
+            let metrics = Arc::new(MetricsRegistry::new());
             let setup = CoreSetup {
-                store: folder.core(),
-                data: folder.path().to_owned(),
-                moved_from: None,
-                endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
-                identity,
+                service: ServiceSetup {
+                    store: folder.core(),
+                    data: folder.path().to_owned(),
+                    moved_from: None,
+                    endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
+                    identity,
+                    edges: vec![],
+                    expected: vec![],
+                    edge_away: Duration::from_mins(60),
+                    keep_replaced: Duration::from_mins(60),
+                    raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
+                    fault: Fault::new(folder.path()),
+                    registry: metrics.registry().clone(),
+                    started: Instant::now(),
+                },
                 http: ports::bind_http((Ipv4Addr::LOCALHOST, 0).into()).unwrap(),
                 tokens,
                 tls,
-                edges: vec![],
-                expected: vec![],
-                edge_away: Duration::from_mins(60),
-                keep_replaced: Duration::from_mins(60),
-                raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
-                fault: Fault::new(folder.path()),
-                metrics: Arc::new(MetricsRegistry::new()),
-                started: Instant::now(),
+                metrics,
             };
             RunningCore::start(setup).await.unwrap()
         });
@@ -417,7 +422,7 @@ fn pages_of_a_scope_fit_together() {
     let page = |query: &str| {
         let answer = api.ask(&Method::GET, &format!("/v1/zones?limit=1{query}"), &bearer(&scoped));
         let body = answer.text.split_once("\r\n\r\n").unwrap().1;
-        let page: crate::api::types::ZonePage = serde_json::from_str(body).unwrap();
+        let page: zonecast_api::types::ZonePage = serde_json::from_str(body).unwrap();
         (page.zones[0].zone.clone(), page.next)
     };
     assert_eq!(page(""), ("b.test.".into(), Some("b.test.".into())));
@@ -439,7 +444,7 @@ fn deleted_zones_come_in_pages() {
     let page = |token: &str, query: &str| {
         let answer = api.ask(&Method::GET, &format!("/v1/deleted-zones?limit=1{query}"), &bearer(token));
         let body = answer.text.split_once("\r\n\r\n").unwrap().1;
-        let page: crate::api::types::DeletedZones = serde_json::from_str(body).unwrap();
+        let page: zonecast_api::types::DeletedZones = serde_json::from_str(body).unwrap();
         (page.zones.into_iter().map(|zone| zone.zone).collect::<Vec<_>>(), page.next)
     };
     let (a, b, x, c) = ("a.test.", "b.test.", "x.b.test.", "c.test.");
@@ -733,7 +738,7 @@ fn a_zone_that_is_replaced_is_busy_and_others_are_not() {
         client.put_zone(zone, ZONE, "x", Patience::default()).unwrap();
     }
     let replacing = api.runtime.block_on(api.service().locks().replace("a.test".parse().unwrap())).unwrap();
-    let code = |result: Result<crate::api::types::Written, ClientError>| match result {
+    let code = |result: Result<zonecast_api::types::Written, ClientError>| match result {
         Err(ClientError::Refused { status, detail }) => (status, detail.code),
         other => panic!("{other:?}"),
     };

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
-use crate::auth::Who;
+use zonecast_service::Who;
 
 /// A handshake takes a round trip or two; who needs longer holds a socket for nothing.
 const HANDSHAKE: Duration = Duration::from_secs(10);

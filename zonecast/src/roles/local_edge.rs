@@ -16,9 +16,9 @@ use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, Ed
 use zonecast_kv_transport::{Identity, Role};
 
 use crate::answerer::EdgeAnswerer;
-use crate::exit::{Failure, Outcome};
-use crate::fault::Fault;
-use crate::service::LocalEdge;
+use zonecast_service::Fault;
+use zonecast_service::LocalEdge;
+use zonecast_service::exit::{Failure, Outcome};
 
 /// What an edge is started with.
 #[derive(Debug)]

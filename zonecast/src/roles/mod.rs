@@ -5,8 +5,8 @@ pub(crate) mod core;
 mod data_folder;
 pub mod dev;
 pub(crate) mod edge;
-mod failures;
-mod holdings;
+#[cfg(test)]
+mod export_tests;
 mod http;
 mod http_bodies;
 #[cfg(test)]
@@ -15,7 +15,6 @@ mod http_tls;
 mod idle;
 mod local_edge;
 mod paced_stream;
-mod part;
 mod patience;
 mod ports;
 mod process;
@@ -23,7 +22,6 @@ pub(crate) mod processes;
 mod reload;
 mod running_core;
 mod serving;
-mod sink;
 mod spare_listener;
 mod stop;
 pub(crate) mod zone_folder;
@@ -31,7 +29,5 @@ pub(crate) mod zone_folder;
 mod zone_folder_tests;
 
 pub(crate) use data_folder::DataFolder;
-#[cfg(test)]
-pub(crate) use http_tests::Api as TestApi;
 pub(crate) use stop::STOP_WITHIN;
 pub use stop::Stop;

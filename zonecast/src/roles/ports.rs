@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Binds the API's listener.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn dns_addresses(first: SocketAddr, edges: usize) -> Outcome<Vec<Sock
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exit::Code;
+    use zonecast_service::exit::Code;
 
     #[test]
     fn ports_count_up_and_zero_stays() {

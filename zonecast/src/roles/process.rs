@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Stop;
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Where there is no highest limit of open files.
 const ENOUGH_FILES: u64 = 1024 * 1024;

@@ -30,15 +30,15 @@ use zonecast_kv_transport::{Ca, Role};
 use super::dev::DevConfig;
 use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
-use crate::api::types::{Process, Ready};
-use crate::client::{Client, Patience};
 use crate::config::{
     AccessSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES,
     EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
 };
-use crate::exit::{Code, Failure, Outcome};
 use crate::log::LogFormat;
 use crate::output::Output;
+use zonecast_api::types::{Process, Ready};
+use zonecast_api::{Client, Patience};
+use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Between two looks at whether we shall stop, while edges catch up.
 const LOOK: Duration = Duration::from_millis(500);

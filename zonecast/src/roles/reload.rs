@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use zonecast_kv_transport::Identity;
 
 use super::Stop;
-use crate::api::Gate;
+use crate::http::Gate;
 
 /// Reads certificate and tokens again at every SIGHUP, until aborted or the runtime ends.
 pub(crate) fn on_hangup(stop: &Stop, identity: Identity, gate: Gate) -> JoinHandle<()> {

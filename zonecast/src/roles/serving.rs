@@ -33,7 +33,7 @@ use super::admission::{Admission, Places};
 use super::http_bodies::{Answer, PacedBody};
 use super::idle::{IdleBook, Seat};
 use super::paced_stream::PacedStream;
-use crate::auth::Who;
+use zonecast_service::Who;
 
 /// Longest head of a request in bytes; browsers and proxies stay under 16 KiB.
 const MAX_HEAD: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::exit::{Failure, Outcome};
+use zonecast_service::exit::{Failure, Outcome};
 
 /// Stopping takes no longer, whatever hangs: who asked us to stop kills us after 10 s.
 pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(9);

@@ -8,13 +8,13 @@ use zonecast_ingest::{LeftOut, Manifest, ManifestEntry, ManifestError, Place, Zo
 use zonecast_records::Name;
 
 use super::Stop;
-use super::holdings::warn_of_unlisted;
-use crate::api::types::{Finding, Severity};
-use crate::exit::{Code, Failure, Outcome};
-use crate::import::{ImportChoices, ImportReport, import_folder};
-use crate::metrics::Imported;
-use crate::service::Service;
-use crate::service::zone_file::{open_root, word};
+use zonecast_api::types::{Finding, Severity};
+use zonecast_service::Imported;
+use zonecast_service::Service;
+use zonecast_service::exit::{Code, Failure, Outcome};
+use zonecast_service::warn_of_unlisted;
+use zonecast_service::zone_file::{open_root, word};
+use zonecast_service::{ImportChoices, ImportReport, import_folder};
 
 /// A folder whose list of zones was read.
 #[derive(Debug)]

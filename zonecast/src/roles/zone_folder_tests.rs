@@ -10,10 +10,9 @@ use std::process::Command;
 use zonecast_builder::marked_zones;
 
 use super::Stop;
-use super::TestApi as Api;
+use super::http_tests::Api;
 use super::zone_folder::ZoneFolder;
-use crate::import::{ImportChoices, ImportReport};
-use crate::service::StoredZone;
+use zonecast_service::{ImportChoices, ImportReport, Scope};
 
 /// Zone text with this serial.
 fn text(serial: u32) -> String {
@@ -28,8 +27,8 @@ fn import(api: &Api, folder: &Path) -> ImportReport {
 
 /// Zones of the store with their serials.
 fn stored(api: &Api) -> Vec<(String, u32)> {
-    let zones = StoredZone::list(&api.service().core().view(), None, usize::MAX).unwrap();
-    zones.iter().map(|zone| (zone.apex.to_string(), zone.serial)).collect()
+    let page = api.runtime().block_on(api.service().zones(Scope::All, None, 100)).unwrap();
+    page.zones.into_iter().map(|zone| (zone.zone, zone.serial)).collect()
 }
 
 fn pipe(path: &Path) {

@@ -1,8 +1,8 @@
 //! A CNAME at an apex is answered with the addresses of its target, which stay current.
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::api::types::{Action, RecordChange, RollbackRequest, SettingsChange};
-use zonecast::{ClientError, Patience, PutOptions};
+use zonecast_api::types::{Action, RecordChange, RollbackRequest, SettingsChange};
+use zonecast_api::{ClientError, Patience, PutOptions};
 
 use super::{DEADLINE, System, ZONE, both, folder, set};
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use zonecast::{Client, Patience, WaitFor};
+use zonecast_api::{Client, Patience, WaitFor};
 use zonecast_kv_transport::{Ca, IssueOptions, Role};
 
 /// Everything here is done long before.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::api::types::{SettingsChange, Severity, StoreSettingsChange, Written};
-use zonecast::{ClientError, Patience, PutOptions};
+use zonecast_api::types::{SettingsChange, Severity, StoreSettingsChange, Written};
+use zonecast_api::{ClientError, Patience, PutOptions};
 
 use super::{System, ZONE, both, config, folder};
 
@@ -82,7 +82,7 @@ fn a_dry_run_shows_what_would_change_and_changes_nothing() {
     let changed = zone(0, 0).replace("192.0.2.10", "192.0.2.77");
     let written = put(&system, &changed, false, true).unwrap();
     let diff = written.diff.unwrap();
-    let show = |records: &[zonecast::api::types::DiffRecord]| -> Vec<String> {
+    let show = |records: &[zonecast_api::types::DiffRecord]| -> Vec<String> {
         records.iter().map(|record| format!("{} {}", record.name, record.rtype)).collect()
     };
     assert_eq!(show(&diff.removed), ["example.com. SOA", "host0.example.com. A", "www.example.com. A"]);
@@ -114,7 +114,7 @@ fn a_lower_serial_is_a_warning_or_is_refused() {
         assert!(message.contains("serial 5 is not after 6"), "{message}");
     }
     let soa = super::set("@", "SOA", None, &["ns1 hostmaster 3 7200 900 604800 300"]);
-    let request = zonecast::api::types::ChangeRequest { changes: vec![soa] };
+    let request = zonecast_api::types::ChangeRequest { changes: vec![soa] };
     let message = held(system.client.change(APEX, &request, Patience::default()));
     assert!(message.contains("serial 3 is not after 6"), "{message}");
     assert!(put(&system, &zone(8, 2), false, false).unwrap().warnings.is_empty());

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use domain::base::iana::{Rcode, Rtype};
-use zonecast::api::types::SettingsChange;
-use zonecast::{Patience, PutOptions};
+use zonecast_api::types::SettingsChange;
+use zonecast_api::{Patience, PutOptions};
 use zonecast_builder::{Diff, Layer, Location, Settings, ZoneSource, export, zone_info};
 use zonecast_kv_proto::MAX_BATCH_LEN;
 use zonecast_kv_store::{StateOptions, StateStore, StateView, StoreMetrics};

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use domain::base::iana::Rtype;
-use zonecast::api::types::{Action, ChangeRequest, RecordChange, RollbackRequest, SettingsChange, Written, ZoneInfo};
-use zonecast::{ClientError, Patience, PutOptions, WaitFor};
+use zonecast_api::types::{Action, ChangeRequest, RecordChange, RollbackRequest, SettingsChange, Written, ZoneInfo};
+use zonecast_api::{ClientError, Patience, PutOptions, WaitFor};
 
 use super::{DEADLINE, System, ZONE, folder, set};
 
@@ -41,7 +41,7 @@ fn refused(result: Result<(), ClientError>) -> (u16, String) {
 fn diff(system: &System, from: Option<u64>, to: Option<u64>) -> (Vec<String>, Vec<String>) {
     let diff = system.client.zone_diff(APEX, from, to).unwrap();
     assert!(!diff.truncated);
-    let show = |records: Vec<zonecast::api::types::DiffRecord>| -> Vec<String> {
+    let show = |records: Vec<zonecast_api::types::DiffRecord>| -> Vec<String> {
         let others = records.into_iter().filter(|record| record.rtype != "SOA");
         others.map(|record| format!("{} {} {}", record.name, record.rtype, record.data)).collect()
     };

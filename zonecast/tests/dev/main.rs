@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use domain::base::iana::{Rcode, Rtype};
 use domain::base::{Message, MessageBuilder, Name};
 use tokio::runtime::Runtime;
-use zonecast::api::types::{Action, ChangeRequest, Ready, RecordChange, RollbackRequest, SettingsChange};
-use zonecast::exit::{Code, Failure};
 use zonecast::roles::Stop;
 use zonecast::roles::dev::{Dev, DevConfig};
-use zonecast::{Client, ClientError, Patience, Tolerance, WaitFor};
+use zonecast_api::types::{Action, ChangeRequest, Ready, RecordChange, RollbackRequest, SettingsChange};
+use zonecast_api::{Client, ClientError, Patience, Tolerance, WaitFor};
+use zonecast_service::exit::{Code, Failure};
 
 const ZONE: &str = "$TTL 1h
 @ SOA ns1 hostmaster 7 2h 15m 1w 5m

@@ -1,7 +1,7 @@
 //! The text of the API over HTTP: what comes back is what was sent, what cannot be is refused, what is odd is said.
 
-use zonecast::api::types::{Action, ChangeRequest, RecordChange};
-use zonecast::{ClientError, OutOfZone, Patience, PutOptions, Tolerance, WithoutNs};
+use zonecast_api::types::{Action, ChangeRequest, RecordChange};
+use zonecast_api::{ClientError, OutOfZone, Patience, PutOptions, Tolerance, WithoutNs};
 
 use super::{System, ZONE, folder, set};
 

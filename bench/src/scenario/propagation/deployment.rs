@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::Args;
-use zonecast::Patience;
-use zonecast::api::types::{Action, RecordChange};
+use zonecast_api::Patience;
+use zonecast_api::types::{Action, RecordChange};
 
 use crate::api::{Access, Api};
 use crate::samples::Samples;

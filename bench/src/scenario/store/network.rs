@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
-use zonecast::api::types::{Action, ChangeRequest, RecordChange};
+use zonecast_api::types::{Action, ChangeRequest, RecordChange};
 use zonecast_tests::System;
 
 use super::writes::{KEYS, VALUE, put_etcd, puts, rounds};

@@ -1,0 +1,763 @@
+//! A blocking client of `/v1`, for the command line, tests and benches.
+
+use std::io::{self, Read as _};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
+use ureq::{Agent, Body, RequestBuilder};
+
+use zonecast_kv_proto::WaitFor;
+
+use crate::client_options::{ClientOptions, ClientOptionsError};
+use crate::client_trouble::Trouble;
+use crate::timeout::DEFAULT_TIMEOUT;
+use crate::types::{
+    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, EdgeList, EdgeStatus, ErrorBody,
+    ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status,
+    StoreSettings, StoreSettingsChange, UNKNOWN, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
+};
+use crate::{OutOfZone, Tolerance, WithoutNs};
+
+/// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// From the request of a read to the head of its answer, and then for its body to begin and go on: a core that works
+/// answers in milliseconds.
+const READ_WITHIN: Duration = Duration::from_secs(15);
+
+/// For what takes long to put together or to send: zone files and differences of millions of records.
+const LARGE_READ_WITHIN: Duration = Duration::from_mins(5);
+
+/// A backup on another disk copies everything.
+const BACKUP_PATIENCE: Duration = Duration::from_hours(6);
+
+/// Largest response that is held in memory as a whole.
+const MAX_RESPONSE: u64 = 1 << 30;
+
+/// Bytes of a zone file that are read at once.
+const READ_AT_ONCE: usize = 64 * 1024;
+
+/// Why there is no result.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nothing answers there. Of a write nothing was done.
+    #[error("no core answers at {core}: {source}")]
+    Unreachable {
+        /// Address asked.
+        core: String,
+        /// Why.
+        source: Box<ureq::Error>,
+    },
+    /// Somebody takes connections there and says nothing.
+    #[error("{core} took a request and did not answer it within {} s: it hangs, or is overloaded", within.as_secs())]
+    Silent {
+        /// Address asked.
+        core: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// A write was sent, and how it ended cannot be heard any more.
+    #[error("{core} was asked, and {reason}: whether it was done is not known")]
+    Unknown {
+        /// Address asked.
+        core: String,
+        /// What came instead of an answer.
+        reason: String,
+    },
+    /// Somebody answers there, but not one that we trust.
+    #[error("{core} is not trusted: {reason}")]
+    Untrusted {
+        /// Address asked.
+        core: String,
+        /// Why.
+        reason: String,
+    },
+    /// Plain HTTP to a port that speaks TLS. Nothing was done.
+    #[error("the port of {core} speaks TLS: use `https://`")]
+    SpeaksTls {
+        /// Address asked.
+        core: String,
+    },
+    /// TLS to a port that does not speak it. Nothing was done.
+    #[error("the port of {core} does not speak TLS: use `http://`, or turn `tls` on there")]
+    SpeaksNoTls {
+        /// Address asked.
+        core: String,
+    },
+    /// What it sent ended too early, so that it is not whole.
+    #[error("what {core} sent broke off, it is not whole: {reason}")]
+    BrokenOff {
+        /// Address asked.
+        core: String,
+        /// What ended it.
+        reason: String,
+    },
+    /// It said no.
+    #[error("{}", detail.message)]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// What it said.
+        detail: ErrorDetail,
+    },
+    /// Not what docs/api.md says.
+    #[error("{core} does not speak our API: {reason}")]
+    Foreign {
+        /// Address asked.
+        core: String,
+        /// What was odd.
+        reason: String,
+    },
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// To see something: it can be asked again.
+    Read,
+    /// To change something.
+    Write,
+}
+
+/// How long a write waits for edges.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For how many; none: answered once committed.
+    pub wait: Option<WaitFor>,
+    /// For how long.
+    pub timeout: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { wait: None, timeout: DEFAULT_TIMEOUT }
+    }
+}
+
+/// How a zone file is imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// Settings to choose with it.
+    pub settings: SettingsChange,
+    /// What the text may have although it breaks a rule.
+    pub tolerance: Tolerance,
+    /// It is meant that much goes.
+    pub allow_shrink: bool,
+    /// Only say what would change.
+    pub dry_run: bool,
+}
+
+/// Talks to one core.
+#[derive(Clone, Debug)]
+pub struct Client {
+    core: String,
+    agent: Agent,
+    /// What writes want.
+    only_at: Option<u64>,
+}
+
+impl Client {
+    /// For the core at this URL, such as `http://127.0.0.1:8053`. Connects when first used and keeps the connection.
+    /// One that asks for a token, or speaks TLS, needs [`Client::with_options`].
+    #[must_use]
+    pub fn new(core: &str) -> Self {
+        Self::over(core, ClientOptions::default())
+    }
+
+    /// The same with a token, or to an `https` URL.
+    ///
+    /// # Errors
+    /// The URL is none, needs a CA, or would have the token sent in the clear.
+    pub fn with_options(core: &str, options: ClientOptions) -> Result<Self, ClientOptionsError> {
+        options.check(core)?;
+        Ok(Self::over(core, options))
+    }
+
+    fn over(core: &str, options: ClientOptions) -> Self {
+        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None }
+    }
+
+    /// The same, whose writes are done only if the zone's last change has this number.
+    #[must_use]
+    pub fn only_at(&self, change: Option<u64>) -> Self {
+        Self { only_at: change, ..self.clone() }
+    }
+
+    /// How the system stands.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        self.get("/v1/status", &[])
+    }
+
+    /// How the node at that address stands, core or edge.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn node(&self) -> Result<NodeStatus, ClientError> {
+        self.get("/v1/status", &[])
+    }
+
+    /// The chain at a version, as the core knows it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn chain(&self, version: u64) -> Result<ChainInfo, ClientError> {
+        self.get(&format!("/v1/chain/{version}"), &[])
+    }
+
+    /// Zones after this one, in canonical order.
+    ///
+    /// # Errors
+    /// No answer, or `after` is no name.
+    pub fn zones(&self, after: Option<&str>) -> Result<ZonePage, ClientError> {
+        let query: Vec<_> = after.map(|after| ("after", after.into())).into_iter().collect();
+        self.get("/v1/zones", &query)
+    }
+
+    /// Shows all zones, a page at a time.
+    ///
+    /// # Errors
+    /// No answer, or what `visit` says.
+    pub fn each_page<E: From<ClientError>>(&self, mut visit: impl FnMut(ZonePage) -> Result<(), E>) -> Result<(), E> {
+        let mut after = None;
+        loop {
+            let page = self.zones(after.as_deref())?;
+            after.clone_from(&page.next);
+            visit(page)?;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One zone.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn zone(&self, zone: &str) -> Result<ZoneInfo, ClientError> {
+        self.get(&zone_path(zone, ""), &[])
+    }
+
+    /// Replaces or makes a zone from the text of a zone file; `file` names it in messages.
+    ///
+    /// # Errors
+    /// No answer, or refused with findings.
+    pub fn put_zone(&self, zone: &str, text: &[u8], file: &str, patience: Patience) -> Result<Written, ClientError> {
+        self.put_zone_choosing(zone, (text, file), &PutOptions::default(), patience)
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    /// No answer, or refused with findings.
+    pub fn put_zone_choosing(
+        &self,
+        zone: &str,
+        (text, file): (&[u8], &str),
+        options: &PutOptions,
+        patience: Patience,
+    ) -> Result<Written, ClientError> {
+        let PutOptions { settings, tolerance, allow_shrink, dry_run } = options;
+        let SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial } = settings;
+        let mut query = waiting(patience);
+        query.extend((tolerance.out_of_zone == OutOfZone::Drop).then(|| ("out_of_zone", "drop".into())));
+        query.extend((tolerance.without_ns == WithoutNs::Serve).then(|| ("without_ns", "serve".into())));
+        query.push(("file", file.into()));
+        query.extend(serial_policy.clone().map(|policy| ("serial_policy", policy)));
+        query.extend(default_ttl.map(|ttl| ("default_ttl", ttl.to_string())));
+        query.extend(flatten_apex.map(|flatten| ("flatten_apex", flatten.to_string())));
+        query.extend(max_shrink.clone().map(|share| ("max_shrink", share)));
+        query.extend(older_serial.clone().map(|what| ("older_serial", what)));
+        query.extend(flag("allow_shrink", *allow_shrink));
+        query.extend(flag("dry_run", *dry_run));
+        let url = self.url(&zone_path(zone, ""), &query);
+        // So that who is refused hears why, instead of being cut off while still sending.
+        let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
+        let request = self.conditional(request);
+        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
+    }
+
+    /// Deletes a zone; `allow_shrink` says that it is meant.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or not said to be meant.
+    pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
+        let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
+        let request = self.conditional(self.agent.delete(self.url(&zone_path(zone, ""), &query)));
+        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// Zones after this one, in canonical order, that were deleted and can be brought back.
+    ///
+    /// # Errors
+    /// No answer, or `after` is no name.
+    pub fn deleted_zones(&self, after: Option<&str>) -> Result<DeletedZones, ClientError> {
+        let query: Vec<_> = after.map(|after| ("after", after.into())).into_iter().collect();
+        self.get("/v1/deleted-zones", &query)
+    }
+
+    /// Brings back a zone that was deleted, with its history.
+    ///
+    /// # Errors
+    /// No answer, or there is nothing to bring back.
+    pub fn undelete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
+        self.post(&zone_path(zone, "/undelete"), &waiting(patience), &(), patience.timeout)
+    }
+
+    /// What is chosen for all zones that choose nothing themselves.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn store_settings(&self) -> Result<StoreSettings, ClientError> {
+        self.get("/v1/settings", &[])
+    }
+
+    /// Chooses something else for them.
+    ///
+    /// # Errors
+    /// No answer, or refused.
+    pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
+        let request = self.conditional(self.agent.patch(self.url("/v1/settings", &[])));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(change))
+    }
+
+    /// The zone as a zone file.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or it broke off.
+    pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
+        let mut text = vec![];
+        self.export_zone_to(zone, |part| {
+            text.extend_from_slice(part);
+            Ok::<_, ClientError>(())
+        })?;
+        Ok(text)
+    }
+
+    /// The same, a part at a time; only when this returns well, they were all.
+    ///
+    /// # Errors
+    /// No answer, no such zone, it broke off, or what `take` says.
+    pub fn export_zone_to<E: From<ClientError>>(
+        &self,
+        zone: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let request = self.agent.get(self.url(&zone_path(zone, "/file"), &[]));
+        let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?, Asked::Read)?;
+        let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
+        let mut part = vec![0; READ_AT_ONCE];
+        loop {
+            match body.read(&mut part) {
+                Ok(0) => return Ok(()),
+                Ok(length) => take(part.get(..length).unwrap_or_default())?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => Err(ClientError::BrokenOff { core: self.core.clone(), reason: error.to_string() })?,
+            }
+        }
+    }
+
+    /// What is chosen for a zone.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn settings(&self, zone: &str) -> Result<ZoneSettingsInfo, ClientError> {
+        self.get(&zone_path(zone, "/settings"), &[])
+    }
+
+    /// Chooses something else for a zone.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
+        let request = self.agent.patch(self.url(&zone_path(zone, "/settings"), &[]));
+        let request = self.conditional(request).config().timeout_global(Some(PATIENCE)).build();
+        self.written(request.send_json(change))
+    }
+
+    /// The last changes of a zone, newest first.
+    ///
+    /// # Errors
+    /// No answer, or no such zone.
+    pub fn zone_log(&self, zone: &str, limit: usize) -> Result<ZoneLog, ClientError> {
+        self.get(&zone_path(zone, "/log"), &[("limit", limit.to_string())])
+    }
+
+    /// What differs between two states of a zone, each after a change; without them what the last change did.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or a state that is not kept.
+    pub fn zone_diff(&self, zone: &str, from: Option<u64>, to: Option<u64>) -> Result<ZoneDiff, ClientError> {
+        let query: Vec<_> = [("from", from), ("to", to)]
+            .into_iter()
+            .filter_map(|(key, number)| Some((key, number?.to_string())))
+            .collect();
+        self.get_within(&zone_path(zone, "/diff"), &query, LARGE_READ_WITHIN)
+    }
+
+    /// Makes a zone what it was.
+    ///
+    /// # Errors
+    /// No answer, no such zone, a state that is not kept, or busy: try again.
+    pub fn roll_back(&self, zone: &str, request: &RollbackRequest, patience: Patience) -> Result<Written, ClientError> {
+        self.post(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
+    }
+
+    /// What a rollback would change, without doing it; refuses what the rollback would refuse.
+    ///
+    /// # Errors
+    /// No answer, no such zone, or a state that is not kept.
+    pub fn preview_rollback(&self, zone: &str, request: &RollbackRequest) -> Result<Written, ClientError> {
+        let url = self.url(&zone_path(zone, "/rollback"), &flag("dry_run", true).into_iter().collect::<Vec<_>>());
+        let request_for =
+            self.conditional(self.agent.post(url)).config().timeout_global(Some(LARGE_READ_WITHIN)).build();
+        self.read(request_for.send_json(request))
+    }
+
+    /// RRsets of a zone, of one name, of one name and type.
+    ///
+    /// # Errors
+    /// No answer, no such zone, not a name or type.
+    pub fn records(&self, zone: &str, name: Option<&str>, rtype: Option<&str>) -> Result<RrsetPage, ClientError> {
+        let query: Vec<_> =
+            [("name", name), ("type", rtype)].into_iter().filter_map(|(key, part)| Some((key, part?.into()))).collect();
+        self.get(&zone_path(zone, "/records"), &query)
+    }
+
+    /// Changes records of one zone as one version.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change(&self, zone: &str, change: &ChangeRequest, patience: Patience) -> Result<Written, ClientError> {
+        self.change_allowing(zone, change, false, patience)
+    }
+
+    /// The same; `allow_shrink` says that it is meant when much goes.
+    ///
+    /// # Errors
+    /// No answer, refused, or busy: try again.
+    pub fn change_allowing(
+        &self,
+        zone: &str,
+        change: &ChangeRequest,
+        allow_shrink: bool,
+        patience: Patience,
+    ) -> Result<Written, ClientError> {
+        let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
+        self.post(&zone_path(zone, "/changes"), &query, change, patience.timeout)
+    }
+
+    /// Where a version is live.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn receipt(&self, version: u64, patience: Patience) -> Result<Receipt, ClientError> {
+        let url = self.url(&format!("/v1/receipts/{version}"), &waiting(patience));
+        let request = self.agent.get(url);
+        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+    }
+
+    /// Which edges are waited for, or have connected.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn edges(&self) -> Result<EdgeList, ClientError> {
+        self.get("/v1/edges", &[])
+    }
+
+    /// Waits for an edge from now on.
+    ///
+    /// # Errors
+    /// No answer, not a name or role.
+    pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+        let request = self.agent.put(self.edge_url(name, role));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
+    }
+
+    /// Waits for an edge no more.
+    ///
+    /// # Errors
+    /// No answer, nobody waits for it, or it is connected.
+    pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+        let request = self.agent.delete(self.edge_url(name, role));
+        self.written(request.config().timeout_global(Some(PATIENCE)).build().call())
+    }
+
+    fn edge_url(&self, name: &str, role: &str) -> String {
+        let mut path = String::from("/v1/edges/");
+        escape_into(&mut path, name);
+        self.url(&path, &[("role", role.to_owned())])
+    }
+
+    /// What the store of the core (`core`) or of an edge in its process (`edge`, or its name) holds for a name; without
+    /// `at`, that of an edge if there is one.
+    ///
+    /// # Errors
+    /// No answer, or not a name, type or node.
+    pub fn lookup(&self, name: &str, rtype: Option<&str>, at: Option<&str>) -> Result<Lookup, ClientError> {
+        let mut query = vec![("name", name.to_owned())];
+        query.extend(at.map(|at| ("at", at.to_owned())));
+        query.extend(rtype.map(|rtype| ("type", rtype.to_owned())));
+        self.get("/v1/lookup", &query)
+    }
+
+    /// Makes a backup in a folder on the machine of the core.
+    ///
+    /// # Errors
+    /// No answer, or it could not be made.
+    pub fn backup(&self, folder: &str) -> Result<BackupInfo, ClientError> {
+        let request = BackupRequest { folder: folder.into() };
+        self.post("/v1/backup", &[], &request, BACKUP_PATIENCE)
+    }
+
+    /// Says that a restore of the core is meant, so that edges that are ahead of it follow.
+    ///
+    /// # Errors
+    /// No answer, or the core cannot commit.
+    pub fn accept_restore(&self) -> Result<ForkInfo, ClientError> {
+        self.post("/v1/accept-restore", &[], &AcceptRestore {}, DEFAULT_TIMEOUT)
+    }
+
+    /// The metrics in Prometheus text format.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn metrics(&self) -> Result<String, ClientError> {
+        let request = self.agent.get(self.url("/metrics", &[]));
+        let mut response = self.accepted(self.asked(request, READ_WITHIN)?, Asked::Read)?;
+        response.body_mut().read_to_string().map_err(|error| self.foreign(error))
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, ClientError> {
+        self.get_within(path, query, READ_WITHIN)
+    }
+
+    fn get_within<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        within: Duration,
+    ) -> Result<T, ClientError> {
+        self.read(self.asked(self.agent.get(self.url(path, query)), within)?)
+    }
+
+    /// Sends a read, which changes nothing and so can be given up at any time.
+    fn asked(
+        &self,
+        request: RequestBuilder<WithoutBody>,
+        within: Duration,
+    ) -> Result<Result<Response<Body>, ureq::Error>, ClientError> {
+        let config = request.config();
+        let request = config.timeout_recv_response(Some(within)).timeout_recv_body(Some(within)).build();
+        match request.call() {
+            Err(ureq::Error::Timeout(ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody)) => {
+                Err(ClientError::Silent { core: self.core.clone(), within })
+            }
+            answered => Ok(answered),
+        }
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let request = self.conditional(self.agent.post(self.url(path, query)));
+        self.written(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+    }
+
+    fn conditional<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match self.only_at {
+            Some(change) => request.header("if-match", format!("\"{change}\"")),
+            None => request,
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+        let mut response = self.accepted(response, Asked::Read)?;
+        response.body_mut().with_config().limit(MAX_RESPONSE).read_json().map_err(|error| self.foreign(error))
+    }
+
+    fn written<T: DeserializeOwned>(&self, response: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+        let mut response = self.accepted(response, Asked::Write)?;
+        let body = response.body_mut().with_config().limit(MAX_RESPONSE).read_json();
+        body.map_err(|error| self.unknown(format_args!("its answer cannot be read ({error})")))
+    }
+
+    fn accepted(
+        &self,
+        response: Result<Response<Body>, ureq::Error>,
+        asked: Asked,
+    ) -> Result<Response<Body>, ClientError> {
+        let mut response = response.map_err(|source| self.unanswered(source, asked))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let odd = format_args!("status {status} without an error of ours");
+        match response.body_mut().read_json::<ErrorBody>() {
+            Ok(body) if body.error.code == UNKNOWN => Err(self.unknown(format_args!("says: {}", body.error.message))),
+            Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: body.error }),
+            // Of a proxy, perhaps, behind which a core has it.
+            Err(_) if asked == Asked::Write && status.is_server_error() => Err(self.unknown(odd)),
+            Err(_) => Err(self.foreign(odd)),
+        }
+    }
+
+    fn unknown(&self, reason: impl ToString) -> ClientError {
+        ClientError::Unknown { core: self.core.clone(), reason: reason.to_string() }
+    }
+
+    fn unanswered(&self, source: ureq::Error, asked: Asked) -> ClientError {
+        let core = self.core.clone();
+        match (Trouble::of(&core, &source), asked) {
+            (Trouble::SpeaksTls, _) => ClientError::SpeaksTls { core },
+            (Trouble::SpeaksNoTls, _) => ClientError::SpeaksNoTls { core },
+            (Trouble::Untrusted(reason), _) => ClientError::Untrusted { core, reason },
+            (Trouble::MayHaveArrived, Asked::Write) => self.unknown(format_args!("the connection ended ({source})")),
+            (Trouble::MayHaveArrived, Asked::Read) | (Trouble::NotReached, _) => {
+                ClientError::Unreachable { core, source: Box::new(source) }
+            }
+        }
+    }
+
+    fn foreign(&self, reason: impl ToString) -> ClientError {
+        ClientError::Foreign { core: self.core.clone(), reason: reason.to_string() }
+    }
+
+    fn url(&self, path: &str, query: &[(&str, String)]) -> String {
+        let mut url = format!("{}{path}", self.core);
+        for (number, (key, value)) in query.iter().enumerate() {
+            url.push(if number == 0 { '?' } else { '&' });
+            url.push_str(key);
+            url.push('=');
+            escape_into(&mut url, value);
+        }
+        url
+    }
+}
+
+fn waiting(patience: Patience) -> Vec<(&'static str, String)> {
+    let Some(wait) = patience.wait else { return vec![] };
+    vec![("wait", wait.to_string()), ("timeout", format!("{}ms", patience.timeout.as_millis()))]
+}
+
+fn flag(name: &'static str, is_set: bool) -> Option<(&'static str, String)> {
+    is_set.then(|| (name, "true".to_owned()))
+}
+
+/// The root zone is `@` in a path: most clients and proxies take a segment of `.` away.
+fn zone_path(zone: &str, rest: &str) -> String {
+    let mut path = String::from("/v1/zones/");
+    match zone {
+        "." => path.push('@'),
+        zone => escape_into(&mut path, zone),
+    }
+    path + rest
+}
+
+/// Percent-encodes everything but what RFC 3986 section 2.3 calls unreserved.
+fn escape_into(url: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+            byte => {
+                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+                url.push('%');
+                for nibble in [byte >> 4, byte & 15] {
+                    url.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    #[test]
+    fn any_zone_name_fits_a_path() {
+        assert_eq!(zone_path(".", ""), "/v1/zones/@");
+        assert_eq!(zone_path("0/25.2.0.192.in-addr.arpa.", "/file"), "/v1/zones/0%2F25.2.0.192.in-addr.arpa./file");
+        assert_eq!(zone_path(r"a\.b?.example.", ""), "/v1/zones/a%5C.b%3F.example.");
+    }
+
+    #[test]
+    fn nobody_listening_is_unreachable() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let client = Client::new(&format!("http://{address}/"));
+        let error = client.status().unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+        let error = client.delete_zone("example", false, Patience::default()).unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
+    }
+
+    /// Reads a request, answers so, and hangs up.
+    fn once(answer: &'static str) -> Client {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                heard.extend(byte);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        client
+    }
+
+    #[test]
+    fn a_write_that_was_sent_and_has_no_answer_is_not_called_undone() {
+        const UNKNOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 52\r\n\r\n\
+            {\"error\": {\"code\": \"unknown\", \"message\": \"perhaps\"}}";
+        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 49\r\n\r\n\
+            {\"error\": {\"code\": \"busy\", \"message\": \"perhaps\"}}";
+        let broken = [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"zone\": ",
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops",
+            UNKNOWN,
+        ];
+        for answer in broken {
+            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
+            assert!(matches!(error, ClientError::Unknown { .. }), "{answer:?}: {error:?}");
+            assert!(error.to_string().contains("not known"), "{error}");
+        }
+        for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\noops", BUSY] {
+            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
+            assert!(
+                matches!(error, ClientError::Foreign { .. } | ClientError::Refused { .. }),
+                "{answer:?}: {error:?}"
+            );
+        }
+        let core = || once("");
+        let writes = [
+            core().expect_edge("edge-1", "edge").map(drop),
+            core().forget_edge("edge-1", "edge").map(drop),
+            core().change_settings("example", &SettingsChange::default()).map(drop),
+            core().change_store_settings(&StoreSettingsChange::default()).map(drop),
+        ];
+        for (number, written) in writes.into_iter().enumerate() {
+            assert!(matches!(written, Err(ClientError::Unknown { .. })), "{number}: {written:?}");
+        }
+        let read = once("").status().unwrap_err();
+        assert!(matches!(read, ClientError::Unreachable { .. }), "{read:?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What a backup holds, and what it lacks.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Its name in the folder of a backup.
+const NAME: &str = "manifest.json";
+
+/// Of this release.
+const FORMAT: u32 = 1;
+
+/// Longest manifest that is read: a file of a database takes some 150 bytes of it.
+const MAX_LEN: u64 = 64 * 1024 * 1024;
+
+/// What somebody needs beside a backup to run a core from it.
+const LACKS: [&str; 5] = [
+    "the certificate authority with its key (the folder of `zonecast ca`)",
+    "the certificate of the core (`identity` in its configuration)",
+    "the configuration of the core",
+    "the tokens of the API (`tokens` in its configuration)",
+    "zone files (`[zones]` in its configuration)",
+];
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Now 1.
+    pub format: u32,
+    /// Release that made it.
+    pub release: String,
+    /// When, in seconds of Unix time.
+    pub time: u64,
+    /// Identity of the store.
+    pub store: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The version that it holds at least.
+    pub version: u64,
+    /// What is not in it.
+    pub lacks: Vec<String>,
+    /// What is in it.
+    pub files: Vec<BackedUpFile>,
+}
+
+/// One file of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackedUpFile {
+    /// Below the folder of the backup, with `/` between its parts.
+    pub path: String,
+    /// How long it is.
+    pub bytes: u64,
+    /// BLAKE3 of all of it, in hexadecimal.
+    pub blake3: String,
+}
+
+impl Manifest {
+    /// Of a backup without files so far.
+    pub fn new(store: String, epoch: u64, version: u64, time: u64) -> Self {
+        let (release, lacks) = (env!("CARGO_PKG_VERSION").to_owned(), LACKS.map(str::to_owned).to_vec());
+        Self { format: FORMAT, release, time, store, epoch, version, lacks, files: vec![] }
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// Puts it into the folder, whole and durable or not at all.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let new = folder.join("manifest.json.new");
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_all()?;
+        std::fs::rename(&new, folder.join(NAME))?;
+        File::open(folder)?.sync_all()
+    }
+
+    /// The one in the folder.
+    ///
+    /// # Errors
+    /// There is none, or it is not one that this release knows.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        let odd = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+        let path = folder.join(NAME);
+        if path.metadata()?.len() > MAX_LEN {
+            return Err(odd("it is too long for a manifest".to_owned()));
+        }
+        let manifest: Self = serde_json::from_slice(&std::fs::read(path)?)?;
+        if manifest.format != FORMAT {
+            return Err(odd(format!("format {} is not known to this release", manifest.format)));
+        }
+        Ok(manifest)
+    }
+
+    /// Where its manifest is.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join(NAME)
+    }
+}

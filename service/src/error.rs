@@ -1,0 +1,92 @@
+//! Why a request on zones or records is not done.
+
+use thiserror::Error;
+use zonecast_records::Name;
+
+use zonecast_api::types::Finding;
+
+/// See the module.
+#[derive(Clone, Debug, Error)]
+pub enum ServiceError {
+    /// Not hosted here.
+    #[error("zone {0} is not hosted here")]
+    NoZone(String),
+    /// Not deleted lately.
+    #[error("no zone {0} was deleted lately; what is deleted is kept for a while only")]
+    NotDeleted(String),
+    /// No edge of this name in this process.
+    #[error(
+        "no edge {0:?} runs in the process of this core: ask the edge itself (`--core` with its URL), or `--at core`"
+    )]
+    NoEdge(String),
+    /// Nobody waits for it.
+    #[error("{0} is not expected; `zonecast edges list` shows who is")]
+    NotExpected(String),
+    /// The request makes no sense.
+    #[error("{0}")]
+    BadRequest(String),
+    /// What it asks for cannot be served; nothing has changed.
+    #[error("{message}")]
+    Refused {
+        /// One line.
+        message: String,
+        /// Where and why.
+        findings: Vec<Finding>,
+    },
+    /// It would do what is hardly meant, and does not say that it is; nothing has changed.
+    #[error("{0}")]
+    Held(String),
+    /// Somebody replaces the zone.
+    #[error("zone {0} is being replaced, retry")]
+    Busy(String),
+    /// Somebody else changed the zone in between.
+    #[error("the zone changed in between, retry: {0}")]
+    Overtaken(String),
+    /// The zone is not where the request wants it to be; nothing has changed.
+    #[error("zone {zone} is {present}, and not where the request wants it; nothing has changed")]
+    Moved {
+        /// Which.
+        zone: String,
+        /// Where it is.
+        present: String,
+    },
+    /// Too much is proposed and not applied yet.
+    #[error("too much is under way, retry")]
+    Overloaded,
+    /// The core cannot commit now; nothing has changed.
+    #[error("the core cannot commit: {0}; nothing has changed")]
+    Unavailable(String),
+    /// The core stopped while the change was on its way.
+    #[error("whether the core has committed it is not known: {0}; look before you ask for it again")]
+    Unknown(String),
+    /// A store that cannot be read, or a broken invariant.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ServiceError {
+    /// A request that makes no sense.
+    pub fn bad(message: impl ToString) -> Self {
+        Self::BadRequest(message.to_string())
+    }
+
+    /// A store that cannot be read, or a broken invariant.
+    pub fn internal(message: impl ToString) -> Self {
+        Self::Internal(message.to_string())
+    }
+
+    /// Not hosted here.
+    pub fn no_zone(zone: &Name) -> Self {
+        Self::NoZone(zone.to_string())
+    }
+
+    /// Somebody replaces the zone.
+    pub fn busy(zone: &Name) -> Self {
+        Self::Busy(zone.to_string())
+    }
+
+    /// A zone or change that breaks a rule.
+    pub fn refused(message: impl ToString, findings: Vec<Finding>) -> Self {
+        Self::Refused { message: message.to_string(), findings }
+    }
+}

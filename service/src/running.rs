@@ -1,0 +1,233 @@
+//! A running core without its API: voter, fan-out, zones and records. The binary puts HTTP before it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use prometheus::Registry;
+use tokio::task::JoinHandle;
+use zonecast_kv_core::{Core, CoreConfig};
+use zonecast_kv_store::StateOptions;
+use zonecast_kv_transport::{Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
+
+use crate::exit::{Failure, Outcome};
+use crate::fault::Fault;
+use crate::import::sweep_orphans;
+use crate::metrics::Metrics;
+use crate::part::run_part;
+use crate::service::{LocalEdge, Service, ServiceParts};
+use crate::sink::PublisherSink;
+use crate::vitals::VitalSigns;
+
+/// How often it looks for generations that were kept long enough.
+const RETIRED_EVERY: Duration = Duration::from_mins(1);
+
+/// What a core is started with.
+#[derive(Debug)]
+pub struct ServiceSetup {
+    /// Folder of its stores.
+    pub store: PathBuf,
+    /// Folder of the whole process.
+    pub data: PathBuf,
+    /// Where that was before, if it was moved or copied.
+    pub moved_from: Option<String>,
+    /// Who it is.
+    pub identity: Identity,
+    /// Where edges connect.
+    pub endpoint: Endpoint,
+    /// Edges of the same process.
+    pub edges: Vec<LocalEdge>,
+    /// Edges that are waited for before they have ever connected.
+    pub expected: Vec<Peer>,
+    /// An edge that is away for longer is said to be away for long.
+    pub edge_away: Duration,
+    /// How long what a zone was before it was replaced is kept.
+    pub keep_replaced: Duration,
+    /// Of the raft log, what is applied before it is given up.
+    pub raft_log_bytes: usize,
+    /// What ends writing, also for edges of the same process.
+    pub fault: Fault,
+    /// Where metrics are registered.
+    pub registry: Registry,
+    /// Start of the process.
+    pub started: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct RunningService {
+    quic: SocketAddr,
+    service: Arc<Service>,
+    publisher: Arc<Publisher>,
+    core: Core,
+    tasks: [JoinHandle<()>; 6],
+}
+
+/// A service whose parts have ended and whose waits are answered; requests that are under way may still write.
+#[derive(Debug)]
+pub struct EndingService {
+    service: Arc<Service>,
+    publisher: Arc<Publisher>,
+    core: Core,
+}
+
+/// A core that nobody can ask any more; edges may still get what was committed.
+#[derive(Debug)]
+pub struct StoppedService {
+    publisher: Arc<Publisher>,
+    core: Core,
+}
+
+impl RunningService {
+    /// Starts it; it leads when this returns, and is not ready before [`Service::set_ready`].
+    ///
+    /// # Errors
+    /// A store cannot be opened, or a listener not be used.
+    pub async fn start(setup: ServiceSetup) -> Outcome<Self> {
+        let ServiceSetup { store, data, identity, endpoint, edges, expected, registry, .. } = setup;
+        let (fault, started) = (setup.fault, setup.started);
+        let quic = endpoint.local_addr().map_err(|error| Failure::failed(format_args!("QUIC: {error}")))?;
+        let sink = Arc::new(PublisherSink::default());
+        let core = Core::start(CoreConfig {
+            data_dir: store,
+            state: StateOptions { raft_log_bytes: setup.raft_log_bytes, ..StateOptions::default() },
+            registry: registry.clone(),
+            sink: Arc::clone(&sink) as Arc<_>,
+        })
+        .await?;
+        let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
+        let publisher = Arc::new(Publisher::start(endpoint, core.source(), options, transport));
+        sink.connect(&publisher);
+        let service = Service::new(ServiceParts {
+            core: core.clone(),
+            publisher: Arc::clone(&publisher),
+            edges,
+            metrics: Metrics::register(&registry)?,
+            moved_from: setup.moved_from,
+            identity: identity.clone(),
+            configured: expected,
+            away_after: setup.edge_away,
+            vitals: VitalSigns::register(&registry, &data, identity, started)?,
+            started,
+            data,
+            keep_replaced: setup.keep_replaced,
+            fault: fault.clone(),
+        });
+        // Before anybody can ask who is waited for.
+        service.load_edges().await?;
+        let tasks = parts(&core, &service, &publisher, &fault);
+        Ok(Self { quic, service, publisher, core, tasks })
+    }
+
+    /// Zones and records.
+    #[must_use]
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Who has what.
+    #[must_use]
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The voter.
+    #[must_use]
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Where edges connect.
+    #[must_use]
+    pub fn quic(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Ends what runs beside requests, and answers whoever waits for edges: what is committed stays so.
+    pub async fn end(self) -> EndingService {
+        let Self { quic: _, service, publisher, core, tasks } = self;
+        for task in tasks {
+            task.abort();
+            // Aborted, or done; the core it had is dropped.
+            let _ = task.await;
+        }
+        service.end_waits();
+        EndingService { service, publisher, core }
+    }
+}
+
+impl EndingService {
+    /// Once there are no more requests: ends the writes that they left.
+    pub async fn stop(self) -> StoppedService {
+        let Self { service, publisher, core } = self;
+        service.writes_ended().await;
+        service.note_edges_at_stop().await;
+        drop(service);
+        StoppedService { publisher, core }
+    }
+}
+
+impl StoppedService {
+    /// Says goodbye to edges and closes the stores.
+    pub async fn close(self) {
+        if let Some(publisher) = Arc::into_inner(self.publisher) {
+            publisher.shutdown().await;
+        }
+        if let Err(error) = self.core.shutdown().await {
+            tracing::error!(%error, "the core could not close its store; what was acknowledged is kept");
+        }
+    }
+}
+
+/// What runs beside the API for as long as it lives.
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 6] {
+    let (aliases, edges) = (Arc::clone(service), Arc::clone(service));
+    let aliases = async move { aliases.keep_aliases_current().await };
+    let edges = async move { edges.keep_edges().await };
+    let (accepting, ended) = (fault.clone(), publisher.ended());
+    let accepting = async move {
+        ended.await;
+        accepting.part_died("edges cannot connect any more");
+    };
+    [
+        run_part(fault, "what an interrupted import left is not deleted", sweep(core.clone(), core.head().next_id)),
+        run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
+        run_part(fault, "what zones were before stays for ever", delete_retired(Arc::clone(service))),
+        run_part(fault, "aliases at apexes follow their targets no more", aliases),
+        run_part(fault, "which edges are waited for is not written down any more", edges),
+        tokio::spawn(accepting),
+    ]
+}
+
+/// Says when the core has stopped by itself: nobody may ask it for anything for a long time.
+async fn watch(core: Core, fault: Fault) {
+    let reason = core.stopped().await;
+    fault.set(|| reason.into());
+}
+
+/// Deletes what zones were before they were replaced or deleted, once it is old enough.
+async fn delete_retired(service: Arc<Service>) {
+    let mut ticks = tokio::time::interval(RETIRED_EVERY);
+    loop {
+        ticks.tick().await;
+        match service.delete_retired().await {
+            Ok(0) => {}
+            Ok(generations) => {
+                tracing::info!(generations, "deleted what zones were before they were replaced or deleted")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what zones were before they were replaced or deleted stays a while longer")
+            }
+        }
+    }
+}
+
+/// Deletes what an earlier process left half done, beside everything else.
+async fn sweep(core: Core, before: u64) {
+    match sweep_orphans(&core, before).await {
+        Ok(0) => {}
+        Ok(generations) => tracing::info!(generations, "deleted what an interrupted import had left"),
+        Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next start tries again"),
+    }
+}

@@ -1,0 +1,31 @@
+//! Zones and records over the core.
+//!
+//! Reads come from the applied state; record changes are built by the core over everything in flight; whole zones come
+//! in through [`crate::import`].
+
+mod aliases;
+mod backup;
+mod deleted;
+mod edges;
+mod export;
+#[cfg(test)]
+mod export_tests;
+mod history;
+mod inspect;
+mod local_edge;
+mod lookup;
+mod made;
+mod records;
+#[expect(clippy::module_inception, reason = "one main type per file, named after it")]
+mod service;
+mod settings;
+mod status;
+#[cfg(test)]
+mod write_tests;
+mod zone_count;
+mod zones;
+
+pub use local_edge::LocalEdge;
+pub(crate) use service::ServiceParts;
+pub use service::{MAX_WRITES, Service};
+pub use zones::Upload;

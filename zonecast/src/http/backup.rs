@@ -1,0 +1,31 @@
+//! `/v1/backup` and `/v1/accept-restore`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::{Extension, Json};
+
+use super::query::{self, NoParams};
+use super::{ApiError, ApiState};
+use zonecast_api::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+use zonecast_service::Who;
+
+pub(super) async fn backup(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Extension(who): Extension<Who>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<BackupInfo>, ApiError> {
+    let request: BackupRequest = query::json(body)?;
+    Ok(Json(state.service.backup(request.folder.into(), &who).await?))
+}
+
+pub(super) async fn accept_restore(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Extension(who): Extension<Who>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ForkInfo>, ApiError> {
+    let AcceptRestore {} = query::json(body)?;
+    Ok(Json(state.service.accept_restore(who).await?))
+}

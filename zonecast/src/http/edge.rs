@@ -1,0 +1,154 @@
+//! The HTTP side of an edge in a process of its own: `/v1/status`, `/v1/lookup`, `/metrics` and health.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json, Router};
+use tokio::sync::watch;
+use zonecast_kv_edge::EdgeStatus;
+use zonecast_kv_proto::FollowerState;
+
+use super::lookup::{LookupQuery, shown};
+use super::query::{self, Params};
+use super::{ApiError, Gate, May, Route, off_thread, routed};
+use crate::auth::{Grant, TokenRole};
+use crate::metrics::MetricsRegistry;
+use zonecast_api::types::{EdgeNode, Lookup};
+use zonecast_service::Fault;
+use zonecast_service::LocalEdge;
+use zonecast_service::VitalSigns;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct EdgeApi {
+    edge: LocalEdge,
+    status: watch::Receiver<EdgeStatus>,
+    fault: Fault,
+    metrics: Arc<MetricsRegistry>,
+    vitals: VitalSigns,
+    started: Instant,
+}
+
+impl EdgeApi {
+    /// Of a running edge.
+    pub(crate) fn new(
+        edge: LocalEdge,
+        status: watch::Receiver<EdgeStatus>,
+        fault: Fault,
+        metrics: Arc<MetricsRegistry>,
+        vitals: VitalSigns,
+        started: Instant,
+    ) -> Self {
+        Self { edge, status, fault, metrics, vitals, started }
+    }
+
+    /// Whether it has a copy to answer from, however old.
+    fn is_ready(&self) -> bool {
+        self.status.borrow().is_ready()
+    }
+
+    /// Reads the disk.
+    fn node(&self) -> EdgeNode {
+        let (state, status) = (self.edge.states.load(), self.status.borrow().clone());
+        let position = state.as_ref().map(|state| state.position);
+        let version = |position: Option<zonecast_kv_proto::Position>| position.map_or(0, |at| at.version.get());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        EdgeNode {
+            role: "edge".into(),
+            release: env!("CARGO_PKG_VERSION").into(),
+            edge: self.edge.name.clone(),
+            ready: status.is_ready(),
+            store: position.map(|at| at.store.to_string()).unwrap_or_default(),
+            epoch: position.map_or(0, |at| at.epoch.get()),
+            version: version(position),
+            chain: position.map(|at| at.chain.to_string()).unwrap_or_default(),
+            durable: version(status.durable),
+            head: version(status.head),
+            following: following(status.state).into(),
+            silent_s: status.heard.map(|heard: Duration| now.saturating_sub(heard).as_secs_f64()),
+            trouble: status.trouble,
+            damage: status.damage,
+            twin: status.twin,
+            fault: self.fault.told(),
+            zones: state.map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
+            dns: self.edge.dns.iter().map(ToString::to_string).collect(),
+            uptime_s: self.started.elapsed().as_secs(),
+            data: self.vitals.data().display().to_string(),
+            vitals: Some(self.vitals.read()),
+        }
+    }
+}
+
+fn following(state: FollowerState) -> &'static str {
+    match state {
+        FollowerState::Away => "away",
+        FollowerState::Streaming => "streaming",
+        FollowerState::Loading => "loading",
+    }
+}
+
+/// All paths, behind a gate.
+pub(crate) fn edge_router(api: EdgeApi, gate: Gate) -> Router {
+    routed(edge_routes(), "no such path at an edge; zones and records are at the core", gate, api)
+}
+
+/// All paths, and who may ask each.
+pub(super) fn edge_routes() -> Vec<Route<EdgeApi>> {
+    vec![
+        Route::new(Method::GET, "/v1/status", May::Role(TokenRole::Read), status),
+        Route::new(Method::GET, "/v1/lookup", May::Role(TokenRole::Read), lookup),
+        Route::new(Method::GET, "/metrics", May::AnyToken, metrics),
+        Route::new(Method::GET, "/healthz", May::Everybody, healthz),
+        Route::new(Method::GET, "/readyz", May::Everybody, readyz),
+    ]
+}
+
+async fn status(State(api): State<EdgeApi>) -> Result<Json<EdgeNode>, ApiError> {
+    off_thread(move || api.node()).await.map(Json)
+}
+
+async fn lookup(
+    State(api): State<EdgeApi>,
+    Extension(grant): Extension<Grant>,
+    Params(query): Params<LookupQuery>,
+) -> Result<Json<Lookup>, ApiError> {
+    if query.at.is_some_and(|at| at != "edge" && at != api.edge.name) {
+        return Err(ApiError::bad_request("this is an edge, which knows its own copy only; ask the core for others"));
+    }
+    let name = query::name(&query.name)?;
+    query::in_scope(&grant, &name)?;
+    shown(&grant, api.edge.lookup(name, query.rtype).await?)
+}
+
+async fn metrics(State(api): State<EdgeApi>) -> Result<impl IntoResponse, ApiError> {
+    let text = off_thread(move || {
+        let _ = api.vitals.read();
+        api.metrics.render(api.is_ready(), api.fault.get().is_some())
+    });
+    let text = text.await?.map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+/// 503 when it can write no more, or some of its copy cannot be read.
+async fn healthz(State(api): State<EdgeApi>) -> (StatusCode, String) {
+    let damage = api.status.borrow().damage.clone();
+    match (api.fault.told(), damage) {
+        (Some(fault), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
+        (None, Some(damage)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{damage}; the copy is fetched again from the core\n"))
+        }
+        (None, None) => (StatusCode::OK, "ok\n".into()),
+    }
+}
+
+/// 200 while it has a copy to answer from, with or without its core. How old that is, the status says.
+async fn readyz(State(api): State<EdgeApi>) -> (StatusCode, &'static str) {
+    if api.is_ready() && api.fault.get().is_none() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}

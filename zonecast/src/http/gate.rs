@@ -1,0 +1,204 @@
+//! Who may pass: looks at the token of every request before its handler runs.
+//!
+//! ```text
+//! request ─▶ token? ─▶ good? ─▶ role of the path? ─▶ zone of the path in scope? ─▶ handler, with the grant
+//!              401      401           403                     403                     (403, counted too)
+//! ```
+//! Whose a request is, the listener asks first ([`Gate::introduce`]): it gives a place to each by name.
+//!
+//! What a path needs stands beside it in the table of [routes](super::Route). A path that is in no table needs a good
+//! token too, so that nobody without one learns which paths there are.
+//!
+//! # Invariants
+//! Every handler of a path that is not for everybody finds a [`Grant`] among the extensions of its request, and shows
+//! only what its scope covers; whose it is ([`Who`]); and a [`Condition`](zonecast_service::Condition), on which it does what
+//! it does.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::RequestExt as _;
+use axum::body::Body;
+use axum::extract::{MatchedPath, RawPathParams, State};
+use axum::http::{HeaderMap, Method, Request, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::Incoming;
+use prometheus::Registry;
+use zonecast_dns::LineLimit;
+
+use super::condition::{Understands, condition};
+use super::error::NotDone;
+use super::{ApiError, May, query, same_site};
+use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
+use zonecast_service::Fault;
+use zonecast_service::Who;
+use zonecast_service::exit::{Code, Failure, Outcome};
+
+/// Why a core cannot commit comes on another way than the error, a moment before or after it.
+const REASON_WITHIN: Duration = Duration::from_secs(1);
+
+/// In front of all paths of a listener. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate {
+    tokens: Option<Arc<Tokens>>,
+    refusals: Arc<Refusals>,
+    failures: Arc<LineLimit>,
+    fault: Fault,
+}
+
+/// What the token of a request allows, or why it allows nothing. Stands among the extensions of every request.
+#[derive(Clone, Debug)]
+struct Shown(Result<Grant, ApiError>);
+
+/// What each path needs, as the router knows the path.
+pub(super) type Needs = Arc<[(&'static str, Method, May)]>;
+
+impl Gate {
+    /// That asks for the tokens of this file; without one, nobody is asked anything. What ends writing for good stands in
+    /// `fault`.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub(crate) fn open(tokens: Option<&Path>, registry: &Registry, fault: Fault) -> Outcome<Self> {
+        let tokens = tokens.map(Tokens::open).transpose();
+        let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
+        Ok(Self {
+            tokens: tokens.map(Arc::new),
+            refusals: Arc::new(Refusals::register(registry)?),
+            failures: Arc::default(),
+            fault,
+        })
+    }
+
+    /// What is broken for good.
+    pub(crate) fn fault(&self) -> &Fault {
+        &self.fault
+    }
+
+    /// Reads the tokens again; nothing where nobody is asked for one.
+    ///
+    /// # Errors
+    /// The file cannot be used; those before stay.
+    pub(crate) fn reload(&self) -> Option<Result<(), String>> {
+        self.tokens.as_ref().map(|tokens| tokens.reload())
+    }
+
+    /// Tells of what is broken for all requests, once a minute, and says to this one what is known of it.
+    async fn explain(&self, response: Response) -> Response {
+        match response.extensions().get() {
+            None => response,
+            Some(NotDone::Internal(error)) => {
+                if let Some(requests) = self.failures.count(Instant::now()) {
+                    tracing::error!(requests, error, "requests failed, the last one for this reason");
+                }
+                response
+            }
+            Some(not_done @ (NotDone::Unavailable | NotDone::Unknown)) => {
+                let explained = if matches!(not_done, NotDone::Unknown) { ApiError::stopped } else { ApiError::faulty };
+                match tokio::time::timeout(REASON_WITHIN, self.fault.wait()).await {
+                    Ok(fault) => explained(&fault).into_response(),
+                    Err(_) => response,
+                }
+            }
+        }
+    }
+
+    /// Looks at the token of a request from this address, for [`guard`] and for whoever wants to know whose it is.
+    pub(crate) fn introduce(&self, request: &mut Request<Incoming>, address: IpAddr) -> Who {
+        let grant = self.grant(request.headers());
+        let who = match &grant {
+            Ok(grant) if !grant.name().is_empty() => Who::Token(grant.name().into()),
+            Ok(_) | Err(_) => Who::at(address),
+        };
+        request.extensions_mut().insert(Shown(grant));
+        request.extensions_mut().insert(who.clone());
+        who
+    }
+
+    /// What the token of a request allows.
+    fn grant(&self, headers: &HeaderMap) -> Result<Grant, ApiError> {
+        let Some(tokens) = &self.tokens else { return Ok(Grant::everything()) };
+        let token = bearer(headers)
+            .ok_or_else(|| ApiError::denied(Refusal::NoToken, "this needs a token: `Authorization: Bearer TOKEN`"))?;
+        tokens.grant(token, (Instant::now(), SystemTime::now())).map_err(|bad| {
+            let message = match bad {
+                BadToken::Unknown => "the token is not valid",
+                BadToken::Expired => "the token has expired",
+            };
+            ApiError::denied(Refusal::BadToken, message)
+        })
+    }
+}
+
+/// Runs before every handler; see the module.
+pub(super) async fn guard(
+    State((gate, needs)): State<(Gate, Needs)>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let may = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
+    let understands = Understands::of(request.method(), path.as_ref().map_or("", MatchedPath::as_str));
+    if may == Some(May::Everybody) {
+        return match condition(request.headers(), understands) {
+            Ok(_) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+    }
+    let passed = allowed(&gate, may, &mut request).await;
+    let passed = passed.and_then(|grant| Ok((grant, condition(request.headers(), understands)?)));
+    let response = match passed {
+        Ok((grant, condition)) => {
+            request.extensions_mut().insert(grant);
+            request.extensions_mut().insert(condition);
+            gate.explain(next.run(request).await).await
+        }
+        Err(error) => error.into_response(),
+    };
+    if let Some(refusal) = response.extensions().get() {
+        gate.refusals.note(*refusal, path.as_ref().map_or("none", MatchedPath::as_str), Instant::now());
+    }
+    response
+}
+
+/// What a request may do, if that is enough for its path and for the zone in it.
+async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request<Body>) -> Result<Grant, ApiError> {
+    if gate.tokens.is_none() {
+        same_site::check(request.uri(), request.headers())?;
+    }
+    let shown = request.extensions_mut().remove();
+    let Shown(grant) = shown.ok_or_else(|| ApiError::internal("a request that nobody has introduced"))?;
+    let grant = grant?;
+    let (needs, in_zone) = match may {
+        None | Some(May::Everybody | May::AnyToken) => return Ok(grant),
+        Some(May::Role(role)) => (role, false),
+        Some(May::InZone(role)) => (role, true),
+    };
+    if !grant.may(needs) {
+        let message = format_args!("this needs a token of role {needs}; this one's is {}", grant.role());
+        return Err(ApiError::denied(Refusal::Forbidden, message));
+    }
+    if in_zone {
+        let params: RawPathParams = request.extract_parts().await.map_err(ApiError::bad_request)?;
+        let zone = params.iter().find_map(|(name, zone)| (name == "zone").then_some(zone));
+        query::in_scope(&grant, &query::zone_in_path(zone.unwrap_or_default())?)?;
+    }
+    Ok(grant)
+}
+
+/// What a path needs; none that is not in the table. HEAD is answered where GET is.
+fn need(needs: &Needs, path: &str, method: &Method) -> Option<May> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    needs.iter().find(|(at, by, _)| *at == path && by == method).map(|(_, _, may)| *may)
+}
+
+/// The token in the header, RFC 6750 section 2.1; no other place counts, and two headers say nothing.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

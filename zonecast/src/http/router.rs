@@ -1,0 +1,91 @@
+//! Which path is answered by what, and whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Method;
+
+use super::route::{May, Route, routed};
+use super::{Gate, backup, chain, edges, health, history, lookup, receipts, records, settings, status, zones};
+use crate::auth::TokenRole::{Admin, Read, Write};
+use crate::metrics::MetricsRegistry;
+use zonecast_service::Service;
+use zonecast_service::Shares;
+
+/// Zone files that are read and built at a time, two of one name: with the limit above this bounds the memory they take.
+pub(crate) const ZONE_BODIES: usize = 3;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiState {
+    /// Zones and records.
+    pub service: Arc<Service>,
+    /// Taken by each request that holds a zone file.
+    pub(crate) zone_bodies: Shares,
+    /// For `/metrics`.
+    pub metrics: Arc<MetricsRegistry>,
+}
+
+/// All paths, behind a gate.
+pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
+    routed(routes(), "no such path; see docs/api.md", gate, state)
+}
+
+/// All paths, and who may ask each.
+pub(super) fn routes() -> Vec<Route<ApiState>> {
+    const RRSET: &str = "/v1/zones/{zone}/records/{name}/{type}";
+    vec![
+        Route::new(Method::GET, "/v1/status", May::Role(Read), status::status),
+        Route::new(Method::GET, "/v1/zones", May::Role(Read), zones::list),
+        Route::new(Method::GET, "/v1/zones/{zone}", May::InZone(Read), zones::get),
+        Route::new(Method::PUT, "/v1/zones/{zone}", May::InZone(Write), zones::put),
+        Route::new(Method::DELETE, "/v1/zones/{zone}", May::InZone(Write), zones::delete),
+        Route::new(Method::POST, "/v1/zones/{zone}/undelete", May::InZone(Write), zones::undelete),
+        Route::new(Method::GET, "/v1/deleted-zones", May::Role(Read), zones::list_deleted),
+        Route::new(Method::GET, "/v1/settings", May::Role(Read), settings::get_store),
+        Route::new(Method::PATCH, "/v1/settings", May::Role(Admin), settings::change_store),
+        Route::new(Method::GET, "/v1/zones/{zone}/file", May::InZone(Read), zones::export),
+        Route::new(Method::GET, "/v1/zones/{zone}/settings", May::InZone(Read), settings::get),
+        Route::new(Method::PATCH, "/v1/zones/{zone}/settings", May::InZone(Write), settings::change),
+        Route::new(Method::GET, "/v1/zones/{zone}/log", May::InZone(Read), history::log),
+        Route::new(Method::GET, "/v1/zones/{zone}/diff", May::InZone(Read), history::diff),
+        Route::new(Method::POST, "/v1/zones/{zone}/rollback", May::InZone(Write), history::roll_back),
+        Route::new(Method::GET, "/v1/zones/{zone}/records", May::InZone(Read), records::list),
+        Route::new(Method::POST, "/v1/zones/{zone}/changes", May::InZone(Write), records::change),
+        Route::new(Method::GET, RRSET, May::InZone(Read), records::get),
+        Route::new(Method::PUT, RRSET, May::InZone(Write), records::set),
+        Route::new(Method::POST, RRSET, May::InZone(Write), records::add),
+        Route::new(Method::DELETE, RRSET, May::InZone(Write), records::delete),
+        Route::new(Method::GET, "/v1/edges", May::Role(Read), edges::list),
+        Route::new(Method::PUT, "/v1/edges/{edge}", May::Role(Admin), edges::expect),
+        Route::new(Method::DELETE, "/v1/edges/{edge}", May::Role(Admin), edges::forget),
+        Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt),
+        Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain),
+        Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup),
+        Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup),
+        Route::new(Method::POST, "/v1/accept-restore", May::Role(Admin), backup::accept_restore),
+        Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics),
+        Route::new(Method::GET, "/healthz", May::Everybody, health::healthz),
+        Route::new(Method::GET, "/readyz", May::Everybody, health::readyz),
+    ]
+}
+
+/// What tests ask for one by one.
+#[cfg(test)]
+pub(crate) fn all_routes() -> Vec<(Method, &'static str, May)> {
+    routes().into_iter().map(Route::describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::edge::edge_routes;
+
+    #[test]
+    fn an_edge_asks_what_a_core_asks() {
+        let core = all_routes();
+        for route in edge_routes().into_iter().map(Route::describe) {
+            assert!(core.contains(&route), "{route:?}");
+        }
+    }
+}

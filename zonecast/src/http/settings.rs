@@ -1,0 +1,48 @@
+//! `/v1/zones/{zone}/settings` and `/v1/settings`.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::Response;
+use axum::{Extension, Json};
+
+use super::condition::tagged;
+use super::query::{self, NoParams, OnTerms, Segments, zone_in_path};
+use super::{ApiError, ApiState};
+use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
+use zonecast_service::Condition;
+use zonecast_service::Who;
+
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Segments(zone): Segments<String>,
+    Extension(condition): Extension<Condition>,
+) -> Result<Response, ApiError> {
+    Ok(tagged(&condition, state.service.settings(zone_in_path(&zone)?).await?))
+}
+
+pub(super) async fn change(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Segments(zone): Segments<String>,
+    OnTerms(terms): OnTerms,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ZoneSettingsInfo>, ApiError> {
+    let (zone, change): (_, SettingsChange) = (zone_in_path(&zone)?, query::json(body)?);
+    Ok(Json(state.service.change_settings(zone, change, terms).await?))
+}
+
+pub(super) async fn get_store(State(state): State<ApiState>, _: NoParams) -> Result<Json<StoreSettings>, ApiError> {
+    Ok(Json(state.service.store_settings().await?))
+}
+
+pub(super) async fn change_store(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Extension(who): Extension<Who>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<StoreSettings>, ApiError> {
+    let change: StoreSettingsChange = query::json(body)?;
+    Ok(Json(state.service.change_store_settings(change, who).await?))
+}
