@@ -17,12 +17,16 @@ mod error;
 mod metrics;
 mod options;
 mod pins;
+mod raft_keys;
 mod raft_log;
 #[cfg(test)]
 mod raft_log_tests;
+mod raft_shared;
 mod raft_writer;
 mod state;
 mod state_apply;
+mod state_db;
+mod state_keys;
 mod state_source;
 #[cfg(test)]
 mod state_tests;
@@ -33,7 +37,8 @@ pub use edge_load::SnapshotLoad;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
 pub use error::{NO_SPACE, StoreError};
 pub use metrics::StoreMetrics;
-pub use raft_log::{Completion, RaftLog};
+pub use raft_log::RaftLog;
+pub use raft_writer::Completion;
 pub use state::{RAFT_LOG_BYTES, StateOptions, StateStore};
 pub use state_apply::{AppliedVersion, Apply};
 pub use state_view::StateView;

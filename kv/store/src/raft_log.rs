@@ -1,10 +1,6 @@
 //! The raft log of a voter: entries, vote and what is committed, in a RocksDB database of its own.
 //!
-//! It knows entries as bytes under dense numbers. A write is readable at once, durable when its completion is called.
-//!
-//! # Format
-//! `e` + index (8 bytes, big-endian) holds an entry; `m/vote`, `m/committed` and `m/purged` hold what the caller gave,
-//! the last with the index (8 bytes, big-endian) in front.
+//! It knows entries as bytes under dense numbers; its keys are in `raft_keys.rs`. A write is readable at once, durable when its completion is called.
 //!
 //! # Failure
 //! - Completions come after the write-ahead log is synced. A crash may cut off a write that was never completed; such
@@ -20,36 +16,28 @@
 //! # Threads
 //! One thread writes. What piles up while it syncs goes into its next write together: one sync for all.
 
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rocksdb::{Cache, DB, DBRecoveryMode, IteratorMode};
+use rocksdb::{Cache, DB, DBRecoveryMode};
 
-use crate::raft_writer::{self, Done, Job, Work};
+use crate::raft_keys::{entry_index, entry_key};
+use crate::raft_shared::{Shared, State};
+use crate::raft_writer::{self, Completion, Done, Job, Work};
 use crate::{StoreError, StoreMetrics, options};
-
-/// Called once when a write is durable, or with the error that stopped the log.
-pub type Completion = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 
 /// Writes that may wait for the writer. Proposals are bounded above this, so it only fills if the disk stands still.
 const MAX_JOBS: usize = 16 * 1024;
-/// Written entries that are kept in memory, because they are about to be applied or sent to followers.
-const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
 /// One memtable: entries that are purged before it is full never reach a table.
 const WRITE_BUFFER: usize = 64 * 1024 * 1024;
 /// Old write-ahead logs are given up beyond this.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Reads of the log are rare and in order.
 const CACHE: usize = 8 * 1024 * 1024;
-
-pub(crate) const VOTE: &[u8] = b"m/vote";
-pub(crate) const COMMITTED: &[u8] = b"m/committed";
-pub(crate) const PURGED: &[u8] = b"m/purged";
 
 /// See the module.
 #[derive(Debug)]
@@ -58,38 +46,6 @@ pub struct RaftLog {
     /// Held while a write takes its place in the order.
     jobs: Mutex<SyncSender<Job>>,
     writer: Mutex<Option<JoinHandle<()>>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) db: DB,
-    pub(crate) path: PathBuf,
-    pub(crate) metrics: StoreMetrics,
-    state: Mutex<State>,
-}
-
-/// What reads see; the database may lag behind it.
-#[derive(Debug, Default)]
-struct State {
-    vote: Option<Bytes>,
-    committed: Option<Bytes>,
-    committed_written: bool,
-    purged: Option<(u64, Bytes)>,
-    /// Indexes of the entries there are.
-    entries: Range<u64>,
-    /// The last of them: at least all that the database does not hold yet.
-    cached: VecDeque<Cached>,
-    cached_bytes: usize,
-    /// The last write handed to the writer.
-    last_job: u64,
-    /// The last write the database holds.
-    written_job: u64,
-}
-
-#[derive(Debug)]
-struct Cached {
-    bytes: Bytes,
-    job: u64,
 }
 
 impl RaftLog {
@@ -105,8 +61,7 @@ impl RaftLog {
         let entries = options::log(&cache, WRITE_BUFFER);
         let db = DB::open_cf_with_opts(&database, path, [("default", entries)])
             .map_err(|error| StoreError::from_rocksdb(path, error))?;
-        let state = State::load(&db, path)?;
-        let shared = Arc::new(Shared { db, path: path.to_path_buf(), metrics, state: Mutex::new(state) });
+        let shared = Arc::new(Shared::load(db, path, metrics)?);
         let (jobs, queue) = sync_channel(MAX_JOBS);
         let for_writer = Arc::clone(&shared);
         let writer = std::thread::Builder::new()
@@ -118,7 +73,7 @@ impl RaftLog {
 
     /// Indexes of the entries there are.
     pub fn range(&self) -> Range<u64> {
-        self.shared.state().entries.clone()
+        self.shared.state().entries()
     }
 
     /// The last entry, if there is one.
@@ -133,7 +88,7 @@ impl RaftLog {
 
     /// Up to which index entries were purged, with what [`RaftLog::purge`] was given.
     pub fn purged(&self) -> Option<(u64, Bytes)> {
-        self.shared.state().purged.clone()
+        self.shared.state().purged()
     }
 
     /// What [`RaftLog::save_vote`] was given last.
@@ -143,7 +98,7 @@ impl RaftLog {
 
     /// What [`RaftLog::save_committed`] was given last, or before the last crash earlier than that.
     pub fn committed(&self) -> Option<Bytes> {
-        self.shared.state().committed.clone()
+        self.shared.state().committed()
     }
 
     /// Entries of `range` in order, at least one if there is one and then until `max_bytes` are reached. Those that
@@ -154,7 +109,7 @@ impl RaftLog {
     pub fn read(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
         let (on_disk, cached) = {
             let state = self.shared.state();
-            let range = range.start.max(state.entries.start)..range.end.min(state.entries.end);
+            let range = state.within(&range);
             let first = state.first_cached();
             let cached = state.cached_in(range.start.max(first)..range.end);
             (range.start..range.end.min(first), cached)
@@ -177,7 +132,7 @@ impl RaftLog {
     /// Entries of `range` if all that there are of it are in memory: an answer without the disk.
     pub fn read_cached(&self, range: Range<u64>) -> Option<Vec<(u64, Bytes)>> {
         let state = self.shared.state();
-        let range = range.start.max(state.entries.start)..range.end.min(state.entries.end);
+        let range = state.within(&range);
         if range.is_empty() {
             return Some(Vec::new());
         }
@@ -191,21 +146,10 @@ impl RaftLog {
     /// The entries do not follow the last one, or the log has stopped.
     pub fn append(&self, entries: Vec<(u64, Bytes)>, done: Completion) -> Result<(), StoreError> {
         self.submit(Some(done), |state, job| {
-            let Some(&(first, _)) = entries.first() else { return Ok(Work::Append(entries)) };
-            let is_new = state.entries.is_empty() && state.purged.is_none();
-            let expected = if is_new { first } else { state.entries.end };
-            if let Some((index, _)) =
-                (expected..).zip(&entries).map(|(at, entry)| (entry.0, at)).find(|(is, at)| is != at)
-            {
-                let what = format!("entry {index} cannot follow entries {:?}", state.entries);
-                return Err(StoreError::damaged(&self.shared.path, what));
-            }
-            state.entries = if is_new { first..first } else { state.entries.clone() };
-            for (_, bytes) in &entries {
-                state.entries.end += 1;
-                state.cached_bytes += bytes.len();
-                state.cached.push_back(Cached { bytes: bytes.clone(), job });
-            }
+            state.append(&entries, job).map_err(|index| {
+                let what = format!("entry {index} cannot follow entries {:?}", state.entries());
+                StoreError::damaged(&self.shared.path, what)
+            })?;
             Ok(Work::Append(entries))
         })
     }
@@ -215,16 +159,7 @@ impl RaftLog {
     /// # Errors
     /// The log has stopped.
     pub fn truncate(&self, from: u64, done: Completion) -> Result<(), StoreError> {
-        self.submit(Some(done), |state, _| {
-            let first_cached = state.first_cached();
-            let old_end = state.entries.end;
-            state.entries.end = old_end.min(from.max(state.entries.start));
-            let keep = usize::try_from(state.entries.end.saturating_sub(first_cached)).unwrap_or(usize::MAX);
-            while state.cached.len() > keep {
-                state.cached_bytes -= state.cached.pop_back().map_or(0, |entry| entry.bytes.len());
-            }
-            Ok(Work::Remove(from..old_end.max(from)))
-        })
+        self.submit(Some(done), |state, _| Ok(Work::Remove(state.truncate(from))))
     }
 
     /// Forgets all entries up to and with `upto`, which the state must have made durable, and keeps `mark` for it.
@@ -234,16 +169,8 @@ impl RaftLog {
     /// The log has stopped.
     pub fn purge(&self, upto: u64, mark: Bytes) -> Result<(), StoreError> {
         self.submit(None, |state, _| {
-            let first_cached = state.first_cached();
-            let old_start = state.entries.start;
-            let start = (upto + 1).max(old_start);
-            let drop = usize::try_from(start.saturating_sub(first_cached)).unwrap_or(usize::MAX);
-            for entry in state.cached.drain(..drop.min(state.cached.len())) {
-                state.cached_bytes -= entry.bytes.len();
-            }
-            state.entries = start..state.entries.end.max(start);
-            state.purged = Some((upto, mark.clone()));
-            Ok(Work::Purge { range: old_start..upto + 1, mark: [&upto.to_be_bytes()[..], &mark].concat().into() })
+            let range = state.purge(upto, mark.clone());
+            Ok(Work::Purge { range, mark: [&upto.to_be_bytes()[..], &mark].concat().into() })
         })
     }
 
@@ -260,9 +187,7 @@ impl RaftLog {
 
     /// Keeps what is committed, with the next write: losing it in a crash only costs time at the next start.
     pub fn save_committed(&self, committed: Option<Bytes>) {
-        let mut state = self.shared.state();
-        state.committed = committed;
-        state.committed_written = false;
+        self.shared.state().commit(committed);
     }
 
     /// Puts a copy of the database, with every entry that is durable now, into a folder that is not there yet.
@@ -339,87 +264,4 @@ impl Drop for RaftLog {
             tracing::error!(%error, "the raft log was not closed cleanly; acknowledged entries are safe");
         }
     }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no holder panics")
-    }
-
-    /// What is committed, if the database does not have it yet.
-    pub(crate) fn take_committed(&self) -> Option<Bytes> {
-        let mut state = self.state();
-        let unwritten = !std::mem::replace(&mut state.committed_written, true);
-        state.committed.clone().filter(|_| unwritten)
-    }
-
-    /// Everything up to this write is in the database.
-    pub(crate) fn written(&self, job: u64) {
-        let mut state = self.state();
-        state.written_job = job;
-        while state.cached_bytes > MAX_CACHED_BYTES
-            && state.cached.front().is_some_and(|entry| entry.job <= state.written_job)
-        {
-            state.cached_bytes -= state.cached.pop_front().map_or(0, |entry| entry.bytes.len());
-        }
-    }
-}
-
-impl State {
-    fn load(db: &DB, path: &Path) -> Result<Self, StoreError> {
-        let get = |key| db.get(key).map_err(|error| StoreError::from_rocksdb(path, error));
-        let purged = match get(PURGED)? {
-            None => None,
-            Some(bytes) => {
-                let (index, mark) =
-                    bytes.split_first_chunk::<8>().ok_or_else(|| StoreError::damaged(path, "bad purge mark"))?;
-                Some((u64::from_be_bytes(*index), Bytes::copy_from_slice(mark)))
-            }
-        };
-        let start = purged.as_ref().map(|(index, _)| index + 1);
-        let mut entries = start.unwrap_or(0)..start.unwrap_or(0);
-        let mut is_first = true;
-        for item in db.iterator(IteratorMode::From(&entry_key(0), rocksdb::Direction::Forward)) {
-            let (key, _) = item.map_err(|error| StoreError::from_rocksdb(path, error))?;
-            let Some(index) = entry_index(&key) else { break };
-            if std::mem::take(&mut is_first) && start.is_none() {
-                entries = index..index;
-            }
-            if index != entries.end {
-                return Err(StoreError::damaged(path, format!("entry {} is missing", entries.end)));
-            }
-            entries.end += 1;
-        }
-        let vote = get(VOTE)?.map(Bytes::from);
-        let committed = get(COMMITTED)?.map(Bytes::from);
-        Ok(Self { vote, committed, committed_written: true, purged, entries, ..Self::default() })
-    }
-
-    fn first_cached(&self) -> u64 {
-        self.entries.end - self.cached.len() as u64
-    }
-
-    /// Entries of a range that begins among the cached and ends before the end.
-    fn cached_in(&self, range: Range<u64>) -> Vec<(u64, Bytes)> {
-        let first = self.first_cached();
-        let position = |index: u64| usize::try_from(index - first).unwrap_or(usize::MAX).min(self.cached.len());
-        if range.is_empty() {
-            return Vec::new();
-        }
-        let entries = self.cached.range(position(range.start)..position(range.end));
-        (range.start..).zip(entries).map(|(index, entry)| (index, entry.bytes.clone())).collect()
-    }
-}
-
-pub(crate) fn entry_key(index: u64) -> [u8; 9] {
-    let mut key = [b'e'; 9];
-    if let Some((_, number)) = key.split_first_chunk_mut::<1>() {
-        number.copy_from_slice(&index.to_be_bytes());
-    }
-    key
-}
-
-fn entry_index(key: &[u8]) -> Option<u64> {
-    let (prefix, number) = key.split_first()?;
-    (*prefix == b'e').then(|| number.try_into().map(u64::from_be_bytes).ok()).flatten()
 }

@@ -234,7 +234,7 @@ fn a_missing_entry_stops_the_start() {
     durable(|done| log.append(entries(0..9, 0, 10), done));
     drop(log);
     let db = rocksdb::DB::open_default(folder.path()).unwrap();
-    db.delete(crate::raft_log::entry_key(4)).unwrap();
+    db.delete(crate::raft_keys::entry_key(4)).unwrap();
     drop(db);
     let error = open(folder.path()).unwrap_err();
     assert!(error.to_string().contains("entry 4 is missing"), "{error}");

@@ -9,10 +9,14 @@ use bytes::Bytes;
 use rocksdb::{WriteBatch, WriteOptions};
 
 use crate::StoreError;
-use crate::raft_log::{COMMITTED, Completion, PURGED, Shared, VOTE, entry_key};
+use crate::raft_keys::{COMMITTED, PURGED, VOTE, entry_key};
+use crate::raft_shared::Shared;
 
 /// One write, so that a group of bulk entries does not hold up what comes after it for long.
 const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// Called once when a write is durable, or with the error that stopped the log.
+pub type Completion = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 
 /// One write to the log in its place in the order.
 pub(crate) struct Job {

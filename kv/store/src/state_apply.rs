@@ -12,15 +12,14 @@ use zonecast_kv_proto::{
 
 use crate::StoreError;
 use crate::batch_log::BatchLog;
-use crate::state::{
-    APPLIED, BATCHES, Current, FORK, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key,
-};
+use crate::state_db::{Current, StateDb};
+use crate::state_keys::{APPLIED, BATCHES, FORK, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key};
 
 /// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
 /// then be opened anew, because its accounting has moved.
 #[derive(Debug)]
 pub struct Apply<'s> {
-    inner: &'s Inner,
+    inner: &'s StateDb,
     log: MutexGuard<'s, BatchLog>,
     current: Current,
     editions: BTreeMap<SectionId, Edition>,
@@ -48,7 +47,7 @@ impl std::fmt::Debug for Writes {
 }
 
 impl<'s> Apply<'s> {
-    pub(crate) fn new(inner: &'s Inner) -> Self {
+    pub(crate) fn new(inner: &'s StateDb) -> Self {
         let log = inner.log.lock().expect("no holder panics");
         let current = inner.current();
         Self { inner, log, current, editions: BTreeMap::new(), batch: Writes::default(), published: Vec::new() }

@@ -9,7 +9,8 @@ use zonecast_kv_proto::{
 };
 
 use crate::StoreError;
-use crate::state::{BATCHES, FORK, META, StateStore};
+use crate::state::StateStore;
+use crate::state_keys::{BATCHES, FORK, META};
 use crate::state_view::StateView;
 
 /// The first key that is not published.

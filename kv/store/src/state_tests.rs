@@ -366,7 +366,7 @@ fn a_state_that_was_half_copied_in_starts_empty() {
     let folder = tempfile::tempdir().unwrap();
     let state = founded(folder.path());
     add_versions(&state, 3);
-    let family = state.inner.family(crate::state::META);
+    let family = state.inner.family(crate::state_keys::META);
     state.inner.db.put_cf(family, b"installing", b"").unwrap();
     drop(state);
     for _ in 0..2 {

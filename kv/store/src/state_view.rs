@@ -14,7 +14,8 @@ use self_cell::self_cell;
 use zonecast_kv_proto::{Edition, Head, Position, SectionId, View, ViewError};
 
 use crate::StoreError;
-use crate::state::{APPLIED, FAMILIES, HEAD, Inner, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key};
+use crate::state_db::StateDb;
+use crate::state_keys::{APPLIED, FAMILIES, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key};
 
 /// The first private key.
 const FIRST_PRIVATE: &[u8] = &[0x80, 0];
@@ -33,7 +34,7 @@ pub struct StateView {
 
 self_cell!(
     struct Cell {
-        owner: Arc<Inner>,
+        owner: Arc<StateDb>,
         #[not_covariant]
         dependent: Reader,
     }
@@ -42,12 +43,12 @@ self_cell!(
 /// A snapshot, and an iterator over each column family that was iterated over: making one costs more than a seek.
 struct Reader<'d> {
     iterators: [RefCell<Option<DBRawIterator<'d>>>; FAMILIES.len()],
-    inner: &'d Inner,
+    inner: &'d StateDb,
     snapshot: Snapshot<'d>,
 }
 
 impl StateView {
-    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+    pub(crate) fn new(inner: Arc<StateDb>) -> Self {
         let cell =
             Cell::new(inner, |inner| Reader { iterators: Default::default(), inner, snapshot: inner.db.snapshot() });
         Self { cell }
