@@ -1,17 +1,12 @@
 //! The copy of an edge: everything published, and the position it stands at.
 //!
 //! # Format
-//! ```text
-//! <folder>/lock         empty; locked while a process works here
-//! <folder>/current      one line: the name of the live copy
-//! <folder>/copy-<n>/    a RocksDB database: published keys and values in `default`, one key in `position`
-//! <folder>/copy-<n+1>/  while a snapshot is loading
-//! ```
-//! The value of the only key in `position` is the position, and what it follows (`edge_position.rs`).
+//! The generations (`generations.rs`) `copy-<n>` of a folder are RocksDB databases: published keys and values in `default`,
+//! one key in `position`. There are two while a snapshot is loading. The value of the only key in `position` is the position, and what it follows (`edge_position.rs`).
 //!
 //! # Invariants
 //! Versions and the position they lead to are one write, so a copy stands at exactly one version whenever the process
-//! ends. A snapshot becomes the live copy by renaming `current` after all of it is durable. What RocksDB has of the position,
+//! ends. A snapshot becomes the live copy after all of it is durable. What RocksDB has of the position,
 //! it has everything before: a copy in which something in the middle is missing has none.
 //!
 //! # Failure
@@ -21,20 +16,16 @@
 //! # Threads
 //! One thread applies; any thread takes snapshots and syncs. A retired copy is removed when its last snapshot goes.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{Cache, ColumnFamilyDescriptor, DB, DBRecoveryMode, Options, WriteBatch};
 use zonecast_kv_proto::{OpRef, Position, Published, decode_ops};
 
 use crate::edge_damage::Damage;
+use crate::generations::{Generation, Generations};
 use crate::{EdgeSnapshot, SnapshotLoad, StoreError, edge_position, options};
 
-const LOCK: &str = "lock";
-const CURRENT: &str = "current";
 const PREFIX: &str = "copy-";
 const POSITION_FAMILY: &str = "position";
 const POSITION_KEY: &[u8] = b"position";
@@ -60,12 +51,11 @@ impl Default for EdgeOptions {
 
 /// The copy of an edge.
 pub struct EdgeStore {
-    folder: PathBuf,
     pub(crate) settings: Settings,
     live: Mutex<Arc<Live>>,
     damage: Arc<Damage>,
     // Last, so that nobody else comes in before the database is closed.
-    _lock: File,
+    generations: Generations,
 }
 
 /// What every copy in the folder is opened with.
@@ -76,27 +66,11 @@ pub(crate) struct Settings {
 
 /// One database, closed and, if it is retired, removed when nobody reads it any more.
 pub(crate) struct Live {
-    // Before the folder, so that it is closed before its files go.
+    // Before the generation, so that it is closed before its files go.
     pub(crate) db: DB,
     position: Mutex<Option<Position>>,
-    number: u64,
     damage: Arc<Damage>,
-    folder: Folder,
-}
-
-struct Folder {
-    path: PathBuf,
-    retired: AtomicBool,
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if self.retired.load(Ordering::Relaxed)
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
-            tracing::warn!(folder = %self.path.display(), %error, "a retired copy stays on disk until the next start");
-        }
-    }
+    generation: Generation,
 }
 
 impl EdgeStore {
@@ -106,31 +80,21 @@ impl EdgeStore {
     /// # Errors
     /// The folder cannot be used, is in use, or its disk is full.
     pub fn open(folder: &Path, options: EdgeOptions) -> Result<Self, StoreError> {
-        options::make_folder(folder)?;
-        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
-        let mut database = options::database(DBRecoveryMode::PointInTime, MAX_WAL);
-        // Data and position are flushed together, so that no point in the log separates them.
-        database.set_atomic_flush(true);
-        let mut table = options::table(&cache, options.write_buffer_bytes);
-        table.set_max_write_buffer_number(WRITE_BUFFERS);
-        let settings = Settings { database, table };
-        // Held before anything is looked at, so that whatever else is there is nobody's.
-        let lock = lock_folder(folder)?;
+        let generations = Generations::open(folder, PREFIX)?;
+        let settings = Settings::new(options);
         let damage = Arc::new(Damage::default());
-        let live = match open_named(&settings, folder, &damage) {
+        let live = match open_live(&settings, &generations, &damage) {
             Ok(live) => live,
             Err(error) if error.is_damage() => {
                 tracing::warn!("{error}; this copy is given up, and fetched again from the core");
-                let number = highest(folder)?.saturating_add(1);
-                let live = settings.open(folder, number, true, &damage)?;
-                write_current(folder, number)?;
+                let live = make_live(&settings, &generations, &damage)?;
                 damage.found(error.to_string());
                 live
             }
             Err(error) => return Err(error),
         };
-        sweep(folder, live.number)?;
-        Ok(Self { folder: folder.to_path_buf(), settings, live: Mutex::new(Arc::new(live)), damage, _lock: lock })
+        generations.sweep(Some(&live.generation))?;
+        Ok(Self { settings, live: Mutex::new(Arc::new(live)), damage, generations })
     }
 
     /// Gives up the present copy, which is damaged, for a new one that stands nowhere yet.
@@ -138,9 +102,7 @@ impl EdgeStore {
     /// # Errors
     /// A new one cannot be made; the present one stays.
     pub fn start_anew(&self, why: &str) -> Result<(), StoreError> {
-        let number = self.live().number + 1;
-        let live = self.settings.open(&self.folder, number, true, &self.damage)?;
-        write_current(&self.folder, number)?;
+        let live = make_live(&self.settings, &self.generations, &self.damage)?;
         self.replace(live);
         self.damage.found(why.to_owned());
         Ok(())
@@ -180,17 +142,17 @@ impl EdgeStore {
     /// The write failed, or the versions do not follow; nothing is applied then.
     pub fn apply(&self, versions: &[Published]) -> Result<Position, StoreError> {
         let live = self.live();
-        let before =
-            (*live.position()).ok_or_else(|| StoreError::damaged(&self.folder, "versions for a copy that is new"))?;
+        let before = (*live.position())
+            .ok_or_else(|| StoreError::damaged(self.generations.folder(), "versions for a copy that is new"))?;
         let mut position = before;
         let mut batch = WriteBatch::default();
         for published in versions {
             let Some(next) = published.next_after(&position) else {
                 let what = format!("version {} cannot follow {position}", published.version);
-                return Err(StoreError::damaged(&self.folder, what));
+                return Err(StoreError::damaged(self.generations.folder(), what));
             };
             for op in published.sections.iter().flat_map(decode_ops) {
-                match op.map_err(|error| StoreError::damaged(&self.folder, error.to_string()))? {
+                match op.map_err(|error| StoreError::damaged(self.generations.folder(), error.to_string()))? {
                     OpRef::Put { key, value } => batch.put(key, value),
                     OpRef::Delete { key } => batch.delete(key),
                     // RocksDB takes a range that ends before it starts for an error.
@@ -230,13 +192,17 @@ impl EdgeStore {
     /// # Errors
     /// Its folder cannot be made.
     pub fn begin_snapshot(&self) -> Result<SnapshotLoad<'_>, StoreError> {
-        let number = self.live().number + 1;
-        SnapshotLoad::begin(self, copy_path(&self.folder, number), number)
+        Ok(SnapshotLoad::new(self, self.generations.begin()?))
     }
 
-    /// Opens a complete copy of this number and makes it the live one.
-    pub(crate) fn switch(&self, number: u64, files: Vec<PathBuf>, position: &Position) -> Result<(), StoreError> {
-        let live = self.settings.open(&self.folder, number, true, &self.damage)?;
+    /// Opens a complete copy and makes it the live one.
+    pub(crate) fn switch(
+        &self,
+        generation: Generation,
+        files: Vec<PathBuf>,
+        position: &Position,
+    ) -> Result<(), StoreError> {
+        let live = self.settings.open(generation, true, &self.damage)?;
         if !files.is_empty() {
             let mut ingest = rocksdb::IngestExternalFileOptions::default();
             ingest.set_move_files(true);
@@ -249,8 +215,7 @@ impl EdgeStore {
         let put = live.db.put_cf_opt(live.family(), POSITION_KEY, first, &unlogged);
         put.and_then(|()| live.db.flush_cf(live.family())).map_err(|error| live.error(error))?;
         *live.position() = Some(*position);
-        sync_folder(&live.folder.path)?;
-        write_current(&self.folder, number)?;
+        self.generations.switch(&live.generation)?;
         self.replace(live);
         self.damage.gone();
         Ok(())
@@ -258,7 +223,7 @@ impl EdgeStore {
 
     fn replace(&self, live: Live) {
         let before = std::mem::replace(&mut *lock(&self.live), Arc::new(live));
-        before.folder.retired.store(true, Ordering::Relaxed);
+        before.generation.retire();
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
@@ -268,22 +233,30 @@ impl EdgeStore {
 
 impl std::fmt::Debug for EdgeStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EdgeStore").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("EdgeStore").field("folder", &self.generations.folder()).finish_non_exhaustive()
     }
 }
 
 impl Settings {
-    fn open(&self, folder: &Path, number: u64, is_new: bool, damage: &Arc<Damage>) -> Result<Live, StoreError> {
-        let path = copy_path(folder, number);
+    fn new(options: EdgeOptions) -> Self {
+        let cache = Cache::new_hyper_clock_cache(options.cache_bytes, 0);
+        let mut database = options::database(DBRecoveryMode::PointInTime, MAX_WAL);
+        // Data and position are flushed together, so that no point in the log separates them.
+        database.set_atomic_flush(true);
+        let mut table = options::table(&cache, options.write_buffer_bytes);
+        table.set_max_write_buffer_number(WRITE_BUFFERS);
+        Self { database, table }
+    }
+
+    fn open(&self, generation: Generation, is_new: bool, damage: &Arc<Damage>) -> Result<Live, StoreError> {
         let mut database = self.database.clone();
         // RocksDB would make a new database where one of its own files is missing, and then read old logs into it.
         database.create_if_missing(is_new);
         let families = [("default", self.table.clone()), (POSITION_FAMILY, edge_position::family())]
             .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
-        let db = DB::open_cf_descriptors(&database, &path, families)
-            .map_err(|error| StoreError::from_rocksdb(&path, error))?;
-        let folder = Folder { path, retired: AtomicBool::new(false) };
-        let live = Live { db, position: Mutex::new(None), number, damage: Arc::clone(damage), folder };
+        let db = DB::open_cf_descriptors(&database, generation.path(), families)
+            .map_err(|error| StoreError::from_rocksdb(generation.path(), error))?;
+        let live = Live { db, position: Mutex::new(None), damage: Arc::clone(damage), generation };
         let position = live.db.get_pinned_cf(live.family(), POSITION_KEY).map_err(|error| live.error(error))?;
         let position = position.map(|bytes| live.decode_position(&bytes)).transpose()?;
         *live.position() = position;
@@ -301,7 +274,7 @@ impl Live {
     }
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
-        edge_position::read(bytes).map_err(|what| StoreError::damaged(&self.folder.path, what))
+        edge_position::read(bytes).map_err(|what| StoreError::damaged(self.generation.path(), what))
     }
 
     /// The position that a snapshot of this database stands at.
@@ -313,16 +286,15 @@ impl Live {
     /// A read has failed with this, or has found what makes no sense.
     pub(crate) fn read_failed(&self, error: &StoreError) {
         // What nobody reads any more after this one needs no repair.
-        let is_live = !self.folder.retired.load(Ordering::Relaxed);
-        self.damage.read_failed(error.to_string(), is_live && error.is_damage());
+        self.damage.read_failed(error.to_string(), self.generation.is_live() && error.is_damage());
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.folder.path
+        self.generation.path()
     }
 
     pub(crate) fn error(&self, error: rocksdb::Error) -> StoreError {
-        StoreError::from_rocksdb(&self.folder.path, error)
+        StoreError::from_rocksdb(self.generation.path(), error)
     }
 }
 
@@ -331,80 +303,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn copy_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{PREFIX}{number}"))
-}
-
-fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
-    let path = path.to_path_buf();
-    |source| StoreError::Folder { path, source }
-}
-
-fn lock_folder(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: folder.to_path_buf() }),
-        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+/// The copy that is live, or the first one.
+fn open_live(settings: &Settings, generations: &Generations, damage: &Arc<Damage>) -> Result<Live, StoreError> {
+    if let Some(generation) = generations.live()? {
+        return settings.open(generation, false, damage);
     }
+    generations.sweep(None)?;
+    make_live(settings, generations, damage)
 }
 
-/// The copy that `current` names, or the first one.
-fn open_named(settings: &Settings, folder: &Path, damage: &Arc<Damage>) -> Result<Live, StoreError> {
-    if let Some(number) = read_current(folder)? {
-        return settings.open(folder, number, false, damage);
-    }
-    // Without a name, what is there is what an end in the middle of a first start has left.
-    sweep(folder, 0)?;
-    let live = settings.open(folder, 1, true, damage)?;
-    write_current(folder, 1)?;
+/// A new copy, which stands nowhere yet, in place of whatever is live.
+fn make_live(settings: &Settings, generations: &Generations, damage: &Arc<Damage>) -> Result<Live, StoreError> {
+    let live = settings.open(generations.begin()?, true, damage)?;
+    generations.switch(&live.generation)?;
     Ok(live)
-}
-
-fn read_current(folder: &Path) -> Result<Option<u64>, StoreError> {
-    let path = folder.join(CURRENT);
-    let text = match std::fs::read(&path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io_error(&path)(error)),
-    };
-    let number = text.strip_suffix('\n').and_then(|line| line.strip_prefix(PREFIX)).and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| StoreError::damaged(folder, format!("`current` holds {text:?}")))
-}
-
-/// Names the live copy, at once or not at all.
-fn write_current(folder: &Path, number: u64) -> Result<(), StoreError> {
-    let path = folder.join("current.new");
-    let mut file = File::create(&path).map_err(io_error(&path))?;
-    file.write_all(format!("{PREFIX}{number}\n").as_bytes()).map_err(io_error(&path))?;
-    file.sync_all().map_err(io_error(&path))?;
-    std::fs::rename(&path, folder.join(CURRENT)).map_err(io_error(&path))?;
-    sync_folder(folder)
-}
-
-pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(io_error(path))
-}
-
-/// Removes all copies but this one.
-fn sweep(folder: &Path, live: u64) -> Result<(), StoreError> {
-    let keep = format!("{PREFIX}{live}");
-    for name in copies(folder)?.filter(|name| *name != keep) {
-        let path = folder.join(name);
-        std::fs::remove_dir_all(&path).map_err(io_error(&path))?;
-    }
-    Ok(())
-}
-
-/// The highest number that any copy has, damaged or not.
-fn highest(folder: &Path) -> Result<u64, StoreError> {
-    Ok(copies(folder)?.filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok()).max().unwrap_or_default())
-}
-
-fn copies(folder: &Path) -> Result<impl Iterator<Item = String>, StoreError> {
-    let entries = std::fs::read_dir(folder).map_err(io_error(folder))?;
-    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let names: std::io::Result<Vec<String>> = names.collect();
-    Ok(names.map_err(io_error(folder))?.into_iter().filter(|name| name.starts_with(PREFIX)))
 }

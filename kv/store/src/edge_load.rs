@@ -1,12 +1,12 @@
 //! A snapshot being written into a new copy: sorted entries go straight into table files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rocksdb::{Options, SstFileWriter};
 use zonecast_kv_proto::{Position, decode_entries};
 
-use crate::edge::sync_folder;
-use crate::{EdgeStore, StoreError, options};
+use crate::generations::{Generation, sync_folder};
+use crate::{EdgeStore, StoreError};
 
 /// A table file is ended beyond this, so that later compactions have pieces to choose from.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -14,18 +14,15 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 /// A new copy that is not complete yet. Dropped, it leaves nothing.
 pub struct SnapshotLoad<'s> {
     store: &'s EdgeStore,
-    folder: PathBuf,
-    number: u64,
+    // Before the generation, so that it is closed before its files go.
     writer: Option<SstFileWriter<'s>>,
     files: Vec<PathBuf>,
-    finished: bool,
+    generation: Generation,
 }
 
 impl<'s> SnapshotLoad<'s> {
-    pub(crate) fn begin(store: &'s EdgeStore, folder: PathBuf, number: u64) -> Result<Self, StoreError> {
-        remove(&folder);
-        options::make_folder(&folder)?;
-        Ok(Self { store, folder, number, writer: None, files: Vec::new(), finished: false })
+    pub(crate) fn new(store: &'s EdgeStore, generation: Generation) -> Self {
+        Self { store, writer: None, files: Vec::new(), generation }
     }
 
     /// Writes the entries of one message, which come after all before.
@@ -34,8 +31,8 @@ impl<'s> SnapshotLoad<'s> {
     /// The disk failed, or the entries are not in order.
     pub fn add(&mut self, message: &[u8]) -> Result<(), StoreError> {
         for entry in decode_entries(message) {
-            let (key, value) = entry.map_err(|error| StoreError::damaged(&self.folder, error.to_string()))?;
-            self.writer()?.put(key, value).map_err(|error| StoreError::from_rocksdb(&self.folder, error))?;
+            let (key, value) = entry.map_err(|error| StoreError::damaged(self.generation.path(), error.to_string()))?;
+            self.writer()?.put(key, value).map_err(|error| StoreError::from_rocksdb(self.generation.path(), error))?;
         }
         if self.writer.as_ref().is_some_and(|writer| writer.file_size() > MAX_FILE) {
             self.end_file()?;
@@ -49,18 +46,16 @@ impl<'s> SnapshotLoad<'s> {
     /// The disk failed; the copy before is still the live one, then and after a restart.
     pub fn finish(mut self, position: &Position) -> Result<(), StoreError> {
         self.end_file()?;
-        sync_folder(&self.folder)?;
-        self.store.switch(self.number, std::mem::take(&mut self.files), position)?;
-        self.finished = true;
-        Ok(())
+        sync_folder(self.generation.path())?;
+        self.store.switch(self.generation, self.files, position)
     }
 
     fn writer(&mut self) -> Result<&mut SstFileWriter<'s>, StoreError> {
         if self.writer.is_none() {
-            let path = self.folder.join(format!("snapshot-{}.sst", self.files.len()));
+            let path = self.generation.path().join(format!("snapshot-{}.sst", self.files.len()));
             let options: &'s Options = &self.store.settings.table;
             let writer = SstFileWriter::create(options);
-            writer.open(&path).map_err(|error| StoreError::from_rocksdb(&self.folder, error))?;
+            writer.open(&path).map_err(|error| StoreError::from_rocksdb(self.generation.path(), error))?;
             self.files.push(path);
             self.writer = Some(writer);
         }
@@ -69,26 +64,10 @@ impl<'s> SnapshotLoad<'s> {
 
     fn end_file(&mut self) -> Result<(), StoreError> {
         match self.writer.take() {
-            Some(mut writer) => writer.finish().map_err(|error| StoreError::from_rocksdb(&self.folder, error)),
+            Some(mut writer) => {
+                writer.finish().map_err(|error| StoreError::from_rocksdb(self.generation.path(), error))
+            }
             None => Ok(()),
         }
-    }
-}
-
-impl Drop for SnapshotLoad<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.writer = None;
-            remove(&self.folder);
-        }
-    }
-}
-
-fn remove(folder: &Path) {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(folder = %folder.display(), %error, "an unfinished copy stays on disk until the next start");
-        }
-        _ => {}
     }
 }

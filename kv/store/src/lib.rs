@@ -14,6 +14,7 @@ mod edge_snapshot;
 #[cfg(test)]
 mod edge_tests;
 mod error;
+mod generations;
 mod metrics;
 mod options;
 mod pins;
