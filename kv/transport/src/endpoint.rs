@@ -13,8 +13,9 @@ use zonecast_kv_proto::FrameDecoder;
 use crate::guard::{Guard, Verified};
 use crate::peer::peer_of;
 use crate::quic_config::{client_config, server_config};
+use crate::quic_error::REPLACED;
 use crate::trust::Side;
-use crate::{FrameReceiver, FrameSender, Identity, Peer, Refusal, Refused, Role, StreamError, certificate};
+use crate::{FrameReceiver, FrameSender, Identity, Peer, QuicError, Refusal, Refused, Role, StreamError, certificate};
 
 /// Socket buffers, as far as the kernel allows: a burst of one write from a neighbour must not be dropped.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
@@ -24,6 +25,33 @@ const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 pub struct Endpoint {
     quinn: quinn::Endpoint,
     guard: Arc<Guard>,
+}
+
+/// A handshake that a peer has begun. Dropped, it is refused.
+#[derive(Debug)]
+pub struct Incoming(quinn::Incoming);
+
+impl Incoming {
+    /// Where it comes from, or so it says.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.remote_address()
+    }
+
+    /// The peer has shown that it receives at that address.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.0.remote_address_validated()
+    }
+
+    /// Asks for that. The peer begins anew then.
+    pub(crate) fn prove(self) {
+        // It fails only for who has shown it already.
+        drop(self.0.retry());
+    }
+
+    /// Says nothing.
+    pub(crate) fn ignore(self) {
+        self.0.ignore();
+    }
 }
 
 /// Why an endpoint or a connection cannot be made.
@@ -43,10 +71,10 @@ pub enum EndpointError {
     Tls(#[from] rustls::Error),
     /// No connection to this address from here.
     #[error("connecting: {0}")]
-    Connect(#[from] quinn::ConnectError),
+    Connect(#[source] QuicError),
     /// The connection failed.
     #[error("connection: {0}")]
-    Connection(#[source] quinn::ConnectionError),
+    Connection(#[source] QuicError),
     /// One side does not believe the certificate of the other.
     #[error(transparent)]
     Refused(Refused),
@@ -58,13 +86,12 @@ pub enum EndpointError {
     Peer(#[from] crate::IdentityError),
 }
 
-impl From<quinn::ConnectionError> for EndpointError {
-    fn from(error: quinn::ConnectionError) -> Self {
-        Refused::of(&error).map_or(Self::Connection(error), Self::Refused)
-    }
-}
-
 impl EndpointError {
+    fn connection(error: quinn::ConnectionError) -> Self {
+        let error = QuicError::connection(error);
+        error.refused().map_or(Self::Connection(error), Self::Refused)
+    }
+
     /// What is wrong with a certificate, if that is why there is no connection.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
@@ -128,16 +155,17 @@ impl Endpoint {
     }
 
     /// The next handshake to finish with [`Endpoint::accept`]; `None` when the endpoint is closed.
-    pub async fn incoming(&self) -> Option<quinn::Incoming> {
-        self.quinn.accept().await
+    pub async fn incoming(&self) -> Option<Incoming> {
+        self.quinn.accept().await.map(Incoming)
     }
 
     /// Finishes a handshake.
     ///
     /// # Errors
     /// The peer has no certificate of our CA, or one that does not say who it is.
-    pub async fn accept(&self, incoming: quinn::Incoming) -> Result<Connection, EndpointError> {
-        self.verified(incoming.await?, Side::Client)
+    pub async fn accept(&self, incoming: Incoming) -> Result<Connection, EndpointError> {
+        let connection = incoming.0.await.map_err(EndpointError::connection)?;
+        self.verified(connection, Side::Client)
     }
 
     /// Connects to a node of this role.
@@ -149,8 +177,10 @@ impl Endpoint {
             return Err(EndpointError::NotServing(role));
         }
         let config = client_config(&self.guard.identity().present())?;
-        let connecting = self.quinn.connect_with(config, address, &role.server_name())?;
-        self.verified(connecting.await?, Side::Server(role))
+        let connecting = self.quinn.connect_with(config, address, &role.server_name());
+        let connecting = connecting.map_err(|error| EndpointError::Connect(QuicError::connect(error)))?;
+        let connection = connecting.await.map_err(EndpointError::connection)?;
+        self.verified(connection, Side::Server(role))
     }
 
     /// Looks at what TLS does not: who the peer is, and what has changed since the handshake began.
@@ -188,9 +218,6 @@ impl Verified {
     }
 }
 
-/// Why a connection was closed: the same node has a newer one.
-pub(crate) const REPLACED: VarInt = VarInt::from_u32(2);
-
 /// A connection to a node whose certificate was verified. Cloning shares it.
 ///
 /// It is closed when that certificate, or the own one, is no longer good: within five seconds after either has expired
@@ -218,7 +245,7 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub async fn open(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
-        let (send, receive) = self.verified.quinn.open_bi().await?;
+        let (send, receive) = self.verified.quinn.open_bi().await.map_err(StreamError::connection)?;
         Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::new())))
     }
 
@@ -227,7 +254,7 @@ impl Connection {
     /// # Errors
     /// The connection is gone.
     pub async fn accept(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
-        let (send, receive) = self.verified.quinn.accept_bi().await?;
+        let (send, receive) = self.verified.quinn.accept_bi().await.map_err(StreamError::connection)?;
         Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::for_publisher())))
     }
 
@@ -243,7 +270,7 @@ impl Connection {
     }
 
     /// Waits until it has ended; says why.
-    pub async fn closed(&self) -> quinn::ConnectionError {
-        self.verified.quinn.closed().await
+    pub async fn closed(&self) -> QuicError {
+        QuicError::connection(self.verified.quinn.closed().await)
     }
 }

@@ -5,6 +5,8 @@
 //! carries frames both ways. A [`Publisher`]
 //! serves versions to every downstream that connects and books its acks.
 
+mod admission;
+mod book;
 mod ca;
 mod ca_error;
 mod certificate;
@@ -13,6 +15,7 @@ mod clock;
 mod credentials;
 mod door;
 mod endpoint;
+mod feed;
 mod files;
 mod guard;
 mod https;
@@ -21,27 +24,32 @@ mod identity_error;
 mod issue_options;
 mod issued;
 mod links;
+mod lock;
 mod metrics;
 mod peer;
 mod private_file;
 mod publisher;
+mod publisher_options;
 mod quic_config;
+mod quic_error;
 mod refusal;
 mod refusal_log;
 mod reload;
 mod session;
+mod snapshot_place;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod trust;
 mod waiters;
 
+pub use book::WaitError;
 pub use ca::{Ca, Revocation};
 pub use ca_error::CaError;
 pub use certificate::Serial;
 pub use certificate_metrics::CertificateMetrics;
 pub use clock::Clock;
-pub use endpoint::{Connection, Endpoint, EndpointError};
+pub use endpoint::{Connection, Endpoint, EndpointError, Incoming};
 pub use identity::Identity;
 pub use identity_error::IdentityError;
 pub use issue_options::{DEFAULT_VALIDITY, Host, IssueOptions};
@@ -49,7 +57,9 @@ pub use issued::{IssuedCertificate, IssuedError};
 pub use links::Twins;
 pub use metrics::TransportMetrics;
 pub use private_file::{PrivateFileError, read_private};
-pub use publisher::{EdgeStatus, Publisher, PublisherOptions, WaitError};
+pub use publisher::{EdgeStatus, Publisher};
+pub use publisher_options::PublisherOptions;
+pub use quic_error::QuicError;
 pub use refusal::{Refusal, Refused};
 pub use refusal_log::RefusalLog;
 pub use stream::{FrameReceiver, FrameSender, Heard, StreamError};

@@ -12,11 +12,31 @@ use zonecast_kv_proto::{
     SUBSCRIBE_WITHIN, SnapshotSource, SourceError,
 };
 
-use crate::publisher::Shared;
-use crate::{Connection, FrameReceiver, FrameSender, StreamError};
+use crate::admission::Admission;
+use crate::book::Book;
+use crate::feed::Feed;
+use crate::snapshot_place::SnapshotPlace;
+use crate::{Clock, Connection, FrameReceiver, FrameSender, StreamError, TransportMetrics};
 
 /// How long the last frames have to arrive before the connection is closed under them.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// What the sessions of a publisher share.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) book: Arc<Book>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: TransportMetrics,
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}
 
 /// One connection of a downstream.
 pub(crate) struct Session {
@@ -24,7 +44,7 @@ pub(crate) struct Session {
     /// Of the process at the other end, once it has subscribed.
     incarnation: u64,
     connection: Connection,
-    shared: Arc<Shared>,
+    parts: Parts,
     downstream: Downstream,
     /// Here, or in the operation that uses it.
     sender: Option<FrameSender>,
@@ -32,14 +52,14 @@ pub(crate) struct Session {
     /// While it waits for a place to read a snapshot.
     turn: Option<Turn>,
     /// Its place, until a snapshot is opened in it.
-    place: Option<Place>,
+    place: Option<SnapshotPlace>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
     operation: Option<Operation>,
 }
 
 type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
-type Turn = Pin<Box<dyn Future<Output = Place> + Send>>;
+type Turn = Pin<Box<dyn Future<Output = SnapshotPlace> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
 enum Done {
@@ -60,13 +80,13 @@ enum Over {
 }
 
 impl Session {
-    pub(crate) fn new(number: u64, connection: Connection, shared: Arc<Shared>) -> Self {
-        let downstream = Downstream::new(shared.clock.now(), connection.peer().name.clone());
+    pub(crate) fn new(number: u64, connection: Connection, parts: Parts) -> Self {
+        let downstream = Downstream::new(parts.clock.now(), connection.peer().name.clone());
         Self {
             number,
             incarnation: 0,
             connection,
-            shared,
+            parts,
             downstream,
             sender: None,
             snapshot: None,
@@ -94,24 +114,24 @@ impl Session {
     }
 
     async fn serve(&mut self, receiver: &mut FrameReceiver) -> Over {
-        let mut head = self.shared.head.subscribe();
-        let mut stopping = self.shared.stopping.subscribe();
+        let mut head = self.parts.feed.changes();
+        let mut stopping = self.parts.stopping.clone();
         loop {
             if let Err(over) = self.act() {
                 return over;
             }
-            let timeout = self.downstream.poll_timeout().map(|time| self.shared.clock.instant(time).into());
+            let timeout = self.downstream.poll_timeout().map(|time| self.parts.clock.instant(time).into());
             let waits = self.operation.is_some();
             tokio::select! {
                 frame = receiver.next() => match frame {
-                    Ok(Some(frame)) => self.downstream.handle(self.shared.clock.now(), DownstreamInput::Frame(frame)),
+                    Ok(Some(frame)) => self.downstream.handle(self.parts.clock.now(), DownstreamInput::Frame(frame)),
                     Ok(None) => return Over::Gone,
                     Err(error) => return Over::Stream(error),
                 },
                 place = turn(&mut self.turn) => {
                     self.turn = None;
                     self.place = Some(place);
-                    self.downstream.handle(self.shared.clock.now(), DownstreamInput::SnapshotTurn);
+                    self.downstream.handle(self.parts.clock.now(), DownstreamInput::SnapshotTurn);
                 }
                 done = finish(&mut self.operation), if waits => {
                     if let Err(over) = self.done(done) {
@@ -128,8 +148,8 @@ impl Session {
     /// Carries out what the state machine wants, until it waits for something.
     fn act(&mut self) -> Result<(), Over> {
         loop {
-            let now = self.shared.clock.now();
-            let action = self.downstream.poll_action(now, &self.shared.tail());
+            let now = self.parts.clock.now();
+            let action = self.downstream.poll_action(now, &self.parts.feed.tail());
             let Some(action) = action else {
                 if self.operation.is_none() {
                     // It wants nothing from the log: it has caught up.
@@ -145,42 +165,45 @@ impl Session {
         let operation: Operation = match action {
             DownstreamAction::Subscribed(subscribe) => {
                 let from = subscribe.position.map(|position| position.to_string());
-                self.shared.seen(subscribe.position);
+                self.parts.feed.seen(subscribe.position);
                 tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
                 self.incarnation = subscribe.incarnation;
                 return Ok(());
             }
             DownstreamAction::Refused(why) => {
-                self.shared.refused(self.number, &self.connection, self.incarnation, why);
+                self.parts.book.refuse(self.connection.peer(), self.number, why);
+                // It counts as it is now, so an older connection of it ends.
+                self.parts.admission.counts(self.number, &self.connection, self.incarnation);
                 return Ok(());
             }
             DownstreamAction::Accepted(goal) => {
-                if !self.shared.accepted(self.number, &self.connection, self.incarnation, goal) {
+                if !self.parts.book.accept(self.connection.peer(), self.number, self.incarnation, goal) {
                     return Err(Over::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
                 }
+                self.parts.admission.counts(self.number, &self.connection, self.incarnation);
                 return Ok(());
             }
             DownstreamAction::Acked(ack) => {
-                self.shared.acked(self.number, self.connection.peer(), &ack);
+                self.parts.book.acked(self.number, self.connection.peer(), &ack);
                 return Ok(());
             }
             DownstreamAction::Close(end) => return Err(Over::End(end)),
             DownstreamAction::LookUp(version) => {
-                let shared = Arc::clone(&self.shared);
+                let source = Arc::clone(&self.parts.feed.source);
                 blocking(move || {
-                    let chain = shared.source.chain_at(version)?;
-                    let (head, began) = (shared.source.position(), shared.source.began());
+                    let chain = source.chain_at(version)?;
+                    let (head, began) = (source.position(), source.began());
                     Ok(DownstreamInput::Found { head, began, chain })
                 })
             }
             DownstreamAction::ReadAfter { after, max_bytes } => {
-                self.shared.metrics.log_reads.inc();
-                let shared = Arc::clone(&self.shared);
-                blocking(move || Ok(DownstreamInput::Versions(shared.source.read_after(after, max_bytes)?)))
+                self.parts.metrics.log_reads.inc();
+                let source = Arc::clone(&self.parts.feed.source);
+                blocking(move || Ok(DownstreamInput::Versions(source.read_after(after, max_bytes)?)))
             }
             DownstreamAction::QueueSnapshot => {
                 self.snapshot = None;
-                self.turn = Some(Box::pin(Place::take(Arc::clone(&self.shared))));
+                self.turn = Some(Box::pin(SnapshotPlace::take(Arc::clone(&self.parts.feed))));
                 return Ok(());
             }
             DownstreamAction::OpenSnapshot => self.open_snapshot(),
@@ -197,11 +220,13 @@ impl Session {
     fn open_snapshot(&mut self) -> Operation {
         let place = self.place.take().expect("a snapshot is opened when its turn has come");
         // Before it is opened, so that nothing is trimmed in between.
-        self.pin = Some(self.shared.source.pin(self.shared.source.position().version));
+        self.pin = Some(self.parts.feed.source.pin(self.parts.feed.source.position().version));
+        let begun = self.parts.metrics.snapshots.clone();
         Box::pin(async move {
             let opened = tokio::task::spawn_blocking(move || place.open()).await.expect("opening does not panic");
             match opened {
                 Ok(source) => {
+                    begun.inc();
                     let position = source.position();
                     Done::Snapshot(source, Ok(DownstreamInput::SnapshotOpened(position)))
                 }
@@ -212,10 +237,10 @@ impl Session {
 
     fn send(&mut self, mut frames: Vec<Bytes>) -> Operation {
         let bytes: usize = frames.iter().map(Bytes::len).sum();
-        self.shared.metrics.sent_bytes.inc_by(bytes as u64);
+        self.parts.metrics.sent_bytes.inc_by(bytes as u64);
         debug_assert!(frames.len() < MAX_WRITE, "every frame has bytes");
         let mut sender = self.sender.take().expect("one write at a time");
-        let clock = self.shared.clock;
+        let clock = self.parts.clock;
         Box::pin(async move {
             // Who does not read must not keep a snapshot of the store open, nor one of the few places to read one.
             let mut pace = Pace::begin(clock.now());
@@ -252,7 +277,7 @@ impl Session {
                 answer
             }
         };
-        self.downstream.handle(self.shared.clock.now(), input);
+        self.downstream.handle(self.parts.clock.now(), input);
         Ok(())
     }
 
@@ -298,7 +323,7 @@ impl Session {
                 "closed"
             }
         };
-        self.shared.metrics.refused.with_label_values(&[reason]).inc();
+        self.parts.metrics.refused.with_label_values(&[reason]).inc();
     }
 }
 
@@ -338,47 +363,9 @@ fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Opera
     })
 }
 
-async fn turn(turn: &mut Option<Turn>) -> Place {
+async fn turn(turn: &mut Option<Turn>) -> SnapshotPlace {
     match turn {
         Some(turn) => turn.await,
         None => std::future::pending().await,
-    }
-}
-
-/// A place among the snapshots that may be read at a time, and the snapshot in it.
-struct Place {
-    shared: Arc<Shared>,
-    source: Option<Box<dyn SnapshotSource>>,
-}
-
-impl Place {
-    /// Waits for its turn: first come, first served.
-    async fn take(shared: Arc<Shared>) -> Self {
-        let permit = shared.snapshots.acquire().await.expect("never closed");
-        permit.forget();
-        Self { shared, source: None }
-    }
-
-    fn open(mut self) -> Result<Box<dyn SnapshotSource>, SourceError> {
-        self.source = Some(self.shared.source.snapshot()?);
-        self.shared.metrics.snapshots.inc();
-        Ok(Box::new(self))
-    }
-}
-
-impl SnapshotSource for Place {
-    fn position(&self) -> zonecast_kv_proto::Position {
-        self.source.as_ref().expect("opened").position()
-    }
-
-    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
-        self.source.as_mut().expect("opened").next_message(max_bytes)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.source = None;
-        self.shared.snapshots.add_permits(1);
     }
 }

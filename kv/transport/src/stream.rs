@@ -4,8 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
 
-use crate::Refused;
-use crate::endpoint::REPLACED;
+use crate::{QuicError, Refused};
 
 /// Most bytes taken from the stream at once: about what one wake-up finds.
 const READ: usize = 256 * 1024;
@@ -15,13 +14,13 @@ const READ: usize = 256 * 1024;
 pub enum StreamError {
     /// The connection is gone.
     #[error("connection: {0}")]
-    Connection(#[from] quinn::ConnectionError),
+    Connection(#[source] QuicError),
     /// The peer stopped reading, or the connection is gone.
     #[error("sending: {0}")]
-    Write(#[from] quinn::WriteError),
+    Write(#[source] QuicError),
     /// The peer stopped sending, or the connection is gone.
     #[error("receiving: {0}")]
-    Read(#[from] quinn::ReadError),
+    Read(#[source] QuicError),
     /// What came is no frame.
     #[error("malformed: {0}")]
     Frame(#[from] FrameError),
@@ -41,27 +40,32 @@ impl StreamError {
     /// not made it shares its identity with another process.
     #[must_use]
     pub fn replaced(&self) -> Option<String> {
-        match self.lost()? {
-            quinn::ConnectionError::ApplicationClosed(close) if close.error_code == REPLACED => {
-                Some(String::from_utf8_lossy(&close.reason).into_owned())
-            }
-            _ => None,
-        }
+        self.quic()?.replaced()
     }
 
     /// What is wrong with a certificate, if that is why the connection is gone. A client learns only after its handshake
     /// that the server does not believe it.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
-        Refused::of(self.lost()?)
+        self.quic()?.refused()
     }
 
-    fn lost(&self) -> Option<&quinn::ConnectionError> {
+    pub(crate) fn connection(error: quinn::ConnectionError) -> Self {
+        Self::Connection(QuicError::connection(error))
+    }
+
+    fn write(error: quinn::WriteError) -> Self {
+        Self::Write(QuicError::write(error))
+    }
+
+    fn read(error: quinn::ReadError) -> Self {
+        Self::Read(QuicError::read(error))
+    }
+
+    fn quic(&self) -> Option<&QuicError> {
         match self {
-            Self::Connection(error)
-            | Self::Write(quinn::WriteError::ConnectionLost(error))
-            | Self::Read(quinn::ReadError::ConnectionLost(error)) => Some(error),
-            _ => None,
+            Self::Connection(error) | Self::Write(error) | Self::Read(error) => Some(error),
+            Self::Frame(_) | Self::Short => None,
         }
     }
 }
@@ -82,7 +86,7 @@ impl FrameSender {
     /// # Errors
     /// The peer or the connection is gone.
     pub async fn send(&mut self, frame: &Frame) -> Result<(), StreamError> {
-        Ok(self.stream.write_all(&frame.to_bytes()).await?)
+        self.stream.write_all(&frame.to_bytes()).await.map_err(StreamError::write)
     }
 
     /// Sends encoded frames in as few packets as they take, without copying them first.
@@ -90,7 +94,7 @@ impl FrameSender {
     /// # Errors
     /// The peer or the connection is gone.
     pub async fn send_encoded(&mut self, frames: &mut [Bytes]) -> Result<(), StreamError> {
-        Ok(self.stream.write_all_chunks(frames).await?)
+        self.stream.write_all_chunks(frames).await.map_err(StreamError::write)
     }
 
     /// Sends a part of encoded frames, as much as there is room for, and says how many bytes; those that are sent are
@@ -102,7 +106,7 @@ impl FrameSender {
         if frames.is_empty() {
             return Ok(0);
         }
-        let written = self.stream.write_chunks(frames).await?;
+        let written = self.stream.write_chunks(frames).await.map_err(StreamError::write)?;
         frames.drain(..written.chunks);
         Ok(written.bytes)
     }
@@ -160,7 +164,7 @@ impl FrameReceiver {
         if let Some(frame) = self.decoder.poll()? {
             return Ok(Heard::Frame(frame));
         }
-        match self.stream.read_chunk(READ, true).await? {
+        match self.stream.read_chunk(READ, true).await.map_err(StreamError::read)? {
             Some(chunk) => {
                 self.decoder.push(&chunk.bytes);
                 Ok(self.decoder.poll()?.map_or(Heard::Bytes(chunk.bytes.len()), Heard::Frame))

@@ -8,7 +8,7 @@ use rustls::pki_types::UnixTime;
 
 use super::*;
 use crate::trust::Side;
-use crate::{CertificateMetrics, EndpointError, Host, IssueOptions, Refusal, Refused};
+use crate::{CertificateMetrics, Host, IssueOptions, Refusal, Refused};
 
 /// A core and a folder for each node, as they stand on machines of their own.
 struct Installation {
@@ -90,7 +90,7 @@ async fn refused(address: SocketAddr, identity: &Identity) -> Refused {
         Err(error) => error.refused().unwrap_or_else(|| panic!("{error}")),
         Ok(connection) => {
             let closed = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is still open");
-            EndpointError::from(closed).refused().expect("it was refused for something else")
+            closed.refused().expect("it was refused for something else")
         }
     }
 }

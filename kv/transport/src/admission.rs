@@ -1,0 +1,170 @@
+//! Who may enter: places, certificates, and which connection of a node counts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use zonecast_kv_proto::Peer;
+
+use crate::door::{Door, HANDSHAKE_WITHIN, Knock, Place};
+use crate::endpoint::Incoming;
+use crate::links::{Link, Links, Replaced, Twins};
+use crate::lock::lock;
+use crate::refusal_log::RefusalLog;
+use crate::{Clock, Connection, Endpoint, Refusal, TransportMetrics};
+
+/// See the module.
+pub(crate) struct Admission {
+    clock: Clock,
+    metrics: TransportMetrics,
+    door: Door,
+    refusals: RefusalLog,
+    /// Of those for whom there is no place.
+    crowded: RefusalLog<()>,
+    sessions: AtomicU64,
+    links: Mutex<Links<Connection>>,
+}
+
+/// A node that was let in. Its place is free again when this is dropped.
+pub(crate) struct Admitted {
+    pub(crate) session: u64,
+    pub(crate) connection: Connection,
+    _place: Place<String>,
+}
+
+/// What is known of the last connection of a node.
+#[derive(Default)]
+pub(crate) struct Last {
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) certificate: Option<Bytes>,
+    pub(crate) twins: Option<Twins>,
+}
+
+impl Admission {
+    pub(crate) fn new(max_connections: usize, clock: Clock, metrics: TransportMetrics) -> Self {
+        Self {
+            clock,
+            metrics,
+            door: Door::new(max_connections),
+            refusals: RefusalLog::default(),
+            crowded: RefusalLog::default(),
+            sessions: AtomicU64::new(1),
+            links: Mutex::default(),
+        }
+    }
+
+    /// A handshake is to begin. Nothing, if it may not now; whoever dials has its answer then.
+    pub(crate) fn knock(&self, incoming: Incoming) -> Option<(Incoming, Place<IpAddr>)> {
+        match self.door.knock(incoming.address().ip(), incoming.is_proven()) {
+            Knock::Enter(place) => return Some((incoming, place)),
+            Knock::Prove => incoming.prove(),
+            Knock::Ignore => {
+                self.refused("too_many");
+                incoming.ignore();
+            }
+        }
+        None
+    }
+
+    /// Finishes a handshake, and lets in who may subscribe.
+    pub(crate) async fn admit(
+        &self,
+        endpoint: &Endpoint,
+        incoming: Incoming,
+        handshake: Place<IpAddr>,
+    ) -> Option<Admitted> {
+        let from = incoming.address();
+        let connection = self.shake_hands(endpoint, incoming).await?;
+        drop(handshake);
+        if !connection.peer().role.may_subscribe() {
+            self.refused(Refusal::Role.label());
+            if let Some(quiet) = self.refusals.due(Refusal::Role) {
+                let peer = connection.peer();
+                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {}", Refusal::Role.advice());
+            }
+            connection.close("role");
+            return None;
+        }
+        let Some(place) = self.door.enter(&connection.peer().name) else {
+            self.refused("too_many");
+            if let Some(quiet) = self.crowded.due(()) {
+                let peer = connection.peer();
+                tracing::warn!(%from, %peer, quiet, "refused: too many connections, of this node or of all");
+            }
+            connection.close("too many connections");
+            return None;
+        };
+        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        Some(Admitted { session, connection, _place: place })
+    }
+
+    async fn shake_hands(&self, endpoint: &Endpoint, incoming: Incoming) -> Option<Connection> {
+        let from = incoming.address();
+        match tokio::time::timeout(HANDSHAKE_WITHIN, endpoint.accept(incoming)).await {
+            Ok(Ok(connection)) => return Some(connection),
+            Ok(Err(error)) => {
+                let refused = error.refused().map_or(Refusal::Other, |refused| refused.refusal);
+                self.refused(refused.label());
+                if let Some(quiet) = self.refusals.due(refused) {
+                    tracing::warn!(%from, quiet, "refused: {error}; {}", refused.advice());
+                }
+            }
+            Err(_) => {
+                self.refused("tls");
+                tracing::debug!(%from, "refused: its handshake took too long");
+            }
+        }
+        None
+    }
+
+    /// From now on this connection of its node counts, and an older one ends.
+    pub(crate) fn counts(&self, session: u64, connection: &Connection, incarnation: u64) {
+        let (peer, address) = (connection.peer(), connection.remote_addr());
+        let certificate = Bytes::copy_from_slice(&connection.verified.certificate);
+        let link = Link { session, incarnation, address, certificate, connection: Some(connection.clone()) };
+        let replaced = {
+            let mut links = lock(&self.links);
+            let replaced = links.replace(self.clock.now(), peer, link);
+            replaced.ok_or_else(|| links.get(peer).map_or(address, |newer| newer.address))
+        };
+        let Replaced { older, twins, is_to_be_logged } = match replaced {
+            Ok(replaced) => replaced,
+            // It connected first and subscribed last: it would be served and never counted.
+            Err(newer) => return connection.replaced_by(newer),
+        };
+        if let Some(older) = older {
+            older.replaced_by(address);
+        }
+        if let Some(Twins { addresses: [one, other], .. }) = twins {
+            self.metrics.twins.inc();
+            if is_to_be_logged {
+                tracing::error!(
+                    %peer, %one, %other,
+                    "two processes use this identity and take turns; stop one of them, or issue it a certificate with a \
+                     name of its own"
+                );
+            }
+        }
+    }
+
+    /// The connection of this session is gone.
+    pub(crate) fn left(&self, session: u64, peer: &Peer) {
+        lock(&self.links).end(peer, session);
+    }
+
+    /// What is known of the last connection of a node.
+    pub(crate) fn last(&self, peer: &Peer) -> Last {
+        let links = lock(&self.links);
+        let link = links.get(peer);
+        Last {
+            address: link.map(|link| link.address),
+            certificate: link.map(|link| link.certificate.clone()),
+            twins: links.twins(self.clock.now(), peer),
+        }
+    }
+
+    fn refused(&self, reason: &str) {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+    }
+}

@@ -1,0 +1,158 @@
+//! Who has what: the book of acks, and those who wait for what it will say.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+use zonecast_kv_proto::{Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor};
+
+use crate::lock::lock;
+use crate::waiters::Waiters;
+use crate::{Clock, TransportMetrics};
+
+/// A wait whose deadline passed; the change itself is committed and still under way.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("only {} of {} edges have version {}", .0.applied(), .0.edges.len(), .0.version)]
+pub struct WaitError(pub Receipt);
+
+/// See the module.
+pub(crate) struct Book {
+    clock: Clock,
+    metrics: TransportMetrics,
+    acks: Mutex<AckBook>,
+    /// Locked while the acks are, never the other way round.
+    waiters: Mutex<Waiters>,
+    /// Changes when an edge has caught up for the first time.
+    caught_up: watch::Sender<u64>,
+}
+
+impl Book {
+    pub(crate) fn new(epoch: Epoch, clock: Clock, metrics: TransportMetrics) -> Self {
+        let acks = Mutex::new(AckBook::new(epoch));
+        Self { clock, metrics, acks, waiters: Mutex::default(), caught_up: watch::Sender::new(0) }
+    }
+
+    /// The store has come to there.
+    pub(crate) fn committed(&self, position: Position) {
+        let mut acks = lock(&self.acks);
+        acks.raise_epoch(position.epoch);
+        acks.committed(self.clock.now(), position.version);
+    }
+
+    /// Where a version is.
+    pub(crate) fn receipt(&self, version: Version) -> Receipt {
+        lock(&self.acks).receipt(version)
+    }
+
+    /// Waits until enough edges have a version.
+    pub(crate) async fn wait(
+        &self,
+        version: Version,
+        condition: WaitFor,
+        patience: Duration,
+    ) -> Result<Receipt, WaitError> {
+        let waiting = {
+            let acks = lock(&self.acks);
+            if acks.holds(version, condition) {
+                return Ok(acks.receipt(version));
+            }
+            let (key, told) = lock(&self.waiters).add(version, condition);
+            Waiting { waiters: &self.waiters, key, told }
+        };
+        let told = tokio::time::timeout(patience, waiting.told()).await;
+        told.map_err(|_| WaitError(self.receipt(version)))
+    }
+
+    /// Every edge that is expected or has connected since the start, by role and name.
+    pub(crate) fn edges(&self) -> Vec<EdgeReport> {
+        lock(&self.acks).edges()
+    }
+
+    /// Those that are waited for, by role and name.
+    pub(crate) fn expected(&self) -> Vec<Peer> {
+        lock(&self.acks).expected().cloned().collect()
+    }
+
+    pub(crate) fn caught_up(&self) -> watch::Receiver<u64> {
+        self.caught_up.subscribe()
+    }
+
+    /// What these have counts from now on.
+    pub(crate) fn recorded<'a>(&self, peers: impl IntoIterator<Item = &'a Peer>) {
+        let mut acks = lock(&self.acks);
+        peers.into_iter().for_each(|peer| acks.recorded(peer));
+        self.looked(lock(&self.waiters).changed(&acks));
+    }
+
+    /// One more is waited for. Says no when no more can be known.
+    pub(crate) fn expect(&self, peer: &Peer, since: Duration) -> bool {
+        let mut acks = lock(&self.acks);
+        let is_known = acks.expect(since, peer);
+        self.looked(lock(&self.waiters).changed(&acks));
+        is_known
+    }
+
+    /// It is not waited for any more. Says whether it was.
+    pub(crate) fn forget(&self, peer: &Peer) -> bool {
+        let mut acks = lock(&self.acks);
+        let was_expected = acks.forget(peer);
+        self.looked(lock(&self.waiters).changed(&acks));
+        was_expected
+    }
+
+    /// An edge is served from here on. Says no when no more edges can be known.
+    pub(crate) fn accept(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
+        lock(&self.acks).accept(peer, session, incarnation, goal)
+    }
+
+    /// An edge gets nothing.
+    pub(crate) fn refuse(&self, peer: &Peer, session: u64, why: SubscribeRefusal) {
+        lock(&self.acks).refuse(self.clock.now(), peer, session, why);
+    }
+
+    pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: &Ack) {
+        self.metrics.acks.inc();
+        let booked = {
+            let mut acks = lock(&self.acks);
+            let booked = acks.ack(self.clock.now(), peer, session, ack);
+            // Before those who wait go on, so that they find it counted.
+            booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
+            if let Some(gained) = booked.gained {
+                self.looked(lock(&self.waiters).gained(&acks, gained));
+            }
+            booked
+        };
+        if booked.is_new {
+            tracing::debug!(%peer, "it has caught up for the first time");
+            self.caught_up.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+
+    pub(crate) fn disconnect(&self, session: u64, peer: &Peer) {
+        lock(&self.acks).disconnect(self.clock.now(), peer, session);
+    }
+
+    fn looked(&self, waits: u64) {
+        self.metrics.wait_looks.inc_by(waits);
+    }
+}
+
+/// Somebody who waits. Taken out of the book when it is dropped.
+struct Waiting<'a> {
+    waiters: &'a Mutex<Waiters>,
+    key: (Version, u64),
+    told: oneshot::Receiver<Receipt>,
+}
+
+impl Waiting<'_> {
+    async fn told(mut self) -> Receipt {
+        (&mut self.told).await.expect("who is taken out without being told has dropped this")
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(self.waiters).remove(self.key);
+    }
+}

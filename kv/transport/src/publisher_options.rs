@@ -1,0 +1,19 @@
+//! What an operator may set of a publisher.
+
+/// Limits of a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublisherOptions {
+    /// Newest versions kept in memory for all downstreams together: who is less behind needs no disk.
+    pub tail_bytes: usize,
+    /// Connections of nodes at a time. Each may hold about 4 MiB when it is slow: what is being written to it, and what
+    /// QUIC keeps until it is acknowledged. Handshakes have places of their own.
+    pub max_connections: usize,
+    /// Snapshots being read at a time; the others wait. Each holds on to a state of the store.
+    pub max_snapshots: usize,
+}
+
+impl Default for PublisherOptions {
+    fn default() -> Self {
+        Self { tail_bytes: 64 * 1024 * 1024, max_connections: 4096, max_snapshots: 4 }
+    }
+}
