@@ -19,6 +19,11 @@ const NOT_THE_FILE: [&str; 6] = [
     "Resource temporarily unavailable",
 ];
 
+/// What RocksDB said, without its types: those who use this crate do not link against a release of it.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct DatabaseError(rocksdb::Error);
+
 /// A database that cannot be opened, read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -58,7 +63,7 @@ pub enum StoreError {
         path: PathBuf,
         /// As RocksDB says it.
         #[source]
-        source: rocksdb::Error,
+        source: DatabaseError,
     },
     /// An earlier write failed, so the database takes no more.
     #[error("{} stopped writing after an earlier error", path.display())]
@@ -81,7 +86,7 @@ impl StoreError {
         } else if source.kind() == ErrorKind::Corruption {
             Self::Damaged { path, what: source.into_string() }
         } else {
-            Self::Other { path, source }
+            Self::Other { path, source: DatabaseError(source) }
         }
     }
 
@@ -90,7 +95,7 @@ impl StoreError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
-            Self::Other { source, .. } => {
+            Self::Other { source: DatabaseError(source), .. } => {
                 let says = source.as_ref();
                 matches!(
                     source.kind(),

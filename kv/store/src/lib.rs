@@ -36,7 +36,7 @@ mod state_view;
 pub use edge::{EdgeOptions, EdgeStore};
 pub use edge_load::SnapshotLoad;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
-pub use error::{NO_SPACE, StoreError};
+pub use error::{DatabaseError, NO_SPACE, StoreError};
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;

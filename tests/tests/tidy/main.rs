@@ -15,6 +15,7 @@ mod map;
 mod metrics;
 mod places;
 mod rfcs;
+mod signatures;
 mod tree;
 mod words;
 
