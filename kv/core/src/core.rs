@@ -196,7 +196,10 @@ impl Core {
         let (tell, told) = oneshot::channel();
         let job = Job::Change(Box::new(move |proposer| {
             // The one who asked may have gone; the change is proposed all the same.
-            let _ = tell.send(proposer.change(arrived, build));
+            let _ = tell.send(match proposer {
+                Ok(proposer) => proposer.change(arrived, build),
+                Err(refused) => Err(refused.into()),
+            });
         }));
         self.ask(job).await?;
         told.await.unwrap_or(Err(ProposeError::Lost.into()))
@@ -218,7 +221,10 @@ impl Core {
         let (tell, told) = oneshot::channel();
         let job = Job::Change(Box::new(move |proposer| {
             // The one who asked may have gone.
-            let _ = tell.send(proposer.ahead(read));
+            let _ = tell.send(match proposer {
+                Ok(proposer) => proposer.ahead(read),
+                Err(refused) => Err(refused.into()),
+            });
         }));
         self.ask(job).await?;
         told.await.unwrap_or(Err(ProposeError::Stopped.into()))

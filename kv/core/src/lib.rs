@@ -16,6 +16,7 @@ mod proposer;
 mod state_machine;
 #[cfg(test)]
 mod suite;
+mod turns;
 mod types;
 
 pub use self::core::{Core, CoreConfig, CoreError};

@@ -4,15 +4,15 @@
 //! change ─▶ jobs ─▶ build over (applied state + pipeline) ─▶ stage ─▶ openraft ─▶ answer ─▶ Flight ─▶ Pending
 //! bulk ───▶ jobs ─▶ waiting, a few at a time ──────────────▶ stage ─┘
 //! ```
-//! Building reads the disk and takes as long as it takes, so it has a thread of its own instead of holding up async
-//! ones; being one thread it needs no lock over what is in flight.
+//! [`Turns`] says what is done when; this is the thread that does it. Building reads the disk and takes as long as it
+//! takes, so it has a thread of its own instead of holding up async ones; being one thread it needs no lock over what is
+//! in flight.
 //!
 //! # Failure
 //! When a proposal fails (refused, or lost with the lead), what was built on it fails too. Nothing new is staged until
 //! all of it has landed; then building begins anew on the applied state. If something does not land for long, changes are
 //! told to come again, instead of waiting with it.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,17 +28,12 @@ use zonecast_kv_store::{StateStore, StateView};
 use crate::flight::{Flight, OVERHEAD, Room};
 use crate::metrics::CoreMetrics;
 use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
-use crate::pipeline::Pipeline;
 use crate::state_machine::Raft;
+use crate::turns::{Action, Input, Seen, Turns, Why};
 use crate::types::{Proposal, Responder, TypeConfig};
 
 /// Requests that may wait to be built; more wait where they come from.
 pub(crate) const MAX_JOBS: usize = 4096;
-/// Chunks of bulk with raft at a time: one being made durable while one is applied. A change that comes waits for
-/// no more than these.
-const BULK_AHEAD: usize = 2;
-/// Changes after which a waiting chunk of bulk gets its turn.
-const CHANGES_PER_CHUNK: usize = 64;
 /// How long changes wait for what is on its way to land once something has failed: much longer than a slow disk takes.
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -46,14 +41,10 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 pub type Editions<'a> = dyn Fn(SectionId) -> Result<Edition, ViewError> + 'a;
 
 /// What the proposer is asked to do.
-pub(crate) enum Job {
-    /// Build and propose a change.
-    Change(Box<dyn FnOnce(&mut Proposer) + Send>),
-    /// Propose a chunk of bulk.
-    Bulk(Bulk),
-    /// Bulk that waits may have its turn: a chunk has landed, or after a failure everything has.
-    Landed,
-}
+pub(crate) type Job = crate::turns::Job<Change, Bulk>;
+
+/// Builds and proposes a change, or takes the reason why it is not.
+pub(crate) type Change = Box<dyn FnOnce(Result<&mut Proposer, ProposeError>) + Send>;
 
 /// A chunk of bulk that waits for its turn.
 pub(crate) struct Bulk {
@@ -81,10 +72,9 @@ pub(crate) struct Proposer {
     metrics: CoreMetrics,
     /// To be woken by a landing chunk. Weak: the proposer ends when nobody else can ask it anything.
     jobs: mpsc::WeakSender<Job>,
-    pipeline: Pipeline,
+    turns: Turns<Change, Bulk>,
     /// The applied state under the pipeline: has all that the pipeline has forgotten.
     applied: Option<StateView>,
-    waiting: VecDeque<Bulk>,
 }
 
 impl Proposer {
@@ -95,30 +85,42 @@ impl Proposer {
         metrics: CoreMetrics,
         jobs: mpsc::WeakSender<Job>,
     ) -> Self {
-        let (pipeline, waiting) = (Pipeline::default(), VecDeque::new());
         let runtime = Handle::current();
-        Self { raft, runtime, state, flight, metrics, jobs, pipeline, applied: None, waiting }
+        Self { raft, runtime, state, flight, metrics, jobs, turns: Turns::default(), applied: None }
     }
 
     /// Works until nobody can ask for anything any more.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut next = Some(first);
-            for _ in 0..CHANGES_PER_CHUNK {
-                match next {
-                    Some(Job::Change(change)) => change(&mut self),
-                    Some(Job::Bulk(bulk)) => self.waiting.push_back(bulk),
-                    Some(Job::Landed) => {}
-                    None => break,
+        loop {
+            let (raft, flight) = (&self.raft, &self.flight);
+            let seen = || Seen { counts: flight.counts(), has_stopped: has_stopped(raft) };
+            let came = match self.turns.poll_action(seen) {
+                Action::Wait => match jobs.blocking_recv() {
+                    Some(job) => Some(Input::Job(job)),
+                    None => return,
+                },
+                Action::Take => Some(jobs.try_recv().map_or(Input::NoJob, Input::Job)),
+                Action::Drain => Some(Input::Drained(self.flight.drain(DRAIN_WITHIN))),
+                Action::Renew => {
+                    self.applied = None;
+                    None
                 }
-                next = jobs.try_recv().ok();
+                Action::Build(change) => {
+                    change(Ok(&mut self));
+                    None
+                }
+                Action::Refuse(change, why) => {
+                    change(Err(self.refused(why)));
+                    None
+                }
+                Action::Stage(bulk) => {
+                    self.stage(bulk);
+                    None
+                }
+            };
+            if let Some(came) = came {
+                self.turns.handle(came);
             }
-            if let Some(Job::Change(change)) = next {
-                change(&mut self);
-            } else if let Some(Job::Bulk(bulk)) = next {
-                self.waiting.push_back(bulk);
-            }
-            self.feed_bulk();
         }
     }
 
@@ -143,17 +145,9 @@ impl Proposer {
     }
 
     fn look<R>(&mut self, look: impl FnOnce(&dyn View, &Editions<'_>) -> R) -> Result<(R, StateView), ProposeError> {
-        // What raft is not given any more is known not to be done.
-        if self.raft.metrics().borrow_watched().running_state.is_err() {
-            return Err(ProposeError::Stopped);
-        }
-        if !self.settle() {
-            self.metrics.proposals.with_label_values(&["busy"]).inc();
-            return Err(ProposeError::Busy);
-        }
         let applied = self.applied();
-        let over = self.pipeline.over(&applied);
-        let editions = |section| self.pipeline.edition(section, |id| Ok(applied.edition(id)?));
+        let over = self.turns.pipeline.over(&applied);
+        let editions = |section| self.turns.pipeline.edition(section, |id| Ok(applied.edition(id)?));
         let Ok(seen) = catch_unwind(AssertUnwindSafe(|| look(&over, &editions))) else {
             tracing::error!("a change was dropped because building it panicked: this is a bug");
             return Err(ProposeError::Stopped);
@@ -162,62 +156,52 @@ impl Proposer {
     }
 
     fn propose(&mut self, batch: &mut Batch, applied: &StateView, arrived: Instant) -> Result<Pending, ProposeError> {
-        if self.pipeline.closed(batch).is_some() {
-            self.metrics.proposals.with_label_values(&["busy"]).inc();
-            return Err(ProposeError::Busy);
+        if self.turns.pipeline.closed(batch).is_some() {
+            return Err(self.busy());
         }
         let mut encoded = batch.encode()?;
         let bytes = encoded.len() + OVERHEAD;
         let Some(room) = self.flight.take(bytes) else {
-            self.metrics.proposals.with_label_values(&["busy"]).inc();
-            return Err(ProposeError::Busy);
+            return Err(self.busy());
         };
         let base = |id| applied.edition(id).map_err(ViewError::from);
-        let ticket = self.pipeline.stage(batch, base)?;
+        let ticket = self.turns.pipeline.stage(batch, base)?;
         encoded.preconditions.clone_from(&batch.preconditions);
         let (tell, pending) = Pending::new();
         self.send(encoded, Staged { ticket, room, is_bulk: false, arrived, tell });
         Ok(pending)
     }
 
-    /// Proposes what bulk may go ahead now.
-    fn feed_bulk(&mut self) {
-        while self.flight.counts().bulk < BULK_AHEAD
-            && self.settle()
-            && let Some(bulk) = self.waiting.pop_front()
-        {
-            let applied = self.applied();
-            let staged = self.pipeline.stage_bulk(&bulk.batch, |id| applied.edition(id));
-            self.applied = Some(applied);
-            let Bulk { batch, room, arrived, tell } = bulk;
-            match staged {
-                Ok(Ok(ticket)) => self.send(batch, Staged { ticket, room, is_bulk: true, arrived, tell }),
-                Ok(Err(refusal)) => {
-                    drop(room);
-                    self.metrics.proposals.with_label_values(&["refused"]).inc();
-                    // Nobody may be waiting for it.
-                    let _ = tell.send(Outcome::Refused(refusal));
-                }
-                Err(error) => {
-                    tracing::error!(%error, "bulk was dropped because the state cannot be read");
-                }
-            }
+    fn refused(&self, why: Why) -> ProposeError {
+        match why {
+            Why::Busy => self.busy(),
+            Why::Stopped => ProposeError::Stopped,
         }
     }
 
-    /// Brings the pipeline up to what has landed. Says whether anything may be staged on it.
-    fn settle(&mut self) -> bool {
-        let counts = self.flight.counts();
-        if counts.failed.is_some() {
-            if !self.flight.drain(DRAIN_WITHIN) {
-                return false;
+    fn busy(&self) -> ProposeError {
+        self.metrics.proposals.with_label_values(&["busy"]).inc();
+        ProposeError::Busy
+    }
+
+    /// Proposes a chunk of bulk.
+    fn stage(&mut self, bulk: Bulk) {
+        let applied = self.applied();
+        let staged = self.turns.pipeline.stage_bulk(&bulk.batch, |id| applied.edition(id));
+        self.applied = Some(applied);
+        let Bulk { batch, room, arrived, tell } = bulk;
+        match staged {
+            Ok(Ok(ticket)) => self.send(batch, Staged { ticket, room, is_bulk: true, arrived, tell }),
+            Ok(Err(refusal)) => {
+                drop(room);
+                self.metrics.proposals.with_label_values(&["refused"]).inc();
+                // Nobody may be waiting for it.
+                let _ = tell.send(Outcome::Refused(refusal));
             }
-            self.pipeline.clear();
-            self.applied = None;
-        } else if self.pipeline.settle(counts.answered) {
-            self.applied = None;
+            Err(error) => {
+                tracing::error!(%error, "bulk was dropped because the state cannot be read");
+            }
         }
-        true
     }
 
     fn applied(&mut self) -> StateView {
@@ -253,6 +237,10 @@ impl Proposer {
             tracing::warn!(%error, "a proposal was not taken: raft has stopped");
         }
     }
+}
+
+fn has_stopped(raft: &Raft) -> bool {
+    raft.metrics().borrow_watched().running_state.is_err()
 }
 
 /// The stamp of a command, microseconds of Unix time.
