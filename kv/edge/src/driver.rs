@@ -1,4 +1,5 @@
-//! The task that runs an edge's [`Follower`]: connects, reads frames, hands checked versions to the writer, sends acks.
+//! The task that runs an edge's [`Follower`]: carries out its actions, one operation on the connection at a time, and tells
+//! it what has come of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,16 +9,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use zonecast_kv_proto::{
-    Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, Position, SILENT_AFTER,
-    SubscribeRefusal,
-};
+use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Position};
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{
-    Clock, Connection, Endpoint, FrameReceiver, FrameSender, Heard, Identity, RefusalLog, Refused, StreamError,
-};
+use zonecast_kv_transport::{Clock, FrameReceiver, Heard, Identity, RefusalLog, Refused, StreamError};
 
+use crate::link::{self, Done, Link, Operation};
 use crate::repairs::Repairs;
+use crate::standing::{Parting, Say, Standing};
 use crate::writer::{Reports, Work};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Upstream};
 
@@ -27,27 +25,13 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Frames taken from what is already here before anything else gets a turn.
 const BURST: usize = 256;
 
-/// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
-const LINE_EVERY: Duration = Duration::from_secs(60);
-
-/// How long it is shown after it was noticed that another process uses this identity: some turns of both.
-const TWIN_FOR: Duration = Duration::from_secs(120);
-
-/// What to do when two processes use one identity.
-const ANOTHER_NAME: &str = "stop one of them, or issue it a certificate with a name of its own";
-
-/// What to do when there is no connection.
-const REACH: &str = "is the core running, and does UDP reach it?";
-
 /// Runs one follower until the writer fails.
 pub(crate) struct Driver {
     pub(crate) name: String,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) identity: Identity,
     pub(crate) refusals: RefusalLog,
-    pub(crate) told: Option<(&'static str, Instant)>,
-    /// When another process with this identity was noticed last.
-    pub(crate) replaced: Option<Instant>,
+    pub(crate) standing: Standing,
     pub(crate) store: Arc<EdgeStore>,
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
@@ -57,20 +41,12 @@ pub(crate) struct Driver {
     pub(crate) follower: Follower,
     pub(crate) attempts: usize,
     pub(crate) link: Option<Link>,
+    pub(crate) operation: Option<Operation>,
     pub(crate) sync: Option<JoinHandle<Result<Option<Position>, StoreError>>>,
     pub(crate) sync_at: Option<Instant>,
     pub(crate) repairs: Repairs,
     /// Reads that have failed, as they are in the metrics.
     pub(crate) read_errors: u64,
-}
-
-/// A connection that is up.
-pub(crate) struct Link {
-    connection: Connection,
-    sender: FrameSender,
-    receiver: FrameReceiver,
-    // Last, so that the connection is closed before its endpoint goes.
-    _endpoint: Endpoint,
 }
 
 impl Driver {
@@ -86,14 +62,8 @@ impl Driver {
 
     /// Tells the upstream, if there is one, that this was no accident.
     pub(crate) async fn goodbye(&mut self, patience: Duration) {
-        let Some(mut link) = self.link.take() else { return };
-        let farewell = async {
-            if link.sender.send(&Frame::Goodbye).await.is_ok() {
-                link.sender.finish().await;
-            }
-        };
-        let _ = tokio::time::timeout(patience, farewell).await;
-        link.connection.close("goodbye");
+        let Some(link) = self.link.take() else { return };
+        link.goodbye(self.operation.take(), patience).await;
     }
 
     /// Shows what is known before anything happens: an edge that has not reached its core since its start is just the
@@ -110,15 +80,17 @@ impl Driver {
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
         let repair_at = self.look_after_copy();
-        while let Some(action) = self.follower.poll_action(self.clock.now()) {
-            self.act(action).await?;
-        }
+        self.act()?;
         self.show();
-        let timeout = self.follower.poll_timeout().map(|time| self.clock.instant(time).into());
-        let receiver = self.link.as_mut().filter(|_| !self.follower.is_full()).map(|link| &mut link.receiver);
+        let is_free = self.operation.is_none();
+        let timeout = self.follower.poll_timeout().filter(|_| is_free);
+        let timeout = timeout.map(|time| self.clock.instant(time).into());
+        let reads = is_free && !self.follower.is_full();
+        let receiver = self.link.as_mut().filter(|_| reads).map(|link| &mut link.receiver);
         tokio::select! {
             () = self.reports.changed.notified() => self.take_reports()?,
             heard = hear(receiver) => self.take_frames(heard),
+            done = end(&mut self.operation), if !is_free => self.done(done),
             synced = finish(&mut self.sync) => self.synced(synced)?,
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
@@ -153,35 +125,43 @@ impl Driver {
         self.repairs.timeout(damage.is_some()).map(|time| self.clock.instant(time).into())
     }
 
-    async fn act(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
-        let work = match action {
+    /// Carries out what the follower wants, until it waits for something.
+    fn act(&mut self) -> Result<(), EdgeError> {
+        while self.operation.is_none()
+            && let Some(action) = self.follower.poll_action(self.clock.now())
+        {
+            self.start(action)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
+        match action {
             FollowerAction::Connect => {
-                self.connect().await;
-                return Ok(());
+                self.connect();
+                Ok(())
             }
             FollowerAction::Send(frame) => {
-                let Some(link) = &mut self.link else { return Ok(()) };
-                // An upstream that takes nothing is as good as one that says nothing.
-                match tokio::time::timeout(SILENT_AFTER, link.sender.send(&frame)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => self.lost_by(&error),
-                    Err(_) => self.lost(None, "the upstream takes no acknowledgements"),
-                }
-                return Ok(());
+                let sender = self.link.as_mut().and_then(|link| link.sender.take());
+                self.operation = sender.map(|sender| link::send(sender, frame));
+                Ok(())
             }
             FollowerAction::Disconnect(end) => {
-                self.leave(&end);
-                return Ok(());
+                self.leave(end);
+                Ok(())
             }
-            FollowerAction::Apply(published, _, bytes) => Work::Apply(published, bytes),
+            FollowerAction::Apply(published, _, bytes) => self.hand_on(Work::Apply(published, bytes)),
             FollowerAction::SnapshotBegin(position) => {
                 tracing::info!(edge = %self.name, %position, "loading a snapshot");
-                Work::SnapshotBegin
+                self.hand_on(Work::SnapshotBegin)
             }
-            FollowerAction::SnapshotEntries(entries, bytes) => Work::SnapshotEntries(entries, bytes),
-            FollowerAction::SnapshotEnd(position, bytes) => Work::SnapshotEnd(position, bytes),
-            FollowerAction::SnapshotAbort => Work::SnapshotAbort,
-        };
+            FollowerAction::SnapshotEntries(entries, bytes) => self.hand_on(Work::SnapshotEntries(entries, bytes)),
+            FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
+            FollowerAction::SnapshotAbort => self.hand_on(Work::SnapshotAbort),
+        }
+    }
+
+    fn hand_on(&mut self, work: Work) -> Result<(), EdgeError> {
         if self.work.send(work).is_err() {
             // The writer has ended, and said why before it did.
             self.take_reports()?;
@@ -190,32 +170,33 @@ impl Driver {
         Ok(())
     }
 
-    async fn connect(&mut self) {
+    fn connect(&mut self) {
         let Some(upstream) = self.upstreams.get(self.attempts % self.upstreams.len().max(1)).copied() else { return };
         self.attempts = self.attempts.wrapping_add(1);
-        let connect = async {
-            let endpoint = Endpoint::client(upstream.address, &self.identity)?;
-            let connection = endpoint.connect(upstream.address, upstream.role).await?;
-            let (sender, receiver) = connection.open().await.map_err(|error| EdgeError::Connect(error.to_string()))?;
-            Ok::<_, EdgeError>(Link { connection, sender, receiver, _endpoint: endpoint })
-        };
-        let connected = match tokio::time::timeout(SILENT_AFTER, connect).await {
-            Ok(connected) => connected,
-            Err(_) => Err(EdgeError::Connect("no answer".to_owned())),
-        };
-        let input = match connected {
-            Ok(link) => {
-                tracing::info!(edge = %self.name, upstream = %upstream.address, peer = %link.connection.peer(), "connected");
+        self.operation = Some(link::connect(upstream, self.identity.clone()));
+    }
+
+    fn done(&mut self, done: Done) {
+        self.operation = None;
+        match done {
+            Done::Connected(upstream, Ok(link)) => {
+                tracing::info!(edge = %self.name, %upstream, peer = %link.peer(), "connected");
                 self.link = Some(link);
-                FollowerInput::Connected
+                self.follower.handle(self.clock.now(), FollowerInput::Connected);
             }
-            Err(error) => {
+            Done::Connected(upstream, Err(error)) => {
                 let refused = if let EdgeError::Endpoint(error) = &error { error.refused() } else { None };
-                self.failed(&upstream.address, refused, "connect", &error.to_string());
-                FollowerInput::Disconnected
+                self.parted(upstream, &Parting::NoConnection(refused, error.to_string()));
+                self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
             }
-        };
-        self.follower.handle(self.clock.now(), input);
+            Done::Sent(sender, Ok(())) => {
+                if let Some(link) = &mut self.link {
+                    link.sender = Some(sender);
+                }
+            }
+            Done::Sent(_, Err(error)) => self.lost_by(&error),
+            Done::Stuck => self.lost(None, "the upstream takes no acknowledgements"),
+        }
     }
 
     /// Takes this frame and those that are here already.
@@ -274,7 +255,7 @@ impl Driver {
 
     fn lost_by(&mut self, error: &StreamError) {
         if let Some(why) = error.replaced() {
-            return self.replaced(&why);
+            return self.replaced(why);
         }
         // A client learns only now that the server does not believe its certificate.
         match error.refused() {
@@ -285,79 +266,50 @@ impl Driver {
 
     fn lost(&mut self, refused: Option<Refused>, why: &str) {
         if let Some(link) = self.link.take() {
-            link.connection.close("lost");
-            self.failed(&link.connection.remote_addr(), refused, "lost", why);
+            link.close("lost");
+            self.parted(link.address(), &Parting::Lost(refused, why.to_owned()));
         }
         self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
     }
 
     /// Another process with this identity has connected; this one has not.
-    fn replaced(&mut self, why: &str) {
+    fn replaced(&mut self, why: String) {
         let Some(link) = self.link.take() else { return };
-        link.connection.close("lost");
-        self.replaced = Some(Instant::now());
-        self.metrics.left.with_label_values(&["replaced"]).inc();
-        let upstream = link.connection.remote_addr();
-        if self.due(ANOTHER_NAME) {
-            tracing::error!(edge = %self.name, %upstream, "another process uses this identity: {why}; {ANOTHER_NAME}");
-        }
-        let what = format!("another process uses this identity: {upstream} says: {why}; {ANOTHER_NAME}");
-        self.status.send_modify(|status| status.twin = Some(what));
+        link.close("lost");
+        self.parted(link.address(), &Parting::Replaced(why));
         self.follower.handle(self.clock.now(), FollowerInput::Replaced);
     }
 
-    /// Counts and tells why there is no upstream. What a certificate has to do with needs a hand.
-    fn failed(&mut self, upstream: &SocketAddr, refused: Option<Refused>, reason: &str, why: &str) {
-        let reason = if refused.is_some() { "certificate" } else { reason };
-        self.metrics.left.with_label_values(&[reason]).inc();
-        if let Some(refusal) = refused.map(|refused| refused.refusal)
-            && let Some(quiet) = self.refusals.due(refusal)
-        {
-            tracing::warn!(edge = %self.name, %upstream, quiet, "not followed: {why}; {}", refusal.advice());
-        }
-        let advice = refused.map_or(REACH, |refused| refused.refusal.advice());
-        self.trouble(format!("{upstream}: {why}; {advice}"));
-    }
-
-    fn leave(&mut self, end: &FollowerEnd) {
+    fn leave(&mut self, end: FollowerEnd) {
         let Some(link) = self.link.take() else { return };
-        link.connection.close("left");
-        let address = link.connection.remote_addr();
-        let reason = match end {
-            FollowerEnd::Goodbye => "goodbye",
-            FollowerEnd::Silent => "silent",
-            FollowerEnd::Damaged => "damaged",
-            FollowerEnd::Trickling => "trickling",
-            FollowerEnd::Refused(_) => "refused",
-            _ => "malformed",
-        };
-        self.metrics.left.with_label_values(&[reason]).inc();
-        if end.needs_a_hand() && self.due(advice(end)) {
-            tracing::error!(
-                edge = %self.name, upstream = %address,
-                "following has stopped: {end}; answers go on from the last good version; {}", advice(end)
-            );
-        }
-        self.trouble(format!("{address}: {end}; {}", advice(end)));
+        link.close("left");
+        self.parted(link.address(), &Parting::Left(end));
     }
 
-    /// Whether to write a line that gives this advice: once a minute while it stays the same.
-    fn due(&mut self, advice: &'static str) -> bool {
-        let due = self.told.is_none_or(|(last, at)| last != advice || at.elapsed() >= LINE_EVERY);
-        if due {
-            self.told = Some((advice, Instant::now()));
+    /// Counts, logs and shows why there is no upstream.
+    fn parted(&mut self, upstream: SocketAddr, parting: &Parting) {
+        let edge = &self.name;
+        for say in self.standing.parted(self.clock.now(), upstream, parting) {
+            match say {
+                Say::Count(reason) => self.metrics.left.with_label_values(&[reason]).inc(),
+                Say::Refusal(refusal, what) => {
+                    if let Some(quiet) = self.refusals.due(refusal) {
+                        tracing::warn!(%edge, %upstream, quiet, "{what}");
+                    }
+                }
+                Say::Error(what) => tracing::error!(%edge, %upstream, "{what}"),
+                Say::Trouble(what) => {
+                    tracing::info!(%edge, "no upstream: {what}");
+                    self.status.send_modify(|status| status.trouble = Some(what));
+                }
+                Say::Twin(what) => self.status.send_modify(|status| status.twin = Some(what)),
+            }
         }
-        due
-    }
-
-    fn trouble(&mut self, what: String) {
-        tracing::info!(edge = %self.name, "no upstream: {what}");
-        self.status.send_modify(|status| status.trouble = Some(what));
     }
 
     /// Tells watchers what the follower knows, if it is news.
     fn show(&self) {
-        let is_alone = self.replaced.is_none_or(|at| at.elapsed() >= TWIN_FOR);
+        let is_alone = self.standing.is_alone(self.clock.now());
         let (state, head) = (self.follower.state(), self.follower.head());
         let changed = self.status.send_if_modified(|status| {
             let changed = status.state != state || status.head != head;
@@ -384,29 +336,6 @@ impl Driver {
     }
 }
 
-/// What to do when the upstream is left.
-fn advice(end: &FollowerEnd) -> &'static str {
-    match end {
-        FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
-        FollowerEnd::Silent => REACH,
-        FollowerEnd::Damaged => "the core sends it anew",
-        FollowerEnd::Trickling => "check the network between them",
-        FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
-            "if the core was restored to an older state and that is to hold, run `zonecast accept-restore` there: this edge \
-             follows then by itself"
-        }
-        FollowerEnd::Refused(SubscribeRefusal::ForkedAt { .. } | SubscribeRefusal::ChainDiffers { .. }) => {
-            "if the core was restored and what it holds is to hold, run `zonecast accept-restore` there: this edge follows \
-             then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
-        }
-        FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
-        FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {
-            "issue a certificate of role edge, with a name of its own"
-        }
-        _ => "if this edge belongs here, remove its data folder and start it again",
-    }
-}
-
 fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
     gauge.with_label_values(&[edge]).set(i64::try_from(value).unwrap_or(i64::MAX));
 }
@@ -414,6 +343,13 @@ fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
 async fn hear(receiver: Option<&mut FrameReceiver>) -> Result<Heard, StreamError> {
     match receiver {
         Some(receiver) => receiver.hear().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn end(operation: &mut Option<Operation>) -> Done {
+    match operation {
+        Some(operation) => operation.await,
         None => std::future::pending().await,
     }
 }

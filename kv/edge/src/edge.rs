@@ -14,6 +14,7 @@ use zonecast_kv_transport::{Clock, EndpointError, Identity, RefusalLog, Role};
 
 use crate::driver::Driver;
 use crate::repairs::Repairs;
+use crate::standing::Standing;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeMetrics, Projection, ProjectionError};
 
@@ -170,8 +171,7 @@ impl Edge {
             upstreams: config.upstreams,
             identity: config.identity,
             refusals: RefusalLog::default(),
-            told: None,
-            replaced: None,
+            standing: Standing::default(),
             store: Arc::clone(&store),
             work: work.clone(),
             reports,
@@ -180,6 +180,7 @@ impl Edge {
             clock,
             attempts: 0,
             link: None,
+            operation: None,
             sync: None,
             sync_at: None,
             repairs: if store.damage().is_some() { Repairs::at_start(now) } else { Repairs::default() },

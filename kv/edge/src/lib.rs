@@ -10,9 +10,11 @@
 
 mod driver;
 mod edge;
+mod link;
 mod metrics;
 mod projection;
 mod repairs;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod writer;

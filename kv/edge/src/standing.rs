@@ -1,0 +1,232 @@
+//! What an edge says when it loses or leaves an upstream: what is counted, logged and shown, and how often.
+//!
+//! Pure: time is an argument.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use zonecast_kv_proto::{FollowerEnd, SubscribeRefusal};
+use zonecast_kv_transport::{Refusal, Refused};
+
+/// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
+/// How long it is shown after it was noticed that another process uses this identity: some turns of both.
+const TWIN_FOR: Duration = Duration::from_secs(120);
+
+/// What to do when two processes use one identity.
+const ANOTHER_NAME: &str = "stop one of them, or issue it a certificate with a name of its own";
+
+/// What to do when there is no connection.
+const REACH: &str = "is the core running, and does UDP reach it?";
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// The advice of the last line that needs a hand.
+    told: Option<(&'static str, Duration)>,
+    /// When another process with this identity was noticed last.
+    replaced: Option<Duration>,
+}
+
+/// Why there is no upstream.
+#[derive(Debug)]
+pub(crate) enum Parting {
+    /// No connection was made.
+    NoConnection(Option<Refused>, String),
+    /// It was, and is gone.
+    Lost(Option<Refused>, String),
+    /// Another process with this identity has connected, says the upstream.
+    Replaced(String),
+    /// This edge does not want it any more.
+    Left(FollowerEnd),
+}
+
+/// What to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Say {
+    /// Count one more, for this reason.
+    Count(&'static str),
+    /// Log what is wrong with a certificate, if that was not logged lately.
+    Refusal(Refusal, String),
+    /// Log this.
+    Error(String),
+    /// Show why there is no upstream.
+    Trouble(String),
+    /// Show that another process uses this identity.
+    Twin(String),
+}
+
+impl Standing {
+    /// There is no upstream any more, or still none.
+    pub(crate) fn parted(&mut self, now: Duration, upstream: SocketAddr, parting: &Parting) -> Vec<Say> {
+        match parting {
+            Parting::NoConnection(refused, why) => not_followed(upstream, "connect", *refused, why),
+            Parting::Lost(refused, why) => not_followed(upstream, "lost", *refused, why),
+            Parting::Replaced(why) => self.replaced(now, upstream, why),
+            Parting::Left(end) => self.left(now, upstream, end),
+        }
+    }
+
+    /// Whether nothing has shown for a while that another process uses this identity.
+    pub(crate) fn is_alone(&self, now: Duration) -> bool {
+        self.replaced.is_none_or(|at| now.saturating_sub(at) >= TWIN_FOR)
+    }
+
+    fn replaced(&mut self, now: Duration, upstream: SocketAddr, why: &str) -> Vec<Say> {
+        self.replaced = Some(now);
+        let line = format!("another process uses this identity: {why}; {ANOTHER_NAME}");
+        let shown = format!("another process uses this identity: {upstream} says: {why}; {ANOTHER_NAME}");
+        let line = self.is_due(now, ANOTHER_NAME).then_some(Say::Error(line));
+        [Say::Count("replaced")].into_iter().chain(line).chain([Say::Twin(shown)]).collect()
+    }
+
+    fn left(&mut self, now: Duration, upstream: SocketAddr, end: &FollowerEnd) -> Vec<Say> {
+        let advice = advice(end);
+        let is_line = end.needs_a_hand() && self.is_due(now, advice);
+        let line = is_line.then(|| {
+            Say::Error(format!("following has stopped: {end}; answers go on from the last good version; {advice}"))
+        });
+        let shown = Say::Trouble(format!("{upstream}: {end}; {advice}"));
+        [Say::Count(reason(end))].into_iter().chain(line).chain([shown]).collect()
+    }
+
+    /// Whether to write a line that gives this advice: once a minute while it stays the same.
+    fn is_due(&mut self, now: Duration, advice: &'static str) -> bool {
+        let is_due = self.told.is_none_or(|(last, at)| last != advice || now.saturating_sub(at) >= LINE_EVERY);
+        if is_due {
+            self.told = Some((advice, now));
+        }
+        is_due
+    }
+}
+
+/// What a certificate has to do with needs a hand.
+fn not_followed(upstream: SocketAddr, reason: &'static str, refused: Option<Refused>, why: &str) -> Vec<Say> {
+    let refusal = refused.map(|refused| refused.refusal);
+    let advice = refusal.map_or(REACH, Refusal::advice);
+    let line = refusal.map(|refusal| Say::Refusal(refusal, format!("not followed: {why}; {advice}")));
+    let counted = Say::Count(refusal.map_or(reason, |_| "certificate"));
+    let shown = Say::Trouble(format!("{upstream}: {why}; {advice}"));
+    [counted].into_iter().chain(line).chain([shown]).collect()
+}
+
+/// As metrics call it.
+fn reason(end: &FollowerEnd) -> &'static str {
+    match end {
+        FollowerEnd::Goodbye => "goodbye",
+        FollowerEnd::Silent => "silent",
+        FollowerEnd::Damaged => "damaged",
+        FollowerEnd::Trickling => "trickling",
+        FollowerEnd::Refused(_) => "refused",
+        _ => "malformed",
+    }
+}
+
+/// What to do when the upstream is left.
+fn advice(end: &FollowerEnd) -> &'static str {
+    match end {
+        FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
+        FollowerEnd::Silent => REACH,
+        FollowerEnd::Damaged => "the core sends it anew",
+        FollowerEnd::Trickling => "check the network between them",
+        FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
+            "if the core was restored to an older state and that is to hold, run `zonecast accept-restore` there: this edge \
+             follows then by itself"
+        }
+        FollowerEnd::Refused(SubscribeRefusal::ForkedAt { .. } | SubscribeRefusal::ChainDiffers { .. }) => {
+            "if the core was restored and what it holds is to hold, run `zonecast accept-restore` there: this edge follows \
+             then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
+        }
+        FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
+        FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {
+            "issue a certificate of role edge, with a name of its own"
+        }
+        _ => "if this edge belongs here, remove its data folder and start it again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn upstream() -> SocketAddr {
+        ([192, 0, 2, 1], 4000).into()
+    }
+
+    fn lost(refusal: Option<Refusal>) -> Parting {
+        Parting::Lost(refusal.map(|refusal| Refused { refusal, by_peer: true }), "it broke".into())
+    }
+
+    fn text(text: &str) -> String {
+        text.to_owned()
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_is_counted_and_shown() {
+        let said = Standing::default().parted(SECOND, upstream(), &lost(None));
+        let shown = Say::Trouble(format!("192.0.2.1:4000: it broke; {REACH}"));
+        assert_eq!(said, [Say::Count("lost"), shown]);
+        let parting = Parting::NoConnection(None, text("no answer"));
+        let said = Standing::default().parted(SECOND, upstream(), &parting);
+        let shown = Say::Trouble(format!("192.0.2.1:4000: no answer; {REACH}"));
+        assert_eq!(said, [Say::Count("connect"), shown]);
+    }
+
+    #[test]
+    fn what_a_certificate_has_to_do_with_says_so() {
+        let said = Standing::default().parted(SECOND, upstream(), &lost(Some(Refusal::Revoked)));
+        let advice = Refusal::Revoked.advice();
+        let expected = [
+            Say::Count("certificate"),
+            Say::Refusal(Refusal::Revoked, format!("not followed: it broke; {advice}")),
+            Say::Trouble(format!("192.0.2.1:4000: it broke; {advice}")),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_needs_a_hand_has_a_line_a_minute_and_a_new_one_when_the_advice_changes() {
+        let mut standing = Standing::default();
+        let mut left = |second, end| {
+            let said = standing.parted(SECOND * second, upstream(), &Parting::Left(end));
+            let has_line = said.iter().any(|say| matches!(say, Say::Error(_)));
+            (said.len(), has_line)
+        };
+        assert_eq!(left(0, FollowerEnd::Goodbye), (2, false));
+        assert_eq!(left(1, FollowerEnd::Snapshot), (3, true));
+        assert_eq!(left(60, FollowerEnd::Snapshot), (2, false));
+        assert_eq!(left(61, FollowerEnd::Snapshot), (3, true));
+        assert_eq!(left(62, FollowerEnd::Refused(SubscribeRefusal::NotAllowed)), (3, true));
+        assert_eq!(left(63, FollowerEnd::Silent), (2, false));
+        assert_eq!(left(64, FollowerEnd::Snapshot), (3, true));
+    }
+
+    #[test]
+    fn leaving_says_why_and_what_to_do() {
+        let said = Standing::default().parted(SECOND, upstream(), &Parting::Left(FollowerEnd::Snapshot));
+        let (end, advice) = (FollowerEnd::Snapshot, advice(&FollowerEnd::Snapshot));
+        let expected = [
+            Say::Count("malformed"),
+            Say::Error(format!("following has stopped: {end}; answers go on from the last good version; {advice}")),
+            Say::Trouble(format!("192.0.2.1:4000: {end}; {advice}")),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_twin_is_shown_for_some_turns_of_both_and_logged_once_a_minute() {
+        let mut standing = Standing::default();
+        assert!(standing.is_alone(SECOND));
+        let parting = Parting::Replaced(text("from 192.0.2.9"));
+        let says = format!("another process uses this identity: from 192.0.2.9; {ANOTHER_NAME}");
+        let shown = format!("another process uses this identity: 192.0.2.1:4000 says: from 192.0.2.9; {ANOTHER_NAME}");
+        let said = standing.parted(SECOND, upstream(), &parting);
+        assert_eq!(said, [Say::Count("replaced"), Say::Error(says), Say::Twin(shown.clone())]);
+        assert_eq!(standing.parted(SECOND * 30, upstream(), &parting), [Say::Count("replaced"), Say::Twin(shown)]);
+        assert!(!standing.is_alone(SECOND * 149));
+        assert!(standing.is_alone(SECOND * 150));
+    }
+}
