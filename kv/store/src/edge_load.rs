@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use rocksdb::{Options, SstFileWriter};
 use zonecast_kv_proto::{Position, decode_entries};
 
+use crate::StoreError;
+use crate::edge_copies::Copies;
 use crate::generations::{Generation, sync_folder};
-use crate::{EdgeStore, StoreError};
 
 /// A table file is ended beyond this, so that later compactions have pieces to choose from.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
 /// A new copy that is not complete yet. Dropped, it leaves nothing.
 pub struct SnapshotLoad<'s> {
-    store: &'s EdgeStore,
+    copies: &'s Copies,
     // Before the generation, so that it is closed before its files go.
     writer: Option<SstFileWriter<'s>>,
     files: Vec<PathBuf>,
@@ -21,8 +22,8 @@ pub struct SnapshotLoad<'s> {
 }
 
 impl<'s> SnapshotLoad<'s> {
-    pub(crate) fn new(store: &'s EdgeStore, generation: Generation) -> Self {
-        Self { store, writer: None, files: Vec::new(), generation }
+    pub(crate) fn new(copies: &'s Copies, generation: Generation) -> Self {
+        Self { copies, writer: None, files: Vec::new(), generation }
     }
 
     /// Writes the entries of one message, which come after all before.
@@ -47,13 +48,13 @@ impl<'s> SnapshotLoad<'s> {
     pub fn finish(mut self, position: &Position) -> Result<(), StoreError> {
         self.end_file()?;
         sync_folder(self.generation.path())?;
-        self.store.switch(self.generation, self.files, position)
+        self.copies.switch(self.generation, self.files, position)
     }
 
     fn writer(&mut self) -> Result<&mut SstFileWriter<'s>, StoreError> {
         if self.writer.is_none() {
             let path = self.generation.path().join(format!("snapshot-{}.sst", self.files.len()));
-            let options: &'s Options = &self.store.settings.table;
+            let options: &'s Options = &self.copies.settings.table;
             let writer = SstFileWriter::create(options);
             writer.open(&path).map_err(|error| StoreError::from_rocksdb(self.generation.path(), error))?;
             self.files.push(path);

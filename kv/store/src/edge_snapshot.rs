@@ -12,7 +12,7 @@ use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
 use zonecast_kv_proto::{Position, View, ViewError};
 
 use crate::StoreError;
-use crate::edge::Live;
+use crate::edge_live::Live;
 
 self_cell::self_cell!(
     struct Cell {

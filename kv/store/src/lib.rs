@@ -5,10 +5,13 @@
 
 mod batch_log;
 mod edge;
+mod edge_copies;
 mod edge_damage;
 #[cfg(test)]
 mod edge_damage_tests;
+mod edge_live;
 mod edge_load;
+mod edge_options;
 mod edge_position;
 mod edge_snapshot;
 #[cfg(test)]
@@ -33,8 +36,9 @@ mod state_source;
 mod state_tests;
 mod state_view;
 
-pub use edge::{EdgeOptions, EdgeStore};
+pub use edge::EdgeStore;
 pub use edge_load::SnapshotLoad;
+pub use edge_options::EdgeOptions;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
 pub use error::{DatabaseError, NO_SPACE, StoreError};
 pub use metrics::StoreMetrics;

@@ -1,0 +1,101 @@
+//! The copies of an edge: the live one, and one beside it while a snapshot is loading.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use zonecast_kv_proto::Position;
+
+use crate::StoreError;
+use crate::edge_damage::Damage;
+use crate::edge_live::{Live, Settings, lock};
+use crate::edge_options::EdgeOptions;
+use crate::generations::{Generation, Generations};
+
+const PREFIX: &str = "copy-";
+
+/// See the module.
+pub(crate) struct Copies {
+    pub(crate) settings: Settings,
+    pub(crate) damage: Arc<Damage>,
+    live: Mutex<Arc<Live>>,
+    // Last, so that nobody else comes in before the database is closed.
+    generations: Generations,
+}
+
+impl Copies {
+    /// Opens the live copy in a folder, or makes a new one, also in place of one that is damaged. What an interrupted
+    /// snapshot left is removed.
+    pub(crate) fn open(folder: &Path, options: EdgeOptions) -> Result<Self, StoreError> {
+        let generations = Generations::open(folder, PREFIX)?;
+        let settings = Settings::new(options);
+        let damage = Arc::new(Damage::default());
+        let live = match open_live(&settings, &generations, &damage) {
+            Ok(live) => live,
+            Err(error) if error.is_damage() => {
+                tracing::warn!("{error}; this copy is given up, and fetched again from the core");
+                let live = make_live(&settings, &generations, &damage)?;
+                damage.found(error.to_string());
+                live
+            }
+            Err(error) => return Err(error),
+        };
+        generations.sweep(Some(&live.generation))?;
+        Ok(Self { settings, damage, live: Mutex::new(Arc::new(live)), generations })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.generations.folder()
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        lock(&self.live).clone()
+    }
+
+    /// A new copy, which stands nowhere yet, replaces the live one.
+    pub(crate) fn start_anew(&self) -> Result<(), StoreError> {
+        let live = make_live(&self.settings, &self.generations, &self.damage)?;
+        self.replace(live);
+        Ok(())
+    }
+
+    /// Begins a new copy beside the live one.
+    pub(crate) fn begin(&self) -> Result<Generation, StoreError> {
+        self.generations.begin()
+    }
+
+    /// Makes one that was begun the live one: with these sorted table files in it, all that there is at the position.
+    pub(crate) fn switch(
+        &self,
+        generation: Generation,
+        files: Vec<PathBuf>,
+        position: &Position,
+    ) -> Result<(), StoreError> {
+        let live = self.settings.open(generation, true, &self.damage)?;
+        live.ingest(files, position)?;
+        self.generations.switch(&live.generation)?;
+        self.replace(live);
+        self.damage.gone();
+        Ok(())
+    }
+
+    fn replace(&self, live: Live) {
+        let before = std::mem::replace(&mut *lock(&self.live), Arc::new(live));
+        before.generation.retire();
+    }
+}
+
+/// The copy that is live, or the first one.
+fn open_live(settings: &Settings, generations: &Generations, damage: &Arc<Damage>) -> Result<Live, StoreError> {
+    if let Some(generation) = generations.live()? {
+        return settings.open(generation, false, damage);
+    }
+    generations.sweep(None)?;
+    make_live(settings, generations, damage)
+}
+
+/// A new copy, which stands nowhere yet, in place of whatever is live.
+fn make_live(settings: &Settings, generations: &Generations, damage: &Arc<Damage>) -> Result<Live, StoreError> {
+    let live = settings.open(generations.begin()?, true, damage)?;
+    generations.switch(&live.generation)?;
+    Ok(live)
+}
