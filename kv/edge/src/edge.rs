@@ -1,31 +1,20 @@
 //! An edge of a process: its copy, its follower, its writer.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, FollowerState, Position, Version};
-use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, EndpointError, Identity, RefusalLog, Role};
+use zonecast_kv_proto::{Follower, FollowerState, Position};
+use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
+use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
 use crate::driver::Driver;
 use crate::repairs::Repairs;
 use crate::standing::Standing;
 use crate::writer::{Reports, Work, Writer};
-use crate::{EdgeMetrics, Projection, ProjectionError};
-
-/// Another node that this edge may follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Upstream {
-    /// Where.
-    pub address: SocketAddr,
-    /// What it must be: a core or a relay.
-    pub role: Role,
-}
+use crate::{EdgeError, EdgeMetrics, EdgeStatus, Projection, Upstream};
 
 /// What an edge is and where.
 #[derive(Clone, Debug)]
@@ -38,78 +27,6 @@ pub struct EdgeConfig {
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
-}
-
-/// Why an edge cannot start, or has stopped applying.
-#[derive(Debug, Error)]
-pub enum EdgeError {
-    /// The copy cannot be opened, read or written.
-    #[error(transparent)]
-    Store(StoreError),
-    /// The copy holds what readers cannot use.
-    #[error("projection: {0}")]
-    Projection(#[from] ProjectionError),
-    /// An operation that was checked is malformed after all.
-    #[error("{0}")]
-    Operation(String),
-    /// Nobody to follow.
-    #[error("no upstream is configured")]
-    NoUpstream,
-    /// The thread that applies cannot be started.
-    #[error("no thread: {0}")]
-    Thread(#[source] std::io::Error),
-    /// No connection.
-    #[error("{0}")]
-    Connect(String),
-    /// No endpoint.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// A snapshot that ends without having begun.
-    #[error("a snapshot ends that never began")]
-    NoSnapshot,
-    /// The thread that applies is gone.
-    #[error("the writer is gone")]
-    WriterGone,
-}
-
-/// How an edge stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeStatus {
-    /// What readers see; `None` while it is new.
-    pub position: Option<Position>,
-    /// What power loss cannot take.
-    pub durable: Option<Position>,
-    /// The furthest its upstream is known to be.
-    pub head: Option<Position>,
-    /// Whether it follows.
-    pub state: FollowerState,
-    /// Why it does not.
-    pub trouble: Option<String>,
-    /// What shows that another process uses the same identity, for some minutes after it did last.
-    pub twin: Option<String>,
-    /// When the upstream said anything last, since the Unix epoch.
-    pub heard: Option<Duration>,
-    /// What is damaged in its copy, until a snapshot has replaced it: some names cannot be answered until then.
-    pub damage: Option<String>,
-}
-
-impl EdgeStatus {
-    /// Whether it follows and has everything its upstream is known to have.
-    #[must_use]
-    pub fn has_caught_up(&self) -> bool {
-        let has = |head: Position| {
-            // Nothing was ever published, so there is nothing to have.
-            head.version == Version::ZERO || self.position.is_some_and(|position| position.order() >= head.order())
-        };
-        self.state == FollowerState::Streaming && self.head.is_some_and(has)
-    }
-
-    /// Whether there is something to answer from: a copy of at least one version, however old; of a store that has no
-    /// version yet, the empty copy for as long as it is known to be all there is.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.position.is_some_and(|position| position.version > Version::ZERO || self.has_caught_up())
-    }
 }
 
 /// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB

@@ -10,16 +10,22 @@
 
 mod driver;
 mod edge;
+mod error;
 mod link;
 mod metrics;
 mod projection;
 mod repairs;
 mod standing;
+mod status;
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod writer;
 
-pub use edge::{Edge, EdgeConfig, EdgeError, EdgeStatus, Upstream};
+pub use edge::{Edge, EdgeConfig};
+pub use error::EdgeError;
 pub use metrics::EdgeMetrics;
 pub use projection::{Projection, ProjectionError};
+pub use status::EdgeStatus;
+pub use upstream::Upstream;
 pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

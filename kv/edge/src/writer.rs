@@ -204,9 +204,3 @@ fn unix_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
-
-impl From<StoreError> for EdgeError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}

@@ -1,0 +1,45 @@
+//! Why an edge does not run.
+
+use thiserror::Error;
+use zonecast_kv_store::StoreError;
+use zonecast_kv_transport::EndpointError;
+
+use crate::projection::ProjectionError;
+
+/// Why an edge cannot start, or has stopped applying.
+#[derive(Debug, Error)]
+pub enum EdgeError {
+    /// The copy cannot be opened, read or written.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The copy holds what readers cannot use.
+    #[error("projection: {0}")]
+    Projection(#[from] ProjectionError),
+    /// An operation that was checked is malformed after all.
+    #[error("{0}")]
+    Operation(String),
+    /// Nobody to follow.
+    #[error("no upstream is configured")]
+    NoUpstream,
+    /// The thread that applies cannot be started.
+    #[error("no thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// No connection.
+    #[error("{0}")]
+    Connect(String),
+    /// No endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A snapshot that ends without having begun.
+    #[error("a snapshot ends that never began")]
+    NoSnapshot,
+    /// The thread that applies is gone.
+    #[error("the writer is gone")]
+    WriterGone,
+}
+
+impl From<StoreError> for EdgeError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,45 @@
+//! What is known of a running edge.
+
+use std::time::Duration;
+
+use zonecast_kv_proto::{FollowerState, Position, Version};
+
+/// How an edge stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeStatus {
+    /// What readers see; `None` while it is new.
+    pub position: Option<Position>,
+    /// What power loss cannot take.
+    pub durable: Option<Position>,
+    /// The furthest its upstream is known to be.
+    pub head: Option<Position>,
+    /// Whether it follows.
+    pub state: FollowerState,
+    /// Why it does not.
+    pub trouble: Option<String>,
+    /// What shows that another process uses the same identity, for some minutes after it did last.
+    pub twin: Option<String>,
+    /// When the upstream said anything last, since the Unix epoch.
+    pub heard: Option<Duration>,
+    /// What is damaged in its copy, until a snapshot has replaced it: some names cannot be answered until then.
+    pub damage: Option<String>,
+}
+
+impl EdgeStatus {
+    /// Whether it follows and has everything its upstream is known to have.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        let has = |head: Position| {
+            // Nothing was ever published, so there is nothing to have.
+            head.version == Version::ZERO || self.position.is_some_and(|position| position.order() >= head.order())
+        };
+        self.state == FollowerState::Streaming && self.head.is_some_and(has)
+    }
+
+    /// Whether there is something to answer from: a copy of at least one version, however old; of a store that has no
+    /// version yet, the empty copy for as long as it is known to be all there is.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.position.is_some_and(|position| position.version > Version::ZERO || self.has_caught_up())
+    }
+}
