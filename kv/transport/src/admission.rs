@@ -34,7 +34,6 @@ pub(crate) struct Admitted {
 }
 
 /// What is known of the last connection of a node.
-#[derive(Default)]
 pub(crate) struct Last {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) certificate: Option<Bytes>,
@@ -153,15 +152,18 @@ impl Admission {
         lock(&self.links).end(peer, session);
     }
 
-    /// What is known of the last connection of a node.
-    pub(crate) fn last(&self, peer: &Peer) -> Last {
-        let links = lock(&self.links);
-        let link = links.get(peer);
-        Last {
-            address: link.map(|link| link.address),
-            certificate: link.map(|link| link.certificate.clone()),
-            twins: links.twins(self.clock.now(), peer),
-        }
+    /// What is known of the last connection of each of these nodes.
+    pub(crate) fn last<'a>(&self, peers: impl IntoIterator<Item = &'a Peer>) -> Vec<Last> {
+        let (now, links) = (self.clock.now(), lock(&self.links));
+        let last = |peer| {
+            let link = links.get(peer);
+            Last {
+                address: link.map(|link| link.address),
+                certificate: link.map(|link| link.certificate.clone()),
+                twins: links.twins(now, peer),
+            }
+        };
+        peers.into_iter().map(last).collect()
     }
 
     fn refused(&self, reason: &str) {

@@ -47,7 +47,6 @@ pub struct EdgeStatus {
 #[derive(Debug)]
 pub struct Publisher {
     parts: Parts,
-    stopping: watch::Sender<bool>,
     pub(crate) endpoint: Endpoint,
     accepting: JoinHandle<()>,
     ended: watch::Sender<bool>,
@@ -73,14 +72,13 @@ impl Publisher {
     ) -> Self {
         let head = source.position();
         let clock = Clock::start();
-        let (stopping, told) = watch::channel(false);
         let parts = Parts {
             book: Arc::new(Book::new(head.epoch, clock, metrics.clone())),
             feed: Arc::new(Feed::new(source, head, &options)),
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,
-            stopping: told,
+            stopping: watch::Sender::new(false),
         };
         let (book, feed) = (Arc::downgrade(&parts.book), Arc::downgrade(&parts.feed));
         parts.metrics.edge_lag.read_from(move || {
@@ -94,7 +92,7 @@ impl Publisher {
             let _accepts = accepts;
             accepting.await;
         });
-        Self { parts, stopping, endpoint, accepting, ended }
+        Self { parts, endpoint, accepting, ended }
     }
 
     /// Waits until nobody can connect any more: the endpoint has failed, or the publisher stops.
@@ -144,19 +142,17 @@ impl Publisher {
         let reports = book.edges();
         // After what they have applied, so that none seems to be beyond it.
         let (now, head) = (self.now(), feed.head());
-        let status = |report: EdgeReport| {
-            let Last { address, certificate, twins } = admission.last(&report.peer);
-            EdgeStatus {
-                lag: head.get().saturating_sub(report.applied.unwrap_or_default().get()),
-                silent_for: report.last_ack.map(|last| now.saturating_sub(last)),
-                away_for: report.link.away_since().map(|since| now.saturating_sub(since)),
-                address,
-                certificate,
-                twins,
-                report,
-            }
+        let last = admission.last(reports.iter().map(|report| &report.peer));
+        let status = |(report, Last { address, certificate, twins }): (EdgeReport, Last)| EdgeStatus {
+            lag: head.get().saturating_sub(report.applied.unwrap_or_default().get()),
+            silent_for: report.last_ack.map(|last| now.saturating_sub(last)),
+            away_for: report.link.away_since().map(|since| now.saturating_sub(since)),
+            address,
+            certificate,
+            twins,
+            report,
         };
-        reports.into_iter().map(status).collect()
+        reports.into_iter().zip(last).map(status).collect()
     }
 
     /// The time that [`EdgeReport`] and [`Receipt`] speak of: since the Unix epoch.
@@ -208,7 +204,7 @@ impl Publisher {
 
     /// Says goodbye to every downstream, then closes.
     pub async fn shutdown(mut self) {
-        self.stopping.send_replace(true);
+        self.parts.stopping.send_replace(true);
         let _ = tokio::time::timeout(GOODBYE_WITHIN, &mut self.accepting).await;
         self.endpoint.close().await;
     }
@@ -223,7 +219,7 @@ impl Drop for Publisher {
 
 /// Runs until the endpoint is closed or the publisher stops; then waits for the connections to say goodbye.
 async fn accept(endpoint: Endpoint, parts: Parts) {
-    let mut stopping = parts.stopping.clone();
+    let mut stopping = parts.stopping.subscribe();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

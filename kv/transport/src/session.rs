@@ -29,7 +29,8 @@ pub(crate) struct Parts {
     pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Clock,
     pub(crate) metrics: TransportMetrics,
-    pub(crate) stopping: watch::Receiver<bool>,
+    /// Whether to say goodbye. Sessions hold it too: one whose publisher is dropped ends without.
+    pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -115,7 +116,7 @@ impl Session {
 
     async fn serve(&mut self, receiver: &mut FrameReceiver) -> Over {
         let mut head = self.parts.feed.changes();
-        let mut stopping = self.parts.stopping.clone();
+        let mut stopping = self.parts.stopping.subscribe();
         loop {
             if let Err(over) = self.act() {
                 return over;
