@@ -293,6 +293,10 @@ mod tests {
         let generations = open(folder.path());
         drop(generations.begin().unwrap());
         assert_eq!(generations.names().unwrap(), ["copy-1"], "it was never finished");
+        let [given_up, kept] = [(); 2].map(|()| generations.begin().unwrap());
+        drop(given_up);
+        fill(&kept, "of its own");
+        drop(kept);
         let new = generations.begin().unwrap();
         fill(&new, "new");
         generations.switch(&new).unwrap();
