@@ -4,7 +4,7 @@ CARGO ?= cargo
 # Which build the demo and `make up` run: release for people, debug in CI, where the tests have built it already.
 PROFILE ?= release
 # Debug binaries are built together with what the tests need, so that nothing is built twice.
-BINARIES = $(if $(filter release,$(PROFILE)),--release -p zonecast -p zonecast-bench,--workspace)
+BINARIES = $(if $(filter release,$(PROFILE)),--release -p zonecast -p zonecast-bench --no-default-features,--workspace)
 BIN = target/$(PROFILE)
 # Cases of each property test in `make soak`, and of the builder's law.
 SOAK_CASES ?= 20000

@@ -16,7 +16,7 @@ use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::client_trouble::Trouble;
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::types::{
-    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, EdgeList, EdgeStatus, ErrorBody,
+    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, EdgeInfo, EdgeList, ErrorBody,
     ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status,
     StoreSettings, StoreSettingsChange, UNKNOWN, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
@@ -475,7 +475,7 @@ impl Client {
     ///
     /// # Errors
     /// No answer, not a name or role.
-    pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+    pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
         let request = self.agent.put(self.edge_url(name, role));
         self.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
     }
@@ -484,7 +484,7 @@ impl Client {
     ///
     /// # Errors
     /// No answer, nobody waits for it, or it is connected.
-    pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeStatus, ClientError> {
+    pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
         let request = self.agent.delete(self.edge_url(name, role));
         self.written(request.config().timeout_global(Some(PATIENCE)).build().call())
     }

@@ -606,7 +606,7 @@ pub struct Status {
     #[serde(default)]
     pub away_after_s: u64,
     /// Each edge that is waited for or has connected.
-    pub edges: Vec<EdgeStatus>,
+    pub edges: Vec<EdgeInfo>,
 }
 
 /// Which edges there are.
@@ -615,7 +615,7 @@ pub struct EdgeList {
     /// Seconds: an edge that is away for longer is said to be away for long.
     pub away_after_s: u64,
     /// Each edge that is waited for or has connected, by role and name.
-    pub edges: Vec<EdgeStatus>,
+    pub edges: Vec<EdgeInfo>,
 }
 
 /// A restore that was accepted: where an epoch begins.
@@ -668,7 +668,7 @@ pub struct BackupInfo {
 
 /// How one edge stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct EdgeStatus {
+pub struct EdgeInfo {
     /// Its name, from its certificate.
     pub edge: String,
     /// Its role, from its certificate: `edge` or `relay`.

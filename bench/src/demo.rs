@@ -78,6 +78,7 @@ impl Demo {
         }
         dev.stop()?;
         println!("stopped; nothing is left running");
+        println!("\ntry next:{NEXT}");
         Ok(())
     }
 
@@ -94,6 +95,15 @@ impl Demo {
         Ok(manifest.to_str().context("temporary folder is not UTF-8")?.to_owned())
     }
 }
+
+/// For whoever has seen the demo.
+const NEXT: &str = "
+  make up
+      the same, left running, with commands to ask and to change it
+  target/release/zonecast dev --zones FOLDER
+      your own zone files, `example.com.zone` and so on; answered on port 5300
+  target/release/zonecast compare 127.0.0.1:5300 ADDRESS --all
+      every answer of your zones against those of your name server";
 
 fn hint(edges: &[String]) -> String {
     let port = edges.first().and_then(|edge| edge.rsplit(':').next()).unwrap_or("5300");

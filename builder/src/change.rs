@@ -5,7 +5,7 @@ use thiserror::Error;
 use zonecast_kv_proto::MAX_BATCH_LEN;
 use zonecast_records::Name;
 
-use crate::finding::{Finding, Location, Oddity, Refused, Report, Rule};
+use crate::finding::{Finding, Location, Refused, Report, Rule, Warning};
 use crate::layers::{Layers, can_be_layered};
 use crate::node::{Node, Rr};
 use crate::present::OwnedNode;
@@ -206,14 +206,14 @@ impl Change {
                 });
             }
             Self::Add { rtype, .. } | Self::Set { rtype, .. } if is_overridden(rtype) => {
-                report.warnings.push(finding(*rtype, Oddity::Overridden));
+                report.warnings.push(finding(*rtype, Warning::Overridden));
             }
             _ => {}
         }
         let all = |rtype: Rtype, ttl, rdatas: &[Vec<u8>]| -> Vec<Rr<Vec<u8>>> {
             rdatas.iter().map(|rdata| rr(rtype, ttl, rdata)).collect()
         };
-        let mut on_duplicate = |gone: &Rr<Vec<u8>>| report.warnings.push(finding(gone.rtype, Oddity::Duplicate));
+        let mut on_duplicate = |gone: &Rr<Vec<u8>>| report.warnings.push(finding(gone.rtype, Warning::Duplicate));
         match self {
             Self::Add { rtype, ttl, rdata, .. } => layers.add(rr(*rtype, *ttl, rdata)),
             Self::Set { rtype, ttl, rdatas, .. } => {

@@ -3,7 +3,7 @@
 use domain::base::iana::Rtype;
 use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path};
 
-use crate::finding::{Finding, Location, Oddity, Report, Rule};
+use crate::finding::{Finding, Location, Report, Rule, Warning};
 use crate::node::{Node, NodeAt, RrsetRef, covered};
 use crate::node_role::{NodeRole, Placement};
 use crate::rdata::{is_well_formed, target};
@@ -57,10 +57,10 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
         check.oddities(&rrset, role);
     }
     for orphan in node.orphan_sigs() {
-        check.warn_at(covered(orphan), orphan.location, Oddity::OrphanSignature);
+        check.warn_at(covered(orphan), orphan.location, Warning::OrphanSignature);
     }
     if role.cut && path.is_wildcard() {
-        check.warn(Rtype::NS, Oddity::WildcardNs);
+        check.warn(Rtype::NS, Warning::WildcardNs);
     }
 }
 
@@ -70,7 +70,7 @@ fn is_meta(rtype: Rtype) -> bool {
 }
 
 /// What keeps clients from asking for a name.
-fn oddity_of_name(name: &Name) -> Option<Oddity> {
+fn oddity_of_name(name: &Name) -> Option<Warning> {
     let mut above = name.labels().skip(1);
     let is_service = above.next().is_some_and(|label| label.starts_with(b"_"))
         && above.next().is_some_and(|label| label.eq_ignore_ascii_case(b"_tcp") || label.eq_ignore_ascii_case(b"_udp"));
@@ -79,9 +79,9 @@ fn oddity_of_name(name: &Name) -> Option<Oddity> {
     let labels = || name.labels().enumerate();
     if labels().any(|(number, label)| label.iter().any(|byte| byte.is_ascii_control() || *byte == b' ' && host(number)))
     {
-        return Some(Oddity::Blank);
+        return Some(Warning::Blank);
     }
-    labels().any(|(number, label)| host(number) && !label.is_ascii()).then_some(Oddity::NotAscii)
+    labels().any(|(number, label)| host(number) && !label.is_ascii()).then_some(Warning::NotAscii)
 }
 
 /// Whether the name that these bytes begin with has printing characters of ASCII only, as nearly every name.
@@ -119,7 +119,7 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         }
         match (is_apex && !node.has(Rtype::NS), self.tolerance.serve_without_ns) {
             (false, _) => {}
-            (true, true) => self.warn(Rtype::NS, Oddity::NoNs),
+            (true, true) => self.warn(Rtype::NS, Warning::NoNs),
             (true, false) => self.refuse(Rtype::NS, Rule::NoNs),
         }
     }
@@ -143,8 +143,8 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         for rr in &self.node.rrs {
             let Some(wire) = target(rr.rtype, rr.rdata.as_ref()).filter(|wire| !is_usual_name(wire)) else { continue };
             let rule = match Name::from_wire(wire).ok().as_ref().and_then(oddity_of_name) {
-                Some(Oddity::NotAscii) => Oddity::TargetNotAscii,
-                Some(_) => Oddity::TargetBlank,
+                Some(Warning::NotAscii) => Warning::TargetNotAscii,
+                Some(_) => Warning::TargetBlank,
                 None => continue,
             };
             self.warn_at(rr.rtype, rr.location, rule);
@@ -183,17 +183,17 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
     fn oddities(&mut self, rrset: &RrsetRef<'_, D>, role: &NodeRole) {
         let ttl = rrset.ttl();
         if rrset.rrs.iter().chain(rrset.sigs).any(|rr| rr.ttl != ttl) {
-            self.warn(rrset.rtype, Oddity::MixedTtls);
+            self.warn(rrset.rtype, Warning::MixedTtls);
         }
         if role.is_elsewhere(rrset.rtype) {
-            self.warn(rrset.rtype, Oddity::InAnotherZone);
+            self.warn(rrset.rtype, Warning::InAnotherZone);
             return;
         }
         match (rrset.rtype, role.placement(rrset.rtype)) {
-            (Rtype::NSEC3, Placement::Hidden) => self.warn(rrset.rtype, Oddity::StrayNsec3),
-            (_, Placement::Hidden) => self.warn(rrset.rtype, Oddity::Occluded),
-            (_, Placement::Glue) if role.below_dname => self.warn(rrset.rtype, Oddity::Occluded),
-            (Rtype::DS, Placement::Rrset) => self.warn(rrset.rtype, Oddity::StrayDs),
+            (Rtype::NSEC3, Placement::Hidden) => self.warn(rrset.rtype, Warning::StrayNsec3),
+            (_, Placement::Hidden) => self.warn(rrset.rtype, Warning::Occluded),
+            (_, Placement::Glue) if role.below_dname => self.warn(rrset.rtype, Warning::Occluded),
+            (Rtype::DS, Placement::Rrset) => self.warn(rrset.rtype, Warning::StrayDs),
             _ => {}
         }
     }
@@ -202,7 +202,7 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         self.refuse_at(rtype, self.location(rtype), rule);
     }
 
-    fn warn(&mut self, rtype: Rtype, rule: Oddity) {
+    fn warn(&mut self, rtype: Rtype, rule: Warning) {
         self.warn_at(rtype, self.location(rtype), rule);
     }
 
@@ -211,7 +211,7 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
         self.report.refusals.push(Finding { owner, rtype, location, rule });
     }
 
-    fn warn_at(&mut self, rtype: Rtype, location: Option<Location>, rule: Oddity) {
+    fn warn_at(&mut self, rtype: Rtype, location: Option<Location>, rule: Warning) {
         let owner = self.shape.name(self.path, self.node.owner.as_ref());
         self.report.warnings.push(Finding { owner, rtype, location, rule });
     }

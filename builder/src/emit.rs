@@ -9,7 +9,7 @@ use zonecast_records::{
 };
 
 use crate::check::RECORD_HEAD_LEN;
-use crate::finding::{Finding, Oddity, Report, Rule};
+use crate::finding::{Finding, Report, Rule, Warning};
 use crate::node::{Aside, NodeAt, Rr, smallest_ttl};
 use crate::node_role::{NodeRole, Placement};
 use crate::packed::Packed;
@@ -161,7 +161,7 @@ impl Emitter {
             let finding = |rule| Finding { owner: owner(), rtype: Rtype::NS, location: rr.location, rule };
             let [a, aaaa] = addresses.addresses(target)?;
             if a.is_none() && aaaa.is_none() {
-                report.warnings.push(finding(Oddity::MissingGlue));
+                report.warnings.push(finding(Warning::MissingGlue));
                 continue;
             }
             total +=

@@ -114,7 +114,7 @@ pub enum Rule {
 
 /// Something that is served, but hardly meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum Oddity {
+pub enum Warning {
     /// RFC 2181 section 5.2.
     #[error("records of one RRset have several TTLs; the smallest is served")]
     MixedTtls,
@@ -139,10 +139,10 @@ pub enum Oddity {
     /// Hardly meant, and hardly ever asked for. Service instances may have spaces.
     #[error("white space or a control character in a name")]
     Blank,
-    /// As [`Oddity::NotAscii`], of a name that NS, CNAME, MX, SRV and the like lead to.
+    /// As [`Warning::NotAscii`], of a name that NS, CNAME, MX, SRV and the like lead to.
     #[error("letters outside ASCII in the name that it leads to: clients ask for its A-labels")]
     TargetNotAscii,
-    /// As [`Oddity::Blank`].
+    /// As [`Warning::Blank`].
     #[error("white space or a control character in the name that it leads to")]
     TargetBlank,
     /// A name server at or below the cut has no address in the zone.
@@ -242,12 +242,12 @@ impl fmt::Display for Refused {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) refusals: Findings<Rule>,
-    pub(crate) warnings: Findings<Oddity>,
+    pub(crate) warnings: Findings<Warning>,
 }
 
 impl Report {
     /// The warnings, or the refusals if there are any.
-    pub(crate) fn finish(self) -> Result<Findings<Oddity>, Refused> {
+    pub(crate) fn finish(self) -> Result<Findings<Warning>, Refused> {
         if self.refusals.is_empty() { Ok(self.warnings) } else { Err(Refused { findings: self.refusals }) }
     }
 }

@@ -9,7 +9,7 @@ use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{Generation, Name, ZoneValue, generation_range};
 
 use crate::entry_list::{Entry, EntryList};
-use crate::finding::{Findings, Oddity, Refused};
+use crate::finding::{Findings, Refused, Warning};
 use crate::full_pass::{Counts, Passed, full_pass};
 use crate::history::laid_over;
 use crate::ops::{batch_of, op_len};
@@ -27,7 +27,7 @@ pub struct FullBuild {
     published: [EntryList; 4],
     private: EntryList,
     zone: ZoneKeys,
-    warnings: Findings<Oddity>,
+    warnings: Findings<Warning>,
     counts: Counts,
 }
 
@@ -93,7 +93,7 @@ impl FullBuild {
 
     /// What is odd.
     #[must_use]
-    pub fn warnings(&self) -> &Findings<Oddity> {
+    pub fn warnings(&self) -> &Findings<Warning> {
         &self.warnings
     }
 

@@ -12,14 +12,14 @@ use zonecast_records::{ADDRESS_KIND, KeySection, Path};
 use crate::check::check_node;
 use crate::emit::{EmitTo, Emitter, Sink};
 use crate::entry_list::{EntryList, EntryListBuilder};
-use crate::finding::{Finding, Findings, Oddity, Refused, Report, Rule};
+use crate::finding::{Finding, Findings, Refused, Report, Rule, Warning};
 use crate::node::{Node, NodeAt};
 use crate::node_role::{Above, NodeRole};
 use crate::read_error::ReadError;
 use crate::settings::Settings;
 use crate::shape::Shape;
 use crate::source::SortedSource;
-use crate::tally::{Tally, Turn};
+use crate::tally::{KeyChange, Tally};
 use crate::tolerance::Tolerance;
 use crate::zone_keys::ZoneKeys;
 
@@ -43,7 +43,7 @@ pub(crate) struct Passed {
     pub(crate) published: [EntryList; 4],
     pub(crate) private: EntryList,
     pub(crate) zone: ZoneKeys,
-    pub(crate) warnings: Findings<Oddity>,
+    pub(crate) warnings: Findings<Warning>,
     pub(crate) counts: Counts,
 }
 
@@ -80,7 +80,7 @@ impl Sink for Sections {
         list.push(key, value);
         if (matches!(section, 0 | 4) && key.ends_with(&ADDRESS_KIND.to_be_bytes())) || section == 3 {
             self.nodes += u64::from(section == 0);
-            self.tally.count(key, value, Turn::Comes).expect("keys just made can be read");
+            self.tally.count(key, value, KeyChange::Comes).expect("keys just made can be read");
         }
     }
 }
@@ -125,12 +125,12 @@ impl<'s> Pass<'s> {
         let (shape, warnings, labels) = (&self.shape, &mut self.report.warnings, node.owner);
         if self.apex.as_ref().is_some_and(|apex| apex.has(Rtype::DNSKEY)) {
             for rtype in &node.overridden {
-                let (owner, rule) = (shape.name(path, labels), Oddity::OverrideInSigned);
+                let (owner, rule) = (shape.name(path, labels), Warning::OverrideInSigned);
                 warnings.push(Finding { owner, rtype: *rtype, location: None, rule });
             }
         }
         node.normalise(|rr| {
-            let (owner, rule) = (shape.name(path, labels), Oddity::Duplicate);
+            let (owner, rule) = (shape.name(path, labels), Warning::Duplicate);
             warnings.push(Finding { owner, rtype: rr.rtype, location: rr.location, rule });
         });
         self.counts.records += u64::try_from(node.rrs.len()).unwrap_or_default();

@@ -62,7 +62,7 @@ pub use alias::{AliasEntry, Refreshed, aliases_through, aliases_within, apex_ali
 pub use change::{Change, ChangeError, SerialTime};
 pub use deleted::{DeletedZone, UndeleteError, delete_for_good, delete_zone, deleted_zones, undelete_zone};
 pub use export::{Layer, ZoneInfo, change_settings, export, read_name, zone_info, zone_layers};
-pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Oddity, Refused, Rule};
+pub use finding::{Finding, Findings, Location, MAX_FINDINGS, Refused, Rule, Warning};
 pub use full_build::{Diff, FullBuild};
 pub use full_pass::Counts;
 pub use hidden::{MAX_HIDDEN, hidden_names};

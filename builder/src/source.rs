@@ -7,7 +7,7 @@ use zonecast_records::{Name, Path, RecordRef};
 
 use crate::change::Change;
 use crate::emit::Addresses;
-use crate::finding::{Finding, Findings, Location, Oddity, Report, Rule};
+use crate::finding::{Finding, Findings, Location, Report, Rule, Warning};
 use crate::layers::Layers;
 use crate::node::{Node, Rr};
 use crate::packed::{Packed, glue_of};
@@ -114,7 +114,7 @@ impl ZoneSource {
             layers.entry(vec![]).or_default().flatten = true;
         }
         match settings.tolerance().drop_out_of_zone {
-            true => self.report.warnings.extend_as(&self.strays, Oddity::OutOfZone),
+            true => self.report.warnings.extend_as(&self.strays, Warning::OutOfZone),
             false => self.report.refusals.extend_as(&self.strays, Rule::OutOfZone),
         }
         let elsewhere = settings.paths_elsewhere(shape);

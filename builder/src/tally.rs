@@ -14,7 +14,7 @@ const DEPTHS: usize = u32::BITS as usize;
 
 /// Whether a key comes or goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
+pub(crate) enum KeyChange {
     Comes,
     Goes,
 }
@@ -84,7 +84,7 @@ impl Tally {
     }
 
     /// Counts one entry of a generation; `false` when it would take away what was never counted.
-    pub(crate) fn count(&mut self, key: &[u8], value: &[u8], turn: Turn) -> Result<bool, ReadError> {
+    pub(crate) fn count(&mut self, key: &[u8], value: &[u8], turn: KeyChange) -> Result<bool, ReadError> {
         let parsed = DnsKey::parse(key).map_err(|source| ReadError::Key { key: key.to_vec(), source })?;
         match (parsed.keyspace, parsed.section, parsed.kind) {
             (KeyspaceId::DNS, KeySection::Name, ADDRESS_KIND) => {
@@ -114,7 +114,7 @@ impl Tally {
         }
     }
 
-    fn count_chain(&mut self, parameters: &[u8], turn: Turn) -> bool {
+    fn count_chain(&mut self, parameters: &[u8], turn: KeyChange) -> bool {
         let count = self.chains.entry(parameters.to_vec()).or_default();
         let counted = turned(count, turn);
         if *count == 0 {
@@ -124,14 +124,14 @@ impl Tally {
     }
 }
 
-fn step(counts: &mut [u64; DEPTHS], depth: usize, turn: Turn) -> bool {
+fn step(counts: &mut [u64; DEPTHS], depth: usize, turn: KeyChange) -> bool {
     counts.get_mut(depth.min(DEPTHS - 1)).is_some_and(|count| turned(count, turn))
 }
 
-fn turned(count: &mut u64, turn: Turn) -> bool {
+fn turned(count: &mut u64, turn: KeyChange) -> bool {
     let next = match turn {
-        Turn::Comes => count.checked_add(1),
-        Turn::Goes => count.checked_sub(1),
+        KeyChange::Comes => count.checked_add(1),
+        KeyChange::Goes => count.checked_sub(1),
     };
     *count = next.unwrap_or(*count);
     next.is_some()

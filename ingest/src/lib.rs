@@ -81,6 +81,6 @@ pub use reader::{MAX_INCLUDE_DEPTH, MAX_RECORDS, read_zone_bytes, read_zone_file
 pub use record_text::{RecordText, RecordTextError, parse_owner, parse_rdata_words, parse_record_text};
 pub use report::{FileError, FileReport, FileWarning, Location, MAX_ERRORS, MAX_WARNINGS, RecordSink};
 pub use root::{MAX_SOURCE_BYTES, MAX_SOURCE_FILES, SourceError, ZoneRoot};
-pub use rule::{Oddity, Rule};
+pub use rule::{Rule, Warning};
 pub use ttl::{MAX_TTL, parse_ttl};
 pub use writing::format_name;

@@ -19,7 +19,7 @@ use crate::rdata::{read_rdata, read_rdata_text};
 use crate::report::{FileError, FileReport, FileWarning, Location, MAX_ERRORS, MAX_WARNINGS, RecordSink};
 use crate::root::{MAX_SOURCE_FILES, SourceError, Sources, ZoneRoot};
 use crate::ttl::{MAX_TTL, parse_seconds};
-use crate::{Oddity, Rule};
+use crate::{Rule, Warning};
 
 /// How deep includes may lie in each other.
 pub const MAX_INCLUDE_DEPTH: usize = 16;
@@ -78,7 +78,7 @@ struct Reader<'r, 's> {
     warnings: Vec<FileWarning>,
     more_warnings: u64,
     /// Oddities that are told once.
-    told: HashSet<Oddity>,
+    told: HashSet<Warning>,
     /// RDATA of the record at hand.
     rdata: Vec<u8>,
 }
@@ -159,7 +159,7 @@ impl<'r, 's> Reader<'r, 's> {
         let bytes = without_byte_order_mark(&contents);
         let whole = Here { file, line: 0, text: &[] };
         if contents.starts_with(BYTE_ORDER_MARK) {
-            self.warn(whole, Oddity::ByteOrderMark);
+            self.warn(whole, Warning::ByteOrderMark);
         }
         let mut scope = Scope { file, origin, owner, owner_word: &[], inherited: owner.is_some() };
         let mut lexer = Lexer::new(bytes);
@@ -177,7 +177,7 @@ impl<'r, 's> Reader<'r, 's> {
             }
         }
         if !self.stopped && bytes.last().is_some_and(|last| *last != b'\n') {
-            self.warn(whole, Oddity::NoLineFeed);
+            self.warn(whole, Warning::NoLineFeed);
         }
         self.open.pop();
     }
@@ -199,10 +199,10 @@ impl<'r, 's> Reader<'r, 's> {
             }
         }
         if tokens.iter().any(|token| !token.plain && !token.raw.is_ascii()) {
-            self.warn_once(here, Oddity::NotAscii);
+            self.warn_once(here, Warning::NotAscii);
         }
         if std::mem::take(&mut scope.inherited) {
-            self.warn(here, Oddity::InheritedOwner);
+            self.warn(here, Warning::InheritedOwner);
         }
         let owner = scope.owner.as_ref().ok_or(Rule::NoOwner)?;
         let head = self.read_head(here, &mut rest)?;
@@ -243,7 +243,7 @@ impl<'r, 's> Reader<'r, 's> {
         if seconds <= MAX_TTL {
             return seconds;
         }
-        self.warn(here, Oddity::HugeTtl);
+        self.warn(here, Warning::HugeTtl);
         0
     }
 
@@ -259,7 +259,7 @@ impl<'r, 's> Reader<'r, 's> {
             }
             (None, Some(default), _) => default,
             (None, None, Some(last)) => {
-                self.warn_once(here, Oddity::PreviousTtl);
+                self.warn_once(here, Warning::PreviousTtl);
                 last
             }
             (None, None, None) => self.soa_ttl(here, head.rtype, rdata)?,
@@ -279,7 +279,7 @@ impl<'r, 's> Reader<'r, 's> {
     /// A first record without TTL: the minimum of a SOA becomes the default, as in BIND.
     fn soa_ttl(&mut self, here: Here<'_>, rtype: Rtype, rdata: &[u8]) -> Result<u32, Rule> {
         let minimum = rdata.last_chunk::<4>().filter(|_| rtype == Rtype::SOA).ok_or(Rule::NoTtl)?;
-        self.warn(here, Oddity::SoaTtl);
+        self.warn(here, Warning::SoaTtl);
         let ttl = self.bound_ttl(here, u32::from_be_bytes(*minimum));
         self.default_ttl = Some(ttl);
         Ok(ttl)
@@ -387,13 +387,13 @@ impl<'r, 's> Reader<'r, 's> {
         }
     }
 
-    fn warn_once(&mut self, here: Here<'_>, oddity: Oddity) {
+    fn warn_once(&mut self, here: Here<'_>, oddity: Warning) {
         if self.told.insert(oddity) {
             self.warn(here, oddity);
         }
     }
 
-    fn warn(&mut self, here: Here<'_>, oddity: Oddity) {
+    fn warn(&mut self, here: Here<'_>, oddity: Warning) {
         if self.warnings.len() >= MAX_WARNINGS {
             self.more_warnings += 1;
             return;

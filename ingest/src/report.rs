@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use thiserror::Error;
 use zonecast_records::RecordRef;
 
-use crate::{Oddity, Rule, SourceDigest};
+use crate::{Rule, SourceDigest, Warning};
 
 /// Most errors collected in a zone: an operator reads a few, and a file of another kind would give millions.
 pub const MAX_ERRORS: usize = 20;
@@ -57,7 +57,7 @@ pub struct FileWarning {
     /// The entry on one line, cut where it is long.
     pub entry: String,
     /// What is odd about it.
-    pub oddity: Oddity,
+    pub oddity: Warning,
 }
 
 impl fmt::Display for FileWarning {

@@ -131,7 +131,7 @@ pub enum Rule {
 
 /// What is served but odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum Oddity {
+pub enum Warning {
     /// The SOA came first and had no TTL.
     #[error("no TTL and no $TTL: taking the SOA minimum")]
     SoaTtl,

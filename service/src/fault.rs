@@ -57,7 +57,7 @@ impl Fault {
 
     /// The same for people, with what it means.
     #[must_use]
-    pub fn told(&self) -> Option<String> {
+    pub fn message(&self) -> Option<String> {
         let ended = self.first.borrow().as_ref().map(ended);
         ended.or_else(|| self.dead.get().map(ToString::to_string))
     }

@@ -197,7 +197,7 @@ impl<'w> Worker<'w> {
         loop {
             let rest = self.group.take();
             self.send(rest)?;
-            self.runtime.block_on(self.committer.settle())?;
+            self.runtime.block_on(self.committer.finish())?;
             if !self.retry()? {
                 return Ok(());
             }

@@ -28,9 +28,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let fault = Fault::new(folder.path());
         run_part(&fault, "sums are added no more", async {}).await.unwrap();
-        assert!(fault.get().is_none() && fault.told().is_none());
+        assert!(fault.get().is_none() && fault.message().is_none());
         run_part(&fault, "sums are added no more", async { panic!("by this test") }).await.unwrap();
-        let told = fault.told().unwrap();
+        let told = fault.message().unwrap();
         assert!(told.contains("sums are added no more") && told.contains("restart"), "{told}");
         assert!(!told.contains("writing has stopped"), "{told}");
         assert!(fault.get().is_some(), "health and metrics show it");

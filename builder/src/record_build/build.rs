@@ -7,7 +7,7 @@ use zonecast_records::Name;
 use super::reached::Reached;
 use super::touched::{RecordCounts, Touched};
 use crate::change::{Change, ChangeError, SerialTime};
-use crate::finding::{Findings, Oddity};
+use crate::finding::{Findings, Warning};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::undo::Undo;
@@ -21,7 +21,7 @@ pub struct RecordBuild {
     /// Serial of the zone afterwards.
     pub serial: Serial,
     /// What is odd at the names of the changes.
-    pub warnings: Findings<Oddity>,
+    pub warnings: Findings<Warning>,
     /// What takes it back.
     pub undo: Undo,
     /// Whether the zone already was as the changes want it.

@@ -8,12 +8,12 @@ use zonecast_records::{KeySection, MAX_CHAINS};
 
 use crate::change::ChangeError;
 use crate::emit::Sink;
-use crate::finding::{Finding, Findings, Oddity, Refused, Report, Rule};
+use crate::finding::{Finding, Findings, Refused, Report, Rule, Warning};
 use crate::ops::{batch_of, op_len, own_key};
 use crate::present::OwnedNode;
 use crate::read_error::ReadError;
 use crate::shape::Shape;
-use crate::tally::{Tally, Turn};
+use crate::tally::{KeyChange, Tally};
 use crate::undo::Undo;
 use crate::zone_keys::{PresentZone, ZoneKeys};
 
@@ -61,7 +61,7 @@ impl Ops {
 
 impl Emitted {
     /// What is odd, unless something is refused.
-    pub(super) fn finish(self) -> Result<Findings<Oddity>, Refused> {
+    pub(super) fn finish(self) -> Result<Findings<Warning>, Refused> {
         self.report.finish()
     }
 
@@ -77,7 +77,7 @@ impl Emitted {
         let mut ops = Ops { published: vec![], private: vec![], len: BATCH_RESERVE };
         for (key, value) in &self.before {
             if self.after.get(key) != Some(value) {
-                counted &= tally.count(key, value, Turn::Goes)?;
+                counted &= tally.count(key, value, KeyChange::Goes)?;
                 undo.push(own_key(key), Some(value));
             }
             if !self.after.contains_key(key) {
@@ -86,7 +86,7 @@ impl Emitted {
         }
         for (key, value) in &self.after {
             if self.before.get(key) != Some(value) {
-                counted &= tally.count(key, value, Turn::Comes)?;
+                counted &= tally.count(key, value, KeyChange::Comes)?;
                 if !self.before.contains_key(key) {
                     undo.push(own_key(key), None);
                 }

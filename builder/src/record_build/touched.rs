@@ -9,7 +9,7 @@ use zonecast_records::{Name, SerialPolicy};
 
 use super::names::{ChangedName, ChangedNames, as_path};
 use crate::change::{Change, ChangeError, SerialTime};
-use crate::finding::{Finding, Findings, Location, Oddity, Refused, Report, Rule};
+use crate::finding::{Finding, Findings, Location, Refused, Report, Rule, Warning};
 use crate::layers::Layers;
 use crate::node::{Node, Rr, smallest_ttl};
 use crate::read_error::ReadError;
@@ -61,7 +61,7 @@ impl<'v> Touched<'v> {
     }
 
     /// What is odd, unless something is refused.
-    pub(super) fn finish(self) -> Result<Findings<Oddity>, Refused> {
+    pub(super) fn finish(self) -> Result<Findings<Warning>, Refused> {
         self.report.finish()
     }
 
@@ -89,7 +89,7 @@ impl<'v> Touched<'v> {
         let after = u32::from_be_bytes(*serial);
         if after != before {
             if Serial(after) <= Serial(before) {
-                let rule = Oddity::SerialBack;
+                let rule = Warning::SerialBack;
                 report.warnings.push(Finding { owner: shape.apex, rtype: Rtype::SOA, location: None, rule });
             }
             return Ok(Serial(after));

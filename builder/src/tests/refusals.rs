@@ -6,7 +6,7 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySec
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
-    Change, ChangeError, MAX_FINDINGS, MAX_HIDDEN, Oddity, Rule, SerialPolicy, SerialTime, Settings, Tolerance,
+    Change, ChangeError, MAX_FINDINGS, MAX_HIDDEN, Rule, SerialPolicy, SerialTime, Settings, Tolerance, Warning,
     ZoneSettings, change_settings, hidden_names, record_build, zone_info,
 };
 
@@ -128,36 +128,39 @@ fn oddities_are_served_with_a_warning() {
     let sig = |covered: u16| [&covered.to_be_bytes()[..], &[0; 16], b"\x00sig"].concat();
     let after = |count: usize, target: &str| [&vec![0; count][..], &wire(target)].concat();
     let table = [
-        (vec![record("a.example", Rtype::A, &a), record("A.example", Rtype::A, &a)], Oddity::Duplicate),
+        (vec![record("a.example", Rtype::A, &a), record("A.example", Rtype::A, &a)], Warning::Duplicate),
         (
             vec![record("a.example", Rtype::A, &a), Record { ttl: 5, ..record("a.example", Rtype::A, &[1, 2, 3, 4]) }],
-            Oddity::MixedTtls,
+            Warning::MixedTtls,
         ),
-        (vec![record("a.example", Rtype::NS, &wire("ns.a.example"))], Oddity::MissingGlue),
-        (vec![record("*.example", Rtype::NS, &wire("ns.other"))], Oddity::WildcardNs),
-        (vec![record("a.example", Rtype::DS, &[0, 1, 8, 2, 1])], Oddity::StrayDs),
-        (vec![record("a.example", Rtype::RRSIG, &sig(1))], Oddity::OrphanSignature),
-        (vec![record("!.example", Rtype::NSEC3, &[1, 0, 0, 0, 0, 1, 9])], Oddity::StrayNsec3),
-        (vec![record("example", Rtype::DNAME, &wire("o")), record("a.example", Rtype::TXT, b"\x00")], Oddity::Occluded),
-        (vec![record("d.example", Rtype::DNAME, &wire("o")), record("a.d.example", Rtype::A, &a)], Oddity::Occluded),
-        (vec![record(r"a\032b.example", Rtype::A, &a)], Oddity::Blank),
-        (vec![record(r"a\009b._x._tcp.example", Rtype::A, &a)], Oddity::Blank),
-        (vec![record(r"b\195\188cher.example", Rtype::A, &a)], Oddity::NotAscii),
-        (vec![record(r"a.b\195\188cher._x._tcp.example", Rtype::A, &a)], Oddity::NotAscii),
-        (vec![record("a.example", Rtype::CNAME, &wire(r"b\195\188cher.example"))], Oddity::TargetNotAscii),
-        (vec![record("a.example", Rtype::MX, &after(2, r"b\195\188cher.example"))], Oddity::TargetNotAscii),
-        (vec![record("a.example", Rtype::SRV, &after(6, r"a\032b.example"))], Oddity::TargetBlank),
+        (vec![record("a.example", Rtype::NS, &wire("ns.a.example"))], Warning::MissingGlue),
+        (vec![record("*.example", Rtype::NS, &wire("ns.other"))], Warning::WildcardNs),
+        (vec![record("a.example", Rtype::DS, &[0, 1, 8, 2, 1])], Warning::StrayDs),
+        (vec![record("a.example", Rtype::RRSIG, &sig(1))], Warning::OrphanSignature),
+        (vec![record("!.example", Rtype::NSEC3, &[1, 0, 0, 0, 0, 1, 9])], Warning::StrayNsec3),
+        (
+            vec![record("example", Rtype::DNAME, &wire("o")), record("a.example", Rtype::TXT, b"\x00")],
+            Warning::Occluded,
+        ),
+        (vec![record("d.example", Rtype::DNAME, &wire("o")), record("a.d.example", Rtype::A, &a)], Warning::Occluded),
+        (vec![record(r"a\032b.example", Rtype::A, &a)], Warning::Blank),
+        (vec![record(r"a\009b._x._tcp.example", Rtype::A, &a)], Warning::Blank),
+        (vec![record(r"b\195\188cher.example", Rtype::A, &a)], Warning::NotAscii),
+        (vec![record(r"a.b\195\188cher._x._tcp.example", Rtype::A, &a)], Warning::NotAscii),
+        (vec![record("a.example", Rtype::CNAME, &wire(r"b\195\188cher.example"))], Warning::TargetNotAscii),
+        (vec![record("a.example", Rtype::MX, &after(2, r"b\195\188cher.example"))], Warning::TargetNotAscii),
+        (vec![record("a.example", Rtype::SRV, &after(6, r"a\032b.example"))], Warning::TargetBlank),
         (
             vec![record("a.example", Rtype::HTTPS, &[&after(2, r"a\009b"), &[0, 1, 0, 3, 2, b'h', b'2'][..]].concat())],
-            Oddity::TargetBlank,
+            Warning::TargetBlank,
         ),
-        (vec![record("a.example", Rtype::PTR, &wire(r"a.b\032c._ipp._tcp.example"))], Oddity::TargetBlank),
-        (vec![record("a.example", Rtype::NS, &wire(r"ns\000.other"))], Oddity::TargetBlank),
-        (vec![record("a.example", Rtype::DNAME, &wire(r"\226\130\172.other"))], Oddity::TargetNotAscii),
+        (vec![record("a.example", Rtype::PTR, &wire(r"a.b\032c._ipp._tcp.example"))], Warning::TargetBlank),
+        (vec![record("a.example", Rtype::NS, &wire(r"ns\000.other"))], Warning::TargetBlank),
+        (vec![record("a.example", Rtype::DNAME, &wire(r"\226\130\172.other"))], Warning::TargetNotAscii),
     ];
     for (more, oddity) in table {
         let built = build(&name("example"), &with(more)).unwrap();
-        let found: Vec<Oddity> = built.warnings().iter().map(|finding| finding.rule).collect();
+        let found: Vec<Warning> = built.warnings().iter().map(|finding| finding.rule).collect();
         assert_eq!(found, [oddity]);
     }
 }
@@ -194,7 +197,7 @@ fn names_in_a_zone_hosted_here_are_named() {
         ["Below.example", "deeper.below.example", "cut.example", "example", "other"].map(|apex| wire(apex).into());
     let settings = Settings::default().with_hosted_below(hosted.to_vec());
     let built = super::source(&name("example"), &records).build(super::IDENTITY, &settings).unwrap();
-    let elsewhere = |finding: &&crate::Finding<Oddity>| finding.rule == Oddity::InAnotherZone;
+    let elsewhere = |finding: &&crate::Finding<Warning>| finding.rule == Warning::InAnotherZone;
     let found: Vec<String> = built.warnings().iter().filter(elsewhere).map(ToString::to_string).collect();
     let owners: Vec<&str> = found.iter().map(|text| text.split(": ").next().unwrap()).collect();
     assert_eq!(owners, ["below.example. A", "www.deeper.below.example. A", "x.below.example. TXT"]);
@@ -212,10 +215,10 @@ fn names_in_a_zone_hosted_here_are_named() {
         let built = record_build(&view, &name("example"), &[add], now).unwrap();
         built.warnings.iter().map(|finding| finding.rule).collect::<Vec<_>>()
     };
-    assert_eq!(warned("a.b.below.example"), [Oddity::InAnotherZone]);
-    assert_eq!(warned("below.example"), [Oddity::InAnotherZone]);
+    assert_eq!(warned("a.b.below.example"), [Warning::InAnotherZone]);
+    assert_eq!(warned("below.example"), [Warning::InAnotherZone]);
     assert_eq!(warned("belowx.example"), []);
-    assert_eq!(warned(r"b\195\188cher.example"), [Oddity::NotAscii]);
+    assert_eq!(warned(r"b\195\188cher.example"), [Warning::NotAscii]);
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn zones_of_control_panels_are_taken_by_choice() {
     let many = built(150, both).unwrap();
     assert_eq!((many.warnings().total(), many.warnings().iter().count()), (151, MAX_FINDINGS));
     let zone = built(50, both).unwrap();
-    assert!(zone.warnings().iter().any(|finding| finding.rule == Oddity::NoNs));
+    assert!(zone.warnings().iter().any(|finding| finding.rule == Warning::NoNs));
     assert_eq!(zone.counts().records, 1, "strays are left out");
 
     // Later changes take the zone as it is; what gave it NS keeps them.
@@ -452,6 +455,6 @@ fn what_belongs_to_the_zone_cannot_be_laid_over_and_a_signed_zone_says_so() {
     let layer = Change::Override { owner, rtype: a, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
     let settings = Settings::with_origin(*b"digest").with_layers(vec![layer]);
     let built = super::source(&apex, &signed).build(super::IDENTITY, &settings).unwrap();
-    let warned = built.warnings().iter().find(|finding| finding.rule == Oddity::OverrideInSigned).unwrap();
+    let warned = built.warnings().iter().find(|finding| finding.rule == Warning::OverrideInSigned).unwrap();
     assert_eq!((warned.owner, warned.rtype), (owner, a));
 }

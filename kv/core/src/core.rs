@@ -21,13 +21,13 @@ use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError
 
 use crate::entry::{decode_entry, decode_log_id};
 use crate::flight::{Flight, OVERHEAD};
-use crate::hold::{Hold, Released};
 use crate::log_store::LogStore;
 use crate::metrics::CoreMetrics;
 use crate::network::NoNetwork;
 use crate::outcome::{ChangeError, Pending, ProposeError};
 use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer, now_us};
 use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
+use crate::store_use::{Released, StoreUse};
 use crate::types::Proposal;
 
 /// Folders of the databases.
@@ -121,7 +121,7 @@ impl Core {
         let (log, state) = open(&config, store_metrics).await?;
         let log = Arc::new(log);
         let purge = Arc::new(Notify::new());
-        let (hold, released) = Hold::new();
+        let (hold, released) = StoreUse::new();
         let told = PurgeAfter { bytes: config.state.raft_log_bytes, purge: Arc::clone(&purge) };
         let machine = StateMachine::new(state.clone(), config.sink, told, hold.clone());
         let store = LogStore::new(Arc::clone(&log), state.clone(), hold);

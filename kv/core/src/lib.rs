@@ -6,7 +6,6 @@
 mod core;
 mod entry;
 mod flight;
-mod hold;
 mod log_store;
 mod metrics;
 mod network;
@@ -14,6 +13,7 @@ mod outcome;
 mod pipeline;
 mod proposer;
 mod state_machine;
+mod store_use;
 #[cfg(test)]
 mod suite;
 mod turns;

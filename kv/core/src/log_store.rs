@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use zonecast_kv_store::{Completion, RaftLog, StateStore, StoreError};
 
 use crate::entry::{decode, decode_entry, decode_log_id, encode, encode_entry, encode_log_id};
-use crate::hold::Hold;
+use crate::store_use::StoreUse;
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Entries read for a follower at once.
@@ -23,13 +23,13 @@ const MAX_READ_BYTES: usize = 1024 * 1024;
 pub(crate) struct LogStore {
     log: Arc<RaftLog>,
     state: StateStore,
-    hold: Hold,
+    hold: StoreUse,
     /// Written to while nothing may be given up.
     keep: Arc<RwLock<()>>,
 }
 
 impl LogStore {
-    pub(crate) fn new(log: Arc<RaftLog>, state: StateStore, hold: Hold) -> Self {
+    pub(crate) fn new(log: Arc<RaftLog>, state: StateStore, hold: StoreUse) -> Self {
         Self { log, state, hold, keep: Arc::default() }
     }
 
@@ -145,7 +145,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 /// Runs disk work where it holds up no async thread. It goes on when the one who waits for it is gone, and is waited
 /// for at the end.
 pub(crate) async fn blocking<T: Send + 'static>(
-    hold: &Hold,
+    hold: &StoreUse,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> io::Result<T> {
     hold.spawn_blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::other)

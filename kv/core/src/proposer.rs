@@ -29,7 +29,7 @@ use crate::flight::{Flight, OVERHEAD, Room};
 use crate::metrics::CoreMetrics;
 use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
 use crate::state_machine::Raft;
-use crate::turns::{Action, Input, Seen, Turns, Why};
+use crate::turns::{Action, Input, NotProposed, Seen, Turns};
 use crate::types::{Proposal, Responder, TypeConfig};
 
 /// Requests that may wait to be built; more wait where they come from.
@@ -172,10 +172,10 @@ impl Proposer {
         Ok(pending)
     }
 
-    fn refused(&self, why: Why) -> ProposeError {
+    fn refused(&self, why: NotProposed) -> ProposeError {
         match why {
-            Why::Busy => self.busy(),
-            Why::Stopped => ProposeError::Stopped,
+            NotProposed::Busy => self.busy(),
+            NotProposed::Stopped => ProposeError::Stopped,
         }
     }
 

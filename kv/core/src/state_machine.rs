@@ -13,8 +13,8 @@ use zonecast_kv_proto::{Position, Verdict};
 use zonecast_kv_store::{StateStore, StateView};
 
 use crate::entry::{decode, decode_log_id, encode, encode_log_id};
-use crate::hold::Hold;
 use crate::log_store::blocking;
+use crate::store_use::StoreUse;
 use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Commands applied in one write to the state end at so many bytes, so that the first of them is answered soon.
@@ -71,17 +71,17 @@ pub(crate) struct StateMachine {
     applied_bytes: usize,
     /// Whether there is a snapshot. It is always of the present state.
     has_snapshot: bool,
-    hold: Hold,
+    hold: StoreUse,
 }
 
-type Slice = Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>;
+type ToApply = Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>;
 
 impl StateMachine {
-    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter, hold: Hold) -> Self {
+    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter, hold: StoreUse) -> Self {
         Self { state, sink, purge_after, applied_bytes: 0, has_snapshot: false, hold }
     }
 
-    async fn apply_slice(&mut self, slice: Slice) -> io::Result<()> {
+    async fn apply_slice(&mut self, slice: ToApply) -> io::Result<()> {
         let (state, sink) = (self.state.clone(), Arc::clone(&self.sink));
         let work = move || apply(&state, &*sink, slice);
         self.hold.spawn_blocking(work).await.map_err(io::Error::other)?
@@ -89,7 +89,7 @@ impl StateMachine {
 }
 
 /// Applies, publishes, answers, in this order: who is answered finds the version on its way.
-fn apply(state: &StateStore, sink: &dyn AppliedSink, slice: Slice) -> io::Result<()> {
+fn apply(state: &StateStore, sink: &dyn AppliedSink, slice: ToApply) -> io::Result<()> {
     let mut apply = state.apply();
     let mut answers = Vec::with_capacity(slice.len());
     for (entry, responder) in slice {
@@ -131,7 +131,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
     {
-        let (mut slice, mut bytes) = (Slice::new(), 0);
+        let (mut slice, mut bytes) = (ToApply::new(), 0);
         while let Some(entry) = entries.next().await {
             let (entry, responder) = entry?;
             if let EntryPayload::Normal(proposal) = &entry.payload {

@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StoreMetrics};
 
-use crate::hold::Hold;
 use crate::log_store::LogStore;
 use crate::state_machine::{Applied, PurgeAfter, StateMachine};
+use crate::store_use::StoreUse;
 use crate::types::TypeConfig;
 
 struct Builder;
@@ -22,7 +22,7 @@ impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
         let metrics = StoreMetrics::register(&Registry::new()).unwrap();
         let log = RaftLog::open(&folder.path().join("raft"), metrics.clone()).unwrap();
         let state = StateStore::open(&folder.path().join("state"), &StateOptions::default(), metrics).unwrap();
-        let (hold, sink) = (Hold::new().0, Arc::new(|_: &Applied| {}));
+        let (hold, sink) = (StoreUse::new().0, Arc::new(|_: &Applied| {}));
         let purge_after = PurgeAfter { bytes: usize::MAX, purge: Arc::new(Notify::new()) };
         let machine = StateMachine::new(state.clone(), sink, purge_after, hold.clone());
         Ok((folder, LogStore::new(Arc::new(log), state, hold), machine))

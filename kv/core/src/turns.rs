@@ -71,14 +71,14 @@ pub(crate) enum Action<C, B> {
     /// Build this change over the applied state and the pipeline, and propose it.
     Build(C),
     /// Do nothing of this change.
-    Refuse(C, Why),
+    Refuse(C, NotProposed),
     /// Stage this chunk of bulk, and propose it.
     Stage(B),
 }
 
-/// Why nothing is done.
+/// NotProposed nothing is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum NotProposed {
     /// Something has failed, and what was on its way does not land.
     Busy,
     Stopped,
@@ -163,11 +163,11 @@ impl<C, B> Turns<C, B> {
         self.next = self.after_job();
         // What raft is not given any more is known not to be done.
         if seen.has_stopped {
-            return Action::Refuse(change, Why::Stopped);
+            return Action::Refuse(change, NotProposed::Stopped);
         }
         match self.settle(settling, &seen.counts) {
             Before::Nothing => Action::Build(change),
-            Before::GiveUp => Action::Refuse(change, Why::Busy),
+            Before::GiveUp => Action::Refuse(change, NotProposed::Busy),
             Before::Drain => {
                 self.next = Next::Change(change, Settling::Begins);
                 Action::Drain
@@ -356,7 +356,7 @@ mod tests {
         let mut world = World::new([Job::Change(1), Job::Bulk('a')]);
         world.drains = false;
         world.seen.counts.failed = Some(Instant::now());
-        assert_eq!(world.run(), [Action::Drain, Action::Refuse(1, Why::Busy), Action::Drain]);
+        assert_eq!(world.run(), [Action::Drain, Action::Refuse(1, NotProposed::Busy), Action::Drain]);
         world.drains = true;
         world.jobs.push_back(Job::Landed);
         assert_eq!(world.run(), [Action::Drain, Action::Renew, Action::Stage('a')]);
@@ -379,6 +379,6 @@ mod tests {
         world.seen.has_stopped = true;
         world.seen.counts.bulk = BULK_AHEAD;
         world.seen.counts.failed = Some(Instant::now());
-        assert_eq!(world.run(), [Action::Refuse(1, Why::Stopped), Action::Refuse(2, Why::Stopped)]);
+        assert_eq!(world.run(), [Action::Refuse(1, NotProposed::Stopped), Action::Refuse(2, NotProposed::Stopped)]);
     }
 }

@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Position};
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, FrameReceiver, Heard, Identity, RefusalLog, Refused, StreamError};
+use zonecast_kv_transport::{Clock, FrameReceiver, Heard, Identity, NotTrusted, RefusalLog, StreamError};
 
-use crate::link::{self, Done, Link, Operation};
+use crate::link::{self, Link, Operation, OperationEnd};
 use crate::repairs::Repairs;
-use crate::standing::{Parting, Say, Standing};
+use crate::upstream_report::{Parting, Say, UpstreamReport};
 use crate::writer::{Reports, Work};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Upstream};
 
@@ -31,7 +31,7 @@ pub(crate) struct Driver {
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) identity: Identity,
     pub(crate) refusals: RefusalLog,
-    pub(crate) standing: Standing,
+    pub(crate) standing: UpstreamReport,
     pub(crate) store: Arc<EdgeStore>,
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
@@ -176,26 +176,26 @@ impl Driver {
         self.operation = Some(link::connect(upstream, self.identity.clone()));
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: OperationEnd) {
         self.operation = None;
         match done {
-            Done::Connected(upstream, Ok(link)) => {
+            OperationEnd::Connected(upstream, Ok(link)) => {
                 tracing::info!(edge = %self.name, %upstream, peer = %link.peer(), "connected");
                 self.link = Some(link);
                 self.follower.handle(self.clock.now(), FollowerInput::Connected);
             }
-            Done::Connected(upstream, Err(error)) => {
+            OperationEnd::Connected(upstream, Err(error)) => {
                 let refused = if let EdgeError::Endpoint(error) = &error { error.refused() } else { None };
                 self.parted(upstream, &Parting::NoConnection(refused, error.to_string()));
                 self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
             }
-            Done::Sent(sender, Ok(())) => {
+            OperationEnd::Sent(sender, Ok(())) => {
                 if let Some(link) = &mut self.link {
                     link.sender = Some(sender);
                 }
             }
-            Done::Sent(_, Err(error)) => self.lost_by(&error),
-            Done::Stuck => self.lost(None, "the upstream takes no acknowledgements"),
+            OperationEnd::Sent(_, Err(error)) => self.lost_by(&error),
+            OperationEnd::Stuck => self.lost(None, "the upstream takes no acknowledgements"),
         }
     }
 
@@ -264,7 +264,7 @@ impl Driver {
         }
     }
 
-    fn lost(&mut self, refused: Option<Refused>, why: &str) {
+    fn lost(&mut self, refused: Option<NotTrusted>, why: &str) {
         if let Some(link) = self.link.take() {
             link.close("lost");
             self.parted(link.address(), &Parting::Lost(refused, why.to_owned()));
@@ -292,7 +292,7 @@ impl Driver {
         for say in self.standing.parted(self.clock.now(), upstream, parting) {
             match say {
                 Say::Count(reason) => self.metrics.left.with_label_values(&[reason]).inc(),
-                Say::Refusal(refusal, what) => {
+                Say::CertificateFault(refusal, what) => {
                     if let Some(quiet) = self.refusals.due(refusal) {
                         tracing::warn!(%edge, %upstream, quiet, "{what}");
                     }
@@ -347,7 +347,7 @@ async fn hear(receiver: Option<&mut FrameReceiver>) -> Result<Heard, StreamError
     }
 }
 
-async fn end(operation: &mut Option<Operation>) -> Done {
+async fn end(operation: &mut Option<Operation>) -> OperationEnd {
     match operation {
         Some(operation) => operation.await,
         None => std::future::pending().await,

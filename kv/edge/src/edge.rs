@@ -12,7 +12,7 @@ use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
 use crate::driver::Driver;
 use crate::repairs::Repairs;
-use crate::standing::Standing;
+use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Projection, Upstream};
 
@@ -88,7 +88,7 @@ impl Edge {
             upstreams: config.upstreams,
             identity: config.identity,
             refusals: RefusalLog::default(),
-            standing: Standing::default(),
+            standing: UpstreamReport::default(),
             store: Arc::clone(&store),
             work: work.clone(),
             reports,

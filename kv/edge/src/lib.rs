@@ -15,11 +15,11 @@ mod link;
 mod metrics;
 mod projection;
 mod repairs;
-mod standing;
 mod status;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod upstream_report;
 mod writer;
 
 pub use edge::{Edge, EdgeConfig};

@@ -21,10 +21,10 @@ pub(crate) struct Link {
 }
 
 /// Something that takes time. Nothing else is begun meanwhile, and nothing is read.
-pub(crate) type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
+pub(crate) type Operation = Pin<Box<dyn Future<Output = OperationEnd> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
-pub(crate) enum Done {
+pub(crate) enum OperationEnd {
     Connected(SocketAddr, Result<Link, EdgeError>),
     Sent(FrameSender, Result<(), StreamError>),
     /// The upstream takes nothing.
@@ -36,7 +36,7 @@ pub(crate) fn connect(upstream: Upstream, identity: Identity) -> Operation {
     Box::pin(async move {
         let linked = tokio::time::timeout(SILENT_AFTER, Link::open(upstream, &identity)).await;
         let linked = linked.unwrap_or_else(|_| Err(EdgeError::Connect("no answer".to_owned())));
-        Done::Connected(upstream.address, linked)
+        OperationEnd::Connected(upstream.address, linked)
     })
 }
 
@@ -44,8 +44,8 @@ pub(crate) fn connect(upstream: Upstream, identity: Identity) -> Operation {
 pub(crate) fn send(mut sender: FrameSender, frame: Frame) -> Operation {
     Box::pin(async move {
         match tokio::time::timeout(SILENT_AFTER, sender.send(&frame)).await {
-            Ok(sent) => Done::Sent(sender, sent),
-            Err(_) => Done::Stuck,
+            Ok(sent) => OperationEnd::Sent(sender, sent),
+            Err(_) => OperationEnd::Stuck,
         }
     })
 }
@@ -74,7 +74,7 @@ impl Link {
     pub(crate) async fn goodbye(mut self, under_way: Option<Operation>, patience: Duration) {
         let farewell = async {
             if let Some(operation) = under_way
-                && let Done::Sent(sender, Ok(())) = operation.await
+                && let OperationEnd::Sent(sender, Ok(())) = operation.await
             {
                 self.sender = Some(sender);
             }

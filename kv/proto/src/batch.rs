@@ -18,7 +18,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::slice::Slice;
+use crate::wire_reader::WireReader;
 use crate::{Edition, Key, KeyError, KeyspaceId, MAX_VALUE_LEN, Value, ValueError, positional, read_whole};
 
 /// Largest batch in bytes, see [`EncodedBatch::len`]: what an edge must be able to hold and apply in one write.
@@ -378,7 +378,7 @@ positional! {
 
 /// The operations of one section, borrowed, in order. After an error the iterator ends.
 pub fn decode_ops(section: &EncodedSection) -> impl Iterator<Item = Result<OpRef<'_>, DecodeError>> {
-    let mut slice = Slice::new(&section.ops);
+    let mut slice = WireReader::new(&section.ops);
     let mut number = 0;
     let mut ended = false;
     std::iter::from_fn(move || {

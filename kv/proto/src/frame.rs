@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::slice::Slice;
+use crate::wire_reader::WireReader;
 use crate::{Chain, Epoch, MAX_BATCH_LEN, Position, StoreId, Version, positional};
 
 /// Version of the protocol that frames and their order belong to.
@@ -440,7 +440,7 @@ fn kind(body: &[u8]) -> Result<u8, FrameError> {
 
 /// The elements of a frame, which must be all there is.
 fn read<'a, T: Deserialize<'a>>(kind: u8, body: &'a Bytes) -> Result<T, FrameError> {
-    let mut slice = Slice::new(body);
+    let mut slice = WireReader::new(body);
     let elements = T::deserialize(&mut slice).map_err(|source| FrameError::Syntax { kind, source })?;
     if slice.is_at_end() { Ok(elements) } else { Err(FrameError::Trailing(kind)) }
 }

@@ -35,7 +35,6 @@ mod receipt;
 mod role;
 #[cfg(test)]
 mod simulation;
-mod slice;
 mod snapshot;
 mod source;
 mod tail;
@@ -43,6 +42,7 @@ mod value;
 mod view;
 mod wait_for;
 mod whole;
+mod wire_reader;
 
 pub use acks::{AckBook, Booked, EdgeLink, EdgeReport, MAX_EDGES};
 pub use at_most::AtMost;

@@ -6,7 +6,7 @@
 use rmp_serde::decode::Error;
 use serde::{Deserialize, Deserializer as _};
 
-use crate::slice::Slice;
+use crate::wire_reader::WireReader;
 use crate::{Fields, Positional};
 
 /// Reads one value that ends where the bytes end.
@@ -14,7 +14,7 @@ use crate::{Fields, Positional};
 /// # Errors
 /// Not the MessagePack of this value, or more follows after it.
 pub fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
-    let mut slice = Slice::new(bytes);
+    let mut slice = WireReader::new(bytes);
     let value = T::deserialize(&mut slice)?;
     at_end(&slice)?;
     Ok(value)
@@ -26,13 +26,13 @@ pub fn read_whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
 /// As [`read_whole`]; some of the fields may have been read.
 #[inline]
 pub fn read_whole_into<'a, T: Positional<'a>>(bytes: &'a [u8], value: &mut T) -> Result<(), Error> {
-    let mut slice = Slice::new(bytes);
+    let mut slice = WireReader::new(bytes);
     slice.deserialize_seq(Fields(value))?;
     at_end(&slice)
 }
 
 #[inline]
-fn at_end(slice: &Slice<'_>) -> Result<(), Error> {
+fn at_end(slice: &WireReader<'_>) -> Result<(), Error> {
     if slice.is_at_end() { Ok(()) } else { Err(serde::de::Error::custom("bytes after the end")) }
 }
 

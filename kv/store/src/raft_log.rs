@@ -27,7 +27,7 @@ use rocksdb::{Cache, DB, DBRecoveryMode};
 
 use crate::raft_keys::{entry_index, entry_key};
 use crate::raft_shared::{Shared, State};
-use crate::raft_writer::{self, Completion, Done, Job, Work};
+use crate::raft_writer::{self, Completion, Job, SyncCompletion, Work};
 use crate::{StoreError, StoreMetrics, options};
 
 /// Writes that may wait for the writer. Proposals are bounded above this, so it only fills if the disk stands still.
@@ -226,7 +226,7 @@ impl RaftLog {
             state.last_job = number;
             (number, work)
         };
-        let done = done.map(|done| Done::new(done, &self.shared.path));
+        let done = done.map(|done| SyncCompletion::new(done, &self.shared.path));
         // The state is not locked while this waits: the writer needs it to make room.
         jobs.send(Job { number, work, done }).map_err(|_| StoreError::Stopped { path: self.shared.path.clone() })
     }

@@ -23,17 +23,17 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) work: Work,
     /// Called when it is durable. A write without one needs no sync of its own.
-    pub(crate) done: Option<Done>,
+    pub(crate) done: Option<SyncCompletion>,
 }
 
 /// A completion that is called whatever happens: one that the writer drops, because it panics, has failed. Whoever waits
 /// for the log would wait for ever.
-pub(crate) struct Done {
+pub(crate) struct SyncCompletion {
     completion: Option<Completion>,
     path: PathBuf,
 }
 
-impl Done {
+impl SyncCompletion {
     pub(crate) fn new(completion: Completion, path: &Path) -> Self {
         Self { completion: Some(completion), path: path.to_path_buf() }
     }
@@ -45,7 +45,7 @@ impl Done {
     }
 }
 
-impl Drop for Done {
+impl Drop for SyncCompletion {
     fn drop(&mut self) {
         if let Some(completion) = self.completion.take() {
             completion(Err(Arc::new(StoreError::Stopped { path: self.path.clone() })));

@@ -12,7 +12,7 @@ use crate::endpoint::Incoming;
 use crate::links::{Link, Links, Replaced, Twins};
 use crate::lock::lock;
 use crate::refusal_log::RefusalLog;
-use crate::{Clock, Connection, Endpoint, Refusal, TransportMetrics};
+use crate::{CertificateFault, Clock, Connection, Endpoint, TransportMetrics};
 
 /// See the module.
 pub(crate) struct Admission {
@@ -77,10 +77,10 @@ impl Admission {
         let connection = self.shake_hands(endpoint, incoming).await?;
         drop(handshake);
         if !connection.peer().role.may_subscribe() {
-            self.refused(Refusal::Role.label());
-            if let Some(quiet) = self.refusals.due(Refusal::Role) {
+            self.refused(CertificateFault::Role.label());
+            if let Some(quiet) = self.refusals.due(CertificateFault::Role) {
                 let peer = connection.peer();
-                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {}", Refusal::Role.advice());
+                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {}", CertificateFault::Role.advice());
             }
             connection.close("role");
             return None;
@@ -103,7 +103,7 @@ impl Admission {
         match tokio::time::timeout(HANDSHAKE_WITHIN, endpoint.accept(incoming)).await {
             Ok(Ok(connection)) => return Some(connection),
             Ok(Err(error)) => {
-                let refused = error.refused().map_or(Refusal::Other, |refused| refused.refusal);
+                let refused = error.refused().map_or(CertificateFault::Other, |refused| refused.refusal);
                 self.refused(refused.label());
                 if let Some(quiet) = self.refusals.due(refused) {
                     tracing::warn!(%from, quiet, "refused: {error}; {}", refused.advice());

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::credentials::Credentials;
-use crate::refusal::Refusal;
+use crate::refusal::CertificateFault;
 
 /// Metrics of the certificates of a process. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl CertificateMetrics {
         for result in ["ok", "failed"] {
             metrics.reloads.with_label_values(&[result]);
         }
-        for refusal in Refusal::ALL {
+        for refusal in CertificateFault::ALL {
             metrics.closed.with_label_values(&[refusal.label()]);
         }
         registry.register(Box::new(metrics.not_after.clone()))?;

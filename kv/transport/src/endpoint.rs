@@ -15,7 +15,9 @@ use crate::peer::peer_of;
 use crate::quic_config::{client_config, server_config};
 use crate::quic_error::REPLACED;
 use crate::trust::Side;
-use crate::{FrameReceiver, FrameSender, Identity, Peer, QuicError, Refusal, Refused, Role, StreamError, certificate};
+use crate::{
+    CertificateFault, FrameReceiver, FrameSender, Identity, NotTrusted, Peer, QuicError, Role, StreamError, certificate,
+};
 
 /// Socket buffers, as far as the kernel allows: a burst of one write from a neighbour must not be dropped.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
@@ -77,7 +79,7 @@ pub enum EndpointError {
     Connection(#[source] QuicError),
     /// One side does not believe the certificate of the other.
     #[error(transparent)]
-    Refused(Refused),
+    Refused(NotTrusted),
     /// Nodes of this role serve nobody.
     #[error("a node of role {0} cannot be dialled")]
     NotServing(Role),
@@ -94,10 +96,10 @@ impl EndpointError {
 
     /// What is wrong with a certificate, if that is why there is no connection.
     #[must_use]
-    pub fn refused(&self) -> Option<Refused> {
+    pub fn refused(&self) -> Option<NotTrusted> {
         match self {
             Self::Refused(refused) => Some(*refused),
-            Self::Peer(_) | Self::NotServing(_) => Some(Refused { refusal: Refusal::Role, by_peer: false }),
+            Self::Peer(_) | Self::NotServing(_) => Some(NotTrusted { refusal: CertificateFault::Role, by_peer: false }),
             _ => None,
         }
     }
@@ -189,7 +191,7 @@ impl Endpoint {
         let connection = Verified::new(quinn.clone(), side, own_not_after).and_then(|verified| {
             let verified = Arc::new(verified);
             let added = self.guard.add(&verified);
-            added.map_err(|refusal| EndpointError::Refused(Refused { refusal, by_peer: false }))?;
+            added.map_err(|refusal| EndpointError::Refused(NotTrusted { refusal, by_peer: false }))?;
             Ok(Connection { verified })
         });
         if connection.is_err() {
@@ -212,7 +214,7 @@ impl Verified {
         let certificate = certificate.ok_or(crate::IdentityError::Certificate)?;
         let (peer, facts) = (peer_of(&certificate)?, certificate::Facts::of(&certificate)?);
         if matches!(side, Side::Server(role) if role != peer.role) {
-            return Err(EndpointError::Refused(Refused { refusal: Refusal::Role, by_peer: false }));
+            return Err(EndpointError::Refused(NotTrusted { refusal: CertificateFault::Role, by_peer: false }));
         }
         Ok(Self { quinn, peer, certificate, side, peer_not_after: facts.not_after, own_not_after })
     }

@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 use crate::credentials::Credentials;
 use crate::quic_config::server_config;
 use crate::trust::Side;
-use crate::{Identity, Peer, Refusal};
+use crate::{CertificateFault, Identity, Peer};
 
 /// How often connections are looked at: expiry has the precision of a second anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ impl Guard {
     }
 
     /// Watches a connection from now on.
-    pub(crate) fn add(&self, connection: &Arc<Verified>) -> Result<(), Refusal> {
+    pub(crate) fn add(&self, connection: &Arc<Verified>) -> Result<(), CertificateFault> {
         self.watched.connections().push(Arc::downgrade(connection));
         // After it stands in the list: whatever changes from here on finds it there.
         connection.check(&self.watched.identity.present())
@@ -90,7 +90,7 @@ async fn run(watched: Arc<Watched>, server: Option<quinn::Endpoint>) {
             },
             _ = ticks.tick() => {
                 let now = SystemTime::now();
-                watched.close_if(|connection| connection.is_over(now).then_some(Refusal::Expired));
+                watched.close_if(|connection| connection.is_over(now).then_some(CertificateFault::Expired));
             }
         }
     }
@@ -109,7 +109,7 @@ impl Watched {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close_if(&self, over: impl Fn(&Verified) -> Option<Refusal>) {
+    fn close_if(&self, over: impl Fn(&Verified) -> Option<CertificateFault>) {
         let alive: Vec<Arc<Verified>> = {
             let mut connections = self.connections();
             connections.retain(|connection| connection.strong_count() > 0);
@@ -122,9 +122,9 @@ impl Watched {
         }
     }
 
-    fn close(&self, connection: &Verified, refusal: Refusal) {
+    fn close(&self, connection: &Verified, refusal: CertificateFault) {
         let (peer, address) = (&connection.peer, connection.quinn.remote_address());
-        let own = refusal == Refusal::Expired && connection.own_not_after < connection.peer_not_after;
+        let own = refusal == CertificateFault::Expired && connection.own_not_after < connection.peer_not_after;
         let whose = if own { "this node" } else { "the peer" };
         tracing::warn!(%peer, %address, "closed: of {whose}, {refusal}; {}", refusal.advice());
         if let Some(metrics) = self.identity.metrics() {
@@ -135,11 +135,11 @@ impl Watched {
 }
 
 impl Verified {
-    fn check(&self, present: &Credentials) -> Result<(), Refusal> {
+    fn check(&self, present: &Credentials) -> Result<(), CertificateFault> {
         let now = SystemTime::now();
         let since = UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default());
         let checked = present.trust.check(&self.certificate, self.side, since);
-        checked.map_err(|error| Refusal::from_tls(&error))
+        checked.map_err(|error| CertificateFault::from_tls(&error))
     }
 
     fn is_over(&self, now: SystemTime) -> bool {

@@ -6,12 +6,12 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::refusal::Refusal;
+use crate::refusal::CertificateFault;
 
 /// Edges with a lag of their own; beyond them the page would grow past what Prometheus likes to read.
 const MAX_EDGE_LABELS: usize = 1000;
 
-/// Reasons to refuse a connection beside those of [`Refusal`].
+/// Reasons to refuse a connection beside those of [`CertificateFault`].
 const REASONS: [&str; 6] = ["too_many", "refused", "malformed", "closed", "stalled", "source"];
 
 /// Metrics of a publisher. Cloning shares them.
@@ -79,7 +79,7 @@ impl TransportMetrics {
             commit_to_ack: Histogram::with_opts(propagation)?,
         };
         // From the beginning: `increase` does not see the step from nothing to one.
-        for reason in Refusal::ALL.map(Refusal::label).iter().chain(&REASONS) {
+        for reason in CertificateFault::ALL.map(CertificateFault::label).iter().chain(&REASONS) {
             metrics.refused.with_label_values(&[reason]);
         }
         registry.register(Box::new(metrics.published_version.clone()))?;

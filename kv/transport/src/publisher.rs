@@ -26,7 +26,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a publisher knows of one edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeStatus {
+pub struct DownstreamStatus {
     /// Name, connection and versions. `last_ack` counts from the Unix epoch.
     pub report: EdgeReport,
     /// Versions it has not acknowledged; all of them if it never said anything.
@@ -137,13 +137,13 @@ impl Publisher {
 
     /// Every edge that is expected or has connected since the start, by role and name.
     #[must_use]
-    pub fn edges(&self) -> Vec<EdgeStatus> {
+    pub fn edges(&self) -> Vec<DownstreamStatus> {
         let Parts { book, feed, admission, .. } = &self.parts;
         let reports = book.edges();
         // After what they have applied, so that none seems to be beyond it.
         let (now, head) = (self.now(), feed.head());
         let last = admission.last(reports.iter().map(|report| &report.peer));
-        let status = |(report, Last { address, certificate, twins }): (EdgeReport, Last)| EdgeStatus {
+        let status = |(report, Last { address, certificate, twins }): (EdgeReport, Last)| DownstreamStatus {
             lag: head.get().saturating_sub(report.applied.unwrap_or_default().get()),
             silent_for: report.last_ack.map(|last| now.saturating_sub(last)),
             away_for: report.link.away_since().map(|since| now.saturating_sub(since)),

@@ -3,7 +3,7 @@
 use quinn::VarInt;
 use thiserror::Error;
 
-use crate::Refused;
+use crate::NotTrusted;
 
 /// Why a connection was closed: the same node has a newer one.
 pub(crate) const REPLACED: VarInt = VarInt::from_u32(2);
@@ -50,8 +50,8 @@ impl QuicError {
     }
 
     /// What is wrong with a certificate, if that is why the connection is gone.
-    pub(crate) fn refused(&self) -> Option<Refused> {
-        Refused::of(self.lost()?)
+    pub(crate) fn refused(&self) -> Option<NotTrusted> {
+        NotTrusted::of(self.lost()?)
     }
 
     fn lost(&self) -> Option<&quinn::ConnectionError> {

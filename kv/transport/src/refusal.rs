@@ -10,7 +10,7 @@ const CRYPTO_ERRORS: std::ops::RangeInclusive<u64> = 0x100..=0x1ff;
 
 /// What is wrong with a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
+pub enum CertificateFault {
     /// There is none.
     NoCertificate,
     /// Another CA has issued it.
@@ -25,7 +25,7 @@ pub enum Refusal {
     Other,
 }
 
-impl Refusal {
+impl CertificateFault {
     /// All of them.
     pub(crate) const ALL: [Self; 6] =
         [Self::NoCertificate, Self::WrongCa, Self::Expired, Self::Revoked, Self::Role, Self::Other];
@@ -83,7 +83,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CertificateFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoCertificate => "there is no certificate",
@@ -98,14 +98,14 @@ impl fmt::Display for Refusal {
 
 /// A connection that ended because one side did not believe the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub struct Refused {
+pub struct NotTrusted {
     /// What is wrong.
-    pub refusal: Refusal,
+    pub refusal: CertificateFault,
     /// Whether it was the peer who refused us.
     pub by_peer: bool,
 }
 
-impl Refused {
+impl NotTrusted {
     /// From how a connection ended, if TLS had to do with it.
     pub(crate) fn of(error: &quinn::ConnectionError) -> Option<Self> {
         let (code, by_peer) = match error {
@@ -114,11 +114,11 @@ impl Refused {
             _ => return None,
         };
         let alert = CRYPTO_ERRORS.contains(&code).then(|| u8::try_from(code - CRYPTO_ERRORS.start()).ok()).flatten()?;
-        Some(Self { refusal: Refusal::from_alert(AlertDescription::from(alert)), by_peer })
+        Some(Self { refusal: CertificateFault::from_alert(AlertDescription::from(alert)), by_peer })
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for NotTrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = if self.by_peer { "the peer refuses this node" } else { "the peer is refused" };
         write!(f, "{who}: {}", self.refusal)

@@ -5,14 +5,14 @@ use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::Refusal;
+use crate::CertificateFault;
 
 /// One line for each reason in this time; how many there were is in the metrics, and in the next line.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
 /// When a reason was logged last, and how often not since. There are few reasons.
 #[derive(Debug)]
-pub struct RefusalLog<R = Refusal>(Mutex<HashMap<R, (Instant, u64)>>);
+pub struct RefusalLog<R = CertificateFault>(Mutex<HashMap<R, (Instant, u64)>>);
 
 impl<R> Default for RefusalLog<R> {
     fn default() -> Self {
@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn a_reason_has_one_line_a_minute() {
         let (log, start) = (RefusalLog::default(), Instant::now());
-        assert_eq!(log.due_at(Refusal::Expired, start), Some(0));
-        assert_eq!(log.due_at(Refusal::Revoked, start), Some(0));
-        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY / 2), None);
-        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY / 2), None);
-        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY), Some(2));
-        assert_eq!(log.due_at(Refusal::Expired, start + LINE_EVERY), None);
+        assert_eq!(log.due_at(CertificateFault::Expired, start), Some(0));
+        assert_eq!(log.due_at(CertificateFault::Revoked, start), Some(0));
+        assert_eq!(log.due_at(CertificateFault::Expired, start + LINE_EVERY / 2), None);
+        assert_eq!(log.due_at(CertificateFault::Expired, start + LINE_EVERY / 2), None);
+        assert_eq!(log.due_at(CertificateFault::Expired, start + LINE_EVERY), Some(2));
+        assert_eq!(log.due_at(CertificateFault::Expired, start + LINE_EVERY), None);
     }
 }

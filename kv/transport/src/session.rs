@@ -51,7 +51,7 @@ pub(crate) struct Session {
     sender: Option<FrameSender>,
     snapshot: Option<Box<dyn SnapshotSource>>,
     /// While it waits for a place to read a snapshot.
-    turn: Option<Turn>,
+    turn: Option<PlaceWait>,
     /// Its place, until a snapshot is opened in it.
     place: Option<SnapshotPlace>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
@@ -59,11 +59,11 @@ pub(crate) struct Session {
     operation: Option<Operation>,
 }
 
-type Operation = Pin<Box<dyn Future<Output = Done> + Send>>;
-type Turn = Pin<Box<dyn Future<Output = SnapshotPlace> + Send>>;
+type Operation = Pin<Box<dyn Future<Output = OperationEnd> + Send>>;
+type PlaceWait = Pin<Box<dyn Future<Output = SnapshotPlace> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
-enum Done {
+enum OperationEnd {
     Sent(FrameSender, Result<(), StreamError>),
     Stalled,
     Answer(Result<DownstreamInput, SourceError>),
@@ -71,7 +71,7 @@ enum Done {
 }
 
 /// Why a session is over, where its state machine did not say so.
-enum Over {
+enum SessionEnd {
     Gone,
     Stopping,
     Stalled,
@@ -108,13 +108,13 @@ impl Session {
         self.sender = Some(sender);
         let over = self.serve(&mut receiver).await;
         self.report(&over);
-        if matches!(over, Over::End(_) | Over::Stopping) {
+        if matches!(over, SessionEnd::End(_) | SessionEnd::Stopping) {
             let _ = tokio::time::timeout(LINGER, self.linger(&over)).await;
         }
         self.connection.close("over");
     }
 
-    async fn serve(&mut self, receiver: &mut FrameReceiver) -> Over {
+    async fn serve(&mut self, receiver: &mut FrameReceiver) -> SessionEnd {
         let mut head = self.parts.feed.changes();
         let mut stopping = self.parts.stopping.subscribe();
         loop {
@@ -126,8 +126,8 @@ impl Session {
             tokio::select! {
                 frame = receiver.next() => match frame {
                     Ok(Some(frame)) => self.downstream.handle(self.parts.clock.now(), DownstreamInput::Frame(frame)),
-                    Ok(None) => return Over::Gone,
-                    Err(error) => return Over::Stream(error),
+                    Ok(None) => return SessionEnd::Gone,
+                    Err(error) => return SessionEnd::Stream(error),
                 },
                 place = turn(&mut self.turn) => {
                     self.turn = None;
@@ -141,13 +141,13 @@ impl Session {
                 }
                 _ = head.changed(), if !waits && !self.downstream.rests() => {}
                 () = sleep_until(timeout) => {}
-                () = stopped(&mut stopping) => return Over::Stopping,
+                () = stopped(&mut stopping) => return SessionEnd::Stopping,
             }
         }
     }
 
     /// Carries out what the state machine wants, until it waits for something.
-    fn act(&mut self) -> Result<(), Over> {
+    fn act(&mut self) -> Result<(), SessionEnd> {
         loop {
             let now = self.parts.clock.now();
             let action = self.downstream.poll_action(now, &self.parts.feed.tail());
@@ -162,7 +162,7 @@ impl Session {
         }
     }
 
-    fn start(&mut self, action: DownstreamAction) -> Result<(), Over> {
+    fn start(&mut self, action: DownstreamAction) -> Result<(), SessionEnd> {
         let operation: Operation = match action {
             DownstreamAction::Subscribed(subscribe) => {
                 let from = subscribe.position.map(|position| position.to_string());
@@ -179,7 +179,9 @@ impl Session {
             }
             DownstreamAction::Accepted(goal) => {
                 if !self.parts.book.accept(self.connection.peer(), self.number, self.incarnation, goal) {
-                    return Err(Over::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
+                    return Err(SessionEnd::End(DownstreamEnd::Malformed(
+                        "too many edges have connected; forget some",
+                    )));
                 }
                 self.parts.admission.counts(self.number, &self.connection, self.incarnation);
                 return Ok(());
@@ -188,7 +190,7 @@ impl Session {
                 self.parts.book.acked(self.number, self.connection.peer(), &ack);
                 return Ok(());
             }
-            DownstreamAction::Close(end) => return Err(Over::End(end)),
+            DownstreamAction::Close(end) => return Err(SessionEnd::End(end)),
             DownstreamAction::LookUp(version) => {
                 let source = Arc::clone(&self.parts.feed.source);
                 blocking(move || {
@@ -229,9 +231,9 @@ impl Session {
                 Ok(source) => {
                     begun.inc();
                     let position = source.position();
-                    Done::Snapshot(source, Ok(DownstreamInput::SnapshotOpened(position)))
+                    OperationEnd::Snapshot(source, Ok(DownstreamInput::SnapshotOpened(position)))
                 }
-                Err(error) => Done::Answer(Err(error)),
+                Err(error) => OperationEnd::Answer(Err(error)),
             }
         })
     }
@@ -249,29 +251,29 @@ impl Session {
                 let some =
                     tokio::time::timeout_at(clock.instant(pace.deadline()).into(), sender.send_some(&mut frames));
                 match some.await {
-                    Ok(Ok(0)) => return Done::Sent(sender, Ok(())),
+                    Ok(Ok(0)) => return OperationEnd::Sent(sender, Ok(())),
                     Ok(Ok(bytes)) => pace.moved(clock.now(), bytes),
-                    Ok(Err(error)) => return Done::Sent(sender, Err(error)),
+                    Ok(Err(error)) => return OperationEnd::Sent(sender, Err(error)),
                     Err(_) => pace.moved(clock.now(), 0),
                 }
                 if pace.is_trickling(clock.now()) {
-                    return Done::Stalled;
+                    return OperationEnd::Stalled;
                 }
             }
         })
     }
 
-    fn done(&mut self, done: Done) -> Result<(), Over> {
+    fn done(&mut self, done: OperationEnd) -> Result<(), SessionEnd> {
         self.operation = None;
         let input = match done {
-            Done::Sent(sender, result) => {
+            OperationEnd::Sent(sender, result) => {
                 self.sender = Some(sender);
-                result.map(|()| DownstreamInput::Sent).map_err(Over::Stream)?
+                result.map(|()| DownstreamInput::Sent).map_err(SessionEnd::Stream)?
             }
-            Done::Stalled => return Err(Over::Stalled),
-            Done::Answer(answer) => answer.map_err(Over::Source)?,
-            Done::Snapshot(source, answer) => {
-                let answer = answer.map_err(Over::Source)?;
+            OperationEnd::Stalled => return Err(SessionEnd::Stalled),
+            OperationEnd::Answer(answer) => answer.map_err(SessionEnd::Source)?,
+            OperationEnd::Snapshot(source, answer) => {
+                let answer = answer.map_err(SessionEnd::Source)?;
                 // At its end it is let go at once: it holds on to a state of the store.
                 let ended = matches!(&answer, DownstreamInput::SnapshotRead(message) if message.is_empty());
                 self.snapshot = (!ended).then_some(source);
@@ -283,43 +285,43 @@ impl Session {
     }
 
     /// Lets what was sent arrive, then ends the stream.
-    async fn linger(&mut self, over: &Over) {
+    async fn linger(&mut self, over: &SessionEnd) {
         if let Some(operation) = self.operation.take()
-            && let Done::Sent(sender, Ok(())) = operation.await
+            && let OperationEnd::Sent(sender, Ok(())) = operation.await
         {
             self.sender = Some(sender);
         }
         let Some(mut sender) = self.sender.take() else { return };
-        if matches!(over, Over::Stopping) && sender.send(&Frame::Goodbye).await.is_err() {
+        if matches!(over, SessionEnd::Stopping) && sender.send(&Frame::Goodbye).await.is_err() {
             return;
         }
         sender.finish().await;
     }
 
-    fn report(&self, over: &Over) {
+    fn report(&self, over: &SessionEnd) {
         let (peer, address) = (self.connection.peer(), self.connection.remote_addr());
         let reason = match over {
-            Over::Gone | Over::Stopping => return tracing::info!(%peer, %address, "disconnected"),
-            Over::Stream(error) if !error.is_malformed() => {
+            SessionEnd::Gone | SessionEnd::Stopping => return tracing::info!(%peer, %address, "disconnected"),
+            SessionEnd::Stream(error) if !error.is_malformed() => {
                 return tracing::info!(%peer, %address, %error, "disconnected");
             }
-            Over::Stream(error) => {
+            SessionEnd::Stream(error) => {
                 tracing::warn!(%peer, %address, %error, "closed: it sent what is no frame");
                 "malformed"
             }
-            Over::Stalled => {
+            SessionEnd::Stalled => {
                 tracing::warn!(%peer, %address, "closed: it reads less than {} KiB a second of what it asked for; check its disk and its link", LEAST_RATE / 1024);
                 "stalled"
             }
-            Over::Source(error) => {
+            SessionEnd::Source(error) => {
                 tracing::error!(%peer, %address, %error, "closed: the history cannot be read; check the disk");
                 "source"
             }
-            Over::End(DownstreamEnd::Refused(why)) => {
+            SessionEnd::End(DownstreamEnd::Refused(why)) => {
                 tracing::warn!(%peer, %address, "refused: {why}");
                 "refused"
             }
-            Over::End(end) => {
+            SessionEnd::End(end) => {
                 tracing::warn!(%peer, %address, "closed: {end}");
                 "closed"
             }
@@ -328,7 +330,7 @@ impl Session {
     }
 }
 
-async fn finish(operation: &mut Option<Operation>) -> Done {
+async fn finish(operation: &mut Option<Operation>) -> OperationEnd {
     match operation {
         Some(operation) => operation.await,
         None => std::future::pending().await,
@@ -350,7 +352,9 @@ fn blocking<F>(read: F) -> Operation
 where
     F: FnOnce() -> Result<DownstreamInput, SourceError> + Send + 'static,
 {
-    Box::pin(async move { Done::Answer(tokio::task::spawn_blocking(read).await.expect("sources do not panic")) })
+    Box::pin(
+        async move { OperationEnd::Answer(tokio::task::spawn_blocking(read).await.expect("sources do not panic")) },
+    )
 }
 
 fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Operation {
@@ -360,11 +364,11 @@ fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Opera
     };
     Box::pin(async move {
         let (source, message) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
-        Done::Snapshot(source, message.map(DownstreamInput::SnapshotRead))
+        OperationEnd::Snapshot(source, message.map(DownstreamInput::SnapshotRead))
     })
 }
 
-async fn turn(turn: &mut Option<Turn>) -> SnapshotPlace {
+async fn turn(turn: &mut Option<PlaceWait>) -> SnapshotPlace {
     match turn {
         Some(turn) => turn.await,
         None => std::future::pending().await,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
 
-use crate::{QuicError, Refused};
+use crate::{NotTrusted, QuicError};
 
 /// Most bytes taken from the stream at once: about what one wake-up finds.
 const READ: usize = 256 * 1024;
@@ -46,7 +46,7 @@ impl StreamError {
     /// What is wrong with a certificate, if that is why the connection is gone. A client learns only after its handshake
     /// that the server does not believe it.
     #[must_use]
-    pub fn refused(&self) -> Option<Refused> {
+    pub fn refused(&self) -> Option<NotTrusted> {
         self.quic()?.refused()
     }
 

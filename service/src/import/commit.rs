@@ -61,7 +61,7 @@ impl<C> Committer<C> {
     ///
     /// # Errors
     /// The core cannot commit.
-    pub(crate) async fn settle(&mut self) -> Result<Option<Version>, ServiceError> {
+    pub(crate) async fn finish(&mut self) -> Result<Option<Version>, ServiceError> {
         while !self.in_flight.is_empty() {
             self.wait_for_one().await?;
         }
@@ -77,7 +77,7 @@ impl<C> Committer<C> {
         let Some((pending, carried)) = self.in_flight.pop_front() else { return Ok(()) };
         match pending.await {
             Outcome::Refused(refusal @ Refusal::Precondition { .. }) => self.overtaken.push((carried, refusal)),
-            outcome => self.last = settled(outcome)?.or(self.last),
+            outcome => self.last = committed(outcome)?.or(self.last),
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl<C> Committer<C> {
 ///
 /// # Errors
 /// It was not committed, or that is not known.
-pub(crate) fn settled(outcome: Outcome) -> Result<Option<Version>, ServiceError> {
+pub(crate) fn committed(outcome: Outcome) -> Result<Option<Version>, ServiceError> {
     match outcome {
         Outcome::Committed { version, .. } => Ok(version),
         Outcome::Refused(refusal @ Refusal::Precondition { .. }) => Err(ServiceError::Overtaken(refusal.to_string())),
@@ -128,10 +128,10 @@ mod tests {
     /// Whoever is told that nothing was done does it once more.
     #[test]
     fn what_may_have_been_done_is_not_called_undone() {
-        for error in [settled(Outcome::Unknown).unwrap_err(), ProposeError::Lost.into()] {
+        for error in [committed(Outcome::Unknown).unwrap_err(), ProposeError::Lost.into()] {
             assert!(matches!(error, ServiceError::Unknown(_)), "{error}");
         }
-        for error in [settled(Outcome::NotLeader { leader: None }).unwrap_err(), ProposeError::Stopped.into()] {
+        for error in [committed(Outcome::NotLeader { leader: None }).unwrap_err(), ProposeError::Stopped.into()] {
             assert!(matches!(error, ServiceError::Unavailable(_)), "{error}");
         }
     }

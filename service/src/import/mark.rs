@@ -41,7 +41,7 @@ pub async fn mark_all(core: &Core, apexes: HashSet<Name>, ids: IdSource) -> Resu
         committer.push(batch, ()).await?;
     }
     // Where a zone was made meanwhile, it needs no mark.
-    committer.settle().await.map(|_| ())
+    committer.finish().await.map(|_| ())
 }
 
 /// Takes away every mark of a zone that is not among these.
@@ -64,5 +64,5 @@ pub async fn unmark_unlisted(core: &Core, listed: HashSet<Name>) -> Result<(), S
         committer.push(removal, ()).await?;
     }
     // Where a zone was made meanwhile, its key has taken the place of the mark.
-    committer.settle().await.map(|_| ())
+    committer.finish().await.map(|_| ())
 }

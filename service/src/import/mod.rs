@@ -16,7 +16,7 @@ mod plan;
 mod replace;
 mod sweep;
 
-pub(crate) use commit::{Committer, settled};
+pub(crate) use commit::{Committer, committed};
 pub(crate) use group::{Group, Grouped, joined};
 pub use mark::{mark, mark_all, unmark_unlisted};
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};

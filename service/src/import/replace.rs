@@ -30,10 +30,10 @@ pub(crate) async fn replace_generation(
         committer.push(&batch, ()).await?;
     }
     // After any other failure it is not known what happened: the sweep at the next start sees.
-    let flipped = committer.settle().await?;
+    let flipped = committer.finish().await?;
     let Some(((), refusal)) = committer.overtaken().next() else { return Ok(flipped) };
     committer.push(&delete_generation(identity), ()).await?;
-    committer.settle().await?;
+    committer.finish().await?;
     Err(ServiceError::Overtaken(refusal.to_string()))
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn sweep_orphans(core: &Core, before: u64) -> Result<usize, Ser
         let deletion = delete_generation(ZoneIdentity { id: NO_ZONE, generation: *generation });
         committer.push(&deletion, ()).await?;
     }
-    committer.settle().await?;
+    committer.finish().await?;
     Ok(found.len())
 }
 
@@ -155,7 +155,7 @@ mod tests {
         for batch in build(1, 2).into_batches(512) {
             committer.push(&batch, ()).await.unwrap();
         }
-        committer.settle().await.unwrap();
+        committer.finish().await.unwrap();
         let with_zone = entries(&core);
 
         // Bulk without its flip, of a generation of an earlier process and of one that is being built now.
@@ -165,7 +165,7 @@ mod tests {
                 committer.push(batch, ()).await.unwrap();
             }
         }
-        committer.settle().await.unwrap();
+        committer.finish().await.unwrap();
         let with_orphans = entries(&core).len();
         assert!(with_orphans > with_zone.len());
 

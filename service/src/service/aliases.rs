@@ -20,7 +20,7 @@ use zonecast_records::Name;
 use super::Service;
 use super::records::serial_time;
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 
 /// Author in the history of a zone, where what follows a target is not a part of somebody's change.
 const ALIAS: &str = "target of the alias at the apex";
@@ -148,17 +148,17 @@ impl Service {
             ChangeError::Build(error) => super::records::refused(&apex, error),
             ChangeError::Propose(error) => error.into(),
         })?;
-        self.settle_and_look(pending, entries).await.map(|_| ())
+        self.commit_and_look(pending, entries).await.map(|_| ())
     }
 
     /// Waits for a change and then looks at the aliases that it concerns, however it ended: they may have been built on it.
-    pub async fn settle_and_look(
+    pub async fn commit_and_look(
         &self,
         pending: Pending,
         entries: Vec<AliasEntry>,
     ) -> Result<Option<zonecast_kv_proto::Version>, ServiceError> {
-        let settled = settled(pending.await);
+        let committed = committed(pending.await);
         self.aliases.look(entries.into_iter().map(|entry| Look::Alias(Box::new(entry))));
-        settled
+        committed
     }
 }

@@ -10,7 +10,7 @@ use zonecast_records::Name;
 use super::Service;
 use super::made::never_too_large;
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 use crate::zone::{Guard, Terms, blocking, hides};
 use crate::{Scope, Who};
 use zonecast_api::types::{DeletedZone, DeletedZones, Written};
@@ -45,9 +45,9 @@ impl Service {
             Ok::<_, ServiceError>((batch, ()))
         };
         let ((), pending) = self.core().change(build).await?;
-        let settled = settled(pending.await);
+        let committed = committed(pending.await);
         self.look_within(apex);
-        let written = self.written(apex, settled?);
+        let written = self.written(apex, committed?);
         let minutes = self.parts.keep_replaced.as_secs() / 60;
         tracing::info!(zone = %apex, by = name, "deleted; for {minutes} minutes it can be brought back");
         Ok(written)
@@ -71,10 +71,10 @@ impl Service {
             Ok::<_, ServiceError>((batch, (serial, hides(view, &apex)?)))
         };
         let ((serial, hides), pending) = self.core().change(build).await?;
-        let settled = settled(pending.await);
+        let committed = committed(pending.await);
         self.look_within(apex);
         let warnings = hides.into_iter().collect();
-        let written = Written { serial: Some(serial), warnings, ..self.written(apex, settled?) };
+        let written = Written { serial: Some(serial), warnings, ..self.written(apex, committed?) };
         tracing::info!(zone = %apex, by = name, "brought back");
         Ok(written)
     }

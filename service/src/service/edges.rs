@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use zonecast_kv_proto::{Batch, EdgeLink, KnownNode, KnownNodeError, Op, Section};
-use zonecast_kv_transport::{EdgeStatus as PublisherEdge, Peer};
+use zonecast_kv_transport::{DownstreamStatus, Peer};
 
 use super::Service;
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 use crate::who::Who;
 use crate::zone::blocking;
-use zonecast_api::types::{EdgeList, EdgeStatus};
+use zonecast_api::types::{EdgeInfo, EdgeList};
 
 /// How often it is compared with what is written down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -101,12 +101,12 @@ impl Service {
     ///
     /// # Errors
     /// The core cannot commit, or no more edges can be known.
-    pub async fn expect_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeStatus, ServiceError> {
+    pub async fn expect_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeInfo, ServiceError> {
         let service = Arc::clone(self);
         self.to_the_end(who, async move { service.expect_now(&peer).await }).await
     }
 
-    async fn expect_now(&self, peer: &Peer) -> Result<EdgeStatus, ServiceError> {
+    async fn expect_now(&self, peer: &Peer) -> Result<EdgeInfo, ServiceError> {
         let _turn = self.edges.lock().await;
         let now = self.parts.publisher.now();
         let known = self.known_nodes().await?;
@@ -126,12 +126,12 @@ impl Service {
     ///
     /// # Errors
     /// Nobody waits for it, it is connected, or the core cannot commit.
-    pub async fn forget_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeStatus, ServiceError> {
+    pub async fn forget_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeInfo, ServiceError> {
         let service = Arc::clone(self);
         self.to_the_end(who, async move { service.forget_now(&peer).await }).await
     }
 
-    async fn forget_now(&self, peer: &Peer) -> Result<EdgeStatus, ServiceError> {
+    async fn forget_now(&self, peer: &Peer) -> Result<EdgeInfo, ServiceError> {
         let _turn = self.edges.lock().await;
         let edges = self.parts.publisher.edges();
         let edge = edges.iter().find(|edge| edge.report.peer == *peer && edge.report.is_expected);
@@ -144,7 +144,7 @@ impl Service {
         self.write_nodes(vec![self.removal(peer)]).await?;
         self.parts.publisher.forget(peer);
         tracing::info!(%peer, "it is forgotten");
-        Ok(EdgeStatus { expected: false, trouble: None, ..self.edge_status(edge) })
+        Ok(EdgeInfo { expected: false, trouble: None, ..self.edge_status(edge) })
     }
 
     /// Forgets everybody whom the configuration does not name: of a process that has all its edges in itself.
@@ -193,7 +193,7 @@ impl Service {
         Ok(())
     }
 
-    fn note_edge(&self, now: u64, edge: &PublisherEdge, known: Option<&KnownNode>, notes: &mut Notes) {
+    fn note_edge(&self, now: u64, edge: &DownstreamStatus, known: Option<&KnownNode>, notes: &mut Notes) {
         let peer = &edge.report.peer;
         let known = known.filter(|known| !known.is_forgotten);
         let certificate = edge.certificate.as_deref().or(known.map(|known| &**known.certificate)).unwrap_or_default();
@@ -234,6 +234,6 @@ impl Service {
         let section = Section { id: KnownNode::SECTION, ops };
         let batch = Batch { preconditions: vec![], sections: vec![section] };
         let ((), pending) = self.core().change(move |_, _| Ok::<_, ServiceError>((batch, ()))).await?;
-        settled(pending.await).map(drop)
+        committed(pending.await).map(drop)
     }
 }

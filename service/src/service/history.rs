@@ -15,7 +15,7 @@ use super::Service;
 use super::made::Made;
 use super::records::{MAX_DATA, serial_time};
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 use crate::who::Who;
 use crate::zone::{Terms, blocking, unix_time};
 use zonecast_api::types::{DiffRecord, Written, ZoneDiff, ZoneLog, ZoneLogEntry};
@@ -83,11 +83,11 @@ impl Service {
             let Rollback { batch, serial, undo } = rollback(view, &apex, target, serial_time(), unix_time())?;
             Ok(Made { batch, undo, serial, extra: () })
         };
-        let settled = self.make(apex, (terms, ChangeKind::RolledBack), make).await;
+        let committed = self.make(apex, (terms, ChangeKind::RolledBack), make).await;
         self.look_within(apex);
-        let settled = settled?;
-        let written = self.written(apex, settled.version);
-        Ok(Written { serial: Some(settled.serial), changed: settled.changed, ..written })
+        let committed = committed?;
+        let written = self.written(apex, committed.version);
+        Ok(Written { serial: Some(committed.serial), changed: committed.changed, ..written })
     }
 
     /// What a rollback would change, at most `limit` names of it; refuses what the rollback would refuse.
@@ -151,7 +151,7 @@ impl Service {
         let Some(_guard) = self.locks().change(apex) else { return Ok(false) };
         let change = self.core().change(move |view, _| Ok::<_, ReadError>((build(view)?, ())));
         let ((), pending) = change.await?;
-        settled(pending.await)?;
+        committed(pending.await)?;
         Ok(true)
     }
 }

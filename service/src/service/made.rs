@@ -38,7 +38,7 @@ pub struct Made<T> {
 
 /// A change that is committed.
 #[derive(Debug)]
-pub struct Settled<T> {
+pub struct CommittedChange<T> {
     /// Without one, edges see nothing of it.
     pub version: Option<Version>,
     /// Whether anything changed.
@@ -77,7 +77,7 @@ impl Service {
         apex: Name,
         (terms, kind): (Terms, ChangeKind),
         make: impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static,
-    ) -> Result<Settled<T>, ServiceError> {
+    ) -> Result<CommittedChange<T>, ServiceError> {
         let guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
         let Terms { who, condition } = terms;
         let author = self.author(who.name());
@@ -95,9 +95,9 @@ impl Service {
                 Err(RememberError::Read(error)) => return Err(error.into()),
             }
             let entries = aliases_through(view, &apex, &batch)?;
-            Ok((batch, (entries, Settled { version: None, changed, serial, extra })))
+            Ok((batch, (entries, CommittedChange { version: None, changed, serial, extra })))
         };
-        let ((entries, settled), pending) = match self.core().change(build).await {
+        let ((entries, committed), pending) = match self.core().change(build).await {
             Ok(proposed) => proposed,
             Err(ChangeError::Build(NotOne::Beside)) => {
                 drop(guard);
@@ -106,8 +106,8 @@ impl Service {
             Err(ChangeError::Build(NotOne::Refused(error))) => return Err(error),
             Err(ChangeError::Propose(error)) => return Err(error.into()),
         };
-        let version = self.settle_and_look(pending, entries).await?;
-        Ok(Settled { version, ..settled })
+        let version = self.commit_and_look(pending, entries).await?;
+        Ok(CommittedChange { version, ..committed })
     }
 
     /// The same as a new generation.
@@ -116,10 +116,10 @@ impl Service {
         apex: Name,
         (author, kind): (Author, ChangeKind),
         make: Arc<impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static>,
-    ) -> Result<Settled<T>, ServiceError> {
+    ) -> Result<CommittedChange<T>, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let mut attempts = 1..;
-        let settled = loop {
+        let committed = loop {
             let (ids, core) = (self.allocate(1).await?, self.core().clone());
             let (make, author) = (Arc::clone(&make), author.clone());
             let planned = blocking(move || {
@@ -127,20 +127,20 @@ impl Service {
                 let Made { batch, serial, extra, .. } = make(&view)?;
                 let zone = zone_info(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
                 let basis = basis(&view, zone_sections(zone.identity.id))?;
-                let settled = Settled { version: None, changed: !batch.is_empty(), serial, extra };
+                let committed = CommittedChange { version: None, changed: !batch.is_empty(), serial, extra };
                 let build = FullBuild::beside(&view, &apex, &batch, ids.generation()?)?;
                 let closing = retire_present(&view, &apex, serial, author.note(kind)).map_err(never_too_large)?;
-                Ok((NewGeneration::of(build, closing, basis), settled))
+                Ok((NewGeneration::of(build, closing, basis), committed))
             });
-            let (work, settled) = planned.await?;
+            let (work, committed) = planned.await?;
             match replace_generation(self.core(), work).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
-                version => break version.map(|version| Settled { version, ..settled }),
+                version => break version.map(|version| CommittedChange { version, ..committed }),
             }
         };
         drop(guard);
         self.look_within(apex);
-        settled
+        committed
     }
 }
 

@@ -113,9 +113,9 @@ impl Service {
             guard.serial(zone.serial, serial)?;
             Ok(Made { batch, undo, serial: serial.into_int(), extra: warnings })
         };
-        let settled = self.make(apex, (terms, ChangeKind::Records), make).await?;
-        let warnings = settled.extra.iter().map(described).collect();
-        Ok(Written { serial: Some(settled.serial), warnings, ..self.written(apex, settled.version) })
+        let committed = self.make(apex, (terms, ChangeKind::Records), make).await?;
+        let warnings = committed.extra.iter().map(described).collect();
+        Ok(Written { serial: Some(committed.serial), warnings, ..self.written(apex, committed.version) })
     }
 }
 

@@ -193,8 +193,8 @@ impl Service {
 
     /// The same for people.
     #[must_use]
-    pub fn fault_told(&self) -> Option<String> {
-        self.parts.fault.told()
+    pub fn fault_message(&self) -> Option<String> {
+        self.parts.fault.message()
     }
 
     /// The failure that an error means: what ended writing, if that is why the core cannot commit.

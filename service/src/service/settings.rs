@@ -12,7 +12,7 @@ use zonecast_records::Name;
 use super::Service;
 use super::made::Made;
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 use crate::who::Who;
 use crate::zone::{ChangeTag, Chosen, ChosenGuards, DEFAULT, Tagged, Terms, blocking, default_ttl};
 use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
@@ -62,7 +62,7 @@ impl Service {
             Ok::<_, ReadError>((batch, (guards, changed)))
         };
         let ((guards, changed), pending) = self.core().change(build).await?;
-        settled(pending.await)?;
+        committed(pending.await)?;
         let settings = store_described(guards);
         if changed {
             let StoreSettings { max_shrink, older_serial } = &settings;

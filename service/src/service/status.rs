@@ -4,13 +4,13 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use zonecast_kv_proto::{EdgeLink, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Version};
-use zonecast_kv_transport::{EdgeStatus as PublisherEdge, Peer, Twins};
+use zonecast_kv_transport::{DownstreamStatus, Peer, Twins};
 
 use super::{LocalEdge, Service};
 use crate::day::age;
 use crate::error::ServiceError;
 use zonecast_api::Patience;
-use zonecast_api::types::{ChainInfo, EdgeList, EdgeReceipt, EdgeStatus, Receipt, Status, Written};
+use zonecast_api::types::{ChainInfo, EdgeInfo, EdgeList, EdgeReceipt, Receipt, Status, Written};
 
 /// Edges that lost their core, or were refused, have connected again after this time: the longest pause between two
 /// attempts, and as much again for the network.
@@ -71,7 +71,7 @@ impl Service {
             version: position.version.get(),
             chain: position.chain.to_string(),
             zones: self.count_zones()?,
-            fault: self.fault_told(),
+            fault: self.fault_message(),
             uptime_s: self.parts.started.elapsed().as_secs(),
             data: self.parts.data.display().to_string(),
             moved_from: self.parts.moved_from.clone(),
@@ -83,12 +83,12 @@ impl Service {
     }
 
     /// How one edge stands.
-    pub fn edge_status(&self, status: &PublisherEdge) -> EdgeStatus {
+    pub fn edge_status(&self, status: &DownstreamStatus) -> EdgeInfo {
         let report = &status.report;
         let is_local = |edge: &&LocalEdge| report.peer == Peer::edge(&edge.name);
         let local = self.parts.edges.iter().find(is_local);
         let number = |version: Option<Version>| version.unwrap_or_default().get();
-        EdgeStatus {
+        EdgeInfo {
             edge: report.peer.name.clone(),
             role: report.peer.role.to_string(),
             expected: report.is_expected,
@@ -161,7 +161,7 @@ enum Redialing {
 }
 
 /// What is wrong with an edge as the core sees it; and after `; ` what to do.
-fn trouble(edge: &PublisherEdge, away_after: Duration, redialing: Option<Redialing>) -> Option<String> {
+fn trouble(edge: &DownstreamStatus, away_after: Duration, redialing: Option<Redialing>) -> Option<String> {
     let name = edge.report.peer.label();
     if let Some(Twins { addresses: [one, other], .. }) = edge.twins {
         return Some(format!(
@@ -226,7 +226,7 @@ mod tests {
 
     const DAY: Duration = Duration::from_hours(24);
 
-    fn edge(link: EdgeLink, away_for: Option<Duration>) -> PublisherEdge {
+    fn edge(link: EdgeLink, away_for: Option<Duration>) -> DownstreamStatus {
         let report = EdgeReport {
             peer: Peer::edge("e"),
             is_expected: true,
@@ -237,7 +237,7 @@ mod tests {
             durable: None,
             last_ack: None,
         };
-        PublisherEdge { report, lag: 0, silent_for: None, away_for, address: None, certificate: None, twins: None }
+        DownstreamStatus { report, lag: 0, silent_for: None, away_for, address: None, certificate: None, twins: None }
     }
 
     fn told(link: EdgeLink, redialing: Option<Redialing>) -> String {

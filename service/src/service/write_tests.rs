@@ -15,7 +15,7 @@ use zonecast_records::Name;
 
 use super::{Service, Upload};
 use crate::error::ServiceError;
-use crate::import::settled;
+use crate::import::committed;
 use crate::shares::Shares;
 use crate::test_service::TestService as Api;
 use crate::who::Who;
@@ -140,7 +140,7 @@ fn move_on(api: &Api, zone: &str) {
     };
     api.runtime().block_on(async {
         let ((), pending) = service.core().change(build).await.unwrap();
-        settled(pending.await).unwrap();
+        committed(pending.await).unwrap();
     });
 }
 

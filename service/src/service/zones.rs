@@ -162,7 +162,7 @@ impl Service {
                 if !work.sections.is_empty() {
                     committer.push(&work, ()).await?;
                 }
-                let version = committer.settle().await?;
+                let version = committer.finish().await?;
                 if let Some(((), refusal)) = committer.overtaken().next() {
                     return Err(ServiceError::Overtaken(refusal.to_string()));
                 }

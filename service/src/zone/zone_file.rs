@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use zonecast_builder::{
-    Change, FullBuild, Location, Oddity, Refused, Rule, Settings, Tolerance, ZoneIdentity, ZoneSettings, ZoneSource,
+    Change, FullBuild, Location, Refused, Rule, Settings, Tolerance, Warning, ZoneIdentity, ZoneSettings, ZoneSource,
 };
 use zonecast_ingest::{
     FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
@@ -294,7 +294,7 @@ impl Graded for Rule {
     const SEVERITY: Severity = Severity::Error;
 }
 
-impl Graded for Oddity {
+impl Graded for Warning {
     const SEVERITY: Severity = Severity::Warning;
 
     fn message(&self, owner: &Name) -> String {

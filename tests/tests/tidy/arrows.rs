@@ -26,13 +26,30 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zonecast-hickory", &["zonecast-edge"]),
     ("zonecast-c", &["zonecast-edge"]),
     ("zonecast-embed-examples", &["zonecast-edge", "zonecast-hickory", "zonecast-ingest"]),
-    ("zonecast", CRATES.split_at(12).0),
+    ("zonecast-api", &["zonecast-kv-proto"]),
+    (
+        "zonecast-service",
+        &[
+            "zonecast-kv-proto",
+            "zonecast-kv-store",
+            "zonecast-kv-transport",
+            "zonecast-kv-core",
+            "zonecast-kv-edge",
+            "zonecast-records",
+            "zonecast-builder",
+            "zonecast-edge",
+            "zonecast-dns",
+            "zonecast-ingest",
+            "zonecast-api",
+        ],
+    ),
+    ("zonecast", CRATES.split_at(14).0),
     ("zonecast-bench", &CRATES),
-    ("zonecast-tests", CRATES.split_at(13).0),
+    ("zonecast-tests", CRATES.split_at(15).0),
 ];
 
 /// Those that others use, the highest last. The harness starts the same processes as the tests.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 16] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
@@ -45,6 +62,8 @@ const CRATES: [&str; 14] = [
     "zonecast-dns",
     "zonecast-ingest",
     "zonecast-compare",
+    "zonecast-api",
+    "zonecast-service",
     "zonecast",
     "zonecast-tests",
 ];
@@ -57,8 +76,18 @@ const HEAVY: &[(&str, &[&str])] = &[
 ];
 
 /// What whoever embeds an edge does not get, not even through others: consensus, HTTP, a command line, DNS sockets.
-const NOT_EMBEDDED: &[&str] =
-    &["openraft", "axum", "hyper", "ureq", "clap", "zonecast-kv-core", "zonecast-dns", "zonecast-builder", "zonecast"];
+const NOT_EMBEDDED: &[&str] = &[
+    "openraft",
+    "axum",
+    "hyper",
+    "ureq",
+    "clap",
+    "zonecast-kv-core",
+    "zonecast-dns",
+    "zonecast-builder",
+    "zonecast-service",
+    "zonecast",
+];
 
 const PURE: &[(&str, &str)] = &[
     ("zonecast-kv-proto", "kv/proto/"),
@@ -230,6 +259,18 @@ fn an_embedded_edge_brings_no_server() {
     assert!(too_much_to_embed(&linked("zonecast")).len() > 5);
     let networked = ("domain".to_owned(), "bytes,net,std".to_owned());
     assert_eq!(too_much_to_embed(&[networked]).len(), 1);
+}
+
+/// Whoever only asks a core builds in seconds.
+#[test]
+fn a_client_of_the_api_brings_no_store_and_no_server() {
+    let client: Vec<String> = linked("zonecast-api").into_iter().map(|(name, _)| name).collect();
+    assert!(client.iter().any(|name| name == "ureq"));
+    let heavy = ["rocksdb", "quinn", "openraft", "tokio", "axum", "hyper", "clap", "zonecast-builder"];
+    let brought: Vec<&str> = heavy.into_iter().filter(|heavy| client.iter().any(|name| name == heavy)).collect();
+    assert!(brought.is_empty(), "{brought:?}");
+    let binary = linked("zonecast");
+    assert!(heavy.iter().all(|heavy| binary.iter().any(|(name, _)| name == heavy)), "the list names what is there");
 }
 
 #[test]

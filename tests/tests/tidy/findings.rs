@@ -5,9 +5,9 @@ use crate::tree::Tree;
 /// Enums whose variants are rules, and how bad those are.
 const ENUMS: &[(&str, &str, &str)] = &[
     ("builder/src/finding.rs", "pub enum Rule {", "error"),
-    ("builder/src/finding.rs", "pub enum Oddity {", "warning"),
+    ("builder/src/finding.rs", "pub enum Warning {", "warning"),
     ("ingest/src/rule.rs", "pub enum Rule {", "error"),
-    ("ingest/src/rule.rs", "pub enum Oddity {", "warning"),
+    ("ingest/src/rule.rs", "pub enum Warning {", "warning"),
     ("ingest/src/manifest.rs", "pub enum ListRule {", "error"),
 ];
 

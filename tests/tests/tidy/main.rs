@@ -16,6 +16,7 @@ mod metrics;
 mod places;
 mod rfcs;
 mod signatures;
+mod third_party;
 mod tree;
 mod words;
 

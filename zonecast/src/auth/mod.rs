@@ -18,7 +18,7 @@ mod watched;
 
 pub(crate) use grant::Grant;
 pub(crate) use open_listener::refuse_open_listener;
-pub(crate) use refusals::{Refusal, Refusals};
+pub(crate) use refusals::{AccessRefusal, Refusals};
 pub(crate) use role::TokenRole;
 pub(crate) use secret::{Secret, SecretHash};
 pub(crate) use token::Token;

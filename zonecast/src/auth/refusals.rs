@@ -7,7 +7,7 @@ use zonecast_dns::LineLimit;
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum AccessRefusal {
     /// No token came with it.
     NoToken,
     /// One that gives nothing.
@@ -16,7 +16,7 @@ pub(crate) enum Refusal {
     Forbidden,
 }
 
-impl Refusal {
+impl AccessRefusal {
     const ALL: [Self; 3] = [Self::NoToken, Self::BadToken, Self::Forbidden];
 
     /// The word for programs.
@@ -47,14 +47,14 @@ impl Refusals {
         let counter = IntCounterVec::new(opts, &["reason"])?;
         registry.register(Box::new(counter.clone()))?;
         // So that each is there before it happens: a rate needs a beginning.
-        for refusal in Refusal::ALL {
+        for refusal in AccessRefusal::ALL {
             counter.with_label_values(&[refusal.word()]);
         }
         Ok(Self { counter, lines: LineLimit::default() })
     }
 
     /// One more, of a request to this path of docs/api.md.
-    pub(crate) fn note(&self, refusal: Refusal, path: &str, now: Instant) {
+    pub(crate) fn note(&self, refusal: AccessRefusal, path: &str, now: Instant) {
         self.counter.with_label_values(&[refusal.word()]).inc();
         if let Some(refused) = self.lines.count(now) {
             let reason = refusal.word();
@@ -76,7 +76,7 @@ mod tests {
     fn each_is_counted_by_its_reason() {
         let registry = Registry::new();
         let refusals = Refusals::register(&registry).unwrap();
-        refusals.note(Refusal::Forbidden, "/", Instant::now());
+        refusals.note(AccessRefusal::Forbidden, "/", Instant::now());
         assert_eq!(refusals.counter.with_label_values(&["forbidden"]).get(), 1);
         assert_eq!(refusals.counter.with_label_values(&["no_token"]).get(), 0);
     }

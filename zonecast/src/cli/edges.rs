@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 
 use super::Context;
-use zonecast_api::types::EdgeStatus;
+use zonecast_api::types::EdgeInfo;
 use zonecast_service::age;
 use zonecast_service::exit::Outcome;
 
@@ -49,7 +49,7 @@ impl Edges {
     }
 }
 
-fn line(edge: &EdgeStatus, out: &mut dyn Write) -> io::Result<()> {
+fn line(edge: &EdgeInfo, out: &mut dyn Write) -> io::Result<()> {
     let expected = if edge.expected { "expected" } else { "not expected" };
     let link = match edge.away_s {
         None => "connected".to_owned(),

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::Context;
 use crate::size::size;
-use zonecast_api::types::{EdgeNode, EdgeStatus, NodeStatus, Status as CoreStatus, Vitals};
+use zonecast_api::types::{EdgeInfo, EdgeNode, NodeStatus, Status as CoreStatus, Vitals};
 use zonecast_service::day;
 use zonecast_service::exit::Outcome;
 
@@ -55,7 +55,7 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// An edge as its core sees it.
-fn show_known(edge: &EdgeStatus, out: &mut dyn Write) -> io::Result<()> {
+fn show_known(edge: &EdgeInfo, out: &mut dyn Write) -> io::Result<()> {
     let connected = if edge.connected { "connected" } else { "not connected" };
     let expected = if edge.expected { "" } else { ", not expected" };
     let from = edge.address.as_ref().map(|address| format!(" from {address}")).unwrap_or_default();

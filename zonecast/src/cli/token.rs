@@ -110,11 +110,11 @@ impl Revoke {
     fn run(self, output: Output) -> Outcome {
         let Self { file, name } = self;
         let revoked = TokenFile::update(&file, |tokens| {
-            tokens.remove(&name).ok_or_else(|| no_token(&file, &name)).map_err(Refused::None)
+            tokens.remove(&name).ok_or_else(|| no_token(&file, &name)).map_err(NotRevoked::None)
         });
         let revoked = revoked.map_err(|refused| match refused {
-            Refused::None(failure) => failure,
-            Refused::File(error) => failure(error),
+            NotRevoked::None(failure) => failure,
+            NotRevoked::File(error) => failure(error),
         })?;
         output.show(&shown(&revoked, SystemTime::now()), |token, out| writeln!(out, "{} is revoked", token.name))?;
         Ok(())
@@ -122,12 +122,12 @@ impl Revoke {
 }
 
 /// Why nothing is revoked.
-enum Refused {
+enum NotRevoked {
     None(Failure),
     File(TokenFileError),
 }
 
-impl From<TokenFileError> for Refused {
+impl From<TokenFileError> for NotRevoked {
     fn from(error: TokenFileError) -> Self {
         Self::File(error)
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{Answer, CoreChain, Facts};
 use super::finding::{About, Finding};
-use zonecast_api::types::{EdgeNode, EdgeStatus, NodeStatus, Status};
+use zonecast_api::types::{EdgeInfo, EdgeNode, NodeStatus, Status};
 
 /// Versions on their way to an edge in a busy system; more are some seconds of work for it.
 const LAG: u64 = 1000;
@@ -74,8 +74,8 @@ fn check_copy(core: &Status, edge: &EdgeNode, answer: &Answer, about: &mut About
 }
 
 /// An edge as its core sees it. One that nobody waits for may be gone.
-fn check_known(edge: &EdgeStatus, about: &mut About<'_>) {
-    let EdgeStatus { connected, expected, lag, trouble, silent_s, .. } = edge;
+fn check_known(edge: &EdgeInfo, about: &mut About<'_>) {
+    let EdgeInfo { connected, expected, lag, trouble, silent_s, .. } = edge;
     let silent = silent_s.map_or(String::new(), |silent| format!(", last heard {silent:.0} s ago"));
     let trouble = trouble.as_deref().or((!connected).then_some("not connected; is it running?"));
     if let Some(trouble) = trouble {

@@ -7,7 +7,7 @@ use super::facts::{
 };
 use super::finding::Severity;
 use super::report::Report;
-use zonecast_api::types::{CertificateInfo, DiskSpace, EdgeNode, EdgeStatus, NodeStatus, Status, Vitals};
+use zonecast_api::types::{CertificateInfo, DiskSpace, EdgeInfo, EdgeNode, NodeStatus, Status, Vitals};
 
 const DAY: u64 = 24 * 60 * 60;
 const NOW: u64 = 20_000 * DAY;
@@ -32,8 +32,7 @@ fn node(url: &str, answer: Answer) -> NodeFacts {
 }
 
 fn core() -> Status {
-    let edge =
-        EdgeStatus { edge: "edge-1".into(), connected: true, expected: true, applied: 9, ..EdgeStatus::default() };
+    let edge = EdgeInfo { edge: "edge-1".into(), connected: true, expected: true, applied: 9, ..EdgeInfo::default() };
     Status {
         release: "0.1.0".into(),
         ready: true,
@@ -353,14 +352,14 @@ fn copies_against_the_core() {
 
 #[test]
 fn edges_seen_by_the_core() {
-    let edge = |change: fn(&mut EdgeStatus)| with_core(|core| change(&mut core.edges[0]));
+    let edge = |change: fn(&mut EdgeInfo)| with_core(|core| change(&mut core.edges[0]));
     assert_eq!(edge(|edge| edge.connected = false), ["ERROR edge-1 connected"]);
     assert_eq!(edge(|edge| edge.lag = 1000), NONE);
     assert_eq!(edge(|edge| edge.lag = 1001), ["warn edge-1 connected"]);
     assert_eq!(edge(|edge| edge.trouble = Some("it says nothing".into())), ["ERROR edge-1 connected"]);
-    let missing = EdgeStatus { edge: "edge-2".into(), expected: true, ..EdgeStatus::default() };
+    let missing = EdgeInfo { edge: "edge-2".into(), expected: true, ..EdgeInfo::default() };
     assert_eq!(with_core(|core| core.edges.push(missing)), ["ERROR edge-2 connected"]);
-    let stray = EdgeStatus { edge: "edge-2".into(), ..EdgeStatus::default() };
+    let stray = EdgeInfo { edge: "edge-2".into(), ..EdgeInfo::default() };
     assert_eq!(with_core(|core| core.edges.push(stray)), ["warn edge-2 connected"], "nobody waits for it");
 }
 

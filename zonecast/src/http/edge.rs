@@ -72,7 +72,7 @@ impl EdgeApi {
             trouble: status.trouble,
             damage: status.damage,
             twin: status.twin,
-            fault: self.fault.told(),
+            fault: self.fault.message(),
             zones: state.map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
             dns: self.edge.dns.iter().map(ToString::to_string).collect(),
             uptime_s: self.started.elapsed().as_secs(),
@@ -135,7 +135,7 @@ async fn metrics(State(api): State<EdgeApi>) -> Result<impl IntoResponse, ApiErr
 /// 503 when it can write no more, or some of its copy cannot be read.
 async fn healthz(State(api): State<EdgeApi>) -> (StatusCode, String) {
     let damage = api.status.borrow().damage.clone();
-    match (api.fault.told(), damage) {
+    match (api.fault.message(), damage) {
         (Some(fault), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
         (None, Some(damage)) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{damage}; the copy is fetched again from the core\n"))

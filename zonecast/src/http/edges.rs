@@ -8,7 +8,7 @@ use zonecast_kv_transport::{Peer, Role};
 
 use super::query::{NoParams, Params, Segments};
 use super::{ApiError, ApiState};
-use zonecast_api::types::{EdgeList, EdgeStatus};
+use zonecast_api::types::{EdgeInfo, EdgeList};
 use zonecast_service::Who;
 
 /// `role` of a node that is no edge.
@@ -27,7 +27,7 @@ pub(super) async fn expect(
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
     Extension(who): Extension<Who>,
-) -> Result<Json<EdgeStatus>, ApiError> {
+) -> Result<Json<EdgeInfo>, ApiError> {
     Ok(Json(state.service.expect_edge(peer(&name, &query)?, &who).await?))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn forget(
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
     Extension(who): Extension<Who>,
-) -> Result<Json<EdgeStatus>, ApiError> {
+) -> Result<Json<EdgeInfo>, ApiError> {
     Ok(Json(state.service.forget_edge(peer(&name, &query)?, &who).await?))
 }
 

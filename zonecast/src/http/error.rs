@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::auth::Refusal;
+use crate::auth::AccessRefusal;
 use zonecast_api::types::{ErrorBody, ErrorDetail, UNKNOWN};
 use zonecast_service::ServiceError;
 use zonecast_service::exit::{Code, Failure};
@@ -36,7 +36,7 @@ pub(super) enum NotDone {
 pub(crate) struct ApiError {
     status: StatusCode,
     detail: ErrorDetail,
-    refusal: Option<Refusal>,
+    refusal: Option<AccessRefusal>,
 }
 
 impl ApiError {
@@ -47,10 +47,10 @@ impl ApiError {
     }
 
     /// The token does not allow it, or there is none. The response carries the refusal, for who counts them.
-    pub(crate) fn denied(refusal: Refusal, message: impl ToString) -> Self {
+    pub(crate) fn denied(refusal: AccessRefusal, message: impl ToString) -> Self {
         let status = match refusal {
-            Refusal::NoToken | Refusal::BadToken => StatusCode::UNAUTHORIZED,
-            Refusal::Forbidden => StatusCode::FORBIDDEN,
+            AccessRefusal::NoToken | AccessRefusal::BadToken => StatusCode::UNAUTHORIZED,
+            AccessRefusal::Forbidden => StatusCode::FORBIDDEN,
         };
         Self { refusal: Some(refusal), ..Self::new(status, refusal.word(), message) }
     }
@@ -131,9 +131,9 @@ impl IntoResponse for ApiError {
             response.extensions_mut().insert(refusal);
         }
         let challenge = match self.refusal {
-            Some(Refusal::NoToken) => CHALLENGE,
-            Some(Refusal::BadToken) => CHALLENGE_AFTER_BAD,
-            Some(Refusal::Forbidden) | None => return response,
+            Some(AccessRefusal::NoToken) => CHALLENGE,
+            Some(AccessRefusal::BadToken) => CHALLENGE_AFTER_BAD,
+            Some(AccessRefusal::Forbidden) | None => return response,
         };
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         response

@@ -32,7 +32,7 @@ use zonecast_dns::LineLimit;
 use super::condition::{Understands, condition};
 use super::error::NotDone;
 use super::{ApiError, May, query, same_site};
-use crate::auth::{BadToken, Grant, Refusal, Refusals, Tokens};
+use crate::auth::{AccessRefusal, BadToken, Grant, Refusals, Tokens};
 use zonecast_service::Fault;
 use zonecast_service::Who;
 use zonecast_service::exit::{Code, Failure, Outcome};
@@ -121,14 +121,15 @@ impl Gate {
     /// What the token of a request allows.
     fn grant(&self, headers: &HeaderMap) -> Result<Grant, ApiError> {
         let Some(tokens) = &self.tokens else { return Ok(Grant::everything()) };
-        let token = bearer(headers)
-            .ok_or_else(|| ApiError::denied(Refusal::NoToken, "this needs a token: `Authorization: Bearer TOKEN`"))?;
+        let token = bearer(headers).ok_or_else(|| {
+            ApiError::denied(AccessRefusal::NoToken, "this needs a token: `Authorization: Bearer TOKEN`")
+        })?;
         tokens.grant(token, (Instant::now(), SystemTime::now())).map_err(|bad| {
             let message = match bad {
                 BadToken::Unknown => "the token is not valid",
                 BadToken::Expired => "the token has expired",
             };
-            ApiError::denied(Refusal::BadToken, message)
+            ApiError::denied(AccessRefusal::BadToken, message)
         })
     }
 }
@@ -179,7 +180,7 @@ async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request<Body>) -> 
     };
     if !grant.may(needs) {
         let message = format_args!("this needs a token of role {needs}; this one's is {}", grant.role());
-        return Err(ApiError::denied(Refusal::Forbidden, message));
+        return Err(ApiError::denied(AccessRefusal::Forbidden, message));
     }
     if in_zone {
         let params: RawPathParams = request.extract_parts().await.map_err(ApiError::bad_request)?;

@@ -17,7 +17,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoRe
 
 /// 200 while the process works at all; 503 once a disk or the core has failed.
 pub(super) async fn healthz(State(state): State<ApiState>) -> (StatusCode, String) {
-    match state.service.fault_told() {
+    match state.service.fault_message() {
         None => (StatusCode::OK, "ok\n".into()),
         Some(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
     }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use zonecast_records::Name;
 
 use super::ApiError;
-use crate::auth::{Grant, Refusal};
+use crate::auth::{AccessRefusal, Grant};
 use zonecast_api::Patience;
 use zonecast_api::{DEFAULT_TIMEOUT, parse_timeout};
 use zonecast_service::Who;
@@ -130,7 +130,7 @@ pub(super) fn in_scope(grant: &Grant, zone: &Name) -> Result<(), ApiError> {
     if grant.covers(zone) {
         return Ok(());
     }
-    Err(ApiError::denied(Refusal::Forbidden, format_args!("{zone} is outside the scope of the token")))
+    Err(ApiError::denied(AccessRefusal::Forbidden, format_args!("{zone} is outside the scope of the token")))
 }
 
 /// A body over the limit of its path, or one that broke off.

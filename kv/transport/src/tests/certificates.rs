@@ -8,7 +8,7 @@ use rustls::pki_types::UnixTime;
 
 use super::*;
 use crate::trust::Side;
-use crate::{CertificateMetrics, Host, IssueOptions, Refusal, Refused};
+use crate::{CertificateFault, CertificateMetrics, Host, IssueOptions, NotTrusted};
 
 /// A core and a folder for each node, as they stand on machines of their own.
 struct Installation {
@@ -84,7 +84,7 @@ async fn until_version_one(receiver: &mut crate::FrameReceiver) {
 }
 
 /// Why a dialler got nowhere: at once, or when the server looked at its certificate.
-async fn refused(address: SocketAddr, identity: &Identity) -> Refused {
+async fn refused(address: SocketAddr, identity: &Identity) -> NotTrusted {
     let endpoint = Endpoint::client(address, identity).unwrap();
     match endpoint.connect(address, Role::Core).await {
         Err(error) => error.refused().unwrap_or_else(|| panic!("{error}")),
@@ -121,7 +121,7 @@ fn extra_hosts_do_not_change_who_a_node_is() {
     trust.check(&identity.certificate(), Side::Client, now).unwrap();
     for role in [Role::Core, Role::Relay] {
         let error = trust.check(&identity.certificate(), Side::Server(role), now).unwrap_err();
-        assert_eq!(Refusal::from_tls(&error), Refusal::Role);
+        assert_eq!(CertificateFault::from_tls(&error), CertificateFault::Role);
     }
     identity.https_server().unwrap();
 }
@@ -150,7 +150,7 @@ fn what_was_issued_is_remembered_and_revoked_by_name_or_serial() {
     let trust = &again.issue(Role::Client, "me").unwrap().present().trust;
     for identity in [&old, &new, &core] {
         let checked = trust.check(&identity.certificate(), Side::Client, UnixTime::now()).unwrap_err();
-        assert_eq!(Refusal::from_tls(&checked), Refusal::Revoked);
+        assert_eq!(CertificateFault::from_tls(&checked), CertificateFault::Revoked);
     }
     // So is this, for who may read the file.
     let first = ca.issued().unwrap()[0].revoked_at;
@@ -176,7 +176,7 @@ fn an_old_revocation_list_locks_nobody_out_and_lets_nobody_back_in() {
     let later = UnixTime::since_unix_epoch(since_epoch(SystemTime::now()) + years - LONG);
     trust.check(&good.certificate(), Side::Client, later).unwrap();
     let error = trust.check(&bad.certificate(), Side::Client, later).unwrap_err();
-    assert_eq!(Refusal::from_tls(&error), Refusal::Revoked);
+    assert_eq!(CertificateFault::from_tls(&error), CertificateFault::Revoked);
 }
 
 fn is_open(connection: &Connection) -> bool {
@@ -230,11 +230,17 @@ async fn who_has_expired_or_is_revoked_is_refused_by_name() {
     it.world.ca.revoke("revoked").unwrap();
     it.copy_crl_to("core-1");
     it.until_reloaded("ok", 1).await;
-    assert_eq!(refused(it.world.address, &revoked).await, Refused { refusal: Refusal::Revoked, by_peer: true });
+    assert_eq!(
+        refused(it.world.address, &revoked).await,
+        NotTrusted { refusal: CertificateFault::Revoked, by_peer: true }
+    );
     it.world.until_refused("revoked").await;
 
     until(|| short.not_after() < SystemTime::now() - Duration::from_secs(1)).await;
-    assert_eq!(refused(it.world.address, &short).await, Refused { refusal: Refusal::Expired, by_peer: true });
+    assert_eq!(
+        refused(it.world.address, &short).await,
+        NotTrusted { refusal: CertificateFault::Expired, by_peer: true }
+    );
     it.world.until_refused("expired").await;
     assert_eq!(it.world.publisher.edges(), []);
 }
@@ -248,12 +254,18 @@ async fn a_core_that_is_revoked_or_expired_is_not_followed() {
     edge.save(&it.home("edge-1")).unwrap();
     it.copy_crl_to("edge-1");
     let edge = Identity::load(&it.home("edge-1")).unwrap();
-    assert_eq!(refused(it.world.address, &edge).await, Refused { refusal: Refusal::Revoked, by_peer: false });
+    assert_eq!(
+        refused(it.world.address, &edge).await,
+        NotTrusted { refusal: CertificateFault::Revoked, by_peer: false }
+    );
 
     let it = Installation::new(Duration::from_secs(1));
     let edge = it.issue("edge-1", LONG);
     until(|| it.world.ca.issued().unwrap()[0].not_after < SystemTime::now() - Duration::from_secs(1)).await;
-    assert_eq!(refused(it.world.address, &edge).await, Refused { refusal: Refusal::Expired, by_peer: false });
+    assert_eq!(
+        refused(it.world.address, &edge).await,
+        NotTrusted { refusal: CertificateFault::Expired, by_peer: false }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,7 +293,7 @@ async fn a_list_that_is_gone_stays_in_force() {
     it.until_reloaded("ok", 1).await;
     std::fs::remove_file(it.home("core-1").join("crl.pem")).unwrap();
     it.until_reloaded("ok", 2).await;
-    assert_eq!(refused(it.world.address, &bad).await.refusal, Refusal::Revoked);
+    assert_eq!(refused(it.world.address, &bad).await.refusal, CertificateFault::Revoked);
 }
 
 #[tokio::test(flavor = "multi_thread")]

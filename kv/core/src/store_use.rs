@@ -8,17 +8,17 @@ use tokio::task::JoinHandle;
 
 /// Kept by whoever uses the stores.
 #[derive(Clone, Debug)]
-pub(crate) struct Hold {
+pub(crate) struct StoreUse {
     _released: mpsc::Sender<Infallible>,
 }
 
-/// Waits until every [`Hold`] of its kind is gone.
+/// Waits until every [`StoreUse`] of its kind is gone.
 #[derive(Debug)]
 pub(crate) struct Released {
     held: mpsc::Receiver<Infallible>,
 }
 
-impl Hold {
+impl StoreUse {
     /// The first one. Its clones count too.
     pub(crate) fn new() -> (Self, Released) {
         let (released, held) = mpsc::channel(1);

@@ -20,11 +20,11 @@ const ARRAY32: u8 = 0xdd;
 
 /// Reads values one after the other.
 #[derive(Debug)]
-pub(crate) struct Slice<'de> {
+pub(crate) struct WireReader<'de> {
     rest: &'de [u8],
 }
 
-impl<'de> Slice<'de> {
+impl<'de> WireReader<'de> {
     pub(crate) fn new(bytes: &'de [u8]) -> Self {
         Self { rest: bytes }
     }
@@ -146,7 +146,7 @@ macro_rules! methods {
     };
 }
 
-impl<'de> serde::Deserializer<'de> for &mut Slice<'de> {
+impl<'de> serde::Deserializer<'de> for &mut WireReader<'de> {
     type Error = Error;
 
     fn is_human_readable(&self) -> bool {
@@ -208,7 +208,7 @@ impl<'de> serde::Deserializer<'de> for &mut Slice<'de> {
 
 /// Elements of an array.
 struct Elements<'s, 'de> {
-    slice: &'s mut Slice<'de>,
+    slice: &'s mut WireReader<'de>,
     left: usize,
 }
 
@@ -310,7 +310,7 @@ mod tests {
     /// Reads both ways, says whether it could be read, and compares.
     fn compare(wire: &[u8]) -> Result<bool, TestCaseError> {
         let theirs: Result<Sample<'_>, Error> = rmp_serde::from_slice(wire);
-        let ours = Sample::deserialize(&mut Slice::new(wire));
+        let ours = Sample::deserialize(&mut WireReader::new(wire));
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
             (Err(_), Err(_)) => return Ok(false),
@@ -334,7 +334,7 @@ mod tests {
         #[test]
         fn it_stops_where_the_value_ends(parts in parts(), after in prop::collection::vec(any::<u8>(), 0..9)) {
             let wire = [written(&parts), after.clone()].concat();
-            let mut slice = Slice::new(&wire);
+            let mut slice = WireReader::new(&wire);
             Sample::deserialize(&mut slice).unwrap();
             prop_assert_eq!(slice.rest, &after);
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use zonecast_kv_proto::{FollowerEnd, SubscribeRefusal};
-use zonecast_kv_transport::{Refusal, Refused};
+use zonecast_kv_transport::{CertificateFault, NotTrusted};
 
 /// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ const REACH: &str = "is the core running, and does UDP reach it?";
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Standing {
+pub(crate) struct UpstreamReport {
     /// The advice of the last line that needs a hand.
     told: Option<(&'static str, Duration)>,
     /// When another process with this identity was noticed last.
@@ -33,9 +33,9 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) enum Parting {
     /// No connection was made.
-    NoConnection(Option<Refused>, String),
+    NoConnection(Option<NotTrusted>, String),
     /// It was, and is gone.
-    Lost(Option<Refused>, String),
+    Lost(Option<NotTrusted>, String),
     /// Another process with this identity has connected, says the upstream.
     Replaced(String),
     /// This edge does not want it any more.
@@ -48,7 +48,7 @@ pub(crate) enum Say {
     /// Count one more, for this reason.
     Count(&'static str),
     /// Log what is wrong with a certificate, if that was not logged lately.
-    Refusal(Refusal, String),
+    CertificateFault(CertificateFault, String),
     /// Log this.
     Error(String),
     /// Show why there is no upstream.
@@ -57,7 +57,7 @@ pub(crate) enum Say {
     Twin(String),
 }
 
-impl Standing {
+impl UpstreamReport {
     /// There is no upstream any more, or still none.
     pub(crate) fn parted(&mut self, now: Duration, upstream: SocketAddr, parting: &Parting) -> Vec<Say> {
         match parting {
@@ -102,10 +102,10 @@ impl Standing {
 }
 
 /// What a certificate has to do with needs a hand.
-fn not_followed(upstream: SocketAddr, reason: &'static str, refused: Option<Refused>, why: &str) -> Vec<Say> {
+fn not_followed(upstream: SocketAddr, reason: &'static str, refused: Option<NotTrusted>, why: &str) -> Vec<Say> {
     let refusal = refused.map(|refused| refused.refusal);
-    let advice = refusal.map_or(REACH, Refusal::advice);
-    let line = refusal.map(|refusal| Say::Refusal(refusal, format!("not followed: {why}; {advice}")));
+    let advice = refusal.map_or(REACH, CertificateFault::advice);
+    let line = refusal.map(|refusal| Say::CertificateFault(refusal, format!("not followed: {why}; {advice}")));
     let counted = Say::Count(refusal.map_or(reason, |_| "certificate"));
     let shown = Say::Trouble(format!("{upstream}: {why}; {advice}"));
     [counted].into_iter().chain(line).chain([shown]).collect()
@@ -156,8 +156,8 @@ mod tests {
         ([192, 0, 2, 1], 4000).into()
     }
 
-    fn lost(refusal: Option<Refusal>) -> Parting {
-        Parting::Lost(refusal.map(|refusal| Refused { refusal, by_peer: true }), "it broke".into())
+    fn lost(refusal: Option<CertificateFault>) -> Parting {
+        Parting::Lost(refusal.map(|refusal| NotTrusted { refusal, by_peer: true }), "it broke".into())
     }
 
     fn text(text: &str) -> String {
@@ -166,22 +166,22 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_lost_is_counted_and_shown() {
-        let said = Standing::default().parted(SECOND, upstream(), &lost(None));
+        let said = UpstreamReport::default().parted(SECOND, upstream(), &lost(None));
         let shown = Say::Trouble(format!("192.0.2.1:4000: it broke; {REACH}"));
         assert_eq!(said, [Say::Count("lost"), shown]);
         let parting = Parting::NoConnection(None, text("no answer"));
-        let said = Standing::default().parted(SECOND, upstream(), &parting);
+        let said = UpstreamReport::default().parted(SECOND, upstream(), &parting);
         let shown = Say::Trouble(format!("192.0.2.1:4000: no answer; {REACH}"));
         assert_eq!(said, [Say::Count("connect"), shown]);
     }
 
     #[test]
     fn what_a_certificate_has_to_do_with_says_so() {
-        let said = Standing::default().parted(SECOND, upstream(), &lost(Some(Refusal::Revoked)));
-        let advice = Refusal::Revoked.advice();
+        let said = UpstreamReport::default().parted(SECOND, upstream(), &lost(Some(CertificateFault::Revoked)));
+        let advice = CertificateFault::Revoked.advice();
         let expected = [
             Say::Count("certificate"),
-            Say::Refusal(Refusal::Revoked, format!("not followed: it broke; {advice}")),
+            Say::CertificateFault(CertificateFault::Revoked, format!("not followed: it broke; {advice}")),
             Say::Trouble(format!("192.0.2.1:4000: it broke; {advice}")),
         ];
         assert_eq!(said, expected);
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_needs_a_hand_has_a_line_a_minute_and_a_new_one_when_the_advice_changes() {
-        let mut standing = Standing::default();
+        let mut standing = UpstreamReport::default();
         let mut left = |second, end| {
             let said = standing.parted(SECOND * second, upstream(), &Parting::Left(end));
             let has_line = said.iter().any(|say| matches!(say, Say::Error(_)));
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn leaving_says_why_and_what_to_do() {
-        let said = Standing::default().parted(SECOND, upstream(), &Parting::Left(FollowerEnd::Snapshot));
+        let said = UpstreamReport::default().parted(SECOND, upstream(), &Parting::Left(FollowerEnd::Snapshot));
         let (end, advice) = (FollowerEnd::Snapshot, advice(&FollowerEnd::Snapshot));
         let expected = [
             Say::Count("malformed"),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_twin_is_shown_for_some_turns_of_both_and_logged_once_a_minute() {
-        let mut standing = Standing::default();
+        let mut standing = UpstreamReport::default();
         assert!(standing.is_alone(SECOND));
         let parting = Parting::Replaced(text("from 192.0.2.9"));
         let says = format!("another process uses this identity: from 192.0.2.9; {ANOTHER_NAME}");
