@@ -1,9 +1,10 @@
 //! Answers DNS queries from a zonecast edge store: one lookup for each positive answer, no allocation, no lock.
 //!
 //! ```text
-//! query bytes ─▶ Query ─▶ ZoneTable: longest apex ─▶ Finder: one name, a few lookups in the View ─▶ MessageWriter ─▶ answer
-//!                                                       ▲                     │
-//!                                                       └── CNAME and DNAME ──┘
+//! query bytes ─▶ Query ─▶ ZoneTable: longest apex ─▶ Resolution ── steps ─▶ MessageWriter ─▶ answer
+//!                                                     │    ▲
+//!                                                     ▼    │ CNAME and DNAME
+//!                                                     Finder: one name, a few lookups in the View
 //! ```
 //! [`Reader::answer`] goes from wire to wire; [`Reader::lookup`] is for a server that builds its own messages. Both see
 //! the store only through a [`zonecast_kv_proto::View`], so a cache is a view around a view. The view and the
@@ -50,9 +51,7 @@
 //! No input makes it panic, no answer is longer than the transport allows, and once the buffers of a [`Scratch`] have
 //! grown nothing is allocated.
 
-mod additional;
-mod answer_state;
-mod answering;
+mod answer;
 mod changes;
 mod client;
 mod cookie;
@@ -63,9 +62,9 @@ mod limits;
 mod message;
 mod nsec3;
 mod outcome;
-mod proof;
 mod query;
 mod reader;
+mod resolution;
 mod ring;
 mod scratch;
 mod shard;

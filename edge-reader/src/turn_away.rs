@@ -3,7 +3,7 @@
 use domain::base::iana::{ExtendedErrorCode, Rcode};
 use zonecast_records::Name;
 
-use crate::answering::finish;
+use crate::answer::finish;
 use crate::message::{MessageWriter, Offsets};
 use crate::query::{Header, Query};
 use crate::{AnswerClass, Client, Lookups, Outcome};

@@ -96,21 +96,14 @@ impl<'w> MessageWriter<'w> {
         out.resize(HEADER_LEN, 0);
         offsets.used = 0;
         let edns = query.edns.as_ref();
-        let (cookie, nsid, opt_len) = edns.map_or((None, None, 0), |edns| {
-            let cookie = edns.cookie.zip(client.cookies).map(|(option, cookies)| cookies.answer(&option));
-            let nsid = client.nsid.filter(|_| edns.nsid).map(|nsid| nsid.get(..MAX_NSID_LEN).unwrap_or(nsid));
-            let options = [cookie.map(|_| CookieAnswer::LEN), nsid.map(<[u8]>::len)];
-            let options_len: usize = options.into_iter().flatten().map(|len| OPTION_HEAD_LEN + len).sum();
-            (cookie, nsid, OPT_LEN + options_len)
-        });
         let mut writer = Self {
             out,
             offsets,
-            nsid,
-            limit: client.transport.limit(edns.map(|edns| edns.payload)).saturating_sub(opt_len),
+            nsid: None,
+            limit: client.transport.limit(edns.map(|edns| edns.payload)),
             header,
             edns,
-            cookie,
+            cookie: None,
             explanation: None,
             bad_key: None,
             name_end: HEADER_LEN,
@@ -124,7 +117,23 @@ impl<'w> MessageWriter<'w> {
             writer.name_end = HEADER_LEN + question.name.len();
             writer.question_end = writer.out.len();
         }
+        if let Some(edns) = edns {
+            writer.limit = writer.limit.saturating_sub(OPT_LEN);
+            if edns.cookie.is_some() || edns.nsid {
+                writer.choose_options(edns, client);
+            }
+        }
         writer
+    }
+
+    /// What an answer says of its server where the query asks: room for it is kept from the beginning.
+    #[inline(never)]
+    fn choose_options(&mut self, edns: &Edns, client: &Client<'w>) {
+        self.cookie = edns.cookie.zip(client.cookies).map(|(option, cookies)| cookies.answer(&option));
+        self.nsid = client.nsid.filter(|_| edns.nsid).map(|nsid| nsid.get(..MAX_NSID_LEN).unwrap_or(nsid));
+        let lengths = [self.cookie.map(|_| CookieAnswer::LEN), self.nsid.map(<[u8]>::len)];
+        let options_len: usize = lengths.into_iter().flatten().map(|len| OPTION_HEAD_LEN + len).sum();
+        self.limit = self.limit.saturating_sub(options_len);
     }
 
     /// Whether the query asks for signatures and proofs.
