@@ -3,14 +3,12 @@
 //! A client that shows a cookie of ours has got it at the address that it asks from. Nobody is turned away for having
 //! none: it is for whoever limits the rate of answers to know whom not to limit.
 //!
-//! ```text
-//! server cookie: version 1, 3 bytes of zero, seconds (4), SipHash-2-4 of (client cookie, all before, client's address)
-//! ```
+//! Form and hash are `domain`'s; how old a cookie may be, which secrets it may have and when it is renewed stands here.
 
 use core::net::IpAddr;
-use std::hash::Hasher as _;
 
-use siphasher::sip::SipHasher24;
+use domain::base::Serial;
+use domain::base::opt::cookie::{ClientCookie, StandardServerCookie};
 
 /// Length of a client cookie.
 const CLIENT_LEN: usize = 8;
@@ -20,6 +18,9 @@ const SERVER_LEN: usize = 16;
 
 /// Lengths of server cookies, RFC 7873 section 4.
 const SERVER_LENS: std::ops::RangeInclusive<usize> = 8..=32;
+
+/// The version of RFC 9018.
+const VERSION: u8 = 1;
 
 /// Bytes of one secret.
 pub const COOKIE_SECRET_LEN: usize = 16;
@@ -55,9 +56,9 @@ pub struct Cookies<'c> {
 /// The COOKIE option of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CookieOption {
-    client: [u8; CLIENT_LEN],
+    client: ClientCookie,
     /// If it has the length of ours.
-    server: Option<[u8; SERVER_LEN]>,
+    server: Option<StandardServerCookie>,
 }
 
 /// The COOKIE option of an answer.
@@ -97,7 +98,7 @@ impl CookieOption {
     pub(crate) fn read(data: &[u8]) -> Option<Self> {
         let (client, server) = data.split_first_chunk::<CLIENT_LEN>()?;
         let is_well_formed = server.is_empty() || SERVER_LENS.contains(&server.len());
-        is_well_formed.then_some(Self { client: *client, server: server.try_into().ok() })
+        is_well_formed.then(|| Self { client: ClientCookie::from_octets(*client), server: standard(server) })
     }
 }
 
@@ -113,30 +114,30 @@ impl CookieAnswer {
 impl Cookies<'_> {
     /// The cookie to answer with.
     pub(crate) fn answer(&self, option: &CookieOption) -> CookieAnswer {
-        let good = option.server.and_then(|server| self.check(&option.client, server));
+        let good = option.server.and_then(|server| self.check(option.client, server));
         let server = match (option.server, good) {
             (Some(server), Some(Good { age: ..RENEWED_AFTER, is_newest: true })) => server,
-            _ => self.make(&option.client),
+            _ => self.make(option.client),
         };
+        let (client, server) = (option.client.into_octets(), as_bytes(server));
         let mut both = [0; CookieAnswer::LEN];
-        for (place, byte) in both.iter_mut().zip(option.client.iter().chain(&server)) {
+        for (place, byte) in both.iter_mut().zip(client.iter().chain(&server)) {
             *place = *byte;
         }
         CookieAnswer { option: both, proven: good.is_some() }
     }
 
-    fn make(&self, client: &[u8; CLIENT_LEN]) -> [u8; SERVER_LEN] {
-        let [a, b, c, d] = self.now.to_be_bytes();
-        let head = [1, 0, 0, 0, a, b, c, d];
+    fn make(&self, client: ClientCookie) -> StandardServerCookie {
         let secret = self.secrets.secrets.first().expect("there is always one");
-        joined(head, self.hash(client, head, secret))
+        StandardServerCookie::calculate(client, Serial(self.now), self.address, secret)
     }
 
-    fn check(&self, client: &[u8; CLIENT_LEN], server: [u8; SERVER_LEN]) -> Option<Good> {
-        let (head, _) = server.split_first_chunk::<8>()?;
-        let [1, _, _, _, a, b, c, d] = *head else { return None };
+    fn check(&self, client: ClientCookie, server: StandardServerCookie) -> Option<Good> {
+        if server.version() != VERSION {
+            return None;
+        }
         // RFC 1982: differences of serial numbers.
-        let age = self.now.wrapping_sub(u32::from_be_bytes([a, b, c, d]));
+        let age = self.now.wrapping_sub(server.timestamp().into_int());
         let age = if age <= MAX_AGE {
             age
         } else if age.wrapping_neg() <= MAX_AHEAD {
@@ -144,30 +145,24 @@ impl Cookies<'_> {
         } else {
             return None;
         };
-        let is_ours = |secret| joined(*head, self.hash(client, *head, secret)) == server;
+        let is_ours = |secret| server.check_hash(client, self.address, secret);
         let secret = self.secrets.secrets.iter().position(is_ours)?;
         Some(Good { age, is_newest: secret == 0 })
     }
-
-    fn hash(&self, client: &[u8; CLIENT_LEN], head: [u8; 8], secret: &[u8; COOKIE_SECRET_LEN]) -> [u8; 8] {
-        let mut hasher = SipHasher24::new_with_key(secret);
-        hasher.write(client);
-        hasher.write(&head);
-        match self.address {
-            IpAddr::V4(address) => hasher.write(&address.octets()),
-            IpAddr::V6(address) => hasher.write(&address.octets()),
-        }
-        // RFC 9018 section 4.4: the bytes of SipHash's own output, which is little-endian.
-        hasher.finish().to_le_bytes()
-    }
 }
 
-fn joined(head: [u8; 8], hash: [u8; 8]) -> [u8; SERVER_LEN] {
-    let mut cookie = [0; SERVER_LEN];
-    for (place, byte) in cookie.iter_mut().zip(head.iter().chain(&hash)) {
-        *place = *byte;
-    }
-    cookie
+/// A cookie of the length that ours have.
+fn standard(server: &[u8]) -> Option<StandardServerCookie> {
+    let [version, r0, r1, r2, t0, t1, t2, t3, hash @ ..] = <[u8; SERVER_LEN]>::try_from(server).ok()?;
+    let time = Serial(u32::from_be_bytes([t0, t1, t2, t3]));
+    Some(StandardServerCookie::new(version, [r0, r1, r2], time, hash))
+}
+
+fn as_bytes(server: StandardServerCookie) -> [u8; SERVER_LEN] {
+    let [r0, r1, r2] = server.reserved();
+    let [t0, t1, t2, t3] = server.timestamp().into_int().to_be_bytes();
+    let [h0, h1, h2, h3, h4, h5, h6, h7] = server.hash();
+    [server.version(), r0, r1, r2, t0, t1, t2, t3, h0, h1, h2, h3, h4, h5, h6, h7]
 }
 
 #[cfg(test)]
@@ -178,22 +173,27 @@ mod tests {
         CookieSecrets::new(secrets.iter().map(|secret| secret.to_be_bytes()).collect()).unwrap()
     }
 
+    fn option(client: u64, server: Option<u128>) -> CookieOption {
+        let server = server.map(u128::to_be_bytes);
+        let bytes = client.to_be_bytes().into_iter().chain(server.into_iter().flatten());
+        CookieOption::read(&bytes.collect::<Vec<_>>()).unwrap()
+    }
+
     const SECRET: u128 = 0xe5e9_73e5_a6b2_a43f_48e7_dc84_9e37_bfcf;
 
     #[test]
     fn rfc_9018_appendix_a() {
-        let (secrets, client) = (secrets(&[SECRET]), 0x2464_c4ab_cf10_c957_u64.to_be_bytes());
+        let (secrets, client) = (secrets(&[SECRET]), 0x2464_c4ab_cf10_c957_u64);
         let cookies = Cookies { secrets: &secrets, address: [198, 51, 100, 100].into(), now: 1_559_731_985 };
-        let first = cookies.answer(&CookieOption { client, server: None });
+        let first = cookies.answer(&option(client, None));
         let server = 0x0100_0000_5cf7_9f11_1f81_30c3_eee2_9480_u128;
-        assert_eq!((&first.option[..8], &first.option[8..]), (&client[..], &server.to_be_bytes()[..]));
+        assert_eq!((&first.option[..8], &first.option[8..]), (&client.to_be_bytes()[..], &server.to_be_bytes()[..]));
         assert!(!first.proven);
 
         // A.3: another client cookie, and a server cookie with reserved bytes that are not zero.
-        let client = 0xfc93_fc62_807d_db86_u64.to_be_bytes();
-        let server = 0x01ab_cdef_5cf7_8f71_a314_227b_6679_ebf5_u128.to_be_bytes();
+        let (client, server) = (0xfc93_fc62_807d_db86_u64, 0x01ab_cdef_5cf7_8f71_a314_227b_6679_ebf5_u128);
         let at = |now| Cookies { secrets: &secrets, address: [203, 0, 113, 203].into(), now };
-        let asked = |now| at(now).answer(&CookieOption { client, server: Some(server) });
+        let asked = |now| at(now).answer(&option(client, Some(server)));
         assert!(asked(1_559_727_985).proven);
         let renewed = asked(1_559_734_700);
         assert!(!renewed.proven, "nearly two hours later");
@@ -205,22 +205,21 @@ mod tests {
     fn rfc_9018_appendix_a_with_ipv6_and_a_new_secret() {
         let old = 0xdd3b_df93_44b6_78b1_85a6_f5cb_60fc_a715_u128;
         let new = 0x4455_36bc_d251_3298_075a_5d37_9663_c962_u128;
-        let client = 0x2268_1ab9_7d52_c298_u64.to_be_bytes();
-        let server = 0x0100_0000_5cf7_c579_2655_6bd0_934c_72f8_u128.to_be_bytes();
+        let (client, server) = (0x2268_1ab9_7d52_c298_u64, 0x0100_0000_5cf7_c579_2655_6bd0_934c_72f8_u128);
         let address = "2001:db8:220:1:59de:d0f4:8769:82b8".parse().unwrap();
         let secrets = secrets(&[new, old]);
         let cookies = Cookies { secrets: &secrets, address, now: 1_559_741_961 };
-        let answer = cookies.answer(&CookieOption { client, server: Some(server) });
+        let answer = cookies.answer(&option(client, Some(server)));
         assert!(answer.proven);
         assert_eq!(answer.option[8..], 0x0100_0000_5cf7_c609_a6bb_79d1_6625_507a_u128.to_be_bytes());
     }
 
     #[test]
     fn a_cookie_is_good_for_its_address_and_an_hour() {
-        let (secrets, client) = (secrets(&[SECRET]), [7; 8]);
+        let secrets = secrets(&[SECRET]);
         let at = |address: [u8; 4], now| Cookies { secrets: &secrets, address: address.into(), now };
         let start = u32::MAX - 100;
-        let given = at([192, 0, 2, 1], start).answer(&CookieOption { client, server: None });
+        let given = at([192, 0, 2, 1], start).answer(&option(7, None));
         let option = CookieOption::read(&given.option).unwrap();
         let asked = |address, after: u32| at(address, start.wrapping_add(after)).answer(&option);
         assert_eq!(asked([192, 0, 2, 1], 1_799), CookieAnswer { proven: true, ..given });
@@ -230,7 +229,7 @@ mod tests {
         assert!(!asked([192, 0, 2, 1], 301_u32.wrapping_neg()).proven);
         assert!(!asked([192, 0, 2, 1], 3_601).proven);
         assert!(!asked([192, 0, 2, 2], 1).proven);
-        let other = CookieOption { client: [8; 8], ..option };
+        let other = CookieOption { client: ClientCookie::from_octets([8; 8]), ..option };
         assert!(!at([192, 0, 2, 1], start).answer(&other).proven);
     }
 
