@@ -1,12 +1,11 @@
 //! The rules that a node must keep to be served, and what is odd about it.
 
 use domain::base::iana::Rtype;
-use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path};
+use zonecast_records::{MAX_NAME_LEN, MAX_NSEC3_ITERATIONS, Name, Path, RdataField, is_well_formed_rdata};
 
 use crate::finding::{Finding, Location, Report, Rule, Warning};
 use crate::node::{Node, NodeAt, RrsetRef, covered};
 use crate::node_role::{NodeRole, Placement};
-use crate::rdata::{is_well_formed, target};
 use crate::shape::Shape;
 use crate::tolerance::Tolerance;
 
@@ -42,7 +41,7 @@ pub(crate) fn check_node<D: AsRef<[u8]>>(
         if is_meta(rtype) {
             check.refuse(rtype, Rule::MetaType);
         }
-        for rr in rrs.iter().filter(|rr| !is_well_formed(rtype, rr.rdata.as_ref())) {
+        for rr in rrs.iter().filter(|rr| !is_well_formed_rdata(rtype, rr.rdata.as_ref())) {
             check.refuse_at(rtype, rr.location, Rule::Rdata);
         }
     }
@@ -96,6 +95,13 @@ fn is_usual_name(mut wire: &[u8]) -> bool {
     true
 }
 
+/// Where the name stands that data of this type leads clients to.
+fn target_at(rtype: Rtype) -> Option<usize> {
+    let of_hosts = matches!(rtype, Rtype::NS | Rtype::CNAME | Rtype::DNAME | Rtype::PTR | Rtype::MX);
+    let of_services = matches!(rtype, Rtype::KX | Rtype::AFSDB | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS);
+    if of_hosts || of_services { RdataField::first_name_at(rtype) } else { None }
+}
+
 impl<D: AsRef<[u8]>> Check<'_, D> {
     /// What a name has at most once, alone, or at least once.
     fn singletons(&mut self, is_apex: bool) {
@@ -141,7 +147,8 @@ impl<D: AsRef<[u8]>> Check<'_, D> {
     /// Whether anybody finds what the data leads to.
     fn targets(&mut self) {
         for rr in &self.node.rrs {
-            let Some(wire) = target(rr.rtype, rr.rdata.as_ref()).filter(|wire| !is_usual_name(wire)) else { continue };
+            let wire = target_at(rr.rtype).and_then(|at| rr.rdata.as_ref().get(at..));
+            let Some(wire) = wire.filter(|wire| !is_usual_name(wire)) else { continue };
             let rule = match Name::from_wire(wire).ok().as_ref().and_then(oddity_of_name) {
                 Some(Warning::NotAscii) => Warning::TargetNotAscii,
                 Some(_) => Warning::TargetBlank,

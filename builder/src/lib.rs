@@ -37,7 +37,6 @@ mod ops;
 mod packed;
 mod pages;
 mod present;
-mod rdata;
 mod read_error;
 mod reader;
 mod record_build;

@@ -3,10 +3,9 @@
 use std::cmp::Ordering;
 
 use domain::base::iana::Rtype;
-use zonecast_records::{Path, Why};
+use zonecast_records::{Path, Why, canonical_rdata_cmp};
 
 use crate::finding::Location;
-use crate::rdata::canonical_cmp;
 
 /// One record of a node. `D` owns or borrows the RDATA.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +28,14 @@ impl<D: AsRef<[u8]>> Rr<D> {
     /// By type, then canonical, then by spelling.
     pub(crate) fn order(&self, other: &Self) -> Ordering {
         let (one_data, other_data) = (self.rdata.as_ref(), other.rdata.as_ref());
-        let canonical = self.rtype.cmp(&other.rtype).then_with(|| canonical_cmp(self.rtype, one_data, other_data));
+        let canonical =
+            self.rtype.cmp(&other.rtype).then_with(|| canonical_rdata_cmp(self.rtype, one_data, other_data));
         canonical.then_with(|| one_data.cmp(other_data))
     }
 
     /// Whether it is the record of this type and data, RFC 4034 section 6.2.
     pub(crate) fn is(&self, rtype: Rtype, rdata: &[u8]) -> bool {
-        self.rtype == rtype && canonical_cmp(rtype, self.rdata.as_ref(), rdata).is_eq()
+        self.rtype == rtype && canonical_rdata_cmp(rtype, self.rdata.as_ref(), rdata).is_eq()
     }
 }
 

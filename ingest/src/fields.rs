@@ -223,3 +223,58 @@ impl Field {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zonecast_records::RdataField;
+
+    use super::*;
+
+    /// Bytes of a field that always has as many.
+    fn width(field: Field) -> Option<usize> {
+        Some(match field {
+            U8 | Named8(_) | Algorithm => 1,
+            U16 | Named16(_) | Type => 2,
+            U32 | Seconds | Time | Ipv4 => 4,
+            Groups => 8,
+            Ipv6 => 16,
+            Eui(count) => count,
+            _ => return None,
+        })
+    }
+
+    /// The fields seen as coarsely as `records` sees them: equal ones up to its [`RdataField::Rest`], and no name after that.
+    fn agree(fine: &[Field], coarse: &[RdataField]) -> bool {
+        let has_name = |field: &Field| *field == NameField;
+        match (coarse, fine) {
+            ([], fine) => fine.is_empty(),
+            ([RdataField::Rest, ..], fine) => !fine.iter().any(has_name),
+            ([RdataField::Bytes(0), coarse @ ..], fine) => agree(fine, coarse),
+            ([RdataField::Bytes(count), coarse @ ..], [field, fine @ ..]) => {
+                let left = width(*field).and_then(|width| count.checked_sub(width));
+                left.is_some_and(|left| agree(fine, &[&[RdataField::Bytes(left)], coarse].concat()))
+            }
+            ([RdataField::Text, coarse @ ..], [Text | Substitution | Tag | Salt | Hash, fine @ ..])
+            | ([RdataField::Texts, coarse @ ..], [Texts, fine @ ..])
+            | (
+                [RdataField::CompressedName | RdataField::Name | RdataField::KeptName, coarse @ ..],
+                [NameField, fine @ ..],
+            ) => agree(fine, coarse),
+            _ => false,
+        }
+    }
+
+    /// Types with names that have no canonical form but their bytes: none of RFC 4034 section 6.2, to which no type is added
+    /// (RFC 3597 section 7).
+    const KEPT_AS_BYTES: [Rtype; 4] = [Rtype::TALINK, Rtype::DSYNC, Rtype::LP, Rtype::NSAPPTR];
+
+    #[test]
+    fn text_and_records_see_the_same_fields() {
+        for rtype in (0..=u16::MAX).map(Rtype::from_int).filter(|rtype| !KEPT_AS_BYTES.contains(rtype)) {
+            if let Some(fine) = of(rtype) {
+                let coarse = RdataField::all_of(rtype);
+                assert!(agree(fine, coarse), "{rtype}: {fine:?} and {coarse:?}");
+            }
+        }
+    }
+}

@@ -1,11 +1,11 @@
 //! Writes an answer into a buffer that is reused: whole RRsets or nothing, names compressed, never over the limit.
 //!
-//! Names are compressed in owners and in the RDATA of the common types of RFC 1035 (RFC 3597 section 4 allows no
-//! others), and only against the same bytes, so that the letter case of every name survives.
+//! Names are compressed in owners and where [`RdataField`] allows it, and only against the same bytes, so that the letter
+//! case of every name survives.
 
 use domain::base::iana::{Class, ExtendedErrorCode, OptionCode, Rcode, Rtype, TsigRcode};
 use thiserror::Error;
-use zonecast_records::Rrset;
+use zonecast_records::{RdataField, Rrset};
 
 use crate::cookie::CookieAnswer;
 use crate::query::{Edns, HEADER_LEN, Header, Query, Tsig};
@@ -307,18 +307,13 @@ impl<'w> MessageWriter<'w> {
     }
 
     fn rdata(&mut self, rtype: Rtype, rdata: &[u8]) -> Result<(), WriteError> {
-        let (before, names) = match rtype {
-            Rtype::NS | Rtype::CNAME | Rtype::PTR => (0, 1),
-            Rtype::MX => (2, 1),
-            Rtype::SOA => (0, 2),
-            _ => {
-                self.out.extend_from_slice(rdata);
-                return Ok(());
-            }
+        let Some(names) = RdataField::compressed(rtype) else {
+            self.out.extend_from_slice(rdata);
+            return Ok(());
         };
-        let (numbers, mut rest) = rdata.split_at_checked(before).ok_or(WriteError::Damaged)?;
+        let (numbers, mut rest) = rdata.split_at_checked(names.after).ok_or(WriteError::Damaged)?;
         self.out.extend_from_slice(numbers);
-        for _ in 0..names {
+        for _ in 0..names.count {
             let (name, after) = split_name(rest).ok_or(WriteError::Damaged)?;
             self.name(name);
             rest = after;

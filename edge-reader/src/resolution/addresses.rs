@@ -4,7 +4,7 @@
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
-use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, Rrset};
+use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, RdataField, Rrset};
 
 use crate::finder::Reads;
 use crate::resolution::here::Here;
@@ -13,14 +13,11 @@ use crate::scratch::Extra;
 use crate::wire_name::split_name;
 use crate::{FindError, Found, MAX_ADDITIONAL_TARGETS};
 
-/// Bytes in front of the name that leads on, for types that have one.
-pub(crate) fn target_offset(rtype: Rtype) -> Option<usize> {
-    match rtype {
-        Rtype::NS => Some(0),
-        Rtype::MX | Rtype::SVCB | Rtype::HTTPS => Some(2),
-        Rtype::SRV => Some(6),
-        _ => None,
-    }
+/// Where the name stands that data leads on to, for types whose targets are looked up.
+#[inline]
+pub(crate) fn target_at(rtype: Rtype) -> Option<usize> {
+    let leads_on = matches!(rtype, Rtype::NS | Rtype::MX | Rtype::SRV | Rtype::SVCB | Rtype::HTTPS);
+    if leads_on { RdataField::first_name_at(rtype) } else { None }
 }
 
 /// Looks for addresses at one place of a chain.

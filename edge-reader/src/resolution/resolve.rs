@@ -143,7 +143,7 @@ impl<V: View, S: Sink> Resolution<'_, V, S> {
         let step = Step { part: Part::Data, owner: self.name.as_wire(), rtype, rrset };
         if self.sink.put(step)? == Fit::Whole
             && self.prove_expansions()? == Fit::Whole
-            && let Some(offset) = addresses::target_offset(rtype)
+            && let Some(offset) = addresses::target_at(rtype)
         {
             self.addresses().of_data(rtype, rrset, offset)?;
         }
