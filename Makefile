@@ -14,7 +14,7 @@ TEST_SEED ?= 96790199
 # Where tests write down that they did not run.
 SKIPPED = $(CURDIR)/target/skipped
 
-.PHONY: help demo up test soak soak-system build deb deb-test check lint deps bench must-reach fuzz-check
+.PHONY: help demo up test soak soak-system build deb deb-test check lint deps bench must-reach fuzz-check package-check
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,7 +65,7 @@ bench: build ## Measures zonecast beside its peers, about fourteen minutes; repo
 must-reach: build ## Prints the figures that a release must reach; they decide no test
 	target/release/zonecast-bench must-reach
 
-check: lint fuzz-check test ## The gate: everything CI runs
+check: lint fuzz-check package-check test ## The gate: everything CI runs
 
 lint: deps
 	$(CARGO) fmt --all --check
@@ -74,6 +74,9 @@ lint: deps
 
 fuzz-check: deps ## Checks that the fuzz targets still build
 	cd fuzz && CARGO_TARGET_DIR=../target $(CARGO) check --locked
+
+package-check: deps ## Packages what others embed as crates.io would get it, and builds the packages and their tests alone
+	@CARGO=$(CARGO) ops/package.sh
 
 deps: ## Debian packages, and RocksDB's library once per version into the user's cache
 	@ops/apt.sh build

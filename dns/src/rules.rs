@@ -57,8 +57,8 @@ impl RulesNow<'_> {
         out: &mut Vec<u8>,
     ) -> bool {
         let Limits { access, cookies, nsid, .. } = &self.rules.limits;
-        let cookies = cookies.as_ref().map(|secrets| Cookies { secrets, address, now: self.wall });
-        let client = Client { transport, cookies, nsid: nsid.as_deref() };
+        let cookies = cookies.as_ref().map(|secrets| Cookies::new(secrets, address, self.wall));
+        let client = Client::new(transport).with_cookies(cookies).with_nsid(nsid.as_deref());
         let outcome = if access.permits(address) {
             session.answer(query, client, out)
         } else {

@@ -8,6 +8,7 @@ pub const MAX_NSID_LEN: usize = 128;
 /// What an answer depends on beside the query. [`Transport`] alone will do: then there are no cookies
 /// and no NSID.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Client<'c> {
     /// How the answer travels.
     pub transport: Transport,
@@ -17,8 +18,28 @@ pub struct Client<'c> {
     pub nsid: Option<&'c [u8]>,
 }
 
+impl<'c> Client<'c> {
+    /// Over this transport, without cookies and NSID.
+    #[must_use]
+    pub const fn new(transport: Transport) -> Self {
+        Self { transport, cookies: None, nsid: None }
+    }
+
+    /// With these cookies, or without.
+    #[must_use]
+    pub const fn with_cookies(self, cookies: Option<Cookies<'c>>) -> Self {
+        Self { cookies, ..self }
+    }
+
+    /// With this name of the server, or without.
+    #[must_use]
+    pub const fn with_nsid(self, nsid: Option<&'c [u8]>) -> Self {
+        Self { nsid, ..self }
+    }
+}
+
 impl From<Transport> for Client<'static> {
     fn from(transport: Transport) -> Self {
-        Self { transport, cookies: None, nsid: None }
+        Self::new(transport)
     }
 }

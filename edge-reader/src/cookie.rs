@@ -44,6 +44,7 @@ pub struct CookieSecrets {
 
 /// What cookies of one client are made of and checked with.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Cookies<'c> {
     /// Of this server and of those that answer at the same address.
     pub secrets: &'c CookieSecrets,
@@ -111,7 +112,13 @@ impl CookieAnswer {
     }
 }
 
-impl Cookies<'_> {
+impl<'c> Cookies<'c> {
+    /// Of a client at this address, at a time in seconds of Unix time.
+    #[must_use]
+    pub const fn new(secrets: &'c CookieSecrets, address: IpAddr, now: u32) -> Self {
+        Self { secrets, address, now }
+    }
+
     /// The cookie to answer with.
     pub(crate) fn answer(&self, option: &CookieOption) -> CookieAnswer {
         let good = option.server.and_then(|server| self.check(option.client, server));

@@ -6,6 +6,7 @@ use zonecast_kv_proto::ViewError;
 use zonecast_records::{Cut, DnsKeyError, Rrset, ValueError};
 
 /// What a zone holds for one name and type: one step of RFC 1034 section 4.3.2. Depths are labels below the apex.
+/// Nothing will be added: each case is to be answered in its own way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Found<'s> {
     /// The RRset, or for ANY and RRSIG queries one that stands for all, RFC 8482.
@@ -66,6 +67,7 @@ impl Found<'_> {
 
 /// Why a name could not be looked up: in an answer it is SERVFAIL.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FindError {
     /// The store could not be read.
     #[error(transparent)]

@@ -30,6 +30,7 @@ pub struct HotCache {
 
 /// Reads of a [`HotCache`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheCounts {
     /// Answered from it.
     pub hits: u64,

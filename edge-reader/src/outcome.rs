@@ -4,6 +4,7 @@ use domain::base::iana::Rcode;
 
 /// Reads that one answer took, each a get or a seek, of the store or of what is kept of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lookups {
     /// For the names of the answer, every hop of a chain anew.
     pub names: u16,
@@ -26,6 +27,7 @@ impl Lookups {
 /// Kinds of answers, by what they cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum AnswerClass {
     /// Data of the name asked.
     Positive,
@@ -84,6 +86,7 @@ impl AnswerClass {
 
 /// What happened to one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Kind of answer.
     pub class: AnswerClass,
@@ -103,14 +106,20 @@ pub struct Outcome {
 
 impl Outcome {
     /// Nothing is sent.
-    pub(crate) const DROPPED: Self = Self {
-        class: AnswerClass::Dropped,
-        rcode: Rcode::NOERROR,
-        truncated: false,
-        lookups: Lookups { names: 0, zones: 0, additional: 0, proofs: 0 },
-        source_len: 0,
-        address_proven: false,
-    };
+    pub(crate) const DROPPED: Self = Self::new(AnswerClass::Dropped, Rcode::NOERROR);
+
+    /// An answer that took no reads, is whole and comes from no zone of ours: for a server that has made one itself.
+    #[must_use]
+    pub const fn new(class: AnswerClass, rcode: Rcode) -> Self {
+        Self {
+            class,
+            rcode,
+            truncated: false,
+            lookups: Lookups { names: 0, zones: 0, additional: 0, proofs: 0 },
+            source_len: 0,
+            address_proven: false,
+        }
+    }
 
     /// Whether there is an answer to send.
     #[must_use]

@@ -21,6 +21,7 @@ pub struct Reader<'r, V> {
 
 /// One step of resolution for a server that builds its own messages.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Lookup<'s> {
     /// The zone that the name lies in.
     pub zone: Zone,

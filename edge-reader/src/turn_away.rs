@@ -10,6 +10,7 @@ use crate::{AnswerClass, Client, Lookups, Outcome};
 
 /// Why a query is not looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TurnedAway {
     /// Whoever asks may not: REFUSED, and EDE 18 (RFC 8914).
     Prohibited,

@@ -101,6 +101,7 @@ impl KeySection {
 
 /// Why bytes are not a DNS key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum DnsKeyError {
     /// Too few bytes for prefix and kind.
     #[error("a DNS key of {0} bytes is too short")]

@@ -17,6 +17,7 @@ const MAX_LABEL_LEN: u8 = 63;
 
 /// Why bytes or text are not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// The bytes end inside the name.
     #[error("name ends early")]

@@ -30,8 +30,8 @@ fn a_warm_reader_allocates_nothing() {
     ];
     let changes = Arc::new(Changes::default());
     let secrets = CookieSecrets::new(vec![[1; 16]]).unwrap();
-    let cookies = Some(Cookies { secrets: &secrets, address: [192, 0, 2, 1].into(), now: 1 });
-    let client = Client { transport: Transport::UDP, cookies, nsid: Some(b"edge") };
+    let cookies = Some(Cookies::new(&secrets, [192, 0, 2, 1].into(), 1));
+    let client = Client::new(Transport::UDP).with_cookies(cookies).with_nsid(Some(b"edge"));
     for (name, rtype, class, mut scratch) in asked.iter().flat_map(|(name, rtype, class)| {
         [Scratch::new(), Scratch::with_cache(1 << 20)].map(|scratch| (*name, *rtype, *class, scratch))
     }) {

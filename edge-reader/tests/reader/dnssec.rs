@@ -12,9 +12,9 @@ use zonecast_records::{Generation, Name, ZoneId};
 
 use crate::world::{Answer, read};
 
-const NSEC: &str = include_str!("../../../tests/zones/signed.zone");
-const NSEC3: &str = include_str!("../../../tests/zones/signed3.zone");
-const OPT_OUT: &str = include_str!("../../../tests/zones/optout.zone");
+const NSEC: &str = include_str!("../zones/signed.zone");
+const NSEC3: &str = include_str!("../zones/signed3.zone");
+const OPT_OUT: &str = include_str!("../zones/optout.zone");
 
 struct Signed {
     apex: &'static str,

@@ -121,8 +121,8 @@ fn cookies_are_given_where_they_are_asked_for() {
     let world = world();
     let secrets = CookieSecrets::new(vec![[1; 16]]).unwrap();
     let ask = |query: &[u8], address: [u8; 4]| {
-        let cookies = Some(Cookies { secrets: &secrets, address: address.into(), now: 1_000_000 });
-        let (mut out, client) = (Vec::new(), Client { transport: Transport::UDP, cookies, nsid: None });
+        let cookies = Some(Cookies::new(&secrets, address.into(), 1_000_000));
+        let (mut out, client) = (Vec::new(), Client::new(Transport::UDP).with_cookies(cookies));
         let outcome = world.reader().answer(&mut Scratch::new(), query, client, &mut out);
         (outcome, out)
     };
@@ -155,7 +155,7 @@ fn rfc_5001_names_the_server_to_who_asks() {
     let long = [b'x'; 200];
     let ask = |query: &[u8], nsid: Option<&[u8]>| {
         let mut out = Vec::new();
-        let client = Client { nsid, ..Transport::UDP.into() };
+        let client = Client::new(Transport::UDP).with_nsid(nsid);
         world.reader().answer(&mut Scratch::new(), query, client, &mut out);
         out
     };

@@ -58,8 +58,8 @@ fn damage(view: &mut MemoryView, which: usize, at: usize, change: u8) {
 fn check(view: &MemoryView, zones: &ZoneTable, transport: Transport, query: &[u8]) {
     let mut out = Vec::new();
     let secrets = CookieSecrets::new(vec![[1; 16]]).expect("one is not too many");
-    let cookies = Some(Cookies { secrets: &secrets, address: [192, 0, 2, 1].into(), now: 1 });
-    let client = Client { transport, cookies, nsid: Some(b"fuzz") };
+    let cookies = Some(Cookies::new(&secrets, [192, 0, 2, 1].into(), 1));
+    let client = Client::new(transport).with_cookies(cookies).with_nsid(Some(b"fuzz"));
     let outcome = Reader::new(view, zones).answer(&mut Scratch::default(), query, client, &mut out);
     assert_eq!(outcome.is_answer(), !out.is_empty());
     if out.is_empty() {
