@@ -27,6 +27,7 @@ pub enum OlderSerial {
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Guards {
     /// The largest share of a zone's records that a write may take away.
     pub max_shrink: Option<Percent>,
@@ -69,6 +70,20 @@ impl Percent {
     #[must_use]
     pub fn is_exceeded(self, part: u64, whole: u64) -> bool {
         u128::from(part) * 100 > u128::from(whole) * u128::from(self.0)
+    }
+}
+
+impl Guards {
+    /// With this share, or as the store has it.
+    #[must_use]
+    pub const fn with_max_shrink(self, max_shrink: Option<Percent>) -> Self {
+        Self { max_shrink, ..self }
+    }
+
+    /// With this treatment of a lower serial, or as the store has it.
+    #[must_use]
+    pub const fn with_older_serial(self, older_serial: Option<OlderSerial>) -> Self {
+        Self { older_serial, ..self }
     }
 }
 

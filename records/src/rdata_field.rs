@@ -29,6 +29,7 @@ pub enum RdataField {
 
 /// Names of RDATA that are compressed in messages; they stand one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CompressedNames {
     /// Bytes in front of the first.
     pub after: usize,

@@ -24,6 +24,7 @@ pub enum SerialPolicy {
 
 /// See the module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ZoneSettings {
     /// Of the SOA.
     pub serial: SerialPolicy,
@@ -39,6 +40,32 @@ pub struct ZoneSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no serial policy: increment, date, unix or keep")]
 pub struct SerialPolicyError(String);
+
+impl ZoneSettings {
+    /// With this policy.
+    #[must_use]
+    pub const fn with_serial(self, serial: SerialPolicy) -> Self {
+        Self { serial, ..self }
+    }
+
+    /// With this TTL, in seconds, for RRsets whose change names none; 0 for the default of zonecast.
+    #[must_use]
+    pub const fn with_default_ttl(self, default_ttl: u32) -> Self {
+        Self { default_ttl, ..self }
+    }
+
+    /// With or without addresses in place of a CNAME at the apex.
+    #[must_use]
+    pub const fn with_flatten(self, flatten: bool) -> Self {
+        Self { flatten, ..self }
+    }
+
+    /// With these guards.
+    #[must_use]
+    pub const fn with_guards(self, guards: Guards) -> Self {
+        Self { guards, ..self }
+    }
+}
 
 impl SerialPolicy {
     /// Every one.

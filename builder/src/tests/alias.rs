@@ -35,7 +35,7 @@ fn store() -> MemoryView {
         let build = source(&name(apex), &all).build(identity, &Settings::default()).unwrap();
         build.into_batches(MAX_BATCH_LEN).for_each(|batch| view.apply(&batch));
     }
-    let settings = ZoneSettings { flatten: true, ..ZoneSettings::default() };
+    let settings = ZoneSettings::default().with_flatten(true);
     view.apply(&change_settings(&view, &name("one.example"), settings).unwrap().0);
     view
 }
@@ -166,7 +166,7 @@ fn where_nothing_is_flattened_a_cname_at_the_apex_is_refused() {
     let set = Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire("www.cdn.example")] };
     flattened_build(&view, &apex, std::slice::from_ref(&set), SerialTime::default()).unwrap_err();
     // Nor beside addresses of its own.
-    let settings = ZoneSettings { flatten: true, ..ZoneSettings::default() };
+    let settings = ZoneSettings::default().with_flatten(true);
     view.apply(&change_settings(&view, &apex, settings).unwrap().0);
     let address = Change::Add { owner: apex, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] };
     flattened_build(&view, &apex, &[address, set], SerialTime::default()).unwrap_err();

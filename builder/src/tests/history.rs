@@ -464,7 +464,7 @@ fn a_rollback_that_is_asked_for_twice_does_not_undo_itself() {
 fn settings_are_a_part_of_what_a_zone_was() {
     let mut world = small_world();
     world.change(&[address(1)]);
-    let chosen = ZoneSettings { serial: SerialPolicy::Keep, flatten: true, ..ZoneSettings::default() };
+    let chosen = ZoneSettings::default().with_serial(SerialPolicy::Keep).with_flatten(true);
     let (mut batch, undo) = change_settings(&world.view, &apex(), chosen).unwrap();
     undo.remember(&world.view, &mut batch, ChangeNote { kind: ChangeKind::Settings, ..TO_TEST }).unwrap();
     world.view.apply(&batch);

@@ -221,7 +221,7 @@ fn both_builds_agree(specs: &[Spec], before: bool) -> Result<(), TestCaseError> 
     let more: Vec<Record> = labelled().flat_map(|(label, spec)| spec.records(label)).collect();
     let layers: Vec<Change> = labelled().flat_map(|(label, spec)| spec.layers(label)).collect();
     let records = [base(), more.clone()].concat();
-    let kept = ZoneSettings { serial: SerialPolicy::Keep, ..ZoneSettings::default() };
+    let kept = ZoneSettings::default().with_serial(SerialPolicy::Keep);
     let settings = |layers: Vec<Change>| Settings::with_origin(*b"digest").with_zone(kept).with_layers(layers);
     let whole = source(&apex, &records).build(IDENTITY, &settings(layers.clone()));
     if let Err(refused) = &whole {

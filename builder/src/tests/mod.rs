@@ -52,7 +52,7 @@ fn build(apex: &Name, records: &[Record]) -> Result<FullBuild, Refused> {
 
 fn build_at(identity: ZoneIdentity, model: &model::Model) -> Result<FullBuild, Refused> {
     let settings = Settings::with_origin(*b"digest").with_layers(model.layers());
-    let settings = settings.with_zone(ZoneSettings { flatten: model.flatten, ..ZoneSettings::default() });
+    let settings = settings.with_zone(ZoneSettings::default().with_flatten(model.flatten));
     source(&model.apex, &model.source()).build(identity, &settings)
 }
 

@@ -344,7 +344,7 @@ fn changes_keep_the_rules_and_the_serial() {
         let mut view = view.clone();
         let change = |serial| Change::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(serial)] };
         view.apply(&record_build(&view, &apex, &[change(present)], now).unwrap().batch);
-        let settings = ZoneSettings { serial: policy, default_ttl: 60, ..ZoneSettings::default() };
+        let settings = ZoneSettings::default().with_serial(policy).with_default_ttl(60);
         view.apply(&change_settings(&view, &apex, settings).unwrap().0);
         assert!(change_settings(&view, &apex, settings).unwrap().0.is_empty());
         let done = record_build(&view, &apex, changes, now).unwrap();

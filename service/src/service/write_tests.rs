@@ -133,7 +133,7 @@ fn move_on(api: &Api, zone: &str) {
     let (service, apex) = (Arc::clone(api.service()), name(zone));
     let author = service.author("somebody");
     let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
-        let settings = ZoneSettings { default_ttl: 99, ..ZoneSettings::default() };
+        let settings = ZoneSettings::default().with_default_ttl(99);
         let (mut batch, undo) = change_settings(view, &apex, settings)?;
         undo.remember(view, &mut batch, author.note(ChangeKind::Settings)).map_err(super::made::never_too_large)?;
         Ok::<_, ServiceError>((batch, ()))

@@ -59,12 +59,11 @@ impl Chosen {
 
     /// What is chosen afterwards.
     pub(crate) fn over(self, present: ZoneSettings) -> ZoneSettings {
-        ZoneSettings {
-            serial: self.serial.unwrap_or(present.serial),
-            default_ttl: self.default_ttl.unwrap_or(present.default_ttl),
-            flatten: self.flatten.unwrap_or(present.flatten),
-            guards: self.guards.over(present.guards),
-        }
+        present
+            .with_serial(self.serial.unwrap_or(present.serial))
+            .with_default_ttl(self.default_ttl.unwrap_or(present.default_ttl))
+            .with_flatten(self.flatten.unwrap_or(present.flatten))
+            .with_guards(self.guards.over(present.guards))
     }
 }
 
@@ -96,10 +95,9 @@ impl ChosenGuards {
 
     /// What is chosen afterwards.
     pub(crate) fn over(self, present: Guards) -> Guards {
-        Guards {
-            max_shrink: self.max_shrink.unwrap_or(present.max_shrink),
-            older_serial: self.older_serial.unwrap_or(present.older_serial),
-        }
+        present
+            .with_max_shrink(self.max_shrink.unwrap_or(present.max_shrink))
+            .with_older_serial(self.older_serial.unwrap_or(present.older_serial))
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn changes(bytes: &[u8]) {
     let (rest, damaged) = answer::damage_all(&mut view, bytes);
     let (changes, serial) = read(rest);
     let (apex, now) = (world::apex(), SerialTime { unix: 1_795_777_800, date: 20_261_127 });
-    let settings = ZoneSettings { serial, flatten: true, ..ZoneSettings::default() };
+    let settings = ZoneSettings::default().with_serial(serial).with_flatten(true);
     let Ok((chosen, _)) = change_settings(&view, &apex, settings) else {
         return;
     };

@@ -134,7 +134,7 @@ impl Check {
     }
 
     fn beside(&self) -> Beside {
-        let settings = ZoneSettings { flatten: self.flatten_apex, ..ZoneSettings::default() };
+        let settings = ZoneSettings::default().with_flatten(self.flatten_apex);
         Beside { settings, tolerance: as_built(self.tolerance), ..Beside::default() }
     }
 }
