@@ -4,7 +4,7 @@ use zonecast_records::{KeyBuffer, Name, ZoneId};
 
 use crate::finder::Finder;
 use crate::hot_cache::{CacheCounts, HotCache};
-use crate::message::Offsets;
+use crate::message::WrittenNames;
 use crate::{MAX_ADDITIONAL_TARGETS, MAX_CHAIN};
 
 /// Buffers of one thread that answers, which grow to what the largest answer needs and stay; and what it has read.
@@ -26,7 +26,7 @@ pub(crate) struct Buffers {
     pub(crate) target_path: Vec<u8>,
     pub(crate) chain: Chain,
     pub(crate) extra: Extra,
-    pub(crate) offsets: Offsets,
+    pub(crate) names: WrittenNames,
     /// What an answer became SERVFAIL for, if a value makes no sense.
     pub(crate) damage: Option<String>,
 }

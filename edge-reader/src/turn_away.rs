@@ -4,7 +4,7 @@ use domain::base::iana::{ExtendedErrorCode, Rcode};
 use zonecast_records::Name;
 
 use crate::answer::finish;
-use crate::message::{MessageWriter, Offsets};
+use crate::message::{MessageWriter, WrittenNames};
 use crate::query::{Header, Query};
 use crate::{AnswerClass, Client, Lookups, Outcome};
 
@@ -28,8 +28,8 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAwa
     let mut read = Query::default();
     // Whatever is wrong with it, it is turned away.
     let _ = read.read(header, query, &mut Name::default());
-    let mut offsets = Offsets::default();
-    let mut message = MessageWriter::new((out, &mut offsets), &client, header, &read);
+    let mut names = WrittenNames::default();
+    let mut message = MessageWriter::new((out, &mut names), &client, header, &read);
     let (class, rcode, explanation) = match why {
         TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
         TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),

@@ -8,15 +8,10 @@ use thiserror::Error;
 use zonecast_records::{RdataField, Rrset};
 
 use crate::cookie::CookieAnswer;
+use crate::message::WrittenNames;
 use crate::query::{Edns, HEADER_LEN, Header, Query, Tsig};
 use crate::wire_name::split_name;
 use crate::{Client, MAX_NSID_LEN, MIN_UDP_PAYLOAD};
-
-/// Names that later ones can point to. A referral of the root needs about thirty.
-const MAX_OFFSETS: usize = 64;
-
-/// A compression pointer has 14 bits.
-const MAX_OFFSET: usize = 0x3fff;
 
 /// An OPT record without options.
 const OPT_LEN: usize = 11;
@@ -30,19 +25,6 @@ const TC: u16 = 0x0200;
 /// Opcode, RD and CD: what an answer repeats.
 const REPEATED: u16 = 0x7910;
 const DO: u16 = 0x8000;
-
-/// Where in the message which names are: offset, and length in wire form.
-#[derive(Debug)]
-pub(crate) struct Offsets {
-    items: [(u16, u8); MAX_OFFSETS],
-    used: usize,
-}
-
-impl Default for Offsets {
-    fn default() -> Self {
-        Self { items: [(0, 0); MAX_OFFSETS], used: 0 }
-    }
-}
 
 /// Sections that records go to, in the order of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +47,13 @@ pub(crate) enum WriteError {
 /// A message in the making.
 pub(crate) struct MessageWriter<'w> {
     out: &'w mut Vec<u8>,
-    offsets: &'w mut Offsets,
+    names: &'w mut WrittenNames,
     nsid: Option<&'w [u8]>,
     /// Room for everything but OPT.
     limit: usize,
     header: Header,
     edns: Option<&'w Edns>,
     cookie: Option<CookieAnswer>,
-    /// Of the name in the question.
-    name_end: usize,
     question_end: usize,
     counts: [u16; 3],
     pub(crate) authoritative: bool,
@@ -87,18 +67,18 @@ pub(crate) struct MessageWriter<'w> {
 impl<'w> MessageWriter<'w> {
     /// Begins with header and question. The least that a transport carries is 512 bytes, which always hold these and OPT.
     pub(crate) fn new(
-        (out, offsets): (&'w mut Vec<u8>, &'w mut Offsets),
+        (out, names): (&'w mut Vec<u8>, &'w mut WrittenNames),
         client: &Client<'w>,
         header: Header,
         query: &'w Query<'_>,
     ) -> Self {
         out.clear();
         out.resize(HEADER_LEN, 0);
-        offsets.used = 0;
+        names.begin(HEADER_LEN);
         let edns = query.edns.as_ref();
         let mut writer = Self {
             out,
-            offsets,
+            names,
             nsid: None,
             limit: client.transport.limit(edns.map(|edns| edns.payload)),
             header,
@@ -106,7 +86,6 @@ impl<'w> MessageWriter<'w> {
             cookie: None,
             explanation: None,
             bad_key: None,
-            name_end: HEADER_LEN,
             question_end: HEADER_LEN,
             counts: [0; 3],
             authoritative: false,
@@ -114,7 +93,7 @@ impl<'w> MessageWriter<'w> {
         };
         if let Some(question) = &query.question {
             writer.out.extend_from_slice(question.wire);
-            writer.name_end = HEADER_LEN + question.name.len();
+            writer.names.begin(HEADER_LEN + question.name.len());
             writer.question_end = writer.out.len();
         }
         if let Some(edns) = edns {
@@ -158,12 +137,12 @@ impl<'w> MessageWriter<'w> {
         if !self.dnssec_ok() || rtype == Rtype::RRSIG || rrset.signatures().is_empty() {
             return self.unsigned(section, owner, rtype, rrset);
         }
-        let (len, used, counts) = (self.out.len(), self.offsets.used, self.counts);
+        let (len, used, counts) = (self.out.len(), self.names.count(), self.counts);
         self.unsigned(section, owner, rtype, rrset)?;
         let signatures = self.records(section, owner, (Rtype::RRSIG, rrset.ttl), rrset.signatures().iter());
         if signatures.is_err() {
             self.out.truncate(len);
-            self.offsets.used = used;
+            self.names.forget_from(used);
             self.counts = counts;
         }
         signatures
@@ -186,7 +165,7 @@ impl<'w> MessageWriter<'w> {
         (rtype, ttl): (Rtype, u32),
         rdata: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), WriteError> {
-        let (len, used) = (self.out.len(), self.offsets.used);
+        let (len, used) = (self.out.len(), self.names.count());
         match self.try_records(owner, (rtype, ttl), rdata) {
             Ok(records) => {
                 if let Some(count) = self.counts.get_mut(section as usize) {
@@ -196,7 +175,7 @@ impl<'w> MessageWriter<'w> {
             }
             Err(error) => {
                 self.out.truncate(len);
-                self.offsets.used = used;
+                self.names.forget_from(used);
                 Err(error)
             }
         }
@@ -205,7 +184,7 @@ impl<'w> MessageWriter<'w> {
     /// Forgets every record, for an answer that turns out to be SERVFAIL.
     pub(crate) fn reset(&mut self) {
         self.out.truncate(self.question_end);
-        self.offsets.used = 0;
+        self.names.forget_from(0);
         self.counts = [0; 3];
         self.authoritative = false;
         self.truncated = false;
@@ -256,7 +235,7 @@ impl<'w> MessageWriter<'w> {
     ) -> Result<u16, WriteError> {
         let mut records: u16 = 0;
         for rdata in rdata {
-            self.name(owner);
+            self.names.write(self.out, owner);
             let ([t0, t1], [c0, c1]) = (rtype.to_int().to_be_bytes(), Class::IN.to_int().to_be_bytes());
             let [l0, l1, l2, l3] = ttl.to_be_bytes();
             self.out.extend_from_slice(&[t0, t1, c0, c1, l0, l1, l2, l3, 0, 0]);
@@ -315,86 +294,11 @@ impl<'w> MessageWriter<'w> {
         self.out.extend_from_slice(numbers);
         for _ in 0..names.count {
             let (name, after) = split_name(rest).ok_or(WriteError::Damaged)?;
-            self.name(name);
+            self.names.write(self.out, name);
             rest = after;
         }
         self.out.extend_from_slice(rest);
         Ok(())
-    }
-
-    /// Writes an uncompressed name, pointing to an earlier one as soon as the rest is the same.
-    fn name(&mut self, wire: &[u8]) {
-        let mut rest = wire;
-        while let Some((length, _)) = rest.split_first().filter(|(length, _)| **length != 0) {
-            if let Some(offset) = self.find(rest) {
-                self.number(0xc000 | offset);
-                return;
-            }
-            self.remember(self.out.len(), rest.len());
-            let Some((label, after)) = rest.split_at_checked(1 + usize::from(*length)) else { break };
-            self.out.extend_from_slice(label);
-            rest = after;
-        }
-        self.out.push(0);
-    }
-
-    fn find(&self, wire: &[u8]) -> Option<u16> {
-        self.in_question(wire).or_else(|| self.in_records(wire))
-    }
-
-    /// Where the name of the question, which owns most records, ends in this one.
-    fn in_question(&self, wire: &[u8]) -> Option<u16> {
-        let question = self.out.get(HEADER_LEN..self.name_end)?;
-        let (before, end) = question.split_at_checked(question.len().checked_sub(wire.len())?)?;
-        if end != wire {
-            return None;
-        }
-        // Only where a label begins: its bytes can look like labels.
-        let mut at = 0;
-        while let Some(length) = before.get(at) {
-            at += 1 + usize::from(*length);
-        }
-        if at == before.len() { u16::try_from(HEADER_LEN + at).ok() } else { None }
-    }
-
-    fn in_records(&self, wire: &[u8]) -> Option<u16> {
-        let known = self.offsets.items.get(..self.offsets.used)?.iter();
-        let same_length = known.filter(|(_, len)| usize::from(*len) == wire.len());
-        same_length.map(|(offset, _)| *offset).find(|offset| self.is_at(usize::from(*offset), wire))
-    }
-
-    fn remember(&mut self, at: usize, len: usize) {
-        if let (Some(item), Ok(offset), Ok(len)) =
-            (self.offsets.items.get_mut(self.offsets.used), u16::try_from(at), u8::try_from(len))
-            && at <= MAX_OFFSET
-        {
-            *item = (offset, len);
-            self.offsets.used += 1;
-        }
-    }
-
-    /// Whether the name at `at`, written before, is `wire`. Pointers of ours lead backwards, so this ends.
-    fn is_at(&self, mut at: usize, wire: &[u8]) -> bool {
-        // Most names that come again were written in full: the owner is the name of the question.
-        if self.out.get(at..).is_some_and(|written| written.starts_with(wire)) {
-            return true;
-        }
-        let mut rest = wire;
-        loop {
-            match self.out.get(at..) {
-                Some([high, low, ..]) if *high >= 0xc0 => at = usize::from(u16::from_be_bytes([high & 0x3f, *low])),
-                Some([0, ..]) => return rest == [0],
-                Some(here @ [length, ..]) => {
-                    let len = 1 + usize::from(*length);
-                    match (here.get(..len), rest.split_at_checked(len)) {
-                        (Some(label), Some((same, after))) if label == same => rest = after,
-                        _ => return false,
-                    }
-                    at += len;
-                }
-                Some([]) | None => return false,
-            }
-        }
     }
 }
 

@@ -2,5 +2,7 @@
 
 mod message_writer;
 mod steps;
+mod written_names;
 
-pub(crate) use message_writer::{MessageWriter, Offsets, Section, WriteError};
+pub(crate) use message_writer::{MessageWriter, Section, WriteError};
+pub(crate) use written_names::WrittenNames;
