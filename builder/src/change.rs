@@ -132,7 +132,7 @@ pub struct SerialTime {
     pub date: u32,
 }
 
-/// Why changes were not turned into a batch.
+/// NotServed changes were not turned into a batch.
 #[derive(Debug, Error)]
 pub enum ChangeError {
     /// The zone would break a rule.

@@ -36,7 +36,7 @@ pub struct DeletedZone {
     pub since: u64,
 }
 
-/// Why a zone cannot be brought back.
+/// NotServed a zone cannot be brought back.
 #[derive(Debug, Error)]
 pub enum UndeleteError {
     /// The store could not be read.

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
-use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, Path, RecordRef, Why, ZoneSettings};
+use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, NotServed, Path, RecordRef, ZoneSettings};
 
 use crate::change::Change;
 use crate::layers::Layers;
@@ -206,9 +206,9 @@ fn show(
     }
     for aside in &node.aside {
         let layer = match aside.why {
-            Why::Overridden => Layer::Overridden,
-            Why::Disabled => Layer::Disabled,
-            Why::Flattened => Layer::Flattened,
+            NotServed::Overridden => Layer::Overridden,
+            NotServed::Disabled => Layer::Disabled,
+            NotServed::Flattened => Layer::Flattened,
         };
         record(layer, &aside.rr)?;
     }

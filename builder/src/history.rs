@@ -40,7 +40,7 @@ pub struct PastChange {
     pub can_be_undone: bool,
 }
 
-/// Why a state of a zone cannot be had.
+/// NotServed a state of a zone cannot be had.
 #[derive(Debug, Error)]
 pub enum PastError {
     /// The store could not be read, or there is no such zone.

@@ -6,7 +6,7 @@
 //! but addresses are. Replacing the zone replaces the source: what is laid over it stays.
 
 use domain::base::iana::Rtype;
-use zonecast_records::Why;
+use zonecast_records::NotServed;
 
 use crate::node::{Aside, Node, Rr};
 
@@ -57,7 +57,7 @@ impl<D: AsRef<[u8]>> Layers<D> {
         let Node { rrs, overridden, aside, .. } = node;
         let mut layers = Self::none();
         layers.overrides = overridden.into_iter().map(|rtype| (rtype, vec![])).collect();
-        layers.source = aside.into_iter().map(|one| (one.rr, one.why == Why::Disabled)).collect();
+        layers.source = aside.into_iter().map(|one| (one.rr, one.why == NotServed::Disabled)).collect();
         for rr in rrs {
             match layers.overrides.iter_mut().find(|(rtype, _)| *rtype == rr.rtype) {
                 Some((_, rrs)) => rrs.push(rr),
@@ -77,9 +77,9 @@ impl<D: AsRef<[u8]>> Layers<D> {
         node.overridden = overrides.iter().map(|(rtype, _)| *rtype).collect();
         for (rr, disabled) in source {
             let why = match rr.rtype {
-                _ if disabled => Why::Disabled,
-                rtype if node.overridden.contains(&rtype) => Why::Overridden,
-                Rtype::CNAME if is_flattened => Why::Flattened,
+                _ if disabled => NotServed::Disabled,
+                rtype if node.overridden.contains(&rtype) => NotServed::Overridden,
+                Rtype::CNAME if is_flattened => NotServed::Flattened,
                 _ => {
                     node.rrs.push(rr);
                     continue;

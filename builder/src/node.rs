@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use domain::base::iana::Rtype;
-use zonecast_records::{Path, Why, canonical_rdata_cmp};
+use zonecast_records::{NotServed, Path, canonical_rdata_cmp};
 
 use crate::finding::Location;
 
@@ -61,7 +61,7 @@ pub(crate) struct Node<D> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aside<D> {
     pub(crate) rr: Rr<D>,
-    pub(crate) why: Why,
+    pub(crate) why: NotServed,
 }
 
 impl<D: PartialEq> PartialEq for Node<D> {
@@ -84,7 +84,7 @@ impl<D> Node<D> {
 
     /// The CNAME that addresses stand for.
     pub(crate) fn alias(&self) -> Option<&Rr<D>> {
-        self.aside.iter().find(|aside| aside.why == Why::Flattened).map(|aside| &aside.rr)
+        self.aside.iter().find(|aside| aside.why == NotServed::Flattened).map(|aside| &aside.rr)
     }
 
     /// Whether something is laid over what the source has, or records of it are not served.

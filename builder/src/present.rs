@@ -3,8 +3,8 @@
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::KeyspaceId;
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, DnsKey, KeySection, OwnTtls, Rrset, RrsetValue, ValueError, Why,
-    ZoneValue,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, DnsKey, KeySection, NotServed, OwnTtls, Rrset, RrsetValue,
+    ValueError, ZoneValue,
 };
 
 use crate::node::{Aside, Node, Rr};
@@ -83,7 +83,7 @@ fn aside(record: &AsideRecord<'_>) -> Aside<Vec<u8>> {
     let AsideRecord { rtype, ttl, rdata, why } = record;
     let rr = Rr { rtype: Rtype::from_int(*rtype), ttl: *ttl, rdata: rdata.to_vec(), location: None };
     // Checked when it was decoded.
-    Aside { rr, why: Why::from_number(*why).unwrap_or_default() }
+    Aside { rr, why: NotServed::from_number(*why).unwrap_or_default() }
 }
 
 struct Reading<'r> {

@@ -45,7 +45,7 @@ pub struct ChangeNote<'n> {
     pub keep_since: u64,
 }
 
-/// Why a batch did not get its entry in the history.
+/// NotServed a batch did not get its entry in the history.
 #[derive(Debug, Error)]
 pub enum RememberError {
     /// The view could not be read.

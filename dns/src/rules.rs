@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use zonecast_edge_reader::{Client, Cookies, Outcome, Transport, TurnedAway, turn_away};
+use zonecast_edge_reader::{Client, Cookies, Outcome, Transport, TurnAwayReason, turn_away};
 
 use crate::rate_limit::{RateLimiter, Verdict};
 use crate::tally::Tally;
@@ -63,7 +63,7 @@ impl RulesNow<'_> {
             session.answer(query, client, out)
         } else {
             tally.denied += 1;
-            turn_away(query, client, TurnedAway::Prohibited, out)
+            turn_away(query, client, TurnAwayReason::Prohibited, out)
         };
         tally.answered(&outcome);
         outcome.is_answer()
@@ -83,7 +83,7 @@ impl RulesNow<'_> {
         tally.limited(verdict);
         match verdict {
             Verdict::Send => true,
-            Verdict::Truncate => turn_away(query, client, TurnedAway::Limited, out).is_answer(),
+            Verdict::Truncate => turn_away(query, client, TurnAwayReason::Limited, out).is_answer(),
             Verdict::Drop => false,
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use zonecast_kv_proto::{View, ViewError};
 
 use crate::changes::{Changes, KeyHash, prefix};
-use crate::ring::{Kept, Ring};
+use crate::ring::{CachedRead, Ring};
 
 /// What misses get of a cache: one part in so many.
 const MISSES_PART: usize = 4;
@@ -91,25 +91,25 @@ impl<V: View> View for HotView<'_, V> {
         if changed <= self.version {
             let kept = cache.values.find(hash, key, changed).or_else(|| cache.misses.find(hash, key, changed));
             match kept {
-                Some(Kept::Value(bytes)) => {
+                Some(CachedRead::Value(bytes)) => {
                     cache.counts.hits += 1;
                     bytes.clone_into(value);
                     return Ok(true);
                 }
-                Some(Kept::Absent) => {
+                Some(CachedRead::Absent) => {
                     cache.counts.hits += 1;
                     return Ok(false);
                 }
-                Some(Kept::Last(..)) | None => {}
+                Some(CachedRead::Last(..)) | None => {}
             }
         }
         cache.counts.misses += 1;
         let found = self.view.get(key, value)?;
         if changed <= self.version {
             if found {
-                cache.values.keep(hash, key, self.version, Kept::Value(value));
+                cache.values.keep(hash, key, self.version, CachedRead::Value(value));
             } else {
-                cache.misses.keep(hash, key, self.version, Kept::Absent);
+                cache.misses.keep(hash, key, self.version, CachedRead::Absent);
             }
         }
         Ok(found)
@@ -127,7 +127,7 @@ impl<V: View> View for HotView<'_, V> {
         let hash = KeyHash(hash ^ ORDERED);
         let mut cache = self.cache.borrow_mut();
         let cache = &mut **cache;
-        if let Some(Kept::Last(found, bytes)) = cache.misses.find(hash, upper, changed) {
+        if let Some(CachedRead::Last(found, bytes)) = cache.misses.find(hash, upper, changed) {
             cache.counts.hits += 1;
             found.clone_into(key);
             bytes.clone_into(value);
@@ -136,7 +136,7 @@ impl<V: View> View for HotView<'_, V> {
         cache.counts.misses += 1;
         let found = self.view.last_in(lower, upper, key, value)?;
         if found {
-            cache.misses.keep(hash, upper, self.version, Kept::Last(key, value));
+            cache.misses.keep(hash, upper, self.version, CachedRead::Last(key, value));
         }
         Ok(found)
     }

@@ -81,5 +81,5 @@ pub use limits::{DEFAULT_UDP_PAYLOAD, MAX_ADDITIONAL_TARGETS, MAX_CHAIN, MAX_TCP
 pub use outcome::{AnswerClass, Lookups, Outcome};
 pub use reader::{Lookup, Reader};
 pub use scratch::Scratch;
-pub use turn_away::{TurnedAway, turn_away};
+pub use turn_away::{TurnAwayReason, turn_away};
 pub use zone_table::{Zone, ZoneTable};

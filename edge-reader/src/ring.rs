@@ -2,7 +2,7 @@
 //!
 //! # Format
 //! An entry begins at a multiple of [`UNIT`] and never goes over the end: version at which it was read (8 bytes), length
-//! of the key and of each part (2 each), whether it is one of [`Kept`] (2), then the bytes.
+//! of the key and of each part (2 each), whether it is one of [`CachedRead`] (2), then the bytes.
 
 use crate::changes::KeyHash;
 
@@ -26,7 +26,7 @@ const POSITION_BITS: u32 = 48;
 
 /// What is kept of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kept<'a> {
+pub(crate) enum CachedRead<'a> {
     /// There was no such key.
     Absent,
     /// The value under the key.
@@ -61,18 +61,18 @@ impl Ring {
     }
 
     /// What was kept of a key, if it was read at `since` or later.
-    pub(crate) fn find(&self, hash: KeyHash, key: &[u8], since: u64) -> Option<Kept<'_>> {
+    pub(crate) fn find(&self, hash: KeyHash, key: &[u8], since: u64) -> Option<CachedRead<'_>> {
         let places = self.places.get(self.set(hash))?;
         let same = places.iter().filter(|place| **place != 0 && *place >> POSITION_BITS == tag(hash));
         same.filter_map(|place| self.entry(*place)).find_map(|entry| entry.kept(key, since))
     }
 
     /// Keeps what was read at a version, if it is not too long.
-    pub(crate) fn keep(&mut self, hash: KeyHash, key: &[u8], version: u64, kept: Kept<'_>) {
+    pub(crate) fn keep(&mut self, hash: KeyHash, key: &[u8], version: u64, kept: CachedRead<'_>) {
         let (kind, first, second): (u16, &[u8], &[u8]) = match kept {
-            Kept::Absent => (0, &[], &[]),
-            Kept::Value(value) => (1, value, &[]),
-            Kept::Last(found, value) => (2, found, value),
+            CachedRead::Absent => (0, &[], &[]),
+            CachedRead::Value(value) => (1, value, &[]),
+            CachedRead::Last(found, value) => (2, found, value),
         };
         let len = HEAD + key.len() + first.len() + second.len();
         if len > MAX_ENTRY.min(self.bytes.len()) {
@@ -143,7 +143,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn kept(&self, key: &[u8], since: u64) -> Option<Kept<'a>> {
+    fn kept(&self, key: &[u8], since: u64) -> Option<CachedRead<'a>> {
         let [a, b, c, d, e, f, g, h, lengths @ ..] = self.head;
         let [k0, k1, f0, f1, s0, s1, kind0, kind1] = lengths;
         let part = |low: &u8, high: &u8| usize::from(u16::from_le_bytes([*low, *high]));
@@ -157,9 +157,9 @@ impl<'a> Entry<'a> {
         let (first, rest) = rest.split_at_checked(part(f0, f1))?;
         let (second, _) = rest.split_at_checked(part(s0, s1))?;
         match u16::from_le_bytes([*kind0, *kind1]) {
-            0 => Some(Kept::Absent),
-            1 => Some(Kept::Value(first)),
-            2 => Some(Kept::Last(first, second)),
+            0 => Some(CachedRead::Absent),
+            1 => Some(CachedRead::Value(first)),
+            2 => Some(CachedRead::Last(first, second)),
             _ => None,
         }
     }
@@ -182,14 +182,14 @@ mod tests {
     fn what_stands_where_an_entry_was_is_no_entry() {
         let mut ring = Ring::new(256);
         let (first, victim) = (KeyHash(1 << 60), KeyHash(2 << 60));
-        ring.keep(first, &[1; 16], 1, Kept::Absent);
-        ring.keep(victim, &[2; 16], 1, Kept::Value(&[3; 16]));
-        assert_eq!(ring.find(victim, &[2; 16], 0), Some(Kept::Value(&[3; 16])));
+        ring.keep(first, &[1; 16], 1, CachedRead::Absent);
+        ring.keep(victim, &[2; 16], 1, CachedRead::Value(&[3; 16]));
+        assert_eq!(ring.find(victim, &[2; 16], 0), Some(CachedRead::Value(&[3; 16])));
         // The same bytes as the value of another key, at the same place once the ring has gone round.
         let forged =
             ring.bytes[32..80].to_vec().iter().map(|byte| if *byte == 3 { 4 } else { *byte }).collect::<Vec<_>>();
-        ring.keep(first, &[1; 16], 1, Kept::Value(&[0; 144]));
-        ring.keep(first, &[1; 16], 1, Kept::Value(&forged));
+        ring.keep(first, &[1; 16], 1, CachedRead::Value(&[0; 144]));
+        ring.keep(first, &[1; 16], 1, CachedRead::Value(&forged));
         assert_eq!(ring.bytes[32..80], forged);
         assert_eq!(ring.find(victim, &[2; 16], 0), None);
     }
@@ -199,14 +199,14 @@ mod tests {
         let mut ring = Ring::new(1 << 10);
         let hash = |number: u64| KeyHash(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         for number in 0..100_u64 {
-            ring.keep(hash(number), &number.to_be_bytes(), number, Kept::Value(b"value"));
+            ring.keep(hash(number), &number.to_be_bytes(), number, CachedRead::Value(b"value"));
         }
         // An entry of 29 bytes takes 32 of 1,024; there are 16 places for them.
         let found = (0..100_u64).filter(|number| ring.find(hash(*number), &number.to_be_bytes(), 0).is_some());
         let found: Vec<u64> = found.collect();
         assert!(found.iter().all(|number| *number >= 68) && found.len() > 8, "{found:?}");
         assert_eq!(ring.find(hash(99), &99_u64.to_be_bytes(), 100), None, "it was read before");
-        ring.keep(hash(7), b"long", 1, Kept::Value(&[0; MAX_ENTRY]));
+        ring.keep(hash(7), b"long", 1, CachedRead::Value(&[0; MAX_ENTRY]));
         assert_eq!(ring.find(hash(7), b"long", 0), None);
         ring.clear();
         assert_eq!(ring.find(hash(99), &99_u64.to_be_bytes(), 0), None);

@@ -11,7 +11,7 @@ use crate::{AnswerClass, Client, Lookups, Outcome};
 /// Why a query is not looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TurnedAway {
+pub enum TurnAwayReason {
     /// Whoever asks may not: REFUSED, and EDE 18 (RFC 8914).
     Prohibited,
     /// There is no copy of any zone yet: REFUSED, and EDE 14.
@@ -21,7 +21,7 @@ pub enum TurnedAway {
 }
 
 /// Puts the answer to such a query into `out`, replacing what it held.
-pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAway, out: &mut Vec<u8>) -> Outcome {
+pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnAwayReason, out: &mut Vec<u8>) -> Outcome {
     out.clear();
     let client = client.into();
     let Some(header) = Header::read(query) else { return Outcome::DROPPED };
@@ -31,11 +31,11 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnedAwa
     let mut names = WrittenNames::default();
     let mut message = MessageWriter::new((out, &mut names), &client, header, &read);
     let (class, rcode, explanation) = match why {
-        TurnedAway::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
-        TurnedAway::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),
-        TurnedAway::Limited => (AnswerClass::Rejected, Rcode::NOERROR, None),
+        TurnAwayReason::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
+        TurnAwayReason::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),
+        TurnAwayReason::Limited => (AnswerClass::Rejected, Rcode::NOERROR, None),
     };
     message.explanation = explanation;
-    message.truncated = why == TurnedAway::Limited;
+    message.truncated = why == TurnAwayReason::Limited;
     finish(&mut message, class, rcode, Lookups::default())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 use self_cell::self_cell;
-use zonecast_edge_reader::{AnswerClass, Client, FindError, Lookup, Outcome, Scratch, TurnedAway, turn_away};
+use zonecast_edge_reader::{AnswerClass, Client, FindError, Lookup, Outcome, Scratch, TurnAwayReason, turn_away};
 use zonecast_kv_edge::EdgeView;
 use zonecast_kv_proto::Position;
 use zonecast_records::{Name, TypeBitmap};
@@ -65,7 +65,7 @@ impl Reading {
                 }
                 outcome
             }),
-            None => turn_away(query, client, TurnedAway::NotReady, out),
+            None => turn_away(query, client, TurnAwayReason::NotReady, out),
         }
     }
 

@@ -47,15 +47,15 @@ positional! {
         pub ttl: u32,
         /// RDATA in wire form.
         pub rdata: &'a Bytes,
-        /// Number of the [`Why`].
+        /// Number of the [`NotServed`].
         pub why: u8,
     }
 }
 
-/// Why a record of the source is not served.
+/// NotServed a record of the source is not served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Why {
+pub enum NotServed {
     /// Its type is overridden.
     #[default]
     Overridden = 0,
@@ -65,7 +65,7 @@ pub enum Why {
     Flattened = 2,
 }
 
-impl Why {
+impl NotServed {
     /// The reason of a number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
@@ -111,7 +111,7 @@ impl<'a> CoreNode<'a> {
     /// The bytes are damaged or of another format.
     pub fn decode(bytes: &'a [u8]) -> Result<Self, ValueError> {
         let value: Self = read_whole(bytes)?;
-        match value.aside.iter().all(|record| Why::from_number(record.why).is_some()) {
+        match value.aside.iter().all(|record| NotServed::from_number(record.why).is_some()) {
             _ if value.format != FORMAT => Err(ValueError::Format(value.format)),
             false => Err(ValueError::Field("aside")),
             true => Ok(value),

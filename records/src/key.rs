@@ -99,7 +99,7 @@ impl KeySection {
     }
 }
 
-/// Why bytes are not a DNS key.
+/// NotServed bytes are not a DNS key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DnsKeyError {

@@ -49,7 +49,7 @@ pub use address_value::{AddressValue, Cut, Glue};
 pub use alias_value::AliasValue;
 pub use bitmap::{TypeBitmap, TypeBitmapBuilder};
 pub use canonical_rdata::{canonical_rdata, canonical_rdata_cmp, is_well_formed_rdata};
-pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, OwnTtls, Why};
+pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, NotServed, OwnTtls};
 pub use core_zone::{CoreZone, MAX_CHAINS, MAX_NSEC3_ITERATIONS, Nsec3Chain};
 pub use guards::{Guards, OlderSerial, OlderSerialError, Percent};
 pub use key::{

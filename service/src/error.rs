@@ -1,4 +1,4 @@
-//! Why a request on zones or records is not done.
+//! NotServed a request on zones or records is not done.
 
 use thiserror::Error;
 use zonecast_records::Name;

@@ -2,7 +2,9 @@
 
 use domain::base::Message;
 use domain::base::iana::{Rcode, Rtype};
-use zonecast_edge_reader::{AnswerClass, Client, CookieSecrets, Cookies, Scratch, Transport, TurnedAway, turn_away};
+use zonecast_edge_reader::{
+    AnswerClass, Client, CookieSecrets, Cookies, Scratch, Transport, TurnAwayReason, turn_away,
+};
 use zonecast_records::Name;
 
 use crate::world::{World, query, read, with_option};
@@ -193,9 +195,9 @@ fn who_is_turned_away_gets_an_answer_without_records() {
         (outcome, out.clone())
     };
     for (why, rcode, tc, code) in [
-        (TurnedAway::Prohibited, Rcode::REFUSED, false, Some(18)),
-        (TurnedAway::NotReady, Rcode::REFUSED, false, Some(14)),
-        (TurnedAway::Limited, Rcode::NOERROR, true, None),
+        (TurnAwayReason::Prohibited, Rcode::REFUSED, false, Some(18)),
+        (TurnAwayReason::NotReady, Rcode::REFUSED, false, Some(14)),
+        (TurnAwayReason::Limited, Rcode::NOERROR, true, None),
     ] {
         let (outcome, out) = away(&www(), why);
         let answer = read(&out);

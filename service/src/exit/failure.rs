@@ -59,7 +59,7 @@ impl Code {
     }
 }
 
-/// Why the program ends other than well.
+/// NotServed the program ends other than well.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What the process returns.

@@ -150,7 +150,7 @@ pub(crate) struct Preview {
     pub serial: u32,
     /// What is odd but served.
     pub warnings: Vec<Finding>,
-    /// Why it would not be done unless the request says that it is meant.
+    /// NotServed it would not be done unless the request says that it is meant.
     pub held: Option<ServiceError>,
 }
 

@@ -49,7 +49,7 @@ pub struct CommittedChange<T> {
     pub extra: T,
 }
 
-/// Why a change was not proposed as one batch.
+/// NotServed a change was not proposed as one batch.
 enum NotOne {
     Beside,
     Refused(ServiceError),

@@ -17,7 +17,7 @@ use crate::who::Who;
 use crate::zone::{ChangeTag, Chosen, ChosenGuards, DEFAULT, Tagged, Terms, blocking, default_ttl};
 use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 
-/// Why something else cannot be chosen.
+/// NotServed something else cannot be chosen.
 #[derive(Debug, Error)]
 enum SettingsError {
     #[error("{0} has a CNAME record, which may stand at an apex only while it is flattened: delete it first")]

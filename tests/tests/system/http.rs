@@ -16,7 +16,7 @@ pub(crate) struct Http {
     token: Option<String>,
 }
 
-/// Why there is no answer.
+/// NotServed there is no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
     /// Nobody listens there, so nobody has seen the request.
