@@ -18,6 +18,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::folder_lock::lock_file;
 use crate::{StoreError, options};
 
 const LOCK: &str = "lock";
@@ -181,7 +182,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io_error(&path))?;
-    match file.try_lock() {
+    match lock_file(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: folder.to_path_buf() }),
         Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),

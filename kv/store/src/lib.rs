@@ -17,6 +17,7 @@ mod edge_snapshot;
 #[cfg(test)]
 mod edge_tests;
 mod error;
+mod folder_lock;
 mod generations;
 mod metrics;
 mod options;
@@ -41,6 +42,7 @@ pub use edge_load::SnapshotLoad;
 pub use edge_options::EdgeOptions;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
 pub use error::{DatabaseError, NO_SPACE, StoreError};
+pub use folder_lock::lock_file;
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;

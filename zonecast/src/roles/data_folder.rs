@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use zonecast_kv_store::lock_file;
 use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Longest text of a place that is read: a name of a machine and a path.
@@ -104,7 +105,7 @@ fn lock(folder: &Path) -> Outcome<File> {
     let path = folder.join("lock");
     let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
     let file = file.map_err(|error| Failure::io("write in data folder", folder, &error))?;
-    match file.try_lock() {
+    match lock_file(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let message = format_args!("another process works on data folder {}", folder.display());
