@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packages the crates that others embed as crates.io would get them, and checks that the packages, tests and all, build from
+# Packages the crates that others embed or call as crates.io would get them, and checks that the packages, tests and all, build from
 # nothing but what is in them: `ops/package.sh`. Needs no network once the workspace has been built.
 #
 # Our own crates are not on a registry yet. Cargo packages them together, and whoever builds them takes each other's
@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo="${CARGO:-cargo}"
 
-embedded=(zonecast-records zonecast-edge-reader)
+embedded=(zonecast-records zonecast-edge-reader zonecast-api)
 # What those need, also for their tests.
 needed=(zonecast-kv-proto zonecast-builder zonecast-ingest)
 

@@ -2,6 +2,27 @@
 //!
 //! docs/api.md describes the API. Nothing here opens a store or a server, so that a program that only asks a core builds
 //! in seconds.
+//!
+//! ```no_run
+//! use zonecast_api::types::{Action, ChangeRequest, RecordChange};
+//! use zonecast_api::{Client, Patience, WaitFor};
+//!
+//! # fn main() -> Result<(), zonecast_api::ClientError> {
+//! let client = Client::new("http://127.0.0.1:8053");
+//! let change = RecordChange {
+//!     action: Action::Set,
+//!     name: "_acme-challenge".into(),
+//!     rtype: Some("TXT".into()),
+//!     ttl: Some(60),
+//!     data: vec!["\"token\"".into()],
+//!     ..RecordChange::default()
+//! };
+//! let patience = Patience { wait: Some(WaitFor::All), ..Patience::default() };
+//! let written = client.change("example.com", &ChangeRequest { changes: vec![change] }, patience)?;
+//! assert!(written.receipt.is_some_and(|receipt| receipt.reached), "an edge does not answer with it yet");
+//! # Ok(())
+//! # }
+//! ```
 
 mod client;
 mod client_options;

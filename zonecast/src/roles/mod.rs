@@ -27,6 +27,8 @@ mod stop;
 pub(crate) mod zone_folder;
 #[cfg(test)]
 mod zone_folder_tests;
+#[cfg(test)]
+mod zone_tests;
 
 pub(crate) use data_folder::DataFolder;
 pub(crate) use stop::STOP_WITHIN;

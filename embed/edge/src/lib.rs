@@ -48,7 +48,7 @@
 //! # ca.issue_with(&IssueOptions::new(Role::Edge, "edge-1"))?.save(&identity)?;
 //! # let registry = prometheus::Registry::new();
 //! let config = DnsEdgeConfig { identity, upstreams: vec![core_address], data, store: EdgeOptions::default() };
-//! let edge = DnsEdge::open(config, &registry)?;
+//! let edge = DnsEdge::open_async(config, &registry).await?; // or `open`, which blocks
 //! edge.caught_up().await?; // for the first time; with a copy, it answers at once
 //!
 //! let (mut scratch, mut answer) = (Scratch::new(), Vec::new()); // for each thread

@@ -69,6 +69,22 @@ impl DnsEdge {
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }
 
+    /// The same for a server that answers others meanwhile: the copy is opened on a thread for blocking work.
+    ///
+    /// # Errors
+    /// As [`DnsEdge::open`].
+    pub async fn open_async(config: DnsEdgeConfig, registry: &Registry) -> Result<Self, DnsEdgeError> {
+        let registry = registry.clone();
+        match tokio::task::spawn_blocking(move || Self::open(config, &registry)).await {
+            Ok(opened) => opened,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is shutting down, and this future with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// The same from parts: for several edges in one process, which share their metrics, or an identity that is in no
     /// folder.
     ///
