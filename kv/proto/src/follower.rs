@@ -38,9 +38,12 @@ pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
 /// Longest wait before connecting again.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
-/// Time between two acks while versions go on and on: with it a thousand edges cost their core no more than it can bear,
-/// whatever is committed.
+/// Time between two acks while versions go on and on, unless the publisher asks for more of them: with it a thousand edges
+/// cost their core no more than it can bear, whatever is committed.
 pub const ACK_EVERY: Duration = Duration::from_millis(5);
+
+/// Time between two acks that a publisher with few followers may ask for: it books no more of them.
+pub const LEAST_ACK_EVERY: Duration = Duration::from_millis(1);
 
 /// Acks that go out at once after a pause, so that whoever makes a few changes and waits for each does not wait for
 /// [`ACK_EVERY`].
@@ -201,6 +204,8 @@ pub struct Follower {
     ack_due: bool,
     /// When all acks so far would have gone out at a steady rate.
     acks_paid_at: Duration,
+    /// Time between two acks that go on and on, as the publisher asked last.
+    ack_every: Duration,
     attempts: u32,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
@@ -235,6 +240,7 @@ impl Follower {
             damaged: false,
             ack_due: false,
             acks_paid_at: now,
+            ack_every: ACK_EVERY,
             attempts: 0,
             ready: VecDeque::new(),
             timeout: now,
@@ -403,6 +409,7 @@ impl Follower {
             (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
                 self.attempts = 0;
                 self.see_head(heartbeat.head);
+                self.ack_every = asked_ack_every(heartbeat.ack_every_us);
                 Ok(())
             }
             (_, Frame::Goodbye) => Err(FollowerEnd::Goodbye),
@@ -490,13 +497,13 @@ impl Follower {
     }
 
     fn next_ack_at(&self) -> Duration {
-        self.acks_paid_at.saturating_sub(ACK_EVERY * (ACK_BURST - 1))
+        self.acks_paid_at.saturating_sub(self.ack_every * (ACK_BURST - 1))
     }
 
     fn poll_ack(&mut self, now: Duration) -> Option<FollowerAction> {
         let applied = self.due_ack().filter(|_| now >= self.next_ack_at())?;
         self.ack_due = false;
-        self.acks_paid_at = self.acks_paid_at.max(now) + ACK_EVERY;
+        self.acks_paid_at = self.acks_paid_at.max(now) + self.ack_every;
         let durable = self.durable.filter(|durable| durable.epoch == applied.epoch);
         Some(FollowerAction::Send(Frame::Ack(Ack {
             incarnation: self.incarnation,
@@ -531,5 +538,13 @@ impl Follower {
         let full = MIN_BACKOFF.saturating_mul(1 << self.attempts.min(16)).min(MAX_BACKOFF);
         let spread = self.incarnation.wrapping_add(u64::from(self.attempts)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
         full - full * u32::try_from(spread).unwrap_or(0) / 512
+    }
+}
+
+/// What a publisher asks for, within limits; 0 asks for nothing.
+fn asked_ack_every(us: u64) -> Duration {
+    match us {
+        0 => ACK_EVERY,
+        us => Duration::from_micros(us).clamp(LEAST_ACK_EVERY, ACK_EVERY),
     }
 }

@@ -148,6 +148,8 @@ positional! {
         pub head: Option<Position>,
         /// Its clock, microseconds of Unix time.
         pub time_us: u64,
+        /// The time between two acks that it wants, in microseconds; 0 if it does not say.
+        pub ack_every_us: u64,
     }
 }
 
@@ -498,7 +500,7 @@ mod tests {
                 digest: serde_bytes::ByteBuf::from([7; 32]),
             }),
             Frame::Version(Bytes::from_static(b"a version")),
-            Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5 }),
+            Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5, ack_every_us: 7 }),
             Frame::Goodbye,
         ];
         frames.extend(refusals.map(Frame::Refused));

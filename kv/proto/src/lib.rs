@@ -54,7 +54,7 @@ pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use follower::{
     ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
-    MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
+    LEAST_ACK_EVERY, MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,

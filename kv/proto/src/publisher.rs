@@ -34,7 +34,7 @@ use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
 use crate::{
-    Ack, Chain, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
+    ACK_EVERY, Ack, Chain, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
     SubscribeRefusal, Tail, TailRead, Version,
 };
 
@@ -56,6 +56,9 @@ pub const SNAPSHOT_CHUNK: usize = 256 * 1024;
 
 /// Silence after which a heartbeat is sent.
 pub const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
+
+/// Acks of all followers together that a core takes in a second, beside its other work.
+const ACKS_A_SECOND: u32 = 20_000;
 
 /// Least time between two acks of one downstream that are passed on: what a flood of them can cost.
 pub const BOOK_EVERY: Duration = Duration::from_millis(1);
@@ -168,6 +171,7 @@ pub struct Downstream {
     books_at: Duration,
     /// An action without its answer.
     busy: bool,
+    followers: usize,
     ready: VecDeque<DownstreamAction>,
     timeout: Duration,
     /// How long it rests after a write at present.
@@ -206,12 +210,19 @@ impl Downstream {
             acked: None,
             books_at: Duration::ZERO,
             busy: false,
+            followers: 0,
             ready: VecDeque::new(),
             timeout: now + SUBSCRIBE_WITHIN,
             rest: Duration::ZERO,
             rests_until: None,
             free_since: now,
         }
+    }
+
+    /// The publisher has so many followers. The fewer they are, the more often each may acknowledge, so that whoever waits
+    /// for a few edges hears of each change at once.
+    pub fn set_followers(&mut self, followers: usize) {
+        self.followers = followers;
     }
 
     /// Takes what happened.
@@ -466,7 +477,8 @@ impl Downstream {
 
     fn heartbeat(&mut self, now: Duration, head: Option<Position>) {
         let time_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        self.send(vec![Frame::Heartbeat(Heartbeat { head, time_us }).to_bytes()]);
+        let ack_every_us = u64::try_from(ack_every(self.followers).as_micros()).unwrap_or(u64::MAX);
+        self.send(vec![Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us }).to_bytes()]);
     }
 
     fn send(&mut self, frames: Vec<Bytes>) {
@@ -483,4 +495,10 @@ impl Downstream {
         self.ready.push_back(DownstreamAction::Close(end));
         self.state = State::Closed;
     }
+}
+
+/// Time between two acks of each of so many followers; 0 followers are not known.
+fn ack_every(followers: usize) -> Duration {
+    let followers = u32::try_from(followers).unwrap_or(u32::MAX);
+    (Duration::from_secs(1) / ACKS_A_SECOND).saturating_mul(followers).min(ACK_EVERY)
 }

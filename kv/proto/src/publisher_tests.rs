@@ -272,7 +272,8 @@ fn a_heartbeat_says_where_the_store_is_and_another_history_ends_the_stream() {
     let mut downstream = streaming(at(3), &tail);
     assert_eq!(downstream.poll_timeout(), Some(HEARTBEAT_AFTER));
     let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
-    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us }))];
+    downstream.set_followers(2);
+    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us: 100 }))];
     assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), heartbeat);
     downstream.handle(HEARTBEAT_AFTER, DownstreamInput::Sent);
     tail.push(HEARTBEAT_AFTER, Position { epoch: Epoch::new(1), ..at(4) }, Bytes::new());
@@ -340,7 +341,7 @@ fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
     for seconds in 1..=50 {
         let now = Duration::from_secs(seconds);
         assert_eq!(downstream.poll_timeout(), Some(now));
-        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us: seconds * 1_000_000 });
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us: seconds * 1_000_000, ack_every_us: 0 });
         assert_eq!(actions(&mut downstream, now, &tail), [sends(&heartbeat)]);
         if seconds == 50 {
             // Its turn comes while the heartbeat is being written, which is over first.
@@ -366,4 +367,20 @@ fn a_flood_of_acks_is_booked_at_a_steady_rate_and_its_last_one_is() {
     assert_eq!(booked, one_a_millisecond);
     let due = downstream.poll_timeout().expect("the last is not lost");
     assert_eq!(actions(&mut downstream, due, &tail), [DownstreamAction::Acked(ack_of(9_999))]);
+}
+
+/// Whoever waits for a few edges hears of each change at once, and a thousand cost no more than the core can bear.
+#[test]
+fn the_more_followers_there_are_the_less_often_each_acknowledges() {
+    let tail = Tail::new(at(3), 0);
+    for (followers, ack_every_us) in [(1, 50), (20, 1_000), (100, 5_000), (1_000, 5_000), (usize::MAX, 5_000)] {
+        let mut downstream = streaming(at(3), &tail);
+        downstream.set_followers(followers);
+        let [DownstreamAction::Send(frames)] = &actions(&mut downstream, HEARTBEAT_AFTER, &tail)[..] else {
+            panic!("no heartbeat")
+        };
+        let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us });
+        assert_eq!(DownstreamAction::Send(frames.clone()), sends(&heartbeat), "{followers}");
+    }
 }

@@ -701,13 +701,32 @@ fn a_few_acks_go_out_at_once_and_many_at_a_steady_rate() {
         let ack = applies(&mut follower, now);
         assert_eq!(actions(&mut follower, now), [ack]);
     }
-    for _ in 0..10 {
-        applies(&mut follower, now);
-        assert_eq!(actions(&mut follower, now), []);
-        let ack = applies(&mut follower, now);
-        assert_eq!((actions(&mut follower, now), follower.poll_timeout()), (vec![], Some(now + crate::ACK_EVERY)));
-        now += crate::ACK_EVERY;
-        assert_eq!(actions(&mut follower, now), [ack], "one for both");
+    // The publisher says how often, within limits.
+    let default = crate::ACK_EVERY;
+    for (asked, every) in [
+        (0, default),
+        (1, crate::LEAST_ACK_EVERY),
+        (2_000, Duration::from_millis(2)),
+        (u64::MAX, default),
+        (0, default),
+    ] {
+        let heartbeat = crate::Heartbeat { ack_every_us: asked, ..Default::default() };
+        follower.handle(now, FollowerInput::Frame(Frame::Heartbeat(heartbeat)));
+        // All that may go at once has gone.
+        for _ in 0..=crate::ACK_BURST {
+            applies(&mut follower, now);
+            actions(&mut follower, now);
+        }
+        now = follower.poll_timeout().unwrap();
+        actions(&mut follower, now);
+        for _ in 0..10 {
+            applies(&mut follower, now);
+            assert_eq!(actions(&mut follower, now), []);
+            let ack = applies(&mut follower, now);
+            assert_eq!((actions(&mut follower, now), follower.poll_timeout()), (vec![], Some(now + every)), "{asked}");
+            now += every;
+            assert_eq!(actions(&mut follower, now), [ack], "one for both");
+        }
     }
 }
 

@@ -59,6 +59,11 @@ impl Feed {
         self.head.subscribe()
     }
 
+    /// How many sessions follow.
+    pub(crate) fn followers(&self) -> usize {
+        self.head.receiver_count()
+    }
+
     /// An edge stands there.
     pub(crate) fn seen(&self, position: Option<Position>) {
         let head = self.source.position();

@@ -148,6 +148,7 @@ impl Session {
 
     /// Carries out what the state machine wants, until it waits for something.
     fn act(&mut self) -> Result<(), SessionEnd> {
+        self.downstream.set_followers(self.parts.feed.followers());
         loop {
             let now = self.parts.clock.now();
             let action = self.downstream.poll_action(now, &self.parts.feed.tail());
