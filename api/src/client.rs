@@ -249,7 +249,7 @@ impl Client {
     /// # Errors
     /// No answer, or refused with findings.
     pub fn put_zone(&self, zone: &str, text: &[u8], file: &str, patience: Patience) -> Result<Written, ClientError> {
-        self.put_zone_choosing(zone, (text, file), &PutOptions::default(), patience)
+        self.put_zone_choosing(zone, text, file, &PutOptions::default(), patience)
     }
 
     /// The same, with options.
@@ -259,7 +259,8 @@ impl Client {
     pub fn put_zone_choosing(
         &self,
         zone: &str,
-        (text, file): (&[u8], &str),
+        text: &[u8],
+        file: &str,
         options: &PutOptions,
         patience: Patience,
     ) -> Result<Written, ClientError> {

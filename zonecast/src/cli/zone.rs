@@ -181,7 +181,7 @@ impl Import {
         let Self { tolerance, allow_shrink, dry_run, .. } = *self;
         let options = PutOptions { settings: self.choices.to_change(), tolerance, allow_shrink, dry_run };
         let client = self.waiting.only_if.client(context);
-        let written = client.put_zone_choosing(zone, (&text, &name), &options, self.waiting.patience())?;
+        let written = client.put_zone_choosing(zone, &text, &name, &options, self.waiting.patience())?;
         if dry_run { show_preview(context, &written) } else { show_written(context, &written) }
     }
 }

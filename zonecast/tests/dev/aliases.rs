@@ -76,7 +76,7 @@ fn a_new_zone_comes_with_an_alias_where_its_settings_come_with_it() {
     let text = format!("{ZONE}@ CNAME www.cdn.example.\n");
     let put = |settings: &SettingsChange| {
         let options = PutOptions { settings: settings.clone(), ..PutOptions::default() };
-        system.client.put_zone_choosing("new.example", (text.as_bytes(), "file"), &options, Patience::default())
+        system.client.put_zone_choosing("new.example", text.as_bytes(), "file", &options, Patience::default())
     };
     let refused = put(&SettingsChange::default());
     assert!(matches!(refused, Err(ClientError::Refused { status: 422, .. })), "{refused:?}");

@@ -19,7 +19,7 @@ fn zone(serial: u32, hosts: usize) -> String {
 
 fn put(system: &System, text: &str, allow_shrink: bool, dry_run: bool) -> Result<Written, ClientError> {
     let options = PutOptions { allow_shrink, dry_run, ..PutOptions::default() };
-    system.client.put_zone_choosing(APEX, (text.as_bytes(), "file"), &options, Patience::default())
+    system.client.put_zone_choosing(APEX, text.as_bytes(), "file", &options, Patience::default())
 }
 
 /// Why it is held.
@@ -153,8 +153,7 @@ fn whoever_makes_a_zone_is_told_what_it_hides_of_the_zone_above() {
     system.change(APEX, super::set("a.deep.www", "A", None, address));
     let make = |apex: &str, dry_run| {
         let options = PutOptions { dry_run, ..PutOptions::default() };
-        let file = (ZONE.as_bytes(), "file");
-        system.client.put_zone_choosing(apex, file, &options, Patience::default()).unwrap()
+        system.client.put_zone_choosing(apex, ZONE.as_bytes(), "file", &options, Patience::default()).unwrap()
     };
     let told = |written: Written| -> Vec<String> {
         written.warnings.iter().map(|finding| format!("{}: {}", finding.rule, finding.message)).collect()

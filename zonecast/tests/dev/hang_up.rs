@@ -48,7 +48,7 @@ fn adds_whose_clients_are_gone_and_a_zone_file_come_to_one_of_the_orders_they_ma
         // Other than the one before, so that it is planned and committed.
         let file = ZONE.replace("192.0.2.10", "192.0.2.11");
         let meant = PutOptions { allow_shrink: true, ..PutOptions::default() };
-        system.client.put_zone_choosing(&zone, (file.as_bytes(), "file"), &meant, Patience::default()).unwrap();
+        system.client.put_zone_choosing(&zone, file.as_bytes(), "file", &meant, Patience::default()).unwrap();
     }
     system.stop();
 

@@ -138,7 +138,7 @@ fn a_large_zone_that_was_replaced_comes_back_at_once_also_after_a_restart() {
     // Each is kept for a while.
     let options = PutOptions { allow_shrink: true, ..PutOptions::default() };
     let third = large("third");
-    system.client.put_zone_choosing(APEX, (third.as_bytes(), "third"), &options, all()).unwrap();
+    system.client.put_zone_choosing(APEX, third.as_bytes(), "third", &options, all()).unwrap();
     to(&system, 0).unwrap();
     assert_eq!(addresses(&system, "old29999.example.com"), ["192.0.2.1"]);
     to(&system, 5).unwrap();
@@ -175,7 +175,7 @@ fn a_change_of_any_size_can_be_taken_back() {
     // By a file whose difference fits a batch, and what takes it back does not.
     let options = PutOptions { allow_shrink: true, ..PutOptions::default() };
     let few = deep(10_000, "192.0.2.1");
-    system.client.put_zone_choosing(APEX, (few.as_bytes(), "few"), &options, all()).unwrap();
+    system.client.put_zone_choosing(APEX, few.as_bytes(), "few", &options, all()).unwrap();
     assert!(addresses(&system, "host10000.deep.example.com").is_empty());
     assert!(undo(&system, 3).unwrap().changed);
     assert_eq!(addresses(&system, "host29999.deep.example.com"), ["192.0.2.1"]);

@@ -64,7 +64,7 @@ fn names_that_nobody_reaches_and_what_is_tolerated_come_as_warnings() {
     let text = b"$TTL 60\n@ SOA ns host 1 2 3 4 5\nwww A 192.0.2.1\nwww.other.example. A 192.0.2.1\n";
     let put = |out_of_zone, without_ns| {
         let options = PutOptions { tolerance: Tolerance { out_of_zone, without_ns }, ..PutOptions::default() };
-        system.client.put_zone_choosing("panel.test", (text, "file"), &options, Patience::default())
+        system.client.put_zone_choosing("panel.test", text, "file", &options, Patience::default())
     };
     let refused = put(OutOfZone::Drop, WithoutNs::Refuse);
     assert!(matches!(refused, Err(ClientError::Refused { status: 422, .. })), "{refused:?}");
