@@ -125,8 +125,8 @@ impl Metrics {
             (&self.cache_hits, tally.cache.hits),
             (&self.cache_misses, tally.cache.misses),
         ];
-        counts.into_iter().for_each(add);
-        self.responses.iter().zip(tally.responses).for_each(add);
+        add_all(counts);
+        add_all(self.responses.iter().zip(tally.responses));
         for (counters, counts) in self.classes.iter().zip(&tally.classes).filter(|(_, counts)| counts.answers > 0) {
             let counts = [
                 (&counters.answers, counts.answers),
@@ -135,7 +135,7 @@ impl Metrics {
                 (&counters.additional, counts.additional),
                 (&counters.proofs, counts.proofs),
             ];
-            counts.into_iter().for_each(add);
+            add_all(counts);
         }
     }
 
@@ -157,8 +157,8 @@ impl Metrics {
     }
 }
 
-fn add((counter, count): (&IntCounter, u64)) {
-    if count > 0 {
+fn add_all<'c>(counts: impl IntoIterator<Item = (&'c IntCounter, u64)>) {
+    for (counter, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
         counter.inc_by(count);
     }
 }

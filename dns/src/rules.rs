@@ -27,6 +27,13 @@ pub(crate) struct RulesNow<'r> {
     elapsed: u64,
 }
 
+/// A query in wire form, and the address that it came from.
+#[derive(Clone, Copy)]
+pub(crate) struct ReceivedQuery<'q> {
+    pub(crate) query: &'q [u8],
+    pub(crate) address: IpAddr,
+}
+
 impl Rules {
     pub(crate) fn new(limits: Limits) -> Self {
         let limiter = limits.rate_limit.clone().map(RateLimiter::new);
@@ -51,11 +58,12 @@ impl RulesNow<'_> {
     pub(crate) fn answer(
         &self,
         session: &mut impl Session,
-        (query, address): (&[u8], IpAddr),
+        received: ReceivedQuery<'_>,
         transport: Transport,
         tally: &mut Tally,
         out: &mut Vec<u8>,
     ) -> bool {
+        let ReceivedQuery { query, address } = received;
         let Limits { access, cookies, nsid, .. } = &self.rules.limits;
         let cookies = cookies.as_ref().map(|secrets| Cookies::new(secrets, address, self.wall));
         let client = Client::new(transport).with_cookies(cookies).with_nsid(nsid.as_deref());
@@ -66,19 +74,19 @@ impl RulesNow<'_> {
             turn_away(query, client, TurnAwayReason::Prohibited, out)
         };
         tally.answered(&outcome);
-        outcome.is_answer()
-            && (transport == Transport::Tcp || self.may_go(&outcome, (query, address), client, tally, out))
+        outcome.is_answer() && (transport == Transport::Tcp || self.may_go(&outcome, received, client, tally, out))
     }
 
     fn may_go(
         &self,
         outcome: &Outcome,
-        (query, address): (&[u8], IpAddr),
+        received: ReceivedQuery<'_>,
         client: Client<'_>,
         tally: &mut Tally,
         out: &mut Vec<u8>,
     ) -> bool {
         let Some(limiter) = &self.rules.limiter else { return true };
+        let ReceivedQuery { query, address } = received;
         let verdict = limiter.judge(self.elapsed, address, query, outcome);
         tally.limited(verdict);
         match verdict {

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, MAX_TCP_PENDING_OUT};
-use crate::rules::Rules;
+use crate::rules::{ReceivedQuery, Rules};
 use crate::tally::Tally;
 use crate::{Answerer, LineLimit, Metrics};
 
@@ -88,7 +88,7 @@ pub(crate) async fn run<A: Answerer>(
                 tracing::debug!(%error, "TCP connection ended");
             }
         });
-        clients.came(address, (task, last_query));
+        clients.came(address, task, last_query);
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
@@ -158,7 +158,7 @@ impl Clients {
         self.counts.get(&client(address)).copied().unwrap_or_default()
     }
 
-    fn came(&mut self, address: IpAddr, (task, last_query): (AbortHandle, Arc<LastQuery>)) {
+    fn came(&mut self, address: IpAddr, task: AbortHandle, last_query: Arc<LastQuery>) {
         let client = client(address);
         *self.counts.entry(client).or_default() += 1;
         self.tasks.insert(task.id(), Connection { client, task, last_query });
@@ -261,8 +261,8 @@ impl<A: Answerer> Peer<'_, A> {
                 }
                 let Some(query) = rest.get(..length) else { return (used, More::WithMoreBytes) };
                 used += LENGTH + length;
-                let asked = (query, self.address);
-                if !now.answer(&mut session, asked, Transport::Tcp, tally, &mut message) {
+                let received = ReceivedQuery { query, address: self.address };
+                if !now.answer(&mut session, received, Transport::Tcp, tally, &mut message) {
                     return (used, More::Never);
                 }
                 let length = u16::try_from(message.len()).unwrap_or_default();

@@ -16,7 +16,7 @@ use zonecast_edge_reader::{Scratch, Transport};
 
 use crate::asked_at::{self, Source, asked_at};
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
-use crate::rules::Rules;
+use crate::rules::{ReceivedQuery, Rules};
 use crate::tally::Tally;
 use crate::{Answerer, LineLimit, Metrics};
 
@@ -45,7 +45,7 @@ pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, 
         for (query, way) in inbox.queries() {
             // Port 0 is nobody's, and no address is none of ours.
             if let Some((address, 1..)) = way.from.as_ref().and_then(address_of)
-                && now.answer(&mut session, (query, address), transport, &mut tally, outbox.place())
+                && now.answer(&mut session, ReceivedQuery { query, address }, transport, &mut tally, outbox.place())
             {
                 outbox.keep(way);
             }
