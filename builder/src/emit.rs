@@ -82,8 +82,8 @@ impl Emitter {
             self.encode_rrset(&Packed::new(&rrset));
             match &role.chain {
                 Some(chain) if place.1 == KeySection::Nsec3 => {
-                    let parameters = (chain.algorithm, chain.iterations, chain.salt.as_slice());
-                    self.key.nsec3(KeyspaceId::DNS, self.shape.identity.generation, parameters, &chain.hash);
+                    let generation = self.shape.identity.generation;
+                    self.key.nsec3(KeyspaceId::DNS, generation, chain.parameters(), &chain.hash);
                     to.sink.put(place, self.key.as_bytes(), &self.value);
                 }
                 _ => self.put(path, place, rrset.rtype.to_int(), to.sink),

@@ -1,7 +1,7 @@
 //! Where NSEC3 records stand: under the hash that their owner name spells (RFC 5155 section 3), not under its path.
 
 use domain::utils::base32;
-use zonecast_records::Path;
+use zonecast_records::{Nsec3Parameters, Path};
 
 use crate::node::Rr;
 
@@ -19,18 +19,24 @@ impl Nsec3Place {
     /// apex, or with parameters of several chains.
     pub(crate) fn of<D: AsRef<[u8]>>(path: Path<'_>, rrs: &[Rr<D>]) -> Option<Self> {
         let mut chains = rrs.iter().map(|rr| parameters(rr.rdata.as_ref()));
-        let (algorithm, iterations, salt) = chains.next()??;
-        if chains.any(|other| other != Some((algorithm, iterations, salt))) {
+        let chain = chains.next()??;
+        if chains.any(|other| other != Some(chain)) {
             return None;
         }
+        let Nsec3Parameters { algorithm, iterations, salt } = chain;
         Some(Self { algorithm, iterations, salt: salt.to_vec(), hash: hash_at(path)? })
+    }
+
+    pub(crate) fn parameters(&self) -> Nsec3Parameters<'_> {
+        Nsec3Parameters { algorithm: self.algorithm, iterations: self.iterations, salt: &self.salt }
     }
 }
 
-/// Algorithm, iterations and salt of NSEC3 RDATA, RFC 5155 section 3.2.
-fn parameters(rdata: &[u8]) -> Option<(u8, u16, &[u8])> {
+/// Those of NSEC3 RDATA, RFC 5155 section 3.2.
+fn parameters(rdata: &[u8]) -> Option<Nsec3Parameters<'_>> {
     let (&[algorithm, _flags, high, low, salt_len], rest) = rdata.split_first_chunk::<5>()?;
-    Some((algorithm, u16::from_be_bytes([high, low]), rest.get(..usize::from(salt_len))?))
+    let salt = rest.get(..usize::from(salt_len))?;
+    Some(Nsec3Parameters { algorithm, iterations: u16::from_be_bytes([high, low]), salt })
 }
 
 /// The hash that a path right below the apex spells, RFC 5155 section 3.

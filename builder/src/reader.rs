@@ -9,7 +9,9 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{KeyspaceId, View};
-use zonecast_records::{ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, ZoneValue};
+use zonecast_records::{
+    ADDRESS_KIND, AddressValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Nsec3Parameters, Path, ZoneValue,
+};
 
 use crate::nsec3::hash_at;
 use crate::packed::Packed;
@@ -71,7 +73,8 @@ impl<'v> Reader<'v> {
         if let Some(hash) = hash_at(path) {
             for chain in self.zone.tally.chain_parameters() {
                 let Some((&[algorithm, high, low, _], salt)) = chain.split_first_chunk::<4>() else { continue };
-                let parameters = (algorithm, u16::from_be_bytes([high, low]), salt);
+                let iterations = u16::from_be_bytes([high, low]);
+                let parameters = Nsec3Parameters { algorithm, iterations, salt };
                 self.get(key.nsec3(KeyspaceId::DNS, self.generation(), parameters, &hash), &mut node)?;
             }
         }

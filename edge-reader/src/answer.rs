@@ -48,7 +48,7 @@ fn answer<V: View>(
     let Buffers { finder, name, path, target_path, chain, extra, names, damage } = buffers;
     let mut query = Query::default();
     let read = query.read(header, bytes, name);
-    let mut message = MessageWriter::new((out, names), client, header, &query);
+    let mut message = MessageWriter::new(out, names, client, header, &query);
     if query.edns.is_some_and(|edns| edns.version != 0) && read.as_ref().err() != Some(&Rcode::FORMERR) {
         let address_proven = message.address_proven();
         let outcome = Outcome { class: AnswerClass::Rejected, address_proven, ..Outcome::DROPPED };

@@ -36,6 +36,28 @@ pub(crate) struct Reads<'r, V> {
     pub(crate) count: &'r mut u16,
 }
 
+/// One of the keys of a node.
+#[derive(Clone, Copy)]
+pub(crate) struct NodeKey {
+    section: KeySection,
+    kind: u16,
+}
+
+impl NodeKey {
+    /// That of its addresses.
+    pub(crate) const ADDRESS: Self = Self::address(KeySection::Name);
+
+    /// That of its addresses, as records of its zone or as glue.
+    pub(crate) const fn address(section: KeySection) -> Self {
+        Self { section, kind: ADDRESS_KIND }
+    }
+
+    /// That of an RRset.
+    pub(crate) const fn rrset(section: KeySection, rtype: Rtype) -> Self {
+        Self { section, kind: rtype.to_int() }
+    }
+}
+
 /// Where a type's data is.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
@@ -67,14 +89,15 @@ impl<V: View> Reads<'_, V> {
         Ok(self.view.get(key, value)?)
     }
 
-    /// Reads the node's address key, or what `kind` says.
+    /// Reads one of the keys of a node.
     pub(crate) fn node(
         &mut self,
         key: &mut KeyBuffer,
-        (section, kind): (KeySection, u16),
+        node_key: NodeKey,
         path: Path<'_>,
         value: &mut Vec<u8>,
     ) -> Result<bool, FindError> {
+        let NodeKey { section, kind } = node_key;
         self.get(key.path(KeyspaceId::DNS, self.zone.generation, section, path, kind), value)
     }
 
@@ -112,8 +135,8 @@ impl Finder {
         let (hit, direct) = {
             let hit = match place {
                 Place::Zone => reads.zone_key(key, apex, direct).map(|()| true)?,
-                Place::Address => reads.node(key, (KeySection::Name, ADDRESS_KIND), path, direct)?,
-                Place::Rrset(section) => reads.node(key, (section, rtype.to_int()), path, direct)?,
+                Place::Address => reads.node(key, NodeKey::ADDRESS, path, direct)?,
+                Place::Rrset(section) => reads.node(key, NodeKey::rrset(section, rtype), path, direct)?,
             };
             (hit, &*direct)
         };
@@ -152,7 +175,7 @@ impl Finder {
                 return Ok(Found::Cut { cut, depth, nsec: value.types().contains(Rtype::NSEC) });
             }
             if value.types().contains(Rtype::DNAME) {
-                if !reads.node(key, (KeySection::Name, Rtype::DNAME.to_int()), last_path, rrset)? {
+                if !reads.node(key, NodeKey::rrset(KeySection::Name, Rtype::DNAME), last_path, rrset)? {
                     return Err(FindError::Inconsistent("a DNAME of the bitmap has no key"));
                 }
                 return Ok(Found::Dname { rrset: RrsetValue::decode(rrset)?.rrset, depth });
@@ -166,7 +189,7 @@ impl Finder {
         wild_path.extend_from_slice(path.ancestor(depth).as_bytes());
         wild_path.extend_from_slice(b"*\0");
         let path = Path::new(wild_path).ok_or(FindError::Inconsistent("a path with a wildcard is a path"))?;
-        if !reads.node(key, (KeySection::Name, ADDRESS_KIND), path, wild)? {
+        if !reads.node(key, NodeKey::ADDRESS, path, wild)? {
             return Ok(Found::NoName { encloser: depth });
         }
         let node = Node { path, wildcard: Some(depth), ..node };
@@ -215,7 +238,7 @@ impl Node<'_> {
         let found = if self.asked.is_apex() && matches!(wanted, Rtype::SOA | Rtype::NS) {
             reads.zone_key(key, self.apex, rrset)?;
             zone_data(rrset, wanted)?
-        } else if reads.node(key, (section, wanted.to_int()), self.path, rrset)? {
+        } else if reads.node(key, NodeKey::rrset(section, wanted), self.path, rrset)? {
             Found::Data { rtype: wanted, rrset: RrsetValue::decode(rrset)?.rrset, wildcard }
         } else {
             return Err(FindError::Inconsistent("a type of the bitmap has no key"));

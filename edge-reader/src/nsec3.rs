@@ -1,7 +1,7 @@
 //! Hashed owner names, RFC 5155 section 5.
 
 use sha1::{Digest, Sha1};
-use zonecast_records::{MAX_NSEC3_ITERATIONS, Name};
+use zonecast_records::{MAX_NSEC3_ITERATIONS, Name, Nsec3Parameters};
 
 /// Bytes of a SHA-1 hash, the only kind there is.
 pub(crate) const HASH_LEN: usize = 20;
@@ -29,8 +29,8 @@ impl<'a> Parameters<'a> {
     }
 
     /// As keys have them.
-    pub(crate) fn as_key(&self) -> (u8, u16, &'a [u8]) {
-        (SHA_1, self.iterations, self.salt)
+    pub(crate) fn as_key(&self) -> Nsec3Parameters<'a> {
+        Nsec3Parameters { algorithm: SHA_1, iterations: self.iterations, salt: self.salt }
     }
 
     /// Bytes that they take in a key.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
-use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, TypeBitmap, ZoneValue};
+use zonecast_records::{AddressValue, Name, Path, TypeBitmap, ZoneValue};
 
-use crate::finder::Reads;
+use crate::finder::{NodeKey, Reads};
 use crate::scratch::Buffers;
 use crate::{Changes, FindError, Found, Lookups, Scratch, Zone, ZoneTable};
 
@@ -90,7 +90,7 @@ impl<'r, V: View> Reader<'r, V> {
         let Some((_, path)) = full.split(zone.apex_len) else { return Ok(None) };
         let mut count = 0;
         let mut reads = Reads { view: self.view, zone: &zone, count: &mut count };
-        if !reads.node(&mut extra.key, (KeySection::Name, ADDRESS_KIND), path, &mut extra.value)? {
+        if !reads.node(&mut extra.key, NodeKey::ADDRESS, path, &mut extra.value)? {
             return Ok(None);
         }
         Ok(Some(AddressValue::decode(&extra.value)?.types()))

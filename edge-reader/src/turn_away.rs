@@ -29,7 +29,7 @@ pub fn turn_away<'c>(query: &[u8], client: impl Into<Client<'c>>, why: TurnAwayR
     // Whatever is wrong with it, it is turned away.
     let _ = read.read(header, query, &mut Name::default());
     let mut names = WrittenNames::default();
-    let mut message = MessageWriter::new((out, &mut names), &client, header, &read);
+    let mut message = MessageWriter::new(out, &mut names, &client, header, &read);
     let (class, rcode, explanation) = match why {
         TurnAwayReason::Prohibited => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::PROHIBITED)),
         TurnAwayReason::NotReady => (AnswerClass::Refused, Rcode::REFUSED, Some(ExtendedErrorCode::NOT_READY)),

@@ -171,6 +171,26 @@ impl<'a> DnsKey<'a> {
     }
 }
 
+/// A name, and where in it the part below the apex of its zone ends.
+#[derive(Clone, Copy, Debug)]
+pub struct NameInZone<'n> {
+    /// At the apex or below it.
+    pub name: &'n Name,
+    /// How many labels the apex has.
+    pub apex_labels: usize,
+}
+
+/// How the names of an NSEC3 chain are hashed, RFC 5155 section 3.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nsec3Parameters<'s> {
+    /// Hash algorithm; 1 is SHA-1.
+    pub algorithm: u8,
+    /// Additional iterations.
+    pub iterations: u16,
+    /// Salt, of at most 255 bytes.
+    pub salt: &'s [u8],
+}
+
 /// Builds keys; the buffer is reused, so that a reader that keeps one allocates nothing.
 #[derive(Clone, Debug)]
 pub struct KeyBuffer(Vec<u8>);
@@ -195,17 +215,17 @@ impl KeyBuffer {
         self.end(domain::base::iana::Rtype::SOA.to_int())
     }
 
-    /// The key of a node, given its name and how many labels its zone's apex has.
+    /// The key of a node, given its name.
     pub fn node(
         &mut self,
         keyspace: KeyspaceId,
         generation: Generation,
         section: KeySection,
-        (name, apex_labels): (&Name, usize),
+        node: NameInZone<'_>,
         kind: u16,
     ) -> &[u8] {
         self.prefix(keyspace, generation, section);
-        Path::write(name, apex_labels, &mut self.0);
+        Path::write(node.name, node.apex_labels, &mut self.0);
         self.end(kind)
     }
 
@@ -228,9 +248,10 @@ impl KeyBuffer {
         &mut self,
         keyspace: KeyspaceId,
         generation: Generation,
-        (algorithm, iterations, salt): (u8, u16, &[u8]),
+        parameters: Nsec3Parameters<'_>,
         hash: &[u8],
     ) -> &[u8] {
+        let Nsec3Parameters { algorithm, iterations, salt } = parameters;
         self.prefix(keyspace, generation, KeySection::Nsec3);
         self.0.push(algorithm);
         self.0.extend_from_slice(&iterations.to_be_bytes());
@@ -333,7 +354,15 @@ mod tests {
         let mut buffer = KeyBuffer::new();
         let mut key = |name: &str, kind| {
             let name: Name = name.parse().unwrap();
-            buffer.node(KeyspaceId::DNS, Generation::new(7), KeySection::Name, (&name, 1), kind).to_vec()
+            buffer
+                .node(
+                    KeyspaceId::DNS,
+                    Generation::new(7),
+                    KeySection::Name,
+                    NameInZone { name: &name, apex_labels: 1 },
+                    kind,
+                )
+                .to_vec()
         };
         let keys = [
             key("example", 6),
@@ -365,7 +394,9 @@ mod tests {
     fn damaged_keys_are_refused() {
         let name: Name = "www.example".parse().unwrap();
         let mut buffer = KeyBuffer::new();
-        let key = buffer.node(KeyspaceId::DNS, Generation::new(1), KeySection::Name, (&name, 1), 1).to_vec();
+        let key = buffer
+            .node(KeyspaceId::DNS, Generation::new(1), KeySection::Name, NameInZone { name: &name, apex_labels: 1 }, 1)
+            .to_vec();
         assert!(DnsKey::parse(&key).is_ok());
         for cut in 0..14 {
             assert!(DnsKey::parse(&key[..cut]).is_err());

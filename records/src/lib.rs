@@ -53,7 +53,8 @@ pub use core_node::{AsideRecord, CoreNode, MAX_ASIDE, NotServed, OwnTtls};
 pub use core_zone::{CoreZone, MAX_CHAINS, MAX_NSEC3_ITERATIONS, Nsec3Chain};
 pub use guards::{Guards, OlderSerial, OlderSerialError, Percent};
 pub use key::{
-    ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, ZoneId, generation_range,
+    ADDRESS_KIND, DnsKey, DnsKeyError, Generation, KEY_PREFIX_LEN, KeyBuffer, KeySection, NameInZone, Nsec3Parameters,
+    ZoneId, generation_range,
 };
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use path::Path;

@@ -2,7 +2,7 @@
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{KeyspaceId, MAX_BATCH_LEN, MemoryView, View};
-use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySection, ZoneValue};
+use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySection, NameInZone, ZoneValue};
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
@@ -286,7 +286,13 @@ fn zones_of_control_panels_are_taken_by_choice() {
 fn address_value(view: &MemoryView, section: KeySection, owner: &str) -> Option<Vec<u8>> {
     let mut buffer = KeyBuffer::new();
     let generation = Generation::new(40);
-    let key = buffer.node(KeyspaceId::DNS, generation, section, (&name(owner), 1), ADDRESS_KIND);
+    let key = buffer.node(
+        KeyspaceId::DNS,
+        generation,
+        section,
+        NameInZone { name: &name(owner), apex_labels: 1 },
+        ADDRESS_KIND,
+    );
     let mut value = vec![];
     view.get(key, &mut value).unwrap().then_some(value)
 }

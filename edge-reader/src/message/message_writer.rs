@@ -67,7 +67,8 @@ pub(crate) struct MessageWriter<'w> {
 impl<'w> MessageWriter<'w> {
     /// Begins with header and question. The least that a transport carries is 512 bytes, which always hold these and OPT.
     pub(crate) fn new(
-        (out, names): (&'w mut Vec<u8>, &'w mut WrittenNames),
+        out: &'w mut Vec<u8>,
+        names: &'w mut WrittenNames,
         client: &Client<'w>,
         header: Header,
         query: &'w Query<'_>,
@@ -139,7 +140,7 @@ impl<'w> MessageWriter<'w> {
         }
         let (len, used, counts) = (self.out.len(), self.names.count(), self.counts);
         self.unsigned(section, owner, rtype, rrset)?;
-        let signatures = self.records(section, owner, (Rtype::RRSIG, rrset.ttl), rrset.signatures().iter());
+        let signatures = self.records(section, owner, Rtype::RRSIG, rrset.ttl, rrset.signatures().iter());
         if signatures.is_err() {
             self.out.truncate(len);
             self.names.forget_from(used);
@@ -150,10 +151,10 @@ impl<'w> MessageWriter<'w> {
 
     fn unsigned(&mut self, section: Section, owner: &[u8], rtype: Rtype, rrset: &Rrset<'_>) -> Result<(), WriteError> {
         match rtype {
-            Rtype::A => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(4)),
-            Rtype::AAAA => self.records(section, owner, (rtype, rrset.ttl), rrset.fixed(16)),
-            Rtype::RRSIG => self.records(section, owner, (rtype, rrset.ttl), rrset.signatures().iter()),
-            _ => self.records(section, owner, (rtype, rrset.ttl), rrset.rdata().iter()),
+            Rtype::A => self.records(section, owner, rtype, rrset.ttl, rrset.fixed(4)),
+            Rtype::AAAA => self.records(section, owner, rtype, rrset.ttl, rrset.fixed(16)),
+            Rtype::RRSIG => self.records(section, owner, rtype, rrset.ttl, rrset.signatures().iter()),
+            _ => self.records(section, owner, rtype, rrset.ttl, rrset.rdata().iter()),
         }
     }
 
@@ -162,11 +163,12 @@ impl<'w> MessageWriter<'w> {
         &mut self,
         section: Section,
         owner: &[u8],
-        (rtype, ttl): (Rtype, u32),
+        rtype: Rtype,
+        ttl: u32,
         rdata: impl Iterator<Item = &'r [u8]>,
     ) -> Result<(), WriteError> {
         let (len, used) = (self.out.len(), self.names.count());
-        match self.try_records(owner, (rtype, ttl), rdata) {
+        match self.try_records(owner, rtype, ttl, rdata) {
             Ok(records) => {
                 if let Some(count) = self.counts.get_mut(section as usize) {
                     *count = count.saturating_add(records);
@@ -230,7 +232,8 @@ impl<'w> MessageWriter<'w> {
     fn try_records<'r>(
         &mut self,
         owner: &[u8],
-        (rtype, ttl): (Rtype, u32),
+        rtype: Rtype,
+        ttl: u32,
         rdata: impl Iterator<Item = &'r [u8]>,
     ) -> Result<u16, WriteError> {
         let mut records: u16 = 0;

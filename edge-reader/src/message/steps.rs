@@ -47,7 +47,7 @@ impl Sink for MessageWriter<'_> {
 
     fn put_synthesised(&mut self, from: &Name, to: &Name, ttl: u32) -> Result<Fit, Damaged> {
         let rdata = std::iter::once(to.as_wire());
-        let written = self.records(Section::Answer, from.as_wire(), (Rtype::CNAME, ttl), rdata);
+        let written = self.records(Section::Answer, from.as_wire(), Rtype::CNAME, ttl, rdata);
         self.fit(written, true)
     }
 }

@@ -4,9 +4,9 @@
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::View;
-use zonecast_records::{ADDRESS_KIND, AddressValue, KeySection, Name, Path, RdataField, Rrset};
+use zonecast_records::{AddressValue, KeySection, Name, Path, RdataField, Rrset};
 
-use crate::finder::Reads;
+use crate::finder::{NodeKey, Reads};
 use crate::resolution::here::Here;
 use crate::resolution::{Damaged, Fit, Part, ResolveError, Sink, Step};
 use crate::scratch::Extra;
@@ -70,7 +70,7 @@ impl<V: View, S: Sink> Addresses<'_, V, S> {
             let mut is_found = false;
             for section in sections {
                 let mut reads = Reads { view, zone, count };
-                if !is_found && reads.node(key, (*section, ADDRESS_KIND), below, value)? {
+                if !is_found && reads.node(key, NodeKey::address(*section), below, value)? {
                     let node = AddressValue::decode(value).map_err(FindError::from)?;
                     is_found = node.a.is_some() || node.aaaa.is_some();
                     if put(sink, target, [node.a, node.aaaa])? == Fit::Full {

@@ -9,7 +9,7 @@ use zonecast_kv_proto::{KeyspaceId, View};
 use zonecast_records::{Cut, DnsKey, KEY_PREFIX_LEN, KeySection, Name, Path, RrsetValue};
 
 use crate::FindError;
-use crate::finder::Reads;
+use crate::finder::{NodeKey, Reads};
 use crate::nsec3::{HASH_LEN, Parameters};
 use crate::resolution::here::Here;
 use crate::resolution::{Damaged, Fit, Part, ResolveError, Sink, Step};
@@ -152,7 +152,7 @@ impl<V: View, S: Sink> Proofs<'_, V, S> {
         if parameters.is_empty() {
             let mut reads = Reads { view: self.here.view, zone: self.here.zone, count: self.count };
             let apex = Path::new(&[]).ok_or(FindError::Inconsistent("the empty path is a path"))?;
-            if !reads.node(key, (KeySection::Name, Rtype::NSEC3PARAM.to_int()), apex, value)? {
+            if !reads.node(key, NodeKey::rrset(KeySection::Name, Rtype::NSEC3PARAM), apex, value)? {
                 return Ok(false);
             }
             let rrset = RrsetValue::decode(value).map_err(FindError::from)?.rrset;

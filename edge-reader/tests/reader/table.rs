@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use zonecast_edge_reader::{Zone, ZoneTable};
 use zonecast_kv_proto::{KeyspaceId, MemoryView, OpRef};
-use zonecast_records::{Generation, KeyBuffer, KeySection, Name, Path, ZoneId, ZoneValue};
+use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Path, ZoneId, ZoneValue};
 
 fn value(apex: &Name, generation: u64) -> Vec<u8> {
     let mut rdata = vec![0, 22, 0, 0];
@@ -93,7 +93,9 @@ fn other_keys_change_nothing() {
     let mut table = ZoneTable::new();
     table.apply(OpRef::Put { key: &key(&apex), value: &value(&apex, 7) });
     let mut buffer = KeyBuffer::new();
-    let node = buffer.node(KeyspaceId::DNS, Generation::new(7), KeySection::Name, (&apex, 1), 1).to_vec();
+    let node = buffer
+        .node(KeyspaceId::DNS, Generation::new(7), KeySection::Name, NameInZone { name: &apex, apex_labels: 1 }, 1)
+        .to_vec();
     table.apply(OpRef::Delete { key: &node });
     let start = buffer.prefix(KeyspaceId::DNS, Generation::new(7), KeySection::Zone).to_vec();
     let end = buffer.prefix(KeyspaceId::DNS, Generation::new(8), KeySection::Zone).to_vec();

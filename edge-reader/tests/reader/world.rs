@@ -13,8 +13,8 @@ use serde_bytes::Bytes;
 use zonecast_edge_reader::{Outcome, Reader, Scratch, Transport, ZoneTable};
 use zonecast_kv_proto::{KeyspaceId, MemoryView};
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, Cut, Generation, Glue, KeyBuffer, KeySection, Name, RdataListBuilder, Rrset,
-    RrsetValue, Summary, TypeBitmapBuilder, ZoneId, ZoneValue,
+    ADDRESS_KIND, AddressValue, Cut, Generation, Glue, KeyBuffer, KeySection, Name, NameInZone, RdataListBuilder,
+    Rrset, RrsetValue, Summary, TypeBitmapBuilder, ZoneId, ZoneValue,
 };
 
 pub(crate) const SOA: &str = "@ 900 IN SOA ns.invalid. host.invalid. 1 3600 600 86400 300\n@ 3600 IN NS ns.invalid.\n";
@@ -240,7 +240,7 @@ impl Writer {
                     aaaa: rrset(&aaaa, &aaaa_data),
                     ..AddressValue::new(types.as_bytes())
                 };
-                let place = (name, apex_labels);
+                let place = NameInZone { name, apex_labels };
                 key.node(KeyspaceId::DNS, self.generation, KeySection::Glue, place, ADDRESS_KIND);
                 view.insert(key.as_bytes(), &value.encode());
             }
@@ -285,7 +285,7 @@ impl Writer {
                 ..plain
             }
         };
-        key.node(KeyspaceId::DNS, self.generation, KeySection::Name, (name, apex_labels), ADDRESS_KIND);
+        key.node(KeyspaceId::DNS, self.generation, KeySection::Name, NameInZone { name, apex_labels }, ADDRESS_KIND);
         view.insert(key.as_bytes(), &value.encode());
         let resident = [Rtype::A, Rtype::AAAA, Rtype::CNAME];
         for rtype in types.iter().filter(|rtype| (!cut || **rtype == Rtype::NSEC) && !resident.contains(rtype)) {
@@ -295,7 +295,7 @@ impl Writer {
             let records = self.of(name, *rtype);
             let data = list(&records);
             let section = if *rtype == Rtype::NSEC { KeySection::Nsec } else { KeySection::Name };
-            key.node(KeyspaceId::DNS, self.generation, section, (name, apex_labels), rtype.to_int());
+            key.node(KeyspaceId::DNS, self.generation, section, NameInZone { name, apex_labels }, rtype.to_int());
             view.insert(key.as_bytes(), &RrsetValue::new(rrset(&records, data.as_bytes()).unwrap()).encode());
         }
     }

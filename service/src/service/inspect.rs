@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use zonecast_ingest::format_rdata;
 use zonecast_kv_proto::{KeyspaceId, View, ViewError};
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, CoreNode, CoreZone, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, Rrset,
-    RrsetValue, ValueError, ZoneValue,
+    ADDRESS_KIND, AddressValue, CoreNode, CoreZone, DnsKey, Generation, KeyBuffer, KeySection, Name, NameInZone, Path,
+    Rrset, RrsetValue, ValueError, ZoneValue,
 };
 
 use crate::zone::StoredZone;
@@ -35,7 +35,7 @@ pub(super) fn entries(
             found.push(entry(key.as_bytes(), &value, &zone.apex));
         }
         for section in [KeySection::Name, KeySection::Glue, KeySection::Nsec] {
-            let node = (name, zone.apex.label_count());
+            let node = NameInZone { name, apex_labels: zone.apex.label_count() };
             let lower = key.node(keyspace, zone.generation, section, node, 0).to_vec();
             let last = key.node(keyspace, zone.generation, section, node, ADDRESS_KIND);
             let end = [last, &[0]].concat();

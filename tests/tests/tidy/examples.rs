@@ -12,7 +12,7 @@ use zonecast_kv_proto::{
     Batch, Chain, Command, Edition, Frame, Head, Heartbeat, Key, KeyspaceId, Op, PROTOCOL, Position, Precondition,
     Published, Revision, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
 };
-use zonecast_records::{Generation, KeyBuffer, KeySection, Name, ZoneId};
+use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
 
 use crate::hex::Lines;
 use crate::tree::root;
@@ -82,8 +82,10 @@ fn keys() -> Vec<(&'static str, Bytes)> {
     let mut buffer = KeyBuffer::new();
     let odd: Name = r"\000\001*.b.example.com".parse().expect("a name");
     let place = (KeyspaceId::DNS, Generation::new(7));
-    let escaped = buffer.node(place.0, place.1, KeySection::Name, (&odd, 2), 16).to_vec();
-    let nsec3 = buffer.nsec3(place.0, place.1, (1, 0, &[0xaa, 0xbb]), &[0x11; 20]).to_vec();
+    let escaped =
+        buffer.node(place.0, place.1, KeySection::Name, NameInZone { name: &odd, apex_labels: 2 }, 16).to_vec();
+    let parameters = Nsec3Parameters { algorithm: 1, iterations: 0, salt: &[0xaa, 0xbb] };
+    let nsec3 = buffer.nsec3(place.0, place.1, parameters, &[0x11; 20]).to_vec();
     vec![
         ("key-address", entry(KeyspaceId::DNS, b"\x01www\0\0\xff\xff").0),
         ("key-rrset", entry(KeyspaceId::DNS, b"\x01\0\0\x0f").0),

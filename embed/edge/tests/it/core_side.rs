@@ -12,7 +12,7 @@ use zonecast_kv_core::{Applied, Core, CoreConfig, Outcome};
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Section, SectionId, Value};
 use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{Ca, Endpoint, IssueOptions, Publisher, PublisherOptions, Role, TransportMetrics};
-use zonecast_records::{ADDRESS_KIND, Generation, KeyBuffer, KeySection, ZoneId};
+use zonecast_records::{ADDRESS_KIND, Generation, KeyBuffer, KeySection, NameInZone, ZoneId};
 
 const HEAD: &str = "@ 60 SOA ns h 1 1 1 1 60\n@ 60 NS ns\nns 60 A 192.0.2.53\n";
 
@@ -71,7 +71,13 @@ impl CoreSide {
         let ZoneIdentity { id, generation } = self.identity;
         let name = "www.example.com".parse().unwrap();
         let mut key = KeyBuffer::new();
-        key.node(KeyspaceId::DNS, generation, KeySection::Name, (&name, 2), ADDRESS_KIND);
+        key.node(
+            KeyspaceId::DNS,
+            generation,
+            KeySection::Name,
+            NameInZone { name: &name, apex_labels: 2 },
+            ADDRESS_KIND,
+        );
         let op = Op::Put { key: key.to_key(), value: Value::new(&b"no value"[..]).unwrap() };
         let section = Section { id: SectionId { keyspace: KeyspaceId::DNS, partition: id.get() }, ops: vec![op] };
         let batch = Batch { preconditions: vec![], sections: vec![section] };
