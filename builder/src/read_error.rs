@@ -1,4 +1,4 @@
-//! NotServed present keys could not be read.
+//! Why present keys could not be read.
 
 use thiserror::Error;
 use zonecast_kv_proto::{DecodeError, Key, ViewError};

@@ -28,7 +28,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) text: &'a [u8],
     /// It begins with white space.
     pub(crate) blank_owner: bool,
-    /// NotServed its tokens are not to be used.
+    /// Why its tokens are not to be used.
     pub(crate) problem: Option<Rule>,
 }
 

@@ -59,7 +59,7 @@ pub struct LeftOut {
     pub place: Place,
     /// The zone that it would be, where that is known.
     pub apex: Option<Box<Name>>,
-    /// NotServed.
+    /// Why.
     pub rule: ListRule,
 }
 
@@ -72,7 +72,7 @@ pub enum Place {
     File(PathBuf),
 }
 
-/// NotServed something is not listed.
+/// Why something is not listed.
 #[derive(Debug, Error)]
 pub enum ListRule {
     /// Not `apex<TAB>file`.
@@ -86,7 +86,7 @@ pub enum ListRule {
     Apex {
         /// As it stands.
         text: String,
-        /// NotServed.
+        /// Why.
         source: NameError,
     },
     /// Letters that names have only as A-labels, RFC 5890 section 2.3.2.1.
@@ -121,7 +121,7 @@ pub enum ListRule {
     Unreadable(#[source] io::Error),
 }
 
-/// NotServed there is no list at all.
+/// Why there is no list at all.
 #[derive(Debug, Error)]
 pub enum ManifestError {
     /// Manifest or folder cannot be read.
@@ -129,7 +129,7 @@ pub enum ManifestError {
     Io {
         /// Which.
         path: PathBuf,
-        /// NotServed.
+        /// Why.
         source: io::Error,
     },
     /// Over 1 GiB.

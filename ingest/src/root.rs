@@ -14,7 +14,7 @@ pub const MAX_SOURCE_BYTES: u64 = 4 << 30;
 /// Most files of one zone, and most `$INCLUDE` lines in it.
 pub const MAX_SOURCE_FILES: usize = 10_000;
 
-/// NotServed a file is not read.
+/// Why a file is not read.
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// `..` in the path.
@@ -31,7 +31,7 @@ pub enum SourceError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// NotServed.
+        /// Why.
         source: io::Error,
     },
     /// Over [`MAX_SOURCE_BYTES`].

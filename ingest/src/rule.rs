@@ -7,7 +7,7 @@ use crate::lexer::MAX_ENTRY_LEN;
 use crate::reader::{MAX_INCLUDE_DEPTH, MAX_RECORDS};
 use crate::root::SourceError;
 
-/// NotServed an entry of a zone file, or record text from the API, is refused.
+/// Why an entry of a zone file, or record text from the API, is refused.
 #[derive(Debug, Error)]
 pub enum Rule {
     /// Binary data.
@@ -88,7 +88,7 @@ pub enum Rule {
     Include {
         /// As written.
         path: String,
-        /// NotServed.
+        /// Why.
         #[source]
         problem: SourceError,
     },

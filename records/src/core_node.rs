@@ -52,7 +52,7 @@ positional! {
     }
 }
 
-/// NotServed a record of the source is not served.
+/// Why a record of the source is not served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum NotServed {

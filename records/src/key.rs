@@ -99,7 +99,7 @@ impl KeySection {
     }
 }
 
-/// NotServed bytes are not a DNS key.
+/// Why bytes are not a DNS key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DnsKeyError {

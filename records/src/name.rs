@@ -15,7 +15,7 @@ pub const MAX_NAME_LEN: usize = 255;
 
 const MAX_LABEL_LEN: u8 = 63;
 
-/// NotServed bytes or text are not a name.
+/// Why bytes or text are not a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {

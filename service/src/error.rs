@@ -1,4 +1,4 @@
-//! NotServed a request on zones or records is not done.
+//! Why a request on zones or records is not done.
 
 use thiserror::Error;
 use zonecast_records::Name;

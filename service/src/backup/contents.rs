@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{BackedUpFile, Manifest};
 
-/// NotServed a folder is no good backup.
+/// Why a folder is no good backup.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// There is no manifest that this release can read: it was not finished, or is none.
@@ -17,7 +17,7 @@ pub enum VerifyError {
     Manifest {
         /// Where it should be.
         path: PathBuf,
-        /// NotServed not.
+        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -26,7 +26,7 @@ pub enum VerifyError {
     Unreadable {
         /// Which.
         path: PathBuf,
-        /// NotServed.
+        /// Why.
         #[source]
         source: io::Error,
     },

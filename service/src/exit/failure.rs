@@ -59,7 +59,7 @@ impl Code {
     }
 }
 
-/// NotServed the program ends other than well.
+/// Why the program ends other than well.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// What the process returns.

@@ -104,7 +104,7 @@ impl Service {
         }
     }
 
-    /// NotServed edges that are expected may be on their way here just now.
+    /// Why edges that are expected may be on their way here just now.
     fn redialing(&self) -> Option<Redialing> {
         let accepted = *self.restore_accepted.lock().unwrap_or_else(PoisonError::into_inner);
         let lately = |since: Instant| since.elapsed() < REDIALED_WITHIN;

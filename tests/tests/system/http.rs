@@ -16,7 +16,7 @@ pub(crate) struct Http {
     token: Option<String>,
 }
 
-/// NotServed there is no answer.
+/// Why there is no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
     /// Nobody listens there, so nobody has seen the request.
