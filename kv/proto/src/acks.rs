@@ -86,13 +86,22 @@ pub struct EdgeReport {
     pub last_ack: Option<Duration>,
 }
 
+/// Versions that an edge has now: above `before`, or all of them, and up to `applied`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gained {
+    /// What it counted for until now, if for any.
+    pub before: Option<Version>,
+    /// What it has applied.
+    pub applied: Version,
+}
+
 /// What an ack was news of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Booked {
     /// How long each version took that the edge had not acknowledged before, where the commit is still remembered.
     pub took: Vec<Duration>,
-    /// It counts for what is above the first and up to the second version, and did not before.
-    pub gained: Option<(Option<Version>, Version)>,
+    /// Versions that it counts for and did not before.
+    pub gained: Option<Gained>,
     /// It has caught up and is expected from now on, which is to be put on record.
     pub is_new: bool,
 }
@@ -220,7 +229,7 @@ impl AckBook {
         });
         let Some((before, counts, is_new)) = news else { return Booked::default() };
         let gained = counts && before.is_none_or(|before| before < ack.applied);
-        let gained = gained.then_some((before, ack.applied));
+        let gained = gained.then_some(Gained { before, applied: ack.applied });
         // The first ack of an incarnation says what it had all along, not what has just arrived.
         let took = before.map(|before| {
             let from = self.commits.partition_point(|(version, _)| *version <= before);

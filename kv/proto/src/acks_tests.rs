@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::acks::{MAX_ARRIVALS, MAX_COMMITS};
-use crate::{Ack, AckBook, Booked, EdgeLink, Epoch, Peer, Role, StoreId, SubscribeRefusal, Version, WaitFor};
+use crate::{Ack, AckBook, Booked, EdgeLink, Epoch, Gained, Peer, Role, StoreId, SubscribeRefusal, Version, WaitFor};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -45,7 +45,7 @@ fn a_receipt_says_who_has_it_who_lacks_it_and_how_long_it_took() {
     let mut book = book();
     let booked = book.ack(ms(35), &edge("a"), 1, &ack(7, 3));
     assert_eq!(booked.took, [ms(25), ms(15), ms(5)]);
-    assert_eq!(booked.gained, Some((Some(at(0)), at(3))));
+    assert_eq!(booked.gained, Some(Gained { before: Some(at(0)), applied: at(3) }));
     assert_eq!(book.ack(ms(47), &edge("a"), 1, &ack(7, 4)).took, [ms(7)]);
     let receipt = book.receipt(at(2));
     assert_eq!(receipt.applied(), 1);

@@ -44,7 +44,7 @@ mod wait_for;
 mod whole;
 mod wire_reader;
 
-pub use acks::{AckBook, Booked, EdgeLink, EdgeReport, MAX_EDGES};
+pub use acks::{AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES};
 pub use at_most::AtMost;
 pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use zonecast_kv_proto::{Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor};
 
 use crate::lock::lock;
-use crate::waiters::Waiters;
+use crate::waiters::{WaiterId, Waiters};
 use crate::{Clock, TransportMetrics};
 
 /// A wait whose deadline passed; the change itself is committed and still under way.
@@ -57,8 +57,8 @@ impl Book {
             if acks.holds(version, condition) {
                 return Ok(acks.receipt(version));
             }
-            let (key, told) = lock(&self.waiters).add(version, condition);
-            Waiting { waiters: &self.waiters, key, told }
+            let (id, told) = lock(&self.waiters).add(version, condition);
+            Waiting { waiters: &self.waiters, id, told }
         };
         let told = tokio::time::timeout(patience, waiting.told()).await;
         told.map_err(|_| WaitError(self.receipt(version)))
@@ -141,7 +141,7 @@ impl Book {
 /// Somebody who waits. Taken out of the book when it is dropped.
 struct Waiting<'a> {
     waiters: &'a Mutex<Waiters>,
-    key: (Version, u64),
+    id: WaiterId,
     told: oneshot::Receiver<Receipt>,
 }
 
@@ -153,6 +153,6 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        lock(self.waiters).remove(self.key);
+        lock(self.waiters).remove(self.id);
     }
 }

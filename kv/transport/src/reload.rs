@@ -56,13 +56,14 @@ pub(crate) fn start(folder: &Path, metrics: CertificateMetrics) -> Result<(Peer,
     tell(&credentials);
     let (sender, present) = watch::channel(Arc::new(credentials));
     let (look, wishes) = mpsc::channel(WISHES);
-    tokio::spawn(run(folder, (sender, wishes), metrics));
+    tokio::spawn(run(folder, sender, wishes, metrics));
     Ok((peer, present, Look(look)))
 }
 
 async fn run(
     mut folder: Folder,
-    (present, mut wishes): (watch::Sender<Arc<Credentials>>, mpsc::Receiver<Answer>),
+    present: watch::Sender<Arc<Credentials>>,
+    mut wishes: mpsc::Receiver<Answer>,
     metrics: CertificateMetrics,
 ) {
     loop {

@@ -7,13 +7,27 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use tokio::sync::oneshot;
-use zonecast_kv_proto::{AckBook, Receipt, Version, WaitFor};
+use zonecast_kv_proto::{AckBook, Gained, Receipt, Version, WaitFor};
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    waiting: BTreeMap<(Version, u64), Waiter>,
+    waiting: BTreeMap<WaiterId, Waiter>,
     next: u64,
+}
+
+/// Which one waits; in the order of the versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WaiterId {
+    version: Version,
+    number: u64,
+}
+
+impl WaiterId {
+    /// After all that wait for a version.
+    const fn after(version: Version) -> Self {
+        Self { version, number: u64::MAX }
+    }
 }
 
 #[derive(Debug)]
@@ -23,42 +37,43 @@ struct Waiter {
 }
 
 impl Waiters {
-    /// One more. The key is for [`Waiters::remove`]; told is the receipt that meets the condition, as it was then.
-    pub(crate) fn add(&mut self, version: Version, condition: WaitFor) -> ((Version, u64), oneshot::Receiver<Receipt>) {
+    /// One more. The id is for [`Waiters::remove`]; told is the receipt that meets the condition, as it was then.
+    pub(crate) fn add(&mut self, version: Version, condition: WaitFor) -> (WaiterId, oneshot::Receiver<Receipt>) {
         let (tell, told) = oneshot::channel();
-        let key = (version, self.next);
+        let id = WaiterId { version, number: self.next };
         self.next += 1;
-        self.waiting.insert(key, Waiter { condition, tell });
-        (key, told)
+        self.waiting.insert(id, Waiter { condition, tell });
+        (id, told)
     }
 
     /// It waits no longer.
-    pub(crate) fn remove(&mut self, key: (Version, u64)) {
-        self.waiting.remove(&key);
+    pub(crate) fn remove(&mut self, id: WaiterId) {
+        self.waiting.remove(&id);
     }
 
-    /// An edge has what is above the first and up to the second version now. Says how many waits were looked at.
-    pub(crate) fn gained(&mut self, book: &AckBook, (before, applied): (Option<Version>, Version)) -> u64 {
-        let from = before.map_or(Bound::Unbounded, |before| Bound::Excluded((before, u64::MAX)));
-        self.look(book, (from, Bound::Included((applied, u64::MAX))))
+    /// An edge has these versions now. Says how many waits were looked at.
+    pub(crate) fn gained(&mut self, book: &AckBook, gained: Gained) -> u64 {
+        let Gained { before, applied } = gained;
+        let from = before.map_or(Bound::Unbounded, |before| Bound::Excluded(WaiterId::after(before)));
+        self.look(book, from, Bound::Included(WaiterId::after(applied)))
     }
 
     /// Others are expected than before. Says how many waits were looked at.
     pub(crate) fn changed(&mut self, book: &AckBook) -> u64 {
-        self.look(book, (Bound::Unbounded, Bound::Unbounded))
+        self.look(book, Bound::Unbounded, Bound::Unbounded)
     }
 
-    fn look(&mut self, book: &AckBook, range: (Bound<(Version, u64)>, Bound<(Version, u64)>)) -> u64 {
+    fn look(&mut self, book: &AckBook, from: Bound<WaiterId>, to: Bound<WaiterId>) -> u64 {
         let mut looks = 0;
-        let concerned = self.waiting.range(range).filter(|((version, _), waiter)| {
+        let concerned = self.waiting.range((from, to)).filter(|(id, waiter)| {
             looks += 1;
-            book.holds(*version, waiter.condition)
+            book.holds(id.version, waiter.condition)
         });
-        let served: Vec<_> = concerned.map(|(key, _)| *key).collect();
-        for (version, number) in served {
-            if let Some(waiter) = self.waiting.remove(&(version, number)) {
+        let served: Vec<_> = concerned.map(|(id, _)| *id).collect();
+        for id in served {
+            if let Some(waiter) = self.waiting.remove(&id) {
                 // It may have given up this moment.
-                let _ = waiter.tell.send(book.receipt(version));
+                let _ = waiter.tell.send(book.receipt(id.version));
             }
         }
         looks
@@ -84,7 +99,7 @@ mod tests {
     }
 
     /// Says how many waits were looked at.
-    fn ack(book: &mut AckBook, waiters: &mut Waiters, (peer, session): (&Peer, u64), version: u64) -> u64 {
+    fn ack(book: &mut AckBook, waiters: &mut Waiters, peer: &Peer, session: u64, version: u64) -> u64 {
         let ack = Ack { incarnation: 1, applied: Version::new(version), ..Ack::default() };
         let booked = book.ack(Duration::ZERO, peer, session, &ack);
         booked.gained.map_or(0, |gained| waiters.gained(book, gained))
@@ -96,16 +111,16 @@ mod tests {
         let mut waiters = Waiters::default();
         let ids: Vec<(&Peer, u64)> = peers.iter().zip(1..).collect();
         let all = |book: &mut AckBook, waiters: &mut Waiters, version| -> u64 {
-            ids.iter().map(|id| ack(book, waiters, *id, version)).sum()
+            ids.iter().map(|(peer, session)| ack(book, waiters, peer, *session, version)).sum()
         };
         all(&mut book, &mut waiters, 0);
         // A thousand wait for what is far off, one for the next version.
         let mut far: Vec<_> = (0..1000).map(|number| waiters.add(Version::new(1000 + number), WaitFor::All)).collect();
         let (_, mut near) = waiters.add(Version::new(1), WaitFor::Count(40));
         let mut looks = 0;
-        for (number, id) in ids.iter().enumerate() {
+        for (number, (peer, session)) in ids.iter().enumerate() {
             assert_eq!(near.try_recv().is_ok(), number == 40, "{number}");
-            looks += ack(&mut book, &mut waiters, *id, 1);
+            looks += ack(&mut book, &mut waiters, peer, *session, 1);
         }
         assert_eq!(looks, 40, "once for each ack until it is served");
         assert!(far.iter_mut().all(|(_, told)| told.try_recv().is_err()));
@@ -122,9 +137,9 @@ mod tests {
     fn whoever_is_forgotten_is_no_longer_waited_for() {
         let (mut book, peers) = book(2);
         let mut waiters = Waiters::default();
-        peers.iter().zip(1..).for_each(|id| _ = ack(&mut book, &mut waiters, id, 0));
+        peers.iter().zip(1..).for_each(|(peer, session)| _ = ack(&mut book, &mut waiters, peer, session, 0));
         let (_, mut told) = waiters.add(Version::new(1), WaitFor::All);
-        ack(&mut book, &mut waiters, (&peers[0], 1), 1);
+        ack(&mut book, &mut waiters, &peers[0], 1, 1);
         assert!(told.try_recv().is_err());
         book.forget(&peers[1]);
         waiters.changed(&book);
