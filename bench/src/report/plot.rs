@@ -2,6 +2,8 @@
 //!
 //! The plotting crate wants colours as numbers; those that stand for a colour of the page are replaced in its output.
 
+use std::ops::Range;
+
 use anyhow::anyhow;
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -110,7 +112,8 @@ pub(crate) fn distribution(figures: &[&Figure]) -> anyhow::Result<Option<String>
         (*style, points.iter().map(|[fraction, value]| (nines(*fraction), *value)).collect())
     });
     let percent = |nines: f64| number(100.0 * (1.0 - 10_f64.powf(-nines)));
-    let plot = self::lines(&drawn.collect::<Vec<_>>(), MOST_NINES, values, ("% of samples", &y), &percent)?;
+    let plot =
+        self::lines(&drawn.collect::<Vec<_>>(), MOST_NINES, &values, Axes { x: "% of samples", y: &y }, &percent)?;
     Ok(Some(plot + &legend(&lines)))
 }
 
@@ -125,7 +128,7 @@ pub(crate) fn over_time(figures: &[&Figure]) -> anyhow::Result<Option<String>> {
     let y = format!("{unit} (logarithmic; lower is better)");
     let drawn = lines.iter().map(|(_, style, points)| (*style, slowest(points, end)));
     let x = "seconds since the start";
-    let plot = self::lines(&drawn.collect::<Vec<_>>(), end, values, (x, &y), &number)?;
+    let plot = self::lines(&drawn.collect::<Vec<_>>(), end, &values, Axes { x, y: &y }, &number)?;
     Ok(Some(plot + &legend(&lines)))
 }
 
@@ -160,22 +163,29 @@ fn slowest(points: &[[f64; 2]], end: f64) -> Vec<(f64, f64)> {
     slices.into_iter().flatten().collect()
 }
 
+/// What stands beside the axes.
+#[derive(Clone, Copy)]
+struct Axes<'a> {
+    x: &'a str,
+    y: &'a str,
+}
+
 /// Lines over an x axis from 0 to `end`.
 fn lines(
     lines: &[(ShapeStyle, Vec<(f64, f64)>)],
     end: f64,
-    (low, high): (f64, f64),
-    (x, y): (&str, &str),
+    values: &Range<f64>,
+    axes: Axes<'_>,
     x_label: &dyn Fn(f64) -> String,
 ) -> anyhow::Result<String> {
     svg(HEIGHT, |area| {
         let mut chart = ChartBuilder::on(area);
         chart.margin(8).margin_right(24).x_label_area_size(44).y_label_area_size(66);
-        let mut chart = chart.build_cartesian_2d(0.0..end, (low..high).log_scale())?;
+        let mut chart = chart.build_cartesian_2d(0.0..end, values.clone().log_scale())?;
         chart
             .configure_mesh()
-            .x_desc(x)
-            .y_desc(y)
+            .x_desc(axes.x)
+            .y_desc(axes.y)
             .x_label_formatter(&|value| x_label(*value))
             .y_label_formatter(&|value| number(*value))
             .label_style(text(13))
@@ -187,7 +197,7 @@ fn lines(
             .y_labels(6)
             .draw()?;
         for (style, points) in lines {
-            let points = points.iter().map(|(x, value)| (*x, value.max(low)));
+            let points = points.iter().map(|(x, value)| (*x, value.max(values.start)));
             chart.draw_series(LineSeries::new(points, *style))?;
         }
         Ok(())
@@ -212,7 +222,9 @@ struct Bar {
 }
 
 fn bars(bars: &[Bar], line: Option<f64>, label: &str) -> anyhow::Result<Option<String>> {
-    let Some((low, high)) = range(bars.iter().map(|bar| bar.value).chain(line)) else { return Ok(None) };
+    let Some(Range { start: low, end: high }) = range(bars.iter().map(|bar| bar.value).chain(line)) else {
+        return Ok(None);
+    };
     let count = u32::try_from(bars.len())?;
     svg(count * BAR + AXIS + 16, |area| {
         let mut chart = ChartBuilder::on(area);
@@ -298,8 +310,8 @@ fn named<'a>(
 }
 
 /// What a logarithmic axis must hold; nothing if there is nothing.
-fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
     let positive = values.filter(|value| value.is_finite() && *value > 0.0);
     let (low, high) = positive.fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
-    (high > 0.0).then_some((low / 1.6, high * 1.6))
+    (high > 0.0).then_some(low / 1.6..high * 1.6)
 }
