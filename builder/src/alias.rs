@@ -15,9 +15,8 @@ use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{ADDRESS_KIND, AliasValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, ZoneId};
 
 use crate::change::{Change, ChangeError, SerialTime};
-use crate::history::laid_over;
 use crate::node::smallest_ttl;
-use crate::ops::batch_of;
+use crate::ops::{batch_of, laid_over};
 use crate::pages::collect;
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
@@ -230,7 +229,7 @@ fn scan(view: &dyn View, path: &Path<'_>, below: bool) -> Result<Vec<AliasEntry>
         // The 00 that ends the last label, or the number of the section.
         *last += 1;
     }
-    collect(view, (&lower, &end), entry)
+    collect(view, &lower, &end, entry)
 }
 
 fn entry(key: &[u8], value: &[u8]) -> Result<AliasEntry, ReadError> {

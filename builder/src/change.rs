@@ -132,7 +132,7 @@ pub struct SerialTime {
     pub date: u32,
 }
 
-/// NotServed changes were not turned into a batch.
+/// Why changes were not turned into a batch.
 #[derive(Debug, Error)]
 pub enum ChangeError {
     /// The zone would break a rule.
@@ -184,7 +184,8 @@ impl Change {
     pub(crate) fn apply(
         &self,
         node: &mut OwnedNode,
-        (labels, flatten): (&[u8], bool),
+        labels: &[u8],
+        flatten: bool,
         location: Location,
         report: &mut Report,
     ) {

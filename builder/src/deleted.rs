@@ -10,8 +10,7 @@ use zonecast_records::{
     ChangeKind, Generation, KeyBuffer, KeySection, Name, Path, RetiredGeneration, ZoneChange, ZoneId,
 };
 
-use crate::history::laid_over;
-use crate::ops::{batch_of, batch_of_both};
+use crate::ops::{batch_of, batch_of_both, laid_over};
 use crate::pages::collect;
 use crate::present::parse;
 use crate::read_error::ReadError;
@@ -36,7 +35,7 @@ pub struct DeletedZone {
     pub since: u64,
 }
 
-/// NotServed a zone cannot be brought back.
+/// Why a zone cannot be brought back.
 #[derive(Debug, Error)]
 pub enum UndeleteError {
     /// The store could not be read.
@@ -141,7 +140,7 @@ pub fn deleted_zones(
 
 /// Those of one name.
 fn deleted_at(view: &dyn View, apex: &Name) -> Result<Vec<DeletedZone>, ReadError> {
-    collect(view, (&bound(apex, 0), &bound(apex, 1)), entry)
+    collect(view, &bound(apex, 0), &bound(apex, 1), entry)
 }
 
 fn section() -> Vec<u8> {

@@ -4,8 +4,8 @@ use domain::base::iana::Rtype;
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{KeyspaceId, MAX_VALUE_LEN};
 use zonecast_records::{
-    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, KeySection, MAX_ASIDE, Name, OwnTtls,
-    Path, RdataListBuilder, RrsetValue, TypeBitmapBuilder,
+    ADDRESS_KIND, AddressValue, AsideRecord, CoreNode, Cut, Glue, KeyBuffer, MAX_ASIDE, Name, OwnTtls, Path,
+    RdataListBuilder, RrsetValue, TypeBitmapBuilder,
 };
 
 use crate::check::RECORD_HEAD_LEN;
@@ -13,6 +13,7 @@ use crate::finding::{Finding, Report, Rule, Warning};
 use crate::node::{Aside, NodeAt, Rr, smallest_ttl};
 use crate::node_role::{NodeRole, Placement};
 use crate::packed::Packed;
+use crate::pages::Place;
 use crate::read_error::ReadError;
 use crate::shape::Shape;
 
@@ -21,7 +22,7 @@ const MAX_GLUE_LEN: usize = 65_535;
 
 /// Takes keys. Within each section of each keyspace they come in ascending order as long as nodes do, NSEC3 excepted.
 pub(crate) trait Sink {
-    fn put(&mut self, place: (KeyspaceId, KeySection), key: &[u8], value: &[u8]);
+    fn put(&mut self, place: Place, key: &[u8], value: &[u8]);
 }
 
 /// Where keys go, and what is found while they are made.
@@ -59,7 +60,7 @@ impl Emitter {
     pub(crate) fn empty_non_terminal(&mut self, path: Path<'_>, sink: &mut dyn Sink) {
         self.value.clear();
         AddressValue::new(Bytes::new(&[])).encode_into(&mut self.value);
-        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+        self.put(path, Place::NAME, ADDRESS_KIND, sink);
     }
 
     /// The keys of one normalised node: its RRsets where their [`Placement`] says, and what only the core keeps. Of
@@ -74,14 +75,14 @@ impl Emitter {
         let NodeAt { path, node } = at;
         for rrset in node.rrsets() {
             let place = match role.placement(rrset.rtype) {
-                Placement::Rrset => (KeyspaceId::DNS, KeySection::Name),
-                Placement::Nsec => (KeyspaceId::DNS, KeySection::Nsec),
-                Placement::Nsec3 => (KeyspaceId::DNS, KeySection::Nsec3),
+                Placement::Rrset => Place::NAME,
+                Placement::Nsec => Place::NSEC,
+                Placement::Nsec3 => Place::NSEC3,
                 Placement::Zone | Placement::Address | Placement::Cut | Placement::Glue | Placement::Hidden => continue,
             };
             self.encode_rrset(&Packed::new(&rrset));
             match &role.chain {
-                Some(chain) if place.1 == KeySection::Nsec3 => {
+                Some(chain) if place == Place::NSEC3 => {
                     let generation = self.shape.identity.generation;
                     self.key.nsec3(KeyspaceId::DNS, generation, chain.parameters(), &chain.hash);
                     to.sink.put(place, self.key.as_bytes(), &self.value);
@@ -117,7 +118,7 @@ impl Emitter {
         };
         self.value.clear();
         value.encode_into(&mut self.value);
-        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, sink);
+        self.put(path, Place::NAME, ADDRESS_KIND, sink);
     }
 
     /// The address key of a zone cut.
@@ -137,7 +138,7 @@ impl Emitter {
         let value = AddressValue { cut: Some(cut), ..AddressValue::new(types.as_bytes()) };
         self.value.clear();
         value.encode_into(&mut self.value);
-        self.put(path, (KeyspaceId::DNS, KeySection::Name), ADDRESS_KIND, to.sink);
+        self.put(path, Place::NAME, ADDRESS_KIND, to.sink);
         Ok(())
     }
 
@@ -196,13 +197,13 @@ impl Emitter {
         };
         self.value.clear();
         value.encode_into(&mut self.value);
-        self.put(path, (KeyspaceId::DNS, KeySection::Glue), ADDRESS_KIND, sink);
+        self.put(path, Place::GLUE, ADDRESS_KIND, sink);
     }
 
     /// What the published keys cannot say.
     fn core<D: AsRef<[u8]>>(&mut self, at: NodeAt<'_, D>, role: &NodeRole, to: &mut EmitTo<'_>) {
         let NodeAt { path, node } = at;
-        let place = (KeyspaceId::CORE, KeySection::Name);
+        let place = Place::CORE;
         let mut ttls = Vec::new();
         for rrs in node.rrs.chunk_by(|one, other| one.rtype == other.rtype) {
             let Some(rtype) = rrs.first().map(|rr| rr.rtype) else { continue };
@@ -251,7 +252,7 @@ impl Emitter {
         to: &mut EmitTo<'_>,
     ) {
         if fits && self.value.len() <= MAX_VALUE_LEN {
-            self.put(path, (KeyspaceId::CORE, KeySection::Name), kind, to.sink);
+            self.put(path, Place::CORE, kind, to.sink);
             return;
         }
         let owner = self.shape.name(path, node.owner.as_ref());
@@ -268,8 +269,8 @@ impl Emitter {
         RrsetValue::new(packed.as_rrset()).encode_into(&mut self.value);
     }
 
-    fn put(&mut self, path: Path<'_>, place: (KeyspaceId, KeySection), kind: u16, sink: &mut dyn Sink) {
-        self.key.path(place.0, self.shape.identity.generation, place.1, path, kind);
+    fn put(&mut self, path: Path<'_>, place: Place, kind: u16, sink: &mut dyn Sink) {
+        self.key.path(place.keyspace, self.shape.identity.generation, place.section, path, kind);
         sink.put(place, self.key.as_bytes(), &self.value);
     }
 }

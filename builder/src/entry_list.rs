@@ -27,7 +27,8 @@ impl EntryList {
     /// The entries of a generation of a zone, under another one.
     pub(crate) fn moved(
         view: &dyn View,
-        (keyspace, from): (KeyspaceId, Generation),
+        keyspace: KeyspaceId,
+        from: Generation,
         to: Generation,
     ) -> Result<Self, ReadError> {
         let (start, end) = generation_range(keyspace, from);

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
-use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, KeySection, Name, NotServed, Path, RecordRef, ZoneSettings};
+use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, Name, NotServed, Path, RecordRef, ZoneSettings};
 
 use crate::change::Change;
 use crate::layers::Layers;
 use crate::node::{Rr, smallest_ttl};
 use crate::nsec3::hash_path;
 use crate::ops::batch_of;
-use crate::pages::Pages;
+use crate::pages::{Pages, Place};
 use crate::present::{OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
@@ -102,7 +102,7 @@ pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<Change>, ReadErro
         return Ok(changes);
     }
     let reader = Reader::new(view, &zone);
-    let mut pages = Pages::new(view, zone.shape.identity.generation, (KeyspaceId::CORE, KeySection::Name));
+    let mut pages = Pages::new(view, zone.shape.identity.generation, Place::CORE);
     while pages.peek()?.is_some() {
         let Some((key, value)) = pages.next() else { break };
         let parsed = parse(&key)?;

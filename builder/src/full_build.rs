@@ -11,8 +11,7 @@ use zonecast_records::{Generation, Name, ZoneValue, generation_range};
 use crate::entry_list::{Entry, EntryList};
 use crate::finding::{Findings, Refused, Warning};
 use crate::full_pass::{Counts, Passed, full_pass};
-use crate::history::laid_over;
-use crate::ops::{batch_of, op_len};
+use crate::ops::{batch_of, laid_over, op_len};
 use crate::read_error::ReadError;
 use crate::settings::Settings;
 use crate::shape::{Shape, ZoneIdentity};
@@ -64,7 +63,7 @@ impl FullBuild {
         let view = &overlay.over(view);
         let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
         let published = ZoneValue { generation, ..zone.value()? }.encode();
-        let list = |keyspace| EntryList::moved(view, (keyspace, zone.shape.identity.generation), generation);
+        let list = |keyspace| EntryList::moved(view, keyspace, zone.shape.identity.generation, generation);
         let (published_list, private) = (list(KeyspaceId::DNS)?, list(KeyspaceId::CORE)?);
         let keys = u64::try_from(published_list.len() + private.len() + 2).unwrap_or_default();
         let identity = ZoneIdentity { generation, ..zone.shape.identity };

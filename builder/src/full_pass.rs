@@ -6,8 +6,7 @@
 use std::iter::Peekable;
 
 use domain::base::iana::Rtype;
-use zonecast_kv_proto::KeyspaceId;
-use zonecast_records::{ADDRESS_KIND, KeySection, Path};
+use zonecast_records::{ADDRESS_KIND, Path};
 
 use crate::check::check_node;
 use crate::emit::{EmitTo, Emitter, Sink};
@@ -15,6 +14,7 @@ use crate::entry_list::{EntryList, EntryListBuilder};
 use crate::finding::{Finding, Findings, Refused, Report, Rule, Warning};
 use crate::node::{Node, NodeAt};
 use crate::node_role::{Above, NodeRole};
+use crate::pages::Place;
 use crate::read_error::ReadError;
 use crate::settings::Settings;
 use crate::shape::Shape;
@@ -68,12 +68,12 @@ struct Sections {
 }
 
 impl Sink for Sections {
-    fn put(&mut self, place: (KeyspaceId, KeySection), key: &[u8], value: &[u8]) {
+    fn put(&mut self, place: Place, key: &[u8], value: &[u8]) {
         let section = match place {
-            (KeyspaceId::DNS, KeySection::Name) => 0,
-            (KeyspaceId::DNS, KeySection::Glue) => 1,
-            (KeyspaceId::DNS, KeySection::Nsec) => 2,
-            (KeyspaceId::DNS, _) => 3,
+            Place::NAME => 0,
+            Place::GLUE => 1,
+            Place::NSEC => 2,
+            Place::NSEC3 => 3,
             _ => 4,
         };
         let Some(list) = self.lists.get_mut(section) else { return };

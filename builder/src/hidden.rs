@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 use zonecast_kv_proto::View;
 use zonecast_records::{ADDRESS_KIND, AddressValue, Name, Path};
 
-use crate::pages::{Range, bounds};
+use crate::pages::{Place, Range, bounds};
 use crate::present::parse;
 use crate::read_error::ReadError;
-use crate::reader::PLACES;
 use crate::zone_keys::PresentZone;
 
 /// Names that are counted at most: that it is many is what somebody wants to know.
@@ -30,7 +29,7 @@ pub fn hidden_names(view: &dyn View, above: &Name, apex: &Name) -> Result<usize,
     let path = Path::of(apex, zone.shape.apex_labels(), &mut path);
     let (mut hidden, mut looked_at, mut damaged) = (0, 0, None);
     for range in [Range::Node(path), Range::Beneath(path)] {
-        let (lower, end) = bounds(zone.shape.identity.generation, PLACES[0], range);
+        let (lower, end) = bounds(zone.shape.identity.generation, Place::NAME, range);
         view.scan(&lower, &end, &mut |key, value| {
             looked_at += 1;
             match answers(key, value) {

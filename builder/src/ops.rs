@@ -1,6 +1,6 @@
-//! Operations of one zone, as batches hold them.
+//! Operations of one zone, as batches hold them, and batches over a view.
 
-use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Section, SectionId};
+use zonecast_kv_proto::{Batch, Edition, Key, KeyspaceId, Op, Overlay, Section, SectionId};
 use zonecast_records::ZoneId;
 
 /// What an operation takes in an encoded batch beside its key and value, at most.
@@ -38,4 +38,12 @@ pub(crate) fn ops_len<'o>(ops: impl IntoIterator<Item = &'o Op>) -> usize {
 /// A key that was read from a store.
 pub(crate) fn own_key(key: &[u8]) -> Key {
     Key::new(key.to_vec()).expect("DNS keys are within the limits of keys")
+}
+
+/// A batch to be laid over a view.
+pub(crate) fn laid_over(batch: &Batch) -> Overlay {
+    let mut overlay = Overlay::new();
+    let staged: Result<(), std::convert::Infallible> = overlay.stage(0, batch, |_| Ok(Edition::default()));
+    let Ok(()) = staged;
+    overlay
 }

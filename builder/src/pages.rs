@@ -14,7 +14,8 @@ const PAGE_LEN: usize = 256 * 1024;
 /// Reads the entries with `lower <= key < end`, all of them held at once.
 pub(crate) fn collect<T>(
     view: &dyn View,
-    (lower, end): (&[u8], &[u8]),
+    lower: &[u8],
+    end: &[u8],
     mut read: impl FnMut(&[u8], &[u8]) -> Result<T, ReadError>,
 ) -> Result<Vec<T>, ReadError> {
     let (mut found, mut damaged) = (vec![], None);
@@ -31,6 +32,27 @@ pub(crate) fn collect<T>(
     damaged.map_or(Ok(found), Err)
 }
 
+/// Where keys stand, beside their generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) keyspace: KeyspaceId,
+    pub(crate) section: KeySection,
+}
+
+impl Place {
+    /// Address keys and RRsets that edges answer with, and those of the other kinds below.
+    pub(crate) const NAME: Self = Self::published(KeySection::Name);
+    pub(crate) const GLUE: Self = Self::published(KeySection::Glue);
+    pub(crate) const NSEC: Self = Self::published(KeySection::Nsec);
+    pub(crate) const NSEC3: Self = Self::published(KeySection::Nsec3);
+    /// What never leaves the core.
+    pub(crate) const CORE: Self = Self { keyspace: KeyspaceId::CORE, section: KeySection::Name };
+
+    const fn published(section: KeySection) -> Self {
+        Self { keyspace: KeyspaceId::DNS, section }
+    }
+}
+
 /// A part of one section.
 #[derive(Clone, Copy)]
 pub(crate) enum Range<'p> {
@@ -43,12 +65,8 @@ pub(crate) enum Range<'p> {
 }
 
 /// First key in the range, and first key after it.
-pub(crate) fn bounds(
-    generation: Generation,
-    (keyspace, section): (KeyspaceId, KeySection),
-    range: Range<'_>,
-) -> (Vec<u8>, Vec<u8>) {
-    let prefix = KeyBuffer::new().prefix(keyspace, generation, section).to_vec();
+pub(crate) fn bounds(generation: Generation, place: Place, range: Range<'_>) -> (Vec<u8>, Vec<u8>) {
+    let prefix = KeyBuffer::new().prefix(place.keyspace, generation, place.section).to_vec();
     let mut after_section = prefix.clone();
     if let Some(number) = after_section.last_mut() {
         *number += 1;
@@ -80,7 +98,7 @@ pub(crate) struct Pages<'v> {
 }
 
 impl<'v> Pages<'v> {
-    pub(crate) fn new(view: &'v dyn View, generation: Generation, place: (KeyspaceId, KeySection)) -> Self {
+    pub(crate) fn new(view: &'v dyn View, generation: Generation, place: Place) -> Self {
         let (lower, end) = bounds(generation, place, Range::Section);
         Self { view, lower, end, page: Vec::new().into_iter().peekable(), ended: false }
     }

@@ -15,18 +15,13 @@ use zonecast_records::{
 
 use crate::nsec3::hash_at;
 use crate::packed::Packed;
-use crate::pages::{Pages, Range, bounds};
+use crate::pages::{Pages, Place, Range, bounds};
 use crate::present::{Entry, OwnedNode, PresentNode, parse};
 use crate::read_error::ReadError;
 use crate::zone_keys::PresentZone;
 
 /// Where keys of a node stand under its path.
-pub(crate) const PLACES: [(KeyspaceId, KeySection); 4] = [
-    (KeyspaceId::DNS, KeySection::Name),
-    (KeyspaceId::DNS, KeySection::Glue),
-    (KeyspaceId::DNS, KeySection::Nsec),
-    (KeyspaceId::CORE, KeySection::Name),
-];
+pub(crate) const PLACES: [Place; 4] = [Place::NAME, Place::GLUE, Place::NSEC, Place::CORE];
 
 /// Present nodes by path.
 pub(crate) type PresentNodes = BTreeMap<Vec<u8>, PresentNode>;
@@ -54,8 +49,7 @@ impl<'v> Reader<'v> {
     pub(crate) fn load(&self, path: Path<'_>) -> Result<PresentNode, ReadError> {
         let mut node = PresentNode::default();
         let mut key = KeyBuffer::new();
-        let (name, core) = ((KeyspaceId::DNS, KeySection::Name), (KeyspaceId::CORE, KeySection::Name));
-        for place in [name, core] {
+        for place in [Place::NAME, Place::CORE] {
             let (lower, end) = bounds(self.generation(), place, Range::Node(path));
             self.view.scan(&lower, &end, &mut |key, value| {
                 node.entries.push((key.to_vec(), value.to_vec()));
@@ -119,7 +113,7 @@ impl<'v> Reader<'v> {
         let mut lower = KeyBuffer::new();
         lower.prefix(KeyspaceId::DNS, self.generation(), KeySection::Name);
         // `path 00` is below every key of the node: what is found belongs to the node before it.
-        let (upper, _) = bounds(self.generation(), PLACES[0], Range::Node(path));
+        let (upper, _) = bounds(self.generation(), Place::NAME, Range::Node(path));
         let (mut key, mut value) = (Vec::new(), Vec::new());
         if !self.view.last_in(lower.as_bytes(), &upper, &mut key, &mut value)? {
             return Ok(None);
@@ -144,8 +138,7 @@ impl<'v> Reader<'v> {
     pub(crate) fn address_key(&self, path: Path<'_>) -> Result<PresentNode, ReadError> {
         let mut node = PresentNode::default();
         let mut key = KeyBuffer::new();
-        let place = PLACES[0];
-        self.get(key.path(place.0, self.generation(), place.1, path, ADDRESS_KIND), &mut node)?;
+        self.get(key.path(KeyspaceId::DNS, self.generation(), KeySection::Name, path, ADDRESS_KIND), &mut node)?;
         Ok(node)
     }
 
@@ -159,7 +152,7 @@ impl<'v> Reader<'v> {
 
     /// Whether a published node with data of its own stands beneath a path and is not among those to `skip`.
     pub(crate) fn has_data_beneath(&self, path: Path<'_>, skip: impl Fn(&[u8]) -> bool) -> Result<bool, ReadError> {
-        let (lower, end) = bounds(self.generation(), PLACES[0], Range::Beneath(path));
+        let (lower, end) = bounds(self.generation(), Place::NAME, Range::Beneath(path));
         let mut found = Ok(false);
         self.view.scan(&lower, &end, &mut |key, value| {
             found = match DnsKey::parse(key) {
@@ -207,7 +200,7 @@ impl<'v> Reader<'v> {
         &self,
         mut visit: impl FnMut(&[u8], (&[u8], &[u8])) -> Result<ControlFlow<()>, ReadError>,
     ) -> Result<(), ReadError> {
-        let mut stream = Pages::new(self.view, self.generation(), (KeyspaceId::DNS, KeySection::Nsec3));
+        let mut stream = Pages::new(self.view, self.generation(), Place::NSEC3);
         while stream.peek()?.is_some() {
             let Some((key, value)) = stream.next() else { break };
             let (_, hash) = parse(&key)?.nsec3_parts().unwrap_or_default();

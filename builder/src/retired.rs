@@ -67,7 +67,7 @@ pub(crate) fn generations_of(view: &dyn View, id: ZoneId) -> Result<Vec<Retired>
 fn between(view: &dyn View, first: ZoneId, last: ZoneId) -> Result<Vec<Retired>, ReadError> {
     let start = retired_key(ZoneIdentity { id: first, generation: Generation::ZONES });
     let end = retired_key(ZoneIdentity { id: last, generation: Generation::new(u64::MAX) });
-    collect(view, (start.as_bytes(), end.as_bytes()), |key, value| {
+    collect(view, start.as_bytes(), end.as_bytes(), |key, value| {
         let damaged = |source| ReadError::value(key, source);
         let value = RetiredGeneration::decode(value).map_err(damaged)?;
         let apex = value.apex().map_err(damaged)?;

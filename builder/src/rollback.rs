@@ -5,8 +5,8 @@ use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
 use zonecast_records::{CoreZone, Name, RdataListBuilder, Rrset, SerialPolicy, ZoneValue};
 
 use crate::change::SerialTime;
-use crate::history::{Past, PastError};
 use crate::ops::batch_of;
+use crate::past::{Past, PastError};
 use crate::read_error::ReadError;
 use crate::retired::{kept_put, not_kept_any_more};
 use crate::serial::raised_serial;

@@ -45,7 +45,7 @@ pub struct ChangeNote<'n> {
     pub keep_since: u64,
 }
 
-/// NotServed a batch did not get its entry in the history.
+/// Why a batch did not get its entry in the history.
 #[derive(Debug, Error)]
 pub enum RememberError {
     /// The view could not be read.
@@ -115,7 +115,7 @@ impl Undo {
         let value = Value::new(change.encode()).map_err(|_| RememberError::TooLarge)?;
         let mut ops = vec![Op::Put { key: change_key(id, number), value }];
         if number.is_multiple_of(PRUNED_EVERY) {
-            ops.extend(old_changes(view, id, (number, note.keep_since))?.into_iter().map(|key| Op::Delete { key }));
+            ops.extend(old_changes(view, id, number, note.keep_since)?.into_iter().map(|key| Op::Delete { key }));
         }
         batch.join(batch_of(id, vec![], ops));
         Ok(())
@@ -235,7 +235,7 @@ pub(crate) fn change_key(zone: ZoneId, number: u64) -> Key {
 }
 
 /// Keys of changes that are kept neither for their number nor for their age beside change `number`; the oldest only.
-fn old_changes(view: &dyn View, zone: ZoneId, (number, keep_since): (u64, u64)) -> Result<Vec<Key>, ReadError> {
+fn old_changes(view: &dyn View, zone: ZoneId, number: u64, keep_since: u64) -> Result<Vec<Key>, ReadError> {
     let mut keys = vec![];
     let (start, end) = (change_key(zone, 0), change_key(zone, number.saturating_sub(KEPT_CHANGES)));
     view.scan(start.as_bytes(), end.as_bytes(), &mut |key, value| {

@@ -7,12 +7,13 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, View};
-use zonecast_records::{DnsKey, Generation, KEY_PREFIX_LEN, KeySection, Name, Path, RecordRef};
+use zonecast_kv_proto::{Batch, Key, Op, View};
+use zonecast_records::{DnsKey, Generation, KEY_PREFIX_LEN, Name, Path, RecordRef};
 
-use crate::history::{Past, PastError, laid_over};
 use crate::nsec3::hash_path;
-use crate::pages::Pages;
+use crate::ops::laid_over;
+use crate::pages::{Pages, Place};
+use crate::past::{Past, PastError};
 use crate::present::{OwnedNode, parse};
 use crate::read_error::ReadError;
 use crate::reader::{PLACES, Reader};
@@ -27,7 +28,16 @@ pub enum Side {
     Added,
 }
 
-/// Shows the records of the zone at `apex` that went and came from its change `from` to its change `to`, name by name in
+/// Two states of a zone, each by the number of the last change that it includes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeSpan {
+    /// The state before.
+    pub from: u64,
+    /// The state afterwards.
+    pub to: u64,
+}
+
+/// Shows the records of the zone at `apex` that went and came between two of its states, name by name in
 /// canonical order, what went first. Says whether there were more than `limit` names that differ, or than those at whose
 /// end `visit` has broken; then only some are shown.
 ///
@@ -36,10 +46,11 @@ pub enum Side {
 pub fn zone_diff(
     view: &dyn View,
     apex: &Name,
-    (from, to): (u64, u64),
+    changes: ChangeSpan,
     limit: usize,
     mut visit: impl FnMut(Side, RecordRef<'_>) -> ControlFlow<()>,
 ) -> Result<bool, PastError> {
+    let ChangeSpan { from, to } = changes;
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let (one, other) = (Past::read(view, &zone, from)?, Past::read(view, &zone, to)?);
     let (one_view, other_view) = (one.view(view), other.view(view));
@@ -50,9 +61,12 @@ pub fn zone_diff(
     if was == is {
         names.add_all(one.keys().chain(other.keys()), is)?;
     } else {
-        names.add_generations((&one_view, was), (&other_view, is))?;
+        let was = GenerationIn { view: &one_view, generation: was };
+        names.add_generations(was, GenerationIn { view: &other_view, generation: is })?;
     }
-    Ok(names.show((&one_view, Some(&before)), (&other_view, Some(&after)), &mut visit)?)
+    let before = State { view: &one_view, zone: Some(&before) };
+    let after = State { view: &other_view, zone: Some(&after) };
+    Ok(names.show(before, after, &mut visit)?)
 }
 
 /// The same for what a batch would change of the zone at `apex`, which it may make.
@@ -73,11 +87,15 @@ pub fn batch_diff(
     let generation = |zone: &Option<PresentZone>| zone.as_ref().map(|zone| zone.shape.identity.generation);
     match (generation(&before), generation(&after)) {
         // A rollback may return to a generation that the store has kept.
-        (Some(was), Some(is)) if was != is => names.add_generations((view, was), (&after_view, is))?,
+        (Some(was), Some(is)) if was != is => {
+            let was = GenerationIn { view, generation: was };
+            names.add_generations(was, GenerationIn { view: &after_view, generation: is })?;
+        }
         (_, Some(is)) => names.add_all(batch.sections.iter().flat_map(|section| &section.ops).map(Op::key), is)?,
         (_, None) => {}
     }
-    names.show((view, before.as_ref()), (&after_view, after.as_ref()), &mut visit)
+    let before = State { view, zone: before.as_ref() };
+    names.show(before, State { view: &after_view, zone: after.as_ref() }, &mut visit)
 }
 
 /// Names that differ, with the apex: its SOA is in no key of the generation.
@@ -86,8 +104,28 @@ struct Names {
     limit: usize,
 }
 
-/// A state of a zone; without one there was none.
-type State<'v> = (&'v dyn View, Option<&'v PresentZone>);
+/// A state of a zone.
+#[derive(Clone, Copy)]
+struct State<'v> {
+    view: &'v dyn View,
+    /// Without one there was none.
+    zone: Option<&'v PresentZone>,
+}
+
+impl State<'_> {
+    fn read(self, path: Path<'_>) -> Result<OwnedNode, ReadError> {
+        let Some(zone) = self.zone else { return Ok(OwnedNode::default()) };
+        let reader = Reader::new(self.view, zone);
+        reader.read(path, &reader.load(path)?)
+    }
+}
+
+/// A generation of a zone, where it can be read.
+#[derive(Clone, Copy)]
+struct GenerationIn<'v> {
+    view: &'v dyn View,
+    generation: Generation,
+}
 
 impl Names {
     fn new(limit: usize) -> Self {
@@ -105,13 +143,10 @@ impl Names {
     }
 
     /// Adds the names at which two generations differ.
-    fn add_generations(
-        &mut self,
-        one: (&dyn View, Generation),
-        other: (&dyn View, Generation),
-    ) -> Result<(), ReadError> {
-        for place in PLACES.into_iter().chain([(KeyspaceId::DNS, KeySection::Nsec3)]) {
-            side_by_side(Pages::new(one.0, one.1, place), Pages::new(other.0, other.1, place), self)?;
+    fn add_generations(&mut self, one: GenerationIn<'_>, other: GenerationIn<'_>) -> Result<(), ReadError> {
+        for place in PLACES.into_iter().chain([Place::NSEC3]) {
+            let [one, other] = [one, other].map(|of| Pages::new(of.view, of.generation, place));
+            side_by_side(one, other, self)?;
         }
         Ok(())
     }
@@ -123,16 +158,9 @@ impl Names {
         after: State<'_>,
         visit: &mut dyn FnMut(Side, RecordRef<'_>) -> ControlFlow<()>,
     ) -> Result<bool, ReadError> {
-        let read = |(view, zone): State<'_>, path| match zone {
-            Some(zone) => {
-                let reader = Reader::new(view, zone);
-                reader.read(path, &reader.load(path)?)
-            }
-            None => Ok(OwnedNode::default()),
-        };
         for (shown, bytes) in (1..).zip(self.paths.iter().take(self.limit)) {
             let Some(path) = Path::new(bytes) else { continue };
-            let (before_node, after_node) = (read(before, path)?, read(after, path)?);
+            let (before_node, after_node) = (before.read(path)?, after.read(path)?);
             let mut is_enough = false;
             let mut show = |side, node: &OwnedNode, zone: Option<&PresentZone>, other: &OwnedNode| {
                 let Some(zone) = zone else { return };
@@ -142,8 +170,8 @@ impl Names {
                     is_enough |= visit(side, record).is_break();
                 }
             };
-            show(Side::Removed, &before_node, before.1, &after_node);
-            show(Side::Added, &after_node, after.1, &before_node);
+            show(Side::Removed, &before_node, before.zone, &after_node);
+            show(Side::Added, &after_node, after.zone, &before_node);
             if is_enough {
                 return Ok(self.paths.len() > shown);
             }

@@ -49,6 +49,15 @@ pub struct ImportChoices {
     pub tolerance: Tolerance,
 }
 
+/// Zones that are meant to be there.
+#[derive(Clone, Debug, Default)]
+pub struct ListedZones {
+    /// Those that have a file.
+    pub entries: Vec<ManifestEntry>,
+    /// Apexes of those whose file cannot even be begun to be read.
+    pub left_out: HashSet<Name>,
+}
+
 /// What became of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
@@ -88,9 +97,11 @@ struct Work {
 pub async fn import_folder(
     service: &Arc<Service>,
     root: ZoneRoot,
-    (mut entries, left_out, choices): (Vec<ManifestEntry>, HashSet<Name>, ImportChoices),
+    zones: ListedZones,
+    choices: ImportChoices,
     stop: Arc<AtomicBool>,
 ) -> Result<ImportReport, ServiceError> {
+    let ListedZones { mut entries, left_out } = zones;
     let listed = entries.iter().map(|entry| entry.apex).chain(left_out.iter().copied()).collect();
     if !left_out.is_empty() {
         let ids = service.allocate(left_out.len()).await?;
@@ -230,7 +241,7 @@ impl<'w> Worker<'w> {
         let mut more_ids = if counts { None } else { Some(more()?) };
         loop {
             let ids = more_ids.as_ref().unwrap_or(&work.ids);
-            match self.plan_and_send(number, (entry, ids), counts) {
+            match self.plan_and_send(number, entry, ids, counts) {
                 Err(ServiceError::Refused { findings, .. }) if counts => self.refuse(&entry.apex, &findings),
                 Err(ServiceError::Held(message)) if counts => self.hold(entry, &message),
                 Err(ServiceError::Refused { .. } | ServiceError::Held(_)) => {}
@@ -247,7 +258,8 @@ impl<'w> Worker<'w> {
     fn plan_and_send(
         &mut self,
         number: usize,
-        (entry, ids): (&ManifestEntry, &IdSource),
+        entry: &ManifestEntry,
+        ids: &IdSource,
         counts: bool,
     ) -> Result<(), ServiceError> {
         let (service, apex) = (&self.work.service, &entry.apex);
@@ -259,7 +271,7 @@ impl<'w> Worker<'w> {
         let note = author.note(ChangeKind::Replaced);
         let ImportChoices { allow_shrink, tolerance } = self.work.choices;
         let request = ZoneRequest { apex, text, chosen: Chosen::default().tolerating(tolerance), allow_shrink };
-        let plan = surviving((&self.work.root, entry), || plan_zone(&view, request, ids, (note, service.metrics())));
+        let plan = surviving(&self.work.root, entry, || plan_zone(&view, request, ids, note, service.metrics()));
         let plan = match plan {
             Err(refused @ ServiceError::Refused { .. }) => {
                 if let Some(batch) = mark(&view, apex, ids)? {
@@ -337,7 +349,8 @@ fn holds(view: &StateView, basis: &[Precondition]) -> Result<bool, ServiceError>
 
 /// Does the work on one file. A panic costs that file only: planning reads and writes nothing, so nothing is half done.
 fn surviving<T>(
-    (root, entry): (&ZoneRoot, &ManifestEntry),
+    root: &ZoneRoot,
+    entry: &ManifestEntry,
     work: impl FnOnce() -> Result<T, ServiceError>,
 ) -> Result<T, ServiceError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
@@ -541,7 +554,7 @@ mod tests {
             let text = ZoneText::Text { name: "other", bytes: other };
             let view = service.core().view();
             let request = ZoneRequest { apex: &apex, text, chosen: Chosen::default(), allow_shrink: false };
-            let Plan::Small(planned) = plan_zone(&view, request, &ids, (note, service.metrics())).unwrap() else {
+            let Plan::Small(planned) = plan_zone(&view, request, &ids, note, service.metrics()).unwrap() else {
                 panic!("too large")
             };
             let pending = handle.block_on(service.core().propose(&planned.work)).unwrap();
@@ -575,17 +588,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = ZoneRoot::open(folder.path()).unwrap();
         let entry = ManifestEntry { apex: "example.com".parse().unwrap(), file: "example.com.zone".into() };
-        let file = (&root, &entry);
         let of = |result: Result<(), ServiceError>| match result {
             Err(ServiceError::Refused { findings, .. }) => findings,
             other => panic!("{other:?}"),
         };
-        let findings = of(surviving(file, || panic!("at record {}", 7)));
+        let findings = of(surviving(&root, &entry, || panic!("at record {}", 7)));
         assert!(findings[0].file.as_deref().unwrap().ends_with("/example.com.zone"), "{findings:?}");
         assert_eq!(findings[0].rule, "panic");
         assert!(findings[0].message.ends_with("at record 7"), "{findings:?}");
-        assert!(of(surviving(file, || panic!("plain")))[0].message.ends_with("plain"));
-        assert!(matches!(surviving(file, || Err::<(), _>(ServiceError::Overloaded)), Err(ServiceError::Overloaded)));
-        assert_eq!(surviving(file, || Ok(7)).unwrap(), 7);
+        assert!(of(surviving(&root, &entry, || panic!("plain")))[0].message.ends_with("plain"));
+        assert!(matches!(
+            surviving(&root, &entry, || Err::<(), _>(ServiceError::Overloaded)),
+            Err(ServiceError::Overloaded)
+        ));
+        assert_eq!(surviving(&root, &entry, || Ok(7)).unwrap(), 7);
     }
 }

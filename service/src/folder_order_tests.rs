@@ -8,7 +8,7 @@ use zonecast_ingest::Manifest;
 use zonecast_kv_proto::{KeyspaceId, MemoryView, OpRef, Published, Version, View as _, decode_ops};
 use zonecast_records::{KeyBuffer, Name, ZoneValue};
 
-use super::{ImportChoices, import_folder};
+use super::{ImportChoices, ListedZones, import_folder};
 use crate::test_service::TestService;
 use crate::zone::zone_file::open_root;
 
@@ -78,8 +78,8 @@ fn no_name_of_a_listed_zone_is_ever_answered_from_a_zone_above_it() {
         assert_eq!(entries.len(), apexes.len());
         // One of them is listed and cannot even be begun to be read.
         let left_out = entries.remove(draw.below(entries.len()));
-        let listed = (entries, HashSet::from([left_out.apex]), ImportChoices::default());
-        let import = import_folder(api.service(), root, listed, Arc::default());
+        let listed = ListedZones { entries, left_out: HashSet::from([left_out.apex]) };
+        let import = import_folder(api.service(), root, listed, ImportChoices::default(), Arc::default());
         let report = api.runtime().block_on(import).unwrap();
         assert!(report.changed > 2, "seed {seed}: {report:?}");
 

@@ -35,7 +35,7 @@ mod zone;
 pub use day::{age, day, day_and_time};
 pub use error::ServiceError;
 pub use fault::Fault;
-pub use folder::{ImportChoices, ImportReport, import_folder};
+pub use folder::{ImportChoices, ImportReport, ListedZones, import_folder};
 pub use holdings::{Holdings, warn_of_unlisted};
 pub use import::{mark, mark_all, unmark_unlisted};
 pub use metrics::{Imported, Metrics};

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, MAX_BATCH_LEN, Op, Value};
-use zonecast_records::{KeySection, MAX_CHAINS};
+use zonecast_records::MAX_CHAINS;
 
 use crate::change::ChangeError;
 use crate::emit::Sink;
 use crate::finding::{Finding, Findings, Refused, Report, Rule, Warning};
 use crate::ops::{batch_of, op_len, own_key};
+use crate::pages::Place;
 use crate::present::OwnedNode;
 use crate::read_error::ReadError;
 use crate::shape::Shape;
@@ -24,7 +25,7 @@ const BATCH_RESERVE: usize = 64 * 1024;
 pub(super) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 
 impl Sink for Entries {
-    fn put(&mut self, _: (KeyspaceId, KeySection), key: &[u8], value: &[u8]) {
+    fn put(&mut self, _: Place, key: &[u8], value: &[u8]) {
         self.insert(key.to_vec(), value.to_vec());
     }
 }

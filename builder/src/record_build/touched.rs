@@ -48,7 +48,7 @@ impl<'v> Touched<'v> {
             }
             match change {
                 Change::DeleteSubtree { owner } => touched.delete_subtree(change, owner, location)?,
-                Change::Rename { owner, to } => touched.rename(change, (owner, to), location)?,
+                Change::Rename { owner, to } => touched.rename(change, owner, to, location)?,
                 _ => touched.apply(change, location)?,
             }
         }
@@ -111,7 +111,7 @@ impl<'v> Touched<'v> {
             name.touched = true;
             let labels = labels_below(owner, self.names.shape.apex_labels());
             let flatten = path.is_empty() && self.flatten;
-            change.apply(&mut name.after, (labels, flatten), location, &mut self.report);
+            change.apply(&mut name.after, labels, flatten, location, &mut self.report);
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<'v> Touched<'v> {
         Ok(())
     }
 
-    fn rename(&mut self, change: &Change, (owner, to): (&Name, &Name), location: Location) -> Result<(), ReadError> {
+    fn rename(&mut self, change: &Change, owner: &Name, to: &Name, location: Location) -> Result<(), ReadError> {
         if !self.takes(to, location) || owner == to {
             return Ok(());
         }

@@ -12,10 +12,10 @@ use super::law::{assert_same, changed, config, exported};
 use super::model::Model;
 use super::{IDENTITY, Record, build_at, name, store};
 use crate::{
-    Change, ChangeNote, DeletedZone, Diff, FullBuild, KEPT_CHANGES, KEPT_GENERATIONS, PastError, RememberError,
-    SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, batch_diff, change_settings,
-    delete_for_good, delete_retired, delete_zone, deleted_zones, record_build, retire_present, retired_generations,
-    rollback, undelete_zone, zone_diff, zone_info, zone_log,
+    Change, ChangeNote, ChangeSpan, DeletedZone, Diff, FullBuild, KEPT_CHANGES, KEPT_GENERATIONS, PastError,
+    RememberError, SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, batch_diff,
+    change_settings, delete_for_good, delete_retired, delete_zone, deleted_zones, record_build, retire_present,
+    retired_generations, rollback, undelete_zone, zone_diff, zone_info, zone_log,
 };
 
 /// Keeps no change for its age.
@@ -242,7 +242,8 @@ fn zone_generation(view: &MemoryView) -> Generation {
 fn differences(world: &World, to: usize) -> Result<(), TestCaseError> {
     let last = world.states.len() - 1;
     let mut shown = Shown::default();
-    let cut_short = zone_diff(&world.view, &apex(), (to as u64, last as u64), 1000, shown.collect());
+    let cut_short =
+        zone_diff(&world.view, &apex(), ChangeSpan { from: to as u64, to: last as u64 }, 1000, shown.collect());
     prop_assert!(!cut_short.unwrap());
     shown.expect_between(&world.states[to], world.present())
 }

@@ -150,7 +150,7 @@ pub(crate) struct Preview {
     pub serial: u32,
     /// What is odd but served.
     pub warnings: Vec<Finding>,
-    /// NotServed it would not be done unless the request says that it is meant.
+    /// Why it would not be done unless the request says that it is meant.
     pub held: Option<ServiceError>,
 }
 
@@ -162,21 +162,23 @@ pub(crate) fn plan_zone(
     view: &StateView,
     request: ZoneRequest<'_>,
     ids: &IdSource,
-    (note, metrics): (ChangeNote<'_>, &Metrics),
+    note: ChangeNote<'_>,
+    metrics: &Metrics,
 ) -> Result<Plan, ServiceError> {
-    plan(view, request, ids, (note, metrics)).inspect_err(|error| metrics.not_built(Build::Full, error))
+    plan(view, request, ids, note, metrics).inspect_err(|error| metrics.not_built(Build::Full, error))
 }
 
 fn plan(
     view: &StateView,
     request: ZoneRequest<'_>,
     ids: &IdSource,
-    (note, metrics): (ChangeNote<'_>, &Metrics),
+    note: ChangeNote<'_>,
+    metrics: &Metrics,
 ) -> Result<Plan, ServiceError> {
     let ZoneRequest { apex, text, chosen, .. } = request;
     let Some(present) = zone_info(view, apex).map_err(ServiceError::internal)? else {
-        let beside = beside(view, (apex, chosen), (ZoneSettings::default(), vec![]))?;
-        let mut built = build(text, apex, (ids.identity(None)?, beside), metrics)?;
+        let beside = beside(view, apex, chosen, ZoneSettings::default(), vec![])?;
+        let mut built = build(text, apex, ids.identity(None)?, beside, metrics)?;
         built.warn(hides(view, apex)?);
         let basis = basis(view, [creation_section(apex)])?;
         return Ok(new_zone(built, apex, basis));
@@ -189,9 +191,9 @@ fn plan(
     }
     let basis = basis(view, zone_sections(present.identity.id))?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
-    let beside = beside(view, (apex, chosen), (present.settings, layers))?;
+    let beside = beside(view, apex, chosen, present.settings, layers)?;
     let beside = Beside { before: origin.and_then(|origin| origin.file), ..beside };
-    let mut built = build(text, apex, (present.identity, beside.clone()), metrics)?;
+    let mut built = build(text, apex, present.identity, beside.clone(), metrics)?;
     let older = look(view, request, &present, &built)?;
     built.warn(older.clone());
     let diff = built.build.diff(view, ONE_BATCH).map_err(ServiceError::internal)?;
@@ -208,7 +210,7 @@ fn plan(
     // Keys hold their generation, so this takes another build; it is rare.
     drop(built);
     let identity = ids.identity(Some(present.identity.id))?;
-    let mut built = build(text, apex, (identity, beside), metrics)?;
+    let mut built = build(text, apex, identity, beside, metrics)?;
     built.warn(older);
     let serial = built.build.serial().into_int();
     let closing = retire_present(view, apex, serial, note).map_err(ServiceError::internal)?;
@@ -218,8 +220,10 @@ fn plan(
 /// What a zone is built with beside its text.
 fn beside(
     view: &StateView,
-    (apex, chosen): (&Name, Chosen),
-    (present, layers): (ZoneSettings, Vec<Change>),
+    apex: &Name,
+    chosen: Chosen,
+    present: ZoneSettings,
+    layers: Vec<Change>,
 ) -> Result<Beside, ServiceError> {
     let hosted_below = StoredZone::below(view, apex).map_err(ServiceError::internal)?;
     Ok(Beside { settings: chosen.over(present), layers, tolerance: chosen.tolerance(), hosted_below, before: None })
@@ -253,8 +257,8 @@ pub(crate) fn preview_zone(
         Some(present) => (present.identity, present.settings, zone_layers(view, apex)?),
         None => (NOWHERE, ZoneSettings::default(), vec![]),
     };
-    let beside = beside(view, (apex, chosen), (settings, layers))?;
-    let mut built = build(text, apex, (identity, beside), metrics)?;
+    let beside = beside(view, apex, chosen, settings, layers)?;
+    let mut built = build(text, apex, identity, beside, metrics)?;
     let looked = present.as_ref().map_or_else(|| hides(view, apex), |present| look(view, request, present, &built));
     let (warning, held) = match looked {
         Ok(warning) => (warning, None),
@@ -316,7 +320,8 @@ fn planned<W>(built: BuiltZone, work: impl FnOnce(FullBuild) -> W) -> Planned<W>
 fn build(
     text: ZoneText<'_>,
     apex: &Name,
-    (identity, beside): (ZoneIdentity, Beside),
+    identity: ZoneIdentity,
+    beside: Beside,
     metrics: &Metrics,
 ) -> Result<BuiltZone, ServiceError> {
     let refused = |findings: Vec<Finding>| ServiceError::refused(format_args!("zone {apex} is refused"), findings);

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use zonecast_builder::{
-    ChangeKind, LastChange, PastChange, PastError, ReadError, Rollback, Side, Target, batch_diff, delete_for_good,
-    delete_retired, deleted_zones, retired_generations, rollback, zone_diff, zone_info, zone_log,
+    ChangeKind, ChangeSpan, LastChange, PastChange, PastError, ReadError, Rollback, Side, Target, batch_diff,
+    delete_for_good, delete_retired, deleted_zones, retired_generations, rollback, zone_diff, zone_info, zone_log,
 };
 use zonecast_ingest::format_rdata;
 use zonecast_kv_proto::{Batch, View};
@@ -46,7 +46,8 @@ impl Service {
     pub async fn zone_diff(
         &self,
         apex: Name,
-        (from, to): (Option<u64>, Option<u64>),
+        from: Option<u64>,
+        to: Option<u64>,
         limit: usize,
         who: &Who,
     ) -> Result<ZoneDiff, ServiceError> {
@@ -58,7 +59,7 @@ impl Service {
             let to = to.unwrap_or(last);
             let from = from.unwrap_or_else(|| to.saturating_sub(1));
             let mut diff = ZoneDiff { zone: apex.to_string(), from, to, ..ZoneDiff::default() };
-            diff.truncated = zone_diff(&view, &apex, (from, to), limit, collect(&mut diff))?;
+            diff.truncated = zone_diff(&view, &apex, ChangeSpan { from, to }, limit, collect(&mut diff))?;
             Ok(diff)
         })
         .await
@@ -83,7 +84,7 @@ impl Service {
             let Rollback { batch, serial, undo } = rollback(view, &apex, target, serial_time(), unix_time())?;
             Ok(Made { batch, undo, serial, extra: () })
         };
-        let committed = self.make(apex, (terms, ChangeKind::RolledBack), make).await;
+        let committed = self.make(apex, terms, ChangeKind::RolledBack, make).await;
         self.look_within(apex);
         let committed = committed?;
         let written = self.written(apex, committed.version);

@@ -49,7 +49,7 @@ pub struct CommittedChange<T> {
     pub extra: T,
 }
 
-/// NotServed a change was not proposed as one batch.
+/// Why a change was not proposed as one batch.
 enum NotOne {
     Beside,
     Refused(ServiceError),
@@ -75,7 +75,8 @@ impl Service {
     pub async fn make<T: Send + 'static>(
         &self,
         apex: Name,
-        (terms, kind): (Terms, ChangeKind),
+        terms: Terms,
+        kind: ChangeKind,
         make: impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static,
     ) -> Result<CommittedChange<T>, ServiceError> {
         let guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
@@ -101,7 +102,7 @@ impl Service {
             Ok(proposed) => proposed,
             Err(ChangeError::Build(NotOne::Beside)) => {
                 drop(guard);
-                return self.make_beside(apex, (author, kind), make).await;
+                return self.make_beside(apex, author, kind, make).await;
             }
             Err(ChangeError::Build(NotOne::Refused(error))) => return Err(error),
             Err(ChangeError::Propose(error)) => return Err(error.into()),
@@ -114,7 +115,8 @@ impl Service {
     async fn make_beside<T: Send + 'static>(
         &self,
         apex: Name,
-        (author, kind): (Author, ChangeKind),
+        author: Author,
+        kind: ChangeKind,
         make: Arc<impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static>,
     ) -> Result<CommittedChange<T>, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;

@@ -52,16 +52,19 @@ impl Service {
         let rtype = rtype.map(|rtype| parse_type(&rtype)).transpose().map_err(ServiceError::bad)?;
         let core = self.core().clone();
         blocking(move || {
-            let mut page = RrsetPage { zone: apex.to_string(), ..RrsetPage::default() };
-            let mut room = MAX_DATA;
-            let visit = |layer, record: RecordRef<'_>| collect((&mut page, &mut room), (layer, record), rtype, limit);
+            let page = RrsetPage { zone: apex.to_string(), ..RrsetPage::default() };
+            let mut collected = Collected { page, room: MAX_DATA };
+            let visit = |layer, record: RecordRef<'_>| match rtype {
+                Some(rtype) if rtype != record.rtype => ControlFlow::Continue(()),
+                _ => collected.take(layer, &record, limit),
+            };
             let view = core.view();
             match owner {
                 Some(owner) => read_name(&view, &apex, &owner, visit)?,
                 None => export(&view, &apex, visit)?,
             }
             let tag = ChangeTag::of_read(&view, &apex)?;
-            Ok(Tagged { value: page, tag })
+            Ok(Tagged { value: collected.page, tag })
         })
         .await
     }
@@ -74,7 +77,8 @@ impl Service {
     pub async fn change(
         self: &Arc<Self>,
         apex: Name,
-        (changes, allow_shrink): (Vec<RecordChange>, bool),
+        changes: Vec<RecordChange>,
+        allow_shrink: bool,
         terms: Terms,
     ) -> Result<Written, ServiceError> {
         if changes.is_empty() || changes.len() > MAX_CHANGES {
@@ -87,7 +91,7 @@ impl Service {
         let service = Arc::clone(self);
         self.to_the_end(
             &terms.who.clone(),
-            async move { service.change_records(apex, (open, allow_shrink), terms).await },
+            async move { service.change_records(apex, open, allow_shrink, terms).await },
         )
         .await
     }
@@ -95,13 +99,14 @@ impl Service {
     async fn change_records(
         &self,
         apex: Name,
-        (open, allow_shrink): (Vec<OpenChange>, bool),
+        changes: Vec<OpenChange>,
+        allow_shrink: bool,
         terms: Terms,
     ) -> Result<Written, ServiceError> {
         let timed = self.metrics().clone();
         let make = move |view: &dyn View| {
             let started = Instant::now();
-            let changes = settle_ttls(view, &apex, &open).map_err(|error| refused(&apex, error))?;
+            let changes = settle_ttls(view, &apex, &changes).map_err(|error| refused(&apex, error))?;
             let built = flattened_build(view, &apex, &changes, serial_time()).map_err(|error| refused(&apex, error));
             let built = built.inspect_err(|error| timed.not_built(Build::Record, error))?;
             timed.built_records(started.elapsed());
@@ -113,7 +118,7 @@ impl Service {
             guard.serial(zone.serial, serial)?;
             Ok(Made { batch, undo, serial: serial.into_int(), extra: warnings })
         };
-        let committed = self.make(apex, (terms, ChangeKind::Records), make).await?;
+        let committed = self.make(apex, terms, ChangeKind::Records, make).await?;
         let warnings = committed.extra.iter().map(described).collect();
         Ok(Written { serial: Some(committed.serial), warnings, ..self.written(apex, committed.version) })
     }
@@ -124,40 +129,48 @@ pub(super) fn serial_time() -> SerialTime {
     SerialTime { unix: u32::try_from(now & u64::from(u32::MAX)).unwrap_or_default(), date: day_number(now) }
 }
 
-fn collect(
-    (page, room): (&mut RrsetPage, &mut usize),
-    (layer, record): (Layer, RecordRef<'_>),
-    wanted: Option<Rtype>,
-    limit: usize,
-) -> ControlFlow<()> {
-    if wanted.is_some_and(|wanted| wanted != record.rtype) {
-        return ControlFlow::Continue(());
+/// RRsets as they come record by record.
+struct Collected {
+    page: RrsetPage,
+    /// Bytes of data that it may still take.
+    room: usize,
+}
+
+impl Collected {
+    /// Takes a record, unless there are `limit` RRsets or much data.
+    fn take(&mut self, layer: Layer, record: &RecordRef<'_>, limit: usize) -> ControlFlow<()> {
+        let Self { page, room } = self;
+        let (name, rtype) = (record.owner.to_string(), record.rtype.to_string());
+        let data: Vec<String> =
+            (layer != Layer::Nothing).then(|| format_rdata(record.rtype, record.rdata)).into_iter().collect();
+        let word = word_of(layer).map(str::to_owned);
+        let is_same = |last: &&mut RrsetInfo| last.name == name && last.rtype == rtype && last.layer == word;
+        let last = page.rrsets.last_mut().filter(is_same);
+        let is_full = *room == 0;
+        *room = room.saturating_sub(record.rdata.len());
+        if let Some(last) = last {
+            last.ttl = last.ttl.min(record.ttl);
+            last.data.extend(data);
+        } else if is_full || page.rrsets.len() == limit {
+            page.truncated = true;
+            return ControlFlow::Break(());
+        } else {
+            page.rrsets.push(RrsetInfo { name, rtype, ttl: record.ttl, data, layer: word });
+        }
+        ControlFlow::Continue(())
     }
-    let (name, rtype) = (record.owner.to_string(), record.rtype.to_string());
-    let data: Vec<String> =
-        (layer != Layer::Nothing).then(|| format_rdata(record.rtype, record.rdata)).into_iter().collect();
-    let word = match layer {
+}
+
+/// What an answer calls a layer; nothing for what the source has.
+fn word_of(layer: Layer) -> Option<&'static str> {
+    match layer {
         Layer::Source => None,
-        Layer::Override | Layer::Nothing => Some("override".to_owned()),
-        Layer::Overridden => Some("overridden".to_owned()),
-        Layer::Disabled => Some("disabled".to_owned()),
-        Layer::Flattened => Some("flattened".to_owned()),
-        Layer::Address => Some("address".to_owned()),
-    };
-    let is_same = |last: &&mut RrsetInfo| last.name == name && last.rtype == rtype && last.layer == word;
-    let last = page.rrsets.last_mut().filter(is_same);
-    let is_full = *room == 0;
-    *room = room.saturating_sub(record.rdata.len());
-    if let Some(last) = last {
-        last.ttl = last.ttl.min(record.ttl);
-        last.data.extend(data);
-    } else if is_full || page.rrsets.len() == limit {
-        page.truncated = true;
-        return ControlFlow::Break(());
-    } else {
-        page.rrsets.push(RrsetInfo { name, rtype, ttl: record.ttl, data, layer: word });
+        Layer::Override | Layer::Nothing => Some("override"),
+        Layer::Overridden => Some("overridden"),
+        Layer::Disabled => Some("disabled"),
+        Layer::Flattened => Some("flattened"),
+        Layer::Address => Some("address"),
     }
-    ControlFlow::Continue(())
 }
 
 /// One change of a request as changes for the builder.

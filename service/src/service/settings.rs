@@ -17,7 +17,7 @@ use crate::who::Who;
 use crate::zone::{ChangeTag, Chosen, ChosenGuards, DEFAULT, Tagged, Terms, blocking, default_ttl};
 use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 
-/// NotServed something else cannot be chosen.
+/// Why something else cannot be chosen.
 #[derive(Debug, Error)]
 enum SettingsError {
     #[error("{0} has a CNAME record, which may stand at an apex only while it is flattened: delete it first")]
@@ -111,7 +111,7 @@ impl Service {
             Ok(Made { batch, undo, serial: zone.serial.into_int(), extra: settings })
         };
         let who = terms.who.clone();
-        let done = self.make(apex, (terms, ChangeKind::Settings), make).await?;
+        let done = self.make(apex, terms, ChangeKind::Settings, make).await?;
         let settings = described(&apex, done.extra);
         if done.changed {
             let ZoneSettingsInfo { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = &settings;

@@ -90,7 +90,7 @@ fn writes(service: &Arc<Service>, backup: PathBuf) -> Vec<(&'static str, Write, 
             boxed(async move { one.put_zone(a(), upload(ZONE), terms()).await }),
             Box::new(|service: &Service| tag(service, "a.test").is_some()),
         ),
-        ("records", boxed(async move { two.change(a(), (vec![add], false), terms()).await }), change_is(1)),
+        ("records", boxed(async move { two.change(a(), vec![add], false, terms()).await }), change_is(1)),
         ("settings", boxed(async move { three.change_settings(a(), settings, terms()).await }), change_is(2)),
         ("rollback", boxed(async move { four.roll_back(a(), Target::After(0), terms()).await }), change_is(3)),
         (
@@ -157,7 +157,7 @@ fn a_change_that_is_built_beside_holds_to_its_condition_there() {
     let change = |at: ChangeTag| {
         let (service, terms) =
             (Arc::clone(&service), Terms { condition: Condition::At(vec![Wanted::Tag(at)]), ..Terms::default() });
-        api.runtime().spawn(async move { service.change(name("a.test"), (vec![delete()], true), terms).await })
+        api.runtime().spawn(async move { service.change(name("a.test"), vec![delete()], true, terms).await })
     };
     let before = tag(&service, "a.test").unwrap();
     let rrsets = || {

@@ -108,7 +108,7 @@ impl Service {
                 // What is planned requires that the zone does not move from here on.
                 condition.check(&view, &apex)?;
                 let note = author.note(ChangeKind::Replaced);
-                plan_zone(&view, upload.request(&apex, chosen), &ids, (note, &metrics))
+                plan_zone(&view, upload.request(&apex, chosen), &ids, note, &metrics)
             });
             match self.commit_zone(apex, plan.await?).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}

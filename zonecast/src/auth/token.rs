@@ -50,6 +50,19 @@ pub(crate) struct Token {
     expires: Option<u64>,
 }
 
+/// What a token is made of.
+#[derive(Debug)]
+pub(crate) struct NewToken {
+    pub(crate) name: String,
+    pub(crate) hash: SecretHash,
+    pub(crate) role: TokenRole,
+    /// All, where it names none.
+    pub(crate) zones: Vec<String>,
+    pub(crate) now: SystemTime,
+    /// For ever, without.
+    pub(crate) lasts: Option<Duration>,
+}
+
 /// The same as it stands in the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,19 +79,15 @@ pub(super) struct StoredToken {
 }
 
 impl Token {
-    /// A new one, for these zones or, without any, for all.
+    /// A new one.
     ///
     /// # Errors
     /// A name or zone that is none, or an admin of some zones.
-    pub(crate) fn new(
-        (name, hash): (&str, SecretHash),
-        role: TokenRole,
-        zones: &[String],
-        (now, lasts): (SystemTime, Option<Duration>),
-    ) -> Result<Self, TokenError> {
+    pub(crate) fn new(new: NewToken) -> Result<Self, TokenError> {
+        let NewToken { name, hash, role, zones, now, lasts } = new;
         let created = seconds(now);
         let expires = lasts.map(|lasts| created.saturating_add(lasts.as_secs()));
-        Self::checked(StoredToken { name: name.into(), role, zones: zones.to_vec(), blake3: hash, created, expires })
+        Self::checked(StoredToken { name, role, zones, blake3: hash, created, expires })
     }
 
     pub(super) fn checked(stored: StoredToken) -> Result<Self, TokenError> {
@@ -170,7 +179,7 @@ mod tests {
     fn token(name: &str, role: TokenRole, zones: &[&str], lasts: Option<Duration>) -> Result<Token, TokenError> {
         let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
         let hash = Secret::generate().unwrap().hash();
-        Token::new((name, hash), role, &zones, (SystemTime::UNIX_EPOCH, lasts))
+        Token::new(NewToken { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts })
     }
 
     #[test]

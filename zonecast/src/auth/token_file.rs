@@ -189,14 +189,15 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::auth::{Secret, TokenRole};
+    use crate::auth::{NewToken, Secret, TokenRole};
 
     const HASH: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
     fn token(name: &str) -> Token {
         let hash = Secret::generate().unwrap().hash();
-        let (zones, times) = ([String::from("Example.com")], (SystemTime::now(), Some(Duration::from_secs(60))));
-        Token::new((name, hash), TokenRole::Write, &zones, times).unwrap()
+        let (role, zones) = (TokenRole::Write, vec!["Example.com".into()]);
+        let (now, lasts) = (SystemTime::now(), Some(Duration::from_secs(60)));
+        Token::new(NewToken { name: name.into(), hash, role, zones, now, lasts }).unwrap()
     }
 
     fn refused(text: &str) -> String {

@@ -14,6 +14,19 @@ pub(crate) enum BadToken {
     Expired,
 }
 
+/// One moment, on the clock that only goes on and on that of the day.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) steady: Instant,
+    pub(crate) wall: SystemTime,
+}
+
+impl Moment {
+    pub(crate) fn now() -> Self {
+        Self { steady: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -43,14 +56,14 @@ impl Tokens {
     ///
     /// # Errors
     /// Nothing.
-    pub(crate) fn grant(&self, token: &str, now: (Instant, SystemTime)) -> Result<Grant, BadToken> {
+    pub(crate) fn grant(&self, token: &str, now: Moment) -> Result<Grant, BadToken> {
         let hash = Secret::parse(token).ok_or(BadToken::Unknown)?.hash();
-        let file = self.file.current(now.0);
+        let file = self.file.current(now.steady);
         // All of them, so that the time says nothing about which.
         let found = file.tokens().iter().fold(None, |found, token| if token.has(&hash) { Some(token) } else { found });
         match found {
             None => Err(BadToken::Unknown),
-            Some(token) if token.is_expired(now.1) => Err(BadToken::Expired),
+            Some(token) if token.is_expired(now.wall) => Err(BadToken::Expired),
             Some(token) => Ok(token.grant()),
         }
     }
@@ -62,7 +75,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::{Token, TokenRole};
+    use crate::auth::{NewToken, Token, TokenRole};
 
     struct Book {
         _folder: tempfile::TempDir,
@@ -79,15 +92,16 @@ mod tests {
 
         fn create(&self, name: &str, lasts: Option<Duration>) -> String {
             let secret = Secret::generate().unwrap();
-            let times = (SystemTime::UNIX_EPOCH, lasts);
-            let token = Token::new((name, secret.hash()), TokenRole::Read, &[], times).unwrap();
+            let (hash, role, zones) = (secret.hash(), TokenRole::Read, vec![]);
+            let new = NewToken { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts };
+            let token = Token::new(new).unwrap();
             TokenFile::update(&self.path, |file| file.add(token)).unwrap();
             secret.reveal().to_owned()
         }
 
-        fn at(&self, seconds: u64) -> (Instant, SystemTime) {
+        fn at(&self, seconds: u64) -> Moment {
             let since = Duration::from_secs(seconds);
-            (self.begin + since, SystemTime::UNIX_EPOCH + since)
+            Moment { steady: self.begin + since, wall: SystemTime::UNIX_EPOCH + since }
         }
     }
 

@@ -46,7 +46,7 @@ impl Backup {
                 output.show(&manifest, |manifest, out| {
                     let (files, bytes, folder) = (manifest.files.len(), size(manifest.bytes()), folder.display());
                     writeln!(out, "{folder} is good: {files} files, {bytes}")?;
-                    show_contents(&manifest.store, (manifest.epoch, manifest.version), &manifest.lacks, out)
+                    show_contents(&manifest.store, manifest.epoch, manifest.version, &manifest.lacks, out)
                 })
             }
             (None, Some(folder)) => {
@@ -55,7 +55,7 @@ impl Backup {
                 let info = Context::of(shared, output)?.client.backup(folder)?;
                 output.show(&info, |info, out| {
                     writeln!(out, "backed up into {}: {} files, {}", info.folder, info.files, size(info.bytes))?;
-                    show_contents(&info.store, (info.epoch, info.version), &info.lacks, out)
+                    show_contents(&info.store, info.epoch, info.version, &info.lacks, out)
                 })
             }
             (None, None) => return Err(Failure::new(Code::Usage, "which folder?")),
@@ -64,7 +64,7 @@ impl Backup {
     }
 }
 
-fn show_contents(store: &str, (epoch, version): (u64, u64), lacks: &[String], out: &mut dyn Write) -> io::Result<()> {
+fn show_contents(store: &str, epoch: u64, version: u64, lacks: &[String], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "store {store}, version {version} of epoch {epoch} or later")?;
     lacks.iter().try_for_each(|what| writeln!(out, "not in it: {what}"))
 }

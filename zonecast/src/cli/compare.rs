@@ -250,26 +250,26 @@ impl Comparing {
         let unreachable = |error: AskError| Failure::new(Code::Unreachable, error);
         let (one, other) = (one.map_err(unreachable)?, other.map_err(unreachable)?);
         let mut truncated = Vec::new();
-        for (question, replies) in questions.iter().zip(one.into_iter().zip(other)) {
-            if let (Ok(one), Ok(other)) = &replies
+        for (question, (one, other)) in questions.iter().zip(one.into_iter().zip(other)) {
+            if let (Ok(one), Ok(other)) = (&one, &other)
                 && (one.tc || other.tc)
                 && !mode.is_tcp()
             {
                 truncated.push(question.clone());
             }
-            self.judge(question, mode, replies);
+            self.judge(question, mode, one, other);
         }
         self.progress.add(u64::try_from(questions.len()).unwrap_or_default());
         Ok(truncated)
     }
 
-    fn judge(&mut self, question: &Question, mode: Mode, replies: (Result<Reply, AskError>, Result<Reply, AskError>)) {
+    fn judge(&mut self, question: &Question, mode: Mode, one: Result<Reply, AskError>, other: Result<Reply, AskError>) {
         self.questions += 1;
         let said = |reply: &Result<Reply, AskError>| match reply {
             Ok(reply) => reply.to_string(),
             Err(error) => error.to_string(),
         };
-        let (what, one, other) = match replies {
+        let (what, one, other) = match (one, other) {
             (Ok(one), Ok(other)) => {
                 let (one, other) = (self.strictness.view(question, one), self.strictness.view(question, other));
                 let aspects = differences(&one, &other);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::auth::{Secret, Token as Kept, TokenFile, TokenFileError, TokenRole};
+use crate::auth::{NewToken, Secret, Token as Kept, TokenFile, TokenFileError, TokenRole};
 use crate::output::Output;
 use zonecast_service::day;
 use zonecast_service::exit::{Code, Failure, Outcome};
@@ -88,10 +88,11 @@ impl Token {
 impl Create {
     fn run(self, output: Output) -> Outcome {
         let secret = Secret::generate().map_err(|error| Failure::failed(format_args!("no random numbers: {error}")))?;
-        let times = (SystemTime::now(), self.expires);
-        let token = Kept::new((&self.name, secret.hash()), self.role, &self.zones, times).map_err(Failure::usage)?;
-        let shown = Shown { token: Some(secret.reveal().into()), ..shown(&token, times.0) };
-        TokenFile::update(&self.file, |file| file.add(token)).map_err(failure)?;
+        let (hash, now) = (secret.hash(), SystemTime::now());
+        let Self { name, role, zones, expires: lasts, file } = self;
+        let token = Kept::new(NewToken { name, hash, role, zones, now, lasts }).map_err(Failure::usage)?;
+        let shown = Shown { token: Some(secret.reveal().into()), ..shown(&token, now) };
+        TokenFile::update(&file, |file| file.add(token)).map_err(failure)?;
         output.show(&shown, |_, out| writeln!(out, "{}", secret.reveal()))?;
         Ok(())
     }

@@ -90,13 +90,13 @@ impl Check {
             let zone = left_out.apex.map(|apex| apex.to_string()).unwrap_or_default();
             let file = left_out.finding.file.clone().unwrap_or_default();
             let checked = Checked { errors: vec![left_out.finding.clone()], ..Checked::default() };
-            say(context, (file, zone), checked, count)?;
+            say(context, file, zone, checked, count)?;
         }
         count.refused += more;
         for entry in zones.entries() {
             let file = zones.root().folder().join(&entry.file).display().to_string();
             let text = ZoneText::File { root: zones.root(), file: &entry.file, nesting: &nesting };
-            say(context, (file, entry.apex.to_string()), zone_file::check(text, &entry.apex, self.beside()), count)?;
+            say(context, file, entry.apex.to_string(), zone_file::check(text, &entry.apex, self.beside()), count)?;
         }
         Ok(())
     }
@@ -112,14 +112,14 @@ impl Check {
             match found {
                 Ok((zone, root, relative)) => {
                     let text = ZoneText::File { root: &root, file: &relative, nesting: &nesting };
-                    say(context, (file, zone.to_string()), zone_file::check(text, &zone, self.beside()), count)?;
+                    say(context, file, zone.to_string(), zone_file::check(text, &zone, self.beside()), count)?;
                 }
                 // One bad file does not keep the others out.
                 Err(failure) if self.files.len() > 1 => {
                     let (severity, rule) = (Severity::Error, "unreadable".to_owned());
                     let message = failure.to_string();
                     let error = Finding { severity, file: Some(file.clone()), rule, message, ..Finding::default() };
-                    say(context, (file, String::new()), Checked { errors: vec![error], ..Checked::default() }, count)?;
+                    say(context, file, String::new(), Checked { errors: vec![error], ..Checked::default() }, count)?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -139,7 +139,7 @@ impl Check {
     }
 }
 
-fn say(context: &Context, (file, zone): (String, String), checked: Checked, count: &mut Count) -> Outcome {
+fn say(context: &Context, file: String, zone: String, checked: Checked, count: &mut Count) -> Outcome {
     let Checked { records, errors, warnings } = checked;
     let ok = errors.is_empty();
     count.refused += u64::from(!ok);

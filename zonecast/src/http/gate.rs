@@ -17,7 +17,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::RequestExt as _;
 use axum::body::Body;
@@ -32,7 +32,7 @@ use zonecast_dns::LineLimit;
 use super::condition::{Understands, condition};
 use super::error::NotDone;
 use super::{ApiError, May, query, same_site};
-use crate::auth::{AccessRefusal, BadToken, Grant, Refusals, Tokens};
+use crate::auth::{AccessRefusal, BadToken, Grant, Moment, Refusals, Tokens};
 use zonecast_service::Fault;
 use zonecast_service::Who;
 use zonecast_service::exit::{Code, Failure, Outcome};
@@ -124,7 +124,7 @@ impl Gate {
         let token = bearer(headers).ok_or_else(|| {
             ApiError::denied(AccessRefusal::NoToken, "this needs a token: `Authorization: Bearer TOKEN`")
         })?;
-        tokens.grant(token, (Instant::now(), SystemTime::now())).map_err(|bad| {
+        tokens.grant(token, Moment::now()).map_err(|bad| {
             let message = match bad {
                 BadToken::Unknown => "the token is not valid",
                 BadToken::Expired => "the token has expired",

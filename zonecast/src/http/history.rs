@@ -48,7 +48,7 @@ pub(super) async fn diff(
     Extension(who): Extension<Who>,
 ) -> Result<Json<ZoneDiff>, ApiError> {
     let limit = query.limit.unwrap_or(MAX_NAMES).clamp(1, MAX_NAMES);
-    Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, (query.from, query.to), limit, &who).await?))
+    Ok(Json(state.service.zone_diff(zone_in_path(&zone)?, query.from, query.to, limit, &who).await?))
 }
 
 #[derive(Debug, Deserialize)]

@@ -47,7 +47,14 @@ pub(super) async fn change(
     apply(&state, terms, &zone, &query, request.changes).await
 }
 
-type RrsetPath = Segments<(String, String, String)>;
+/// Segments of a path that names an RRset.
+#[derive(Debug, Deserialize)]
+pub(super) struct RrsetPath {
+    zone: String,
+    name: String,
+    #[serde(rename = "type")]
+    rtype: String,
+}
 
 /// The records of one RRset in a request.
 #[derive(Debug, Deserialize)]
@@ -60,7 +67,7 @@ struct RrsetBody {
 pub(super) async fn get(
     State(state): State<ApiState>,
     _: NoParams,
-    Segments((zone, name, rtype)): RrsetPath,
+    Segments(RrsetPath { zone, name, rtype }): Segments<RrsetPath>,
     Extension(condition): Extension<Condition>,
 ) -> Result<Response, ApiError> {
     let page = state.service.records(zone_in_path(&zone)?, Some(name), Some(rtype), MAX_RRSETS).await?;
@@ -70,27 +77,27 @@ pub(super) async fn get(
 pub(super) async fn set(
     State(state): State<ApiState>,
     OnTerms(terms): OnTerms,
-    Segments(path): RrsetPath,
+    Segments(path): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body((&state, terms), path, &query, Action::Set, body).await
+    apply_body(&state, terms, path, &query, Action::Set, body).await
 }
 
 pub(super) async fn add(
     State(state): State<ApiState>,
     OnTerms(terms): OnTerms,
-    Segments(path): RrsetPath,
+    Segments(path): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
-    apply_body((&state, terms), path, &query, Action::Add, body).await
+    apply_body(&state, terms, path, &query, Action::Add, body).await
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
     OnTerms(terms): OnTerms,
-    Segments((zone, name, rtype)): RrsetPath,
+    Segments(RrsetPath { zone, name, rtype }): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
 ) -> Result<Json<Written>, ApiError> {
     let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
@@ -98,12 +105,14 @@ pub(super) async fn delete(
 }
 
 async fn apply_body(
-    (state, terms): (&ApiState, Terms),
-    (zone, name, rtype): (String, String, String),
+    state: &ApiState,
+    terms: Terms,
+    path: RrsetPath,
     query: &WriteQuery,
     action: Action,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Written>, ApiError> {
+    let RrsetPath { zone, name, rtype } = path;
     let RrsetBody { ttl, data } = query::json(body)?;
     let change = RecordChange { action, name, rtype: Some(rtype), ttl, data, ..RecordChange::default() };
     apply(state, terms, &zone, query, vec![change]).await
@@ -117,6 +126,6 @@ async fn apply(
     changes: Vec<RecordChange>,
 ) -> Result<Json<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
-    let written = state.service.change(zone, (changes, query.allow_shrink), terms).await?;
+    let written = state.service.change(zone, changes, query.allow_shrink, terms).await?;
     Ok(Json(state.service.wait(written, patience).await))
 }

@@ -32,15 +32,10 @@ use zonecast_service::{ImportChoices, unmark_unlisted};
 /// It cannot start, or writing had ended for good before the signal came.
 pub(crate) fn run(config: CoreFile, allow_shrink: bool, output: Output) -> Outcome {
     let started = Instant::now();
-    process::run(async |stop| serve((config, allow_shrink), output, started, stop).await)
+    process::run(async |stop| serve(config, allow_shrink, output, started, stop).await)
 }
 
-async fn serve(
-    (config, allow_shrink): (CoreFile, bool),
-    output: Output,
-    started: Instant,
-    stop: Stop,
-) -> Outcome<Ended> {
+async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let open = |zones: &ZonesSection| {

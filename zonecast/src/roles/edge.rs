@@ -75,7 +75,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let mut status = edge.status();
     let edge = edge.watch(fault.clone());
     let api = EdgeApi::new(local.clone(), status.clone(), fault.clone(), metrics, vitals, started);
-    let http = HttpServer::start(http, (edge_router(api.clone(), gate.clone()), gate), tls)?;
+    let http = HttpServer::start(http, edge_router(api.clone(), gate.clone()), gate, tls)?;
     // Whoever waits for the process waits for its answers, not for its core.
     notify(NotifyState::Ready);
     let said = tokio::spawn(tell_manager(status.clone()));

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::http_tls::TlsListener;
 use super::idle::IdleBook;
-use super::serving::{HttpLimits, Introduce, serve};
+use super::serving::{HttpLimits, Introduce, RequestHandler, serve};
 use super::spare_listener::SpareListener;
 use crate::http::Gate;
 use zonecast_service::exit::{Failure, Outcome};
@@ -37,7 +37,8 @@ impl HttpServer {
     /// The listener cannot be handed to the runtime.
     pub(crate) fn start(
         listener: TcpListener,
-        (router, gate): (axum::Router, Gate),
+        router: axum::Router,
+        gate: Gate,
         tls: Option<ServerConfig>,
     ) -> Outcome<Self> {
         let wrap = |error: std::io::Error| Failure::failed(format_args!("cannot serve HTTP: {error}"));
@@ -47,17 +48,17 @@ impl HttpServer {
         let listener = SpareListener::new(listener, Arc::clone(&book));
         let fault = gate.fault().clone();
         let introduce: Introduce = Arc::new(move |request, address| gate.introduce(request, address));
-        let router = (router, introduce);
+        let handler = RequestHandler { router, introduce };
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             // A dropped sender stops us as well.
             let _ = stopped.await;
         };
         let task = match tls {
-            None => run_part(&fault, LOST, serve((listener, book), router, HttpLimits::default(), stopped)),
+            None => run_part(&fault, LOST, serve(listener, book, handler, HttpLimits::default(), stopped)),
             Some(tls) => {
                 let listener = TlsListener::new(listener, tls);
-                run_part(&fault, LOST, serve((listener, book), router, HttpLimits::default(), stopped))
+                run_part(&fault, LOST, serve(listener, book, handler, HttpLimits::default(), stopped))
             }
         };
         Ok(Self { address, stop, task })

@@ -69,12 +69,13 @@ impl HttpBody for PacedBody {
 pub(super) struct Answer {
     body: Body,
     end: Instant,
-    _held: (Busy, Option<Place>),
+    _busy: Busy,
+    _place: Option<Place>,
 }
 
 impl Answer {
-    pub(super) fn new(body: Body, held: (Busy, Option<Place>), within: Duration) -> Self {
-        Self { body, end: Instant::now() + within, _held: held }
+    pub(super) fn new(body: Body, busy: Busy, place: Option<Place>, within: Duration) -> Self {
+        Self { body, end: Instant::now() + within, _busy: busy, _place: place }
     }
 }
 

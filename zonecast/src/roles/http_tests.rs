@@ -16,7 +16,7 @@ use zonecast_kv_transport::{Ca, Endpoint, Role};
 
 use super::running_core::{CoreSetup, RunningCore};
 use super::{DataFolder, ports};
-use crate::auth::{Secret, Token, TokenFile, TokenRole};
+use crate::auth::{NewToken, Secret, Token, TokenFile, TokenRole};
 use crate::http::{May, all_routes};
 use crate::metrics::MetricsRegistry;
 use zonecast_api::ClientOptions;
@@ -105,8 +105,9 @@ impl Api {
     fn lasting(&self, name: &str, role: TokenRole, zones: &[&str], lasts: Option<(SystemTime, Duration)>) -> String {
         let secret = Secret::generate().unwrap();
         let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
-        let times = (lasts.map_or(SystemTime::now(), |lasts| lasts.0), lasts.map(|lasts| lasts.1));
-        let token = Token::new((name, secret.hash()), role, &zones, times).unwrap();
+        let (now, lasts) = lasts.map_or((SystemTime::now(), None), |(now, lasts)| (now, Some(lasts)));
+        let new = NewToken { name: name.into(), hash: secret.hash(), role, zones, now, lasts };
+        let token = Token::new(new).unwrap();
         TokenFile::update(&self.tokens(), |file| file.add(token)).unwrap();
         secret.reveal().to_owned()
     }

@@ -108,7 +108,7 @@ async fn serve(
     let core = CoreFile { zones: core.zones.map(|zones| ZonesSection { manifest, ..zones }), ..core };
     ca.issue(Role::Core, "core-1")?.save(&core.identity)?;
     let mut readies = Vec::new();
-    children.push(spawn("core", "core-1", &home("core-1"), (&core, config.allow_shrink))?);
+    children.push(spawn("core", "core-1", &home("core-1"), &core, config.allow_shrink)?);
     readies.extend(ready_lines(children, stop).await?);
     for (number, dns) in (1..).zip(ports::dns_addresses(config.dns, config.edges)?) {
         let name = edge_name(number);
@@ -127,7 +127,7 @@ async fn serve(
             log: log.clone(),
         };
         ca.issue(Role::Edge, &name)?.save(&edge.identity)?;
-        children.push(spawn("edge", &name, &home(&name), (&edge, false))?);
+        children.push(spawn("edge", &name, &home(&name), &edge, false)?);
     }
     readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
     if let Some(core) = readies.first().cloned() {
@@ -155,7 +155,7 @@ fn free_port() -> Outcome<SocketAddr> {
     bound.map_err(|error| Failure::bind("QUIC", Ipv4Addr::LOCALHOST, &error))
 }
 
-fn spawn(role: &str, name: &str, home: &Path, (config, allow_shrink): (&impl Serialize, bool)) -> Outcome<Running> {
+fn spawn(role: &str, name: &str, home: &Path, config: &impl Serialize, allow_shrink: bool) -> Outcome<Running> {
     let file = home.join(format!("{name}.toml"));
     let text = toml::to_string(config).map_err(Failure::failed)?;
     std::fs::write(&file, text).map_err(|error| Failure::io("write", &file, &error))?;

@@ -47,7 +47,7 @@ impl RunningCore {
         let running = RunningService::start(service).await?;
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(running.service()), zone_bodies, metrics };
-        let http = HttpServer::start(http, (router(state, gate.clone()), gate.clone()), tls)?;
+        let http = HttpServer::start(http, router(state, gate.clone()), gate.clone(), tls)?;
         Ok(Self { http, running, gate })
     }
 

@@ -41,6 +41,13 @@ const MAX_HEAD: usize = 64 * 1024;
 /// Says whose a request from this address is, and tells the router in its extensions.
 pub(super) type Introduce = Arc<dyn Fn(&mut Request<Incoming>, IpAddr) -> Who + Send + Sync>;
 
+/// What requests are answered with, and who says whose they are.
+#[derive(Clone)]
+pub(super) struct RequestHandler {
+    pub(super) router: Router,
+    pub(super) introduce: Introduce,
+}
+
 /// What connections may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HttpLimits {
@@ -73,8 +80,9 @@ impl Default for HttpLimits {
 
 /// Serves until `stopped`, then waits for the requests under way. Dropped, it drops all connections.
 pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
-    (mut listener, book): (L, Arc<IdleBook>),
-    (router, introduce): (Router, Introduce),
+    mut listener: L,
+    book: Arc<IdleBook>,
+    handler: RequestHandler,
     limits: HttpLimits,
     stopped: impl Future<Output = ()>,
 ) {
@@ -92,9 +100,8 @@ pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
                 }
                 let seat = book.sit();
                 let stream = PacedStream::new(stream, limits.write_pause);
-                let (router, introduce) = (router.clone(), Arc::clone(&introduce));
                 let (address, admission) = (address.ip(), Arc::clone(&admission));
-                let served = Served { router, introduce, address, admission, limits };
+                let served = Served { handler: handler.clone(), address, admission, limits };
                 connections.spawn(connection(stream, seat, served, stopping.subscribe()));
             }
             Some(_) = connections.join_next() => {}
@@ -110,8 +117,7 @@ pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
 
 /// What a connection is served with.
 struct Served {
-    router: Router,
-    introduce: Introduce,
+    handler: RequestHandler,
     address: IpAddr,
     admission: Arc<Admission>,
     limits: HttpLimits,
@@ -121,7 +127,7 @@ async fn connection<S>(stream: S, seat: Seat, served: Served, mut stopping: watc
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let Served { router, introduce, address, admission, limits } = served;
+    let Served { handler: RequestHandler { router, introduce }, address, admission, limits } = served;
     let seat = Arc::new(seat);
     let service = TowerToHyperService::new(router);
     let answer = service_fn(|mut request: Request<Incoming>| {
@@ -138,7 +144,7 @@ where
                 }
                 Err(full) => (full.into_response(), None),
             };
-            Ok::<_, Infallible>(response.map(|body| Answer::new(body, (busy, place), limits.body_within)))
+            Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy, place, limits.body_within)))
         }
     });
     let mut builder = http1::Builder::new();
@@ -224,8 +230,8 @@ mod tests {
             let address = listener.local_addr().unwrap();
             let (stop, stopped) = oneshot::channel();
             let book = Arc::new(IdleBook::default());
-            let router: (_, Introduce) = (router, Arc::new(introduce));
-            let task = tokio::spawn(serve((listener, book), router, limits, async move { drop(stopped.await) }));
+            let handler = RequestHandler { router, introduce: Arc::new(introduce) };
+            let task = tokio::spawn(serve(listener, book, handler, limits, async move { drop(stopped.await) }));
             Self { address, go_on, entered, stop, task }
         }
 

@@ -14,7 +14,7 @@ use zonecast_service::Service;
 use zonecast_service::exit::{Code, Failure, Outcome};
 use zonecast_service::warn_of_unlisted;
 use zonecast_service::zone_file::{open_root, word};
-use zonecast_service::{ImportChoices, ImportReport, import_folder};
+use zonecast_service::{ImportChoices, ImportReport, ListedZones, import_folder};
 
 /// A folder whose list of zones was read.
 #[derive(Debug)]
@@ -88,8 +88,9 @@ impl ZoneFolder {
         let known = self.left_out.iter().filter_map(|left_out| left_out.apex);
         let known: HashSet<Name> = known.collect();
         let listed: Vec<_> = self.entries.iter().map(|entry| entry.apex).chain(known.iter().copied()).collect();
+        let zones = ListedZones { entries: self.entries, left_out: known };
         let report = tokio::select! {
-            report = import_folder(service, self.root, (self.entries, known, self.choices), stop.flag()) => report,
+            report = import_folder(service, self.root, zones, self.choices, stop.flag()) => report,
             // A zone that is being built is not waited for.
             () = stop.asked() => return Ok(None),
         };
