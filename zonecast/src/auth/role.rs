@@ -5,15 +5,15 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// Each may what those before it may.
+/// The role of a token; each role includes the rights of the roles before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum TokenRole {
-    /// Ask.
+    /// Read zones, records and status.
     Read,
     /// Change records; import and delete zones.
     Write,
-    /// Everything, of all zones.
+    /// Everything, on all zones.
     Admin,
 }
 

@@ -19,11 +19,11 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Run a core and edges in one process, serving a folder of zone files.
+    /// Run a core and edges in one process and serve a folder of zone files.
     Dev(dev::Dev),
-    /// Run a core: a voter, its API, and the fan-out to its edges.
+    /// Run a core: it stores the zones, serves the API and sends every change to its edges.
     Core(role::Core),
-    /// Run an edge: a copy of everything published that answers DNS.
+    /// Run an edge: it keeps a copy of all zones and answers DNS queries from it.
     Edge(role::Role),
     /// Check configuration files.
     #[command(subcommand)]
@@ -34,27 +34,27 @@ pub(super) enum Command {
     /// Import, export, list, check and delete zones.
     #[command(subcommand)]
     Zone(zone::Zone),
-    /// Show what is chosen for all zones that choose nothing themselves, or choose something else.
+    /// Show or change the settings that apply to every zone without settings of its own.
     Settings(settings::Settings),
-    /// Show what the store holds for a name: key, decoded value, version.
+    /// Show the stored keys of a name with their decoded values and versions.
     Get(get::Get),
-    /// Ask two name servers everything that a zone can answer, and report where they differ.
+    /// Send two name servers every question that a zone can answer, and report where their answers differ.
     Compare(compare::Compare),
-    /// Show how the core and its edges stand.
+    /// Show the state of the core and its edges.
     Status(status::Status),
-    /// Show which edges are waited for, and say for which to wait.
+    /// List, add and remove the edges that `--wait all` waits for.
     #[command(subcommand)]
     Edges(edges::Edges),
-    /// Find out what is wrong with nodes and their files, and what to do about it.
+    /// Check nodes and their files, and report each problem with its repair.
     Doctor(doctor::Doctor),
-    /// Copy what the core holds into a folder while it runs, or verify such a copy.
+    /// Back up the data of a running core into a folder, or verify a backup.
     Backup(backup::Backup),
-    /// Say that a core was restored on purpose, so that edges that are ahead of it follow.
+    /// Confirm that a core was restored from a backup on purpose, so that edges that are ahead of it follow it again.
     AcceptRestore(backup::AcceptRestore),
-    /// Make the certificates of nodes, show and revoke them.
+    /// Issue, show and revoke the certificates of nodes.
     #[command(subcommand)]
     Ca(ca::Ca),
-    /// Make, list and revoke tokens for the API.
+    /// Create, list and revoke tokens for the API.
     #[command(subcommand)]
     Token(token::Token),
     /// Print a completion script for a shell.

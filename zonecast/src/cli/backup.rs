@@ -16,8 +16,8 @@ use zonecast_service::exit::{Code, Failure, Outcome};
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Backup {
-    /// A folder on the machine of the core that is not there yet, or empty. On the disk of the core's data the copy takes
-    /// no room at first; a backup belongs on another machine in the end.
+    /// Folder for the backup, on the machine of the core; it must be empty or not exist yet. On the disk of the core's
+    /// data the backup shares its files and takes no space at first. Copy it to another machine afterwards.
     #[arg(value_name = "DIR", required = true)]
     folder: Option<PathBuf>,
     #[command(subcommand)]
@@ -26,7 +26,7 @@ pub(super) struct Backup {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Compare every file of a backup on this machine with its manifest.
+    /// Compare every file of a backup on this machine with the manifest of the backup.
     Verify {
         /// Folder of the backup.
         #[arg(value_name = "DIR")]

@@ -18,19 +18,23 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Longest validity that can be asked for, in seconds: as long as a CA itself lasts.
+/// Longest validity of a certificate, in seconds: the validity of a CA itself.
 const LONGEST: u64 = 20 * 365 * DAY;
 
 /// See `zonecast ca --help`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Ca {
-    /// Make a certificate authority: one for all nodes of a system. Its key is the key to everything; keep it off them.
+    /// Create the certificate authority of a system. Whoever has its key can become any node, so do not keep the key on
+    /// a node.
     Init(Init),
-    /// Make the certificate of a node: a folder to put on that node, where its `identity` setting points.
+    /// Issue the certificate of a node. Copy the folder that this command writes to the node, to the path of its
+    /// `identity` setting.
     Issue(Issue),
-    /// Show what a certificate authority has issued, or whose certificate a node's folder holds and until when.
+    /// Show the certificates that an authority has issued, or the name and expiry of the certificate in a node's
+    /// folder.
     Show(Show),
-    /// Revoke certificates. Copy the list it writes to every node's folder; running nodes know it five seconds later.
+    /// Revoke certificates. Copy the revocation list that this command writes to the identity folder of every node;
+    /// running nodes apply it within five seconds.
     Revoke(Revoke),
 }
 
@@ -46,29 +50,30 @@ pub(super) struct Issue {
     /// Folder of the certificate authority.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// What the node may be: core, relay, edge or client.
+    /// Role of the node: core, relay, edge or client.
     #[arg(long, value_name = "ROLE")]
     role: Role,
-    /// What the node is called: 1 to 63 of a-z, 0-9 and -.
+    /// Name of the node: 1 to 63 characters of a-z, 0-9 and -.
     #[arg(long, value_name = "NAME")]
     name: String,
-    /// DNS name or IP address under which the node's API is reached by HTTPS; can be given again.
+    /// DNS name or IP address at which clients reach the API of the node by HTTPS; may be given several times.
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<Host>,
-    /// How long it lasts, such as 90d, 12h, 30m or 30s. Without it: five years.
+    /// Validity, such as 90d, 12h, 30m or 30s. The default is five years.
     #[arg(long, value_name = "TIME", value_parser = parse_validity)]
     valid: Option<Duration>,
-    /// Folder to write it into.
+    /// Folder to write the certificate into.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace a certificate that is there already, as to renew it. A running node takes it over within five seconds.
+    /// Replace an existing certificate in that folder, for example to renew it. A running node uses the new one within
+    /// five seconds.
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Folder of a certificate authority, or of a node's certificate.
+    /// Folder of a certificate authority, or of the certificate of a node.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
@@ -78,12 +83,12 @@ pub(super) struct Revoke {
     /// Folder of the certificate authority.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Name of a node, for everything it was ever issued, or the serial of one certificate.
+    /// Name of a node, to revoke all its certificates, or the serial of one certificate.
     #[arg(value_name = "NAME|SERIAL")]
     which: String,
 }
 
-/// A certificate as it is shown. Times are seconds since 1970.
+/// A certificate in the output. Times are seconds since 1970.
 #[derive(Debug, Serialize)]
 struct Shown {
     serial: String,
@@ -246,7 +251,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// `2026-11-23 23:13:40 UTC`: certificates of an hour are a way to work too.
+/// `2026-11-23 23:13:40 UTC`, with the time of day because certificates may last less than a day.
 fn moment(seconds: u64) -> String {
     let of_day = seconds % DAY;
     let (hour, minute, second) = (of_day / HOUR, of_day % HOUR / MINUTE, of_day % MINUTE);

@@ -1,4 +1,4 @@
-//! `zonecast compare`: whether two name servers say the same, before one takes the place of the other.
+//! `zonecast compare`: checks that two name servers give the same answers before one replaces the other.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,7 +25,7 @@ use zonecast_service::zone_file;
 /// The port of DNS.
 const PORT: u16 = 53;
 
-/// Questions that are asked and compared at a time: enough to keep both servers busy, little to hold.
+/// Number of questions that are sent and compared at a time: enough to keep both servers busy within little memory.
 const CHUNK: usize = 8_192;
 
 /// Most questions of a file.
@@ -34,7 +34,7 @@ const MAX_QUERIES: usize = 50_000_000;
 /// Differences of one kind that are shown; the rest are counted.
 const SHOWN: usize = 3;
 
-/// Zones up to so many names are asked for every common type everywhere.
+/// In zones with at most this many names, every common type is asked for at every name.
 const SMALL: usize = 1_000;
 
 #[derive(Debug, Args)]
@@ -42,48 +42,48 @@ pub(super) struct Compare {
     /// A name server: address or host, and the port if it is not 53.
     #[arg(value_name = "A")]
     one: String,
-    /// The other one.
+    /// The other name server.
     #[arg(value_name = "B")]
     other: String,
-    /// A zone to ask for everything that it can answer; may be given several times. Its records come from a transfer
-    /// (AXFR) from A, else from B.
+    /// Zone to compare; may be given several times. The questions are made from its records, which come from a zone
+    /// transfer (AXFR) from A, or from B if A refuses.
     #[arg(long, value_name = "ZONE")]
     zone: Vec<String>,
-    /// Every zone of the core.
+    /// Compare every zone of the core.
     #[arg(long, conflicts_with_all = ["zone", "file"])]
     all: bool,
-    /// Take the records from the core instead of a transfer.
+    /// Take the records from the core instead of a zone transfer.
     #[arg(long)]
     from_core: bool,
-    /// Take the records of a single zone from this file instead.
+    /// Take the records of the zone from this zone file instead of a zone transfer; for a single zone.
     #[arg(long, value_name = "FILE", requires = "zone", conflicts_with = "from_core")]
     file: Option<PathBuf>,
-    /// Ask the questions of this file: captured packets (pcap or pcapng), or a name and a type in each line, as dnsperf
-    /// takes them; `-` for standard input.
+    /// Send the queries of this file: captured packets (pcap or pcapng), or lines with a name and a type, as dnsperf
+    /// reads them. `-` reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zone", "all"])]
     queries: Option<PathBuf>,
-    /// Ask about one in so many names only.
+    /// Ask about every N-th name only.
     #[arg(long, value_name = "N", default_value_t = 1)]
     every: usize,
-    /// Ask for DNSSEC as well (DO=1).
+    /// Send every question also with the DNSSEC bit (DO=1).
     #[arg(long)]
     dnssec: bool,
-    /// Ask everything over TCP as well; what is truncated is asked again over TCP in any case.
+    /// Send every question over TCP too. Questions with a truncated answer are always repeated over TCP.
     #[arg(long)]
     tcp: bool,
-    /// Compare what the RFCs leave open, too: NS beside an answer, ANY and RRSIG queries, the serial, the TTL of a SOA that
-    /// says that a name has none.
+    /// Compare also parts that the RFCs leave to the server: NS records beside an answer, answers to ANY and RRSIG
+    /// queries, the serial, and the TTL of the SOA in negative answers to SOA queries.
     #[arg(long)]
     strict: bool,
 }
 
-/// What came of it.
+/// The result of a comparison.
 #[derive(Debug, Default, Serialize)]
 struct Comparison {
     one: String,
     other: String,
     zones: usize,
-    /// Each way to ask one counts.
+    /// A question counts once for each way in which it was sent.
     questions: u64,
     different: u64,
     unanswered: u64,
@@ -221,7 +221,7 @@ impl Comparing {
         Ok(())
     }
 
-    /// Asks what is pending in every way.
+    /// Sends the pending questions in every way.
     fn ask(&mut self) -> Outcome {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort();
@@ -238,7 +238,7 @@ impl Comparing {
         Ok(())
     }
 
-    /// Asks and compares; what was truncated.
+    /// Sends questions, compares the answers, and returns the questions whose answers were truncated.
     fn ask_in(&mut self, questions: &[Question], mode: Mode) -> Outcome<Vec<Question>> {
         self.progress.expect(u64::try_from(questions.len()).unwrap_or_default());
         let [one, other] = self.askers;

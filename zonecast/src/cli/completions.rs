@@ -11,7 +11,7 @@ use zonecast_service::exit::Outcome;
 /// See `zonecast completions --help`.
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// For which shell.
+    /// Shell that the script is for.
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -12,13 +12,13 @@ use zonecast_service::exit::Outcome;
 /// See `zonecast config --help`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Check a configuration file without starting anything, and show it with every default.
+    /// Check a configuration file without starting a node, and show all its settings, defaults included.
     Check(Check),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// A core.toml or edge.toml.
+    /// Configuration file of a core or an edge.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

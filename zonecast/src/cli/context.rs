@@ -1,4 +1,5 @@
-//! What commands work with, and how long those that write wait for edges.
+//! The client and output of every command, and the options of commands that write: how long to wait for edges, and the
+//! condition.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,10 +18,10 @@ use zonecast_service::exit::{Code, Failure, Outcome};
 /// Longest token in a file, with some space around it.
 const MAX_TOKEN: u64 = 4096;
 
-/// Variable with the token itself.
+/// Environment variable that holds the token itself.
 const TOKEN: &str = "ZONECAST_TOKEN";
 
-/// How long a write waits for edges, and when it is done.
+/// How long a write waits for edges, and under which condition it is done.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Waiting {
     #[command(flatten)]
@@ -32,10 +33,10 @@ pub(super) struct Waiting {
 /// How long a write waits for edges.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct WaitUntil {
-    /// Wait until this many edges serve it: `edge` (any one), `all`, a number, or a share such as 50%.
+    /// Wait until this many edges serve the change: `edge` (any one), `all`, a number, or a share such as 50%.
     #[arg(long, value_name = "edge|all|N|P%")]
     pub wait: Option<WaitFor>,
-    /// How long to wait, such as 10s or 500ms.
+    /// Longest time to wait, such as 10s or 500ms.
     #[arg(long, value_name = "TIME", value_parser = parse_timeout, requires = "wait")]
     pub timeout: Option<Duration>,
 }
@@ -52,10 +53,10 @@ impl WaitUntil {
     }
 }
 
-/// When a write is done at all.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct OnlyIf {
-    /// Only if the last change of the zone still has this number, as `zone log` shows it.
+    /// Change the zone only if its last change still has this number, as `zone log` shows it.
     #[arg(long, value_name = "CHANGE")]
     pub if_change: Option<u64>,
 }
@@ -66,20 +67,20 @@ impl OnlyIf {
     }
 }
 
-/// What a command works with.
+/// The client of the API and the output of a command.
 pub(super) struct Context {
     pub client: Client,
     pub output: Output,
 }
 
 impl Context {
-    /// With a client that shows the token and trusts the CA that the command line or the environment names.
+    /// Makes a client with the token and the CA that the command line or the environment names.
     pub(super) fn of(shared: &Shared, output: Output) -> Outcome<Self> {
         Ok(Self { client: Client::with_options(shared.core(), client_options(shared)?)?, output })
     }
 }
 
-/// The token that is shown and the CA that is trusted, as the command line or the environment names them.
+/// The token that the client sends and the CA that it trusts, from the command line or the environment.
 pub(super) fn client_options(shared: &Shared) -> Outcome<ClientOptions> {
     let mut options = ClientOptions::default();
     if let Some(file) = &shared.token_file {
@@ -94,7 +95,7 @@ pub(super) fn client_options(shared: &Shared) -> Outcome<ClientOptions> {
     Ok(options)
 }
 
-/// The token in a file that only its owner may read.
+/// Reads the token in a file, which only its owner may be able to read.
 fn with_token_file(options: ClientOptions, path: &Path) -> Outcome<ClientOptions> {
     let unusable =
         |reason: std::fmt::Arguments<'_>| Failure::new(Code::Unreadable, format_args!("token file {reason}"));

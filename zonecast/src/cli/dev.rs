@@ -16,30 +16,33 @@ use zonecast_service::exit::Outcome;
 /// See `zonecast dev --help`.
 #[derive(Debug, Args)]
 pub(super) struct Dev {
-    /// Folder of zone files. Without a manifest every file in it is a zone, named like the file less `.zone`.
+    /// Folder of zone files. Without a manifest, each file APEX.zone in the folder is the zone APEX.
     #[arg(long, value_name = "DIR")]
     zones: PathBuf,
-    /// Lines of `apex<TAB>file`, files relative to the folder of zones; only these load.
+    /// Manifest of the zones to load: lines of `apex<TAB>file`, with files relative to the folder of zones. Other files
+    /// are ignored.
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
-    /// Where to keep everything; made if missing. Without it: a temporary folder, gone at exit.
+    /// Data folder; it is created if it is missing. The default is a temporary folder that is deleted at exit.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the first edge answers DNS over UDP and TCP; further edges take the next ports. Port 0: any free port.
+    /// Address at which the first edge answers DNS over UDP and TCP. Further edges use the next ports. Port 0 means any
+    /// free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5300")]
     dns: SocketAddr,
-    /// Where the API, metrics and health listen. Port 0: any free port.
+    /// Address of the API, metrics and health. Port 0 means any free port.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8053")]
     http: SocketAddr,
-    /// How many edges to run.
+    /// Number of edges to run.
     #[arg(long, value_name = "N", default_value = "1")]
     edges: NonZeroU8,
     #[command(flatten)]
     tolerance: Tolerance,
-    /// Run core and edges as processes of their own, and print their ids.
+    /// Run the core and each edge as a process of its own, and print the process ids.
     #[arg(long)]
     processes: bool,
-    /// Take over files that leave little of their zones, which are held as they are otherwise.
+    /// Import also files that remove most of the records of their zone. Otherwise such a zone keeps its present
+    /// records.
     #[arg(long)]
     allow_shrink: bool,
 }

@@ -13,10 +13,11 @@ use zonecast_service::exit::{Failure, Outcome};
 /// See `zonecast doctor --help`.
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
-    /// Configuration of a node of this machine: its files, ports and certificate are looked at; can be given again.
+    /// Configuration file of a node on this machine, whose files, ports and certificate are checked; may be given
+    /// several times.
     #[arg(long = "config", value_name = "FILE")]
     configs: Vec<PathBuf>,
-    /// Where another node's HTTP side listens, such as an edge's; can be given again.
+    /// URL of the HTTP side of another node, such as an edge; may be given several times.
     #[arg(long = "node", value_name = "URL")]
     nodes: Vec<String>,
 }

@@ -12,19 +12,20 @@ use zonecast_service::exit::Outcome;
 /// See `zonecast edges --help`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Edges {
-    /// Show every edge that is waited for or has connected.
+    /// List the edges that `--wait all` waits for, and every other edge that has connected.
     List,
-    /// Wait for an edge from now on, whether it has ever connected or not.
+    /// Let `--wait all` wait for an edge from now on, even if the edge has never connected.
     Expect(Named),
-    /// Wait no more for an edge that is gone for good. It counts again if it comes back and catches up.
+    /// Stop waiting for an edge that is gone for good. If the edge comes back and catches up, `--wait all` waits for it
+    /// again.
     Forget(Named),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Named {
-    /// Its name, from its certificate.
+    /// Name of the edge, as in its certificate.
     name: String,
-    /// Its role, from its certificate: edge or relay.
+    /// Role of the edge, as in its certificate: edge or relay.
     #[arg(long, default_value = "edge", value_name = "ROLE")]
     role: String,
 }

@@ -8,13 +8,13 @@ use zonecast_service::exit::{Failure, Outcome};
 /// See `zonecast get --help`.
 #[derive(Debug, Args)]
 pub(super) struct Get {
-    /// An absolute name, with or without the trailing dot.
+    /// Absolute name, with or without the trailing dot.
     name: String,
-    /// Only the key that holds this type.
+    /// Show only the key that holds this type.
     #[arg(value_name = "TYPE")]
     rtype: Option<String>,
-    /// Which store of that process to read: `core`, `edge` (the first one), or an edge by its name. Without it, that of
-    /// an edge if there is one, else that of the core.
+    /// Store to read in the process at `--core`: `core`, `edge` (its first edge), or the name of an edge. The default
+    /// is the first edge of the process, or its core if it has no edge.
     #[arg(long, value_name = "edge|core|NAME")]
     at: Option<String>,
 }

@@ -8,41 +8,42 @@ use zonecast_api::types::{RollbackRequest, ZoneLogEntry};
 use zonecast_service::day_and_time;
 use zonecast_service::exit::{Failure, Outcome};
 
-/// Changes shown when the command line does not say.
+/// Number of changes to show by default.
 const LIMIT: usize = 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Log {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// How many changes at most.
+    /// Largest number of changes to show.
     #[arg(long, short = 'n', value_name = "N", default_value_t = LIMIT)]
     limit: usize,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Diff {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// The zone as it was after this change; 0 is before the first. Without it, before the last.
+    /// Number of the change after which to take the older state; 0 is the state before the first change. The default is
+    /// the state before the last change.
     #[arg(value_name = "FROM")]
     from: Option<u64>,
-    /// The zone as it was after this change. Without it, as it is.
+    /// Number of the change after which to take the newer state. The default is the present state.
     #[arg(value_name = "TO")]
     to: Option<u64>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Make it what it was after this change; 0 is before the first.
+    /// Restore the state after this change; 0 is the state before the first change.
     #[arg(long, value_name = "CHANGE", conflicts_with = "undo")]
     to: Option<u64>,
-    /// Take back this change, which must be the last one. The same once more changes nothing.
+    /// Undo this change, which must be the last one. Running the command again changes nothing.
     #[arg(long, value_name = "CHANGE")]
     undo: Option<u64>,
-    /// Only show what would change.
+    /// Show what would change, and change nothing.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -83,7 +84,7 @@ impl Rollback {
     }
 }
 
-/// Asks for the change to undo, and names the last one.
+/// Fails with a message that asks for the change to undo and names the last one.
 fn say_which(context: &Context, zone: &str) -> Outcome<Failure> {
     let newest = context.client.zone_log(zone, 1)?.changes.into_iter().next();
     let newest = newest.ok_or_else(|| Failure::failed(format_args!("zone {zone} has no changes to take back")))?;

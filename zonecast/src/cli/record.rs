@@ -11,24 +11,25 @@ use super::{Context, Waiting, text};
 use zonecast_api::types::{Action, ChangeRequest, RecordChange};
 use zonecast_service::exit::{Failure, Outcome};
 
-/// See `zonecast record --help`. NAME is relative to ZONE, `@` is the apex, a trailing dot makes it absolute.
+/// The arguments of `zonecast record`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Record {
-    /// Show the records of a zone, of a name, or of one type there.
+    /// List the records of a zone, of a name, or of one type at a name.
     List(List),
-    /// Make an RRset exactly this record.
+    /// Replace an RRset by a single record, or create it.
     Set(Write),
     /// Add a record to an RRset.
     Add(Write),
     /// Delete a record, an RRset, or everything at a name.
     Delete(Delete),
-    /// Move everything at a name to another.
+    /// Move all records of a name to another name.
     Rename(Rename),
-    /// Answer this record for a name and type, whatever the zone has; it stays when the zone is replaced.
+    /// Answer queries for a name and type with this record instead of the records of the zone. The override stays when
+    /// the zone is replaced.
     Override(Override),
-    /// Answer what the zone has for a name and type again.
+    /// Remove an override, so that the records of the zone are answered again.
     Restore(Restore),
-    /// Keep a record in the zone without serving it, also when the zone is replaced by one that has it.
+    /// Stop serving a record, but keep it in the zone. It stays disabled when the zone is replaced.
     Disable(One),
     /// Serve a disabled record again.
     Enable(One),
@@ -36,29 +37,30 @@ pub(super) enum Record {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: Option<String>,
-    /// Only this type.
+    /// Only records of this type.
     #[arg(value_name = "TYPE")]
     rtype: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Write {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: String,
-    /// Record type, such as A, or TYPE65280.
+    /// Record type, such as A or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
-    /// [TTL] and the data as in a zone file, but nothing is a comment, and of several arguments each is one field, spaces
-    /// and all. Without a TTL: the present one of the RRset, else the zone's default.
+    /// Optional TTL, then the data as in a zone file, without comments: a `;` is data. If the data is given as several
+    /// arguments, each argument is one field and may contain spaces. Without a TTL, the RRset keeps its TTL; a new
+    /// RRset gets the default TTL of the zone.
     #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
     pub(super) data: Vec<String>,
-    /// Seconds, or as 1h30m; everything after TYPE is then data.
+    /// TTL in seconds or like 1h30m. With this option, all arguments after TYPE are data.
     #[arg(long)]
     ttl: Option<String>,
     #[command(flatten)]
@@ -67,20 +69,20 @@ pub(super) struct Write {
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: String,
-    /// Only this type.
+    /// Only records of this type.
     #[arg(value_name = "TYPE")]
     rtype: Option<String>,
-    /// Only the record with this data. A TTL before it is not looked at.
+    /// Only the record with this data. A TTL before the data is ignored.
     #[arg(value_name = "[TTL] DATA", allow_negative_numbers = true)]
     data: Vec<String>,
-    /// Everything beneath NAME as well.
+    /// Delete also all names below NAME.
     #[arg(long, conflicts_with = "rtype")]
     subtree: bool,
-    /// It is meant that the zone loses much.
+    /// Do it even if the zone loses a large share of its records.
     #[arg(long)]
     allow_shrink: bool,
     #[command(flatten)]
@@ -89,11 +91,11 @@ pub(super) struct Delete {
 
 #[derive(Debug, Args)]
 pub(super) struct Rename {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, absolute with a trailing dot. What is beneath stays.
+    /// Present name, relative to ZONE; a trailing dot makes it absolute. Names below it are not moved.
     name: String,
-    /// The other name; what is there stays, too.
+    /// New name. Records that this name has already stay.
     #[arg(value_name = "NEW")]
     to: String,
     #[command(flatten)]
@@ -102,17 +104,17 @@ pub(super) struct Rename {
 
 #[derive(Debug, Args)]
 pub(super) struct Override {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: String,
-    /// Record type, such as A, or TYPE65280.
+    /// Record type, such as A or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
-    /// [TTL] and the data as in a zone file.
+    /// Optional TTL, then the data as in a zone file.
     #[arg(required_unless_present = "nothing", value_name = "[TTL] DATA", allow_negative_numbers = true)]
     data: Vec<String>,
-    /// Answer nothing: the name is as if it had no such records.
+    /// Answer as if the name had no records of this type.
     #[arg(long, conflicts_with = "data")]
     nothing: bool,
     #[command(flatten)]
@@ -121,11 +123,11 @@ pub(super) struct Override {
 
 #[derive(Debug, Args)]
 pub(super) struct Restore {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: String,
-    /// Record type, such as A, or TYPE65280.
+    /// Record type, such as A or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
     #[command(flatten)]
@@ -134,14 +136,14 @@ pub(super) struct Restore {
 
 #[derive(Debug, Args)]
 pub(super) struct One {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// Relative to ZONE, `@` for its apex, absolute with a trailing dot.
+    /// Name, relative to ZONE; `@` is the apex, and a trailing dot makes the name absolute.
     name: String,
-    /// Record type, such as A, or TYPE65280.
+    /// Record type, such as A or TYPE65280.
     #[arg(value_name = "TYPE")]
     rtype: String,
-    /// The data of the record. A TTL before it is not looked at.
+    /// Data of the record. A TTL before the data is ignored.
     #[arg(required = true, value_name = "[TTL] DATA", allow_negative_numbers = true)]
     data: Vec<String>,
     #[command(flatten)]
@@ -228,7 +230,7 @@ impl List {
 impl Write {
     fn run(&self, context: &Context, action: Action) -> Outcome {
         let zone = zone(&self.zone)?;
-        // Before the data, since a mistake in the name is the commoner one.
+        // The name is checked before the data, because mistakes in names are more common.
         parse_owner(&self.name, &zone).map_err(Failure::usage)?;
         let rtype = rtype(&self.rtype)?;
         let Data { ttl, data } =

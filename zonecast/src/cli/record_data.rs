@@ -1,14 +1,15 @@
-//! From shell arguments to a TTL and zone-file data.
+//! Turns shell arguments into a TTL and zone-file data.
 //!
-//! A shell takes quotes away, and the TTL between type and data is optional although much data begins with a number.
-//! So both readings are tried: the one that makes a record is taken, and where both do, nobody guesses.
+//! A shell removes quotes, and the TTL before the data is optional although much data begins with a number. So the
+//! arguments are read with and without a TTL. If one reading is a valid record, it is used; if both are, the command
+//! fails and asks for `--ttl`.
 
 use domain::base::iana::Rtype;
 use thiserror::Error;
 use zonecast_ingest::{Rule, format_rdata, parse_rdata_words, parse_ttl};
 use zonecast_records::Name;
 
-/// What the arguments say.
+/// The TTL and data of the arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Data {
     /// Seconds, if given.
@@ -17,16 +18,16 @@ pub(super) struct Data {
     pub(super) data: String,
 }
 
-/// Arguments that are no record.
+/// The arguments do not make a record.
 #[derive(Debug, Error)]
 pub(super) enum DataError {
     /// Neither reading makes a record.
     #[error("data: {0}")]
     Data(#[from] Rule),
-    /// Both readings do.
+    /// Both readings make a record.
     #[error("`{0}` can be the TTL or the beginning of the data: give the TTL with --ttl, then all of it is data")]
     Ambiguous(String),
-    /// Not a TTL.
+    /// The text is not a TTL.
     #[error("`{0}` is not a TTL: write seconds, or units as in 1h30m")]
     Ttl(String),
 }

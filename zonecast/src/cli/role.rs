@@ -13,23 +13,24 @@ use zonecast_service::exit::{Failure, Outcome};
 
 use super::shared::Shared;
 
-/// What both take.
+/// The arguments of both commands.
 #[derive(Debug, Args)]
 pub(super) struct Role {
-    /// Its configuration; `zonecast config check` tells what is wrong with one.
+    /// Configuration file; `zonecast config check FILE` reports mistakes in it.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Stop when the process ends that started this one, whose id this is.
+    /// Id of the process that started this one; stop when that process ends.
     #[arg(long, hide = true, value_name = "PID")]
     die_with: Option<i32>,
 }
 
-/// What a core takes.
+/// The arguments of `zonecast core`.
 #[derive(Debug, Args)]
 pub(super) struct Core {
     #[command(flatten)]
     role: Role,
-    /// Take over files of `[zones]` that leave little of their zones, which are held as they are otherwise.
+    /// Import also files of `[zones]` that remove most of the records of their zone. Otherwise such a zone keeps its
+    /// present records.
     #[arg(long)]
     allow_shrink: bool,
 }

@@ -1,4 +1,4 @@
-//! From the arguments of the process to its exit code.
+//! Runs the program: arguments in, exit code out.
 
 use std::process::ExitCode;
 

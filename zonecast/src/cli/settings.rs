@@ -1,4 +1,4 @@
-//! `zonecast settings`: what is chosen for all zones.
+//! `zonecast settings`: the settings of all zones that have none of their own.
 
 use clap::Args;
 
@@ -13,14 +13,14 @@ pub(super) struct Settings {
     guards: Guards,
 }
 
-/// What a write must not do unless it says that it is meant.
+/// The guards against mistakes: writes beyond these limits are held.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Guards {
-    /// The largest share of a zone's records that one write may take away without `--allow-shrink`: 0% to 100%, or
-    /// default.
+    /// Largest share of the records of a zone that one write may remove without `--allow-shrink`: 0% to 100%, or
+    /// `default`.
     #[arg(long, value_name = "SHARE")]
     pub(super) max_shrink: Option<String>,
-    /// What happens to a write with a lower serial than the zone has.
+    /// What to do with a write whose serial is lower than the serial of the zone.
     #[arg(long, value_name = "WHAT", value_parser = ["warn", "refuse", "default"])]
     pub(super) older_serial: Option<String>,
 }

@@ -54,7 +54,7 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
     core.edges.iter().try_for_each(|edge| show_known(edge, out))
 }
 
-/// An edge as its core sees it.
+/// State of an edge as the core knows it.
 fn show_known(edge: &EdgeInfo, out: &mut dyn Write) -> io::Result<()> {
     let connected = if edge.connected { "connected" } else { "not connected" };
     let expected = if edge.expected { "" } else { ", not expected" };

@@ -1,4 +1,4 @@
-//! How responses of the API read for people.
+//! Responses of the API as text for people.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use zonecast_api::types::{Finding, Receipt, RrsetInfo, Written};
 use zonecast_service::age;
 use zonecast_service::exit::{Code, Failure, Outcome};
 
-/// `file:line: record: message (rule)`, as much of it as is known.
+/// `file:line: record: message (rule)`, without the parts that are not known.
 pub(super) fn finding(finding: &Finding) -> String {
     let mut text = String::new();
     if let Some(file) = &finding.file {
@@ -46,7 +46,7 @@ pub(super) fn rrset(out: &mut dyn Write, rrset: &RrsetInfo) -> io::Result<()> {
     Ok(())
 }
 
-/// What became of a write.
+/// The result of a write.
 pub(super) fn written(written: &Written, out: &mut dyn Write) -> io::Result<()> {
     for warning in &written.warnings {
         writeln!(out, "warning: {}", finding(warning))?;
@@ -65,7 +65,7 @@ pub(super) fn written(written: &Written, out: &mut dyn Write) -> io::Result<()> 
     written.receipt.as_ref().map_or(Ok(()), |receipt| self::receipt(receipt, out))
 }
 
-/// Where a version is live.
+/// Which edges serve a version.
 pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "live on {} of {} edges", receipt.applied, receipt.of)?;
     for edge in &receipt.edges {
@@ -79,7 +79,7 @@ pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-/// The failure of a write that is not live where it should be; the write itself stands.
+/// The failure of a write that fewer edges serve than `--wait` asks for. The write itself is committed.
 pub(super) fn check_reached(receipt: Option<&Receipt>) -> Outcome {
     match receipt.filter(|receipt| !receipt.reached) {
         None => Ok(()),

@@ -1,4 +1,4 @@
-//! `zonecast token create|list|revoke`: the file of tokens, on the machine that it is on.
+//! `zonecast token create|list|revoke`: edits a token file of this machine.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,55 +13,56 @@ use zonecast_service::exit::{Code, Failure, Outcome};
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// Longest a token lasts that lasts at all, in seconds: beyond it somebody has mistyped.
+/// Longest lifetime that a token can be given, in seconds; a longer one is taken for a typing mistake.
 const LONGEST: u64 = 10 * 366 * DAY;
 
 /// See `zonecast token --help`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
-    /// Make a token and print it, once: the file keeps only a hash. A running node knows it a second later.
+    /// Create a token and print it. It cannot be shown again, because the file holds only its hash. A running node
+    /// accepts it within a second.
     Create(Create),
     /// List the tokens of a file.
     List(List),
-    /// Take a token away. A running node refuses it a second later.
+    /// Revoke a token. A running node refuses it within a second.
     Revoke(Revoke),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
-    /// File of tokens; made if it is missing, for its owner only. It must be readable by the user that the node runs as.
+    /// Token file. If it is missing, it is created for its owner only. The user of the node must be able to read it.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// What it is called: letters, digits, `.`, `_` and `-`.
+    /// Name of the token: letters, digits, `.`, `_` and `-`.
     name: String,
-    /// What it may do; each role may what those before it may.
+    /// Role of the token; each role includes the rights of the roles before it.
     #[arg(long, value_enum)]
     role: TokenRole,
-    /// Only for this zone and zones below it; can be given again. Without it: for all zones.
+    /// Restrict the token to this zone and the zones below it; may be given several times. The default is all zones.
     #[arg(long = "zone", value_name = "APEX")]
     zones: Vec<String>,
-    /// How long it lasts, such as 90d, 12h or 30m. Without it: until it is revoked.
+    /// Lifetime, such as 90d, 12h or 30m. The default is no expiry.
     #[arg(long, value_name = "TIME", value_parser = parse_lasts)]
     expires: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// File of tokens.
+    /// Token file.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// File of tokens.
+    /// Token file.
     #[arg(long, value_name = "FILE")]
     file: PathBuf,
-    /// Which.
+    /// Name of the token.
     name: String,
 }
 
-/// A token as it is shown; the secret only when it is made.
+/// A token in the output. Only `create` shows the secret.
 #[derive(Serialize)]
 struct Shown {
     name: String,
@@ -122,7 +123,7 @@ impl Revoke {
     }
 }
 
-/// Why nothing is revoked.
+/// Why no token was revoked.
 enum NotRevoked {
     None(Failure),
     File(TokenFileError),

@@ -1,4 +1,4 @@
-//! A file that is written whole or not at all: what was there before stays until all of it is written.
+//! Writes a file whole or not at all: an existing file stays until the new one is complete.
 
 use std::fs::{File, Permissions};
 use std::io::Write;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use zonecast_service::exit::{Failure, Outcome};
 
-/// Writes a file by that name. A pipe or a device is written directly: it cannot be kept as it was.
+/// Writes to a temporary file and renames it to `path`. Pipes and devices are written directly.
 ///
 /// # Errors
-/// What `write` says, or the file cannot be written.
+/// `write` fails, or the file cannot be written.
 pub(super) fn save_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Outcome) -> Outcome {
     let failed = |error: std::io::Error| Failure::io("write", path, &error);
     if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {

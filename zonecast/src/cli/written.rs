@@ -1,4 +1,4 @@
-//! What became of a write, or would become of it.
+//! Prints the result of a write or of a dry run.
 
 use std::io::{self, Write};
 
@@ -27,13 +27,13 @@ pub(super) fn show_preview(context: &Context, written: &Written) -> Outcome {
     held.map_or(Ok(()), |held| Err(Failure::failed(&held.message)))
 }
 
-/// Prints what became of a write and fails when it is not live where it should be.
+/// Prints the result of a write. Fails if fewer edges serve it than `--wait` asks for.
 pub(super) fn show_written(context: &Context, written: &Written) -> Outcome {
     context.output.show(written, |written, out| text::written(written, out))?;
     text::check_reached(written.receipt.as_ref())
 }
 
-/// A line for each record that went or came.
+/// Prints a line for each record that was removed or added.
 pub(super) fn show_records(diff: &ZoneDiff, out: &mut dyn Write) -> io::Result<()> {
     for (sign, records) in [('-', &diff.removed), ('+', &diff.added)] {
         for DiffRecord { name, ttl, rtype, data } in records {

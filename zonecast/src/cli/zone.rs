@@ -24,45 +24,46 @@ use zonecast_service::zone_file;
 /// See `zonecast zone --help`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Zone {
-    /// Replace or make zones from zone files.
+    /// Create or replace zones from zone files.
     Import(Import),
     /// Print a zone as a zone file.
     Export(Export),
-    /// List the zones, or those that can be brought back.
+    /// List the zones, or the deleted zones that can be restored.
     List(List),
-    /// Check zone files without a core: exactly what an import would refuse or warn about.
+    /// Check zone files without a core, and report the errors and warnings that an import would report.
     Check(Check),
-    /// Show what is chosen for a zone, or choose something else.
+    /// Show or change the settings of a zone.
     Settings(Settings),
-    /// Show the last changes of a zone: when, by whom, which serials.
+    /// Show the last changes of a zone with their time, author and serials.
     Log(Log),
-    /// Show the records that differ between two states of a zone, or what its last change did.
+    /// Show the records that differ between two states of a zone; by default, those that the last change removed and
+    /// added.
     Diff(Diff),
-    /// Make a zone what it was before its last change, or after an earlier one; settings come back, too.
+    /// Undo the last change of a zone, or restore the state after an earlier change, settings included.
     Rollback(Rollback),
-    /// Delete a zone with all its records; for a while `undelete` brings it back.
+    /// Delete a zone with all its records. `undelete` can restore it for a limited time.
     Delete(Delete),
-    /// Bring back a zone that was deleted, as it was and with its history.
+    /// Restore a deleted zone with its records, settings and history.
     Undelete(Undelete),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// Zone files; the zone is the file's name less `.zone`.
+    /// Zone files. The file APEX.zone holds the zone APEX.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The zone of a single file, whatever the file is called.
+    /// Name of the zone in a single file, whatever the name of the file.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// The folder that the paths after `$INCLUDE` are relative to; without it, that of each file.
+    /// Folder that `$INCLUDE` paths are relative to. The default is the folder of each file.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     #[command(flatten)]
     choices: Choices,
-    /// It is meant that the zone loses much.
+    /// Import the file even if the zone loses a large share of its records.
     #[arg(long)]
     allow_shrink: bool,
-    /// Only show what would change; fails if the import would be held.
+    /// Show what would change, and change nothing. Fails if the import would be held.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -73,14 +74,14 @@ pub(super) struct Import {
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Those that were deleted and can be brought back.
+    /// List the deleted zones that can be restored.
     #[arg(long)]
     deleted: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
     /// Write to this file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
@@ -89,7 +90,7 @@ pub(super) struct Export {
 
 #[derive(Debug, Args)]
 pub(super) struct Settings {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
     #[command(flatten)]
     choices: Choices,
@@ -97,17 +98,18 @@ pub(super) struct Settings {
     only_if: OnlyIf,
 }
 
-/// What can be chosen for a zone.
+/// The settings of a zone.
 #[derive(Debug, Args)]
 struct Choices {
-    /// What a record change does with the serial of the SOA: add one; the day and two digits, as 2026112700; seconds of
-    /// Unix time; or nothing.
+    /// How a record change sets the serial of the SOA: `increment` adds one, `date` uses the day and two digits
+    /// (2026112700), `unix` uses Unix time in seconds, `keep` leaves the serial unchanged.
     #[arg(long, value_name = "POLICY", value_parser = ["increment", "date", "unix", "keep"])]
     serial: Option<String>,
-    /// Seconds of a new RRset whose change names no TTL.
+    /// TTL in seconds for new RRsets that are added without a TTL.
     #[arg(long, value_name = "TTL")]
     default_ttl: Option<u32>,
-    /// Whether a CNAME may stand at the apex and is answered with the addresses that its target has in this store.
+    /// Allow a CNAME at the apex (true or false). Queries for it are answered with the addresses that its target has in
+    /// this store.
     #[arg(long, value_name = "BOOL")]
     flatten_apex: Option<bool>,
     #[command(flatten)]
@@ -116,9 +118,9 @@ struct Choices {
 
 #[derive(Debug, Args)]
 pub(super) struct Delete {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
-    /// It is meant that all of it goes.
+    /// Delete the zone. Without this option the deletion is held.
     #[arg(long)]
     allow_shrink: bool,
     #[command(flatten)]
@@ -127,7 +129,7 @@ pub(super) struct Delete {
 
 #[derive(Debug, Args)]
 pub(super) struct Undelete {
-    /// Which zone.
+    /// Name of the zone.
     zone: String,
     #[command(flatten)]
     wait_until: WaitUntil,
@@ -158,7 +160,7 @@ impl Import {
         for (file, zone) in with_zones(&self.files, self.zone.as_deref())? {
             match self.one(context, file, &zone) {
                 Ok(()) => {}
-                // One bad file does not keep the others out, as in `dev`.
+                // A bad file does not stop the import of the others, as in `dev`.
                 Err(failure) if self.files.len() > 1 && matches!(failure.code, Code::Failed | Code::Unreadable) => {
                     let findings: Vec<String> = failure.findings.iter().map(text::finding).collect();
                     tracing::error!(file = %file.display(), "{failure}: {}", findings.join("; "));

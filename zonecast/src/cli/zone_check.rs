@@ -1,4 +1,4 @@
-//! `zonecast zone check`: what an import would refuse or warn about, without a core.
+//! `zonecast zone check`: reports the errors and warnings of an import, without a core.
 
 use std::path::{Path, PathBuf};
 
@@ -20,29 +20,30 @@ use zonecast_service::{ImportChoices, Nesting, as_built};
 /// See `zonecast zone check --help`.
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Zone files, the zone being the file's name less `.zone`; or one folder of them, as a core imports it.
+    /// Zone files, where the file APEX.zone holds the zone APEX; or one folder of zone files, which is checked as a
+    /// core would import it.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The zone of a single file, whatever the file is called.
+    /// Name of the zone in a single file, whatever the name of the file.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Lines of `apex<TAB>file` for a folder; only these are looked at.
+    /// Manifest of a folder: lines of `apex<TAB>file`. Other files of the folder are ignored.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zone", "folder"])]
     manifest: Option<PathBuf>,
-    /// The folder that the paths after `$INCLUDE` are relative to; without it, that of each file.
+    /// Folder that `$INCLUDE` paths are relative to. The default is the folder of each file.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// Whether a CNAME may stand at the apex, as `zone settings` chooses it.
+    /// Allow a CNAME at the apex (true or false), as the setting `flatten-apex` of a zone does.
     #[arg(long, value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
     flatten_apex: bool,
     #[command(flatten)]
     tolerance: Tolerance,
-    /// Fail for warnings as well.
+    /// Fail on warnings, too.
     #[arg(long)]
     strict: bool,
 }
 
-/// What it says about a file.
+/// The report about a file.
 #[derive(Debug, Serialize)]
 struct Report {
     file: String,
@@ -53,14 +54,14 @@ struct Report {
     warnings: Vec<Finding>,
 }
 
-/// How many files are how bad.
+/// Numbers of files with errors and with warnings.
 #[derive(Debug, Default)]
 struct Count {
     refused: u64,
     odd: u64,
 }
 
-/// A file that was named, and where its includes come from.
+/// A file of the command line: its zone, the folder for its includes, and its path relative to that folder.
 type Found = (Name, ZoneRoot, PathBuf);
 
 impl Check {

@@ -1,10 +1,10 @@
-//! The zone that a file is of.
+//! The zone that a file holds, by the name of the file.
 
 use std::path::Path;
 
 use zonecast_service::exit::{Failure, Outcome};
 
-/// The name of a file less `.zone`.
+/// The name of the file without `.zone`.
 pub(super) fn zone_of(file: &Path) -> Outcome<String> {
     let name = file.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Failure::usage(format_args!("{} names no zone: add --zone", file.display())))?;

@@ -1,4 +1,4 @@
-//! Whom an edge answers and how often: `[access]`, `[rate_limit]` and the file of `cookie_secrets`.
+//! Settings of an edge for its clients: `[access]`, `[rate_limit]` and the file of `cookie_secrets`.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU32};
@@ -12,17 +12,17 @@ use zonecast_kv_transport::read_private;
 
 use zonecast_service::exit::{Code, Failure, Outcome};
 
-/// Largest file of cookie secrets that is read, in bytes: some lines.
+/// Largest file of cookie secrets in bytes, enough for some lines.
 const MAX_FILE: u64 = 4096;
 
-/// Who may ask, by address prefix such as `192.0.2.0/24`, or address.
+/// Clients that may send queries, as address prefixes such as `192.0.2.0/24` or addresses.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessSection {
-    /// Who may; empty for everybody.
+    /// Allowed clients; an empty list allows all.
     #[serde(default)]
     pub allow: Vec<String>,
-    /// Who may not, whatever `allow` says.
+    /// Denied clients; overrides `allow`.
     #[serde(default)]
     pub deny: Vec<String>,
 }
@@ -31,14 +31,14 @@ pub(crate) struct AccessSection {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateLimitSection {
-    /// Answers of one kind for one name to one network (/24 of IPv4, /56 of IPv6) in a second; 0 for no limit.
+    /// Answers per second of one kind, for one name, to one network (/24 of IPv4, /56 of IPv6); 0 means no limit.
     #[serde(default)]
     pub responses_per_second: u32,
-    /// Every n-th answer over the limit is sent truncated (TC) instead of dropped, so that a real client asks over TCP;
-    /// 0 for none, 1 for all.
+    /// Every n-th answer over the limit is sent truncated (TC) instead of dropped, so that a real client retries over
+    /// TCP; 0 drops all, 1 truncates all.
     #[serde(default = "default_slip")]
     pub slip: u8,
-    /// Addresses and prefixes that are never limited.
+    /// Addresses and prefixes of clients that are never limited.
     #[serde(default)]
     pub exempt: Vec<String>,
 }
@@ -54,14 +54,14 @@ fn default_slip() -> u8 {
 }
 
 impl AccessSection {
-    /// As the front end takes it.
+    /// Converts the section for the front end.
     pub(crate) fn access(&self) -> Outcome<Access> {
         Ok(Access { allow: prefixes("access.allow", &self.allow)?, deny: prefixes("access.deny", &self.deny)? })
     }
 }
 
 impl RateLimitSection {
-    /// As the front end takes it; `None` without a limit.
+    /// Converts the section for the front end; `None` if answers are not limited.
     pub(crate) fn rate_limit(&self) -> Outcome<Option<RateLimit>> {
         let exempt = prefixes("rate_limit.exempt", &self.exempt)?;
         let limit = |per_second| RateLimit { per_second, slip: NonZeroU8::new(self.slip), exempt };
@@ -84,10 +84,10 @@ fn prefixes(key: &str, texts: &[String]) -> Outcome<Prefixes> {
     })
 }
 
-/// The secrets of a file, one in each line as 32 hexadecimal digits; without a file, one that nobody else has.
+/// Reads the secrets of a file, one per line in 32 hexadecimal digits. Without a file, makes a random secret.
 ///
 /// # Errors
-/// The file cannot be read or is something else.
+/// The file cannot be read, or is not a file of secrets.
 pub(crate) fn cookie_secrets(file: Option<&Path>) -> Outcome<CookieSecrets> {
     let Some(path) = file else {
         let mut secret = [0; COOKIE_SECRET_LEN];
@@ -98,7 +98,7 @@ pub(crate) fn cookie_secrets(file: Option<&Path>) -> Outcome<CookieSecrets> {
     parse_secrets(&text).map_err(|why| Failure::usage(format_args!("{}: {why}", path.display())))
 }
 
-/// The message does not repeat what was found: it may be most of a secret.
+/// The message does not repeat the content of the line, which may be most of a secret.
 fn parse_secrets(text: &str) -> Result<CookieSecrets, String> {
     let lines = text.lines().map(str::trim).zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
     let parse = |(line, number): (&str, usize)| {

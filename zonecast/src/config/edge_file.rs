@@ -1,4 +1,4 @@
-//! `edge.toml`.
+//! The configuration file of an edge, `edge.toml`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,47 +11,49 @@ use zonecast_edge::MAX_NSID_LEN;
 use super::{AccessSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
 use zonecast_service::exit::{Failure, Outcome};
 
-/// For four threads, 16 MiB each: more than 100,000 names with their addresses that are asked for often.
+/// 16 MiB for each of four threads: enough for more than 100,000 frequently queried names with their addresses.
 pub(crate) const DEFAULT_HOT_CACHE_MIB: u32 = 64;
 
-/// An edge: a copy of everything published, and the DNS server that answers from it.
+/// The configuration of an edge: a copy of all published keys, and the DNS server that answers from it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EdgeFile {
     /// `"edge"`.
     pub role: EdgeRole,
-    /// Folder that everything is kept in; made if it is missing.
+    /// Data folder; it is created if it is missing.
     pub data: PathBuf,
-    /// Folder of the certificate, as `zonecast ca issue --role edge` writes it. Its name is the edge's name.
+    /// Folder of the certificate, as `zonecast ca issue --role edge` writes it. The name in the certificate is the name
+    /// of the edge.
     pub identity: PathBuf,
-    /// Cores to follow, as address and port, tried one after the other. No host names: an edge must find its core
-    /// without asking a DNS that may be itself.
+    /// Cores to follow, as addresses with ports, tried in order. Host names are not allowed, because resolving them
+    /// could depend on this edge.
     #[serde(deserialize_with = "addresses")]
     pub upstreams: Vec<SocketAddr>,
-    /// Where queries are answered, over UDP and TCP.
+    /// Addresses at which the edge answers queries over UDP and TCP.
     pub dns: Vec<SocketAddr>,
-    /// MiB in which the threads that answer over UDP keep what they have read of the store, all of them together; 0 for
-    /// none. What is asked for often is answered from there.
+    /// Size in MiB of the cache of all UDP threads together; 0 turns the cache off. It holds recently read keys, so
+    /// frequent queries are answered without reading the store.
     #[serde(default = "default_hot_cache_mib")]
     pub hot_cache_mib: u32,
-    /// File of the secrets of DNS cookies (RFC 9018), 32 hexadecimal digits a line: the first makes cookies, all are good
-    /// for checking them. Edges that answer at one address need the same. Without it an edge makes one up at its start.
+    /// File of the secrets of DNS cookies (RFC 9018), one per line in 32 hexadecimal digits. The edge makes cookies
+    /// with the first secret and accepts cookies of all of them. Edges that share an address need the same file.
+    /// Without a file, the edge makes a random secret at each start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie_secrets: Option<PathBuf>,
-    /// What this edge calls itself to clients that ask for it (NSID, RFC 5001), at most 128 bytes; without it nothing is
-    /// said.
+    /// Name of this edge for clients that ask for it (NSID, RFC 5001), at most 128 bytes. Without it, the edge sends no
+    /// NSID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nsid: Option<String>,
-    /// Who may ask.
+    /// Clients that may send queries.
     #[serde(default)]
     pub access: AccessSection,
-    /// How many answers a network gets.
+    /// Limits on the answers to one network.
     #[serde(default)]
     pub rate_limit: RateLimitSection,
     /// Status, metrics and health.
     #[serde(default = "HttpSection::of_edge")]
     pub http: HttpSection,
-    /// What is logged, and how.
+    /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,
 }
@@ -72,7 +74,7 @@ fn addresses<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<SocketAddr>, D::E
     Vec::<String>::deserialize(list)?.into_iter().map(address).collect()
 }
 
-/// The only role this file is for.
+/// The only role that this file can have.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum EdgeRole {
@@ -81,7 +83,7 @@ pub(crate) enum EdgeRole {
 }
 
 impl EdgeFile {
-    /// What types cannot say.
+    /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
         if self.upstreams.is_empty() {
             return Err(Failure::usage("`upstreams` is empty: name at least one core, such as \"192.0.2.1:8054\""));
@@ -97,10 +99,10 @@ impl EdgeFile {
         self.http.check()
     }
 
-    /// For the front end.
+    /// Converts the settings for the front end.
     ///
     /// # Errors
-    /// The secrets of cookies cannot be read.
+    /// The file of cookie secrets cannot be read.
     pub(crate) fn limits(&self) -> Outcome<Limits> {
         Ok(Limits {
             hot_cache: usize::try_from(self.hot_cache_mib).unwrap_or(0).saturating_mul(1 << 20),

@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::auth::refuse_open_listener;
 use zonecast_service::exit::Outcome;
 
-/// Ports when the file does not say.
+/// Default ports.
 const CORE_PORT: u16 = 8053;
 const EDGE_PORT: u16 = 8063;
 
-/// Where HTTP listens, and who may ask.
+/// Address of the HTTP listener, TLS and tokens.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HttpSection {
-    /// Address and port.
+    /// Address and port to listen on.
     pub listen: SocketAddr,
-    /// Whether to speak TLS with the certificate of the node, whose hosts `zonecast ca issue --host` names.
+    /// Whether to serve TLS with the certificate of the node. Its host names come from `zonecast ca issue --host`.
     #[serde(default)]
     pub tls: bool,
-    /// Who may ask for what, as `zonecast token` writes it. Without it everybody who reaches the port may do
-    /// everything, so it is needed beyond loopback.
+    /// Token file, which `zonecast token` writes. Without it, every client that reaches the port may do everything, so
+    /// a listener beyond loopback requires it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<PathBuf>,
 }
@@ -36,7 +36,7 @@ impl HttpSection {
         Self::loopback(EDGE_PORT)
     }
 
-    /// Open to this machine alone.
+    /// A listener on loopback, without TLS or tokens.
     #[must_use]
     pub(crate) fn loopback(port: u16) -> Self {
         Self { listen: (Ipv4Addr::LOCALHOST, port).into(), tls: false, tokens: None }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::log::LogFormat;
 
-/// What is logged to standard error, and how. The command line and `RUST_LOG` win.
+/// Level and format of the log on standard error. The command line and `RUST_LOG` override them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogSection {
-    /// `"text"` for people, `"json"` for one object a line.
+    /// `"text"` for people, `"json"` for one object per line.
     #[serde(default)]
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or a filter as `RUST_LOG` takes it.
