@@ -1,4 +1,4 @@
-//! How a [`Client`](crate::Client) shows who it is, and whom it trusts.
+//! Credentials of a [`Client`](crate::Client): its token, and the CA that it trusts.
 
 use std::io::{self, Read as _};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ const MAX_CA: u64 = 1024 * 1024;
 /// To reach the core.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// See the module. Without anything: no token, and no https.
+/// Token and CA of a client. The default has no token, and no CA, so https URLs do not work.
 #[derive(Clone, Debug, Default)]
 pub struct ClientOptions {
     token: Option<HeaderValue>,

@@ -1,39 +1,39 @@
-//! Who may ask: lists of address prefixes.
+//! Access lists of address prefixes.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Most prefixes in one list: it is gone through for every query.
+/// Most prefixes in one list, because every query goes through the list.
 pub const MAX_PREFIXES: usize = 256;
 
-/// Addresses by prefix; empty for none.
+/// A list of address prefixes; an empty list contains no address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prefixes(Vec<IpNet>);
 
-/// Who may ask.
+/// Access list of a server: the clients whose queries it answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Who may; empty for everybody.
+    /// Allowed clients; an empty list allows all.
     pub allow: Prefixes,
-    /// Who may not, whatever `allow` says.
+    /// Denied clients; overrides `allow`.
     pub deny: Prefixes,
 }
 
 impl Prefixes {
-    /// `None` with more than [`MAX_PREFIXES`].
+    /// Makes a list; `None` if there are more than [`MAX_PREFIXES`].
     #[must_use]
     pub fn new(prefixes: Vec<IpNet>) -> Option<Self> {
         (prefixes.len() <= MAX_PREFIXES).then_some(Self(prefixes))
     }
 
-    /// Whether one of them has the address.
+    /// Whether one of the prefixes contains the address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|prefix| prefix.contains(&address))
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

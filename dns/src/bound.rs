@@ -27,12 +27,12 @@ pub struct BindError {
     pub addr: SocketAddr,
     /// `TCP` or `UDP`.
     pub protocol: &'static str,
-    /// What the system says.
+    /// The error of the system.
     pub source: io::Error,
 }
 
 impl BindError {
-    /// Whether somebody else has the port.
+    /// Whether another process has the port.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse

@@ -6,9 +6,9 @@
 //!            └ …                               ┘          ▲
 //! connections ── tokio task per connection ───────────────┘
 //! ```
-//! It knows bytes, not stores: whoever owns the store implements [`Answerer`], which hands out one state for each burst
-//! of queries. [`Bound`] holds the sockets before anything is answered, so that a port in use shows early;
-//! [`Bound::start`] makes it a [`Server`].
+//! The crate knows no store: the owner of the store implements [`Answerer`], which hands out one state for each burst
+//! of queries. [`Bound`] binds the sockets before the server answers, so that a port in use is found early;
+//! [`Bound::start`] turns it into a [`Server`].
 //!
 //! # Threads
 //! A blocking thread for each UDP socket, because an answer takes microseconds and an event loop would cost as much

@@ -1,4 +1,4 @@
-//! What bounds the front end.
+//! Limits of the front end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +34,10 @@ pub const MAX_TCP_PENDING_OUT: usize = 32 * 1024;
 /// How often a UDP thread without queries looks whether it shall end.
 pub const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a UDP thread keeps by default of what it has read: more than 100,000 names with their addresses.
+/// Default size in bytes of the read cache of a UDP thread: enough for more than 100,000 names with their addresses.
 pub const DEFAULT_HOT_CACHE: usize = 16 * 1024 * 1024;
 
-/// What an operator may choose.
+/// Settings of the front end that an operator may choose.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Largest answer over UDP in bytes, 512 at least; [`DEFAULT_UDP_PAYLOAD`].
@@ -48,15 +48,15 @@ pub struct Limits {
     pub tcp_connections_per_client: usize,
     /// [`TCP_IDLE_TIMEOUT`].
     pub tcp_idle: Duration,
-    /// Bytes in which each UDP thread keeps what it has read of the store; 0 for none.
+    /// Size in bytes of the read cache of each UDP thread; 0 for none.
     pub hot_cache: usize,
-    /// Who may ask: everybody, if not said otherwise.
+    /// Access list; by default it allows all clients.
     pub access: Access,
-    /// Of answers over UDP; none, if not said otherwise.
+    /// Rate limit of answers over UDP; none by default.
     pub rate_limit: Option<RateLimit>,
-    /// For DNS cookies over UDP and TCP; none are given without.
+    /// Secrets of DNS cookies over UDP and TCP; without them the server sends no cookies.
     pub cookies: Option<CookieSecrets>,
-    /// Which server this is, for clients that ask (RFC 5001); nothing is said without.
+    /// NSID of the server (RFC 5001); without it the server sends none.
     pub nsid: Option<Arc<[u8]>>,
 }
 

@@ -1,5 +1,4 @@
-//! Log lines that would come with every query or request while something is broken for all of them: one a minute, with a
-//! count.
+//! Limits log lines that every query or request would cause while a fault lasts to one line per minute, with a count.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Between two lines: an operator who looks finds one, and nobody fills the disk by asking.
 const LINE: Duration = Duration::from_secs(60);
 
-/// See the module. One for each kind of line.
+/// Limits one kind of log line to one per minute.
 #[derive(Debug, Default)]
 pub struct LineLimit(Mutex<Unsaid>);
 
@@ -18,7 +17,7 @@ struct Unsaid {
 }
 
 impl LineLimit {
-    /// It has happened once more: how often nobody was told of, this time included, if a line is due.
+    /// Counts one more event. If a line is due, returns the number of events since the last line, this one included.
     #[must_use]
     pub fn count(&self, now: Instant) -> Option<u64> {
         let mut unsaid = self.0.lock().unwrap_or_else(PoisonError::into_inner);

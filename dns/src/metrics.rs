@@ -1,4 +1,4 @@
-//! What the front end counts. Every label is resolved once, and a burst of queries is added at once.
+//! Metrics of the front end. Every label is resolved once, and a burst of queries is added at once.
 
 use domain::base::iana::Rcode;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
@@ -38,7 +38,7 @@ struct ClassCounters {
 }
 
 impl Metrics {
-    /// Registers them.
+    /// Registers the metrics.
     ///
     /// # Errors
     /// Another metric of the same name is there.

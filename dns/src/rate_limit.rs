@@ -34,7 +34,7 @@ const IPV6_BITS: u32 = 56;
 /// Length of a header.
 const HEADER_LEN: usize = 12;
 
-/// What an operator may choose.
+/// Settings of response rate limiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// Answers of one kind from one source to one network, per second.

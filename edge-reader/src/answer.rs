@@ -1,5 +1,5 @@
-//! From a query to an answer: what is turned away before any zone is looked into, and what a resolution says, written as
-//! a message.
+//! Turns a query into an answer: rejects queries that need no zone, and writes the steps of the resolution as a
+//! message.
 
 use domain::base::iana::{Class, ExtendedErrorCode, Opcode, Rcode, Rtype};
 use zonecast_kv_proto::View;

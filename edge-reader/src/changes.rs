@@ -1,4 +1,4 @@
-//! Which version changed a key last: what tells a reader whether a value that it keeps is still the store's.
+//! Records which version changed a key last, so that a reader knows whether a cached value is still valid.
 //!
 //! Keys hash into [`STAMPS`] places, each of which holds the last version that changed any key there. A value that was
 //! read at version `r` is that of version `v`, earlier or later, if no change lies between them: if the stamp is neither
@@ -24,7 +24,8 @@ const GENERATIONS: usize = 1 << 12;
 /// Where the generation of a key ends: before the section.
 const GENERATION_END: usize = KEY_PREFIX_LEN - 1;
 
-/// Changes of one copy of a store, since it was loaded or opened; see the module.
+/// Change stamps of one copy of a store since it was loaded or opened. Readers with a cache compare them with the
+/// version at which they read a value.
 #[derive(Debug)]
 pub struct Changes {
     /// Of names from outside, so keyed; not by SipHash, because whoever finds names of one place makes others stale and
@@ -54,7 +55,7 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// An operation that readers will see at this version, and do not see yet.
+    /// Stamps the keys of an operation. Must be called before readers can see `version`.
     pub fn stamp(&self, op: OpRef<'_>, version: u64) {
         let places = match op {
             OpRef::Put { key, .. } | OpRef::Delete { key } => {

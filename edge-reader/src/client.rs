@@ -1,37 +1,36 @@
-//! Who asks, and how.
+//! The client of a query: transport, cookies and server name.
 
 use crate::{Cookies, Transport};
 
-/// Longest name of a server in an answer, so that what an answer begins and ends with fits the smallest one.
+/// Longest NSID in an answer, so that the header, question and OPT record fit the smallest message.
 pub const MAX_NSID_LEN: usize = 128;
 
-/// What an answer depends on beside the query. [`Transport`] alone will do: then there are no cookies
-/// and no NSID.
+/// The inputs of an answer besides the query. A [`Transport`] converts into a client without cookies and NSID.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Client<'c> {
-    /// How the answer travels.
+    /// Transport of the answer.
     pub transport: Transport,
-    /// To give and check DNS cookies with, RFC 7873.
+    /// Secrets and address to make and check DNS cookies with, RFC 7873.
     pub cookies: Option<Cookies<'c>>,
-    /// Which server this is, for clients that ask, RFC 5001; what is over [`MAX_NSID_LEN`] is left out.
+    /// NSID of this server, RFC 5001; an NSID over [`MAX_NSID_LEN`] is not sent.
     pub nsid: Option<&'c [u8]>,
 }
 
 impl<'c> Client<'c> {
-    /// Over this transport, without cookies and NSID.
+    /// Makes a client with this transport, without cookies and NSID.
     #[must_use]
     pub const fn new(transport: Transport) -> Self {
         Self { transport, cookies: None, nsid: None }
     }
 
-    /// With these cookies, or without.
+    /// Sets the cookies.
     #[must_use]
     pub const fn with_cookies(self, cookies: Option<Cookies<'c>>) -> Self {
         Self { cookies, ..self }
     }
 
-    /// With this name of the server, or without.
+    /// Sets the NSID.
     #[must_use]
     pub const fn with_nsid(self, nsid: Option<&'c [u8]>) -> Self {
         Self { nsid, ..self }

@@ -1,9 +1,10 @@
-//! DNS cookies (RFC 7873) as RFC 9018 makes them, so that servers that share a secret take each other's.
+//! DNS cookies (RFC 7873) in the form of RFC 9018, so that servers that share a secret accept each other's cookies.
 //!
-//! A client that shows a cookie of ours has got it at the address that it asks from. Nobody is turned away for having
-//! none: it is for whoever limits the rate of answers to know whom not to limit.
+//! A client that sends a valid cookie has received it at its address, so the address is not forged. No query is refused
+//! for a missing cookie: rate limiting uses cookies to exempt clients.
 //!
-//! Form and hash are `domain`'s; how old a cookie may be, which secrets it may have and when it is renewed stands here.
+//! The `domain` crate has the format and the hash; this module decides the age, the accepted secrets and the renewal of
+//! cookies.
 
 use core::net::IpAddr;
 
@@ -36,19 +37,19 @@ const MAX_AHEAD: u32 = 300;
 /// Age from which on a good cookie is replaced, RFC 9018 section 4.3.
 const RENEWED_AFTER: u32 = 1_800;
 
-/// The first makes cookies, all are good for checking them, RFC 9018 section 5.
+/// Secrets of a server, RFC 9018 section 5: it makes cookies with the first secret and accepts cookies of all.
 #[derive(Clone)]
 pub struct CookieSecrets {
     secrets: Vec<[u8; COOKIE_SECRET_LEN]>,
 }
 
-/// What cookies of one client are made of and checked with.
+/// The inputs to make and check the cookies of one client.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Cookies<'c> {
-    /// Of this server and of those that answer at the same address.
+    /// Secrets of this server and of all servers that share its address.
     pub secrets: &'c CookieSecrets,
-    /// Of the client.
+    /// Address of the client.
     pub address: IpAddr,
     /// Seconds of Unix time; only their lower 32 bits count.
     pub now: u32,
@@ -80,7 +81,8 @@ struct Good {
 }
 
 impl CookieSecrets {
-    /// From the newest to the oldest in use; `None` without any, or with more than [`MAX_COOKIE_SECRETS`].
+    /// Makes the set from secrets in order, newest first; `None` if there are none, or more than
+    /// [`MAX_COOKIE_SECRETS`].
     #[must_use]
     pub fn new(secrets: Vec<[u8; COOKIE_SECRET_LEN]>) -> Option<Self> {
         (1..=MAX_COOKIE_SECRETS).contains(&secrets.len()).then_some(Self { secrets })
@@ -113,7 +115,7 @@ impl CookieAnswer {
 }
 
 impl<'c> Cookies<'c> {
-    /// Of a client at this address, at a time in seconds of Unix time.
+    /// The cookies of a client at this address, at a time in seconds of Unix time.
     #[must_use]
     pub const fn new(secrets: &'c CookieSecrets, address: IpAddr, now: u32) -> Self {
         Self { secrets, address, now }

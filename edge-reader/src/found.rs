@@ -1,12 +1,12 @@
-//! What a zone holds for one name and type.
+//! The result of a lookup of one name and type in a zone.
 
 use domain::base::iana::Rtype;
 use thiserror::Error;
 use zonecast_kv_proto::ViewError;
 use zonecast_records::{Cut, DnsKeyError, Rrset, ValueError};
 
-/// What a zone holds for one name and type: one step of RFC 1034 section 4.3.2. Depths are labels below the apex.
-/// Nothing will be added: each case is to be answered in its own way.
+/// The result of a lookup of one name and type: one step of RFC 1034 section 4.3.2. Depths are labels below the apex.
+/// The enum is exhaustive and no case will be added, because a server must handle each case in its own way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Found<'s> {
     /// The RRset, or for ANY and RRSIG queries one that stands for all, RFC 8482.
@@ -18,7 +18,7 @@ pub enum Found<'s> {
         /// Depth of the closest encloser when the owner is made from the wildcard below it.
         wildcard: Option<usize>,
     },
-    /// A CNAME that leads on.
+    /// The name has a CNAME.
     Alias {
         /// The CNAME RRset.
         rrset: Rrset<'s>,
@@ -65,7 +65,7 @@ impl Found<'_> {
     }
 }
 
-/// Why a name could not be looked up: in an answer it is SERVFAIL.
+/// Why a name could not be looked up; an answer is then SERVFAIL.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FindError {
@@ -78,13 +78,13 @@ pub enum FindError {
     /// A stored key is damaged.
     #[error(transparent)]
     Key(#[from] DnsKeyError),
-    /// What is stored does not fit together.
+    /// Stored values contradict each other.
     #[error("{0}")]
     Inconsistent(&'static str),
 }
 
 impl FindError {
-    /// What makes no sense in what is stored; `None` when the store could not be read, which it knows itself.
+    /// Describes the damage; `None` if the store could not be read, which the store itself reports.
     #[must_use]
     pub fn damage(&self) -> Option<String> {
         (!matches!(self, Self::View(_))).then(|| self.to_string())

@@ -1,7 +1,8 @@
-//! What one thread has read lately, in front of the store: exact at every version, by the stamps of [`Changes`].
+//! A cache of the recent reads of one thread, in front of the store. The stamps of [`Changes`] make it exact at every
+//! version.
 //!
-//! Values that are there and what is not there are kept apart, so that questions for random names, which nobody asks
-//! twice, do not push out the names that everybody asks for.
+//! Present and missing keys have separate space, so that queries for random names do not evict the names that clients
+//! ask for often.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,7 +20,7 @@ const MISSES_PART: usize = 4;
 /// Set apart the hash of an ordered read from that of a get of the same key.
 const ORDERED: u64 = 0x5851_f42d_4c95_7f2d;
 
-/// See the module. It belongs to one thread, and holds for one copy of a store at a time.
+/// Cache of the recent reads of one thread. It holds entries of one copy of a store at a time.
 pub struct HotCache {
     values: Ring,
     misses: Ring,
@@ -28,18 +29,18 @@ pub struct HotCache {
     counts: CacheCounts,
 }
 
-/// Reads of a [`HotCache`].
+/// Counts of the reads of a [`HotCache`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheCounts {
-    /// Answered from it.
+    /// Reads that the cache answered.
     pub hits: u64,
-    /// Passed on to the store.
+    /// Reads that went to the store.
     pub misses: u64,
 }
 
 impl HotCache {
-    /// One that grows to about so many bytes.
+    /// Makes a cache that grows to about `bytes`.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let misses = bytes / MISSES_PART;
@@ -51,7 +52,7 @@ impl HotCache {
         }
     }
 
-    /// In front of a view that stands at `version` of the copy with these changes.
+    /// Puts the cache in front of a view. The view must stand at `version` of the copy that `changes` belongs to.
     pub fn view<'c, V: View>(&'c mut self, view: V, changes: &'c Arc<Changes>, version: u64) -> HotView<'c, V> {
         if !self.changes.as_ref().is_some_and(|known| Arc::ptr_eq(known, changes)) {
             self.values.clear();
@@ -61,7 +62,7 @@ impl HotCache {
         HotView { view, cache: RefCell::new(self), changes, version }
     }
 
-    /// Reads since this was asked last.
+    /// Returns the counts since the last call.
     pub fn take_counts(&mut self) -> CacheCounts {
         std::mem::take(&mut self.counts)
     }

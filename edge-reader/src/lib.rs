@@ -8,9 +8,9 @@
 //! ```
 //! [`Reader::answer`] goes from wire to wire; [`Reader::lookup`] is for a server that builds its own messages. Both see
 //! the store only through a [`zonecast_kv_proto::View`], so a cache is a view around a view. The view and the
-//! [`ZoneTable`] must be of one version: the caller switches them together and holds them for a burst of queries.
+//! [`ZoneTable`] must be of one version: the caller must switch them together and may hold them for a burst of queries.
 //!
-//! Over a store that somebody else fills, without any network:
+//! Example over an in-memory store, without a network:
 //! ```
 //! use domain::base::iana::{Rcode, Rtype};
 //! use zonecast_edge_reader::{Found, Reader, Scratch, Transport, ZoneTable};
@@ -49,7 +49,7 @@
 //!
 //! # Invariants
 //! No input makes it panic, no answer is longer than the transport allows, and once the buffers of a [`Scratch`] have
-//! grown nothing is allocated.
+//! grown, answering allocates nothing.
 
 mod answer;
 mod changes;

@@ -1,4 +1,4 @@
-//! What bounds an answer.
+//! Limits of an answer.
 
 /// Largest answer over UDP whatever the query asks for: no fragmentation on any common path (DNS flag day 2020).
 pub const DEFAULT_UDP_PAYLOAD: u16 = 1232;
@@ -15,7 +15,7 @@ pub const MAX_CHAIN: usize = 20;
 /// Most name servers, mail hosts or services of one answer whose addresses are looked up; the root has 13 of them.
 pub const MAX_ADDITIONAL_TARGETS: usize = 16;
 
-/// How an answer travels.
+/// Transport of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// One datagram.

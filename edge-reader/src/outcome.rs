@@ -1,30 +1,30 @@
-//! What happened to one query, for metrics and tests.
+//! The outcome of one query, for metrics, rate limiting and tests.
 
 use domain::base::iana::Rcode;
 
-/// Reads that one answer took, each a get or a seek, of the store or of what is kept of it.
+/// Numbers of reads for one answer. Each is a get or a seek in the store or the hot cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lookups {
-    /// For the names of the answer, every hop of a chain anew.
+    /// Reads for the names of the answer, counted again for every hop of a chain.
     pub names: u16,
-    /// For the SOA of negative answers.
+    /// Reads for the SOA of negative answers.
     pub zones: u16,
-    /// For additional data and glue.
+    /// Reads for additional data and glue.
     pub additional: u16,
-    /// For what proves that something is not there.
+    /// Reads for NSEC and NSEC3 proofs.
     pub proofs: u16,
 }
 
 impl Lookups {
-    /// All of them.
+    /// The sum of all reads.
     #[must_use]
     pub fn total(self) -> u16 {
         self.names.saturating_add(self.zones).saturating_add(self.additional).saturating_add(self.proofs)
     }
 }
 
-/// Kinds of answers, by what they cost.
+/// Kinds of answers, grouped by their cost in reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -41,9 +41,9 @@ pub enum AnswerClass {
     NxDomain,
     /// A delegation.
     Referral,
-    /// Not of our zones, or of another class.
+    /// No hosted zone contains the name, or the class is not IN.
     Refused,
-    /// Damage, or a store that cannot be read: SERVFAIL.
+    /// The store is damaged or cannot be read: SERVFAIL.
     Failed,
     /// FORMERR, NOTIMP, BADVERS.
     Rejected,
@@ -66,7 +66,7 @@ impl AnswerClass {
         Self::Dropped,
     ];
 
-    /// As it stands in metrics.
+    /// The label of this class in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +84,7 @@ impl AnswerClass {
     }
 }
 
-/// What happened to one query.
+/// The outcome of one query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -94,13 +94,13 @@ pub struct Outcome {
     pub rcode: Rcode,
     /// Whether TC is set.
     pub truncated: bool,
-    /// What it cost.
+    /// Reads that the answer took.
     pub lookups: Lookups,
-    /// Bytes of what the answer comes from, at the end of the name asked for, in wire form: that name itself, the
-    /// delegation, the owner of a DNAME, what a wildcard stands below; the apex where there is no such name; 0 when it is
-    /// in no zone of ours.
+    /// Length in wire form of the name that the answer comes from, which is a suffix of the queried name: the queried
+    /// name itself, the delegation, the owner of the DNAME, the parent of the wildcard, or the apex if the name does
+    /// not exist. 0 if no hosted zone contains the name.
     pub source_len: u8,
-    /// Whether the query shows a cookie that was given to its address, so that the address is the client's.
+    /// Whether the query has a valid cookie for its source address, which proves that the address is not forged.
     pub address_proven: bool,
 }
 
@@ -108,7 +108,7 @@ impl Outcome {
     /// Nothing is sent.
     pub(crate) const DROPPED: Self = Self::new(AnswerClass::Dropped, Rcode::NOERROR);
 
-    /// An answer that took no reads, is whole and comes from no zone of ours: for a server that has made one itself.
+    /// The outcome of an answer that a server made itself: no reads, not truncated, and from no hosted zone.
     #[must_use]
     pub const fn new(class: AnswerClass, rcode: Rcode) -> Self {
         Self {

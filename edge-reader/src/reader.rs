@@ -1,4 +1,4 @@
-//! The reader: a view and the zone table that belongs to it.
+//! Answers queries from a view and the zone table of the same version.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::finder::{NodeKey, Reads};
 use crate::scratch::Buffers;
 use crate::{Changes, FindError, Found, Lookups, Scratch, Zone, ZoneTable};
 
-/// Answers from one state of a store. It is made anew for each burst of queries and costs nothing.
+/// Answers queries from one state of a store. Make a new reader for each burst of queries; making one costs nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'r, V> {
     pub(crate) view: &'r V,
@@ -23,32 +23,33 @@ pub struct Reader<'r, V> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Lookup<'s> {
-    /// The zone that the name lies in.
+    /// The zone that contains the name.
     pub zone: Zone,
-    /// What it holds.
+    /// The result of the lookup.
     pub found: Found<'s>,
-    /// What it cost.
+    /// Reads that the lookup took.
     pub lookups: Lookups,
 }
 
 impl<'r, V: View> Reader<'r, V> {
-    /// Over this state. `zones` must be what [`ZoneTable::load`] would give for `view`.
+    /// Makes a reader. `zones` must equal the result of [`ZoneTable::load`] for `view`.
     #[must_use]
     pub fn new(view: &'r V, zones: &'r ZoneTable) -> Self {
         Self { view, zones, changes: None }
     }
 
-    /// The view stands at `version` of a copy with these changes, so that what a [`Scratch`] keeps of it can be used.
+    /// Allows the reader to use the cache of a [`Scratch`]. The view must stand at `version` of the copy that `changes`
+    /// belongs to.
     #[must_use]
     pub fn with_changes(self, changes: &'r Arc<Changes>, version: u64) -> Self {
         Self { changes: Some((changes, version)), ..self }
     }
 
-    /// Looks one name up, without following aliases. `None` when the name is in no zone of ours. A DS query for an
-    /// apex looks into the zone above it when that is ours.
+    /// Looks one name up, without following aliases. `None` if no hosted zone contains the name. A DS query for an apex
+    /// looks into the parent zone if that is hosted.
     ///
     /// # Errors
-    /// The store could not be read or is damaged: to be answered with SERVFAIL.
+    /// The store could not be read or is damaged; the server should answer SERVFAIL.
     pub fn lookup<'s>(
         &self,
         scratch: &'s mut Scratch,
@@ -78,8 +79,8 @@ impl<'r, V: View> Reader<'r, V> {
         Ok(Some(Lookup { zone, found, lookups }))
     }
 
-    /// The types that a name has of its own, not through a wildcard; none for an empty non-terminal. `None` when it is in
-    /// no zone of ours, does not exist, or is beneath a zone cut or DNAME.
+    /// The types of the records that a name owns, not those of a wildcard; empty for an empty non-terminal. `None` if
+    /// no hosted zone contains the name, or if it does not exist or is below a zone cut or DNAME.
     ///
     /// # Errors
     /// As [`Reader::lookup`].

@@ -1,4 +1,4 @@
-//! Everything that an answer needs to write on, kept from one query to the next.
+//! Buffers for answering, reused from one query to the next.
 
 use zonecast_records::{KeyBuffer, Name, ZoneId};
 
@@ -7,7 +7,8 @@ use crate::hot_cache::{CacheCounts, HotCache};
 use crate::message::WrittenNames;
 use crate::{MAX_ADDITIONAL_TARGETS, MAX_CHAIN};
 
-/// Buffers of one thread that answers, which grow to what the largest answer needs and stay; and what it has read.
+/// The buffers and the read cache of one thread that answers. The buffers grow to the size of the largest answer and
+/// keep it.
 #[derive(Debug, Default)]
 pub struct Scratch {
     pub(crate) buffers: Buffers,
@@ -60,7 +61,7 @@ pub(crate) struct Extra {
 }
 
 impl Scratch {
-    /// With room for most answers.
+    /// Makes buffers that fit most answers, without a cache.
     #[must_use]
     pub fn new() -> Self {
         let buffers = Buffers {
@@ -76,21 +77,21 @@ impl Scratch {
         Self { buffers, cache: None }
     }
 
-    /// The same, and what it reads is kept in about so many bytes, if that is more than none: for readers
-    /// [with changes](crate::Reader::with_changes).
+    /// Like [`Scratch::new`], with a read cache of about `bytes` (0 for none), which readers [with
+    /// changes](crate::Reader::with_changes).
     #[must_use]
     pub fn with_cache(bytes: usize) -> Self {
         let cache = (bytes > 0).then(|| Box::new(HotCache::new(bytes)));
         Self { cache, ..Self::new() }
     }
 
-    /// What was read for the last answers and makes no sense, so that one of them became SERVFAIL; `None` also where a
-    /// read itself has failed, which the store knows.
+    /// Takes the description of the damage that made one of the last answers SERVFAIL. `None` if there was none, or if
+    /// a read itself failed, which the store reports.
     pub fn take_damage(&mut self) -> Option<String> {
         self.buffers.damage.take()
     }
 
-    /// Reads of the cache since this was asked last.
+    /// Returns the counts of the cache since the last call.
     pub fn take_cache_counts(&mut self) -> CacheCounts {
         self.cache.as_mut().map(|cache| cache.take_counts()).unwrap_or_default()
     }

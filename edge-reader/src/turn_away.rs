@@ -1,4 +1,4 @@
-//! Answers without a look at any zone, for queries that somebody else has judged.
+//! Answers for queries that the caller has decided not to resolve, made without looking into any zone.
 
 use domain::base::iana::{ExtendedErrorCode, Rcode};
 use zonecast_records::Name;
@@ -8,15 +8,15 @@ use crate::message::{MessageWriter, WrittenNames};
 use crate::query::{Header, Query};
 use crate::{AnswerClass, Client, Lookups, Outcome};
 
-/// Why a query is not looked into.
+/// Why a query is not resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TurnAwayReason {
-    /// Whoever asks may not: REFUSED, and EDE 18 (RFC 8914).
+    /// The client is not allowed to query: REFUSED, with EDE 18 (RFC 8914).
     Prohibited,
-    /// There is no copy of any zone yet: REFUSED, and EDE 14.
+    /// The edge has no data yet: REFUSED, with EDE 14.
     NotReady,
-    /// Too many answers go there: an empty one with TC, so that whoever is really there asks over TCP.
+    /// The rate limit of the network is exceeded: an empty answer with TC, so that a real client retries over TCP.
     Limited,
 }
 

@@ -1,4 +1,4 @@
-//! The zones that are served: which one a name belongs to, and what must be known before its keys can be built.
+//! The table of the hosted zones: finds the zone of a name, with the fields that are needed to build its keys.
 //!
 //! A persistent hash table: 64 branches of 64 shards, each behind an `Arc`. A clone is one reference count; a writer
 //! that changes a clone copies the way to one shard and the shard, at most once for each shard and clone. So readers
@@ -20,31 +20,31 @@ use crate::shard::{Shard, Stored};
 
 const FAN_OUT: usize = 64;
 
-/// A zone as the table knows it.
+/// A zone of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zone {
-    /// Labels of its apex, the root's not counted.
+    /// Number of labels of the apex, without the root label.
     pub apex_labels: usize,
     /// Stable identity.
     pub id: ZoneId,
-    /// Where its keys are. [`Generation::ZONES`], under which no zone can live, says that there are none: it is listed
-    /// and was never loaded, or its zone key is damaged.
+    /// Generation of the keys of the zone. [`Generation::ZONES`], which no zone can have, means that there are no keys:
+    /// the zone is listed but was never loaded, or its zone key is damaged.
     pub generation: Generation,
-    /// What it has at which depth.
+    /// Depths of the wildcards, cuts and DNAMEs of the zone.
     pub summary: Summary,
     /// Bytes of the apex in a path from the root.
     pub(crate) apex_len: usize,
 }
 
 impl Zone {
-    /// Whether there is anything to answer from; otherwise it is SERVFAIL.
+    /// Whether the zone has data; a zone without data answers SERVFAIL.
     #[must_use]
     pub fn has_data(&self) -> bool {
         self.generation != Generation::ZONES
     }
 }
 
-/// Every zone that is served; see the module.
+/// The table of all hosted zones. Clones share their shards, so a clone costs one reference count.
 #[derive(Clone, Debug, Default)]
 pub struct ZoneTable {
     root: Arc<Root>,
@@ -89,13 +89,13 @@ impl Default for Root {
 }
 
 impl ZoneTable {
-    /// Without any zone.
+    /// Makes an empty table.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every zone of a store.
+    /// Reads the table from a store.
     ///
     /// # Errors
     /// The store could not be read. A damaged zone key is no error: that zone answers SERVFAIL.
@@ -125,7 +125,7 @@ impl ZoneTable {
         Ok(table)
     }
 
-    /// Follows one operation of a batch; whatever does not touch a zone key changes nothing.
+    /// Applies one operation of a batch. Operations that do not touch a zone key change nothing.
     pub fn apply(&mut self, op: OpRef<'_>) {
         match op {
             OpRef::Put { key, value } => {
@@ -142,7 +142,7 @@ impl ZoneTable {
         }
     }
 
-    /// The zone with the longest apex that `path`, a path from the root, lies in.
+    /// Finds the zone with the longest apex that contains `path`, which is a path from the root.
     #[must_use]
     pub fn find(&self, path: Path<'_>) -> Option<Zone> {
         let root = &*self.root;
@@ -178,19 +178,19 @@ impl ZoneTable {
         })
     }
 
-    /// How many zones that have data.
+    /// Number of zones that have data.
     #[must_use]
     pub fn len(&self) -> usize {
         self.root.len
     }
 
-    /// Whether there is none that has data.
+    /// Whether no zone has data.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root.len == 0
     }
 
-    /// Bytes that it holds, names included; what is shared with other clones counts in full.
+    /// Size of the table in bytes, names included; shards that are shared with other clones count in full.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         let shards = self.root.branches.iter().flat_map(|branch| branch.shards.iter());

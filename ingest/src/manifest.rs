@@ -59,7 +59,7 @@ pub struct LeftOut {
     pub place: Place,
     /// The zone that it would be, where that is known.
     pub apex: Option<Box<Name>>,
-    /// Why.
+    /// The reason.
     pub rule: ListRule,
 }
 
@@ -86,7 +86,7 @@ pub enum ListRule {
     Apex {
         /// As it stands.
         text: String,
-        /// Why.
+        /// The reason.
         source: NameError,
     },
     /// Letters that names have only as A-labels, RFC 5890 section 2.3.2.1.
@@ -129,7 +129,7 @@ pub enum ManifestError {
     Io {
         /// Which.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// Over 1 GiB.

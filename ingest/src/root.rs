@@ -31,7 +31,7 @@ pub enum SourceError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// Over [`MAX_SOURCE_BYTES`].

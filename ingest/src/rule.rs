@@ -88,7 +88,7 @@ pub enum Rule {
     Include {
         /// As written.
         path: String,
-        /// Why.
+        /// The reason.
         #[source]
         problem: SourceError,
     },

@@ -1,5 +1,5 @@
-//! What a write must not do to a zone unless its request says that it is meant: chosen for a zone, else for the whole
-//! store, else as it comes.
+//! Limits on what a write may do to a zone without `--allow-shrink`. A zone has its own guards, or those of the store,
+//! or the defaults.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub enum OlderSerial {
     Refuse = 2,
 }
 
-/// See the module.
+/// The guards of a zone or of the whole store; `None` falls back to the store or the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Guards {

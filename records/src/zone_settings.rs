@@ -1,4 +1,4 @@
-//! What an operator has chosen for one zone.
+//! Settings of one zone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub enum SerialPolicy {
     Keep = 3,
 }
 
-/// See the module.
+/// The settings of one zone, which an operator chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ZoneSettings {

@@ -5,7 +5,7 @@ use zonecast_records::Name;
 
 use zonecast_api::types::Finding;
 
-/// See the module.
+/// Why a request on zones or records failed.
 #[derive(Clone, Debug, Error)]
 pub enum ServiceError {
     /// Not hosted here.

@@ -11,7 +11,7 @@ use crate::zone::{Origin, StoredZone};
 /// Unlisted zones named one by one; the rest is counted.
 const MAX_NAMED: usize = 20;
 
-/// See the module.
+/// Numbers of zones and records in the store, compared with the listed zones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     /// Zones in the store.

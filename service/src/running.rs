@@ -54,7 +54,7 @@ pub struct ServiceSetup {
     pub started: Instant,
 }
 
-/// See the module.
+/// A running core without its HTTP API.
 #[derive(Debug)]
 pub struct RunningService {
     quic: SocketAddr,

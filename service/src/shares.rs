@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::who::Who;
 
-/// See the module. Cloning shares it.
+/// A pool of places that several names share, so that no name can take all places. Clones share the pool.
 #[derive(Clone, Debug)]
 pub struct Shares(Arc<Inner>);
 

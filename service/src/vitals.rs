@@ -20,7 +20,7 @@ const MAX_FILES: usize = 100_000;
 /// What `stat` counts blocks in, whatever the file system's own are.
 const BLOCK: u64 = 512;
 
-/// See the module. Cloning shares the metrics. Reading blocks on the disk.
+/// Reads the state of this process and its machine. Clones share the metrics. Reading blocks on the disk.
 #[derive(Clone, Debug)]
 pub struct VitalSigns {
     data: PathBuf,

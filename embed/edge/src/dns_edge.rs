@@ -1,4 +1,5 @@
-//! The edge that an embedder runs: its copy, its follower, and what answers from it.
+//! The edge that a DNS server embeds: the local copy, the follower that updates it, and the states that answers are
+//! made from.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,16 +13,17 @@ use zonecast_kv_transport::{CertificateMetrics, Identity, IdentityError, Role};
 
 use crate::{EdgeStates, Reading};
 
-/// What an edge is opened with.
+/// Configuration of an embedded edge.
 #[derive(Clone, Debug)]
 pub struct DnsEdgeConfig {
-    /// Folder of its certificate and key, as `zonecast ca issue` makes it. What is put there later is taken over.
+    /// Folder of the certificate and key, as `zonecast ca issue` writes it. The edge takes over new files in it while
+    /// it runs.
     pub identity: PathBuf,
-    /// Cores, tried one after the other; at least one.
+    /// Addresses of the cores to follow, tried in order; at least one.
     pub upstreams: Vec<SocketAddr>,
-    /// Folder of its copy, made if it is not there. One edge at a time uses it.
+    /// Folder of the local copy; it is created if it is missing. Only one edge at a time can use it.
     pub data: PathBuf,
-    /// Memory of its copy.
+    /// Memory limits of the local copy.
     pub store: EdgeOptions,
 }
 
@@ -31,18 +33,18 @@ pub enum DnsEdgeError {
     /// The identity folder cannot be used.
     #[error("identity: {0}")]
     Identity(#[from] IdentityError),
-    /// The certificate is for something else.
+    /// The certificate is for another role.
     #[error("identity: {0} is of role {1}, not of role edge; issue one for an edge")]
     Role(String, Role),
-    /// The registry has metrics of these names already, of another edge perhaps: see [`DnsEdge::start`].
+    /// The registry already has metrics of these names, perhaps of another edge: see [`DnsEdge::start`].
     #[error("metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// The copy cannot be opened, or there is nobody to follow.
+    /// The copy cannot be opened, or no upstream is given.
     #[error(transparent)]
     Edge(#[from] EdgeError),
 }
 
-/// An edge in this process. [`DnsEdge::shutdown`] ends it in good order; dropped, it blocks until what it has is
+/// An edge in this process. [`DnsEdge::shutdown`] ends it cleanly. Dropping it blocks until the received versions are
 /// applied.
 #[derive(Debug)]
 pub struct DnsEdge {
@@ -51,9 +53,9 @@ pub struct DnsEdge {
 }
 
 impl DnsEdge {
-    /// Opens the copy and begins to follow. Call within a tokio runtime. It blocks while the copy is opened and its
-    /// zones are read; when it returns, it answers from what was there. It needs no upstream for that, and no valid
-    /// certificate.
+    /// Opens the copy and begins to follow. Must be called within a tokio runtime. It blocks while it opens the copy
+    /// and reads the zones. When it returns, the edge answers from the existing copy, even if no upstream is reachable
+    /// or the certificate has expired.
     ///
     /// # Errors
     /// A folder cannot be used, or metrics of another edge are in the registry.
@@ -69,7 +71,7 @@ impl DnsEdge {
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }
 
-    /// The same for a server that answers others meanwhile: the copy is opened on a thread for blocking work.
+    /// Like [`DnsEdge::open`], for a server that answers others meanwhile: a thread for blocking work opens the copy.
     ///
     /// # Errors
     /// As [`DnsEdge::open`].
@@ -85,11 +87,11 @@ impl DnsEdge {
         }
     }
 
-    /// The same from parts: for several edges in one process, which share their metrics, or an identity that is in no
-    /// folder.
+    /// Like [`DnsEdge::open`], but from parts: for several edges in one process, which share their metrics, or for an
+    /// identity that is not in a folder.
     ///
     /// # Errors
-    /// The copy cannot be opened, or there is nobody to follow.
+    /// The copy cannot be opened, or no upstream is given.
     pub fn start(config: EdgeConfig, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         let states = EdgeStates::default();
         let edge = Edge::start(config, states.projection(), metrics)?;
@@ -102,36 +104,36 @@ impl DnsEdge {
         self.states.read()
     }
 
-    /// The same for threads that answer: each clones it. It goes on answering after [`DnsEdge::shutdown`], and the
-    /// copy stays open until the last clone is gone.
+    /// The states of this edge, for threads that answer: each thread clones them. They keep answering after
+    /// [`DnsEdge::shutdown`], and the copy stays open until the last clone is dropped.
     #[must_use]
     pub fn states(&self) -> &EdgeStates {
         &self.states
     }
 
-    /// What readers see; `None` while it is new.
+    /// The position that readers see; `None` while the edge has no copy yet.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.states.load().map(|state| state.position)
     }
 
-    /// How it stands.
+    /// The present status of the edge.
     #[must_use]
     pub fn status(&self) -> EdgeStatus {
         self.edge.status()
     }
 
-    /// How it stands, at every change.
+    /// A receiver that gets every change of the status.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<EdgeStatus> {
         self.edge.watch()
     }
 
-    /// Waits until it has what its upstream has, however long that takes: for a new edge, which has nothing to answer
-    /// from. One that has a copy may answer at once.
+    /// Waits, without a time limit, until the edge has reached the position of its upstream. A new edge needs this
+    /// before it can answer; an edge with a copy may answer at once.
     ///
     /// # Errors
-    /// It can apply no more; [`DnsEdge::failed`] says why.
+    /// The edge cannot apply versions any more; [`DnsEdge::failed`] gives the reason.
     pub async fn caught_up(&self) -> Result<(), EdgeError> {
         match self.edge.watch().wait_for(EdgeStatus::has_caught_up).await {
             Ok(_) => Ok(()),
@@ -139,15 +141,16 @@ impl DnsEdge {
         }
     }
 
-    /// Waits until applying has failed for good, as on a full disk; says why. Answers can go on.
+    /// Waits until the edge cannot apply versions any more, for example because the disk is full, and returns the
+    /// reason. The edge can still answer.
     pub async fn failed(&mut self) -> EdgeError {
         self.edge.failed().await
     }
 
-    /// Says goodbye to its upstream, applies what is here, makes it durable.
+    /// Closes the connection to the upstream, applies the received versions and syncs them to disk.
     ///
     /// # Errors
-    /// The copy could not be written; what is missing is fetched at the next start.
+    /// The copy could not be written; the edge fetches the missing versions at its next start.
     pub async fn shutdown(self) -> Result<(), EdgeError> {
         self.edge.shutdown().await
     }

@@ -1,12 +1,12 @@
-//! A zonecast edge inside another DNS server: it follows a core over QUIC into a copy of its own, and answers from that
-//! copy whatever happens to the core or the network.
+//! A zonecast edge inside another DNS server. It follows a core over QUIC into a local copy and answers from that copy,
+//! also while the core or the network is down.
 //!
 //! ```text
 //!  core ═QUIC═▶ zonecast-kv-edge ── RocksDB ──▶ EdgeStates ──▶ Reading ──▶ answer, lookup
 //!                (follows, applies)     (snapshot and zone table    (one burst of queries
 //!                                        of one version)             on one thread)
 //! ```
-//! It brings no sockets for DNS and takes no part in consensus. `zonecast ca issue CA --role edge --name NAME --out DIR`
+//! This crate opens no DNS sockets and takes no part in Raft. `zonecast ca issue CA --role edge --name NAME --out DIR`
 //! makes the identity folder.
 //!
 //! ```
@@ -66,9 +66,10 @@
 //! # Ok(())
 //! # }
 //! ```
-//! `Scratch::with_cache(BYTES)` instead of `Scratch::new()` keeps what a thread has read, and is exact at every version.
-//! A server that builds its own messages asks [`Reading::lookup`]; [`EdgeStates`] hands readings to other threads;
-//! [`DnsEdge::status`] and [`DnsEdge::watch`] say how far the edge is and why it does not follow.
+//! `Scratch::with_cache(BYTES)` instead of `Scratch::new()` adds a read cache for its thread; answers from it are exact
+//! at every version. A server that builds its own messages calls [`Reading::lookup`]. [`EdgeStates`] hands readings to
+//! other threads. [`DnsEdge::status`] and [`DnsEdge::watch`] report the position of the edge, and why it does not
+//! follow if it does not.
 
 mod dns_edge;
 mod projection;

@@ -21,15 +21,15 @@ self_cell!(
     }
 );
 
-/// One state, whatever is applied meanwhile. Taken once per burst of queries on one thread and dropped after it: what
-/// is held is not freed, and later changes are not seen.
+/// One unchanging state of an edge. Take it once per burst of queries on one thread and drop it after the burst: while
+/// it is held, its version is not freed and it does not see later changes.
 pub struct Reading {
     /// None while the edge has no copy yet: then every zone is another's.
     held: Option<Held>,
 }
 
 impl Reading {
-    /// Of an edge that is not to answer yet, as of one that is new.
+    /// The reading of an edge that may not answer yet: it answers like a new edge, with REFUSED.
     #[must_use]
     pub fn not_ready() -> Self {
         Self { held: None }
@@ -39,7 +39,7 @@ impl Reading {
         Self { held: state.map(|state| Held::new(state, |state| state.snapshot.view())) }
     }
 
-    /// Which version it is; `None` while the edge is new.
+    /// The position of this state; `None` while the edge is new.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.held.as_ref().map(|held| held.borrow_owner().position)
@@ -70,11 +70,11 @@ impl Reading {
     }
 
     /// Looks one name up, for a server that builds its own messages; see
-    /// [`Reader::lookup`](zonecast_edge_reader::Reader::lookup). `None` when the name is in no zone of ours, or the edge is
-    /// new.
+    /// [`Reader::lookup`](zonecast_edge_reader::Reader::lookup). `None` if no hosted zone contains the name, or the
+    /// edge is new.
     ///
     /// # Errors
-    /// The copy could not be read or is damaged: to be answered with SERVFAIL.
+    /// The copy could not be read or is damaged; the server should answer SERVFAIL.
     pub fn lookup<'s>(
         &self,
         scratch: &'s mut Scratch,
@@ -85,7 +85,7 @@ impl Reading {
         held.with_dependent(|state, view| state.seen(state.reader(view).lookup(scratch, name, rtype)))
     }
 
-    /// The types that a name has of its own, for a server that asks for all of them; see
+    /// The types of the records that a name owns, for a server that looks up all of them; see
     /// [`Reader::types`](zonecast_edge_reader::Reader::types).
     ///
     /// # Errors

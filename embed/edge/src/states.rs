@@ -1,8 +1,9 @@
-//! What answers are made from: a snapshot of an edge's copy and the zone table of the same version, switched together.
+//! The state that answers are made from: a snapshot of the copy and the zone table of the same version, switched
+//! together.
 //!
 //! # Threads
-//! The thread that applies changes keeps the table in step and swaps the pair in; those that answer load the pair once
-//! per burst of queries, without a lock.
+//! The thread that applies changes updates the table and swaps in the pair. Threads that answer load the pair once per
+//! burst of queries, without a lock.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,16 +16,16 @@ use zonecast_kv_proto::{Position, View};
 use crate::Reading;
 use crate::projection::ZoneProjection;
 
-/// One version, as readers see it.
+/// One version of the copy, as readers see it.
 #[derive(Debug)]
 pub struct EdgeState {
-    /// The keys.
+    /// Snapshot of the keys.
     pub snapshot: EdgeSnapshot,
-    /// The zones in them.
+    /// The zones in the snapshot.
     pub zones: ZoneTable,
-    /// Which version.
+    /// Position of the snapshot.
     pub position: Position,
-    /// Which keys have changed since the copy was opened or loaded; the same for all its versions.
+    /// Change stamps of the keys since the copy was opened or loaded; all versions of the copy share them.
     pub changes: Arc<Changes>,
 }
 
@@ -44,7 +45,7 @@ impl EdgeState {
     }
 }
 
-/// The present [`EdgeState`] of one edge. Cloning shares it: each thread that answers has one.
+/// The present [`EdgeState`] of one edge. Clones share it: each thread that answers has a clone.
 #[derive(Clone, Default)]
 pub struct EdgeStates {
     present: Arc<ArcSwapOption<EdgeState>>,
@@ -63,7 +64,7 @@ impl EdgeStates {
         Reading::of(self.load())
     }
 
-    /// What swaps states in here: for [`zonecast_kv_edge::Edge::start`].
+    /// The projection that swaps states in here, for [`zonecast_kv_edge::Edge::start`].
     #[must_use]
     pub fn projection(&self) -> Box<dyn Projection> {
         Box::new(ZoneProjection::new(self.clone()))

@@ -24,12 +24,13 @@ const SLICE_COMMANDS: usize = 4096;
 /// Every entry counts as so many bytes more, for what the log keeps beside it.
 const ENTRY_OVERHEAD: usize = 64;
 
-/// Where applied versions go.
+/// Receives every applied version, for example to publish it to edges.
 pub trait AppliedSink: Send + Sync + 'static {
-    /// One more version is applied: every version since the core started, in order, once it can be read from the
-    /// state. Entries of the log that are applied again after a crash come here too, before the core is up.
+    /// Called once for every version that is applied since the core started, in order, when the version can be read
+    /// from the state. After a crash, this includes versions of log entries that are applied again before the core is
+    /// up.
     ///
-    /// Runs where commands are applied: it must not wait.
+    /// Runs on the path that applies commands, so it must not block.
     fn applied(&self, version: &Applied);
 }
 

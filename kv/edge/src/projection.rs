@@ -1,10 +1,11 @@
-//! The seam between an edge's copy and what its readers keep in memory: zone tables, hot caches.
+//! The interface between the copy of an edge and the in-memory structures of its readers, such as zone tables and
+//! caches.
 
 use thiserror::Error;
 use zonecast_kv_proto::{OpRef, Position, Version, View, ViewError};
 use zonecast_kv_store::EdgeSnapshot;
 
-/// What the store holds cannot be projected: the edge stops applying and goes on answering.
+/// The projection cannot handle the content of the store. The edge stops applying versions and keeps answering.
 #[derive(Debug, Error)]
 pub enum ProjectionError {
     /// The store could not be read.
@@ -15,25 +16,27 @@ pub enum ProjectionError {
     Value(String),
 }
 
-/// Follows every change of a copy, on the thread that applies them.
+/// Keeps an in-memory structure in step with a copy. The edge calls it on the thread that applies versions.
 ///
-/// The calls are: `reset` and `publish` at the start and after every loaded snapshot; else `apply` for each operation
-/// of the versions that are applied together, then, once they are in the store, `publish`. So at `publish` the
-/// projection and the snapshot are of the same version, and readers should get them as a pair, at once.
+/// At the start and after every loaded snapshot, the edge calls `reset` and then `publish`. Otherwise it calls `apply`
+/// for each operation of the versions that it applies together, writes them to the store, and then calls `publish`. So
+/// at `publish` the projection and the snapshot have the same version; implementations must switch readers to both at
+/// the same time.
 pub trait Projection: Send + 'static {
-    /// Forgets everything and reads it anew.
+    /// Discards the projection and builds it again from `view`.
     ///
     /// # Errors
-    /// The store could not be read, or holds what makes no sense.
+    /// The store could not be read, or holds an invalid value.
     fn reset(&mut self, view: &dyn View) -> Result<(), ProjectionError>;
 
-    /// One operation, in order. It is not in the store yet, and readers must not see it yet; they will at `seen_at`, the
-    /// last of the versions that are applied together.
+    /// Applies one operation; operations come in order. The operation is not in the store yet and readers must not see
+    /// its effect before `publish`. They will see it at `seen_at`, the last of the versions that are applied together.
     ///
     /// # Errors
-    /// The operation makes no sense; nothing of its write is applied then.
+    /// The operation is invalid; the edge then applies none of the versions of this write.
     fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ProjectionError>;
 
-    /// Everything since the last call is in `snapshot`, which stands at `position`: let readers see both.
+    /// Makes the projection and `snapshot` visible to readers. `snapshot` stands at `position` and contains all
+    /// operations since the last call.
     fn publish(&mut self, snapshot: EdgeSnapshot, position: Position);
 }

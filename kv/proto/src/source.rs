@@ -1,4 +1,5 @@
-//! What a publisher reads from: the seam between the stores that hold history and the streams that carry it.
+//! The interface from which a publisher reads: it separates the stores that hold the history from the streams that send
+//! it.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -39,25 +40,25 @@ pub trait BatchSource: Send + Sync + 'static {
         Box::new(())
     }
 
-    /// Everything published, at one position.
+    /// Opens a snapshot of all published keys at one position.
     ///
     /// # Errors
     /// The store could not be read.
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError>;
 }
 
-/// Versions are kept in a batch log while this lives.
+/// Keeps versions in the batch log until it is dropped.
 pub trait LogPin: Send + Sync {}
 
 impl LogPin for () {}
 
-/// A snapshot being read.
+/// A snapshot that is being read, in ascending order of key. Its position and content must not change.
 pub trait SnapshotSource: Send {
-    /// Where it stands.
+    /// Position of the snapshot, the same from the first call to the last.
     fn position(&self) -> Position;
 
-    /// The next entries as one message ([`encode_entries`](crate::encode_entries)) of about `max_bytes`, at least one;
-    /// empty at the end.
+    /// Returns the next entries, encoded by [`encode_entries`](crate::encode_entries) as one message of about
+    /// `max_bytes` with at least one entry. Returns an empty message after the last entry.
     ///
     /// # Errors
     /// The store could not be read.

@@ -13,24 +13,27 @@ use thiserror::Error;
 #[error("store cannot be read: {0}")]
 pub struct ViewError(pub String);
 
-/// Reads of one unchanging state. Buffers belong to the caller, so that a reader that keeps them allocates nothing.
+/// Reads from one unchanging state of a store: repeated reads must return the same entries. The caller owns the
+/// buffers, so a reader that reuses them allocates nothing. Keys are ordered by their bytes.
 pub trait View {
-    /// Copies the value under `key` into `value` (replacing what it held) and says whether there is one.
+    /// Looks up `key`. If the key exists, replaces the content of `value` by its value and returns true; otherwise
+    /// returns false.
     ///
     /// # Errors
     /// The store could not be read; `value` is then unspecified.
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ViewError>;
 
-    /// Finds the last entry with `lower <= key <= upper` and copies both parts; says whether there is one.
+    /// Finds the last entry with `lower <= key <= upper`. If there is one, copies it into `key` and `value` and returns
+    /// true; otherwise returns false.
     ///
     /// # Errors
     /// The store could not be read; `key` and `value` are then unspecified.
     fn last_in(&self, lower: &[u8], upper: &[u8], key: &mut Vec<u8>, value: &mut Vec<u8>) -> Result<bool, ViewError>;
 
-    /// Shows the entries with `lower <= key < end` in ascending order until `visit` breaks.
+    /// Calls `visit` for each entry with `lower <= key < end` in ascending order, until `visit` returns `Break`.
     ///
     /// # Errors
-    /// The store could not be read; some entries may have been shown.
+    /// The store could not be read; `visit` may have been called for some entries.
     fn scan(
         &self,
         lower: &[u8],

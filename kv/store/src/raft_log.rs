@@ -39,7 +39,7 @@ const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Reads of the log are rare and in order.
 const CACHE: usize = 8 * 1024 * 1024;
 
-/// See the module.
+/// The raft log of a voter in a RocksDB database: entries, vote and the committed log id.
 #[derive(Debug)]
 pub struct RaftLog {
     shared: Arc<Shared>,

@@ -52,7 +52,7 @@ const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Bytes of a foreign state that are written at once.
 const INSTALL_BYTES: usize = 4 * 1024 * 1024;
 
-/// See the module. Cloning shares it.
+/// The state database of a voter: the result of all applied raft log entries. Clones share the database.
 #[derive(Clone, Debug)]
 pub struct StateStore {
     pub(crate) inner: Arc<StateDb>,

@@ -27,7 +27,7 @@ type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// Is shown entries until something fails.
 type TryVisit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
 
-/// See the module. Keeps its store open.
+/// An unchanging [`View`] of the state, from a RocksDB snapshot. It keeps the database open.
 pub struct StateView {
     cell: Cell,
 }

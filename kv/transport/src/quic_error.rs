@@ -8,7 +8,7 @@ use crate::NotTrusted;
 /// Why a connection was closed: the same node has a newer one.
 pub(crate) const REPLACED: VarInt = VarInt::from_u32(2);
 
-/// See the module. Shows what quinn said.
+/// An error of QUIC. Its text is the message of quinn.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct QuicError(Kind);

@@ -26,7 +26,7 @@ pub enum VerifyError {
     Unreadable {
         /// Which.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: io::Error,
     },

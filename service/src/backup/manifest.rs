@@ -24,7 +24,7 @@ const LACKS: [&str; 5] = [
     "zone files (`[zones]` in its configuration)",
 ];
 
-/// See the module.
+/// The manifest of a backup: its content and what it does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Now 1.

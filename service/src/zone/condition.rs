@@ -37,7 +37,7 @@ pub enum Wanted {
     Foreign,
 }
 
-/// See the module.
+/// The condition of a write: the state that the zone must have for the write to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
     /// None.

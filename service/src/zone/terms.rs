@@ -3,7 +3,7 @@
 use super::Condition;
 use crate::who::Who;
 
-/// See the module.
+/// The terms of a write: its author and its condition.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
     /// Whom the history names, and whose place it takes.

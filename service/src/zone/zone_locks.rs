@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use zonecast_records::Name;
 
-/// See the module. Zones nobody works on take no memory.
+/// Locks that let either record changes or one replacement work on a zone. Zones without work take no memory.
 #[derive(Debug, Default)]
 pub struct ZoneLocks {
     zones: Mutex<HashMap<Name, Work>>,
