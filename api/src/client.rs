@@ -41,10 +41,10 @@ const MAX_RESPONSE: u64 = 1 << 30;
 /// Bytes of a zone file that are read at once.
 const READ_AT_ONCE: usize = 64 * 1024;
 
-/// Why there is no result.
+/// Why a request has no result.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// Nothing answers there. Of a write nothing was done.
+    /// The core cannot be reached. A write was not done.
     #[error("no core answers at {core}: {source}")]
     Unreachable {
         /// Address asked.
@@ -52,7 +52,7 @@ pub enum ClientError {
         /// Why.
         source: Box<ureq::Error>,
     },
-    /// Somebody takes connections there and says nothing.
+    /// The core accepts connections but sends no response.
     #[error("{core} took a request and did not answer it within {} s: it hangs, or is overloaded", within.as_secs())]
     Silent {
         /// Address asked.
@@ -60,7 +60,7 @@ pub enum ClientError {
         /// How long was waited.
         within: Duration,
     },
-    /// A write was sent, and how it ended cannot be heard any more.
+    /// A write was sent, and its result is not known because the connection failed.
     #[error("{core} was asked, and {reason}: whether it was done is not known")]
     Unknown {
         /// Address asked.
@@ -68,7 +68,7 @@ pub enum ClientError {
         /// What came instead of an answer.
         reason: String,
     },
-    /// Somebody answers there, but not one that we trust.
+    /// The certificate of the server is not trusted.
     #[error("{core} is not trusted: {reason}")]
     Untrusted {
         /// Address asked.
@@ -76,19 +76,19 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
-    /// Plain HTTP to a port that speaks TLS. Nothing was done.
+    /// The URL is `http` but the port speaks TLS. Nothing was done.
     #[error("the port of {core} speaks TLS: use `https://`")]
     SpeaksTls {
         /// Address asked.
         core: String,
     },
-    /// TLS to a port that does not speak it. Nothing was done.
+    /// The URL is `https` but the port does not speak TLS. Nothing was done.
     #[error("the port of {core} does not speak TLS: use `http://`, or turn `tls` on there")]
     SpeaksNoTls {
         /// Address asked.
         core: String,
     },
-    /// What it sent ended too early, so that it is not whole.
+    /// The response ended too early and is incomplete.
     #[error("what {core} sent broke off, it is not whole: {reason}")]
     BrokenOff {
         /// Address asked.
@@ -96,7 +96,7 @@ pub enum ClientError {
         /// What ended it.
         reason: String,
     },
-    /// It said no.
+    /// The core refused the request.
     #[error("{}", detail.message)]
     Refused {
         /// HTTP status.
@@ -104,7 +104,7 @@ pub enum ClientError {
         /// What it said.
         detail: ErrorDetail,
     },
-    /// Not what docs/api.md says.
+    /// The response is not as docs/api.md specifies.
     #[error("{core} does not speak our API: {reason}")]
     Foreign {
         /// Address asked.
@@ -117,18 +117,18 @@ pub enum ClientError {
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// To see something: it can be asked again.
+    /// A read, which can be repeated.
     Read,
-    /// To change something.
+    /// A write.
     Write,
 }
 
 /// How long a write waits for edges.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For how many; none: answered once committed.
+    /// How many edges to wait for; `None` returns when the write is committed.
     pub wait: Option<WaitFor>,
-    /// For how long.
+    /// Longest time to wait.
     pub timeout: Duration,
 }
 
@@ -138,20 +138,20 @@ impl Default for Patience {
     }
 }
 
-/// How a zone file is imported.
+/// Options of the import of a zone file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PutOptions {
-    /// Settings to choose with it.
+    /// Settings of the zone to change with the import.
     pub settings: SettingsChange,
-    /// What the text may have although it breaks a rule.
+    /// Rules for zone files to relax.
     pub tolerance: Tolerance,
-    /// It is meant that much goes.
+    /// Import the file even if the zone loses a large share of its records.
     pub allow_shrink: bool,
-    /// Only say what would change.
+    /// Return what would change, and change nothing.
     pub dry_run: bool,
 }
 
-/// Talks to one core.
+/// A client of the API of one core.
 #[derive(Clone, Debug)]
 pub struct Client {
     core: String,
@@ -161,17 +161,17 @@ pub struct Client {
 }
 
 impl Client {
-    /// For the core at this URL, such as `http://127.0.0.1:8053`. Connects when first used and keeps the connection.
-    /// One that asks for a token, or speaks TLS, needs [`Client::with_options`].
+    /// Makes a client of the core at this URL, such as `http://127.0.0.1:8053`. It connects at the first request and
+    /// keeps the connection. A core with tokens or TLS needs [`Client::with_options`].
     #[must_use]
     pub fn new(core: &str) -> Self {
         Self::over(core, ClientOptions::default())
     }
 
-    /// The same with a token, or to an `https` URL.
+    /// Makes a client with a token, or for an `https` URL.
     ///
     /// # Errors
-    /// The URL is none, needs a CA, or would have the token sent in the clear.
+    /// The URL is invalid, needs a CA, or would send the token unencrypted.
     pub fn with_options(core: &str, options: ClientOptions) -> Result<Self, ClientOptionsError> {
         options.check(core)?;
         Ok(Self::over(core, options))
@@ -181,13 +181,13 @@ impl Client {
         Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None }
     }
 
-    /// The same, whose writes are done only if the zone's last change has this number.
+    /// Makes a client whose writes are done only if the last change of the zone has this number.
     #[must_use]
     pub fn only_at(&self, change: Option<u64>) -> Self {
         Self { only_at: change, ..self.clone() }
     }
 
-    /// How the system stands.
+    /// The status of the core and its edges.
     ///
     /// # Errors
     /// No answer.
@@ -195,7 +195,7 @@ impl Client {
         self.get("/v1/status", &[])
     }
 
-    /// How the node at that address stands, core or edge.
+    /// The status of the node at the URL, a core or an edge.
     ///
     /// # Errors
     /// No answer.
@@ -211,7 +211,7 @@ impl Client {
         self.get(&format!("/v1/chain/{version}"), &[])
     }
 
-    /// Zones after this one, in canonical order.
+    /// A page of the zones after `after`, in canonical order.
     ///
     /// # Errors
     /// No answer, or `after` is no name.
@@ -220,10 +220,10 @@ impl Client {
         self.get("/v1/zones", &query)
     }
 
-    /// Shows all zones, a page at a time.
+    /// Calls `visit` for all zones, one page at a time.
     ///
     /// # Errors
-    /// No answer, or what `visit` says.
+    /// No answer, or the error of `visit`.
     pub fn each_page<E: From<ClientError>>(&self, mut visit: impl FnMut(ZonePage) -> Result<(), E>) -> Result<(), E> {
         let mut after = None;
         loop {
@@ -252,7 +252,7 @@ impl Client {
         self.put_zone_choosing(zone, text, file, &PutOptions::default(), patience)
     }
 
-    /// The same, with options.
+    /// Like [`Client::put_zone`], with options.
     ///
     /// # Errors
     /// No answer, or refused with findings.
@@ -284,17 +284,17 @@ impl Client {
         self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
     }
 
-    /// Deletes a zone; `allow_shrink` says that it is meant.
+    /// Deletes a zone. Without `allow_shrink` the deletion is held.
     ///
     /// # Errors
-    /// No answer, no such zone, or not said to be meant.
+    /// No answer, no such zone, or held.
     pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
         let request = self.conditional(self.agent.delete(self.url(&zone_path(zone, ""), &query)));
         self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
     }
 
-    /// Zones after this one, in canonical order, that were deleted and can be brought back.
+    /// A page of the deleted zones after `after` that can be restored, in canonical order.
     ///
     /// # Errors
     /// No answer, or `after` is no name.
@@ -303,15 +303,15 @@ impl Client {
         self.get("/v1/deleted-zones", &query)
     }
 
-    /// Brings back a zone that was deleted, with its history.
+    /// Restores a deleted zone with its history.
     ///
     /// # Errors
-    /// No answer, or there is nothing to bring back.
+    /// No answer, or no deleted zone of this name can be restored.
     pub fn undelete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
         self.post(&zone_path(zone, "/undelete"), &waiting(patience), &(), patience.timeout)
     }
 
-    /// What is chosen for all zones that choose nothing themselves.
+    /// The settings that apply to zones without settings of their own.
     ///
     /// # Errors
     /// No answer.
@@ -319,7 +319,7 @@ impl Client {
         self.get("/v1/settings", &[])
     }
 
-    /// Chooses something else for them.
+    /// Changes the settings that apply to zones without settings of their own.
     ///
     /// # Errors
     /// No answer, or refused.
@@ -331,7 +331,7 @@ impl Client {
     /// The zone as a zone file.
     ///
     /// # Errors
-    /// No answer, no such zone, or it broke off.
+    /// No answer, no such zone, or the file broke off.
     pub fn export_zone(&self, zone: &str) -> Result<Vec<u8>, ClientError> {
         let mut text = vec![];
         self.export_zone_to(zone, |part| {
@@ -341,10 +341,11 @@ impl Client {
         Ok(text)
     }
 
-    /// The same, a part at a time; only when this returns well, they were all.
+    /// Like [`Client::export_zone`], but passes the file to `take` in parts. The file is complete only if this returns
+    /// `Ok`.
     ///
     /// # Errors
-    /// No answer, no such zone, it broke off, or what `take` says.
+    /// No answer, no such zone, the file broke off, or the error of `take`.
     pub fn export_zone_to<E: From<ClientError>>(
         &self,
         zone: &str,
@@ -364,7 +365,7 @@ impl Client {
         }
     }
 
-    /// What is chosen for a zone.
+    /// The settings of a zone.
     ///
     /// # Errors
     /// No answer, or no such zone.
@@ -372,7 +373,7 @@ impl Client {
         self.get(&zone_path(zone, "/settings"), &[])
     }
 
-    /// Chooses something else for a zone.
+    /// Changes the settings of a zone.
     ///
     /// # Errors
     /// No answer, refused, or busy: try again.
@@ -390,7 +391,8 @@ impl Client {
         self.get(&zone_path(zone, "/log"), &[("limit", limit.to_string())])
     }
 
-    /// What differs between two states of a zone, each after a change; without them what the last change did.
+    /// The records that differ between two states of a zone, given by the change before each; by default, the
+    /// difference that the last change made.
     ///
     /// # Errors
     /// No answer, no such zone, or a state that is not kept.
@@ -402,7 +404,7 @@ impl Client {
         self.get_within(&zone_path(zone, "/diff"), &query, LARGE_READ_WITHIN)
     }
 
-    /// Makes a zone what it was.
+    /// Restores an earlier state of a zone.
     ///
     /// # Errors
     /// No answer, no such zone, a state that is not kept, or busy: try again.
@@ -410,7 +412,7 @@ impl Client {
         self.post(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
     }
 
-    /// What a rollback would change, without doing it; refuses what the rollback would refuse.
+    /// Returns what a rollback would change, without doing it. Fails if the rollback would be refused.
     ///
     /// # Errors
     /// No answer, no such zone, or a state that is not kept.
@@ -439,7 +441,8 @@ impl Client {
         self.change_allowing(zone, change, false, patience)
     }
 
-    /// The same; `allow_shrink` says that it is meant when much goes.
+    /// Like [`Client::change`]. With `allow_shrink` the change is done even if the zone loses a large share of its
+    /// records.
     ///
     /// # Errors
     /// No answer, refused, or busy: try again.
@@ -454,7 +457,7 @@ impl Client {
         self.post(&zone_path(zone, "/changes"), &query, change, patience.timeout)
     }
 
-    /// Where a version is live.
+    /// Which edges serve a version.
     ///
     /// # Errors
     /// No answer.
@@ -464,7 +467,7 @@ impl Client {
         self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
     }
 
-    /// Which edges are waited for, or have connected.
+    /// The edges that `--wait all` waits for, and all others that have connected.
     ///
     /// # Errors
     /// No answer.
@@ -472,7 +475,7 @@ impl Client {
         self.get("/v1/edges", &[])
     }
 
-    /// Waits for an edge from now on.
+    /// Adds an edge to those that `--wait all` waits for.
     ///
     /// # Errors
     /// No answer, not a name or role.
@@ -481,10 +484,10 @@ impl Client {
         self.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
     }
 
-    /// Waits for an edge no more.
+    /// Removes an edge from those that `--wait all` waits for.
     ///
     /// # Errors
-    /// No answer, nobody waits for it, or it is connected.
+    /// No answer, the edge is not in the list, or it is connected.
     pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
         let request = self.agent.delete(self.edge_url(name, role));
         self.written(request.config().timeout_global(Some(PATIENCE)).build().call())
@@ -496,8 +499,8 @@ impl Client {
         self.url(&path, &[("role", role.to_owned())])
     }
 
-    /// What the store of the core (`core`) or of an edge in its process (`edge`, or its name) holds for a name; without
-    /// `at`, that of an edge if there is one.
+    /// The stored keys of a name, in the store of the core (`core`) or of an edge in its process (`edge`, or the name
+    /// of the edge). Without `at`, in the store of an edge if the process has one.
     ///
     /// # Errors
     /// No answer, or not a name, type or node.
@@ -517,7 +520,7 @@ impl Client {
         self.post("/v1/backup", &[], &request, BACKUP_PATIENCE)
     }
 
-    /// Says that a restore of the core is meant, so that edges that are ahead of it follow.
+    /// Confirms that the core was restored on purpose, so that edges that are ahead of it follow it again.
     ///
     /// # Errors
     /// No answer, or the core cannot commit.
@@ -548,7 +551,7 @@ impl Client {
         self.read(self.asked(self.agent.get(self.url(path, query)), within)?)
     }
 
-    /// Sends a read, which changes nothing and so can be given up at any time.
+    /// Sends a read, which changes nothing and so may time out at any point.
     fn asked(
         &self,
         request: RequestBuilder<WithoutBody>,

@@ -28,25 +28,25 @@ pub struct ClientOptions {
 /// What is wrong with the options of a client.
 #[derive(Debug, Error)]
 pub enum ClientOptionsError {
-    /// A file that cannot be read or is not what it should be.
+    /// A file cannot be read, or has the wrong content.
     #[error("{0}")]
     File(String),
-    /// Not something that can stand in a request.
+    /// The token cannot be sent in a header.
     #[error("the token is not one word")]
     Token,
-    /// Not a URL of ours.
+    /// The URL is not the URL of an API.
     #[error("{0:?} is not a URL such as http://127.0.0.1:8053 or https://core.example.net:8053")]
     Url(String),
-    /// Everybody on the way could use it.
+    /// The token would be sent unencrypted, so anyone on the path could use it.
     #[error("a token is not sent to {0} in the clear: use https, and --ca FILE with the CA of its certificate")]
     Clear(String),
-    /// Nobody is trusted by default.
+    /// The URL is `https` and no CA is given; there is no default CA.
     #[error("{0} needs --ca FILE, the CA of its certificate")]
     NoCa(String),
 }
 
 impl ClientOptions {
-    /// With this token.
+    /// Sets the token.
     ///
     /// # Errors
     /// It is not one word.
@@ -60,7 +60,7 @@ impl ClientOptions {
         Ok(Self { token: Some(value), ..self })
     }
 
-    /// Trusting the CA certificates in this file (PEM), and no others.
+    /// Trusts the CA certificates in this file (PEM), and no others.
     ///
     /// # Errors
     /// It cannot be read, or holds none.
@@ -83,7 +83,7 @@ impl ClientOptions {
         Ok(Self { ca: Some(ca), ..self })
     }
 
-    /// The same, trusting the CA certificates in this file unless others are trusted already.
+    /// Trusts the CA certificates in this file, unless other certificates are trusted already.
     ///
     /// # Errors
     /// As [`ClientOptions::ca_file`].
@@ -91,12 +91,12 @@ impl ClientOptions {
         if self.ca.is_some() { Ok(self) } else { self.ca_file(path) }
     }
 
-    /// With an end to every request that has none of its own.
+    /// Sets a time limit for every request that has none of its own.
     pub fn within(self, patience: Duration) -> Self {
         Self { patience: Some(patience), ..self }
     }
 
-    /// Whether a client of the core at this URL can work, and tells nobody its token.
+    /// Checks that a client of the core at this URL can work, and that it would not send its token unencrypted.
     pub fn check(&self, core: &str) -> Result<(), ClientOptionsError> {
         let wrong = || ClientOptionsError::Url(core.into());
         let url: Uri = core.parse().map_err(|_| wrong())?;

@@ -1,7 +1,7 @@
 //! The HTTP API of a zonecast core, for programs that use it: the [types] of `/v1`, and a blocking [`Client`].
 //!
-//! docs/api.md describes the API. Nothing here opens a store or a server, so that a program that only asks a core builds
-//! in seconds.
+//! docs/api.md describes the API. The crate depends on no store and no server, so a program that only calls a core
+//! builds in seconds.
 //!
 //! ```no_run
 //! use zonecast_api::types::{Action, ChangeRequest, RecordChange};

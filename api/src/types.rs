@@ -1,6 +1,6 @@
-//! Requests and responses of `/v1` as they stand in JSON; the server and [`Client`](crate::Client) share them.
+//! Requests and responses of `/v1` in JSON; the server and [`Client`](crate::Client) share them.
 //!
-//! Names are in presentation format with the trailing dot. Unknown fields of a response are to be ignored, unknown
+//! Names are in presentation format with the trailing dot. Clients must ignore unknown fields of a response. Unknown
 //! fields of a request are an error.
 
 use serde::{Deserialize, Serialize};
@@ -19,29 +19,30 @@ pub struct ErrorDetail {
     pub code: String,
     /// For people, one line.
     pub message: String,
-    /// Where in a zone file, when that is what was refused.
+    /// The findings, if a zone file was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What keeps the core from writing, where it knows: `disk` when the disk is full, read-only or failing, else `other`.
+    /// The fault that keeps the core from writing, if known: `disk` when the disk is full, read-only or failing, else
+    /// `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It is served, but hardly meant.
+    /// The record is served, but probably a mistake.
     Warning,
-    /// It keeps a zone or a change out.
+    /// The zone or change is refused.
     #[default]
     Error,
 }
 
-/// Something about a record that is wrong or odd.
+/// An error or warning about a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity of the finding.
     #[serde(default)]
     pub severity: Severity,
     /// File, if it came from one.
@@ -59,7 +60,8 @@ pub struct Finding {
     pub message: String,
 }
 
-/// The `code` of an error when it is not known whether a write was done: the one answer after which the same again may do it twice.
+/// The `code` of an error when it is not known whether a write was done. After any other error, a repeated write cannot
+/// be done twice.
 pub const UNKNOWN: &str = "unknown";
 
 /// Answer of every write.
@@ -77,36 +79,36 @@ pub struct Written {
     /// Records of the zone after a whole zone was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<u64>,
-    /// What is odd but served.
+    /// Warnings about records that are served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Finding>,
-    /// Of a dry run: what would change.
+    /// The difference that the write would make; only for a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<ZoneDiff>,
-    /// Where it is live, if the request waited.
+    /// The edges that serve the write, if the request waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
 }
 
-/// Where a version is live.
+/// Which edges serve a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Which version.
     pub version: u64,
     /// Whether as many edges as were asked for have applied it.
     pub reached: bool,
-    /// Whether the core was stopped before the wait was over, so that it is not known how far the version will come.
+    /// Whether the core was stopped before the wait was over, so that it is not known which edges will get the version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interrupted: bool,
-    /// Edges that have applied it.
+    /// Number of edges that have applied the version.
     pub applied: usize,
-    /// Edges that are waited for.
+    /// Number of edges that `--wait all` waits for.
     pub of: usize,
     /// Each of them.
     pub edges: Vec<EdgeReceipt>,
 }
 
-/// Where one edge stands to a version.
+/// State of one edge for a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeReceipt {
     /// Its name, from its certificate.
@@ -162,8 +164,8 @@ pub struct RrsetInfo {
     pub ttl: u32,
     /// RDATA of each record in presentation format.
     pub data: Vec<String>,
-    /// `override` where it is laid over what the zone has, `overridden` or `disabled` where the zone has it and it is not
-    /// served, `flattened` for the CNAME of an apex and `address` for what stands for it; absent for the rest.
+    /// `override` where it replaces the records of the zone, `overridden` or `disabled` where the zone has it and it is
+    /// not served, `flattened` for the CNAME of an apex and `address` for what stands for it; absent for the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
 }
@@ -203,7 +205,7 @@ pub struct ZoneLogEntry {
     pub serial_before: u32,
     /// Serial afterwards.
     pub serial: u32,
-    /// Whether the state before it can be had again: else it was replaced as a whole, too long ago.
+    /// Whether the state before the change can be restored. It cannot if the zone was replaced as a whole too long ago.
     pub can_be_undone: bool,
 }
 
@@ -221,14 +223,14 @@ pub struct DiffRecord {
     pub data: String,
 }
 
-/// What differs between two states of a zone.
+/// The difference between two states of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneDiff {
     /// The zone.
     pub zone: String,
-    /// After which change it was the first state; 0 before the first.
+    /// Number of the change that led to the first state; 0 is the state before the first change.
     pub from: u64,
-    /// After which change it was the second.
+    /// Number of the change that led to the second state.
     pub to: u64,
     /// Records of the first state only.
     pub removed: Vec<DiffRecord>,
@@ -238,19 +240,19 @@ pub struct ZoneDiff {
     pub truncated: bool,
 }
 
-/// Where a rollback goes: one of the two.
+/// The target of a rollback: one of the two fields is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RollbackRequest {
-    /// After which change the zone was what it is to be again; 0 is before the first.
+    /// Number of the change whose resulting state is restored; 0 is the state before the first change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<u64>,
-    /// Which change is to be undone; it must be the last one. Asked for once more, nothing changes.
+    /// Number of the change to undo, which must be the last one. A repeated request changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<u64>,
 }
 
-/// Zones that were deleted and can be brought back, in canonical order.
+/// Deleted zones that can be restored, in canonical order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedZones {
     /// The page.
@@ -260,7 +262,7 @@ pub struct DeletedZones {
     pub next: Option<String>,
 }
 
-/// One of them.
+/// A deleted zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedZone {
     /// Its apex.
@@ -269,7 +271,7 @@ pub struct DeletedZone {
     pub id: u64,
     /// When it was deleted, seconds of Unix time.
     pub deleted: u64,
-    /// Until when it can be brought back, seconds of Unix time.
+    /// Time until which it can be restored, seconds of Unix time.
     pub kept_until: u64,
 }
 
@@ -284,12 +286,12 @@ pub enum Action {
     Add,
     /// These records, or without data the whole RRset, or without a type everything at the name, are gone afterwards.
     Delete,
-    /// Everything at the name is at another afterwards, beside what is there.
+    /// All records of the name are at another name afterwards, beside the records that are there.
     Rename,
-    /// These records are answered for the name and type, whatever the zone has, also after it was replaced; without data
-    /// nothing is.
+    /// These records are answered for the name and type instead of those of the zone, also after the zone is replaced.
+    /// Without data, the answer has no records.
     Override,
-    /// What the zone has for the name and type is answered again.
+    /// The records of the zone are answered again for the name and type.
     Restore,
     /// These records stay in the zone and are not served.
     Disable,
@@ -308,7 +310,7 @@ pub struct RecordChange {
     /// Type mnemonic or `TYPE123`; only a delete may leave it out.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
-    /// Seconds. Left out: the present TTL of the RRset, else what is chosen for the zone, else 300.
+    /// Seconds. Left out: the present TTL of the RRset, else the default TTL of the zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
     /// RDATA in presentation format, one string a record; names in it are relative to the zone.
@@ -328,20 +330,20 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// What is chosen for a zone.
+/// The settings of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneSettingsInfo {
     /// Its apex.
     pub zone: String,
     /// What a record change does with the serial of the SOA: `increment`, `date`, `unix` or `keep`.
     pub serial_policy: String,
-    /// Seconds of a new RRset whose change names no TTL.
+    /// TTL in seconds of new RRsets that are added without a TTL.
     pub default_ttl: u32,
-    /// Whether a CNAME at the apex stands for the addresses of its target.
+    /// Whether a CNAME at the apex is answered with the addresses of its target.
     #[serde(default)]
     pub flatten_apex: bool,
-    /// The largest share of its records that a write may take away without saying that it is meant: as `50%`, or
-    /// `default` where the zone has what is chosen for all.
+    /// The largest share of its records that a write may remove without `allow_shrink`, such as `50%`, or `default` if
+    /// the setting of the store applies.
     #[serde(default)]
     pub max_shrink: String,
     /// What happens to a write with a lower serial: `warn`, `refuse`, or `default`.
@@ -349,7 +351,7 @@ pub struct ZoneSettingsInfo {
     pub older_serial: String,
 }
 
-/// What is chosen for all zones that choose nothing themselves.
+/// The settings that apply to zones without settings of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreSettings {
     /// See [`ZoneSettingsInfo::max_shrink`].

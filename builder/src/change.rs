@@ -1,4 +1,4 @@
-//! What a caller asks of a zone, record by record.
+//! Changes to the records of a zone.
 
 use domain::base::iana::Rtype;
 use thiserror::Error;
@@ -55,18 +55,19 @@ pub enum Change {
         /// Type.
         rtype: Rtype,
     },
-    /// Nothing is at this name; what is beneath stays.
+    /// The name has no records afterwards; names below it stay.
     DeleteName {
         /// Owner.
         owner: Name,
     },
-    /// Nothing is at this name or beneath it. Not for the apex: that deletes a zone.
+    /// The name and all names below it have no records afterwards. Refused for the apex, where it would delete the
+    /// zone.
     DeleteSubtree {
         /// Topmost owner.
         owner: Name,
     },
-    /// For this name and type these records are answered, whatever the zone has; without any, nothing is. It stays
-    /// when the zone is replaced.
+    /// These records are answered for this name and type instead of those of the zone; an empty list answers with no
+    /// records. The override stays when the zone is replaced.
     Override {
         /// Owner.
         owner: Name,
@@ -77,14 +78,14 @@ pub enum Change {
         /// Data of each record.
         rdatas: Vec<Vec<u8>>,
     },
-    /// What the zone has for this name and type is answered again.
+    /// The records of the zone are answered again for this name and type.
     Restore {
         /// Owner.
         owner: Name,
         /// Type.
         rtype: Rtype,
     },
-    /// The record stays in the zone and is not served, also when the zone is replaced by one that has it.
+    /// The record stays in the zone but is not served, also after the zone is replaced.
     Disable {
         /// Owner.
         owner: Name,
@@ -114,7 +115,7 @@ pub enum Change {
         /// Addresses of type AAAA.
         aaaa: Vec<Vec<u8>>,
     },
-    /// The records of this name are at another, beside what is there; what is beneath stays.
+    /// The records of this name move to another name, beside the records that are there. Names below it stay.
     Rename {
         /// Owner before.
         owner: Name,
@@ -123,7 +124,7 @@ pub enum Change {
     },
 }
 
-/// The time of a change, as far as a serial can show it.
+/// The time of a change, for serials that contain it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SerialTime {
     /// Seconds of Unix time, modulo 2^32.
@@ -141,10 +142,10 @@ pub enum ChangeError {
     /// The present keys could not be read, or there is no such zone.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A cut or DNAME comes or goes above too many names.
+    /// The change adds or removes a cut or DNAME above too many names.
     #[error("the change moves more keys than a batch of {MAX_BATCH_LEN} bytes holds; import the zone as a whole")]
     TooLarge,
-    /// It does not fit one batch with what takes it back: build it beside what answers, see
+    /// The change and its inverse do not fit one batch: build a new generation instead, see
     /// [`RememberError::TooLarge`].
     #[error("the change and what takes it back do not fit one batch")]
     Beside,

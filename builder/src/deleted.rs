@@ -24,7 +24,7 @@ use crate::zone_keys::{PresentZone, zone_key};
 /// and one more for who notices late that the last one was only a try.
 pub(crate) const KEPT_DELETED: usize = 2;
 
-/// A zone that was deleted and can be brought back.
+/// A deleted zone that can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeletedZone {
     /// In the letter case of the source.
@@ -35,16 +35,16 @@ pub struct DeletedZone {
     pub since: u64,
 }
 
-/// Why a zone cannot be brought back.
+/// Why a zone cannot be restored.
 #[derive(Debug, Error)]
 pub enum UndeleteError {
     /// The store could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// There is a zone of this name.
+    /// A zone of this name exists.
     #[error("there is a zone {0} already; delete it first if the one before is wanted")]
     Hosted(Box<Name>),
-    /// It was never there, or is gone for good.
+    /// No zone of this name was deleted, or its keys were removed since.
     #[error("no zone {0} was deleted lately: what is deleted is kept for a while only")]
     NotKept(Box<Name>),
 }

@@ -20,7 +20,7 @@ use crate::shape::ZoneIdentity;
 use crate::undo::Undo;
 use crate::zone_keys::{PresentZone, zone_key};
 
-/// What is known of a present zone without reading its records.
+/// Properties of a present zone that are known without reading its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneInfo {
     /// In the letter case of the source.
@@ -29,7 +29,7 @@ pub struct ZoneInfo {
     pub identity: ZoneIdentity,
     /// As set by the importer, see [`crate::Settings::with_origin`].
     pub origin: Vec<u8>,
-    /// What was chosen for it.
+    /// Settings of the zone.
     pub settings: ZoneSettings,
     /// How many records it serves, hidden ones included.
     pub records: u64,
@@ -37,22 +37,22 @@ pub struct ZoneInfo {
     pub serial: Serial,
 }
 
-/// What a record is to the zone.
+/// The layer that a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// The zone has it, and it answers (or is hidden by a zone cut or DNAME).
+    /// A record of the zone that is answered, or hidden by a zone cut or DNAME.
     Source,
-    /// It is laid over what the zone has.
+    /// A record of an override.
     Override,
-    /// Nothing is laid over what the zone has: the record is only a type, without data.
+    /// An override without records; the record has a type but no data.
     Nothing,
-    /// The zone has it, and an override answers.
+    /// A record of the zone that an override replaces.
     Overridden,
-    /// The zone has it, and it is disabled.
+    /// A record of the zone that is disabled.
     Disabled,
-    /// The zone has it, and addresses answer that stand for it.
+    /// The CNAME of an apex, which is answered with addresses.
     Flattened,
-    /// An address that stands for an alias.
+    /// An address that is answered in place of the CNAME of an apex.
     Address,
 }
 

@@ -1,4 +1,4 @@
-//! What the builder has to say about a source: why it cannot be served, and what is odd in what is served.
+//! Findings of the builder about a zone: errors that keep it from being served, and warnings.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use thiserror::Error;
 use zonecast_kv_proto::MAX_VALUE_LEN;
 use zonecast_records::Name;
 
-/// How many findings of each kind are kept: enough for a person to work with, bounded for a file of rubbish.
+/// Most findings of each kind that are kept: enough for a person to work with, and a limit for a file full of errors.
 pub const MAX_FINDINGS: usize = 100;
 
 /// Where a record came from, in numbers that only the caller understands: a line, or the place in a list of changes.
@@ -37,7 +37,7 @@ pub struct Finding<R> {
     pub rtype: Rtype,
     /// Where one of them came from, if it came from the caller.
     pub location: Option<Location>,
-    /// What was found.
+    /// The rule or warning.
     pub rule: R,
 }
 
@@ -112,7 +112,7 @@ pub enum Rule {
     Rdata,
 }
 
-/// Something that is served, but hardly meant.
+/// A warning: the record is served, but is probably a mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Warning {
     /// RFC 2181 section 5.2.

@@ -30,12 +30,12 @@ pub struct FullBuild {
     counts: Counts,
 }
 
-/// What it takes to make a present generation equal to a build.
+/// The difference between a present generation and a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Diff {
-    /// This batch, empty when nothing differs, and what takes it back.
+    /// The batch that makes them equal, empty if they are, and its inverse.
     Batch(Batch, Undo),
-    /// More than the given limit: build a new generation instead.
+    /// The batch is larger than the given limit: build a new generation instead.
     TooLarge,
 }
 
@@ -90,13 +90,13 @@ impl FullBuild {
         self.shape.identity
     }
 
-    /// What is odd.
+    /// The warnings.
     #[must_use]
     pub fn warnings(&self) -> &Findings<Warning> {
         &self.warnings
     }
 
-    /// How large it is.
+    /// Numbers of records and keys.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -118,7 +118,7 @@ impl FullBuild {
         self.private.entries()
     }
 
-    /// The published and the private key of the zone itself: what makes the generation the present one.
+    /// The published and the private zone key. Writing them makes the generation the present one.
     #[must_use]
     pub fn zone_entries(&self) -> [(Key, Value); 2] {
         self.zone.entries(&self.shape.apex)
@@ -150,7 +150,8 @@ impl FullBuild {
         })
     }
 
-    /// What makes the generation in `view` equal to this build, which must have been made for that generation.
+    /// Computes the batch that makes the generation in `view` equal to this build. The build must have been made for
+    /// that generation.
     ///
     /// # Errors
     /// The view could not be read.

@@ -1,9 +1,9 @@
-//! What is laid over the records of a source: overrides, records that are disabled, and the addresses that stand for an
-//! alias at the apex.
+//! The layers over the records of a source: overrides, disabled records, and the addresses that replace a CNAME at the
+//! apex.
 //!
-//! The source says what a zone has; an override says what is answered for one name and type instead, be it nothing; a
-//! disabled record is in the source and not served; a CNAME at the apex is not served either where the zone flattens it,
-//! but addresses are. Replacing the zone replaces the source: what is laid over it stays.
+//! The source holds the records of the zone. An override replaces them for one name and type, perhaps by no records. A
+//! disabled record is in the source and not served. If the zone flattens its apex, the addresses of the target are
+//! served in place of the CNAME. Replacing the zone replaces the source; the layers stay.
 
 use domain::base::iana::Rtype;
 use zonecast_records::NotServed;

@@ -14,7 +14,8 @@
 //! is where sources repeat themselves: equal RDATA is one RR (with the spelling first in byte order and the smallest
 //! TTL), and the records at one name share one letter case (the first in byte order).
 //!
-//! What hides a name is any NS below the apex or DNAME above it, itself hidden or not: the topmost one answers.
+//! A name is hidden by any NS below the apex or DNAME above the name, even if that record is hidden itself. The topmost
+//! one answers.
 
 mod alias;
 mod change;

@@ -13,7 +13,7 @@ pub enum ReadError {
     /// There is no such zone.
     #[error("there is no zone {0}")]
     NoZone(Box<Name>),
-    /// A key that is none of ours: damage.
+    /// A key is not a valid DNS key: the store is damaged.
     #[error("key {} is damaged: {source}", .key.escape_ascii())]
     Key {
         /// Its bytes.
@@ -21,7 +21,7 @@ pub enum ReadError {
         /// What is wrong with it.
         source: DnsKeyError,
     },
-    /// A value that is not what its key promises: damage.
+    /// A value does not fit its key: the store is damaged.
     #[error("value under {key:?} is damaged: {source}")]
     Value {
         /// Where it stands.
@@ -29,7 +29,7 @@ pub enum ReadError {
         /// What is wrong with it.
         source: ValueError,
     },
-    /// What takes a change back is no batch: damage.
+    /// The inverse of a change is not a batch: the store is damaged.
     #[error("change under {key:?} is damaged: {source}")]
     Undo {
         /// Where it stands.
@@ -37,7 +37,7 @@ pub enum ReadError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// Counts that the keys do not bear out: damage.
+    /// Counts of a zone contradict its keys: the store is damaged.
     #[error("counts of zone {0} are damaged")]
     Counts(Box<Name>),
 }

@@ -1,4 +1,4 @@
-//! Making a zone what it was.
+//! Restores an earlier state of a zone.
 
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
@@ -13,23 +13,23 @@ use crate::serial::raised_serial;
 use crate::undo::{Undo, last_change};
 use crate::zone_keys::{PresentZone, zone_key};
 
-/// Where a rollback goes. Both are safe to ask for twice.
+/// The target of a rollback. A repeated rollback to the same target changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// What the zone was after this change; 0 is before the first.
+    /// The state after this change; 0 is the state before the first change.
     After(u64),
-    /// What the zone was before this change, which must be the last one, or be undone already.
+    /// The state before this change, which must be the last one, or be undone already.
     Undo(u64),
 }
 
-/// What a rollback comes to.
+/// The result of a rollback.
 #[derive(Clone, Debug)]
 pub struct Rollback {
-    /// Makes the zone what it was; empty when it is.
+    /// The batch that restores the state; empty if the zone already has it.
     pub batch: Batch,
     /// Serial of the zone afterwards.
     pub serial: u32,
-    /// What takes it back.
+    /// The inverse of the batch.
     pub undo: Undo,
 }
 

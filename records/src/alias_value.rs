@@ -1,4 +1,4 @@
-//! Whose alias leads through a name: what the core looks up when the name changes.
+//! Tells which zone has an apex CNAME whose chain passes through a name. The core looks it up when the name changes.
 
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{positional, read_whole};

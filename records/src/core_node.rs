@@ -1,4 +1,4 @@
-//! What the core keeps for one owner name beside the published keys: what these cannot express.
+//! Private data of one owner name that the published keys do not hold.
 //!
 //! The private keys of a generation mirror the section `name`: the kind of an address key holds a [`CoreNode`], and the
 //! kind of a type holds, as an [`RrsetValue`](crate::RrsetValue), an RRset that no answer may show: occluded data
@@ -30,7 +30,7 @@ positional! {
         pub owner: &'a Bytes,
         /// RRsets whose records do not all have the TTL of the RRset, by ascending type.
         pub ttls: Vec<OwnTtls> where len <= MAX_TTLS,
-        /// Types whose records are laid over those of the source, ascending; one without records answers nothing.
+        /// Overridden types, ascending. An overridden type without published records is answered with no records.
         pub overridden: Vec<u16> where len <= MAX_TTLS,
         /// Records of the source that are not served, by ascending type and data.
         pub aside: Vec<AsideRecord<'a>> where len <= MAX_ASIDE,
@@ -99,7 +99,7 @@ impl<'a> CoreNode<'a> {
         self.owner.is_empty() && self.ttls.is_empty() && !self.is_layered()
     }
 
-    /// Whether something is laid over what the source has, or records of it are disabled.
+    /// Whether the name has overridden types or disabled records.
     #[must_use]
     pub fn is_layered(&self) -> bool {
         !self.overridden.is_empty() || !self.aside.is_empty()

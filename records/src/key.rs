@@ -18,18 +18,19 @@ pub const KEY_PREFIX_LEN: usize = 11;
 /// the node or on its predecessor's address key. Type 65535 is reserved by RFC 6895, so no RRset key has it.
 pub const ADDRESS_KIND: u16 = 0xffff;
 
-/// Under which a zone's keys live; given out by the state machine and never reused. Zone keys live under zero.
+/// The generation of a zone: the number under which its keys are stored. The state machine allocates generations and
+/// never reuses one. Zone keys have generation 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Generation(u64);
 
-/// Stable identity of a zone, whatever its generation; the partition of its sections.
+/// Id of a zone, which stays the same in every generation. It is the partition of the sections of the zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct ZoneId(u64);
 
 impl Generation {
-    /// Where zone keys live.
+    /// The generation of zone keys.
     pub const ZONES: Self = Self(0);
 
     /// From its number.
@@ -65,7 +66,7 @@ impl ZoneId {
 pub enum KeySection {
     /// Zone keys, by apex.
     Zone = 0,
-    /// What answers.
+    /// Address keys and RRset keys of the nodes.
     Name = 1,
     /// Occluded A and AAAA under their own names.
     Glue = 2,
@@ -73,15 +74,15 @@ pub enum KeySection {
     Nsec = 3,
     /// NSEC3 records by parameters and hash.
     Nsec3 = 4,
-    /// What was changed in a zone, by its id and the number of the change. Private.
+    /// History of a zone, by zone id and number of the change. Private.
     History = 5,
     /// Generations that zones had before the present one, by id of the zone and generation. Private.
     Retired = 6,
     /// Which zones flatten an alias that leads through a name. Private.
     Alias = 7,
-    /// Zones that were deleted and can be brought back, by apex and id. Private.
+    /// Deleted zones that can be restored, by apex and id. Private.
     Deleted = 8,
-    /// What is chosen for the whole store: one key. Private.
+    /// Settings of the whole store: one key. Private.
     Store = 9,
 }
 
@@ -312,13 +313,13 @@ impl KeyBuffer {
         &self.0
     }
 
-    /// What was built last.
+    /// The key that was built last.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// What was built last, as a key of its own.
+    /// The key that was built last, as an owned key.
     #[must_use]
     pub fn to_key(&self) -> Key {
         Key::new(self.0.clone()).expect("a DNS key is within the limits of keys")

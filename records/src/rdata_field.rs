@@ -1,5 +1,6 @@
-//! Of what RDATA is made: where names and strings stand in that of each type, which names may be compressed in a message
-//! and which are in lower case in the canonical form. It stands here once, for whoever checks, compares or sends RDATA.
+//! The fields of RDATA: the positions of names and strings in the RDATA of each type, which names may be compressed in
+//! a message and which are in lower case in the canonical form. It stands here once, for whoever checks, compares or
+//! sends RDATA.
 //!
 //! A6 (RFC 2874, historic) is taken as opaque. How RDATA is written as text is finer and belongs to whoever reads zone
 //! files.

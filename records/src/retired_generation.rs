@@ -1,5 +1,5 @@
-//! What the core remembers of a generation that answers nothing any more, because its zone got another one or was
-//! deleted: kept for a while, so that the zone can be made what it was.
+//! Describes a generation that is not served any more, because its zone has a newer one or was deleted. The core keeps
+//! it for a while, so that the zone can be restored.
 
 use serde_bytes::Bytes;
 use zonecast_kv_proto::{positional, read_whole};

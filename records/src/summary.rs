@@ -1,4 +1,5 @@
-//! What a zone has at which depth, so that most misses need not look for it.
+//! The depths at which a zone has wildcards, cuts and DNAMEs, so that most lookups of missing names skip reads for
+//! them.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,18 +13,18 @@ use crate::reader::Reader;
 use crate::undo::Undo;
 use crate::zone_keys::PresentZone;
 
-/// What changes come to.
+/// The result of a record build.
 #[derive(Clone, Debug)]
 pub struct RecordBuild {
     /// Makes the present keys those of the changed zone; empty when nothing changed.
     pub batch: Batch,
     /// Serial of the zone afterwards.
     pub serial: Serial,
-    /// What is odd at the names of the changes.
+    /// Warnings about the names of the changes.
     pub warnings: Findings<Warning>,
-    /// What takes it back.
+    /// The inverse of the batch.
     pub undo: Undo,
-    /// Whether the zone already was as the changes want it.
+    /// Whether the zone already had the result of the changes.
     pub unchanged: bool,
     /// How many records the zone had, and has afterwards.
     pub records: RecordCounts,
