@@ -20,7 +20,7 @@ pub enum ServiceError {
     )]
     NoEdge(String),
     /// Nobody waits for it.
-    #[error("{0} is not expected; `zonecast edges list` shows who is")]
+    #[error("{0} is not expected; `zonecast edges list` shows the expected edges")]
     NotExpected(String),
     /// The request makes no sense.
     #[error("{0}")]

@@ -109,7 +109,7 @@ impl Fault {
                 Ok(Ok(())) => return,
                 // Whoever makes room must know how much.
                 Ok(Err(missing)) if !is_told => {
-                    tracing::warn!("writing does not go on yet: {missing}");
+                    tracing::warn!("writes cannot resume yet: {missing}");
                     is_told = true;
                 }
                 _ => {}

@@ -195,7 +195,7 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
         run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
         run_part(fault, "what zones were before stays for ever", delete_retired(Arc::clone(service))),
         run_part(fault, "aliases at apexes follow their targets no more", aliases),
-        run_part(fault, "which edges are waited for is not written down any more", edges),
+        run_part(fault, "the list of expected edges cannot be stored any more", edges),
         tokio::spawn(accepting),
     ]
 }
@@ -214,10 +214,10 @@ async fn delete_retired(service: Arc<Service>) {
         match service.delete_retired().await {
             Ok(0) => {}
             Ok(generations) => {
-                tracing::info!(generations, "deleted what zones were before they were replaced or deleted")
+                tracing::info!(generations, "deleted the old generations of zones that were replaced or deleted")
             }
             Err(error) => {
-                tracing::warn!(%error, "what zones were before they were replaced or deleted stays a while longer")
+                tracing::warn!(%error, "the old generations of zones that were replaced or deleted stay a while longer")
             }
         }
     }
@@ -227,7 +227,7 @@ async fn delete_retired(service: Arc<Service>) {
 async fn sweep(core: Core, before: u64) {
     match sweep_orphans(&core, before).await {
         Ok(0) => {}
-        Ok(generations) => tracing::info!(generations, "deleted what an interrupted import had left"),
+        Ok(generations) => tracing::info!(generations, "deleted the keys of an interrupted import"),
         Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next start tries again"),
     }
 }

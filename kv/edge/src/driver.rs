@@ -112,7 +112,7 @@ impl Driver {
         }
         if self.repairs.fetch(now, damage.is_some()) {
             let what = damage.as_deref().unwrap_or_default();
-            tracing::warn!(edge = %self.name, "{what}; answers go on where they can, and the copy is fetched again from the core");
+            tracing::warn!(edge = %self.name, "{what}; the edge answers from the keys that it can read, and the copy is fetched again from the core");
             self.follower.handle(now, FollowerInput::Damaged);
         }
         let (read_errors, last) = self.store.read_errors();
@@ -120,7 +120,7 @@ impl Driver {
         self.read_errors = read_errors;
         if let Some(quiet) = self.repairs.line(now, read_errors) {
             let what = last.unwrap_or_default();
-            tracing::warn!(edge = %self.name, reads = quiet, "reads of the copy fail, the last one: {what}; it answers SERVFAIL then");
+            tracing::warn!(edge = %self.name, reads = quiet, "reads of the copy fail and are answered with SERVFAIL; the last error: {what}");
         }
         self.repairs.timeout(damage.is_some()).map(|time| self.clock.instant(time).into())
     }

@@ -87,7 +87,7 @@ impl Writer {
         if !is_damaged {
             return Err(error);
         }
-        tracing::warn!("{error}; the copy is given up, and fetched again from the core");
+        tracing::warn!("{error}; the copy is discarded and fetched again from the core");
         Ok(self.store.start_anew(&error.to_string())?)
     }
 
@@ -96,7 +96,7 @@ impl Writer {
         // The panic itself is in the log of the process.
         let written = catch_unwind(AssertUnwindSafe(|| self.write())).unwrap_or(Err(EdgeError::WriterGone));
         if let Err(error) = written {
-            tracing::error!(%error, "applying has stopped; answers go on from the last good version");
+            tracing::error!(%error, "the edge stopped applying versions; it keeps answering from its last good version");
             self.reports.add(|progress| progress.failed = Some(error));
         }
     }

@@ -182,7 +182,7 @@ pub enum SubscribeRefusal {
     #[error("this publisher speaks protocol {0}")]
     Protocol(u16),
     /// It asks for a filter, or is not who its certificate says it is.
-    #[error("it may not subscribe so")]
+    #[error("it may not subscribe under this name or with a filter")]
     NotAllowed,
     /// A reason that this release does not know.
     #[error("reason {0}")]

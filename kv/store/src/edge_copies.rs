@@ -32,7 +32,7 @@ impl Copies {
         let live = match open_live(&settings, &generations, &damage) {
             Ok(live) => live,
             Err(error) if error.is_damage() => {
-                tracing::warn!("{error}; this copy is given up, and fetched again from the core");
+                tracing::warn!("{error}; this copy is discarded and fetched again from the core");
                 let live = make_live(&settings, &generations, &damage)?;
                 damage.found(error.to_string());
                 live

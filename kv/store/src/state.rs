@@ -86,7 +86,7 @@ impl StateStore {
             pins: Pins::default(),
         };
         if inner.get(META, INSTALLING)?.is_some() {
-            tracing::warn!(path = %path.display(), "a state was being copied in when the process ended: it starts empty");
+            tracing::warn!(path = %path.display(), "the process ended while a state was copied in; the state starts empty");
             inner.wipe()?;
             inner.write_done()?;
         }

@@ -184,7 +184,7 @@ impl Publisher {
     pub fn expect(&self, peer: &Peer, since: Duration) -> bool {
         let is_known = self.parts.book.expect(peer, since);
         if !is_known {
-            tracing::warn!(%peer, "no more edges can be known; forget some");
+            tracing::warn!(%peer, "the list of known edges is full; forget some with `zonecast edges forget`");
         }
         is_known
     }

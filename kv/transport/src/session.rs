@@ -307,11 +307,11 @@ impl Session {
                 return tracing::info!(%peer, %address, %error, "disconnected");
             }
             SessionEnd::Stream(error) => {
-                tracing::warn!(%peer, %address, %error, "closed: it sent what is no frame");
+                tracing::warn!(%peer, %address, %error, "closed: the peer sent malformed frames");
                 "malformed"
             }
             SessionEnd::Stalled => {
-                tracing::warn!(%peer, %address, "closed: it reads less than {} KiB a second of what it asked for; check its disk and its link", LEAST_RATE / 1024);
+                tracing::warn!(%peer, %address, "closed: the peer reads less than {} KiB a second of the data sent to it; check its disk and its link", LEAST_RATE / 1024);
                 "stalled"
             }
             SessionEnd::Source(error) => {

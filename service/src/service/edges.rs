@@ -81,7 +81,7 @@ impl Service {
             if let Err(error) = &noted
                 && !fails
             {
-                tracing::warn!(%error, "which edges are waited for cannot be written down now; it is tried again");
+                tracing::warn!(%error, "the list of expected edges cannot be stored now; trying again");
             }
             fails = noted.is_err();
             tokio::time::sleep(GATHER).await;
@@ -112,10 +112,13 @@ impl Service {
         let known = self.known_nodes().await?;
         if known.get(peer).is_none_or(|node| node.is_forgotten) {
             self.write_nodes(vec![KnownNode::new(now.as_secs(), now.as_secs(), &[]).put(peer)]).await?;
-            tracing::info!(%peer, "it is expected from now on");
+            tracing::info!(%peer, "the edge is expected from now on");
         }
         if !self.parts.publisher.expect(peer, now) {
-            return Err(ServiceError::refused("no more edges can be known; forget some", vec![]));
+            return Err(ServiceError::refused(
+                "the list of known edges is full; forget some with `zonecast edges forget`",
+                vec![],
+            ));
         }
         let edges = self.parts.publisher.edges();
         let edge = edges.iter().find(|edge| edge.report.peer == *peer);
@@ -143,7 +146,7 @@ impl Service {
         }
         self.write_nodes(vec![self.removal(peer)]).await?;
         self.parts.publisher.forget(peer);
-        tracing::info!(%peer, "it is forgotten");
+        tracing::info!(%peer, "the edge is forgotten");
         Ok(EdgeInfo { expected: false, trouble: None, ..self.edge_status(edge) })
     }
 
@@ -169,7 +172,7 @@ impl Service {
     /// Writes down who has caught up since it was done last, and who is connected, for a core that is about to stop.
     pub async fn note_edges_at_stop(&self) {
         if let Err(error) = self.note_edges(Duration::ZERO).await {
-            tracing::warn!(%error, "which edges have caught up last is not written down");
+            tracing::warn!(%error, "the edges that caught up last could not be stored");
         }
     }
 
@@ -185,10 +188,10 @@ impl Service {
         }
         self.write_nodes(notes.ops).await?;
         self.parts.publisher.recorded(&notes.recorded);
-        notes.new.iter().for_each(|peer| tracing::info!(%peer, "it is expected from now on"));
+        notes.new.iter().for_each(|peer| tracing::info!(%peer, "the edge is expected from now on"));
         for peer in &notes.retired {
             self.parts.publisher.forget(peer);
-            tracing::info!(%peer, "it is away and its certificate is over: it is no longer expected");
+            tracing::info!(%peer, "the edge is away and its certificate is no longer valid: it is not expected any more");
         }
         Ok(())
     }

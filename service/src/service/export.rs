@@ -151,7 +151,7 @@ impl Stream for ExportedText {
         self.ended = true;
         self.service.metrics().export_broke_off();
         if let Some(exports) = self.service.broken_exports.count(Instant::now()) {
-            tracing::error!(exports, zone = %self.apex, %error, "zone files broke off on their way out, the last one so");
+            tracing::error!(exports, zone = %self.apex, %error, "exports of zone files broke off, the last one for this reason");
         }
         Poll::Ready(Some(Err(error)))
     }

@@ -38,7 +38,7 @@ fn missing(receipt: &Value) -> Vec<&str> {
 
 /// Waits until the log says that this edge is written down.
 fn wait_expected(core: &Node, name: &str) {
-    let told = core.wait_log(&["it is expected from now on", &format!("edge {name}")], DEADLINE * 3);
+    let told = core.wait_log(&["the edge is expected from now on", &format!("edge {name}")], DEADLINE * 3);
     assert!(told.is_some(), "{name} is not expected: {}", core.log());
 }
 
@@ -167,7 +167,7 @@ fn an_edge_retires_when_its_certificate_is_over_and_others_are_said_to_be_away_f
     make_zone(&core);
     system.edges.iter_mut().for_each(Node::kill);
     let status = core.wait_status(&system.core, "without the one", |status| edge(status, "edge-2")["edge"].is_null());
-    assert!(system.core.wait_log(&["edge edge-2", "its certificate is over"], DEADLINE).is_some());
+    assert!(system.core.wait_log(&["edge edge-2", "its certificate is no longer valid"], DEADLINE).is_some());
     let away = edge(&status, "edge-1");
     assert!(away["trouble"].as_str().unwrap().starts_with("away for "), "{status}");
     assert_eq!((&away["expected"], &status["away_after_s"]), (&json!(true), &json!(0)), "{status}");

@@ -107,7 +107,7 @@ impl<T> Watched<T> {
                     looks.complained = Some(now);
                     tracing::error!(
                         what = self.what,
-                        "{error}; until this is put right, what was read before stays in force"
+                        "{error}; the last valid content stays in force until this is corrected"
                     );
                 }
             }

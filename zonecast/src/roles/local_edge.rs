@@ -116,7 +116,7 @@ impl RunningEdge {
         let task = tokio::spawn(async move {
             tokio::select! {
                 error = edge.failed() => {
-                    tracing::error!(edge = name, %error, "the edge applies no more; it answers what it has");
+                    tracing::error!(edge = name, %error, "the edge cannot apply versions any more; it answers from its last version");
                     fault.set(|| Failure::from(error));
                     let _ = stopped.await;
                     Ok(())

@@ -55,7 +55,7 @@ fn raise_file_limit() {
 
 /// Returns only when it fails.
 fn restart() -> Failure {
-    tracing::info!("starting anew");
+    tracing::info!("restarting this process");
     let error = match std::env::current_exe() {
         Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,

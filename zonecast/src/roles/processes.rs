@@ -272,6 +272,6 @@ async fn end(children: Vec<Running>) {
         }
     };
     if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
-        tracing::warn!("stopping took too long; what still runs is killed");
+        tracing::warn!("stopping took too long; killing the remaining processes");
     }
 }
