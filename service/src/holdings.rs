@@ -1,4 +1,4 @@
-//! What the store holds, compared with what was listed.
+//! Compares the zones in the store with the listed zones.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;

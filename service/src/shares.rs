@@ -1,10 +1,11 @@
-//! Places that names share, so that none takes all: whoever asks gets a place while more are free than its name holds.
+//! Places that names share, so that no name can take all: a request gets a place while more places are free than its
+//! name holds.
 //!
 //! A name that is alone gets half of them, the next one half of what is left, and so on; so there is a place for a name
 //! that holds none, until many names have taken what they can get. No number has to be chosen for it.
 //!
-//! Who waits is served in the order of coming, but for those whose name holds too many at the moment: they keep their
-//! turn until one of those comes back.
+//! Waiting requests are served in order, except those whose name holds too many places at the moment: they keep their
+//! turn until the name returns one.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;

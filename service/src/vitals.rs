@@ -1,7 +1,7 @@
-//! How this process and its machine stand: disk, memory, files, clock, certificate. Looked at when somebody asks.
+//! The state of this process and its machine: disk, memory, files, clock, certificate. It is read on request.
 //!
 //! # Failure
-//! What the system does not tell is left out; a node never fails because somebody looked at it.
+//! Values that the system does not report are left out; reading never makes a node fail.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

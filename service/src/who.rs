@@ -1,4 +1,5 @@
-//! Whose a request is: with whom it shares [places](crate::shares), and whom the history of a zone names.
+//! The author of a request: it decides with which requests it shares [places](crate::shares), and the history of a zone
+//! names it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;

@@ -77,7 +77,7 @@ pub enum CoreError {
     /// A bug; the log has the place.
     #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
     Panicked,
-    /// What is on its way, or whoever still uses the stores, does not come to its end.
+    /// Changes under way, or a user of the stores, did not end in time.
     #[error("the core could not end within {} s", SHUTDOWN_WITHIN.as_secs())]
     Stuck,
 }
@@ -261,8 +261,8 @@ impl Core {
         }
     }
 
-    /// Says that what the store holds is what is meant, though edges may be ahead of it, because it was restored from a
-    /// backup: a new epoch begins, at least this one. The fork that begins it is the last of [`Core::forks`] then.
+    /// Accepts the content of the store after a restore from a backup, although edges may be ahead of it. A new epoch
+    /// begins, at least this one. The fork that begins it is the last of [`Core::forks`] then.
     ///
     /// # Errors
     /// This voter does not lead, or has stopped.
@@ -312,8 +312,8 @@ impl Core {
         }
     }
 
-    /// Lets what is on its way land, makes everything durable and stops. Later calls fail as stopped. When the last
-    /// clone, view and source is dropped after it, the databases can be opened again.
+    /// Waits for the changes under way, syncs the stores and stops. Later calls fail with the error for a stopped core.
+    /// When the last clone, view and source is dropped after it, the databases can be opened again.
     ///
     /// # Errors
     /// The last writes could not be made durable. What was acknowledged is.

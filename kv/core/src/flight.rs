@@ -1,4 +1,4 @@
-//! What is proposed and not applied yet: counted where it is proposed, counted off where raft answers.
+//! Counts the proposed batches that are not applied yet. A batch is counted when it is proposed, until raft answers.
 //!
 //! Whoever holds a [`Room`] or a [`Flown`] holds what it counts: dropped on whatever way, cancelled and panicking ones
 //! included, it gives back.

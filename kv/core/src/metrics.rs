@@ -1,4 +1,4 @@
-//! What the core reports.
+//! Metrics of the core.
 
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
 

@@ -1,4 +1,4 @@
-//! The seam for raft's traffic between voters. With one voter there is nobody to talk to.
+//! The network interface of raft between voters. A core has one voter, so no message is ever sent.
 
 use std::future::Future;
 use std::io;

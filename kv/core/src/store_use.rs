@@ -1,5 +1,5 @@
-//! Who still uses the stores: openraft's tasks outlive its shutdown by a moment, and a store that is in use cannot be
-//! opened again.
+//! Tracks the users of the stores: openraft's tasks outlive its shutdown by a moment, and a store that is in use cannot
+//! be opened again.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! What the proposer does next: whose turn it is to be built and proposed, and who is told to come again.
+//! Decides what the proposer builds and proposes next, and which changes are refused as busy.
 //!
 //! Pure: it is told what came and what is in flight, and says one action at a time. Changes go first, in the order in
 //! which they came. Bulk waits until no job is left, or some changes have gone ahead of it, and then goes a few chunks at a

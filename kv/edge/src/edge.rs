@@ -16,14 +16,14 @@ use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, Projection, Upstream};
 
-/// What an edge is and where.
+/// Configuration of an edge.
 #[derive(Clone, Debug)]
 pub struct EdgeConfig {
     /// Its copy's folder.
     pub folder: PathBuf,
     /// Tried one after the other; at least one.
     pub upstreams: Vec<Upstream>,
-    /// Who it is. One that watches its folder is renewed while the edge runs.
+    /// Identity of the edge. If it watches its folder, renewed certificates are used while the edge runs.
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
@@ -114,19 +114,19 @@ impl Edge {
         })
     }
 
-    /// What readers see; `None` while it is new.
+    /// The position that readers see; `None` while the edge is new.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         self.status.borrow().position
     }
 
-    /// How it stands.
+    /// The present status of the edge.
     #[must_use]
     pub fn status(&self) -> EdgeStatus {
         self.status.borrow().clone()
     }
 
-    /// How it stands, at every change.
+    /// A receiver that gets every change of the status.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<EdgeStatus> {
         self.status.clone()
@@ -152,7 +152,7 @@ impl Edge {
         }
     }
 
-    /// Stops following, applies what is here, makes it durable.
+    /// Stops following, applies the received versions and syncs them to disk.
     ///
     /// # Errors
     /// The copy could not be written.

@@ -1,4 +1,4 @@
-//! What the edges of a process report.
+//! Metrics of the edges of a process.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
@@ -9,9 +9,9 @@ const REASONS: [&str; 10] =
 /// Metrics of all edges of a process, by name where it matters. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct EdgeMetrics {
-    /// What readers see.
+    /// The version that readers see.
     pub applied_version: IntGaugeVec,
-    /// What power loss cannot take.
+    /// The version that is synced to disk.
     pub durable_version: IntGaugeVec,
     /// The furthest the upstream is known to be.
     pub head_version: IntGaugeVec,

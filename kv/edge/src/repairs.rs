@@ -1,4 +1,4 @@
-//! When a damaged copy is fetched again, and what is said about reads that fail.
+//! Decides when a damaged copy is fetched again, and when failed reads are logged.
 //!
 //! Pure: time is an argument.
 

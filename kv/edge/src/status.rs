@@ -1,4 +1,4 @@
-//! What is known of a running edge.
+//! The status of a running edge.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use zonecast_kv_proto::{FollowerState, Position, Version};
 /// How an edge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeStatus {
-    /// What readers see; `None` while it is new.
+    /// The position that readers see; `None` while the edge is new.
     pub position: Option<Position>,
-    /// What power loss cannot take.
+    /// The position that is synced to disk.
     pub durable: Option<Position>,
     /// The furthest its upstream is known to be.
     pub head: Option<Position>,
@@ -17,11 +17,11 @@ pub struct EdgeStatus {
     pub state: FollowerState,
     /// Why it does not.
     pub trouble: Option<String>,
-    /// What shows that another process uses the same identity, for some minutes after it did last.
+    /// Evidence that another process uses the same identity, kept for some minutes after its last use.
     pub twin: Option<String>,
     /// When the upstream said anything last, since the Unix epoch.
     pub heard: Option<Duration>,
-    /// What is damaged in its copy, until a snapshot has replaced it: some names cannot be answered until then.
+    /// Damage of the copy. Until a snapshot has replaced the copy, the edge answers SERVFAIL for some names.
     pub damage: Option<String>,
 }
 

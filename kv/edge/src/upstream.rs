@@ -9,6 +9,6 @@ use zonecast_kv_transport::Role;
 pub struct Upstream {
     /// Where.
     pub address: SocketAddr,
-    /// What it must be: a core or a relay.
+    /// Required role of the upstream: a core or a relay.
     pub role: Role,
 }

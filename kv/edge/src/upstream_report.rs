@@ -1,4 +1,4 @@
-//! What an edge says when it loses or leaves an upstream: what is counted, logged and shown, and how often.
+//! Reports how an edge loses or leaves an upstream: in metrics, log and status, at a limited rate.
 //!
 //! Pure: time is an argument.
 

@@ -1,4 +1,4 @@
-//! Who has what: the acks of all downstreams, and the receipts made of them.
+//! The book of acks: the version that each downstream has, and the receipts made from it.
 //!
 //! An ack covers every version up to its own, so per edge a short list of (version, when) answers when a version
 //! arrived there. Times are those of one local monotonic clock, given as the time since any fixed start.
@@ -65,22 +65,22 @@ pub enum EdgeLink {
     Refused(Duration, SubscribeRefusal),
 }
 
-/// What is known of one edge.
+/// The state of one edge as its publisher knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeReport {
-    /// Who.
+    /// The node.
     pub peer: Peer,
     /// Whether it counts as missing while it has not applied a version.
     pub is_expected: bool,
     /// Whether that is on record, so that what it has counts.
     pub is_on_record: bool,
-    /// How it stands.
+    /// Connection of the edge to this publisher.
     pub link: EdgeLink,
     /// Of its process.
     pub incarnation: u64,
-    /// What its readers see, if it ever said so.
+    /// The version that its readers see, if it has sent an ack.
     pub applied: Option<Version>,
-    /// What power loss cannot take there.
+    /// The version that is synced to disk at the edge.
     pub durable: Option<Version>,
     /// When it last said anything.
     pub last_ack: Option<Duration>,
@@ -204,8 +204,7 @@ impl AckBook {
         }
     }
 
-    /// Takes an edge out for good: it no longer counts as missing. One that is connected counts again when it connects
-    /// anew.
+    /// Removes an edge: it no longer counts as missing. A connected edge counts again when it reconnects.
     pub fn forget(&mut self, peer: &Peer) -> bool {
         let was_expected = self.update(peer, |edge| std::mem::take(&mut edge.is_expected));
         self.edges.remove(peer);

@@ -39,7 +39,7 @@ const PUT: u8 = 0;
 const DELETE: u8 = 1;
 const DELETE_RANGE: u8 = 2;
 
-/// What a section of a batch belongs to: the part of a keyspace that can be filtered and compared on its own.
+/// The id of a section: the part of a keyspace that can be filtered and compared separately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SectionId {
     /// Keyspace of every key in the section.
@@ -109,13 +109,13 @@ impl Op {
 /// Operations on one section, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
-    /// What they belong to.
+    /// Section that the operations belong to.
     pub id: SectionId,
     /// The operations.
     pub ops: Vec<Op>,
 }
 
-/// What must still be true when the batch is applied, or it is refused.
+/// A condition that must hold when the batch is applied; otherwise the batch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Precondition {
     /// This section
@@ -137,7 +137,7 @@ positional! {
     /// A section whose operations are encoded.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct EncodedSection {
-        /// What they belong to.
+        /// Section that the operations belong to.
         pub id: SectionId,
         /// How many.
         pub count: u32,
@@ -210,7 +210,7 @@ pub enum DecodeError {
     },
 }
 
-/// What is wrong with one operation.
+/// Why an operation is invalid.
 #[derive(Debug, Error)]
 pub enum OpError {
     /// Not the MessagePack of an operation, or it ends early.

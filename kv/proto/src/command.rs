@@ -1,4 +1,4 @@
-//! What stands in the replicated log: the commands that every voter applies in the same order.
+//! The commands in the replicated log, which every voter applies in the same order.
 //!
 //! # Format
 //! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch]`. Kind 0 is a batch,
@@ -36,7 +36,7 @@ pub enum Command {
         /// Drawn at random.
         store: StoreId,
     },
-    /// What the store holds is what is meant, though edges may be ahead of it: begin a new epoch.
+    /// Accepts the content of the store after a restore, although edges may be ahead of it, and begins a new epoch.
     AcceptRestore {
         /// When the leader proposed it, microseconds of Unix time.
         time_us: u64,

@@ -56,7 +56,7 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// notices by itself when it is gone.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
-/// What happened.
+/// An input: an event that the caller reports.
 #[derive(Debug)]
 pub enum FollowerInput {
     /// Answer to [`FollowerAction::Connect`].
@@ -69,7 +69,7 @@ pub enum FollowerInput {
     Frame(Frame),
     /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
     Heard(usize),
-    /// What was handed on is applied up to here.
+    /// The versions handed on are applied up to this position.
     Applied {
         /// Readers see this.
         position: Position,
@@ -80,13 +80,13 @@ pub enum FollowerInput {
     },
     /// So many bytes of snapshot messages are written, or dropped after an abort, as they were handed on.
     Taken(usize),
-    /// Power loss cannot take what is up to here.
+    /// The copy is synced to disk up to this position.
     Durable(Position),
     /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
     Damaged,
 }
 
-/// What to do.
+/// An output: an action that the caller must do.
 #[derive(Debug, PartialEq)]
 pub enum FollowerAction {
     /// Connect to an upstream.
@@ -331,7 +331,7 @@ impl Follower {
         self.heard
     }
 
-    /// How it stands towards its publisher.
+    /// State of the follower towards its publisher.
     #[must_use]
     pub fn state(&self) -> FollowerState {
         match self.state {
@@ -489,7 +489,7 @@ impl Follower {
         }
     }
 
-    /// What is to be acknowledged, if anything.
+    /// The position to acknowledge, if any.
     fn due_ack(&self) -> Option<Position> {
         let may_ack = matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..));
         // What a damaged copy has applied is not there for certain.

@@ -1,4 +1,4 @@
-//! What travels between a publisher and its downstreams, and nothing about how it travels.
+//! The messages between a publisher and its downstreams, independent of the transport.
 //!
 //! ```text
 //!  follower                                   publisher
@@ -94,7 +94,7 @@ pub enum Frame {
 }
 
 positional! {
-    /// What a downstream asks for.
+    /// A subscription of a downstream.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Subscribe {
         /// [`PROTOCOL`] of the downstream.
@@ -128,7 +128,7 @@ positional! {
 }
 
 positional! {
-    /// The end of a snapshot, with what is needed to know that all of it came.
+    /// The end of a snapshot, with its count and digest, which show that the snapshot is complete.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct SnapshotEnd {
         /// As in the `SnapshotFollows` before.
@@ -181,7 +181,7 @@ pub enum SubscribeRefusal {
     /// It speaks another protocol.
     #[error("this publisher speaks protocol {0}")]
     Protocol(u16),
-    /// It asks for a filter, or is not who its certificate says it is.
+    /// The subscription has a filter, or a name other than that of the certificate.
     #[error("it may not subscribe under this name or with a filter")]
     NotAllowed,
     /// A reason that this release does not know.

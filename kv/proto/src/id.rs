@@ -137,7 +137,7 @@ pub struct KeyspaceId(u16);
 impl KeyspaceId {
     /// The DNS answers, published to every edge.
     pub const DNS: Self = Self(0x0001);
-    /// What the DNS answers cannot express; private.
+    /// Private data that the published keys do not hold.
     pub const CORE: Self = Self(0x8000);
     /// Which nodes are waited for; private.
     pub const NODES: Self = Self(0x8001);

@@ -1,4 +1,5 @@
-//! Which nodes are waited for, as it is replicated: who has caught up once or was named, and is not forgotten.
+//! The replicated list of the nodes that `--wait all` waits for: nodes that have caught up once or were named, and are
+//! not forgotten.
 //!
 //! # Format
 //! A key is the keyspace `8001`, the label of the role, 00 and the name. The value is the positional MessagePack array
@@ -14,7 +15,7 @@ use crate::{Key, KeyspaceId, Op, Peer, SectionId, Value, View, ViewError, positi
 const FORMAT: u8 = 1;
 
 positional! {
-    /// What is remembered of a node.
+    /// The entry of a node.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct KnownNode {
         format: u8,
@@ -56,7 +57,7 @@ impl KnownNode {
         Self { format: FORMAT, since, seen, certificate, is_forgotten: false }
     }
 
-    /// One that a configuration names and nobody waits for.
+    /// An entry for a node that a configuration names but `--wait all` does not wait for.
     #[must_use]
     pub fn forgotten(since: u64) -> Self {
         Self { is_forgotten: true, ..Self::new(since, since, &[]) }

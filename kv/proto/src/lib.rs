@@ -1,4 +1,4 @@
-//! What every node of zonecast agrees on, and nothing that does I/O.
+//! The formats and protocols that all nodes of zonecast share, without I/O.
 //!
 //! A *core* commits [`Batch`]es of bytes; every accepted batch gets a [`Revision`], every batch with a published
 //! part also a [`Version`]. Edges follow versions and end up with exactly the core's bytes: the [`Chain`] in each

@@ -36,7 +36,8 @@ pub struct Head {
     pub began: Version,
 }
 
-/// What a command comes to. Everything in it must be written together with the new [`Head`], or nothing.
+/// The effect of a command. The caller must write all of it together with the new [`Head`] in one atomic write, or none
+/// of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The store has its identity.
@@ -49,7 +50,7 @@ pub enum Effect {
     Allocated(Range<u64>),
 }
 
-/// What whoever proposed a command is told.
+/// The result for the proposer of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Nothing to tell.
@@ -70,7 +71,7 @@ pub enum Verdict {
 }
 
 impl Effect {
-    /// What to tell about it.
+    /// The result for the proposer.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
@@ -86,7 +87,7 @@ impl Effect {
     }
 }
 
-/// What an accepted batch writes.
+/// The writes of an accepted batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
     /// Its number.

@@ -1,4 +1,4 @@
-//! Who a node is: a role and a name. The same name in another role is another node.
+//! The identity of a node: a role and a name. The same name in another role is another node.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::{MAX_NAME_LEN, Role};
 /// A node, as its certificate says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer {
-    /// What it may be.
+    /// Role of the node.
     pub role: Role,
     /// Which one it is.
     pub name: String,
@@ -20,7 +20,7 @@ impl Peer {
         Self { role: Role::Edge, name: name.to_owned() }
     }
 
-    /// What people call it where nearly all are edges: an edge by its name, others with their role.
+    /// Short name for people: the name of an edge, or the name and role of another node.
     #[must_use]
     pub fn label(&self) -> String {
         match self.role {

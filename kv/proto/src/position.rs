@@ -17,7 +17,7 @@ pub struct Position {
     pub epoch: Epoch,
     /// How far along.
     pub version: Version,
-    /// What all versions up to here contained.
+    /// Hash over the content of all versions up to this position.
     pub chain: Chain,
 }
 

@@ -66,7 +66,7 @@ pub const BOOK_EVERY: Duration = Duration::from_millis(1);
 /// A connection without a subscription is closed after this.
 pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What happened.
+/// An input: an event that the caller reports.
 #[derive(Debug)]
 pub enum DownstreamInput {
     /// The downstream sent this.
@@ -92,7 +92,7 @@ pub enum DownstreamInput {
     Sent,
 }
 
-/// What to do. Only one that needs an answer is given at a time.
+/// An output: an action that the caller must do. At most one action that needs an answer is pending at a time.
 #[derive(Debug, PartialEq, Eq)]
 pub enum DownstreamAction {
     /// It asks to be served. No answer.

@@ -16,7 +16,7 @@ pub struct Receipt {
 /// One edge of a [`Receipt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeReceipt {
-    /// Who.
+    /// The node.
     pub peer: Peer,
     /// Since when it has no connection that is served; absent while it has one. Time as the book is given it.
     pub away_since: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What a node may be. Its certificate says it.
+//! The role of a node, as in its certificate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Everything that certificates name is below this; nothing else may be.
 pub const DOMAIN: &str = "zonecast";
 
-/// What a node may be.
+/// The role of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// A voter: holds everything, serves everyone.

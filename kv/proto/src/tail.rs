@@ -17,14 +17,14 @@ pub struct Tail {
     max_bytes: usize,
 }
 
-/// What a [`Tail`] has for a downstream.
+/// The result of reading from a [`Tail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TailRead {
     /// It has everything.
     Nothing,
     /// These next, up to and with this version; and when the first of them came.
     Frames(Vec<Bytes>, Version, Duration),
-    /// What comes next is no longer here.
+    /// The next version is not in the tail any more.
     Behind,
 }
 

@@ -33,8 +33,8 @@ pub struct EdgeStore {
 }
 
 impl EdgeStore {
-    /// Opens the copy in a folder, or makes a new one that stands nowhere yet: also in place of one that is damaged,
-    /// which [`EdgeStore::damage`] then says. What an interrupted snapshot left is removed.
+    /// Opens the copy in a folder, or makes a new one without a position. A damaged copy is replaced by a new one too;
+    /// [`EdgeStore::damage`] then reports the damage. Removes the files of an interrupted snapshot.
     ///
     /// # Errors
     /// The folder cannot be used, is in use, or its disk is full.
@@ -42,7 +42,7 @@ impl EdgeStore {
         Ok(Self { copies: Copies::open(folder, options)? })
     }
 
-    /// Gives up the present copy, which is damaged, for a new one that stands nowhere yet.
+    /// Discards the present copy, which is damaged, and makes a new one without a position.
     ///
     /// # Errors
     /// A new one cannot be made; the present one stays.
@@ -52,7 +52,7 @@ impl EdgeStore {
         Ok(())
     }
 
-    /// What is known to be damaged in the copy, until a snapshot has replaced it.
+    /// The known damage of the copy, until a snapshot has replaced it.
     #[must_use]
     pub fn damage(&self) -> Option<String> {
         self.copies.damage.get()

@@ -1,4 +1,4 @@
-//! What is known to be wrong with an edge's copy: reads that failed, and whether a new copy is needed.
+//! The known damage of the copy of an edge: failed reads, and whether a new copy is needed.
 //!
 //! # Threads
 //! Any thread that reads finds trouble; the one that follows the core is told and fetches a new copy.

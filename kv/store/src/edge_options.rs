@@ -1,4 +1,4 @@
-//! What an operator may set of an edge's copy.
+//! Options of the copy of an edge that an operator may set.
 
 /// How much memory a copy may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,7 +53,7 @@ impl EdgeSnapshot {
         EdgeView { live, snapshot, options, iterator: RefCell::new(None) }
     }
 
-    /// A value that was read from it makes no sense to who read it: it is damaged, though RocksDB does not see it.
+    /// Reports that a reader found an invalid value, which is damage that RocksDB does not detect.
     pub fn report_damage(&self, what: &str) {
         let live = self.cell.borrow_owner();
         live.read_failed(&StoreError::damaged(live.path(), what));

@@ -1,4 +1,4 @@
-//! What can go wrong with a database on disk, by what the operator can do about it.
+//! Errors of a database on disk, grouped by what an operator can do about them.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,8 @@ use rocksdb::ErrorKind;
 use thiserror::Error;
 use zonecast_kv_proto::{SourceError, ViewError};
 
-/// What the system says of a full disk. Errors that pass through raft or a view are text, and are known by it.
+/// Message of the system for a full disk. Errors that pass through raft or a view are text, and are recognised by this
+/// message.
 pub const NO_SPACE: &str = "No space left on device";
 
 /// What the system says when something that passes or needs a hand kept a file from being read, not the file itself.
@@ -19,7 +20,7 @@ const NOT_THE_FILE: [&str; 6] = [
     "Resource temporarily unavailable",
 ];
 
-/// What RocksDB said, without its types: those who use this crate do not link against a release of it.
+/// An error of RocksDB, without its types, so that users of this crate do not depend on a release of RocksDB.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct DatabaseError(rocksdb::Error);
@@ -39,7 +40,7 @@ pub enum StoreError {
         /// The database's folder.
         path: PathBuf,
     },
-    /// What is on disk is not what was written. Never repaired by guessing.
+    /// The data on disk differs from the data that was written. It is never repaired by guessing.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {
         /// The database's folder.

@@ -1,4 +1,4 @@
-//! What the databases of a voter report.
+//! Metrics of the databases of a voter.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 

@@ -1,4 +1,4 @@
-//! Versions of the batch log that somebody still needs, though they may be over its cap.
+//! Versions of the batch log that a downstream still needs, although the log may be over its cap.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

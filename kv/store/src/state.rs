@@ -26,7 +26,7 @@ use crate::{StoreError, StoreMetrics, options};
 /// What [`StateOptions::raft_log_bytes`] is unless somebody says otherwise.
 pub const RAFT_LOG_BYTES: usize = 64 * 1024 * 1024;
 
-/// What an operator may set.
+/// Options of the state of a voter that an operator may set.
 #[derive(Clone, Debug)]
 pub struct StateOptions {
     /// Bytes of versions kept for edges that fall behind. Those further behind take a snapshot.

@@ -1,4 +1,4 @@
-//! The state as what a publisher reads from: the batch log, and snapshots for those it no longer reaches.
+//! The state as the source of a publisher: the batch log, and snapshots for downstreams that are behind it.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! Who may enter: places, certificates, and which connection of a node counts.
+//! Admission of connections: places, certificates, and the newest connection of each node.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! Who has what: the book of acks, and those who wait for what it will say.
+//! The book of acks, and the requests that wait for its changes.
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -58,10 +58,10 @@ impl std::fmt::Debug for Ca {
     }
 }
 
-/// What [`Ca::revoke`] did.
+/// The result of [`Ca::revoke`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// What is revoked now.
+    /// The certificates that are revoked now.
     pub revoked: Vec<IssuedCertificate>,
     /// The list to copy to every node.
     pub crl: PathBuf,

@@ -1,4 +1,4 @@
-//! What goes wrong with a certificate authority.
+//! Errors of a certificate authority.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{IdentityError, IssuedError, PrivateFileError};
 
-/// What goes wrong with a CA.
+/// Why an operation on a CA failed.
 #[derive(Debug, Error)]
 pub enum CaError {
     /// A file cannot be read or written.
@@ -30,7 +30,7 @@ pub enum CaError {
         /// The half that is not.
         missing: PathBuf,
     },
-    /// There is a CA already, and another one would be the CA of nobody.
+    /// The folder has a CA already; a new one would not match the existing certificates.
     #[error("{} holds a certificate authority already", .0.display())]
     Exists(PathBuf),
     /// There is none.

@@ -1,4 +1,4 @@
-//! What a certificate says besides who it belongs to: its serial number, its times, its hosts.
+//! The fields of a certificate besides the node: serial number, times and hosts.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What a node reports about its certificate and about those of its peers.
+//! Metrics of the certificate of a node and of those of its peers.
 
 use std::time::UNIX_EPOCH;
 

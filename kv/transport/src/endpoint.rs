@@ -80,10 +80,10 @@ pub enum EndpointError {
     /// One side does not believe the certificate of the other.
     #[error(transparent)]
     Refused(NotTrusted),
-    /// Nodes of this role serve nobody.
+    /// Nodes of this role accept no connections.
     #[error("a node of role {0} cannot be dialled")]
     NotServing(Role),
-    /// The peer's certificate does not say who it is.
+    /// The certificate of the peer does not identify a node.
     #[error(transparent)]
     Peer(#[from] crate::IdentityError),
 }
@@ -94,7 +94,7 @@ impl EndpointError {
         error.refused().map_or(Self::Connection(error), Self::Refused)
     }
 
-    /// What is wrong with a certificate, if that is why there is no connection.
+    /// The fault of the certificate, if that is why there is no connection.
     #[must_use]
     pub fn refused(&self) -> Option<NotTrusted> {
         match self {
@@ -185,7 +185,7 @@ impl Endpoint {
         self.verified(connection, Side::Server(role))
     }
 
-    /// Looks at what TLS does not: who the peer is, and what has changed since the handshake began.
+    /// Checks what TLS does not check: the identity of the peer, and changes since the handshake began.
     fn verified(&self, quinn: quinn::Connection, side: Side) -> Result<Connection, EndpointError> {
         let own_not_after = self.guard.identity().not_after();
         let connection = Verified::new(quinn.clone(), side, own_not_after).and_then(|verified| {
@@ -230,7 +230,7 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Who is at the other end.
+    /// The node at the other end.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.verified.peer
@@ -260,7 +260,7 @@ impl Connection {
         Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::for_publisher())))
     }
 
-    /// Ends it at once; what is not delivered is lost.
+    /// Closes the connection at once; data that is not delivered is lost.
     pub fn close(&self, reason: &str) {
         self.verified.quinn.close(VarInt::from_u32(0), reason.as_bytes());
     }

@@ -1,4 +1,4 @@
-//! Who a node is, and the certificate that says so at present.
+//! The identity of a node and its present certificate.
 //!
 //! A node keeps who it is while its certificate is renewed under it: an identity that watches its folder takes over
 //! what is put there, and everything made from it (endpoints, dials, HTTPS) uses that from then on.
@@ -68,7 +68,7 @@ impl Identity {
         }
     }
 
-    /// Who it says to be.
+    /// The node that the certificate names.
     #[must_use]
     pub fn peer(&self) -> &Peer {
         &self.peer

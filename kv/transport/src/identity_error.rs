@@ -1,4 +1,4 @@
-//! What is wrong with a name, a role or a certificate.
+//! Errors of names, roles and certificates.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{Peer, PrivateFileError};
 
-/// What is wrong with a name, a role or a certificate.
+/// Errors of names, roles and certificates.
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// Not one lower-case label.
@@ -16,13 +16,13 @@ pub enum IdentityError {
     /// Neither a DNS name nor an IP address, or a name that would say what the node is.
     #[error("{0:?} is not a host: a DNS name outside `zonecast`, or an IP address")]
     Host(String),
-    /// A certificate that says nothing, or two things, about who it belongs to.
+    /// The certificate names no node, or more than one.
     #[error("a certificate without exactly one name of a zonecast node")]
     Certificate,
     /// Certificate, key, CA certificate and revocation list that do not belong together.
     #[error("{0}")]
     Mismatch(String),
-    /// Files that were replaced by those of another node.
+    /// The files were replaced by those of another node.
     #[error("the certificate is now that of {now}, but this node is {was}")]
     AnotherNode {
         /// Who the node is.

@@ -1,4 +1,4 @@
-//! What a backup holds, and what it lacks.
+//! The manifest of a backup: its content, and the files that it does not contain.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -1,4 +1,4 @@
-//! What a request says the zone must be for it to be done: conditional writes (RFC 9110 section 13).
+//! Conditional writes (RFC 9110 section 13): the state of the zone that a request requires.
 
 use std::fmt;
 

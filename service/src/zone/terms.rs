@@ -1,4 +1,4 @@
-//! By whom and on what condition a write is asked.
+//! The author and the condition of a write.
 
 use super::Condition;
 use crate::who::Who;
