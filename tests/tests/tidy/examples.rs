@@ -258,7 +258,7 @@ fn frames() -> Vec<Example> {
         ..Subscribe::default()
     };
     let differs = SubscribeRefusal::ChainDiffers { version: Version::new(4), chain: Chain::origin(StoreId::new(9)) };
-    let heartbeat = Heartbeat { head: None, time_us: 1_000_000 };
+    let heartbeat = Heartbeat { head: None, time_us: 1_000_000, ack_every_us: 100 };
     // The length in front is no MessagePack.
     let body = |frame: Frame| frame.to_bytes().slice(4..);
     vec![
