@@ -49,10 +49,10 @@
 //! # let registry = prometheus::Registry::new();
 //! let config = DnsEdgeConfig { identity, upstreams: vec![core_address], data, store: EdgeOptions::default() };
 //! let edge = DnsEdge::open_async(config, &registry).await?; // or `open`, which blocks
-//! edge.caught_up().await?; // for the first time; with a copy, it answers at once
+//! edge.caught_up().await?; // needed once: an edge that already has a copy answers at once
 //!
-//! let (mut scratch, mut answer) = (Scratch::new(), Vec::new()); // for each thread
-//! let reading = edge.read(); // for each burst of queries
+//! let (mut scratch, mut answer) = (Scratch::new(), Vec::new()); // one of each per thread
+//! let reading = edge.read(); // once per burst of queries
 //! let query = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
 //! let outcome = reading.answer(&mut scratch, query, Transport::UDP, &mut answer);
 //! assert_eq!((outcome.rcode, answer.ends_with(&[192, 0, 2, 1])), (Rcode::NOERROR, true));
