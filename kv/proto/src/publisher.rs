@@ -58,7 +58,7 @@ pub const SNAPSHOT_CHUNK: usize = 256 * 1024;
 pub const HEARTBEAT_AFTER: Duration = Duration::from_secs(1);
 
 /// Acks of all followers together that a core takes in a second, beside its other work.
-const ACKS_A_SECOND: u32 = 20_000;
+const ACKS_A_SECOND: u32 = 10_000;
 
 /// Least time between two acks of one downstream that are passed on: what a flood of them can cost.
 pub const BOOK_EVERY: Duration = Duration::from_millis(1);
@@ -172,6 +172,8 @@ pub struct Downstream {
     /// An action without its answer.
     busy: bool,
     followers: usize,
+    /// When it was last told that, with a heartbeat.
+    told_at: Duration,
     ready: VecDeque<DownstreamAction>,
     timeout: Duration,
     /// How long it rests after a write at present.
@@ -211,6 +213,8 @@ impl Downstream {
             books_at: Duration::ZERO,
             busy: false,
             followers: 0,
+            // Due with the first write.
+            told_at: now.saturating_sub(HEARTBEAT_AFTER),
             ready: VecDeque::new(),
             timeout: now + SUBSCRIBE_WITHIN,
             rest: Duration::ZERO,
@@ -453,9 +457,13 @@ impl Downstream {
         }
         self.rests_until = None;
         match tail.after(self.sent, MAX_WRITE) {
-            TailRead::Frames(frames, last, since) => {
+            TailRead::Frames(mut frames, last, since) => {
                 self.sent = last;
                 self.adapt(now.saturating_sub(since.max(self.free_since)), frames.len());
+                if now >= self.told_at + HEARTBEAT_AFTER {
+                    // However busy it is: the follower learns from it how often to acknowledge.
+                    frames.push(self.heartbeat_frame(now, Some(head)));
+                }
                 self.send(frames);
             }
             TailRead::Behind => {
@@ -476,9 +484,15 @@ impl Downstream {
     }
 
     fn heartbeat(&mut self, now: Duration, head: Option<Position>) {
-        let time_us = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        let ack_every_us = u64::try_from(ack_every(self.followers).as_micros()).unwrap_or(u64::MAX);
-        self.send(vec![Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us }).to_bytes()]);
+        let frame = self.heartbeat_frame(now, head);
+        self.send(vec![frame]);
+    }
+
+    fn heartbeat_frame(&mut self, now: Duration, head: Option<Position>) -> Bytes {
+        self.told_at = now;
+        let [time_us, ack_every_us] =
+            [now, ack_every(self.followers)].map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us }).to_bytes()
     }
 
     fn send(&mut self, frames: Vec<Bytes>) {

@@ -273,7 +273,7 @@ fn a_heartbeat_says_where_the_store_is_and_another_history_ends_the_stream() {
     assert_eq!(downstream.poll_timeout(), Some(HEARTBEAT_AFTER));
     let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
     downstream.set_followers(2);
-    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us: 100 }))];
+    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us: 200 }))];
     assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), heartbeat);
     downstream.handle(HEARTBEAT_AFTER, DownstreamInput::Sent);
     tail.push(HEARTBEAT_AFTER, Position { epoch: Epoch::new(1), ..at(4) }, Bytes::new());
@@ -373,7 +373,7 @@ fn a_flood_of_acks_is_booked_at_a_steady_rate_and_its_last_one_is() {
 #[test]
 fn the_more_followers_there_are_the_less_often_each_acknowledges() {
     let tail = Tail::new(at(3), 0);
-    for (followers, ack_every_us) in [(1, 50), (20, 1_000), (100, 5_000), (1_000, 5_000), (usize::MAX, 5_000)] {
+    for (followers, ack_every_us) in [(1, 100), (10, 1_000), (50, 5_000), (1_000, 5_000), (usize::MAX, 5_000)] {
         let mut downstream = streaming(at(3), &tail);
         downstream.set_followers(followers);
         let [DownstreamAction::Send(frames)] = &actions(&mut downstream, HEARTBEAT_AFTER, &tail)[..] else {
@@ -383,4 +383,27 @@ fn the_more_followers_there_are_the_less_often_each_acknowledges() {
         let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us });
         assert_eq!(DownstreamAction::Send(frames.clone()), sends(&heartbeat), "{followers}");
     }
+}
+
+#[test]
+fn a_follower_that_always_gets_versions_hears_how_often_to_acknowledge_all_the_same() {
+    let mut tail = Tail::new(at(3), 1 << 20);
+    let mut downstream = streaming(at(3), &tail);
+    downstream.set_followers(10);
+    let (mut told, mut writes) = (vec![], 0_u32);
+    for number in 1..=30_u64 {
+        let now = Duration::from_millis(100 * number);
+        tail.push(now, at(3 + number), Bytes::from_static(b"version"));
+        let [DownstreamAction::Send(frames)] = &actions(&mut downstream, now, &tail)[..] else { panic!("no write") };
+        assert_eq!(frames[0], Bytes::from_static(b"version"));
+        let time_us = 100_000 * number;
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3 + number)), time_us, ack_every_us: 1_000 });
+        if let [_, frame] = &frames[..] {
+            assert_eq!(*frame, heartbeat.to_bytes());
+            told.push(number);
+        }
+        writes += 1;
+        downstream.handle(now, DownstreamInput::Sent);
+    }
+    assert_eq!((told, writes), (vec![10, 20, 30], 30));
 }
