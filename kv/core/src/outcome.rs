@@ -52,7 +52,7 @@ impl Future for Pending {
     }
 }
 
-/// NotProposed something is not proposed. Nothing was done, but for [`ProposeError::Lost`].
+/// Why something is not proposed. Nothing was done, but for [`ProposeError::Lost`].
 #[derive(Debug, Error)]
 pub enum ProposeError {
     /// Too much is proposed and unapplied, or a bulk load is under way in the section: try again soon.
@@ -72,7 +72,7 @@ pub enum ProposeError {
     Lost,
 }
 
-/// NotProposed a change is not proposed. Nothing was done, but for [`ProposeError::Lost`].
+/// Why a change is not proposed. Nothing was done, but for [`ProposeError::Lost`].
 #[derive(Debug, Error)]
 pub enum ChangeError<E> {
     /// The builder said no.

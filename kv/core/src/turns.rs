@@ -76,7 +76,7 @@ pub(crate) enum Action<C, B> {
     Stage(B),
 }
 
-/// NotProposed nothing is done.
+/// Why nothing is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotProposed {
     /// Something has failed, and what was on its way does not land.
