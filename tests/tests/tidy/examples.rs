@@ -284,7 +284,7 @@ fn frames() -> Vec<Example> {
             body(Frame::Refused(differs)),
             &["frame", "kind", "body", "code", "head", "store id", "epoch", "version", "chain"],
         ),
-        ("frame-heartbeat", body(Frame::Heartbeat(heartbeat)), &["frame", "kind", "body", "head", "time"]),
+        ("frame-heartbeat", body(Frame::Heartbeat(heartbeat)), &["frame", "kind", "body", "head", "time", "ack every"]),
         (
             "frame-version",
             body(Frame::Version(Bytes::from_static(b"..."))),
