@@ -1,50 +1,36 @@
-//! One voter: its databases, its raft, its proposer.
+//! One voter on a real machine: its databases, and what can be asked of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use openraft::{BasicNode, Config, ServerState, SnapshotPolicy};
 use prometheus::Registry;
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use zonecast_kv_proto::{
-    Batch, BatchSource, Command, Epoch, Head, Position, Published, RestoreId, StoreId, Verdict, View,
-};
+use zonecast_kv_proto::{Batch, BatchSource, Epoch, Head, Position, Published, RestoreId, View};
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
 
 use crate::entry::{decode_entry, decode_log_id};
-use crate::flight::{Flight, OVERHEAD};
-use crate::log_store::LogStore;
+use crate::machine::Machine;
+use crate::member::Member;
 use crate::metrics::CoreMetrics;
-use crate::network::NoNetwork;
+use crate::network::Network;
 use crate::outcome::{ChangeError, Pending, ProposeError};
-use crate::proposer::{Bulk, Editions, Job, MAX_JOBS, Proposer, now_us};
-use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
+use crate::proposer::Editions;
+use crate::quic_wire::QuicWire;
+use crate::removal::Removal;
+use crate::state_machine::AppliedSink;
 use crate::store_use::{Released, StoreUse};
-use crate::types::Proposal;
+use crate::voter::{LAND_WITHIN, Voter, VoterParts};
 
 /// Folders of the databases.
 const RAFT: &str = "raft";
 const STATE: &str = "state";
-/// The only voter.
-const NODE: u64 = 1;
-/// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
-const LEAD_TIMEOUT: Duration = Duration::from_secs(120);
-/// Milliseconds. A leader that is gone is missed within two seconds; slow disks and busy machines do not look like it.
-const HEARTBEAT: u64 = 250;
-const ELECTION: Range<u64> = 1000..2000;
-/// How long a shutdown waits for what is on its way, and then for those who use the stores: much longer than a slow disk
-/// takes. What has not landed by then has an unknown outcome.
-const SHUTDOWN_WITHIN: Duration = Duration::from_secs(20);
-/// Entries kept after a purge, so that a follower a moment behind needs no snapshot.
-const KEPT_ENTRIES: u64 = 128;
+/// The node id of the voter that founds a cluster.
+const FOUNDER: u64 = 1;
+/// How long a shutdown waits for those who use the stores: much longer than a slow disk takes.
+const RELEASED_WITHIN: std::time::Duration = LAND_WITHIN;
 
 /// How to start a core.
 #[derive(Clone)]
@@ -71,6 +57,9 @@ pub enum CoreError {
     /// Raft stopped or cannot start.
     #[error("raft: {0}")]
     Raft(String),
+    /// This core cannot take it, or not now.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
     /// The operating system gives no random numbers, or no thread.
     #[error("{0}")]
     System(String),
@@ -78,7 +67,7 @@ pub enum CoreError {
     #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
     Panicked,
     /// Changes under way, or a user of the stores, did not end in time.
-    #[error("the core could not end within {} s", SHUTDOWN_WITHIN.as_secs())]
+    #[error("the core could not end within {} s", LAND_WITHIN.as_secs())]
     Stuck,
 }
 
@@ -89,24 +78,9 @@ pub struct Core {
 }
 
 struct Inner {
-    raft: Raft,
-    log: Arc<RaftLog>,
-    /// Held for writing while the log is copied.
-    keep: Arc<RwLock<()>>,
-    state: StateStore,
-    flight: Arc<Flight>,
-    metrics: CoreMetrics,
-    /// The proposer's thread has.
-    panicked: watch::Sender<bool>,
+    voter: Voter<Machine>,
     /// Taken at shutdown.
-    running: Mutex<Option<Running>>,
-}
-
-struct Running {
-    jobs: mpsc::Sender<Job>,
-    proposer: Option<JoinHandle<()>>,
-    purger: tokio::task::JoinHandle<()>,
-    released: Option<Released>,
+    released: Mutex<Option<Released>>,
 }
 
 impl Core {
@@ -119,60 +93,44 @@ impl Core {
         let store_metrics = StoreMetrics::register(&config.registry)?;
         let metrics = CoreMetrics::register(&config.registry)?;
         let (log, state) = open(&config, store_metrics).await?;
-        let log = Arc::new(log);
-        let purge = Arc::new(Notify::new());
-        let (hold, released) = StoreUse::new();
-        let told = PurgeAfter { bytes: config.state.raft_log_bytes, purge: Arc::clone(&purge) };
-        let machine = StateMachine::new(state.clone(), config.sink, told, hold.clone());
-        let store = LogStore::new(Arc::clone(&log), state.clone(), hold);
-        let keep = store.keep();
-        let raft = Raft::new(NODE, raft_config()?, NoNetwork, store, machine).await.map_err(failed)?;
-        lead(&raft).await?;
-        found(&raft, &state).await?;
-
-        let flight = Arc::new(Flight::new(metrics.clone()));
-        let (jobs, queue) = mpsc::channel(MAX_JOBS);
-        let proposer =
-            Proposer::new(raft.clone(), state.clone(), Arc::clone(&flight), metrics.clone(), jobs.downgrade());
-        let panicked = watch::Sender::new(false);
-        let tell = panicked.clone();
-        let work = move || {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| proposer.run(queue))) {
-                tell.send_replace(true);
-                resume_unwind(panic);
-            }
-        };
-        let proposer = std::thread::Builder::new()
-            .name("proposer".into())
-            .spawn(work)
-            .map_err(|error| CoreError::System(error.to_string()))?;
-        let purger = tokio::spawn(purge_when_told(raft.clone(), purge));
-        let running = Mutex::new(Some(Running { jobs, proposer: Some(proposer), purger, released: Some(released) }));
-        Ok(Self { inner: Arc::new(Inner { raft, log, keep, state, flight, metrics, panicked, running }) })
+        let (store_use, released) = StoreUse::new();
+        let voter = Voter::start(VoterParts {
+            id: FOUNDER,
+            environment: Machine::new(store_use),
+            log: Arc::new(log),
+            network: Network::new(FOUNDER, QuicWire::default(), state.clone(), Removal::new()),
+            state,
+            sink: config.sink,
+            metrics,
+            raft_log_bytes: config.state.raft_log_bytes,
+        })
+        .await?;
+        voter.lead_alone(Member { name: "core".into(), address: String::new() }).await?;
+        Ok(Self { inner: Arc::new(Inner { voter, released: Mutex::new(Some(released)) }) })
     }
 
     /// The applied state, unchanging.
     #[must_use]
     pub fn view(&self) -> StateView {
-        self.inner.state.view()
+        self.inner.voter.state.view()
     }
 
     /// The last applied version.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.inner.state.position()
+        self.inner.voter.state.position()
     }
 
     /// Where the applied state stands.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.inner.state.head()
+        self.inner.voter.state.head()
     }
 
     /// The published history, for publishers.
     #[must_use]
     pub fn source(&self) -> Arc<dyn BatchSource> {
-        Arc::new(self.inner.state.clone())
+        Arc::new(self.inner.voter.state.clone())
     }
 
     /// Builds a change over everything that is proposed so far and proposes it, so that changes to one section need
@@ -192,17 +150,7 @@ impl Core {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let arrived = Instant::now();
-        let (tell, told) = oneshot::channel();
-        let job = Job::Change(Box::new(move |proposer| {
-            // The one who asked may have gone; the change is proposed all the same.
-            let _ = tell.send(match proposer {
-                Ok(proposer) => proposer.change(arrived, build),
-                Err(refused) => Err(refused.into()),
-            });
-        }));
-        self.ask(job).await?;
-        told.await.unwrap_or(Err(ProposeError::Lost.into()))
+        self.inner.voter.change(build).await
     }
 
     /// Reads the state as it will be once every change proposed so far is applied. What bulk writes is in it once that is
@@ -218,16 +166,7 @@ impl Core {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let (tell, told) = oneshot::channel();
-        let job = Job::Change(Box::new(move |proposer| {
-            // The one who asked may have gone.
-            let _ = tell.send(match proposer {
-                Ok(proposer) => proposer.ahead(read),
-                Err(refused) => Err(refused.into()),
-            });
-        }));
-        self.ask(job).await?;
-        told.await.unwrap_or(Err(ProposeError::Stopped.into()))
+        self.inner.voter.ahead(read).await
     }
 
     /// Proposes a batch as it is, for bulk: its sections are closed to changes until it is applied. Several may be on
@@ -237,15 +176,7 @@ impl Core {
     /// # Errors
     /// Too much is on its way already (wait for an earlier one), the batch cannot be encoded, or the core has stopped.
     pub async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
-        let arrived = Instant::now();
-        let batch = batch.encode()?;
-        let Some(room) = self.inner.flight.take(batch.len() + OVERHEAD) else {
-            self.inner.metrics.proposals.with_label_values(&["busy"]).inc();
-            return Err(ProposeError::Busy);
-        };
-        let (tell, pending) = Pending::new();
-        self.ask(Job::Bulk(Bulk { batch, room, arrived, tell })).await?;
-        Ok(pending)
+        self.inner.voter.propose(batch).await
     }
 
     /// Hands out ids that were never handed out before, and never will be again. The first is 1.
@@ -253,12 +184,7 @@ impl Core {
     /// # Errors
     /// This voter does not lead, has stopped, or there are no ids left.
     pub async fn allocate(&self, count: u64) -> Result<Range<u64>, CoreError> {
-        let proposal = Proposal(Command::Allocate { count }.to_bytes());
-        match self.inner.raft.client_write(proposal).await.map_err(failed)?.data {
-            Verdict::Allocated(ids) => Ok(ids),
-            Verdict::Refused(refusal) => Err(CoreError::Raft(refusal.to_string())),
-            other => Err(CoreError::Raft(format!("an allocation was answered by {other:?}"))),
-        }
+        self.inner.voter.allocate(count).await
     }
 
     /// Accepts the content of the store after a restore from a backup, although edges may be ahead of it. A new epoch
@@ -267,12 +193,7 @@ impl Core {
     /// # Errors
     /// This voter does not lead, or has stopped.
     pub async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
-        let restore = RestoreId::new(random()?);
-        let command = Command::AcceptRestore { time_us: now_us(), restore, epoch };
-        match self.inner.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data {
-            Verdict::Committed { .. } => Ok(restore),
-            other => Err(CoreError::Raft(format!("an accepted restore was answered by {other:?}"))),
-        }
+        self.inner.voter.accept_restore(epoch).await
     }
 
     /// Every restore that was ever accepted, the first one first.
@@ -280,7 +201,7 @@ impl Core {
     /// # Errors
     /// The state could not be read.
     pub fn forks(&self) -> Result<Vec<Published>, CoreError> {
-        Ok(self.inner.state.forks()?)
+        Ok(self.inner.voter.state.forks()?)
     }
 
     /// Copies state and raft log, as they are now, into `folder`, which is there and has neither. What is copied opens as
@@ -290,26 +211,17 @@ impl Core {
     /// The disk failed or is full.
     pub fn checkpoint(&self, folder: &Path) -> Result<(), CoreError> {
         // The log must still have what the copied state lacks, so the state is copied first, and the log kept.
-        let _kept = self.inner.keep.write().unwrap_or_else(PoisonError::into_inner);
-        self.inner.state.checkpoint(&folder.join(STATE))?;
-        self.inner.log.checkpoint(&folder.join(RAFT))?;
+        let voter = &self.inner.voter;
+        let _kept = voter.keep.write().unwrap_or_else(PoisonError::into_inner);
+        voter.state.checkpoint(&folder.join(STATE))?;
+        voter.log.checkpoint(&folder.join(RAFT))?;
         Ok(())
     }
 
     /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a
     /// failed disk, a command of a later release, a panic), and says why. Reads still work then.
     pub async fn stopped(&self) -> CoreError {
-        let raft = self.inner.raft.wait(None);
-        let mut panicked = self.inner.panicked.subscribe();
-        let stopped = tokio::select! {
-            stopped = raft.metrics(|metrics| metrics.running_state.is_err(), "stops") => stopped,
-            _ = panicked.wait_for(|panicked| *panicked) => return CoreError::Panicked,
-        };
-        match stopped.map(|metrics| metrics.running_state) {
-            Ok(Err(fatal)) => failed(fatal),
-            Ok(Ok(())) => CoreError::Raft("stopped".into()),
-            Err(error) => failed(error),
-        }
+        self.inner.voter.stopped().await
     }
 
     /// Waits for the changes under way, syncs the stores and stops. Later calls fail with the error for a stopped core.
@@ -318,39 +230,18 @@ impl Core {
     /// # Errors
     /// The last writes could not be made durable. What was acknowledged is.
     pub async fn shutdown(&self) -> Result<(), CoreError> {
-        let running = self.inner.running.lock().expect("no holder panics").take();
-        let Some(mut running) = running else { return Ok(()) };
-        running.jobs = mpsc::channel(1).0;
-        let proposer = running.proposer.take().expect("taken with the rest, once");
-        let released = running.released.take().expect("taken with the rest, once");
-        let flight = Arc::clone(&self.inner.flight);
-        let landed = tokio::task::spawn_blocking(move || {
-            proposer.join().map_err(|_| CoreError::Panicked)?;
-            if flight.drain(SHUTDOWN_WITHIN) { Ok(()) } else { Err(CoreError::Stuck) }
-        });
-        let landed = landed.await.unwrap_or_else(|error| Err(CoreError::System(error.to_string())));
-        drop(running);
-        self.inner.raft.shutdown().await.map_err(failed)?;
-        tokio::time::timeout(SHUTDOWN_WITHIN, released.wait()).await.map_err(|_| CoreError::Stuck)?;
-        let (log, state) = (Arc::clone(&self.inner.log), self.inner.state.clone());
+        let released = self.inner.released.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(released) = released else { return Ok(()) };
+        let voter = &self.inner.voter;
+        let landed = voter.shutdown().await;
+        tokio::time::timeout(RELEASED_WITHIN, released.wait()).await.map_err(|_| CoreError::Stuck)?;
+        let (log, state) = (Arc::clone(&voter.log), voter.state.clone());
         let closed = tokio::task::spawn_blocking(move || {
             state.sync()?;
             log.close()
         });
         closed.await.map_err(|error| CoreError::System(error.to_string()))??;
         landed
-    }
-
-    async fn ask(&self, job: Job) -> Result<(), ProposeError> {
-        let jobs = self.inner.running.lock().expect("no holder panics").as_ref().map(|running| running.jobs.clone());
-        jobs.ok_or(ProposeError::Stopped)?.send(job).await.map_err(|_| ProposeError::Stopped)
-    }
-}
-
-impl Drop for Running {
-    /// A core that is dropped without a shutdown leaves no task behind.
-    fn drop(&mut self) {
-        self.purger.abort();
     }
 }
 
@@ -395,64 +286,6 @@ fn check_no_gap(log: &RaftLog, state: &StateStore, data_dir: &std::path::Path) -
     Ok(())
 }
 
-fn raft_config() -> Result<Arc<Config>, CoreError> {
-    let config = Config {
-        cluster_name: "zonecast".into(),
-        heartbeat_interval: HEARTBEAT,
-        election_timeout_min: ELECTION.start,
-        election_timeout_max: ELECTION.end,
-        // Bytes decide, not entries; see the purger.
-        snapshot_policy: SnapshotPolicy::Never,
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
-        ..Config::default()
-    };
-    config.validate().map(Arc::new).map_err(failed)
-}
-
-/// Takes the lead as the only voter, at once. Returns when everything in the log is applied.
-async fn lead(raft: &Raft) -> Result<(), CoreError> {
-    if !raft.is_initialized().await.map_err(failed)? {
-        let members = BTreeMap::from([(NODE, BasicNode::default())]);
-        raft.initialize(members).await.map_err(failed)?;
-    } else if !raft.is_leader() {
-        raft.trigger().elect(false).await.map_err(failed)?;
-    }
-    raft.wait(Some(LEAD_TIMEOUT)).state(ServerState::Leader, "the only voter leads").await.map_err(failed)?;
-    raft.write_blank().await.map_err(failed)?;
-    Ok(())
-}
-
-/// Gives the store its identity at its first start.
-async fn found(raft: &Raft, state: &StateStore) -> Result<(), CoreError> {
-    if state.head().is_founded() {
-        return Ok(());
-    }
-    let store = StoreId::new(random()?);
-    raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
-    Ok(())
-}
-
-/// Random bits, not all of them 0.
-fn random() -> Result<u128, CoreError> {
-    let mut bits = [0; 16];
-    getrandom::fill(&mut bits).map_err(|error| CoreError::System(error.to_string()))?;
-    Ok(u128::from_ne_bytes(bits).max(1))
-}
-
-/// Gives up the applied part of the log. The log store makes the state durable first.
-async fn purge_when_told(raft: Raft, purge: Arc<Notify>) {
-    loop {
-        purge.notified().await;
-        if raft.trigger().snapshot().await.is_err() {
-            return;
-        }
-    }
-}
-
-fn failed(error: impl fmt::Display) -> CoreError {
-    CoreError::Raft(error.to_string())
-}
-
 impl From<io::Error> for CoreError {
     fn from(error: io::Error) -> Self {
         Self::System(error.to_string())
@@ -461,11 +294,17 @@ impl From<io::Error> for CoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use bytes::Bytes;
     use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
 
     use super::*;
+    use crate::types::Proposal;
     use crate::{Applied, Outcome};
+
+    /// Longest wait for what must come.
+    const LEAD_TIMEOUT: Duration = Duration::from_secs(120);
 
     fn config(folder: &Path, raft_log_bytes: usize) -> CoreConfig {
         CoreConfig {
@@ -546,22 +385,22 @@ mod tests {
         let copying = std::thread::spawn({
             let core = core.clone();
             move || {
-                let _kept = core.inner.keep.write().unwrap();
+                let _kept = core.inner.voter.keep.write().unwrap();
                 tell_held.send(()).unwrap();
                 told.recv().unwrap();
             }
         });
         held.recv().unwrap();
-        let first = core.inner.log.range().start;
+        let first = core.inner.voter.log.range().start;
         // More than the log keeps behind what it gives up.
         for number in 0..600 {
             assert!(matches!(write(&core, number).await, Some(Outcome::Committed { .. })));
         }
-        assert_eq!(core.inner.log.range().start, first);
+        assert_eq!(core.inner.voter.log.range().start, first);
         let_go.send(()).unwrap();
         copying.join().unwrap();
         let deadline = Instant::now() + LEAD_TIMEOUT;
-        while core.inner.log.range().start == first {
+        while core.inner.voter.log.range().start == first {
             assert!(Instant::now() < deadline, "it keeps everything for ever");
             assert!(matches!(write(&core, 600).await, Some(Outcome::Committed { .. })));
         }
@@ -576,7 +415,7 @@ mod tests {
         let head = core.head();
         // Format 1, kind 99.
         let unknown = Proposal(Bytes::from_static(&[0x92, 1, 99]));
-        assert!(core.inner.raft.client_write(unknown).await.is_err());
+        assert!(core.inner.voter.raft.client_write(unknown).await.is_err());
         let why = tokio::time::timeout(LEAD_TIMEOUT, core.stopped()).await.unwrap();
         assert!(why.to_string().contains("command kind 99 is not known"), "{why}");
         assert_eq!((core.head(), core.view().head().unwrap()), (head, head), "reads go on");

@@ -3,21 +3,28 @@
 //! Whoever holds a [`Room`] or a [`Flown`] holds what it counts: dropped on whatever way, cancelled and panicking ones
 //! included, it gives back.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use openraft::{AsyncRuntime, Instant as _};
+use tokio::sync::Notify;
+
+use crate::environment::Environment;
 use crate::metrics::CoreMetrics;
+use crate::types::Moment;
 
 /// At most so many bytes are proposed and unapplied; what comes then is told to come again.
 pub(crate) const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What a proposal takes beside its operations: entry, responder, overlay.
 pub(crate) const OVERHEAD: usize = 512;
 
-/// See the module.
-#[derive(Debug)]
-pub(crate) struct Flight {
+/// Counts what one lead has proposed and raft has not answered.
+pub(crate) struct Flight<E: Environment> {
     counts: Mutex<Counts>,
-    landed: Condvar,
+    /// Since when one of them was not committed.
+    failed_at: Mutex<Option<Moment<E>>>,
+    /// Nothing is on its way any more.
+    landed: Notify,
     metrics: CoreMetrics,
 }
 
@@ -31,29 +38,27 @@ pub(crate) struct Counts {
     pub(crate) bulk: usize,
     /// The last ticket that was answered.
     pub(crate) answered: u64,
-    /// Since when one of them was not committed.
-    pub(crate) failed: Option<Instant>,
+    /// One of them was not committed.
+    pub(crate) has_failed: bool,
 }
 
 /// Room for a proposal.
-#[derive(Debug)]
-pub(crate) struct Room {
-    flight: Arc<Flight>,
+pub(crate) struct Room<E: Environment> {
+    flight: Arc<Flight<E>>,
     bytes: usize,
 }
 
 /// A proposal on its way. It lands when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Flown {
-    room: Room,
+pub(crate) struct Flown<E: Environment> {
+    room: Room<E>,
     ticket: u64,
     is_bulk: bool,
     is_committed: bool,
 }
 
-impl Flight {
+impl<E: Environment> Flight<E> {
     pub(crate) fn new(metrics: CoreMetrics) -> Self {
-        Self { counts: Mutex::default(), landed: Condvar::new(), metrics }
+        Self { counts: Mutex::default(), failed_at: Mutex::default(), landed: Notify::new(), metrics }
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -61,7 +66,7 @@ impl Flight {
     }
 
     /// Takes room for a proposal of so many bytes, if there is any.
-    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Room> {
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Room<E>> {
         let mut counts = self.lock();
         if counts.bytes > 0 && counts.bytes + bytes > MAX_BYTES {
             return None;
@@ -73,18 +78,23 @@ impl Flight {
 
     /// Waits until nothing is on its way, but at most until this long after something failed. Says whether that is so;
     /// then the failure is forgotten.
-    pub(crate) fn drain(&self, within: Duration) -> bool {
-        let mut counts = self.lock();
-        let until = counts.failed.unwrap_or_else(Instant::now) + within;
-        while counts.staged > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
+    pub(crate) async fn drain(&self, within: Duration) -> bool {
+        let failed_at = *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = failed_at.unwrap_or_else(Moment::<E>::now) + within;
+        let empty = async {
+            loop {
+                let landed = self.landed.notified();
+                if self.counts().staged == 0 {
+                    return;
+                }
+                landed.await;
             }
-            let waited = self.landed.wait_timeout(counts, left);
-            counts = waited.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        if E::Runtime::timeout_at(until, empty).await.is_err() && self.counts().staged > 0 {
+            return false;
         }
-        counts.failed = None;
+        self.lock().has_failed = false;
+        *self.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = None;
         true
     }
 
@@ -98,9 +108,9 @@ impl Flight {
     }
 }
 
-impl Room {
+impl<E: Environment> Room<E> {
     /// The proposal is on its way.
-    pub(crate) fn start(self, ticket: u64, is_bulk: bool) -> Flown {
+    pub(crate) fn start(self, ticket: u64, is_bulk: bool) -> Flown<E> {
         let mut counts = self.flight.lock();
         counts.staged += 1;
         counts.bulk += usize::from(is_bulk);
@@ -109,7 +119,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl<E: Environment> Drop for Room<E> {
     fn drop(&mut self) {
         let mut counts = self.flight.lock();
         counts.bytes = counts.bytes.saturating_sub(self.bytes);
@@ -117,25 +127,27 @@ impl Drop for Room {
     }
 }
 
-impl Flown {
+impl<E: Environment> Flown<E> {
     /// It has its answer.
     pub(crate) fn land(mut self, is_committed: bool) {
         self.is_committed = is_committed;
     }
 }
 
-impl Drop for Flown {
+impl<E: Environment> Drop for Flown<E> {
     fn drop(&mut self) {
         let flight = &self.room.flight;
         let mut counts = flight.lock();
         counts.staged = counts.staged.saturating_sub(1);
         counts.bulk = counts.bulk.saturating_sub(usize::from(self.is_bulk));
         counts.answered = counts.answered.max(self.ticket);
-        if !self.is_committed && counts.failed.is_none() {
-            counts.failed = Some(Instant::now());
+        let has_drained = counts.staged == 0;
+        if !self.is_committed && !std::mem::replace(&mut counts.has_failed, true) {
+            *flight.failed_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Moment::<E>::now());
         }
-        if counts.staged == 0 {
-            flight.landed.notify_all();
+        drop(counts);
+        if has_drained {
+            flight.landed.notify_waiters();
         }
     }
 }
@@ -145,13 +157,14 @@ mod tests {
     use prometheus::Registry;
 
     use super::*;
+    use crate::machine::Machine;
 
-    fn flight() -> Arc<Flight> {
+    fn flight() -> Arc<Flight<Machine>> {
         Arc::new(Flight::new(CoreMetrics::register(&Registry::new()).unwrap()))
     }
 
-    #[test]
-    fn room_comes_back_on_whatever_way_it_is_let_go() {
+    #[tokio::test]
+    async fn room_comes_back_on_whatever_way_it_is_let_go() {
         let flight = flight();
         let room = flight.take(MAX_BYTES).unwrap();
         assert!(flight.take(1).is_none());
@@ -159,22 +172,22 @@ mod tests {
         let flown = flight.take(MAX_BYTES).unwrap().start(1, true);
         assert_eq!((flight.counts().staged, flight.counts().bulk), (1, 1));
         flown.land(true);
-        assert!(flight.counts().failed.is_none());
+        assert!(!flight.counts().has_failed);
         drop(flight.take(MAX_BYTES).unwrap().start(2, false));
-        let Counts { bytes, staged, bulk, answered, failed } = flight.counts();
-        assert_eq!((bytes, staged, bulk, answered, failed.is_some()), (0, 0, 0, 2, true));
-        assert!(flight.drain(Duration::ZERO));
-        assert!(flight.counts().failed.is_none());
+        let Counts { bytes, staged, bulk, answered, has_failed } = flight.counts();
+        assert_eq!((bytes, staged, bulk, answered, has_failed), (0, 0, 0, 2, true));
+        assert!(flight.drain(Duration::ZERO).await);
+        assert!(!flight.counts().has_failed);
     }
 
-    #[test]
-    fn a_drain_ends_though_something_never_lands() {
+    #[tokio::test]
+    async fn a_drain_ends_though_something_never_lands() {
         let flight = flight();
         let stuck = flight.take(1).unwrap().start(1, false);
         flight.take(1).unwrap().start(2, false).land(false);
-        assert!(!flight.drain(Duration::from_millis(5)));
-        assert!(flight.counts().failed.is_some(), "it is not forgotten");
+        assert!(!flight.drain(Duration::from_millis(5)).await);
+        assert!(flight.counts().has_failed, "it is not forgotten");
         stuck.land(true);
-        assert!(flight.drain(Duration::ZERO));
+        assert!(flight.drain(Duration::ZERO).await);
     }
 }

@@ -1,4 +1,4 @@
-//! openraft's log over [`RaftLog`]. Nothing here waits for the disk on an async thread.
+//! openraft's log over an [`EntryLog`]. Nothing here waits for the disk on an async thread.
 
 use std::fmt::Debug;
 use std::io;
@@ -9,28 +9,34 @@ use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use tokio::sync::oneshot;
-use zonecast_kv_store::{Completion, RaftLog, StateStore, StoreError};
+use zonecast_kv_store::{Completion, StoreError};
 
-use crate::entry::{decode, decode_entry, decode_log_id, encode, encode_entry, encode_log_id};
-use crate::store_use::StoreUse;
+use crate::entry::{decode_entry, decode_log_id, decode_vote, encode_entry, encode_log_id, encode_vote};
+use crate::environment::{EntryLog, Environment, State as _};
 use crate::types::{Entry, LogId, TypeConfig, Vote};
 
 /// Entries read for a follower at once.
 const MAX_READ_BYTES: usize = 1024 * 1024;
 
 /// The log, and the state that must be durable before any of the log is given up.
-#[derive(Clone, Debug)]
-pub(crate) struct LogStore {
-    log: Arc<RaftLog>,
-    state: StateStore,
-    hold: StoreUse,
+pub(crate) struct LogStore<E: Environment> {
+    environment: E,
+    log: Arc<E::Log>,
+    state: E::State,
     /// Written to while nothing may be given up.
     keep: Arc<RwLock<()>>,
 }
 
-impl LogStore {
-    pub(crate) fn new(log: Arc<RaftLog>, state: StateStore, hold: StoreUse) -> Self {
-        Self { log, state, hold, keep: Arc::default() }
+impl<E: Environment> Clone for LogStore<E> {
+    fn clone(&self) -> Self {
+        let Self { environment, log, state, keep } = self;
+        Self { environment: environment.clone(), log: log.clone(), state: state.clone(), keep: keep.clone() }
+    }
+}
+
+impl<E: Environment> LogStore<E> {
+    pub(crate) fn new(environment: E, log: Arc<E::Log>, state: E::State) -> Self {
+        Self { environment, log, state, keep: Arc::default() }
     }
 
     /// Whoever holds this for writing keeps every entry in the log; what could be given up meanwhile is given up with
@@ -54,22 +60,29 @@ impl LogStore {
             Some(entries) => entries,
             None => {
                 let log = Arc::clone(&self.log);
-                blocking(&self.hold, move || log.read(start..end, max_bytes)).await?
+                self.on_disk(move || log.read(start..end, max_bytes)).await?
             }
         };
         entries.into_iter().map(|(_, bytes)| decode_entry(bytes)).collect()
     }
 
     /// Hands a write to the writer and waits until it is durable.
-    async fn durable(&self, write: impl FnOnce(&RaftLog, Completion) -> Result<(), StoreError>) -> io::Result<()> {
+    async fn durable(&self, write: impl FnOnce(&E::Log, Completion) -> Result<(), StoreError>) -> io::Result<()> {
         let (done, durable) = oneshot::channel();
         let done: Completion = Box::new(move |result| drop(done.send(result)));
         write(&self.log, done).map_err(io::Error::other)?;
         durable.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> io::Result<T> {
+        self.environment.on_disk(work).await?.map_err(io::Error::other)
+    }
 }
 
-impl RaftLogReader<TypeConfig> for LogStore {
+impl<E: Environment> RaftLogReader<TypeConfig<E>> for LogStore<E> {
     async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
         &mut self,
         range: RB,
@@ -77,21 +90,26 @@ impl RaftLogReader<TypeConfig> for LogStore {
         self.read(range, usize::MAX).await
     }
 
+    /// At least the first entry, or an error: openraft takes nothing for an answer that never comes.
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
-        self.read(start..end, MAX_READ_BYTES).await
+        let entries = self.read(start..end, MAX_READ_BYTES).await?;
+        if start < end && entries.first().is_none_or(|first| first.log_id.index != start) {
+            return Err(io::Error::other(format!("entry {start} is not in the raft log any more")));
+        }
+        Ok(entries)
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        self.log.vote().map(|bytes| decode(&bytes)).transpose()
+        self.log.vote().map(decode_vote).transpose()
     }
 }
 
-impl RaftLogStorage<TypeConfig> for LogStore {
+impl<E: Environment> RaftLogStorage<TypeConfig<E>> for LogStore<E> {
     type LogReader = Self;
 
-    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig<E>>> {
         let log = Arc::clone(&self.log);
-        let (last, purged) = blocking(&self.hold, move || Ok((log.last()?, log.purged()))).await?;
+        let (last, purged) = self.on_disk(move || Ok((log.last()?, log.purged()))).await?;
         let last_purged_log_id = purged.map(|(_, mark)| decode_log_id(mark)).transpose()?;
         let last = last.map(decode_entry).transpose()?.map(|entry| entry.log_id);
         Ok(LogState { last_purged_log_id, last_log_id: last.or(last_purged_log_id) })
@@ -102,7 +120,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        let vote = encode(vote);
+        let vote = encode_vote(vote);
         self.durable(|log, done| log.save_vote(vote, done)).await
     }
 
@@ -115,7 +133,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.log.committed().map(decode_log_id).transpose()
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> io::Result<()>
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig<E>>) -> io::Result<()>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
@@ -131,22 +149,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         self.durable(|log, done| log.truncate(from, done)).await
     }
 
+    /// The state may be ahead of the log: a majority of others can commit an entry before this disk has it, and a power
+    /// cut then takes it from the log alone. openraft gives up the log to beyond its end then.
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
         let (log, state, keep) = (Arc::clone(&self.log), self.state.clone(), Arc::clone(&self.keep));
-        blocking(&self.hold, move || {
+        self.on_disk(move || {
             let Ok(_nobody_copies) = keep.try_read() else { return Ok(()) };
             state.sync()?;
             log.purge(log_id.index, encode_log_id(&log_id))
         })
         .await
     }
-}
-
-/// Runs disk work where it holds up no async thread. It goes on when the one who waits for it is gone, and is waited
-/// for at the end.
-pub(crate) async fn blocking<T: Send + 'static>(
-    hold: &StoreUse,
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> io::Result<T> {
-    hold.spawn_blocking(work).await.map_err(io::Error::other)?.map_err(io::Error::other)
 }

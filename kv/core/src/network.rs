@@ -1,58 +1,305 @@
-//! The network interface of raft between voters. A core has one voter, so no message is ever sent.
+//! The network of raft: what openraft has to say to another voter, over streams of messages.
+//!
+//! Appends have a stream for as long as they go on, and are sent without waiting for answers. Votes, heartbeats and
+//! what else is asked have streams of their own, so that none of them waits behind a large append.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
-use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
+use openraft::async_runtime::Select2;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::RPCOption;
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
-use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
-use zonecast_kv_store::StateView;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
+use tokio::sync::mpsc;
 
+use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, State as _, Wire as _};
+use crate::member::Member;
+use crate::message::{Answer, Call, Hello, Refused, decode_appended, encode_append, stream};
+use crate::removal::Removal;
 use crate::types::{Snapshot, TypeConfig, Vote};
 
-/// A network in which nobody can be reached.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoNetwork;
+/// Appends on their way to a follower without an answer.
+const APPENDS_AHEAD: usize = 64;
+/// A follower that does not answer an append for so long is tried anew: its disk may take seconds, not this.
+const APPENDED_WITHIN: Duration = Duration::from_secs(10);
 
-fn unreachable() -> Unreachable<TypeConfig> {
-    Unreachable::new(&io::Error::new(io::ErrorKind::NotConnected, "this core has one voter"))
+/// Reaches the other voters.
+pub(crate) struct Network<E: Environment> {
+    shared: Arc<Shared<E>>,
 }
 
-impl RaftNetworkFactory<TypeConfig> for NoNetwork {
-    type Network = Self;
+struct Shared<E: Environment> {
+    id: u64,
+    wire: E::Wire,
+    state: E::State,
+    removal: Removal,
+}
 
-    async fn new_client(&mut self, _target: u64, _node: &BasicNode) -> Self {
-        Self
+/// Reaches one of them.
+pub(crate) struct Connection<E: Environment> {
+    shared: Arc<Shared<E>>,
+    to: u64,
+    member: Member,
+}
+
+impl<E: Environment> Network<E> {
+    pub(crate) fn new(id: u64, wire: E::Wire, state: E::State, removal: Removal) -> Self {
+        Self { shared: Arc::new(Shared { id, wire, state, removal }) }
+    }
+
+    /// The way to a member.
+    pub(crate) fn to(&self, to: u64, member: Member) -> Connection<E> {
+        Connection { shared: Arc::clone(&self.shared), to, member }
     }
 }
 
-impl RaftNetworkV2<TypeConfig> for NoNetwork {
-    type SnapshotData = StateView;
+impl<E: Environment> Clone for Network<E> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<E: Environment> RaftNetworkFactory<TypeConfig<E>> for Network<E> {
+    type Network = Connection<E>;
+
+    async fn new_client(&mut self, to: u64, member: &Member) -> Connection<E> {
+        self.to(to, member.clone())
+    }
+}
+
+type Streams<E> = (
+    <<E as Environment>::Wire as crate::environment::Wire>::Sender,
+    <<E as Environment>::Wire as crate::environment::Wire>::Receiver,
+);
+
+impl<E: Environment> Connection<E> {
+    fn hello(&self) -> Bytes {
+        let head = self.shared.state.head();
+        let store = head.is_founded().then_some(head.position.store);
+        Hello { store, from: self.shared.id, to: self.to }.to_bytes()
+    }
+
+    async fn open(&self, kind: u8) -> io::Result<Streams<E>> {
+        self.shared.wire.open(&self.member, kind).await
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) async fn call(&self, call: &Call<E>, within: Duration) -> Result<Answer<E>, CallError> {
+        let asking = async {
+            let (mut sender, mut receiver) = self.open(stream::CALL).await?;
+            sender.send(vec![self.hello(), call.to_bytes()]).await?;
+            sender.finish().await;
+            let answer = receiver.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            Answer::from_bytes(answer)
+        };
+        let answer = E::Runtime::timeout(within, asking).await.map_err(|_| CallError::Timeout)?;
+        match answer.map_err(CallError::Failed)? {
+            Answer::Refused(refused) => Err(CallError::Refused(self.refused(refused))),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Notes what a refusal says about this voter.
+    fn refused(&self, refused: Refused) -> Refused {
+        if let Refused::NotMember(index) = &refused {
+            self.shared.removal.heard(&self.member, *index);
+        }
+        refused
+    }
+
+    async fn ask(
+        &self,
+        call: Call<E>,
+        option: &RPCOption,
+        kind: RPCTypes,
+    ) -> Result<Answer<E>, RPCError<TypeConfig<E>>> {
+        let answer = self.call(&call, option.soft_ttl()).await;
+        answer.map_err(|error| match error {
+            CallError::Timeout => RPCError::Timeout(Timeout {
+                action: kind,
+                id: self.shared.id,
+                target: self.to,
+                timeout: option.soft_ttl(),
+            }),
+            other => RPCError::Unreachable(Unreachable::new(&other)),
+        })
+    }
+
+    async fn ask_vote(
+        &self,
+        call: Call<E>,
+        option: &RPCOption,
+    ) -> Result<VoteResponse<TypeConfig<E>>, RPCError<TypeConfig<E>>> {
+        match self.ask(call, option, RPCTypes::Vote).await? {
+            Answer::Vote(response) => Ok(response),
+            _ => Err(unreachable(&io::Error::other("a vote was asked for, and something else answered"))),
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error("no answer in time")]
+    Timeout,
+    #[error(transparent)]
+    Failed(io::Error),
+    #[error("refused: {0}")]
+    Refused(Refused),
+}
+
+fn unreachable<E: Environment>(error: &(impl std::error::Error + 'static)) -> RPCError<TypeConfig<E>> {
+    RPCError::Unreachable(Unreachable::new(error))
+}
+
+impl<E: Environment> RaftNetworkV2<TypeConfig<E>> for Connection<E> {
+    type SnapshotData = E::Snapshot;
 
     async fn append_entries(
         &mut self,
-        _rpc: AppendEntriesRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
-        Err(unreachable().into())
+        append: AppendEntriesRequest<TypeConfig<E>>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig<E>>, RPCError<TypeConfig<E>>> {
+        let one = futures_util::stream::iter([append]);
+        let mut answers = self.stream_append(one, option).await?;
+        match answers.next().await {
+            Some(answer) => Ok(answer?.into()),
+            None => Err(unreachable(&io::Error::from(io::ErrorKind::UnexpectedEof))),
+        }
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<AppendAnswers<'s, E>, RPCError<TypeConfig<E>>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig<E>>> + OptionalSend + Unpin + 'static,
+    {
+        Box::pin(async move {
+            let opening = E::Runtime::timeout(option.soft_ttl(), self.open(stream::APPEND)).await;
+            let timeout = || Timeout {
+                action: RPCTypes::AppendEntries,
+                id: self.shared.id,
+                target: self.to,
+                timeout: option.soft_ttl(),
+            };
+            let (sender, receiver) =
+                opening.map_err(|_| RPCError::Timeout(timeout()))?.map_err(|error| unreachable(&error))?;
+            let (sent, on_their_way) = mpsc::channel(APPENDS_AHEAD);
+            drop(E::Runtime::spawn(send_appends::<E, S>(self.hello(), input, sender, sent)));
+            let answers = Answers { connection: &*self, receiver, on_their_way, has_ended: false };
+            let answers = futures_util::stream::unfold(answers, |mut answers| async move {
+                let answer = answers.next().await?;
+                answers.has_ended = !matches!(answer, Ok(Ok(_)));
+                Some((answer, answers))
+            });
+            Ok(Box::pin(answers) as AppendAnswers<'s, E>)
+        })
     }
 
     async fn vote(
         &mut self,
-        _rpc: VoteRequest<TypeConfig>,
-        _option: RPCOption,
-    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        Err(unreachable().into())
+        request: VoteRequest<TypeConfig<E>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig<E>>, RPCError<TypeConfig<E>>> {
+        self.ask_vote(Call::Vote(request), &option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest<TypeConfig<E>>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig<E>>, RPCError<TypeConfig<E>>> {
+        self.ask_vote(Call::PreVote(request), &option).await
     }
 
     async fn full_snapshot(
         &mut self,
         _vote: Vote,
-        _snapshot: Snapshot,
+        _snapshot: Snapshot<E>,
         _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
-    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
-        Err(unreachable().into())
+    ) -> Result<SnapshotResponse<TypeConfig<E>>, StreamingError<TypeConfig<E>>> {
+        let why = io::Error::other("this release sends no snapshots between voters");
+        Err(StreamingError::Unreachable(Unreachable::new(&why)))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig<E>>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig<E>>, RPCError<TypeConfig<E>>> {
+        match self.ask(Call::TakeLead(request), &option, RPCTypes::TransferLeader).await? {
+            Answer::Done => Ok(Ok(())),
+            _ => Err(unreachable(&io::Error::other("the lead was offered, and something else answered"))),
+        }
+    }
+}
+
+type AppendAnswers<'s, E> = BoxStream<'s, Result<StreamAppendResult<TypeConfig<E>>, RPCError<TypeConfig<E>>>>;
+
+/// Sends appends as they come; ends with them, or when nobody waits for answers any more.
+async fn send_appends<E, S>(
+    hello: Bytes,
+    mut input: S,
+    mut sender: <E::Wire as crate::environment::Wire>::Sender,
+    sent: mpsc::Sender<()>,
+) where
+    E: Environment,
+    S: Stream<Item = AppendEntriesRequest<TypeConfig<E>>> + Send + Unpin,
+{
+    let mut first = VecDeque::from([hello]);
+    loop {
+        let next = match E::Runtime::select2(sent.closed(), input.next()).await {
+            Select2::First(()) => return,
+            Select2::Second(next) => next,
+        };
+        let Some(append) = next else { break };
+        let mut messages: Vec<Bytes> = first.drain(..).collect();
+        messages.push(encode_append::<E>(&append));
+        // Before it is sent, so that its answer finds somebody.
+        if sent.send(()).await.is_err() || sender.send(messages).await.is_err() {
+            return;
+        }
+    }
+    sender.finish().await;
+}
+
+/// Answers to appends, in their order.
+struct Answers<'s, E: Environment> {
+    connection: &'s Connection<E>,
+    receiver: <E::Wire as crate::environment::Wire>::Receiver,
+    on_their_way: mpsc::Receiver<()>,
+    has_ended: bool,
+}
+
+impl<E: Environment> Answers<'_, E> {
+    async fn next(&mut self) -> Option<Result<StreamAppendResult<TypeConfig<E>>, RPCError<TypeConfig<E>>>> {
+        if self.has_ended {
+            return None;
+        }
+        self.on_their_way.recv().await?;
+        let answer = match E::Runtime::timeout(APPENDED_WITHIN, self.receiver.next()).await {
+            Ok(Ok(Some(answer))) => decode_appended::<E>(answer),
+            Ok(Ok(None)) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        Some(match answer {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(refused)) => Err(unreachable(&CallError::Refused(self.connection.refused(refused)))),
+            Err(error) => Err(unreachable(&error)),
+        })
     }
 }

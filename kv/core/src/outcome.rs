@@ -4,9 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
 use thiserror::Error;
 use tokio::sync::oneshot;
 use zonecast_kv_proto::{EncodeError, Refusal, Revision, Version, ViewError};
+
+use crate::member::Member;
 
 /// How a proposed batch ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,25 +26,32 @@ pub enum Outcome {
     },
     /// Nothing was done, and nothing will be.
     Refused(Refusal),
-    /// Nothing was done: another voter leads, or none does.
+    /// Nothing was done: another core leads, or none does.
     NotLeader {
-        /// Node id of the leader, if it is known.
-        leader: Option<u64>,
+        /// The leader, if it is known.
+        leader: Option<Member>,
     },
     /// It may have been committed or may still be: the core stopped, or lost its lead, while it was on its way.
     Unknown,
 }
 
+/// Ready once the lead under which something was proposed is over, and what was on its way has had time to land.
+pub(crate) type GivenUp = Shared<oneshot::Receiver<()>>;
+
 /// A proposal on its way. Dropping it does not take the proposal back.
+///
+/// It ends as [`Outcome::Unknown`] when raft stops, and when the lead is lost and nothing is heard of it for a while: a
+/// leader without a majority may never learn what became of it.
 #[derive(Debug)]
 pub struct Pending {
     outcome: oneshot::Receiver<Outcome>,
+    given_up: GivenUp,
 }
 
 impl Pending {
-    pub(crate) fn new() -> (oneshot::Sender<Outcome>, Self) {
+    pub(crate) fn new(given_up: GivenUp) -> (oneshot::Sender<Outcome>, Self) {
         let (tell, outcome) = oneshot::channel();
-        (tell, Self { outcome })
+        (tell, Self { outcome, given_up })
     }
 }
 
@@ -48,7 +59,10 @@ impl Future for Pending {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        Pin::new(&mut self.outcome).poll(context).map(|outcome| outcome.unwrap_or(Outcome::Unknown))
+        if let Poll::Ready(outcome) = self.outcome.poll_unpin(context) {
+            return Poll::Ready(outcome.unwrap_or(Outcome::Unknown));
+        }
+        self.given_up.poll_unpin(context).map(|_| Outcome::Unknown)
     }
 }
 
@@ -64,6 +78,15 @@ pub enum ProposeError {
     /// The state cannot be read.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// Another core leads, or none does at the moment. Ask that one, or try again soon.
+    #[error("{}", match leader {
+        Some(leader) => format!("this core does not lead; {leader} does"),
+        None => "no core leads at the moment, try again".to_owned(),
+    })]
+    NotLeader {
+        /// The leader, if it is known.
+        leader: Option<Member>,
+    },
     /// The core has stopped.
     #[error("the core has stopped")]
     Stopped,

@@ -1,4 +1,4 @@
-//! openraft's state machine over [`StateStore`]: the applied part of the log, and where its versions go.
+//! openraft's state machine over a [`State`]: the applied part of the log, and where its versions go.
 
 use std::io;
 use std::sync::Arc;
@@ -9,12 +9,10 @@ use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::sync::Notify;
-use zonecast_kv_proto::{Position, Verdict};
-use zonecast_kv_store::{StateStore, StateView};
+use zonecast_kv_proto::Position;
 
-use crate::entry::{decode, decode_log_id, encode, encode_log_id};
-use crate::log_store::blocking;
-use crate::store_use::StoreUse;
+use crate::entry::{decode_log_id, decode_membership, encode_log_id, encode_membership};
+use crate::environment::{Environment, State, StateSnapshot, Step, StepContent};
 use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Commands applied in one write to the state end at so many bytes, so that the first of them is answered soon.
@@ -51,88 +49,96 @@ impl<F: Fn(&Applied) + Send + Sync + 'static> AppliedSink for F {
     }
 }
 
-/// Who is told when enough of the log is applied to give some of it up.
+/// When some of the log is to be given up.
 #[derive(Clone)]
 pub(crate) struct PurgeAfter {
-    /// Enough.
+    /// So many bytes of it are applied since the last time.
     pub(crate) bytes: usize,
-    /// Told.
+    /// This is told then.
     pub(crate) purge: Arc<Notify>,
 }
 
 /// Raft over this state machine.
-pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
+pub(crate) type Raft<E> = openraft::Raft<TypeConfig<E>, StateMachine<E>>;
 
-/// See the module.
-#[derive(Clone)]
-pub(crate) struct StateMachine {
-    state: StateStore,
+/// Applies what is committed, in slices of one write each, and tells the sink.
+pub(crate) struct StateMachine<E: Environment> {
+    environment: E,
+    state: E::State,
     sink: Arc<dyn AppliedSink>,
     purge_after: PurgeAfter,
     applied_bytes: usize,
     /// Whether there is a snapshot. It is always of the present state.
     has_snapshot: bool,
-    hold: StoreUse,
 }
 
-type ToApply = Vec<(Entry, Option<ApplyResponder<TypeConfig>>)>;
+impl<E: Environment> Clone for StateMachine<E> {
+    fn clone(&self) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            state: self.state.clone(),
+            sink: Arc::clone(&self.sink),
+            purge_after: self.purge_after.clone(),
+            applied_bytes: self.applied_bytes,
+            has_snapshot: self.has_snapshot,
+        }
+    }
+}
 
-impl StateMachine {
-    pub(crate) fn new(state: StateStore, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter, hold: StoreUse) -> Self {
-        Self { state, sink, purge_after, applied_bytes: 0, has_snapshot: false, hold }
+type ToApply<E> = Vec<(Entry, Option<ApplyResponder<TypeConfig<E>>>)>;
+
+impl<E: Environment> StateMachine<E> {
+    pub(crate) fn new(environment: E, state: E::State, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter) -> Self {
+        Self { environment, state, sink, purge_after, applied_bytes: 0, has_snapshot: false }
     }
 
-    async fn apply_slice(&mut self, slice: ToApply) -> io::Result<()> {
+    async fn apply_slice(&mut self, slice: ToApply<E>) -> io::Result<()> {
         let (state, sink) = (self.state.clone(), Arc::clone(&self.sink));
-        let work = move || apply(&state, &*sink, slice);
-        self.hold.spawn_blocking(work).await.map_err(io::Error::other)?
+        self.environment.on_disk(move || apply::<E>(&state, &*sink, slice)).await?
     }
 }
 
 /// Applies, publishes, answers, in this order: who is answered finds the version on its way.
-fn apply(state: &StateStore, sink: &dyn AppliedSink, slice: ToApply) -> io::Result<()> {
-    let mut apply = state.apply();
-    let mut answers = Vec::with_capacity(slice.len());
-    for (entry, responder) in slice {
-        let verdict = match &entry.payload {
-            EntryPayload::Blank => Verdict::Done,
-            EntryPayload::Normal(proposal) => apply.command(&proposal.0).map_err(|error| {
-                tracing::error!(%error, "this voter must stop: upgrade it, or replace its disk");
-                io::Error::other(error)
-            })?,
-            EntryPayload::Membership(membership) => {
-                apply.membership(encode(&StoredMembership::new(Some(entry.log_id), membership.clone())));
-                Verdict::Done
-            }
-        };
-        apply.log_id(encode_log_id(&entry.log_id));
-        answers.extend(responder.map(|responder| (responder, verdict)));
-    }
-    let versions = apply.commit().map_err(io::Error::other)?;
+fn apply<E: Environment>(state: &E::State, sink: &dyn AppliedSink, slice: ToApply<E>) -> io::Result<()> {
+    let (steps, responders): (Vec<Step>, Vec<_>) = slice.into_iter().map(|(entry, who)| (step(entry), who)).unzip();
+    let applied = state.apply(&steps)?;
     let at = Instant::now();
-    for version in versions {
+    for version in applied.versions {
         sink.applied(&Applied { bytes: version.bytes, position: version.position, at });
     }
-    for (responder, verdict) in answers {
-        responder.send(verdict);
+    for (responder, verdict) in responders.into_iter().zip(applied.verdicts) {
+        if let Some(responder) = responder {
+            responder.send(verdict);
+        }
     }
     Ok(())
 }
 
-impl RaftStateMachine<TypeConfig> for StateMachine {
-    type SnapshotData = StateView;
+fn step(entry: Entry) -> Step {
+    let content = match entry.payload {
+        EntryPayload::Blank => StepContent::Nothing,
+        EntryPayload::Normal(proposal) => StepContent::Command(proposal.0),
+        EntryPayload::Membership(membership) => {
+            StepContent::Membership(encode_membership(&StoredMembership::new(Some(entry.log_id), membership)))
+        }
+    };
+    Step { log_id: encode_log_id(&entry.log_id), content }
+}
+
+impl<E: Environment> RaftStateMachine<TypeConfig<E>> for StateMachine<E> {
+    type SnapshotData = E::Snapshot;
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
-        let membership = self.state.membership().map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default();
+        let membership = self.state.membership().map(decode_membership).transpose()?.unwrap_or_default();
         Ok((self.state.applied().map(decode_log_id).transpose()?, membership))
     }
 
     async fn apply<Strm>(&mut self, mut entries: Strm) -> io::Result<()>
     where
-        Strm: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+        Strm: Stream<Item = io::Result<EntryResponder<TypeConfig<E>>>> + Unpin + OptionalSend,
     {
-        let (mut slice, mut bytes) = (ToApply::new(), 0);
+        let (mut slice, mut bytes) = (ToApply::<E>::new(), 0);
         while let Some(entry) = entries.next().await {
             let (entry, responder) = entry?;
             if let EntryPayload::Normal(proposal) = &entry.payload {
@@ -161,35 +167,31 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         self.clone()
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: StateView) -> io::Result<()> {
+    async fn install_snapshot(&mut self, _meta: &SnapshotMeta<E>, snapshot: E::Snapshot) -> io::Result<()> {
         let state = self.state.clone();
-        blocking(&self.hold, move || state.install(&snapshot)).await?;
+        self.environment.on_disk(move || state.install(snapshot)).await?.map_err(io::Error::other)?;
         self.has_snapshot = true;
         Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<E>>> {
         if self.has_snapshot { self.build_snapshot().await.map(Some) } else { Ok(None) }
     }
 }
 
-impl RaftSnapshotBuilder<TypeConfig> for StateMachine {
-    type SnapshotData = StateView;
+impl<E: Environment> RaftSnapshotBuilder<TypeConfig<E>> for StateMachine<E> {
+    type SnapshotData = E::Snapshot;
 
     /// The state is its own snapshot. What the log gives up for it is made durable where the log is purged, and only
     /// there.
-    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot<E>> {
         let state = self.state.clone();
-        let (view, applied, membership) = blocking(&self.hold, move || {
-            let view = state.view();
-            let (applied, membership) = (view.applied()?, view.membership()?);
-            Ok((view, applied, membership))
-        })
-        .await?;
-        let meta = SnapshotMeta {
+        let snapshot = self.environment.on_disk(move || state.snapshot()).await?.map_err(io::Error::other)?;
+        let StateSnapshot { applied, membership, content } = snapshot;
+        let meta = SnapshotMeta::<E> {
             last_log_id: applied.map(decode_log_id).transpose()?,
-            last_membership: membership.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default(),
+            last_membership: membership.map(decode_membership).transpose()?.unwrap_or_default(),
         };
-        Ok(Snapshot { meta, snapshot: view })
+        Ok(Snapshot::<E> { meta, snapshot: content })
     }
 }

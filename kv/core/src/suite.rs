@@ -10,22 +10,24 @@ use tokio::sync::Notify;
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StoreMetrics};
 
 use crate::log_store::LogStore;
+use crate::machine::Machine;
 use crate::state_machine::{Applied, PurgeAfter, StateMachine};
 use crate::store_use::StoreUse;
-use crate::types::TypeConfig;
+
+type TypeConfig = crate::types::TypeConfig<Machine>;
 
 struct Builder;
 
-impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
-    async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
+impl StoreBuilder<TypeConfig, LogStore<Machine>, StateMachine<Machine>, TempDir> for Builder {
+    async fn build(&self) -> Result<(TempDir, LogStore<Machine>, StateMachine<Machine>), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().unwrap();
         let metrics = StoreMetrics::register(&Registry::new()).unwrap();
         let log = RaftLog::open(&folder.path().join("raft"), metrics.clone()).unwrap();
         let state = StateStore::open(&folder.path().join("state"), &StateOptions::default(), metrics).unwrap();
-        let (hold, sink) = (StoreUse::new().0, Arc::new(|_: &Applied| {}));
+        let (machine, sink) = (Machine::new(StoreUse::new().0), Arc::new(|_: &Applied| {}));
         let purge_after = PurgeAfter { bytes: usize::MAX, purge: Arc::new(Notify::new()) };
-        let machine = StateMachine::new(state.clone(), sink, purge_after, hold.clone());
-        Ok((folder, LogStore::new(Arc::new(log), state, hold), machine))
+        let applying = StateMachine::new(machine.clone(), state.clone(), sink, purge_after);
+        Ok((folder, LogStore::new(machine, Arc::new(log), state), applying))
     }
 }
 

@@ -54,8 +54,8 @@ pub(crate) enum Input<C, B> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) counts: Counts,
-    /// Raft takes nothing any more.
-    pub(crate) has_stopped: bool,
+    /// The lead is over: raft takes nothing of it any more.
+    pub(crate) has_ended: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +81,8 @@ pub(crate) enum Action<C, B> {
 pub(crate) enum NotProposed {
     /// Something has failed, and what was on its way does not land.
     Busy,
-    Stopped,
+    /// The lead is over.
+    Ended,
 }
 
 #[derive(Debug)]
@@ -162,8 +163,8 @@ impl<C, B> Turns<C, B> {
     fn change(&mut self, change: C, settling: Settling, seen: Seen) -> Action<C, B> {
         self.next = self.after_job();
         // What raft is not given any more is known not to be done.
-        if seen.has_stopped {
-            return Action::Refuse(change, NotProposed::Stopped);
+        if seen.has_ended {
+            return Action::Refuse(change, NotProposed::Ended);
         }
         match self.settle(settling, &seen.counts) {
             Before::Nothing => Action::Build(change),
@@ -213,7 +214,7 @@ impl<C, B> Turns<C, B> {
                 self.pipeline.clear();
                 Before::Renew
             }
-            Settling::Begins if counts.failed.is_some() => Before::Drain,
+            Settling::Begins if counts.has_failed => Before::Drain,
             Settling::Begins if self.pipeline.settle(counts.answered) => Before::Renew,
             Settling::Begins => Before::Nothing,
         }
@@ -223,7 +224,6 @@ impl<C, B> Turns<C, B> {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::time::Instant;
 
     use zonecast_kv_proto::{Batch, Edition, Key, KeyspaceId, Op, Section, SectionId, Value};
 
@@ -344,9 +344,9 @@ mod tests {
     #[test]
     fn after_a_failure_everything_lands_before_anything_is_built_or_staged() {
         let mut world = World::new([Job::Change(1), Job::Bulk('a')]);
-        world.seen.counts.failed = Some(Instant::now());
+        world.seen.counts.has_failed = true;
         assert_eq!(world.run(), [Action::Drain, Action::Renew, Action::Build(1), Action::Stage('a')]);
-        world.seen.counts = Counts { failed: Some(Instant::now()), ..Counts::default() };
+        world.seen.counts = Counts { has_failed: true, ..Counts::default() };
         world.jobs.push_back(Job::Bulk('b'));
         assert_eq!(world.run(), [Action::Drain, Action::Renew, Action::Stage('b')]);
     }
@@ -355,7 +355,7 @@ mod tests {
     fn what_does_not_land_makes_changes_come_again_and_bulk_wait() {
         let mut world = World::new([Job::Change(1), Job::Bulk('a')]);
         world.drains = false;
-        world.seen.counts.failed = Some(Instant::now());
+        world.seen.counts.has_failed = true;
         assert_eq!(world.run(), [Action::Drain, Action::Refuse(1, NotProposed::Busy), Action::Drain]);
         world.drains = true;
         world.jobs.push_back(Job::Landed);
@@ -368,17 +368,17 @@ mod tests {
         world.stage();
         let edition = |turns: &Turns<u32, char>| turns.pipeline.edition(ZONE, |_| Ok::<_, Infallible>(Edition::ZERO));
         assert_eq!(edition(&world.turns), Ok(Edition::new(1)));
-        world.seen.counts.failed = Some(Instant::now());
+        world.seen.counts.has_failed = true;
         assert_eq!(world.run(), [Action::Drain, Action::Renew, Action::Build(1)]);
         assert_eq!(edition(&world.turns), Ok(Edition::ZERO));
     }
 
     #[test]
-    fn changes_for_a_raft_that_has_stopped_are_refused_at_once() {
+    fn changes_for_a_lead_that_is_over_are_refused_at_once() {
         let mut world = World::new([Job::Change(1), Job::Change(2)]);
-        world.seen.has_stopped = true;
+        world.seen.has_ended = true;
         world.seen.counts.bulk = BULK_AHEAD;
-        world.seen.counts.failed = Some(Instant::now());
-        assert_eq!(world.run(), [Action::Refuse(1, NotProposed::Stopped), Action::Refuse(2, NotProposed::Stopped)]);
+        world.seen.counts.has_failed = true;
+        assert_eq!(world.run(), [Action::Refuse(1, NotProposed::Ended), Action::Refuse(2, NotProposed::Ended)]);
     }
 }

@@ -1,31 +1,33 @@
-//! The names openraft goes by in this crate.
+//! The names that openraft's types have in this crate.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use openraft::impls::leader_id_adv::LeaderId;
 use openraft::impls::{BoxedErrorSource, InlineBatch};
 use openraft::type_config::alias;
-use openraft::{BasicNode, EntryPayload, OptionalSend};
-use openraft_rt_tokio::TokioRuntime;
-use serde::{Deserialize, Serialize};
+use openraft::{EntryPayload, OptionalSend};
 use zonecast_kv_proto::Verdict;
 
-/// What the replicated log carries and answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TypeConfig;
+use crate::environment::Environment;
+use crate::member::Member;
 
-impl openraft::RaftTypeConfig for TypeConfig {
+/// What the replicated log carries and answers, in one kind of surroundings.
+pub(crate) struct TypeConfig<E>(PhantomData<fn() -> E>);
+
+impl<E: Environment> openraft::RaftTypeConfig for TypeConfig<E> {
     type D = Proposal;
     type R = Verdict;
     type NodeId = u64;
-    type Node = BasicNode;
+    type Node = Member;
     type Term = u64;
     type LeaderId = LeaderId<u64, u64>;
-    type Vote = openraft::impls::Vote<Self::LeaderId>;
-    type Payload = EntryPayload<Proposal, u64, BasicNode>;
-    type Entry = openraft::Entry<LeaderId<u64, u64>, Self::Payload>;
-    type AsyncRuntime = TokioRuntime;
+    type Vote = Vote;
+    type Payload = Payload;
+    type Entry = Entry;
+    type AsyncRuntime = E::Runtime;
     type Responder<T>
         = Responder<T>
     where
@@ -37,15 +39,19 @@ impl openraft::RaftTypeConfig for TypeConfig {
     type ErrorSource = BoxedErrorSource;
 }
 
-pub(crate) type Entry = alias::EntryOf<TypeConfig>;
-pub(crate) type LogId = alias::LogIdOf<TypeConfig>;
-pub(crate) type Vote = alias::VoteOf<TypeConfig>;
-pub(crate) type StoredMembership = alias::StoredMembershipOf<TypeConfig>;
-pub(crate) type SnapshotMeta = alias::SnapshotMetaOf<TypeConfig>;
-pub(crate) type Snapshot = alias::SnapshotOf<TypeConfig, zonecast_kv_store::StateView>;
+pub(crate) type Payload = EntryPayload<Proposal, u64, Member>;
+pub(crate) type Entry = openraft::Entry<LeaderId<u64, u64>, Payload>;
+pub(crate) type LogId = openraft::LogId<LeaderId<u64, u64>>;
+pub(crate) type Vote = openraft::impls::Vote<LeaderId<u64, u64>>;
+pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type StoredMembership = openraft::StoredMembership<LeaderId<u64, u64>, u64, Member>;
+pub(crate) type SnapshotMeta<E> = alias::SnapshotMetaOf<TypeConfig<E>>;
+pub(crate) type Snapshot<E> = alias::SnapshotOf<TypeConfig<E>, <E as Environment>::Snapshot>;
+/// A moment on the clock that raft goes by.
+pub(crate) type Moment<E> = alias::InstantOf<TypeConfig<E>>;
 
 /// A command as the log carries it: encoded once, decoded when it is applied.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proposal(pub(crate) Bytes);
 
 impl fmt::Display for Proposal {
@@ -54,7 +60,8 @@ impl fmt::Display for Proposal {
     }
 }
 
-/// How openraft tells the end of a proposal: by a call, or by letting go of it. Calls back exactly once: with the result, or with `None` if raft stopped before there was one.
+/// How openraft tells the end of a proposal: by a call, or by letting go of it. Calls back exactly once: with the
+/// result, or with `None` if raft stopped before there was one.
 pub(crate) struct Responder<T> {
     done: Option<Box<dyn FnOnce(Option<T>) + Send>>,
 }
@@ -65,7 +72,7 @@ impl<T> Responder<T> {
     }
 }
 
-impl<T: Send + 'static> openraft::raft::responder::Responder<TypeConfig, T> for Responder<T> {
+impl<E: Environment, T: Send + 'static> openraft::raft::responder::Responder<TypeConfig<E>, T> for Responder<T> {
     fn on_complete(mut self, result: T) {
         if let Some(done) = self.done.take() {
             done(Some(result));
@@ -78,5 +85,39 @@ impl<T> Drop for Responder<T> {
         if let Some(done) = self.done.take() {
             done(None);
         }
+    }
+}
+
+// openraft asks this of the name of a configuration, which holds nothing.
+impl<E> Clone for TypeConfig<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for TypeConfig<E> {}
+impl<E> Default for TypeConfig<E> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+impl<E> fmt::Debug for TypeConfig<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypeConfig")
+    }
+}
+impl<E> PartialEq for TypeConfig<E> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+impl<E> Eq for TypeConfig<E> {}
+impl<E> PartialOrd for TypeConfig<E> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<E> Ord for TypeConfig<E> {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
     }
 }

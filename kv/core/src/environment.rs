@@ -1,0 +1,144 @@
+//! What a voter stands on: a runtime, databases, a network, a clock. The voter itself is the same code over any of them:
+//! on RocksDB, QUIC and tokio ([`Machine`](crate::machine::Machine)), or in a simulation where disks forget and networks
+//! lose.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+
+use bytes::Bytes;
+use openraft::AsyncRuntime;
+use zonecast_kv_proto::{Edition, Head, SectionId, Verdict, View, ViewError};
+use zonecast_kv_store::{AppliedVersion, Completion, StoreError};
+
+use crate::member::Member;
+
+/// See the module.
+pub(crate) trait Environment: Clone + Send + Sync + 'static {
+    type Runtime: AsyncRuntime;
+    type Log: EntryLog;
+    type State: State<Snapshot = Self::Snapshot>;
+    type Snapshot: Send + 'static;
+    type Wire: Wire;
+
+    /// Runs work that waits for a disk where it holds up no async thread. The work goes on when nobody waits for it any
+    /// more.
+    fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + Send;
+
+    /// Runs a future that computes for long at a stretch, and reads the disk, where it holds up nobody else. The future
+    /// that comes back ends with it, and says whether it ended without a panic.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    fn apart(
+        &self,
+        name: &str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<impl Future<Output = bool> + Send + 'static>;
+
+    /// Microseconds of Unix time, by the clock of this machine.
+    fn now_us(&self) -> u64;
+}
+
+/// The raft log on disk, as [`RaftLog`](zonecast_kv_store::RaftLog) has it: a write is readable at once, and durable
+/// when its completion is called.
+pub(crate) trait EntryLog: Debug + Send + Sync + 'static {
+    fn range(&self) -> Range<u64>;
+    fn last(&self) -> Result<Option<Bytes>, StoreError>;
+    fn purged(&self) -> Option<(u64, Bytes)>;
+    fn vote(&self) -> Option<Bytes>;
+    fn committed(&self) -> Option<Bytes>;
+    fn read(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<(u64, Bytes)>, StoreError>;
+    fn read_cached(&self, range: Range<u64>) -> Option<Vec<(u64, Bytes)>>;
+    fn append(&self, entries: Vec<(u64, Bytes)>, done: Completion) -> Result<(), StoreError>;
+    fn truncate(&self, from: u64, done: Completion) -> Result<(), StoreError>;
+    fn purge(&self, upto: u64, mark: Bytes) -> Result<(), StoreError>;
+    fn save_vote(&self, vote: Bytes, done: Completion) -> Result<(), StoreError>;
+    fn save_committed(&self, committed: Option<Bytes>);
+}
+
+/// The applied part of the log, as [`StateStore`](zonecast_kv_store::StateStore) has it. Clones share it.
+pub(crate) trait State: Clone + Debug + Send + Sync + 'static {
+    type View: View + Send + 'static;
+    type Snapshot: Send + 'static;
+
+    fn head(&self) -> Head;
+    /// The log id of the last applied entry, encoded.
+    fn applied(&self) -> Option<Bytes>;
+    /// The last applied membership, encoded.
+    fn membership(&self) -> Option<Bytes>;
+    /// The state as it is now, unchanging.
+    fn view(&self) -> Self::View;
+    fn edition(view: &Self::View, section: SectionId) -> Result<Edition, ViewError>;
+    /// Applies steps in one write: all of them or, on an error, none.
+    fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps>;
+    /// Makes durable what is applied.
+    fn sync(&self) -> Result<(), StoreError>;
+    /// All of the state as it is now, for another voter.
+    fn snapshot(&self) -> Result<StateSnapshot<Self::Snapshot>, StoreError>;
+    /// Replaces the state as a whole. Durable when it returns.
+    fn install(&self, snapshot: Self::Snapshot) -> Result<(), StoreError>;
+}
+
+/// One entry for the state.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// Encoded.
+    pub(crate) log_id: Bytes,
+    pub(crate) content: StepContent,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum StepContent {
+    Nothing,
+    /// An encoded [`Command`](zonecast_kv_proto::Command).
+    Command(Bytes),
+    /// Encoded.
+    Membership(Bytes),
+}
+
+/// What applying steps came to.
+#[derive(Debug, Default)]
+pub(crate) struct AppliedSteps {
+    /// One for each step.
+    pub(crate) verdicts: Vec<Verdict>,
+    /// The versions among them, in order.
+    pub(crate) versions: Vec<AppliedVersion>,
+}
+
+/// The state at one log id.
+#[derive(Debug)]
+pub(crate) struct StateSnapshot<S> {
+    /// Encoded.
+    pub(crate) applied: Option<Bytes>,
+    /// Encoded.
+    pub(crate) membership: Option<Bytes>,
+    pub(crate) content: S,
+}
+
+/// How messages reach another core: streams of messages, each in order, none waiting for another.
+pub(crate) trait Wire: Clone + Send + Sync + 'static {
+    type Sender: MessageSender;
+    type Receiver: MessageReceiver;
+
+    /// Opens a stream to a core whose certificate has this name. Fails when nobody can be reached there, or somebody
+    /// else is there.
+    fn open(&self, to: &Member, kind: u8) -> impl Future<Output = io::Result<(Self::Sender, Self::Receiver)>> + Send;
+}
+
+/// One way of a stream. Dropped before it is finished, it breaks the stream.
+pub(crate) trait MessageSender: Send + 'static {
+    fn send(&mut self, messages: Vec<Bytes>) -> impl Future<Output = io::Result<()>> + Send;
+    /// No more will come.
+    fn finish(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// The other way.
+pub(crate) trait MessageReceiver: Send + 'static {
+    /// The next message, or nothing when no more will come. May be dropped and asked again.
+    fn next(&mut self) -> impl Future<Output = io::Result<Option<Bytes>>> + Send;
+}

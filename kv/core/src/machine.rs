@@ -1,0 +1,171 @@
+//! A real machine: RocksDB on its disks, QUIC between machines, tokio.
+
+use std::future::Future;
+use std::io;
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use openraft_rt_tokio::TokioRuntime;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use zonecast_kv_proto::{Edition, Head, SectionId, ViewError};
+use zonecast_kv_store::{Completion, RaftLog, StateStore, StateView, StoreError};
+
+use crate::environment::{AppliedSteps, EntryLog, Environment, State, StateSnapshot, Step, StepContent};
+use crate::quic_wire::QuicWire;
+use crate::store_use::StoreUse;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    store_use: StoreUse,
+}
+
+impl Machine {
+    pub(crate) fn new(store_use: StoreUse) -> Self {
+        Self { store_use }
+    }
+}
+
+impl Environment for Machine {
+    type Runtime = TokioRuntime;
+    type Log = RaftLog;
+    type State = StateStore;
+    type Snapshot = StateView;
+    type Wire = QuicWire;
+
+    async fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        self.store_use.spawn_blocking(work).await.map_err(io::Error::other)
+    }
+
+    fn apart(
+        &self,
+        name: &str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<impl Future<Output = bool> + Send + 'static> {
+        let (tell, ended) = oneshot::channel();
+        let (runtime, held) = (Handle::current(), self.store_use.clone());
+        std::thread::Builder::new().name(name.into()).spawn(move || {
+            runtime.block_on(work);
+            drop(held);
+            // A panic drops it unsaid.
+            let _ = tell.send(());
+        })?;
+        Ok(async move { ended.await.is_ok() })
+    }
+
+    fn now_us(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        u64::try_from(now).unwrap_or(u64::MAX)
+    }
+}
+
+impl EntryLog for RaftLog {
+    fn range(&self) -> Range<u64> {
+        self.range()
+    }
+
+    fn last(&self) -> Result<Option<Bytes>, StoreError> {
+        self.last()
+    }
+
+    fn purged(&self) -> Option<(u64, Bytes)> {
+        self.purged()
+    }
+
+    fn vote(&self) -> Option<Bytes> {
+        self.vote()
+    }
+
+    fn committed(&self) -> Option<Bytes> {
+        self.committed()
+    }
+
+    fn read(&self, range: Range<u64>, max_bytes: usize) -> Result<Vec<(u64, Bytes)>, StoreError> {
+        self.read(range, max_bytes)
+    }
+
+    fn read_cached(&self, range: Range<u64>) -> Option<Vec<(u64, Bytes)>> {
+        self.read_cached(range)
+    }
+
+    fn append(&self, entries: Vec<(u64, Bytes)>, done: Completion) -> Result<(), StoreError> {
+        self.append(entries, done)
+    }
+
+    fn truncate(&self, from: u64, done: Completion) -> Result<(), StoreError> {
+        self.truncate(from, done)
+    }
+
+    fn purge(&self, upto: u64, mark: Bytes) -> Result<(), StoreError> {
+        self.purge(upto, mark)
+    }
+
+    fn save_vote(&self, vote: Bytes, done: Completion) -> Result<(), StoreError> {
+        self.save_vote(vote, done)
+    }
+
+    fn save_committed(&self, committed: Option<Bytes>) {
+        self.save_committed(committed);
+    }
+}
+
+impl State for StateStore {
+    type View = StateView;
+    type Snapshot = StateView;
+
+    fn head(&self) -> Head {
+        self.head()
+    }
+
+    fn applied(&self) -> Option<Bytes> {
+        self.applied()
+    }
+
+    fn membership(&self) -> Option<Bytes> {
+        self.membership()
+    }
+
+    fn view(&self) -> StateView {
+        self.view()
+    }
+
+    fn edition(view: &StateView, section: SectionId) -> Result<Edition, ViewError> {
+        Ok(view.edition(section)?)
+    }
+
+    fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps> {
+        let mut apply = self.apply();
+        let mut verdicts = Vec::with_capacity(steps.len());
+        for step in steps {
+            verdicts.push(match &step.content {
+                StepContent::Nothing => zonecast_kv_proto::Verdict::Done,
+                StepContent::Command(command) => apply.command(command).map_err(|error| {
+                    tracing::error!(%error, "this voter must stop: upgrade it, or replace its disk");
+                    io::Error::other(error)
+                })?,
+                StepContent::Membership(membership) => {
+                    apply.membership(membership.clone());
+                    zonecast_kv_proto::Verdict::Done
+                }
+            });
+            apply.log_id(step.log_id.clone());
+        }
+        let versions = apply.commit().map_err(io::Error::other)?;
+        Ok(AppliedSteps { verdicts, versions })
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.sync()
+    }
+
+    fn snapshot(&self) -> Result<StateSnapshot<StateView>, StoreError> {
+        let view = self.view();
+        Ok(StateSnapshot { applied: view.applied()?, membership: view.membership()?, content: view })
+    }
+
+    fn install(&self, snapshot: StateView) -> Result<(), StoreError> {
+        self.install(&snapshot)
+    }
+}

@@ -1,0 +1,307 @@
+//! What cores say to each other, as bytes.
+//!
+//! # Format
+//! A stream between two cores begins with a hello: `format (1 byte: 1)`, store id (16 bytes, 0 where it is not known),
+//! node ids of the sender and of the one it means (8 bytes each). Then, on a stream of calls, one call and one answer;
+//! on a stream of entries, appends and their answers in order. Each is one message. Numbers are big-endian, lists and
+//! byte strings stand behind their length (4 bytes), options behind a byte 0 or 1.
+//!
+//! | call | bytes |
+//! |---|---|
+//! | vote, would you vote | kind 1 or 2, vote, option of a log id, byte: the leader asked for this election |
+//! | take the lead | kind 3, vote of the leader, node id, option of a log id |
+//! | read index | kind 4 |
+//!
+//! | answer | bytes |
+//! |---|---|
+//! | vote | kind 1, vote, byte: granted, option of a log id |
+//! | done | kind 2 |
+//! | read index | kind 3, index |
+//! | refused | kind 255, reason (1 byte), number (8 bytes), text |
+//!
+//! An append is vote, option of the log id before, option of the committed log id, list of entries as they stand in the
+//! raft log. Its answer is kind 1 and option of a log id (the follower has all up to there), kind 2 and a log id (that
+//! one it does not have), kind 3 and a vote (it has seen this higher one), or refused.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use openraft::raft::{
+    AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, VoteRequest, VoteResponse,
+};
+use thiserror::Error;
+use zonecast_kv_proto::StoreId;
+
+use crate::codec::{Reader, Write as _};
+use crate::entry::{decode_entry, encode_entry};
+use crate::environment::Environment;
+use crate::types::{TypeConfig, Vote};
+
+const FORMAT: u8 = 1;
+const VOTE: u8 = 1;
+const PRE_VOTE: u8 = 2;
+const TRANSFER: u8 = 3;
+const READ_INDEX: u8 = 4;
+const VOTED: u8 = 1;
+const DONE: u8 = 2;
+const INDEX: u8 = 3;
+const APPENDED: u8 = 1;
+const CONFLICT: u8 = 2;
+const HIGHER_VOTE: u8 = 3;
+const REFUSED: u8 = 255;
+/// Entries in one append: more than raft is configured to send.
+const MAX_ENTRIES: usize = 64 * 1024;
+
+/// Kinds of streams.
+pub(crate) mod stream {
+    /// One call, one answer.
+    pub(crate) const CALL: u8 = 1;
+    /// Appends of entries.
+    pub(crate) const APPEND: u8 = 2;
+}
+
+/// Who speaks, to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hello {
+    /// The store of the sender, if it knows it.
+    pub(crate) store: Option<StoreId>,
+    /// Node id of the sender.
+    pub(crate) from: u64,
+    /// Node id of the one who is meant.
+    pub(crate) to: u64,
+}
+
+/// A question with one answer.
+pub(crate) enum Call<E: Environment> {
+    Vote(VoteRequest<TypeConfig<E>>),
+    PreVote(VoteRequest<TypeConfig<E>>),
+    TakeLead(TransferLeaderRequest<TypeConfig<E>>),
+    /// Up to which index a read must have applied the log.
+    ReadIndex,
+}
+
+/// Its answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer<E: Environment> {
+    Vote(VoteResponse<TypeConfig<E>>),
+    Done,
+    Index(u64),
+    Refused(Refused),
+}
+
+/// Why a core does not do what another asks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The two are of different clusters.
+    #[error("it belongs to the cluster of store {0}")]
+    OtherStore(StoreId),
+    /// Somebody else is meant: the one who is meant was here before, on another disk.
+    #[error("it is node {0}, somebody else is meant")]
+    OtherNode(u64),
+    /// The sender is not a member, as of this index of the raft log.
+    #[error("this core was not a member any more at entry {0} of the raft log")]
+    NotMember(u64),
+    /// The node id of the sender belongs to somebody with this name.
+    #[error("the node id belongs to {0}")]
+    OtherName(String),
+    /// It cannot answer now.
+    #[error("{0}")]
+    NotNow(String),
+}
+
+impl Hello {
+    pub(crate) fn to_bytes(self) -> Bytes {
+        let mut out = BytesMut::with_capacity(33);
+        out.put_u8(FORMAT);
+        out.put_u128(self.store.map_or(0, StoreId::get));
+        out.put_u64(self.from);
+        out.put_u64(self.to);
+        out.freeze()
+    }
+
+    pub(crate) fn from_bytes(bytes: Bytes) -> io::Result<Self> {
+        let mut reader = Reader::new(bytes, "the hello of a core");
+        let format = reader.u8()?;
+        if format != FORMAT {
+            return Err(reader.bad(&format!("format {format} is not known to this release")));
+        }
+        let store = Some(reader.u128()?).filter(|store| *store != 0).map(StoreId::new);
+        let hello = Self { store, from: reader.u64()?, to: reader.u64()? };
+        // A later release may say more.
+        Ok(hello)
+    }
+}
+
+impl<E: Environment> Call<E> {
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            Self::Vote(request) => put_vote_request(&mut out, VOTE, request),
+            Self::PreVote(request) => put_vote_request(&mut out, PRE_VOTE, request),
+            Self::TakeLead(request) => {
+                out.put_u8(TRANSFER);
+                out.put_vote(request.from_leader());
+                out.put_u64(*request.to_node_id());
+                out.put_option(request.last_log_id(), BytesMut::put_log_id);
+            }
+            Self::ReadIndex => out.put_u8(READ_INDEX),
+        }
+        out.freeze()
+    }
+
+    pub(crate) fn from_bytes(bytes: Bytes) -> io::Result<Self> {
+        let mut reader = Reader::new(bytes, "a call of a core");
+        let call = match reader.u8()? {
+            VOTE => Self::Vote(read_vote_request(&mut reader)?),
+            PRE_VOTE => Self::PreVote(read_vote_request(&mut reader)?),
+            TRANSFER => {
+                let (leader, to) = (reader.vote()?, reader.u64()?);
+                Self::TakeLead(TransferLeaderRequest::new(leader, to, reader.option(Reader::log_id)?))
+            }
+            READ_INDEX => Self::ReadIndex,
+            kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
+        };
+        reader.end()?;
+        Ok(call)
+    }
+}
+
+impl<E: Environment> Answer<E> {
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        match self {
+            Self::Vote(response) => {
+                out.put_u8(VOTED);
+                out.put_vote(&response.vote);
+                out.put_u8(u8::from(response.vote_granted));
+                out.put_option(response.last_log_id.as_ref(), BytesMut::put_log_id);
+            }
+            Self::Done => out.put_u8(DONE),
+            Self::Index(index) => {
+                out.put_u8(INDEX);
+                out.put_u64(*index);
+            }
+            Self::Refused(refused) => put_refused(&mut out, refused),
+        }
+        out.freeze()
+    }
+
+    pub(crate) fn from_bytes(bytes: Bytes) -> io::Result<Self> {
+        let mut reader = Reader::new(bytes, "the answer of a core");
+        let answer = match reader.u8()? {
+            VOTED => {
+                let (vote, vote_granted) = (reader.vote()?, reader.bool()?);
+                Self::Vote(VoteResponse { vote, vote_granted, last_log_id: reader.option(Reader::log_id)? })
+            }
+            DONE => Self::Done,
+            INDEX => Self::Index(reader.u64()?),
+            REFUSED => Self::Refused(read_refused(&mut reader)?),
+            kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
+        };
+        reader.end()?;
+        Ok(answer)
+    }
+}
+
+pub(crate) fn encode_append<E: Environment>(append: &AppendEntriesRequest<TypeConfig<E>>) -> Bytes {
+    let entries: Vec<Bytes> = append.entries.iter().map(encode_entry).collect();
+    let mut out = BytesMut::with_capacity(128 + entries.iter().map(|entry| entry.len() + 4).sum::<usize>());
+    out.put_vote(&append.vote);
+    out.put_option(append.prev_log_id.as_ref(), BytesMut::put_log_id);
+    out.put_option(append.leader_commit.as_ref(), BytesMut::put_log_id);
+    out.put_len(entries.len());
+    for entry in entries {
+        out.put_len(entry.len());
+        out.put(entry);
+    }
+    out.freeze()
+}
+
+pub(crate) fn decode_append<E: Environment>(bytes: Bytes) -> io::Result<AppendEntriesRequest<TypeConfig<E>>> {
+    let mut reader = Reader::new(bytes, "an append of a core");
+    let vote = reader.vote()?;
+    let prev_log_id = reader.option(Reader::log_id)?;
+    let leader_commit = reader.option(Reader::log_id)?;
+    let entries = reader.list(MAX_ENTRIES, |reader| decode_entry(reader.bytes()?))?;
+    let first = prev_log_id.map_or(0, |log_id| log_id.index + 1);
+    // openraft takes it for granted.
+    if !entries.iter().zip(first..).all(|(entry, index)| entry.log_id.index == index) {
+        return Err(reader.bad("its entries do not follow each other"));
+    }
+    reader.end()?;
+    Ok(AppendEntriesRequest { vote, prev_log_id, entries, leader_commit })
+}
+
+pub(crate) fn encode_appended<E: Environment>(result: &Result<StreamAppendResult<TypeConfig<E>>, Refused>) -> Bytes {
+    let mut out = BytesMut::new();
+    match result {
+        Ok(Ok(log_id)) => {
+            out.put_u8(APPENDED);
+            out.put_option(log_id.as_ref(), BytesMut::put_log_id);
+        }
+        Ok(Err(StreamAppendError::Conflict(log_id))) => {
+            out.put_u8(CONFLICT);
+            out.put_log_id(log_id);
+        }
+        Ok(Err(StreamAppendError::HigherVote(vote))) => {
+            out.put_u8(HIGHER_VOTE);
+            out.put_vote(vote);
+        }
+        Err(refused) => put_refused(&mut out, refused),
+    }
+    out.freeze()
+}
+
+pub(crate) fn decode_appended<E: Environment>(
+    bytes: Bytes,
+) -> io::Result<Result<StreamAppendResult<TypeConfig<E>>, Refused>> {
+    let mut reader = Reader::new(bytes, "the answer to an append");
+    let result = match reader.u8()? {
+        APPENDED => Ok(Ok(reader.option(Reader::log_id)?)),
+        CONFLICT => Ok(Err(StreamAppendError::Conflict(reader.log_id()?))),
+        HIGHER_VOTE => Ok(Err(StreamAppendError::HigherVote(reader.vote()?))),
+        REFUSED => Err(read_refused(&mut reader)?),
+        kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
+    };
+    reader.end()?;
+    Ok(result)
+}
+
+fn put_vote_request<E: Environment>(out: &mut BytesMut, kind: u8, request: &VoteRequest<TypeConfig<E>>) {
+    out.put_u8(kind);
+    out.put_vote(&request.vote);
+    out.put_option(request.last_log_id.as_ref(), BytesMut::put_log_id);
+    out.put_u8(u8::from(request.leadership_transfer));
+}
+
+fn read_vote_request<E: Environment>(reader: &mut Reader) -> io::Result<VoteRequest<TypeConfig<E>>> {
+    let vote: Vote = reader.vote()?;
+    let last_log_id = reader.option(Reader::log_id)?;
+    Ok(VoteRequest { vote, last_log_id, leadership_transfer: reader.bool()? })
+}
+
+fn put_refused(out: &mut BytesMut, refused: &Refused) {
+    let (reason, number, text) = match refused {
+        Refused::OtherStore(store) => (1, 0, store.get().to_string()),
+        Refused::OtherNode(id) => (2, *id, String::new()),
+        Refused::NotMember(index) => (3, *index, String::new()),
+        Refused::OtherName(name) => (4, 0, name.clone()),
+        Refused::NotNow(why) => (5, 0, why.chars().take(200).filter(char::is_ascii).collect()),
+    };
+    out.put_u8(REFUSED);
+    out.put_u8(reason);
+    out.put_u64(number);
+    out.put_text(&text);
+}
+
+fn read_refused(reader: &mut Reader) -> io::Result<Refused> {
+    let (reason, number, text) = (reader.u8()?, reader.u64()?, reader.text()?);
+    Ok(match reason {
+        1 => Refused::OtherStore(StoreId::new(text.parse().map_err(|_| reader.bad("a store id is no number"))?)),
+        2 => Refused::OtherNode(number),
+        3 => Refused::NotMember(number),
+        4 => Refused::OtherName(text),
+        5 => Refused::NotNow(text),
+        reason => return Err(reader.bad(&format!("reason {reason} is not known to this release"))),
+    })
+}

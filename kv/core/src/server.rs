@@ -1,0 +1,222 @@
+//! What a voter answers to the others.
+//!
+//! # Invariants
+//! - A node id speaks only through the certificate of its member's name. An id that no membership here knows is one that
+//!   is newer than what is here, or was removed: ids are indexes of the log, so the two can be told apart.
+//! - A removed voter is told so, and can end nobody's lead.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{AsyncRuntime as _, ReadPolicy};
+
+use crate::entry::decode_membership;
+use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
+use crate::message::{Answer, Call, Hello, Refused, decode_append, encode_appended, stream};
+use crate::state_machine::Raft;
+use crate::types::{Membership, StoredMembership};
+
+/// A stream whose first words do not come in this time is closed.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(crate) struct Server<E: Environment> {
+    raft: Raft<E>,
+    state: E::State,
+}
+
+impl<E: Environment> Server<E> {
+    pub(crate) fn new(raft: Raft<E>, state: E::State) -> Self {
+        Self { raft, state }
+    }
+
+    /// Serves one stream that a core with this name has opened.
+    pub(crate) async fn serve<S: MessageSender, R: MessageReceiver>(
+        self: Arc<Self>,
+        name: String,
+        kind: u8,
+        sender: S,
+        receiver: R,
+    ) {
+        let served = match kind {
+            stream::CALL => self.serve_call(&name, sender, receiver).await,
+            stream::APPEND => self.serve_appends(&name, sender, receiver).await,
+            kind => Err(io::Error::new(io::ErrorKind::InvalidData, format!("streams of kind {kind} are not known"))),
+        };
+        if let Err(error) = served {
+            tracing::debug!(%name, kind, %error, "a stream of a core has ended");
+        }
+    }
+
+    async fn serve_call(
+        &self,
+        name: &str,
+        mut sender: impl MessageSender,
+        mut receiver: impl MessageReceiver,
+    ) -> io::Result<()> {
+        let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
+        let call = Call::<E>::from_bytes(first::<E>(&mut receiver).await?)?;
+        let answer = match self.check(name, &hello) {
+            Ok(()) => self.answer(call).await,
+            Err(refused) => {
+                note(name, &refused);
+                Answer::Refused(refused)
+            }
+        };
+        sender.send(vec![answer.to_bytes()]).await?;
+        sender.finish().await;
+        Ok(())
+    }
+
+    async fn answer(&self, call: Call<E>) -> Answer<E> {
+        let answered = match call {
+            Call::Vote(request) => self.raft.vote(request).await.map(Answer::Vote).map_err(|error| error.to_string()),
+            Call::PreVote(request) => {
+                self.raft.pre_vote(request).await.map(Answer::Vote).map_err(|error| error.to_string())
+            }
+            Call::TakeLead(request) => match self.raft.handle_transfer_leader(request).await {
+                Ok(Ok(())) => Ok(Answer::Done),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(fatal) => Err(fatal.to_string()),
+            },
+            Call::ReadIndex => match self.raft.get_read_log_id(ReadPolicy::ReadIndex).await {
+                Ok((read, _)) => Ok(Answer::Index(read.index())),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        answered.unwrap_or_else(|why| Answer::Refused(Refused::NotNow(why)))
+    }
+
+    async fn serve_appends(
+        &self,
+        name: &str,
+        mut sender: impl MessageSender,
+        mut receiver: impl MessageReceiver,
+    ) -> io::Result<()> {
+        let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
+        if let Err(refused) = self.check(name, &hello) {
+            note(name, &refused);
+            sender.send(vec![encode_appended::<E>(&Err(refused))]).await?;
+            sender.finish().await;
+            return Ok(());
+        }
+        let name = name.to_owned();
+        let appends = futures_util::stream::unfold(receiver, move |mut receiver| {
+            let name = name.clone();
+            async move {
+                let append = match receiver.next().await {
+                    Ok(Some(bytes)) => decode_append::<E>(bytes),
+                    Ok(None) => return None,
+                    Err(error) => Err(error),
+                };
+                match append {
+                    Ok(append) => Some((append, receiver)),
+                    Err(error) => {
+                        if error.kind() == io::ErrorKind::InvalidData {
+                            tracing::warn!(%name, %error, "a core sent what makes no sense");
+                        }
+                        None
+                    }
+                }
+            }
+        });
+        let mut answers = Box::pin(self.raft.stream_append(appends));
+        while let Some(answer) = answers.next().await {
+            let answer = answer.map_err(|fatal| Refused::NotNow(fatal.to_string()));
+            sender.send(vec![encode_appended::<E>(&answer)]).await?;
+        }
+        sender.finish().await;
+        Ok(())
+    }
+
+    /// Whether this core may say something, and means this one.
+    fn check(&self, name: &str, hello: &Hello) -> Result<(), Refused> {
+        let head = self.state.head();
+        if head.is_founded() && hello.store.is_some_and(|store| store != head.position.store) {
+            return Err(Refused::OtherStore(head.position.store));
+        }
+        let metrics = self.raft.metrics();
+        let (id, effective) = {
+            let seen = metrics.borrow_watched();
+            (seen.id, seen.membership_config.clone())
+        };
+        if hello.to != id {
+            return Err(Refused::OtherNode(id));
+        }
+        let applied = self.state.membership().map(decode_membership).transpose();
+        let applied = applied.map_err(|error| Refused::NotNow(error.to_string()))?.unwrap_or_default();
+        check_sender(name, hello.from, effective.membership(), &applied)
+    }
+}
+
+/// Whether a node id may speak through a certificate of this name.
+fn check_sender(name: &str, from: u64, effective: &Membership, applied: &StoredMembership) -> Result<(), Refused> {
+    match effective.get_node(&from).or_else(|| applied.membership().get_node(&from)) {
+        Some(member) if member.name == name => Ok(()),
+        Some(member) => Err(Refused::OtherName(member.name.clone())),
+        None => match applied.log_id() {
+            Some(log_id) if log_id.index >= from => Err(Refused::NotMember(log_id.index)),
+            // Newer than what is known here.
+            _ => Ok(()),
+        },
+    }
+}
+
+/// A message that must come soon.
+async fn first<E: Environment>(receiver: &mut impl MessageReceiver) -> io::Result<Bytes> {
+    let message = E::Runtime::timeout(HELLO_WITHIN, receiver.next()).await;
+    message.map_err(|_| io::ErrorKind::TimedOut)??.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn note(name: &str, refused: &Refused) {
+    tracing::warn!(core = name, "refused what a core asks: {refused}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use openraft::impls::leader_id_adv::LeaderId;
+
+    use super::*;
+    use crate::member::Member;
+    use crate::types::LogId;
+
+    fn members(ids: &[(u64, &str)]) -> Membership {
+        let member = |name: &str| Member { name: name.into(), address: String::new() };
+        let nodes: BTreeMap<_, _> = ids.iter().map(|(id, name)| (*id, member(name))).collect();
+        Membership::new(vec![nodes.keys().copied().collect::<BTreeSet<_>>()], nodes).unwrap()
+    }
+
+    fn stored(index: u64, ids: &[(u64, &str)]) -> StoredMembership {
+        let log_id = LogId { leader_id: LeaderId { term: 1, node_id: 1 }, index };
+        StoredMembership::new(Some(log_id), members(ids))
+    }
+
+    #[test]
+    fn a_node_id_speaks_through_the_certificate_of_its_name_only() {
+        let applied = stored(20, &[(1, "a"), (12, "b")]);
+        let check = |name, from| check_sender(name, from, applied.membership(), &applied);
+        assert_eq!(check("b", 12), Ok(()));
+        assert_eq!(check("a", 12), Err(Refused::OtherName("b".into())));
+        assert_eq!(check("c", 1), Err(Refused::OtherName("a".into())));
+    }
+
+    #[test]
+    fn who_was_removed_is_told_and_who_is_newer_than_what_is_known_is_heard() {
+        let applied = stored(20, &[(1, "a"), (12, "b")]);
+        let check = |from| check_sender("c", from, applied.membership(), &applied);
+        assert_eq!(check(7), Err(Refused::NotMember(20)));
+        assert_eq!(check(20), Err(Refused::NotMember(20)));
+        assert_eq!(check(21), Ok(()));
+        // What is not committed removes nobody.
+        let effective = members(&[(1, "a")]);
+        assert_eq!(check_sender("b", 12, &effective, &applied), Ok(()));
+        // A voter without a log hears everybody.
+        assert_eq!(check_sender("a", 1, &Membership::default(), &StoredMembership::default()), Ok(()));
+    }
+}

@@ -1,0 +1,398 @@
+//! One voter over any surroundings: its raft, its lead, and what can be asked of it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use openraft::async_runtime::Select2;
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{AsyncRuntime, Config, ServerState, SnapshotPolicy};
+use tokio::sync::{Notify, oneshot, watch};
+use zonecast_kv_proto::{Batch, Command, Epoch, RestoreId, StoreId, Verdict, View};
+
+use crate::core::CoreError;
+use crate::environment::{Environment, State as _};
+use crate::flight::OVERHEAD;
+use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
+use crate::log_store::LogStore;
+use crate::member::Member;
+use crate::metrics::CoreMetrics;
+use crate::network::Network;
+use crate::outcome::{ChangeError, Pending, ProposeError};
+use crate::proposer::{Built, Bulk, Editions, Job};
+use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
+use crate::types::Proposal;
+
+/// Milliseconds between heartbeats. They do not touch a disk, so a slow one does not look like a dead leader.
+const HEARTBEAT: u64 = 100;
+/// Milliseconds. A voter that hears nothing waits for the longer one, the lease of the leader, and then for a time between
+/// the two, before it asks for votes: a leader that is gone is followed within 1.3 s, and one whose machine
+/// stands still for a second stays.
+const ELECTION: Range<u64> = 350..650;
+/// Milliseconds after which a leader that hears from no majority stops its heartbeats, so that those whom it still
+/// reaches elect one that does. More than its lease and an election. Without it five voters of which a cut leaves the
+/// leader with one, who reaches the others, never elect (openraft #2080).
+const QUORUM_LOST_AFTER: u64 = 2000;
+/// Milliseconds for a snapshot of the state to arrive: it ends when it makes no progress, not by this.
+const SNAPSHOT_WITHIN: u64 = 24 * 60 * 60 * 1000;
+/// Entries of the log in one message to a follower.
+const ENTRIES_PER_MESSAGE: u64 = 1024;
+/// Marks in the log, [`StateOptions::raft_log_bytes`](zonecast_kv_store::StateOptions) apart, that a leader keeps for
+/// followers that are behind; whoever is further behind gets a snapshot.
+const MARKS_FOR_FOLLOWERS: usize = 4;
+/// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
+const LEAD_WITHIN: Duration = Duration::from_secs(120);
+/// How long a shutdown waits for what is on its way.
+pub(crate) const LAND_WITHIN: Duration = Duration::from_secs(20);
+
+/// What a voter is made of.
+pub(crate) struct VoterParts<E: Environment> {
+    pub(crate) id: u64,
+    pub(crate) environment: E,
+    pub(crate) log: Arc<E::Log>,
+    pub(crate) state: E::State,
+    pub(crate) network: Network<E>,
+    pub(crate) sink: Arc<dyn AppliedSink>,
+    pub(crate) metrics: CoreMetrics,
+    /// Bytes of the log that are applied before some of it is given up.
+    pub(crate) raft_log_bytes: usize,
+}
+
+/// See the module.
+pub(crate) struct Voter<E: Environment> {
+    pub(crate) raft: Raft<E>,
+    pub(crate) state: E::State,
+    pub(crate) log: Arc<E::Log>,
+    /// Let go at shutdown, because it says that the stores are in use.
+    environment: Mutex<Option<E>>,
+    /// Held for writing while the log is copied.
+    pub(crate) keep: Arc<RwLock<()>>,
+    lead: watch::Receiver<PresentLead<E>>,
+    metrics: CoreMetrics,
+    /// The proposer's thread has.
+    panicked: watch::Sender<bool>,
+    /// Dropped, nothing is proposed any more.
+    stopping: watch::Sender<bool>,
+}
+
+impl<E: Environment> Voter<E> {
+    /// Starts raft on what the databases hold. It elects and follows by itself from here on.
+    pub(crate) async fn start(parts: VoterParts<E>) -> Result<Self, CoreError> {
+        let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes } = parts;
+        let purge = Arc::new(Notify::new());
+        let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
+        let machine = StateMachine::new(environment.clone(), state.clone(), sink, purge_after);
+        let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
+        let keep = store.keep();
+        let raft = Raft::new(id, raft_config()?, network, store, machine).await.map_err(failed)?;
+        let panicked = watch::Sender::new(false);
+        let tools = LeadTools {
+            environment: environment.clone(),
+            raft: raft.clone(),
+            state: state.clone(),
+            metrics: metrics.clone(),
+            panicked: panicked.clone(),
+        };
+        let present = watch::Sender::new(None);
+        let lead = present.subscribe();
+        drop(E::Runtime::spawn(keep_lead(tools, present)));
+        let stopping = watch::Sender::new(false);
+        drop(E::Runtime::spawn(give_up_log(raft.clone(), purge, stopping.subscribe())));
+        let environment = Mutex::new(Some(environment));
+        Ok(Self { raft, state, log, environment, keep, lead, metrics, panicked, stopping })
+    }
+
+    /// Founds a cluster with this voter as its only one, at its first start; later elects itself at once, if it is
+    /// alone. Returns when everything in the log is applied.
+    pub(crate) async fn lead_alone(&self, me: Member) -> Result<(), CoreError> {
+        let id = *self.raft.node_id();
+        if !self.raft.is_initialized().await.map_err(failed)? {
+            self.raft.initialize(std::collections::BTreeMap::from([(id, me)])).await.map_err(failed)?;
+        } else if !self.raft.is_leader() {
+            self.raft.trigger().elect(false).await.map_err(failed)?;
+        }
+        self.raft.wait(Some(LEAD_WITHIN)).state(ServerState::Leader, "the only voter leads").await.map_err(failed)?;
+        self.raft.write_blank().await.map_err(failed)?;
+        self.found().await?;
+        let mut lead = self.lead.clone();
+        let has_lead = async { lead.wait_for(Option::is_some).await.map(drop) };
+        match E::Runtime::timeout(LEAD_WITHIN, has_lead).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(CoreError::Raft("the only voter did not take the lead".into())),
+        }
+    }
+
+    /// Whether the membership says that this voter is the only one, or that there is none yet.
+    pub(crate) fn is_alone(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        seen.membership_config.voter_ids().all(|id| id == seen.id)
+    }
+
+    /// Gives the store its identity, if it has none.
+    async fn found(&self) -> Result<(), CoreError> {
+        if self.state.head().is_founded() {
+            return Ok(());
+        }
+        let store = StoreId::new(random()?);
+        self.raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// See [`Core::change`](crate::Core::change).
+    pub(crate) async fn change<T, F>(
+        &self,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), F> + Send + 'static,
+    ) -> Result<(T, Pending), ChangeError<F>>
+    where
+        T: Send + 'static,
+        F: Send + 'static,
+    {
+        let arrived = Instant::now();
+        let (tell, told) = oneshot::channel();
+        let job = Job::<E>::Change(Box::new(move |proposer| {
+            let built = proposer.map_err(ChangeError::from).and_then(|proposer| proposer.change(arrived, build));
+            let (answer, to_send) = match built {
+                Ok(Built { extra, pending, to_send }) => (Ok((extra, pending)), to_send),
+                Err(error) => (Err(error), None),
+            };
+            // The one who asked may have gone; the change is proposed all the same.
+            let _ = tell.send(answer);
+            to_send
+        }));
+        self.ask(job).await?;
+        told.await.unwrap_or(Err(ProposeError::Lost.into()))
+    }
+
+    /// See [`Core::ahead`](crate::Core::ahead).
+    pub(crate) async fn ahead<T, F>(
+        &self,
+        read: impl FnOnce(&dyn View) -> Result<T, F> + Send + 'static,
+    ) -> Result<T, ChangeError<F>>
+    where
+        T: Send + 'static,
+        F: Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let job = Job::<E>::Change(Box::new(move |proposer| {
+            // The one who asked may have gone.
+            let _ = tell.send(proposer.map_err(ChangeError::from).and_then(|proposer| proposer.ahead(read)));
+            None
+        }));
+        self.ask(job).await?;
+        told.await.unwrap_or(Err(ProposeError::Stopped.into()))
+    }
+
+    /// See [`Core::propose`](crate::Core::propose).
+    pub(crate) async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
+        let arrived = Instant::now();
+        let batch = batch.encode()?;
+        let lead = self.lead()?;
+        let Some(room) = lead.flight.take(batch.len() + OVERHEAD) else {
+            self.metrics.proposals.with_label_values(&["busy"]).inc();
+            return Err(ProposeError::Busy);
+        };
+        let (tell, pending) = Pending::new(lead.term.given_up());
+        self.ask_lead(&lead, Job::Bulk(Bulk { batch, room, arrived, tell })).await?;
+        Ok(pending)
+    }
+
+    /// See [`Core::allocate`](crate::Core::allocate).
+    pub(crate) async fn allocate(&self, count: u64) -> Result<Range<u64>, CoreError> {
+        match self.command(&Command::Allocate { count }).await? {
+            Verdict::Allocated(ids) => Ok(ids),
+            Verdict::Refused(refusal) => Err(CoreError::Raft(refusal.to_string())),
+            other => Err(CoreError::Raft(format!("an allocation was answered by {other:?}"))),
+        }
+    }
+
+    /// See [`Core::accept_restore`](crate::Core::accept_restore).
+    pub(crate) async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
+        let restore = RestoreId::new(random()?);
+        let now = self.environment.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Environment::now_us);
+        let command = Command::AcceptRestore { time_us: now.ok_or(ProposeError::Stopped)?, restore, epoch };
+        match self.command(&command).await? {
+            Verdict::Committed { .. } => Ok(restore),
+            other => Err(CoreError::Raft(format!("an accepted restore was answered by {other:?}"))),
+        }
+    }
+
+    async fn command(&self, command: &Command) -> Result<Verdict, CoreError> {
+        self.lead()?;
+        Ok(self.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data)
+    }
+
+    /// Waits until nothing can be committed here any more, and says why.
+    pub(crate) async fn stopped(&self) -> CoreError {
+        let mut metrics = self.raft.metrics();
+        let stopped = async {
+            loop {
+                if let Err(fatal) = &metrics.borrow_watched().running_state {
+                    return failed(fatal);
+                }
+                if metrics.changed().await.is_err() {
+                    return CoreError::Raft("stopped".into());
+                }
+            }
+        };
+        let mut panicked = self.panicked.subscribe();
+        let panicked = async {
+            if panicked.wait_for(|panicked| *panicked).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        match E::Runtime::select2(stopped, panicked).await {
+            Select2::First(why) => why,
+            Select2::Second(()) => CoreError::Panicked,
+        }
+    }
+
+    /// Waits for the changes under way and stops raft. Says whether they all landed.
+    pub(crate) async fn shutdown(&self) -> Result<(), CoreError> {
+        self.stopping.send_replace(true);
+        let lead = self.lead.borrow().clone();
+        let landed = match lead {
+            Some(lead) => self.land(&lead).await,
+            None => Ok(()),
+        };
+        self.raft.shutdown().await.map_err(failed)?;
+        self.environment.lock().unwrap_or_else(PoisonError::into_inner).take();
+        landed
+    }
+
+    /// Waits until what was asked of the lead so far is built, and has landed.
+    async fn land(&self, lead: &Lead<E>) -> Result<(), CoreError> {
+        let (tell, built) = oneshot::channel();
+        let last = Job::<E>::Change(Box::new(move |_| {
+            let _ = tell.send(());
+            None
+        }));
+        let landing = async {
+            if lead.jobs.send(last).await.is_err() || built.await.is_err() {
+                return Err(CoreError::Panicked);
+            }
+            if lead.flight.drain(LAND_WITHIN).await { Ok(()) } else { Err(CoreError::Stuck) }
+        };
+        E::Runtime::timeout(2 * LAND_WITHIN, landing).await.unwrap_or(Err(CoreError::Stuck))
+    }
+
+    /// The present lead.
+    fn lead(&self) -> Result<Arc<Lead<E>>, ProposeError> {
+        if *self.stopping.borrow() {
+            return Err(ProposeError::Stopped);
+        }
+        if let Some(lead) = &*self.lead.borrow() {
+            return Ok(Arc::clone(lead));
+        }
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        if seen.running_state.is_err() {
+            return Err(ProposeError::Stopped);
+        }
+        let leader = seen.current_leader.filter(|leader| *leader != seen.id);
+        Err(ProposeError::NotLeader {
+            leader: leader.and_then(|id| seen.membership_config.membership().get_node(&id).cloned()),
+        })
+    }
+
+    async fn ask(&self, job: Job<E>) -> Result<(), ProposeError> {
+        let lead = self.lead()?;
+        self.ask_lead(&lead, job).await
+    }
+
+    async fn ask_lead(&self, lead: &Lead<E>, job: Job<E>) -> Result<(), ProposeError> {
+        lead.jobs.send(job).await.map_err(|_| ProposeError::Stopped)
+    }
+}
+
+impl<E: Environment> Drop for Voter<E> {
+    /// What is dropped without a shutdown leaves no task behind.
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+    }
+}
+
+impl<E: Environment> fmt::Debug for Voter<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Voter at {}", self.state.head().position)
+    }
+}
+
+fn raft_config() -> Result<Arc<Config>, CoreError> {
+    let config = Config {
+        cluster_name: "zonecast".into(),
+        heartbeat_interval: HEARTBEAT,
+        election_timeout_min: ELECTION.start,
+        election_timeout_max: ELECTION.end,
+        max_payload_entries: ENTRIES_PER_MESSAGE,
+        install_snapshot_timeout: SNAPSHOT_WITHIN,
+        quorum_loss_probe_interval: Some(QUORUM_LOST_AFTER),
+        // A voter that was cut off asks first, so that it does not end a lead that works.
+        enable_pre_vote: Some(true),
+        // Its state may be behind what it acknowledged: it leads again when it is elected, not because it led.
+        enable_leader_restore: Some(false),
+        // Bytes decide what the log keeps, not entries; see `give_up_log`.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        replication_lag_threshold: u64::MAX,
+        ..Config::default()
+    };
+    config.validate().map(Arc::new).map_err(failed)
+}
+
+/// Random bits, not all of them 0.
+pub(crate) fn random() -> Result<u128, CoreError> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| CoreError::System(error.to_string()))?;
+    Ok(u128::from_ne_bytes(bits).max(1))
+}
+
+/// Gives up what the log holds from before the last mark but one, so that a follower a moment behind needs no snapshot;
+/// a leader keeps more for those who are further behind. The log store makes the state durable first.
+async fn give_up_log<E: Environment>(raft: Raft<E>, purge: Arc<Notify>, mut stopping: watch::Receiver<bool>) {
+    let applied = |raft: &Raft<E>| {
+        let metrics = raft.metrics();
+        let applied = metrics.borrow_watched().last_applied;
+        applied.map_or(0, |log_id| log_id.index)
+    };
+    let mut marks = VecDeque::from([applied(&raft)]);
+    loop {
+        let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+        if matches!(E::Runtime::select2(purge.notified(), stops).await, Select2::Second(())) {
+            return;
+        }
+        let needed = slowest_follower(&raft).unwrap_or(u64::MAX);
+        let mut upto = None;
+        while let Some(first) = marks.pop_front_if(|first| *first <= needed) {
+            upto = Some(first);
+        }
+        while marks.len() > MARKS_FOR_FOLLOWERS {
+            upto = marks.pop_front();
+        }
+        marks.push_back(applied(&raft));
+        // The state is its own snapshot: this only tells raft that what is applied is in it.
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+        if let Some(upto) = upto
+            && raft.trigger().purge_log(upto).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Up to where the follower that is furthest behind has the log, as far as this voter leads and knows.
+fn slowest_follower<E: Environment>(raft: &Raft<E>) -> Option<u64> {
+    let metrics = raft.metrics();
+    let seen = metrics.borrow_watched();
+    let replication = seen.replication.as_ref()?;
+    let matched = replication.values().map(|matched| matched.as_ref().map_or(0, |log_id| log_id.index));
+    matched.min()
+}
+
+pub(crate) fn failed(error: impl fmt::Display) -> CoreError {
+    CoreError::Raft(error.to_string())
+}
