@@ -1,4 +1,4 @@
-//! Admission of connections: places, certificates, and the newest connection of each node.
+//! Admission of connections: places, certificates, and the newest connection of each node that subscribes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
@@ -11,6 +11,7 @@ use crate::door::{Door, HANDSHAKE_WITHIN, Knock, Place};
 use crate::endpoint::Incoming;
 use crate::links::{Link, Links, Replaced, Twins};
 use crate::lock::lock;
+use crate::protocol::Protocol;
 use crate::refusal_log::RefusalLog;
 use crate::{CertificateFault, Clock, Connection, Endpoint, TransportMetrics};
 
@@ -22,6 +23,8 @@ pub(crate) struct Admission {
     refusals: RefusalLog,
     /// Of those for whom there is no place.
     crowded: RefusalLog<()>,
+    /// Of cores that come to one that is alone.
+    strays: RefusalLog<()>,
     sessions: AtomicU64,
     links: Mutex<Links<Connection>>,
 }
@@ -48,6 +51,7 @@ impl Admission {
             door: Door::new(max_connections),
             refusals: RefusalLog::default(),
             crowded: RefusalLog::default(),
+            strays: RefusalLog::default(),
             sessions: AtomicU64::new(1),
             links: Mutex::default(),
         }
@@ -76,16 +80,21 @@ impl Admission {
         let from = incoming.address();
         let connection = self.shake_hands(endpoint, incoming).await?;
         drop(handshake);
-        if !connection.peer().role.may_subscribe() {
+        let protocol = connection.protocol();
+        if !protocol.may_be_dialled_by(connection.peer().role) {
             self.refused(CertificateFault::Role.label());
             if let Some(quiet) = self.refusals.due(CertificateFault::Role) {
                 let peer = connection.peer();
-                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {}", CertificateFault::Role.advice());
+                let what = match protocol {
+                    Protocol::FanOut => "subscribe",
+                    Protocol::Core => "join the cores of a cluster",
+                };
+                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not {what}; {}", CertificateFault::Role.advice());
             }
             connection.close("role");
             return None;
         }
-        let Some(place) = self.door.enter(&connection.peer().name) else {
+        let Some(place) = self.door.enter(protocol, &connection.peer().name) else {
             self.refused("too_many");
             if let Some(quiet) = self.crowded.due(()) {
                 let peer = connection.peer();
@@ -164,6 +173,16 @@ impl Admission {
             }
         };
         peers.into_iter().map(last).collect()
+    }
+
+    /// This core has no others beside it.
+    pub(crate) fn refuse_core(&self, connection: &Connection) {
+        self.refused("no_cluster");
+        if let Some(quiet) = self.strays.due(()) {
+            let (peer, from) = (connection.peer(), connection.remote_addr());
+            tracing::warn!(%from, %peer, quiet, "refused: this core is not configured as a voter of a cluster, and another core connects as one");
+        }
+        connection.close("this core is not configured as a voter of a cluster");
     }
 
     fn refused(&self, reason: &str) {

@@ -6,13 +6,16 @@
 //! ```
 //! Strangers stop at the certificate, so however many there are they take places for handshakes only, never those of
 //! nodes; and they keep one no longer than [`HANDSHAKE_WITHIN`]. A node that dials over and over takes the few places
-//! of its own name.
+//! of its own name. Connections between cores have places of their own, so that edges never keep voters apart, and
+//! cores never keep edges out.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::protocol::Protocol;
 
 /// A handshake takes a few round trips; who needs longer dials again.
 pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -30,11 +33,15 @@ const MAX_PER_ADDRESS: usize = 64;
 /// Connections of one name at a time: the one in use, one that replaces it, and some that died and are not missed yet.
 const MAX_PER_NAME: usize = 8;
 
+/// Connections of cores at a time: a few voters, each with a connection or two, and again while they restart.
+const MAX_CORE_CONNECTIONS: usize = 32;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Door {
     addresses: Counts<IpAddr>,
-    names: Counts<String>,
+    followers: Counts<String>,
+    cores: Counts<String>,
     max_connections: usize,
 }
 
@@ -51,7 +58,7 @@ pub(crate) enum Knock {
 
 impl Door {
     pub(crate) fn new(max_connections: usize) -> Self {
-        Self { addresses: Counts::new(), names: Counts::new(), max_connections }
+        Self { addresses: Counts::new(), followers: Counts::new(), cores: Counts::new(), max_connections }
     }
 
     /// Whether a handshake may begin. `is_proven` says that the dialler has shown to be at the address.
@@ -63,8 +70,12 @@ impl Door {
     }
 
     /// A place for a connection of the node of this name, until it is dropped.
-    pub(crate) fn enter(&self, name: &str) -> Option<Place<String>> {
-        self.names.enter(name.to_owned(), MAX_PER_NAME, self.max_connections)
+    pub(crate) fn enter(&self, protocol: Protocol, name: &str) -> Option<Place<String>> {
+        let (names, max) = match protocol {
+            Protocol::FanOut => (&self.followers, self.max_connections),
+            Protocol::Core => (&self.cores, MAX_CORE_CONNECTIONS),
+        };
+        names.enter(name.to_owned(), MAX_PER_NAME, max)
     }
 }
 
@@ -166,12 +177,26 @@ mod tests {
     #[test]
     fn one_name_has_few_connections_and_all_together_no_more_than_allowed() {
         let door = Door::new(MAX_PER_NAME + 1);
-        let mut inside: Vec<_> = std::iter::from_fn(|| door.enter("edge-1")).collect();
+        let mut inside: Vec<_> = std::iter::from_fn(|| door.enter(Protocol::FanOut, "edge-1")).collect();
         assert_eq!(inside.len(), MAX_PER_NAME);
-        inside.extend(door.enter("edge-2"));
+        inside.extend(door.enter(Protocol::FanOut, "edge-2"));
         assert_eq!(inside.len(), MAX_PER_NAME + 1, "another still gets in");
-        assert!(door.enter("edge-3").is_none());
+        assert!(door.enter(Protocol::FanOut, "edge-3").is_none());
         inside.pop();
-        assert!(door.enter("edge-3").is_some());
+        assert!(door.enter(Protocol::FanOut, "edge-3").is_some());
+    }
+
+    #[test]
+    fn cores_and_edges_do_not_take_each_others_places() {
+        let door = Door::new(MAX_PER_NAME);
+        let enter = |protocol, name: &str| door.enter(protocol, name);
+        let followers: Vec<_> = std::iter::from_fn(|| enter(Protocol::FanOut, "core-1")).collect();
+        assert!(enter(Protocol::FanOut, "edge-1").is_none(), "all are taken");
+        let mut cores: Vec<_> = std::iter::from_fn(|| enter(Protocol::Core, "core-1")).collect();
+        assert_eq!((followers.len(), cores.len()), (MAX_PER_NAME, MAX_PER_NAME));
+        for number in 0.. {
+            let Some(place) = enter(Protocol::Core, &format!("core-{number}")) else { break };
+            cores.push(place);
+        }
     }
 }

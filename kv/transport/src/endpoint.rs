@@ -6,17 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use quinn::VarInt;
 use rustls::pki_types::CertificateDer;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 use zonecast_kv_proto::FrameDecoder;
 
 use crate::guard::{Guard, Verified};
+use crate::halves::{ReceiveHalf, SendHalf};
 use crate::peer::peer_of;
-use crate::quic_config::{client_config, server_config};
+use crate::protocol::Protocol;
+use crate::quic_config::{client_config, server_config, widen};
 use crate::quic_error::REPLACED;
 use crate::trust::Side;
 use crate::{
-    CertificateFault, FrameReceiver, FrameSender, Identity, NotTrusted, Peer, QuicError, Role, StreamError, certificate,
+    CertificateFault, CoreStream, FrameReceiver, FrameSender, Identity, NotTrusted, Peer, QuicError, Role, StreamError,
+    certificate,
 };
 
 /// Socket buffers, as far as the kernel allows: a burst of one write from a neighbour must not be dropped.
@@ -83,6 +86,9 @@ pub enum EndpointError {
     /// Nodes of this role accept no connections.
     #[error("a node of role {0} cannot be dialled")]
     NotServing(Role),
+    /// The handshake agreed on no protocol of ours.
+    #[error("the handshake agreed on no protocol of zonecast")]
+    Protocol,
     /// The certificate of the peer does not identify a node.
     #[error(transparent)]
     Peer(#[from] crate::IdentityError),
@@ -124,7 +130,7 @@ impl Endpoint {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        client_config(&identity.present())?;
+        client_config(&identity.present(), Protocol::FanOut)?;
         Self::bind(any, None, identity)
     }
 
@@ -135,7 +141,7 @@ impl Endpoint {
     ) -> Result<Self, EndpointError> {
         let serves = server.is_some();
         let bind = || {
-            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+            let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(socket2::Protocol::UDP))?;
             // The kernel gives what it allows; less is only slower.
             let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
             let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
@@ -170,19 +176,34 @@ impl Endpoint {
         self.verified(connection, Side::Client)
     }
 
-    /// Connects to a node of this role.
+    /// Connects to a node of this role, to follow it.
     ///
     /// # Errors
     /// Nobody there, another CA, another role, or it will not have us.
     pub async fn connect(&self, address: SocketAddr, role: Role) -> Result<Connection, EndpointError> {
+        self.dial(address, role, Protocol::FanOut).await
+    }
+
+    /// Connects to a node of this role, to speak this protocol.
+    pub(crate) async fn dial(
+        &self,
+        address: SocketAddr,
+        role: Role,
+        protocol: Protocol,
+    ) -> Result<Connection, EndpointError> {
         if !role.serves() {
             return Err(EndpointError::NotServing(role));
         }
-        let config = client_config(&self.guard.identity().present())?;
+        let config = client_config(&self.guard.identity().present(), protocol)?;
         let connecting = self.quinn.connect_with(config, address, &role.server_name());
         let connecting = connecting.map_err(|error| EndpointError::Connect(QuicError::connect(error)))?;
         let connection = connecting.await.map_err(EndpointError::connection)?;
         self.verified(connection, Side::Server(role))
+    }
+
+    /// The node that this endpoint is.
+    pub(crate) fn own(&self) -> &Peer {
+        self.guard.identity().peer()
     }
 
     /// Checks what TLS does not check: the identity of the peer, and changes since the handshake began.
@@ -216,7 +237,8 @@ impl Verified {
         if matches!(side, Side::Server(role) if role != peer.role) {
             return Err(EndpointError::Refused(NotTrusted { refusal: CertificateFault::Role, by_peer: false }));
         }
-        Ok(Self { quinn, peer, certificate, side, peer_not_after: facts.not_after, own_not_after })
+        let protocol = Protocol::of(&quinn).ok_or(EndpointError::Protocol)?;
+        Ok(Self { quinn, peer, protocol, certificate, side, peer_not_after: facts.not_after, own_not_after })
     }
 }
 
@@ -258,6 +280,35 @@ impl Connection {
     pub async fn accept(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
         let (send, receive) = self.verified.quinn.accept_bi().await.map_err(StreamError::connection)?;
         Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::for_publisher())))
+    }
+
+    /// Opens a stream to another core.
+    pub(crate) async fn open_core(&self, kind: u8) -> Result<CoreStream, StreamError> {
+        let (send, receive) = self.verified.quinn.open_bi().await.map_err(StreamError::connection)?;
+        let mut send = SendHalf::new(send, self.clone());
+        send.write_all(&[kind]).await?;
+        Ok(CoreStream::new(send, ReceiveHalf::new(receive, self.clone())))
+    }
+
+    /// Waits for a stream of another core; it begins with its kind.
+    pub(crate) async fn accept_core(&self) -> Result<(SendHalf, ReceiveHalf), StreamError> {
+        let (send, receive) = self.verified.quinn.accept_bi().await.map_err(StreamError::connection)?;
+        Ok((SendHalf::new(send, self.clone()), ReceiveHalf::new(receive, self.clone())))
+    }
+
+    /// What the dialler wants.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.verified.protocol
+    }
+
+    /// Whether it has not ended, as far as is known here.
+    pub(crate) fn is_open(&self) -> bool {
+        self.verified.quinn.close_reason().is_none()
+    }
+
+    /// Lets it take what a connection between cores may.
+    pub(crate) fn widen(&self) {
+        widen(&self.verified.quinn);
     }
 
     /// Closes the connection at once; data that is not delivered is lost.

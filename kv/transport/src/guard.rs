@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::credentials::Credentials;
+use crate::protocol::Protocol;
 use crate::quic_config::server_config;
 use crate::trust::Side;
 use crate::{CertificateFault, Identity, Peer};
@@ -26,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Verified {
     pub(crate) quinn: quinn::Connection,
     pub(crate) peer: Peer,
+    pub(crate) protocol: Protocol,
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) side: Side,
     pub(crate) peer_not_after: SystemTime,

@@ -3,7 +3,8 @@
 //! A [`Ca`] issues an [`Identity`] per node: its certificate says what the node is and may be, and is renewed or revoked
 //! while the node runs. An [`Endpoint`] accepts or makes [`Connection`]s between identities of one CA, and a connection
 //! carries frames both ways. A [`Publisher`]
-//! serves versions to every downstream that connects and books its acks.
+//! serves versions to every downstream that connects and books its acks. On the same port, cores open streams to each
+//! other with a [`CoreLink`], and a [`CoreService`] serves them.
 
 mod admission;
 mod book;
@@ -12,22 +13,31 @@ mod ca_error;
 mod certificate;
 mod certificate_metrics;
 mod clock;
+mod core_link;
+mod core_service;
+mod core_session;
+mod core_stream;
 mod credentials;
 mod door;
 mod endpoint;
 mod feed;
 mod files;
 mod guard;
+mod halves;
 mod https;
 mod identity;
 mod identity_error;
 mod issue_options;
 mod issued;
+mod link_error;
 mod links;
 mod lock;
+mod message_decoder;
+mod messages;
 mod metrics;
 mod peer;
 mod private_file;
+mod protocol;
 mod publisher;
 mod publisher_options;
 mod quic_config;
@@ -49,12 +59,18 @@ pub use ca_error::CaError;
 pub use certificate::Serial;
 pub use certificate_metrics::CertificateMetrics;
 pub use clock::Clock;
+pub use core_link::CoreLink;
+pub use core_service::CoreService;
+pub use core_stream::{CoreIo, CoreStream};
 pub use endpoint::{Connection, Endpoint, EndpointError, Incoming};
 pub use identity::Identity;
 pub use identity_error::IdentityError;
 pub use issue_options::{DEFAULT_VALIDITY, Host, IssueOptions};
 pub use issued::{IssuedCertificate, IssuedError};
+pub use link_error::LinkError;
 pub use links::Twins;
+pub use message_decoder::{MAX_MESSAGE, TooLong};
+pub use messages::{MessageReceiver, MessageSender};
 pub use metrics::TransportMetrics;
 pub use private_file::{PrivateFileError, read_private};
 pub use publisher::{DownstreamStatus, Publisher};

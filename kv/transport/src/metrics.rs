@@ -12,7 +12,7 @@ use crate::refusal::CertificateFault;
 const MAX_EDGE_LABELS: usize = 1000;
 
 /// Reasons to refuse a connection beside those of [`CertificateFault`].
-const REASONS: [&str; 6] = ["too_many", "refused", "malformed", "closed", "stalled", "source"];
+const REASONS: [&str; 7] = ["too_many", "refused", "malformed", "closed", "stalled", "source", "no_cluster"];
 
 /// Metrics of a publisher. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -23,8 +23,10 @@ pub struct TransportMetrics {
     pub sent_versions: IntCounter,
     /// Bytes written to downstreams, snapshots included.
     pub sent_bytes: IntCounter,
-    /// Connections that are up.
+    /// Connections of downstreams that are up.
     pub connections: IntGauge,
+    /// Connections from other cores that are up.
+    pub core_connections: IntGauge,
     /// Connections not taken or ended from this side, by reason.
     pub refused: IntCounterVec,
     /// Snapshots begun.
@@ -60,6 +62,7 @@ impl TransportMetrics {
             sent_versions: IntCounter::new("zonecast_sent_versions_total", "Versions written to downstreams.")?,
             sent_bytes: IntCounter::new("zonecast_sent_bytes_total", "Bytes written to downstreams.")?,
             connections: IntGauge::new("zonecast_downstream_connections", "Connections of downstreams that are up.")?,
+            core_connections: IntGauge::new("zonecast_core_connections", "Connections from other cores that are up.")?,
             refused: IntCounterVec::new(
                 Opts::new("zonecast_refused_connections_total", "Connections refused or ended here, by reason."),
                 &["reason"],
@@ -86,6 +89,7 @@ impl TransportMetrics {
         registry.register(Box::new(metrics.sent_versions.clone()))?;
         registry.register(Box::new(metrics.sent_bytes.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.core_connections.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.snapshots.clone()))?;
         registry.register(Box::new(metrics.log_reads.clone()))?;

@@ -2,24 +2,28 @@
 //!
 //! # Threads
 //! One task accepts, one task per connection runs its [`Downstream`](zonecast_kv_proto::Downstream). They share the book
-//! of who has what, the feed of what is published, and the admission of who may enter. [`Publisher::publish`] appends to them and returns: it never waits for a downstream.
+//! of who has what, the feed of what is published, and the admission of who may enter. [`Publisher::publish`] appends to
+//! them and returns: it never waits for a downstream. A connection of another core has a task for each of its streams.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use zonecast_kv_proto::{BatchSource, EdgeReport, Epoch, Frame, Peer, Position, Receipt, Version, WaitFor};
 
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
+use crate::core_session::CoreSession;
 use crate::feed::Feed;
 use crate::links::Twins;
+use crate::protocol::Protocol;
 use crate::publisher_options::PublisherOptions;
 use crate::session::{Parts, Session};
-use crate::{Clock, Endpoint, TransportMetrics};
+use crate::{Clock, CoreService, Endpoint, TransportMetrics};
 
 /// How long downstreams have to take a goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
@@ -62,13 +66,36 @@ impl Drop for Accepts {
 }
 
 impl Publisher {
-    /// Serves what `source` holds to everyone who connects to `endpoint`. Call within a tokio runtime.
+    /// Serves what `source` holds to everyone who connects to `endpoint`, and refuses other cores that connect as such.
+    /// Call within a tokio runtime.
     #[must_use]
     pub fn start(
         endpoint: Endpoint,
         source: Arc<dyn BatchSource>,
         options: PublisherOptions,
         metrics: TransportMetrics,
+    ) -> Self {
+        Self::start_with(endpoint, source, options, metrics, None)
+    }
+
+    /// The same for a voter of a cluster: `cores` serves the streams of other cores that come in on the same port.
+    #[must_use]
+    pub fn start_in_cluster(
+        endpoint: Endpoint,
+        source: Arc<dyn BatchSource>,
+        options: PublisherOptions,
+        metrics: TransportMetrics,
+        cores: Arc<dyn CoreService>,
+    ) -> Self {
+        Self::start_with(endpoint, source, options, metrics, Some(cores))
+    }
+
+    fn start_with(
+        endpoint: Endpoint,
+        source: Arc<dyn BatchSource>,
+        options: PublisherOptions,
+        metrics: TransportMetrics,
+        cores: Option<Arc<dyn CoreService>>,
     ) -> Self {
         let head = source.position();
         let clock = Clock::start();
@@ -78,6 +105,7 @@ impl Publisher {
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,
+            cores,
             stopping: watch::Sender::new(false),
         };
         let (book, feed) = (Arc::downgrade(&parts.book), Arc::downgrade(&parts.feed));
@@ -202,7 +230,8 @@ impl Publisher {
         self.parts.feed.highest_epoch()
     }
 
-    /// Says goodbye to every downstream, then closes.
+    /// Says goodbye to every downstream, ends the streams of other cores, then closes the endpoint and with it what was
+    /// dialled from it.
     pub async fn shutdown(mut self) {
         self.parts.stopping.send_replace(true);
         let _ = tokio::time::timeout(GOODBYE_WITHIN, &mut self.accepting).await;
@@ -242,6 +271,36 @@ async fn accept(endpoint: Endpoint, parts: Parts) {
 }
 
 async fn serve(admitted: Admitted, parts: Parts) {
+    match admitted.connection.protocol() {
+        Protocol::FanOut => serve_downstream(admitted, parts).await,
+        Protocol::Core => serve_core(admitted, parts).await,
+    }
+}
+
+async fn serve_core(admitted: Admitted, parts: Parts) {
+    let connection = admitted.connection.clone();
+    let Some(service) = parts.cores else { return parts.admission.refuse_core(&connection) };
+    let _up = Up::count(&parts.metrics.core_connections);
+    CoreSession::new(connection, service).run(parts.stopping.subscribe()).await;
+}
+
+/// One more that is up, until this is dropped.
+struct Up(IntGauge);
+
+impl Up {
+    fn count(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+async fn serve_downstream(admitted: Admitted, parts: Parts) {
     let (session, peer) = (admitted.session, admitted.connection.peer());
     parts.metrics.connections.inc();
     Session::new(session, admitted.connection.clone(), parts.clone()).run().await;

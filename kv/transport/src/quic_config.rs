@@ -13,10 +13,8 @@ use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 
 use crate::credentials::Credentials;
+use crate::protocol::Protocol;
 use crate::trust::provider;
-
-/// What is spoken on a connection, with the version of its frames.
-pub(crate) const FAN_OUT: &[u8] = b"zonecast-fan-out/1";
 
 /// A connection without any packet for this long is dead. Heartbeats come far more often.
 const IDLE: Duration = Duration::from_secs(10);
@@ -28,9 +26,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// the limit of its rate (40 MB/s at 50 ms).
 const SEND_WINDOW: u64 = 2 * 1024 * 1024;
 
+/// The same of a connection between cores. Its streams share it, and a log stream alone must reach the rate of a disk
+/// (80 MB/s and more) over 50 ms.
+const CORE_SEND_WINDOW: u64 = 16 * 1024 * 1024;
+
 /// Bytes received and not read per connection: little on the side that gets acks, more on the side that gets versions.
-const ACK_WINDOW: u32 = 64 * 1024;
+pub(crate) const ACK_WINDOW: u32 = 64 * 1024;
 const DATA_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// The same of a connection between cores: three streams that nobody reads leave a whole window for a fourth. With
+/// [`CORE_SEND_WINDOW`], a connection whose both ends are slow costs a core 32 MiB, and an idle one next to nothing.
+const CORE_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// Bytes received and not read per stream: 80 MB/s over 50 ms. It is fixed before a listener knows who dials, so all
+/// have it; those who subscribe are bounded by [`ACK_WINDOW`] for their connection.
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 
 /// Handshakes that nobody has looked at yet; more are dropped, which a client takes for loss and tries again.
 const MAX_INCOMING: usize = 1024;
@@ -42,9 +52,13 @@ const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
 /// Frames go both ways on one stream that the downstream opens.
 const MAX_STREAMS: u32 = 1;
 
+/// Streams that a core may have open on one connection: some for each kind, and requests that it passes on.
+pub(crate) const MAX_CORE_STREAMS: u32 = 64;
+
 /// Of who is dialled.
 pub(crate) fn server_config(credentials: &Credentials) -> Result<quinn::ServerConfig, rustls::Error> {
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(server_tls(credentials)?));
+    // As if everyone came to subscribe; `widen` follows when a core has shown who it is.
     config.transport_config(Arc::new(transport(ACK_WINDOW)));
     config.max_incoming(MAX_INCOMING);
     config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
@@ -52,10 +66,24 @@ pub(crate) fn server_config(credentials: &Credentials) -> Result<quinn::ServerCo
 }
 
 /// Of who dials.
-pub(crate) fn client_config(credentials: &Credentials) -> Result<quinn::ClientConfig, rustls::Error> {
-    let mut config = quinn::ClientConfig::new(Arc::new(client_tls(credentials)?));
-    config.transport_config(Arc::new(transport(DATA_WINDOW)));
+pub(crate) fn client_config(
+    credentials: &Credentials,
+    protocol: Protocol,
+) -> Result<quinn::ClientConfig, rustls::Error> {
+    let mut config = quinn::ClientConfig::new(Arc::new(client_tls(credentials, protocol)?));
+    let transport = match protocol {
+        Protocol::FanOut => transport(DATA_WINDOW),
+        Protocol::Core => core_transport(),
+    };
+    config.transport_config(Arc::new(transport));
     Ok(config)
+}
+
+/// Gives a connection that a core has dialled what connections between cores may take.
+pub(crate) fn widen(connection: &quinn::Connection) {
+    connection.set_send_window(CORE_SEND_WINDOW);
+    connection.set_receive_window(VarInt::from_u32(CORE_WINDOW));
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(MAX_CORE_STREAMS));
 }
 
 fn transport(receive: u32) -> TransportConfig {
@@ -67,8 +95,15 @@ fn transport(receive: u32) -> TransportConfig {
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .send_window(SEND_WINDOW)
-        .stream_receive_window(VarInt::from_u32(receive))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(receive));
+    config
+}
+
+/// Of a core that dials another: only the dialler opens streams.
+fn core_transport() -> TransportConfig {
+    let mut config = transport(CORE_WINDOW);
+    config.max_concurrent_bidi_streams(VarInt::from_u32(0)).send_window(CORE_SEND_WINDOW);
     config
 }
 
@@ -77,19 +112,19 @@ fn server_tls(credentials: &Credentials) -> Result<QuicServerConfig, rustls::Err
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::clone(&credentials.trust.clients))
         .with_single_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
-    config.alpn_protocols = vec![FAN_OUT.to_vec()];
+    config.alpn_protocols = Protocol::offered_by(credentials.peer.role);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(QuicServerConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
 }
 
-fn client_tls(credentials: &Credentials) -> Result<QuicClientConfig, rustls::Error> {
+fn client_tls(credentials: &Credentials, protocol: Protocol) -> Result<QuicClientConfig, rustls::Error> {
     let servers = Arc::clone(&credentials.trust.servers);
     let mut config = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_webpki_verifier(servers)
         .with_client_auth_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
-    config.alpn_protocols = vec![FAN_OUT.to_vec()];
+    config.alpn_protocols = vec![protocol.alpn().to_vec()];
     config.resumption = Resumption::disabled();
     Ok(QuicClientConfig::try_from(config).expect("ring has the suite that QUIC begins with"))
 }

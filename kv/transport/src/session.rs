@@ -16,7 +16,7 @@ use crate::admission::Admission;
 use crate::book::Book;
 use crate::feed::Feed;
 use crate::snapshot_place::SnapshotPlace;
-use crate::{Clock, Connection, FrameReceiver, FrameSender, StreamError, TransportMetrics};
+use crate::{Clock, Connection, CoreService, FrameReceiver, FrameSender, StreamError, TransportMetrics};
 
 /// How long the last frames have to arrive before the connection is closed under them.
 const LINGER: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Clock,
     pub(crate) metrics: TransportMetrics,
+    /// Serves other cores, if this one is of a cluster.
+    pub(crate) cores: Option<Arc<dyn CoreService>>,
     /// Whether to say goodbye. Sessions hold it too: one whose publisher is dropped ends without.
     pub(crate) stopping: watch::Sender<bool>,
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use thiserror::Error;
 use zonecast_kv_proto::{Frame, FrameDecoder, FrameError};
 
-use crate::{NotTrusted, QuicError};
+use crate::{NotTrusted, QuicError, TooLong};
 
 /// Most bytes taken from the stream at once: about what one wake-up finds.
 const READ: usize = 256 * 1024;
@@ -15,10 +15,10 @@ pub enum StreamError {
     /// The connection is gone.
     #[error("connection: {0}")]
     Connection(#[source] QuicError),
-    /// The peer stopped reading, or the connection is gone.
+    /// The peer stopped reading.
     #[error("sending: {0}")]
     Write(#[source] QuicError),
-    /// The peer stopped sending, or the connection is gone.
+    /// The peer stopped sending.
     #[error("receiving: {0}")]
     Read(#[source] QuicError),
     /// What came is no frame.
@@ -27,13 +27,19 @@ pub enum StreamError {
     /// The stream ended within a message.
     #[error("malformed: the stream ends within a message")]
     Short,
+    /// A message is longer than any may be.
+    #[error("malformed: {0}")]
+    TooLong(#[from] TooLong),
+    /// A message was given up half-way, so no other can follow it.
+    #[error("sending: an earlier message was given up half-way")]
+    Torn,
 }
 
 impl StreamError {
     /// Whether the peer sent what it must not.
     #[must_use]
     pub fn is_malformed(&self) -> bool {
-        matches!(self, Self::Frame(_) | Self::Short)
+        matches!(self, Self::Frame(_) | Self::Short | Self::TooLong(_))
     }
 
     /// What the publisher says about the newer connection of this node, if that is why the connection is gone. Who has
@@ -54,18 +60,25 @@ impl StreamError {
         Self::Connection(QuicError::connection(error))
     }
 
-    fn write(error: quinn::WriteError) -> Self {
-        Self::Write(QuicError::write(error))
+    /// Of a connection that is gone, the reason is what people want to read.
+    pub(crate) fn write(error: quinn::WriteError) -> Self {
+        match error {
+            quinn::WriteError::ConnectionLost(error) => Self::connection(error),
+            error => Self::Write(QuicError::write(error)),
+        }
     }
 
-    fn read(error: quinn::ReadError) -> Self {
-        Self::Read(QuicError::read(error))
+    pub(crate) fn read(error: quinn::ReadError) -> Self {
+        match error {
+            quinn::ReadError::ConnectionLost(error) => Self::connection(error),
+            error => Self::Read(QuicError::read(error)),
+        }
     }
 
     fn quic(&self) -> Option<&QuicError> {
         match self {
             Self::Connection(error) | Self::Write(error) | Self::Read(error) => Some(error),
-            Self::Frame(_) | Self::Short => None,
+            Self::Frame(_) | Self::Short | Self::TooLong(_) | Self::Torn => None,
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::credentials::Credentials;
 use crate::{Ca, CaError, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics};
 
 mod certificates;
+mod cluster;
+mod core_links;
+mod core_streams;
 mod hostile;
 mod snapshots;
 
@@ -179,7 +182,7 @@ async fn a_client_without_a_certificate_is_refused() {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    tls.alpn_protocols = vec![crate::quic_config::FAN_OUT.to_vec()];
+    tls.alpn_protocols = vec![crate::protocol::Protocol::FanOut.alpn().to_vec()];
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap())));
     if let Ok(connection) = endpoint.connect(world.address, "core.zonecast").unwrap().await {

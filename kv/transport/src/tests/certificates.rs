@@ -390,7 +390,7 @@ async fn no_session_outlives_the_look_at_its_certificate() {
         .unwrap();
     let tickets = Arc::new(ClientSessionMemoryCache::new(8));
     tls.resumption = Resumption::store(Arc::clone(&tickets) as Arc<_>);
-    tls.alpn_protocols = vec![crate::quic_config::FAN_OUT.to_vec()];
+    tls.alpn_protocols = vec![crate::protocol::Protocol::FanOut.alpn().to_vec()];
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap())));
     let connection = endpoint.connect(world.address, "core.zonecast").unwrap().await.unwrap();
