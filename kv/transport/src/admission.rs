@@ -83,14 +83,7 @@ impl Admission {
         let protocol = connection.protocol();
         if !protocol.may_be_dialled_by(connection.peer().role) {
             self.refused(CertificateFault::Role.label());
-            if let Some(quiet) = self.refusals.due(CertificateFault::Role) {
-                let peer = connection.peer();
-                let what = match protocol {
-                    Protocol::FanOut => "subscribe",
-                    Protocol::Core => "join the cores of a cluster",
-                };
-                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not {what}; {}", CertificateFault::Role.advice());
-            }
+            self.tell_of_role(&connection);
             connection.close("role");
             return None;
         }
@@ -105,6 +98,20 @@ impl Admission {
         };
         let session = self.sessions.fetch_add(1, Ordering::Relaxed);
         Some(Admitted { session, connection, _place: place })
+    }
+
+    fn tell_of_role(&self, connection: &Connection) {
+        let Some(quiet) = self.refusals.due(CertificateFault::Role) else { return };
+        let (peer, from) = (connection.peer(), connection.remote_addr());
+        match connection.protocol() {
+            Protocol::FanOut => {
+                let advice = CertificateFault::Role.advice();
+                tracing::warn!(%from, %peer, quiet, "refused: its certificate may not subscribe; {advice}");
+            }
+            Protocol::Core => {
+                tracing::warn!(%from, %peer, quiet, "refused: only cores connect as cores; if it is one, issue it a certificate of role core");
+            }
+        }
     }
 
     async fn shake_hands(&self, endpoint: &Endpoint, incoming: Incoming) -> Option<Connection> {

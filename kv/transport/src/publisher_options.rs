@@ -5,8 +5,9 @@
 pub struct PublisherOptions {
     /// Newest versions kept in memory for all downstreams together: who is less behind needs no disk.
     pub tail_bytes: usize,
-    /// Connections of nodes at a time. Each may hold about 4 MiB when it is slow: what is being written to it, and what
-    /// QUIC keeps until it is acknowledged. Handshakes have places of their own.
+    /// Connections of nodes that subscribe, at a time. Each may hold about 4 MiB when it is slow: what is being written
+    /// to it, and what QUIC keeps until it is acknowledged. Handshakes and connections between cores have places of
+    /// their own.
     pub max_connections: usize,
     /// Snapshots being read at a time; the others wait. Each holds on to a state of the store.
     pub max_snapshots: usize,

@@ -1,11 +1,12 @@
 //! Streams between cores: messages, bytes, their limits, and how they end.
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::cluster::*;
 use super::*;
 use crate::protocol::Protocol;
-use crate::quic_config::{ACK_WINDOW, MAX_CORE_STREAMS};
+use crate::quic_config::{ACK_WINDOW, MAX_CORE_STREAMS, STREAM_WINDOW};
 use crate::{CoreStream, LinkError, MAX_MESSAGE, StreamError, TooLong};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,8 +216,8 @@ async fn shutting_down_ends_the_streams_of_cores() {
     service.until_held(0).await;
 }
 
-/// Bytes that a listener takes from a dialler before anybody reads one.
-async fn taken(listener: &Endpoint, dialler: &Endpoint, protocol: Protocol) -> usize {
+/// Whether a listener takes exactly so many bytes from a dialler before anybody reads one.
+async fn takes(bytes: usize, listener: &Endpoint, dialler: &Endpoint, protocol: Protocol) -> bool {
     let address = listener.local_addr().unwrap();
     let accepting = async { listener.accept(listener.incoming().await.unwrap()).await.unwrap() };
     let (accepted, dialled) = tokio::join!(accepting, dialler.dial(address, Role::Core, protocol));
@@ -225,24 +226,18 @@ async fn taken(listener: &Endpoint, dialler: &Endpoint, protocol: Protocol) -> u
     }
     let dialled = dialled.unwrap();
     let (mut send, _receive) = dialled.verified.quinn.open_bi().await.unwrap();
-    let (much, mut written) = (vec![0; 1 << 20], 0);
-    loop {
-        // What fits is written at once; a window that grows only after something was read never lets more through.
-        match tokio::time::timeout(Duration::from_millis(300), send.write(&much)).await {
-            Ok(count) => written += count.unwrap(),
-            Err(_) => return written,
-        }
-    }
+    let all = tokio::time::timeout(PATIENCE, send.write_all(&vec![0; bytes])).await;
+    all.expect("it takes less").unwrap();
+    send.write(&[0]).now_or_never().is_none()
 }
 
 /// The window of a stream is the same for all; what bounds an edge is that of its connection.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edge_can_leave_little_with_a_core_and_a_core_can_leave_much() {
     let cluster = Cluster::new();
-    let listener = Endpoint::server("127.0.0.1:0".parse().unwrap(), &cluster.ca.issue(Role::Core, "core-3").unwrap());
-    let listener = listener.unwrap();
-    let edge = taken(&listener, &cluster.endpoint(Role::Edge, "edge-1"), Protocol::FanOut).await;
-    assert_eq!(edge, ACK_WINDOW as usize);
-    let core = taken(&listener, &cluster.endpoint(Role::Core, "core-2"), Protocol::Core).await;
-    assert_eq!(core, 4 << 20);
+    let identity = cluster.ca.issue(Role::Core, "core-3").unwrap();
+    let listener = Endpoint::server("127.0.0.1:0".parse().unwrap(), &identity).unwrap();
+    let (edge, core) = (cluster.endpoint(Role::Edge, "edge-1"), cluster.endpoint(Role::Core, "core-2"));
+    assert!(takes(ACK_WINDOW as usize, &listener, &edge, Protocol::FanOut).await, "it takes more");
+    assert!(takes(STREAM_WINDOW as usize, &listener, &core, Protocol::Core).await, "it takes more");
 }
