@@ -1,41 +1,50 @@
 //! One voter on a real machine: its databases, and what can be asked of it.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use prometheus::Registry;
-use thiserror::Error;
-use zonecast_kv_proto::{Batch, BatchSource, Epoch, Head, Position, Published, RestoreId, View};
-use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
+use zonecast_kv_proto::{Batch, BatchSource, Epoch, Head, Peer, Position, Published, RestoreId, View};
+use zonecast_kv_store::{StateOptions, StateView, StoreMetrics};
+use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
-use crate::entry::{decode_entry, decode_log_id};
+use crate::core_error::CoreError;
 use crate::machine::Machine;
 use crate::member::Member;
+use crate::members::MemberError;
+use crate::message::stream;
 use crate::metrics::CoreMetrics;
 use crate::network::Network;
-use crate::outcome::{ChangeError, Pending, ProposeError};
+use crate::node_file::Node;
+use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::Editions;
-use crate::quic_wire::QuicWire;
+use crate::quic_wire::{QuicWire, Receiver, Sender};
 use crate::removal::Removal;
+use crate::start::{FOUNDER, Opened, check_name, has_log, known_node, new_node, open};
 use crate::state_machine::AppliedSink;
+use crate::status::ClusterStatus;
 use crate::store_use::{Released, StoreUse};
 use crate::voter::{LAND_WITHIN, Voter, VoterParts};
 
 /// Folders of the databases.
-const RAFT: &str = "raft";
-const STATE: &str = "state";
-/// The node id of the voter that founds a cluster.
-const FOUNDER: u64 = 1;
+pub(crate) const RAFT: &str = "raft";
+pub(crate) const STATE: &str = "state";
+/// Kinds of streams between cores from here on belong to the users of this crate.
+pub const FIRST_OTHER_KIND: u8 = stream::FIRST_OTHER;
+/// Between two looks whether raft has written something.
+const MARK_EVERY: Duration = Duration::from_millis(100);
 /// How long a shutdown waits for those who use the stores: much longer than a slow disk takes.
-const RELEASED_WITHIN: std::time::Duration = LAND_WITHIN;
+const RELEASED_WITHIN: Duration = LAND_WITHIN;
 
 /// How to start a core.
 #[derive(Clone)]
 pub struct CoreConfig {
-    /// Holds the folders `raft` and `state`.
+    /// Holds the folders `raft` and `state`, and the file `node`.
     pub data_dir: PathBuf,
     /// Of the state.
     pub state: StateOptions,
@@ -43,32 +52,19 @@ pub struct CoreConfig {
     pub registry: Registry,
     /// Where applied versions go.
     pub sink: Arc<dyn AppliedSink>,
+    /// How it reaches other cores. Without it, it is alone.
+    pub cluster: Option<ClusterConfig>,
 }
 
-/// A core that cannot start or go on.
-#[derive(Debug, Error)]
-pub enum CoreError {
-    /// A database cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Metrics of these names are there already.
-    #[error("metrics cannot be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// Raft stopped or cannot start.
-    #[error("raft: {0}")]
-    Raft(String),
-    /// This core cannot take it, or not now.
-    #[error(transparent)]
-    Propose(#[from] ProposeError),
-    /// The operating system gives no random numbers, or no thread.
-    #[error("{0}")]
-    System(String),
-    /// A bug; the log has the place.
-    #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
-    Panicked,
-    /// Changes under way, or a user of the stores, did not end in time.
-    #[error("the core could not end within {} s", LAND_WITHIN.as_secs())]
-    Stuck,
+/// How a core reaches others.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// The name in its certificate, and where the others reach it.
+    pub member: Member,
+    /// The endpoint that others dial, too.
+    pub endpoint: Endpoint,
+    /// Addresses of a cluster that it asks to let it in, at its first start. None: it founds a cluster, or is in one.
+    pub join: Vec<String>,
 }
 
 /// One voter of the core. Cloning shares it.
@@ -79,34 +75,134 @@ pub struct Core {
 
 struct Inner {
     voter: Voter<Machine>,
+    wire: QuicWire,
+    removal: Removal,
     /// Taken at shutdown.
     released: Mutex<Option<Released>>,
 }
 
 impl Core {
-    /// Opens the databases and takes the lead. At the first start the store is founded. When this returns, everything
-    /// that was ever acknowledged is applied.
+    /// Opens the databases and starts raft. A core that is alone takes the lead; at its first start it founds the store.
+    /// When this returns, everything that was ever acknowledged is applied then. A core of several follows or elects from
+    /// here on, once [`Core::service`] serves the others; [`Core::catch_up`] waits for it. One that is to join waits here
+    /// until it is admitted.
     ///
     /// # Errors
-    /// A database cannot be opened, or raft cannot start.
+    /// A database cannot be opened, raft cannot start, or the cluster refuses it.
     pub async fn start(config: CoreConfig) -> Result<Self, CoreError> {
         let store_metrics = StoreMetrics::register(&config.registry)?;
         let metrics = CoreMetrics::register(&config.registry)?;
-        let (log, state) = open(&config, store_metrics).await?;
+        let opened = open(config.data_dir.clone(), config.state.clone(), store_metrics).await?;
+        let (endpoint, me, join) = match config.cluster {
+            Some(ClusterConfig { member, endpoint, join }) => (Some(endpoint), member, join),
+            None => (None, Member { name: "core".into(), address: String::new() }, vec![]),
+        };
+        let wire = QuicWire::new(endpoint);
+        let node = match known_node(&config.data_dir, &opened)? {
+            Some(node) => node,
+            None => new_node(config.data_dir.clone(), wire.clone(), me.clone(), join).await?,
+        };
         let (store_use, released) = StoreUse::new();
+        let removal = Removal::new();
+        let Opened { log, state } = opened;
         let voter = Voter::start(VoterParts {
-            id: FOUNDER,
+            id: node.id,
             environment: Machine::new(store_use),
             log: Arc::new(log),
-            network: Network::new(FOUNDER, QuicWire::default(), state.clone(), Removal::new()),
+            network: Network::new(node.id, wire.clone(), state.clone(), removal.clone()),
             state,
             sink: config.sink,
             metrics,
             raft_log_bytes: config.state.raft_log_bytes,
         })
         .await?;
-        voter.lead_alone(Member { name: "core".into(), address: String::new() }).await?;
-        Ok(Self { inner: Arc::new(Inner { voter, released: Mutex::new(Some(released)) }) })
+        if !node.has_begun {
+            drop(tokio::spawn(mark_begun(node, Arc::downgrade(&voter.log), config.data_dir)));
+        }
+        let known = voter.effective_membership().await?;
+        let founds = node.id == FOUNDER && known.log_id().is_none();
+        if founds || known.voter_ids().eq([node.id]) {
+            voter.lead_alone(me.clone()).await?;
+            voter.members.moved(node.id, me).await.map_err(|error| CoreError::Raft(error.to_string()))?;
+        } else {
+            check_name(&known, node.id, &me.name)?;
+            drop(tokio::spawn(voter.announce(me)));
+        }
+        let released = Mutex::new(Some(released));
+        Ok(Self { inner: Arc::new(Inner { voter, wire, removal, released }) })
+    }
+
+    /// What serves the streams of other cores on the endpoint. Streams of other kinds than raft's are not served.
+    #[must_use]
+    pub fn service(&self) -> Arc<dyn CoreService> {
+        Arc::new(Service(Arc::downgrade(&self.inner)))
+    }
+
+    /// Opens a stream of a kind of the caller's own, [`FIRST_OTHER_KIND`] or above, to another core.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn open(&self, to: &Member, kind: u8) -> std::io::Result<CoreStream> {
+        self.inner.wire.open_stream(to, kind).await
+    }
+
+    /// Who leads, as far as is known here.
+    #[must_use]
+    pub fn leader(&self) -> Option<Member> {
+        self.inner.voter.leader()
+    }
+
+    /// Whether this core leads and takes changes.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.inner.voter.leads().borrow().is_some()
+    }
+
+    /// Waits until this core leads, or does not lead any more; never, once it has stopped.
+    pub async fn lead_changed(&self, leads: bool) {
+        let mut lead = self.inner.voter.leads();
+        if lead.wait_for(|lead| lead.is_some() == leads).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until everything is applied here that was committed anywhere when this was called, as a majority confirms:
+    /// a read after it is linearizable.
+    ///
+    /// # Errors
+    /// No majority has answered in time; what is here can still be read, and may be outdated.
+    pub async fn catch_up(&self, within: Duration) -> Result<(), ReadError> {
+        self.inner.voter.catch_up(within).await
+    }
+
+    /// The members of the cluster, as this core knows them; where each stands is asked of it.
+    pub async fn cluster(&self) -> ClusterStatus {
+        self.inner.voter.cluster().await
+    }
+
+    /// Admits a core that asks to join, as a learner; it gets its vote when it has the log and the number of votes stays
+    /// odd. Says its node id. On the leader only.
+    ///
+    /// # Errors
+    /// Nothing was done.
+    pub async fn add_member(&self, name: &str) -> Result<u64, MemberError> {
+        self.inner.voter.members.add(name).await
+    }
+
+    /// Removes members. On the leader only.
+    ///
+    /// # Errors
+    /// Nothing was done, or it is not known because no majority answers.
+    pub async fn remove_members(&self, names: &[String]) -> Result<(), MemberError> {
+        self.inner.voter.members.remove(names).await
+    }
+
+    /// Gives the lead to the voter of this name. On the leader only.
+    ///
+    /// # Errors
+    /// It did not take it in time.
+    pub async fn transfer_lead(&self, to: &str, within: Duration) -> Result<(), MemberError> {
+        self.inner.voter.members.transfer(to, within).await
     }
 
     /// The applied state, unchanging.
@@ -221,7 +317,10 @@ impl Core {
     /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a
     /// failed disk, a command of a later release, a panic), and says why. Reads still work then.
     pub async fn stopped(&self) -> CoreError {
-        self.inner.voter.stopped().await
+        tokio::select! {
+            why = self.inner.voter.stopped() => why,
+            removed = self.inner.removal.wait() => CoreError::Removed { by: removed.by, index: removed.index },
+        }
     }
 
     /// Waits for the changes under way, syncs the stores and stops. Later calls fail with the error for a stopped core.
@@ -245,50 +344,40 @@ impl Core {
     }
 }
 
+/// Serves raft's streams as long as the core is there.
+struct Service(Weak<Inner>);
+
+impl CoreService for Service {
+    fn serve(&self, peer: &Peer, kind: u8, stream: CoreStream) -> BoxFuture<'static, ()> {
+        let (inner, name) = (self.0.upgrade(), peer.name.clone());
+        async move {
+            // The server alone: a stream must not keep the core.
+            let Some(server) = inner.map(|inner| Arc::clone(&inner.voter.server)) else { return };
+            let CoreStream { sender, receiver } = stream;
+            server.serve(name, kind, Sender(sender), Receiver { receiver, line: None }).await;
+        }
+        .boxed()
+    }
+}
+
+/// Notes that raft has written something under this node id, once it has.
+async fn mark_begun(node: Node, log: Weak<zonecast_kv_store::RaftLog>, data_dir: PathBuf) {
+    while let Some(log) = log.upgrade() {
+        if has_log(&log) {
+            let begun = Node { has_begun: true, ..node };
+            if let Err(error) = tokio::task::block_in_place(|| begun.write(&data_dir)) {
+                tracing::warn!(%error, "it is not noted that this node has begun");
+            }
+            return;
+        }
+        drop(log);
+        tokio::time::sleep(MARK_EVERY).await;
+    }
+}
+
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Core at {}", self.position())
-    }
-}
-
-/// Opens both databases; the log first, because its lock is the voter's.
-async fn open(config: &CoreConfig, metrics: StoreMetrics) -> Result<(RaftLog, StateStore), CoreError> {
-    let (data_dir, options) = (config.data_dir.clone(), config.state.clone());
-    let opening = tokio::task::spawn_blocking(move || {
-        let log = RaftLog::open(&data_dir.join(RAFT), metrics.clone())?;
-        let state = StateStore::open(&data_dir.join(STATE), &options, metrics)?;
-        check_no_gap(&log, &state, &data_dir)?;
-        Ok((log, state))
-    });
-    opening.await.map_err(|error| CoreError::System(error.to_string()))?.map_err(CoreError::Store)
-}
-
-/// The log must reach from where the state ends, or before, to at least there.
-fn check_no_gap(log: &RaftLog, state: &StateStore, data_dir: &std::path::Path) -> Result<(), StoreError> {
-    let damaged = |what: String| StoreError::Damaged { path: data_dir.to_path_buf(), what };
-    let applied = state.applied().map(decode_log_id).transpose().map_err(|error| damaged(error.to_string()))?;
-    if let Some(last) = log.last()? {
-        decode_entry(last).map_err(|error| damaged(error.to_string()))?;
-    }
-    let (next, entries) = (applied.map_or(0, |log_id| log_id.index + 1), log.range());
-    if next < entries.start {
-        return Err(damaged(format!("the state ends before entry {next}, the raft log begins at {}", entries.start)));
-    }
-    // Entries are durable before they are applied. RocksDB takes a flipped length near the end of its log for a torn
-    // write and drops what follows; this is where that shows.
-    if next > entries.end {
-        return Err(damaged(format!(
-            "the state has applied entry {}, the raft log ends before {}",
-            next - 1,
-            entries.end
-        )));
-    }
-    Ok(())
-}
-
-impl From<io::Error> for CoreError {
-    fn from(error: io::Error) -> Self {
-        Self::System(error.to_string())
     }
 }
 
@@ -298,6 +387,7 @@ mod tests {
 
     use bytes::Bytes;
     use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
+    use zonecast_kv_store::StoreError;
 
     use super::*;
     use crate::types::Proposal;
@@ -312,6 +402,7 @@ mod tests {
             state: StateOptions { raft_log_bytes, ..StateOptions::default() },
             registry: Registry::new(),
             sink: Arc::new(|_: &Applied| {}),
+            cluster: None,
         }
     }
 

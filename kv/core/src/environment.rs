@@ -125,16 +125,16 @@ pub(crate) trait Wire: Clone + Send + Sync + 'static {
     type Sender: MessageSender;
     type Receiver: MessageReceiver;
 
-    /// Opens a stream to a core whose certificate has this name. Fails when nobody can be reached there, or somebody
-    /// else is there.
+    /// Opens a stream to a core whose certificate has this name; to any core, if the name is empty. Fails when nobody can
+    /// be reached there, or somebody else is there.
     fn open(&self, to: &Member, kind: u8) -> impl Future<Output = io::Result<(Self::Sender, Self::Receiver)>> + Send;
 }
 
 /// One way of a stream. Dropped before it is finished, it breaks the stream.
 pub(crate) trait MessageSender: Send + 'static {
     fn send(&mut self, messages: Vec<Bytes>) -> impl Future<Output = io::Result<()>> + Send;
-    /// No more will come.
-    fn finish(&mut self) -> impl Future<Output = ()> + Send;
+    /// No more will come; what was sent arrives.
+    fn finish(self);
 }
 
 /// The other way.

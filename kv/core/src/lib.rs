@@ -5,23 +5,30 @@
 
 mod codec;
 mod core;
+mod core_error;
 mod entry;
 mod environment;
 mod flight;
+mod join;
 mod lead;
 mod log_store;
 mod machine;
 mod member;
+mod members;
 mod message;
 mod metrics;
 mod network;
+mod node_file;
 mod outcome;
 mod pipeline;
 mod proposer;
 mod quic_wire;
 mod removal;
 mod server;
+mod sizes;
+mod start;
 mod state_machine;
+mod status;
 mod store_use;
 #[cfg(test)]
 mod suite;
@@ -29,10 +36,13 @@ mod turns;
 mod types;
 mod voter;
 
-pub use self::core::{Core, CoreConfig, CoreError};
+pub use self::core::{ClusterConfig, Core, CoreConfig, FIRST_OTHER_KIND};
+pub use core_error::CoreError;
 pub use member::Member;
-pub use message::Refused;
+pub use members::{Candidate, MemberError, MemberRole};
+pub use message::{NodeStatus, Refused};
 pub use metrics::CoreMetrics;
-pub use outcome::{ChangeError, Outcome, Pending, ProposeError};
+pub use outcome::{ChangeError, Outcome, Pending, ProposeError, ReadError};
 pub use proposer::Editions;
 pub use state_machine::{Applied, AppliedSink};
+pub use status::{ClusterStatus, MemberStatus};

@@ -11,12 +11,15 @@
 //! | vote, would you vote | kind 1 or 2, vote, option of a log id, byte: the leader asked for this election |
 //! | take the lead | kind 3, vote of the leader, node id, option of a log id |
 //! | read index | kind 4 |
+//! | where do you stand | kind 5 |
+//! | I am there now | kind 6, name, address |
 //!
 //! | answer | bytes |
 //! |---|---|
 //! | vote | kind 1, vote, byte: granted, option of a log id |
 //! | done | kind 2 |
 //! | read index | kind 3, index |
+//! | where it stands | kind 4, process id (4 bytes), term, index of the last entry, of the last applied one, feature level (4 bytes) |
 //! | refused | kind 255, reason (1 byte), number (8 bytes), text |
 //!
 //! An append is vote, option of the log id before, option of the committed log id, list of entries as they stand in the
@@ -35,6 +38,7 @@ use zonecast_kv_proto::StoreId;
 use crate::codec::{Reader, Write as _};
 use crate::entry::{decode_entry, encode_entry};
 use crate::environment::Environment;
+use crate::member::Member;
 use crate::types::{TypeConfig, Vote};
 
 const FORMAT: u8 = 1;
@@ -42,9 +46,12 @@ const VOTE: u8 = 1;
 const PRE_VOTE: u8 = 2;
 const TRANSFER: u8 = 3;
 const READ_INDEX: u8 = 4;
+const STATUS: u8 = 5;
+const MOVED: u8 = 6;
 const VOTED: u8 = 1;
 const DONE: u8 = 2;
 const INDEX: u8 = 3;
+const STANDS: u8 = 4;
 const APPENDED: u8 = 1;
 const CONFLICT: u8 = 2;
 const HIGHER_VOTE: u8 = 3;
@@ -58,6 +65,12 @@ pub(crate) mod stream {
     pub(crate) const CALL: u8 = 1;
     /// Appends of entries.
     pub(crate) const APPEND: u8 = 2;
+    /// The same without entries, which must not wait behind those.
+    pub(crate) const HEARTBEAT: u8 = 3;
+    /// A request to join.
+    pub(crate) const JOIN: u8 = 4;
+    /// Kinds from here on are not of raft.
+    pub(crate) const FIRST_OTHER: u8 = 16;
 }
 
 /// Who speaks, to whom.
@@ -78,6 +91,10 @@ pub(crate) enum Call<E: Environment> {
     TakeLead(TransferLeaderRequest<TypeConfig<E>>),
     /// Up to which index a read must have applied the log.
     ReadIndex,
+    /// Where the other one stands.
+    Status,
+    /// The sender is reached there now.
+    Moved(Member),
 }
 
 /// Its answer.
@@ -86,7 +103,23 @@ pub(crate) enum Answer<E: Environment> {
     Vote(VoteResponse<TypeConfig<E>>),
     Done,
     Index(u64),
+    Status(NodeStatus),
     Refused(Refused),
+}
+
+/// Where a core stands, as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Of its process.
+    pub pid: u32,
+    /// Its raft term.
+    pub term: u64,
+    /// Index of the last entry in its raft log.
+    pub last: u64,
+    /// Index of the last entry that it has applied.
+    pub applied: u64,
+    /// The feature level of its release.
+    pub level: u32,
 }
 
 /// Why a core does not do what another asks.
@@ -145,6 +178,11 @@ impl<E: Environment> Call<E> {
                 out.put_option(request.last_log_id(), BytesMut::put_log_id);
             }
             Self::ReadIndex => out.put_u8(READ_INDEX),
+            Self::Status => out.put_u8(STATUS),
+            Self::Moved(member) => {
+                out.put_u8(MOVED);
+                out.put_member(member);
+            }
         }
         out.freeze()
     }
@@ -159,6 +197,8 @@ impl<E: Environment> Call<E> {
                 Self::TakeLead(TransferLeaderRequest::new(leader, to, reader.option(Reader::log_id)?))
             }
             READ_INDEX => Self::ReadIndex,
+            STATUS => Self::Status,
+            MOVED => Self::Moved(reader.member()?),
             kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
         };
         reader.end()?;
@@ -181,6 +221,12 @@ impl<E: Environment> Answer<E> {
                 out.put_u8(INDEX);
                 out.put_u64(*index);
             }
+            Self::Status(NodeStatus { pid, term, last, applied, level }) => {
+                out.put_u8(STANDS);
+                out.put_u32(*pid);
+                [term, last, applied].into_iter().for_each(|number| out.put_u64(*number));
+                out.put_u32(*level);
+            }
             Self::Refused(refused) => put_refused(&mut out, refused),
         }
         out.freeze()
@@ -195,6 +241,10 @@ impl<E: Environment> Answer<E> {
             }
             DONE => Self::Done,
             INDEX => Self::Index(reader.u64()?),
+            STANDS => {
+                let (pid, term, last, applied) = (reader.u32()?, reader.u64()?, reader.u64()?, reader.u64()?);
+                Self::Status(NodeStatus { pid, term, last, applied, level: reader.u32()? })
+            }
             REFUSED => Self::Refused(read_refused(&mut reader)?),
             kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
         };

@@ -50,6 +50,8 @@ pub(crate) struct Connection<E: Environment> {
     shared: Arc<Shared<E>>,
     to: u64,
     member: Member,
+    /// Of the streams that appends go on.
+    append_kind: u8,
 }
 
 impl<E: Environment> Network<E> {
@@ -59,7 +61,7 @@ impl<E: Environment> Network<E> {
 
     /// The way to a member.
     pub(crate) fn to(&self, to: u64, member: Member) -> Connection<E> {
-        Connection { shared: Arc::clone(&self.shared), to, member }
+        Connection { shared: Arc::clone(&self.shared), to, member, append_kind: stream::APPEND }
     }
 }
 
@@ -74,6 +76,10 @@ impl<E: Environment> RaftNetworkFactory<TypeConfig<E>> for Network<E> {
 
     async fn new_client(&mut self, to: u64, member: &Member) -> Connection<E> {
         self.to(to, member.clone())
+    }
+
+    async fn new_heartbeat_client(&mut self, to: u64, member: &Member) -> Connection<E> {
+        Connection { append_kind: stream::HEARTBEAT, ..self.to(to, member.clone()) }
     }
 }
 
@@ -98,7 +104,7 @@ impl<E: Environment> Connection<E> {
         let asking = async {
             let (mut sender, mut receiver) = self.open(stream::CALL).await?;
             sender.send(vec![self.hello(), call.to_bytes()]).await?;
-            sender.finish().await;
+            sender.finish();
             let answer = receiver.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
             Answer::from_bytes(answer)
         };
@@ -187,7 +193,7 @@ impl<E: Environment> RaftNetworkV2<TypeConfig<E>> for Connection<E> {
         S: Stream<Item = AppendEntriesRequest<TypeConfig<E>>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
-            let opening = E::Runtime::timeout(option.soft_ttl(), self.open(stream::APPEND)).await;
+            let opening = E::Runtime::timeout(option.soft_ttl(), self.open(self.append_kind)).await;
             let timeout = || Timeout {
                 action: RPCTypes::AppendEntries,
                 id: self.shared.id,
@@ -273,7 +279,7 @@ async fn send_appends<E, S>(
             return;
         }
     }
-    sender.finish().await;
+    sender.finish();
 }
 
 /// Answers to appends, in their order.

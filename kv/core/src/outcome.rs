@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
@@ -64,6 +65,17 @@ impl Future for Pending {
         }
         self.given_up.poll_unpin(context).map(|_| Outcome::Unknown)
     }
+}
+
+/// Why a read cannot say that it is not outdated. What this core holds can still be read, without that.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ReadError {
+    /// No majority has confirmed it in time.
+    #[error("no majority of the cores has answered within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+    /// This core has stopped.
+    #[error("this core cannot read: {0}")]
+    Unavailable(String),
 }
 
 /// Why something is not proposed. Nothing was done, but for [`ProposeError::Lost`].

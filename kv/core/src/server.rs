@@ -16,7 +16,9 @@ use openraft::{AsyncRuntime as _, ReadPolicy};
 
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
-use crate::message::{Answer, Call, Hello, Refused, decode_append, encode_appended, stream};
+use crate::join::{FEATURE_LEVEL, JoinRequest};
+use crate::members::Members;
+use crate::message::{Answer, Call, Hello, NodeStatus, Refused, decode_append, encode_appended, stream};
 use crate::state_machine::Raft;
 use crate::types::{Membership, StoredMembership};
 
@@ -27,11 +29,12 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Server<E: Environment> {
     raft: Raft<E>,
     state: E::State,
+    members: Arc<Members<E>>,
 }
 
 impl<E: Environment> Server<E> {
-    pub(crate) fn new(raft: Raft<E>, state: E::State) -> Self {
-        Self { raft, state }
+    pub(crate) fn new(raft: Raft<E>, state: E::State, members: Arc<Members<E>>) -> Self {
+        Self { raft, state, members }
     }
 
     /// Serves one stream that a core with this name has opened.
@@ -44,12 +47,25 @@ impl<E: Environment> Server<E> {
     ) {
         let served = match kind {
             stream::CALL => self.serve_call(&name, sender, receiver).await,
-            stream::APPEND => self.serve_appends(&name, sender, receiver).await,
+            stream::JOIN => self.serve_join(&name, sender, receiver).await,
+            stream::APPEND | stream::HEARTBEAT => self.serve_appends(&name, sender, receiver).await,
             kind => Err(io::Error::new(io::ErrorKind::InvalidData, format!("streams of kind {kind} are not known"))),
         };
         if let Err(error) = served {
             tracing::debug!(%name, kind, %error, "a stream of a core has ended");
         }
+    }
+
+    async fn serve_join(
+        &self,
+        name: &str,
+        mut sender: impl MessageSender,
+        mut receiver: impl MessageReceiver,
+    ) -> io::Result<()> {
+        let request = JoinRequest::from_bytes(first::<E>(&mut receiver).await?)?;
+        sender.send(vec![self.members.join(name, &request).to_bytes()]).await?;
+        sender.finish();
+        Ok(())
     }
 
     async fn serve_call(
@@ -61,18 +77,18 @@ impl<E: Environment> Server<E> {
         let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
         let call = Call::<E>::from_bytes(first::<E>(&mut receiver).await?)?;
         let answer = match self.check(name, &hello) {
-            Ok(()) => self.answer(call).await,
+            Ok(()) => self.answer(hello.from, call).await,
             Err(refused) => {
                 note(name, &refused);
                 Answer::Refused(refused)
             }
         };
         sender.send(vec![answer.to_bytes()]).await?;
-        sender.finish().await;
+        sender.finish();
         Ok(())
     }
 
-    async fn answer(&self, call: Call<E>) -> Answer<E> {
+    async fn answer(&self, from: u64, call: Call<E>) -> Answer<E> {
         let answered = match call {
             Call::Vote(request) => self.raft.vote(request).await.map(Answer::Vote).map_err(|error| error.to_string()),
             Call::PreVote(request) => {
@@ -87,6 +103,10 @@ impl<E: Environment> Server<E> {
                 Ok((read, _)) => Ok(Answer::Index(read.index())),
                 Err(error) => Err(error.to_string()),
             },
+            Call::Status => Ok(Answer::Status(own_status(&self.raft))),
+            Call::Moved(member) => {
+                self.members.moved(from, member).await.map(|()| Answer::Done).map_err(|error| error.to_string())
+            }
         };
         answered.unwrap_or_else(|why| Answer::Refused(Refused::NotNow(why)))
     }
@@ -101,7 +121,7 @@ impl<E: Environment> Server<E> {
         if let Err(refused) = self.check(name, &hello) {
             note(name, &refused);
             sender.send(vec![encode_appended::<E>(&Err(refused))]).await?;
-            sender.finish().await;
+            sender.finish();
             return Ok(());
         }
         let name = name.to_owned();
@@ -129,7 +149,7 @@ impl<E: Environment> Server<E> {
             let answer = answer.map_err(|fatal| Refused::NotNow(fatal.to_string()));
             sender.send(vec![encode_appended::<E>(&answer)]).await?;
         }
-        sender.finish().await;
+        sender.finish();
         Ok(())
     }
 
@@ -150,6 +170,19 @@ impl<E: Environment> Server<E> {
         let applied = self.state.membership().map(decode_membership).transpose();
         let applied = applied.map_err(|error| Refused::NotNow(error.to_string()))?.unwrap_or_default();
         check_sender(name, hello.from, effective.membership(), &applied)
+    }
+}
+
+/// Where this core stands.
+pub(crate) fn own_status<E: Environment>(raft: &Raft<E>) -> NodeStatus {
+    let metrics = raft.metrics();
+    let seen = metrics.borrow_watched();
+    NodeStatus {
+        pid: std::process::id(),
+        term: seen.current_term,
+        last: seen.last_log_index.unwrap_or_default(),
+        applied: seen.last_applied.map_or(0, |applied| applied.index),
+        level: FEATURE_LEVEL,
     }
 }
 

@@ -1,29 +1,34 @@
 //! One voter over any surroundings: its raft, its lead, and what can be asked of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime, Config, ServerState, SnapshotPolicy};
+use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{Batch, Command, Epoch, RestoreId, StoreId, Verdict, View};
 
-use crate::core::CoreError;
+use crate::core_error::CoreError;
 use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
 use crate::log_store::LogStore;
 use crate::member::Member;
+use crate::members::{Members, member};
+use crate::message::{Answer, Call};
 use crate::metrics::CoreMetrics;
 use crate::network::Network;
-use crate::outcome::{ChangeError, Pending, ProposeError};
+use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::{Built, Bulk, Editions, Job};
+use crate::server::Server;
 use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
-use crate::types::Proposal;
+use crate::types::{Proposal, StoredMembership};
 
 /// Milliseconds between heartbeats. They do not touch a disk, so a slow one does not look like a dead leader.
 const HEARTBEAT: u64 = 100;
@@ -44,6 +49,12 @@ const ENTRIES_PER_MESSAGE: u64 = 1024;
 const MARKS_FOR_FOLLOWERS: usize = 4;
 /// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
 const LEAD_WITHIN: Duration = Duration::from_secs(120);
+/// Between two tries to tell the leader a new address.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+/// How long a planned stop waits for another voter to take the lead.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
+/// Between two tries of a read for which there is no leader.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How long a shutdown waits for what is on its way.
 pub(crate) const LAND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -69,6 +80,9 @@ pub(crate) struct Voter<E: Environment> {
     environment: Mutex<Option<E>>,
     /// Held for writing while the log is copied.
     pub(crate) keep: Arc<RwLock<()>>,
+    pub(crate) network: Network<E>,
+    pub(crate) members: Arc<Members<E>>,
+    pub(crate) server: Arc<Server<E>>,
     lead: watch::Receiver<PresentLead<E>>,
     metrics: CoreMetrics,
     /// The proposer's thread has.
@@ -79,49 +93,75 @@ pub(crate) struct Voter<E: Environment> {
 
 impl<E: Environment> Voter<E> {
     /// Starts raft on what the databases hold. It elects and follows by itself from here on.
-    pub(crate) async fn start(parts: VoterParts<E>) -> Result<Self, CoreError> {
-        let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes } = parts;
-        let purge = Arc::new(Notify::new());
-        let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
-        let machine = StateMachine::new(environment.clone(), state.clone(), sink, purge_after);
-        let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
-        let keep = store.keep();
-        let raft = Raft::new(id, raft_config()?, network, store, machine).await.map_err(failed)?;
-        let panicked = watch::Sender::new(false);
-        let tools = LeadTools {
-            environment: environment.clone(),
-            raft: raft.clone(),
-            state: state.clone(),
-            metrics: metrics.clone(),
-            panicked: panicked.clone(),
-        };
-        let present = watch::Sender::new(None);
-        let lead = present.subscribe();
-        drop(E::Runtime::spawn(keep_lead(tools, present)));
-        let stopping = watch::Sender::new(false);
-        drop(E::Runtime::spawn(give_up_log(raft.clone(), purge, stopping.subscribe())));
-        let environment = Mutex::new(Some(environment));
-        Ok(Self { raft, state, log, environment, keep, lead, metrics, panicked, stopping })
+    pub(crate) fn start(parts: VoterParts<E>) -> BoxFuture<'static, Result<Self, CoreError>> {
+        async move {
+            let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes } = parts;
+            let purge = Arc::new(Notify::new());
+            let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
+            let machine = StateMachine::new(environment.clone(), state.clone(), sink, purge_after);
+            let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
+            let keep = store.keep();
+            let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
+            let panicked = watch::Sender::new(false);
+            let tools = LeadTools {
+                environment: environment.clone(),
+                raft: raft.clone(),
+                state: state.clone(),
+                metrics: metrics.clone(),
+                panicked: panicked.clone(),
+            };
+            let present = watch::Sender::new(None);
+            let lead = present.subscribe();
+            drop(E::Runtime::spawn(keep_lead(tools, present)));
+            let stopping = watch::Sender::new(false);
+            drop(E::Runtime::spawn(give_up_log(raft.clone(), purge, stopping.subscribe())));
+            let members = Arc::new(Members::new(raft.clone(), state.clone()));
+            drop(E::Runtime::spawn(until_stopping::<E>(Arc::clone(&members), stopping.subscribe())));
+            let server = Arc::new(Server::new(raft.clone(), state.clone(), Arc::clone(&members)));
+            let environment = Mutex::new(Some(environment));
+            Ok(Self {
+                raft,
+                state,
+                log,
+                environment,
+                keep,
+                network,
+                members,
+                server,
+                lead,
+                metrics,
+                panicked,
+                stopping,
+            })
+        }
+        .boxed()
     }
 
     /// Founds a cluster with this voter as its only one, at its first start; later elects itself at once, if it is
     /// alone. Returns when everything in the log is applied.
-    pub(crate) async fn lead_alone(&self, me: Member) -> Result<(), CoreError> {
-        let id = *self.raft.node_id();
-        if !self.raft.is_initialized().await.map_err(failed)? {
-            self.raft.initialize(std::collections::BTreeMap::from([(id, me)])).await.map_err(failed)?;
-        } else if !self.raft.is_leader() {
-            self.raft.trigger().elect(false).await.map_err(failed)?;
+    pub(crate) fn lead_alone(&self, me: Member) -> BoxFuture<'_, Result<(), CoreError>> {
+        async move {
+            let id = *self.raft.node_id();
+            if !self.raft.is_initialized().await.map_err(failed)? {
+                self.raft.initialize(BTreeMap::from([(id, me)])).await.map_err(failed)?;
+            } else if !self.raft.is_leader() {
+                self.raft.trigger().elect(false).await.map_err(failed)?;
+            }
+            self.raft
+                .wait(Some(LEAD_WITHIN))
+                .state(ServerState::Leader, "the only voter leads")
+                .await
+                .map_err(failed)?;
+            self.raft.write_blank().await.map_err(failed)?;
+            self.found().await?;
+            let mut lead = self.lead.clone();
+            let has_lead = async { lead.wait_for(Option::is_some).await.map(drop) };
+            match E::Runtime::timeout(LEAD_WITHIN, has_lead).await {
+                Ok(Ok(())) => Ok(()),
+                _ => Err(CoreError::Raft("the only voter did not take the lead".into())),
+            }
         }
-        self.raft.wait(Some(LEAD_WITHIN)).state(ServerState::Leader, "the only voter leads").await.map_err(failed)?;
-        self.raft.write_blank().await.map_err(failed)?;
-        self.found().await?;
-        let mut lead = self.lead.clone();
-        let has_lead = async { lead.wait_for(Option::is_some).await.map(drop) };
-        match E::Runtime::timeout(LEAD_WITHIN, has_lead).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(CoreError::Raft("the only voter did not take the lead".into())),
-        }
+        .boxed()
     }
 
     /// Whether the membership says that this voter is the only one, or that there is none yet.
@@ -129,6 +169,40 @@ impl<E: Environment> Voter<E> {
         let metrics = self.raft.metrics();
         let seen = metrics.borrow_watched();
         seen.membership_config.voter_ids().all(|id| id == seen.id)
+    }
+
+    /// What the log says of who is in the cluster, committed or not. The metrics of raft do not know it right after a
+    /// start.
+    pub(crate) async fn effective_membership(&self) -> Result<StoredMembership, CoreError> {
+        let effective = self.raft.with_raft_state(|state| (**state.membership_state.effective()).clone()).await;
+        effective.map_err(failed)
+    }
+
+    /// Tells the leader where this voter is reached, if that is not what the membership says. Ends with that, or with
+    /// raft. The leader may not reach this voter, so everybody is told, and the one who leads takes it.
+    pub(crate) fn announce(&self, me: Member) -> impl Future<Output = ()> + Send + 'static + use<E> {
+        let (raft, network) = (self.raft.clone(), self.network.clone());
+        let (members, mut stopping) = (Arc::clone(&self.members), self.stopping.subscribe());
+        async move {
+            let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+            let announces = async {
+                loop {
+                    E::Runtime::sleep(ANNOUNCE_EVERY).await;
+                    let (own, known) = {
+                        let metrics = raft.metrics();
+                        let seen = metrics.borrow_watched();
+                        let known = seen.membership_config.membership().nodes();
+                        (seen.id, known.map(|(id, member)| (*id, member.clone())).collect::<BTreeMap<_, _>>())
+                    };
+                    match known.get(&own) {
+                        None => {}
+                        Some(known) if *known == me => return,
+                        Some(_) => tell_all(&network, &members, known, own, &me).await,
+                    }
+                }
+            };
+            E::Runtime::select2(announces, stops).await;
+        }
     }
 
     /// Gives the store its identity, if it has none.
@@ -139,6 +213,63 @@ impl<E: Environment> Voter<E> {
         let store = StoreId::new(random()?);
         self.raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
         Ok(())
+    }
+
+    /// Who leads, as far as is known here.
+    pub(crate) fn leader(&self) -> Option<Member> {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        member(&seen, seen.current_leader?)
+    }
+
+    /// Whether this voter leads and takes changes.
+    pub(crate) fn leads(&self) -> watch::Receiver<PresentLead<E>> {
+        self.lead.clone()
+    }
+
+    /// Waits until everything is applied here that was committed anywhere when this was called: the leader asks a
+    /// majority whether it still leads (ReadIndex, section 6.4 of the Raft dissertation).
+    pub(crate) fn catch_up(&self, within: Duration) -> BoxFuture<'_, Result<(), ReadError>> {
+        async move {
+            let catching_up = async {
+                loop {
+                    match self.read_index(within).await {
+                        Ok(index) => {
+                            let applied = self.raft.wait(None).applied_index_at_least(Some(index), "a read").await;
+                            return applied.map(drop).map_err(|error| ReadError::Unavailable(error.to_string()));
+                        }
+                        // An election is under way, perhaps.
+                        Err(why) => {
+                            tracing::debug!(%why, "a read is tried again");
+                            E::Runtime::sleep(READ_AGAIN_AFTER).await;
+                        }
+                    }
+                }
+            };
+            E::Runtime::timeout(within, catching_up).await.unwrap_or(Err(ReadError::Timeout(within)))
+        }
+        .boxed()
+    }
+
+    async fn read_index(&self, within: Duration) -> Result<u64, String> {
+        let (own, leader) = {
+            let metrics = self.raft.metrics();
+            let seen = metrics.borrow_watched();
+            let leader = seen.current_leader.and_then(|id| member(&seen, id).map(|member| (id, member)));
+            (seen.id, leader)
+        };
+        match leader {
+            None => Err("no leader is known".into()),
+            Some((id, _)) if id == own => {
+                let read = self.raft.get_read_log_id(ReadPolicy::ReadIndex).await;
+                read.map(|(read, _)| read.index()).map_err(|error| error.to_string())
+            }
+            Some((id, leader)) => match self.network.to(id, leader).call(&Call::ReadIndex, within).await {
+                Ok(Answer::Index(index)) => Ok(index),
+                Ok(_) => Err("the leader answered something else".into()),
+                Err(error) => Err(error.to_string()),
+            },
+        }
     }
 
     /// See [`Core::change`](crate::Core::change).
@@ -225,41 +356,53 @@ impl<E: Environment> Voter<E> {
     }
 
     /// Waits until nothing can be committed here any more, and says why.
-    pub(crate) async fn stopped(&self) -> CoreError {
-        let mut metrics = self.raft.metrics();
-        let stopped = async {
-            loop {
-                if let Err(fatal) = &metrics.borrow_watched().running_state {
-                    return failed(fatal);
+    pub(crate) fn stopped(&self) -> BoxFuture<'_, CoreError> {
+        async move {
+            let mut metrics = self.raft.metrics();
+            let stopped = async {
+                loop {
+                    if let Err(fatal) = &metrics.borrow_watched().running_state {
+                        return failed(fatal);
+                    }
+                    if metrics.changed().await.is_err() {
+                        return CoreError::Raft("stopped".into());
+                    }
                 }
-                if metrics.changed().await.is_err() {
-                    return CoreError::Raft("stopped".into());
+            };
+            let mut panicked = self.panicked.subscribe();
+            let panicked = async {
+                if panicked.wait_for(|panicked| *panicked).await.is_err() {
+                    std::future::pending::<()>().await;
                 }
+            };
+            match E::Runtime::select2(stopped, panicked).await {
+                Select2::First(why) => why,
+                Select2::Second(()) => CoreError::Panicked,
             }
-        };
-        let mut panicked = self.panicked.subscribe();
-        let panicked = async {
-            if panicked.wait_for(|panicked| *panicked).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        match E::Runtime::select2(stopped, panicked).await {
-            Select2::First(why) => why,
-            Select2::Second(()) => CoreError::Panicked,
         }
+        .boxed()
     }
 
     /// Waits for the changes under way and stops raft. Says whether they all landed.
-    pub(crate) async fn shutdown(&self) -> Result<(), CoreError> {
-        self.stopping.send_replace(true);
-        let lead = self.lead.borrow().clone();
-        let landed = match lead {
-            Some(lead) => self.land(&lead).await,
-            None => Ok(()),
-        };
-        self.raft.shutdown().await.map_err(failed)?;
-        self.environment.lock().unwrap_or_else(PoisonError::into_inner).take();
-        landed
+    pub(crate) fn shutdown(&self) -> BoxFuture<'_, Result<(), CoreError>> {
+        async move {
+            self.stopping.send_replace(true);
+            let lead = self.lead.borrow().clone();
+            let landed = match lead {
+                Some(lead) => self.land(&lead).await,
+                None => Ok(()),
+            };
+            if !self.is_alone() && self.leads().borrow().is_some() {
+                // Otherwise the others elect one.
+                if let Err(error) = self.members.hand_over_to_best(HAND_OVER_WITHIN).await {
+                    tracing::warn!(%error, "the lead was not handed over before this core stops");
+                }
+            }
+            self.raft.shutdown().await.map_err(failed)?;
+            self.environment.lock().unwrap_or_else(PoisonError::into_inner).take();
+            landed
+        }
+        .boxed()
     }
 
     /// Waits until what was asked of the lead so far is built, and has landed.
@@ -292,9 +435,7 @@ impl<E: Environment> Voter<E> {
             return Err(ProposeError::Stopped);
         }
         let leader = seen.current_leader.filter(|leader| *leader != seen.id);
-        Err(ProposeError::NotLeader {
-            leader: leader.and_then(|id| seen.membership_config.membership().get_node(&id).cloned()),
-        })
+        Err(ProposeError::NotLeader { leader: leader.and_then(|id| member(&seen, id)) })
     }
 
     async fn ask(&self, job: Job<E>) -> Result<(), ProposeError> {
@@ -382,6 +523,32 @@ async fn give_up_log<E: Environment>(raft: Raft<E>, purge: Arc<Notify>, mut stop
             return;
         }
     }
+}
+
+/// Tells all members where this one is; the leader takes it.
+async fn tell_all<E: Environment>(
+    network: &Network<E>,
+    members: &Members<E>,
+    known: BTreeMap<u64, Member>,
+    own: u64,
+    me: &Member,
+) {
+    for (id, member) in known {
+        if id == own {
+            let _ = members.moved(own, me.clone()).await;
+            continue;
+        }
+        let call = Call::Moved(me.clone());
+        if let Err(error) = network.to(id, member.clone()).call(&call, ANNOUNCE_EVERY).await {
+            tracing::debug!(core = %member, %error, "it was not told the address of this core");
+        }
+    }
+}
+
+/// Looks after the membership until the voter stops.
+async fn until_stopping<E: Environment>(members: Arc<Members<E>>, mut stopping: watch::Receiver<bool>) {
+    let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    E::Runtime::select2(members.look_after(), stops).await;
 }
 
 /// Up to where the follower that is furthest behind has the log, as far as this voter leads and knows.

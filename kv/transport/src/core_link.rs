@@ -37,7 +37,8 @@ struct Parts {
 #[derive(Clone, Debug)]
 struct Target {
     endpoint: Endpoint,
-    name: String,
+    /// Any core will do, if there is none.
+    name: Option<String>,
 }
 
 /// A dial that is under way, or what came of it. All who wait for it have the same answer.
@@ -53,14 +54,23 @@ impl CoreLink {
     /// Dials nobody yet.
     #[must_use]
     pub fn new(endpoint: Endpoint, name: &str, addresses: Vec<SocketAddr>) -> Self {
-        let target = Target { endpoint, name: name.to_owned() };
+        Self::to(Target { endpoint, name: Some(name.to_owned()) }, addresses)
+    }
+
+    /// The same to whatever core is there: for a core that knows addresses of a cluster and nobody in it yet.
+    #[must_use]
+    pub fn to_any(endpoint: Endpoint, addresses: Vec<SocketAddr>) -> Self {
+        Self::to(Target { endpoint, name: None }, addresses)
+    }
+
+    fn to(target: Target, addresses: Vec<SocketAddr>) -> Self {
         Self(Arc::new(Parts { target, addresses: watch::Sender::new(addresses), dial: Mutex::new(None) }))
     }
 
-    /// The name of the other core.
+    /// The name of the other core, if it must have one.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0.target.name
+    pub fn name(&self) -> Option<&str> {
+        self.0.target.name.as_deref()
     }
 
     /// Where it is looked for.
@@ -90,7 +100,7 @@ impl CoreLink {
     /// gone and said no goodbye. A connection that has died is noticed within 10 s, see [`CoreLink::forget`].
     pub async fn open(&self, kind: u8, patience: Duration) -> Result<CoreStream, LinkError> {
         let opened = tokio::time::timeout(patience, self.open_at_leisure(kind)).await;
-        opened.unwrap_or_else(|_| Err(LinkError::Patience { name: self.name().to_owned(), patience }))
+        opened.unwrap_or_else(|_| Err(LinkError::Patience { name: self.0.target.label(), patience }))
     }
 
     /// Dials anew for the next stream. For whoever has waited too long for an answer: a core that was killed says no
@@ -138,6 +148,10 @@ impl<T> Drop for Aborts<T> {
 }
 
 impl Target {
+    fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| "of any name".into())
+    }
+
     /// Tries each address; begins anew when they change meanwhile.
     async fn dial(&self, mut addresses: watch::Receiver<Vec<SocketAddr>>) -> Result<Dialled, LinkError> {
         let own = self.endpoint.own().role;
@@ -154,7 +168,7 @@ impl Target {
     }
 
     async fn dial_each(&self, addresses: Vec<SocketAddr>) -> Result<Dialled, LinkError> {
-        let mut failed = LinkError::NoAddress(self.name.clone());
+        let mut failed = LinkError::NoAddress(self.label());
         for address in addresses {
             match self.dial_one(address).await {
                 Ok(connection) => return Ok(Dialled { address, connection }),
@@ -174,9 +188,9 @@ impl Target {
             Err(_) => return Err(LinkError::Silent { address }),
         };
         let found = &connection.peer().name;
-        if *found != self.name {
+        if let Some(expected) = self.name.as_ref().filter(|name| *name != found) {
             connection.close("another core was expected here");
-            return Err(LinkError::WrongName { address, expected: self.name.clone(), found: found.clone() });
+            return Err(LinkError::WrongName { address, expected: expected.clone(), found: found.clone() });
         }
         Ok(connection)
     }

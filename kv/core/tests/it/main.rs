@@ -1,4 +1,4 @@
-//! One voter, from the outside: what it promises to those who change it, across restarts and crashes.
+//! Cores from the outside: what they promise to those who change them, across restarts and crashes.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
 mod bulk;
 mod cancelled;
 mod changes;
+mod cluster;
 mod crash;
 mod restart;
 
@@ -40,6 +41,7 @@ async fn start_with(folder: &Path, registry: &Registry) -> Result<(Core, Log), C
         state: StateOptions::default(),
         registry: registry.clone(),
         sink: Arc::new(move |version: &Applied| seen.lock().unwrap().push(version.clone())),
+        cluster: None,
     };
     Ok((Core::start(config).await?, log))
 }

@@ -1,0 +1,81 @@
+//! Why a core cannot start or go on.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+use zonecast_kv_store::StoreError;
+
+use crate::member::Member;
+use crate::outcome::ProposeError;
+use crate::voter::LAND_WITHIN;
+
+/// A core that cannot start or go on.
+#[derive(Debug, Error)]
+pub enum CoreError {
+    /// A database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Metrics of these names are there already.
+    #[error("metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Raft stopped or cannot start.
+    #[error("raft: {0}")]
+    Raft(String),
+    /// This core cannot take it, or not now.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// The cluster does not let it in.
+    #[error("the cluster does not let this core in: {0}")]
+    Join(String),
+    /// The data folder lacks what raft wrote.
+    #[error(
+        "{} says that this is node {id} of its cluster, and the raft log is empty: the others count on what it held. \
+         Remove this core from the cluster, empty the folder, and add it anew", folder.display()
+    )]
+    Emptied {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its node id.
+        id: u64,
+    },
+    /// The data folder was taken from a cluster.
+    #[error(
+        "{} holds the raft log of a cluster of several voters and no file `node` that says which one this is", .0.display()
+    )]
+    Nameless(PathBuf),
+    /// The certificate is for another member.
+    #[error("this data folder belongs to the core {member}, and the certificate names {certificate}")]
+    OtherName {
+        /// The name in the membership.
+        member: String,
+        /// The name in the certificate.
+        certificate: String,
+    },
+    /// It is not a member any more.
+    #[error(
+        "this core was removed from its cluster, says {by} (entry {index} of the raft log). Its data are not needed any more; \
+         to add it again, empty its data folder and start it with `join`"
+    )]
+    Removed {
+        /// Who said it.
+        by: Member,
+        /// Index of the membership without it, or of a later one.
+        index: u64,
+    },
+    /// The operating system gives no random numbers, or no thread.
+    #[error("{0}")]
+    System(String),
+    /// A bug; the log has the place.
+    #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
+    Panicked,
+    /// Changes under way, or a user of the stores, did not end in time.
+    #[error("the core could not end within {} s", LAND_WITHIN.as_secs())]
+    Stuck,
+}
+
+impl From<io::Error> for CoreError {
+    fn from(error: io::Error) -> Self {
+        Self::System(error.to_string())
+    }
+}
