@@ -15,6 +15,7 @@ use zonecast_kv_proto::{Batch, Key, KeyspaceId, Op, Value, View};
 use zonecast_records::{ADDRESS_KIND, AliasValue, DnsKey, Generation, KeyBuffer, KeySection, Name, Path, ZoneId};
 
 use crate::change::{Change, ChangeError, SerialTime};
+use crate::layer_change::LayerChange;
 use crate::node::smallest_ttl;
 use crate::ops::{batch_of, laid_over};
 use crate::pages::collect;
@@ -58,7 +59,7 @@ pub fn flattened_build(
     let after = overlay.over(view);
     let Some((alias, ttl)) = apex_alias(&after, apex)? else { return Ok(built) };
     let Target { names, ttl, a, aaaa } = resolve(&after, &alias, ttl)?;
-    let changes = [changes, &[Change::Flatten { owner: *apex, ttl, a, aaaa }]].concat();
+    let changes = [changes, &[Change::Layer(LayerChange::Flatten { owner: *apex, ttl, a, aaaa })]].concat();
     let mut built = record_build(view, apex, &changes, now)?;
     built.batch.join(entries(view, &zone, &names)?);
     Ok(built)

@@ -7,7 +7,7 @@ use domain::base::iana::Rtype;
 use zonecast_kv_proto::{Batch, KeyspaceId, Op, Value, View};
 use zonecast_records::{ADDRESS_KIND, CoreNode, CoreZone, Name, NotServed, Path, RecordRef, ZoneSettings};
 
-use crate::change::Change;
+use crate::layer_change::LayerChange;
 use crate::layers::Layers;
 use crate::node::{Rr, smallest_ttl};
 use crate::nsec3::hash_path;
@@ -95,7 +95,7 @@ pub fn change_settings(view: &dyn View, apex: &Name, settings: ZoneSettings) -> 
 ///
 /// # Errors
 /// There is no such zone, or its keys could not be read.
-pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<Change>, ReadError> {
+pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<LayerChange>, ReadError> {
     let zone = PresentZone::read(view, apex)?.ok_or(ReadError::no_zone(apex))?;
     let mut changes = vec![];
     if zone.tally.layered() == 0 {
@@ -116,16 +116,16 @@ pub fn zone_layers(view: &dyn View, apex: &Name) -> Result<Vec<Change>, ReadErro
         let is_flattened = node.alias().is_some();
         let layers = Layers::of(node);
         let disabled = layers.source.into_iter().filter(|(_, disabled)| *disabled);
-        changes.extend(disabled.map(|(rr, _)| Change::Disable { owner, rtype: rr.rtype, rdata: rr.rdata }));
+        changes.extend(disabled.map(|(rr, _)| LayerChange::Disable { owner, rtype: rr.rtype, rdata: rr.rdata }));
         if is_flattened {
             let ttl = smallest_ttl(&layers.addresses);
             let (a, aaaa) = layers.addresses.into_iter().partition::<Vec<_>, _>(|rr| rr.rtype == Rtype::A);
             let [a, aaaa] = [a, aaaa].map(|rrs| rrs.into_iter().map(|rr| rr.rdata).collect());
-            changes.push(Change::Flatten { owner, ttl, a, aaaa });
+            changes.push(LayerChange::Flatten { owner, ttl, a, aaaa });
         }
         changes.extend(layers.overrides.into_iter().map(|(rtype, rrs)| {
             let ttl = smallest_ttl(&rrs);
-            Change::Override { owner, rtype, ttl, rdatas: rrs.into_iter().map(|rr| rr.rdata).collect() }
+            LayerChange::Override { owner, rtype, ttl, rdatas: rrs.into_iter().map(|rr| rr.rdata).collect() }
         }));
     }
     Ok(changes)

@@ -2,7 +2,7 @@
 
 use zonecast_records::{CoreZone, Name, Path, ZoneSettings};
 
-use crate::change::Change;
+use crate::layer_change::LayerChange;
 use crate::shape::Shape;
 use crate::tolerance::Tolerance;
 
@@ -14,8 +14,8 @@ pub const MAX_ORIGIN_LEN: usize = 1024;
 pub struct Settings {
     origin: Vec<u8>,
     zone: ZoneSettings,
-    /// [`Change::Override`], [`Change::Disable`] and [`Change::Flatten`].
-    layers: Vec<Change>,
+    /// [`LayerChange::Override`], [`LayerChange::Disable`] and [`LayerChange::Flatten`].
+    layers: Vec<LayerChange>,
     /// Apexes, in wire form: a zone like the root may have a million.
     hosted_below: Vec<Box<[u8]>>,
     tolerance: Tolerance,
@@ -42,7 +42,7 @@ impl Settings {
 
     /// And what is laid over its records, as [`zone_layers`](crate::zone_layers) gives it. Record builds keep it.
     #[must_use]
-    pub fn with_layers(self, layers: Vec<Change>) -> Self {
+    pub fn with_layers(self, layers: Vec<LayerChange>) -> Self {
         Self { layers, ..self }
     }
 
@@ -59,7 +59,7 @@ impl Settings {
         Self { tolerance, ..self }
     }
 
-    pub(crate) fn layers(&self) -> &[Change] {
+    pub(crate) fn layers(&self) -> &[LayerChange] {
         &self.layers
     }
 

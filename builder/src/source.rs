@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use domain::base::iana::Rtype;
 use zonecast_records::{Name, Path, RecordRef};
 
-use crate::change::Change;
 use crate::emit::Addresses;
 use crate::finding::{Finding, Findings, Location, Report, Rule, Warning};
+use crate::layer_change::LayerChange;
 use crate::layers::Layers;
 use crate::node::{Node, Rr};
 use crate::packed::{Packed, glue_of};
@@ -197,19 +197,19 @@ struct Layered {
 }
 
 impl Layered {
-    fn add(&mut self, layer: &Change, apex_labels: usize) {
+    fn add(&mut self, layer: &LayerChange, apex_labels: usize) {
         let labels = labels_below(layer.owner(), apex_labels);
         if labels.iter().any(u8::is_ascii_uppercase) {
             self.owner = labels.to_vec();
         }
         match layer {
-            Change::Override { rtype, ttl, rdatas, .. } => self.overrides.push((*rtype, *ttl, rdatas.clone())),
-            Change::Disable { rtype, rdata, .. } => self.disabled.push((*rtype, rdata.clone())),
-            Change::Flatten { ttl, a, aaaa, .. } => {
+            LayerChange::Override { rtype, ttl, rdatas, .. } => self.overrides.push((*rtype, *ttl, rdatas.clone())),
+            LayerChange::Disable { rtype, rdata, .. } => self.disabled.push((*rtype, rdata.clone())),
+            LayerChange::Flatten { ttl, a, aaaa, .. } => {
                 let both = a.iter().map(|a| (Rtype::A, a)).chain(aaaa.iter().map(|aaaa| (Rtype::AAAA, aaaa)));
                 self.addresses.extend(both.map(|(rtype, rdata)| (rtype, *ttl, rdata.clone())));
             }
-            _ => {}
+            LayerChange::Restore { .. } | LayerChange::Enable { .. } => {}
         }
     }
 

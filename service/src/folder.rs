@@ -389,7 +389,7 @@ fn log_finding(apex: &Name, finding: &Finding, refused: bool) {
 mod tests {
     use std::path::Path;
 
-    use zonecast_builder::{Change, Diff, SerialTime, record_build, zone_info};
+    use zonecast_builder::{Change, Diff, RrsetChange, SerialTime, record_build, zone_info};
     use zonecast_ingest::Manifest;
     use zonecast_kv_core::Outcome;
     use zonecast_kv_proto::MAX_BATCH_LEN;
@@ -571,8 +571,12 @@ mod tests {
             let change = service.core().change(|view, _| {
                 let apex: Name = "b.test".parse().unwrap();
                 let owner = "extra.b.test".parse().unwrap();
-                let add =
-                    Change::Add { owner, rtype: domain::base::iana::Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] };
+                let add = Change::Rrset(RrsetChange::Add {
+                    owner,
+                    rtype: domain::base::iana::Rtype::A,
+                    ttl: 60,
+                    rdata: vec![192, 0, 2, 7],
+                });
                 let built = record_build(view, &apex, &[add], SerialTime::default()).unwrap();
                 Ok::<_, ServiceError>((built.batch, ()))
             });

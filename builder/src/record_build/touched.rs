@@ -10,10 +10,13 @@ use zonecast_records::{Name, SerialPolicy};
 use super::names::{ChangedName, ChangedNames, as_path};
 use crate::change::{Change, ChangeError, SerialTime};
 use crate::finding::{Finding, Findings, Location, Refused, Report, Rule, Warning};
+use crate::layer_change::LayerChange;
 use crate::layers::Layers;
+use crate::name_change::NameChange;
 use crate::node::{Node, Rr, smallest_ttl};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
+use crate::rrset_change::RrsetChange;
 use crate::serial::{raised_serial, soa_serial};
 use crate::source::labels_below;
 use crate::zone_keys::PresentZone;
@@ -47,8 +50,8 @@ impl<'v> Touched<'v> {
                 continue;
             }
             match change {
-                Change::DeleteSubtree { owner } => touched.delete_subtree(change, owner, location)?,
-                Change::Rename { owner, to } => touched.rename(change, owner, to, location)?,
+                Change::Name(NameChange::DeleteSubtree { owner }) => touched.delete_subtree(change, owner, location)?,
+                Change::Name(NameChange::Rename { owner, to }) => touched.rename(change, owner, to, location)?,
                 _ => touched.apply(change, location)?,
             }
         }
@@ -148,14 +151,14 @@ impl<'v> Touched<'v> {
         let layers = Layers::of(moved);
         for (rr, disabled) in layers.source {
             let (owner, Rr { rtype, ttl, rdata, .. }) = (*to, rr);
-            let disable = disabled.then(|| Change::Disable { owner, rtype, rdata: rdata.clone() });
-            self.apply(&Change::Add { owner, rtype, ttl, rdata }, location)?;
-            disable.iter().try_for_each(|disable| self.apply(disable, location))?;
+            let disable = disabled.then(|| LayerChange::Disable { owner, rtype, rdata: rdata.clone() });
+            self.apply(&RrsetChange::Add { owner, rtype, ttl, rdata }.into(), location)?;
+            disable.into_iter().try_for_each(|disable| self.apply(&disable.into(), location))?;
         }
         layers.overrides.into_iter().try_for_each(|(rtype, rrs)| {
             let ttl = smallest_ttl(&rrs);
             let rdatas = rrs.into_iter().map(|rr| rr.rdata).collect();
-            self.apply(&Change::Override { owner: *to, rtype, ttl, rdatas }, location)
+            self.apply(&LayerChange::Override { owner: *to, rtype, ttl, rdatas }.into(), location)
         })
     }
 

@@ -8,7 +8,7 @@ use zonecast_records::{Generation, Name, ZoneId};
 
 use super::{Record, name, soa, source, wire};
 use crate::{
-    AliasEntry, Change, ChangeKind, ChangeNote, SerialTime, Settings, Target, ZoneIdentity, ZoneSettings,
+    AliasEntry, Change, ChangeKind, ChangeNote, RrsetChange, SerialTime, Settings, Target, ZoneIdentity, ZoneSettings,
     aliases_through, aliases_within, change_settings, delete_for_good, delete_zone, deleted_zones, flattened_build,
     read_name, refresh_alias, rollback, zone_info, zone_log,
 };
@@ -68,7 +68,7 @@ fn addresses(view: &MemoryView) -> Vec<Vec<u8>> {
 
 fn point_at(view: &mut MemoryView, target: &str) {
     let apex = name("one.example");
-    let set = Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire(target)] };
+    let set = Change::Rrset(RrsetChange::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire(target)] });
     let built = flattened_build(view, &apex, &[set], SerialTime::default()).unwrap();
     view.apply(&built.batch);
 }
@@ -100,10 +100,11 @@ fn an_alias_is_followed_and_kept_current() {
     assert_eq!(names(&view), [name("edge.cdn.example"), name("www.cdn.example")]);
 
     let (owner, rtype) = (name("edge.cdn.example"), Rtype::A);
-    let set = |last| Change::Set { owner, rtype, ttl: 30, rdatas: vec![vec![192, 0, 2, last]] };
+    let set = |last| Change::Rrset(RrsetChange::Set { owner, rtype, ttl: 30, rdatas: vec![vec![192, 0, 2, last]] });
     assert_eq!(change(&mut view, set(2)), 1);
     assert_eq!(addresses(&view), [vec![192, 0, 2, 2], vec![7; 16]]);
-    let other = Change::Add { owner: name("other.cdn.example"), rtype, ttl: 30, rdata: vec![1, 2, 3, 4] };
+    let other =
+        Change::Rrset(RrsetChange::Add { owner: name("other.cdn.example"), rtype, ttl: 30, rdata: vec![1, 2, 3, 4] });
     assert_eq!(change(&mut view, other), 0, "it concerns nobody");
 
     // Elsewhere: the entries that are not on the way any more go when somebody comes across them.
@@ -146,8 +147,13 @@ fn what_leads_nowhere_has_no_addresses() {
     // In its own zone it is there, also in the same change.
     let (mut view, apex) = (store(), name("one.example"));
     let changes = [
-        Change::Add { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdata: wire("www.one.example") },
-        Change::Add { owner: name("www.one.example"), rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] },
+        Change::Rrset(RrsetChange::Add { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdata: wire("www.one.example") }),
+        Change::Rrset(RrsetChange::Add {
+            owner: name("www.one.example"),
+            rtype: Rtype::A,
+            ttl: 60,
+            rdata: vec![192, 0, 2, 7],
+        }),
     ];
     let built = flattened_build(&view, &apex, &changes, SerialTime::default()).unwrap();
     view.apply(&built.batch);
@@ -163,12 +169,17 @@ fn where_nothing_is_flattened_a_cname_at_the_apex_is_refused() {
     let mut view = store();
     let apex = name("one.example");
     view.apply(&change_settings(&view, &apex, ZoneSettings::default()).unwrap().0);
-    let set = Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire("www.cdn.example")] };
+    let set = Change::Rrset(RrsetChange::Set {
+        owner: apex,
+        rtype: Rtype::CNAME,
+        ttl: 60,
+        rdatas: vec![wire("www.cdn.example")],
+    });
     flattened_build(&view, &apex, std::slice::from_ref(&set), SerialTime::default()).unwrap_err();
     // Nor beside addresses of its own.
     let settings = ZoneSettings::default().with_flatten(true);
     view.apply(&change_settings(&view, &apex, settings).unwrap().0);
-    let address = Change::Add { owner: apex, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] };
+    let address = Change::Rrset(RrsetChange::Add { owner: apex, rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 7] });
     flattened_build(&view, &apex, &[address, set], SerialTime::default()).unwrap_err();
 }
 
@@ -189,17 +200,27 @@ fn what_follows_a_target_is_a_part_of_the_change_before_it() {
             view.apply(&refreshed.batch);
         }
     };
-    let text = |last: u8| Change::Set { owner: apex, rtype: Rtype::TXT, ttl: 60, rdatas: vec![vec![1, last]] };
+    let text = |last: u8| {
+        Change::Rrset(RrsetChange::Set { owner: apex, rtype: Rtype::TXT, ttl: 60, rdatas: vec![vec![1, last]] })
+    };
     let before = view.clone();
-    write(&mut view, Change::Set { owner: apex, rtype: Rtype::CNAME, ttl: 60, rdatas: vec![wire("www.cdn.example")] });
+    write(
+        &mut view,
+        Change::Rrset(RrsetChange::Set {
+            owner: apex,
+            rtype: Rtype::CNAME,
+            ttl: 60,
+            rdatas: vec![wire("www.cdn.example")],
+        }),
+    );
     let mut before_text = MemoryView::new();
     for last in 10..150 {
-        let to = Change::Set {
+        let to = Change::Rrset(RrsetChange::Set {
             owner: name("edge.cdn.example"),
             rtype: Rtype::A,
             ttl: u32::from(last),
             rdatas: (0..last % 4).map(|number| vec![192, 0, number, last]).collect(),
-        };
+        });
         view.apply(&flattened_build(&view, &name("cdn.example"), &[to], SerialTime::default()).unwrap().batch);
         refresh(&mut view);
         if last == 83 {

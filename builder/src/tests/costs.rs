@@ -7,7 +7,7 @@ use domain::base::iana::Rtype;
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView, View, ViewError};
 
 use super::{Record, build, name, soa, store, wire};
-use crate::{Change, ChangeError, SerialTime, record_build};
+use crate::{Change, ChangeError, NameChange, RrsetChange, SerialTime, record_build};
 
 /// Counts entries read.
 struct Counted<'v> {
@@ -57,8 +57,12 @@ fn zone(names: usize) -> MemoryView {
 }
 
 fn changes() -> Vec<Vec<Change>> {
-    let a = |owner: &str| Change::Add { owner: name(owner), rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 9] };
-    let ns = |owner: &str| Change::Add { owner: name(owner), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") };
+    let a = |owner: &str| {
+        Change::Rrset(RrsetChange::Add { owner: name(owner), rtype: Rtype::A, ttl: 60, rdata: vec![192, 0, 2, 9] })
+    };
+    let ns = |owner: &str| {
+        Change::Rrset(RrsetChange::Add { owner: name(owner), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") })
+    };
     vec![
         vec![a("host5.mid.example")],
         vec![a("new.mid.example")],
@@ -66,10 +70,14 @@ fn changes() -> Vec<Vec<Change>> {
         vec![a("ns.cut10.example")],
         vec![ns("cut10.example")],
         vec![ns("newcut.example")],
-        vec![Change::DeleteName { owner: name("host5.mid.example") }],
-        vec![Change::DeleteName { owner: name("cut10.example") }],
-        vec![Change::DeleteName { owner: name("nothing.example") }],
-        vec![a("host1.mid.example"), a("host2.mid.example"), Change::DeleteName { owner: name("host3.mid.example") }],
+        vec![Change::Name(NameChange::Delete { owner: name("host5.mid.example") })],
+        vec![Change::Name(NameChange::Delete { owner: name("cut10.example") })],
+        vec![Change::Name(NameChange::Delete { owner: name("nothing.example") })],
+        vec![
+            a("host1.mid.example"),
+            a("host2.mid.example"),
+            Change::Name(NameChange::Delete { owner: name("host3.mid.example") }),
+        ],
     ]
 }
 
@@ -96,7 +104,12 @@ fn what_a_node_publishes_rules_out_other_reads() {
     ];
     let view = store(build(&name("example"), &records).unwrap(), MAX_BATCH_LEN);
     let counted = Counted { view: &view, reads: Cell::new(0) };
-    let change = Change::Set { owner: name("www.example"), rtype: Rtype::A, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
+    let change = Change::Rrset(RrsetChange::Set {
+        owner: name("www.example"),
+        rtype: Rtype::A,
+        ttl: 60,
+        rdatas: vec![vec![192, 0, 2, 2]],
+    });
     record_build(&counted, &name("example"), &[change], SerialTime::default()).unwrap();
     // The two keys of the zone; of the apex and of the name two scans and what these find: the address key. And whether
     // there is a zone of the name's own, which would answer for it.
@@ -106,7 +119,12 @@ fn what_a_node_publishes_rules_out_other_reads() {
 #[test]
 fn a_cut_above_too_much_for_a_batch_is_refused() {
     let view = zone(120_000);
-    let cut = Change::Add { owner: name("mid.example"), rtype: Rtype::NS, ttl: 60, rdata: wire("ns.other") };
+    let cut = Change::Rrset(RrsetChange::Add {
+        owner: name("mid.example"),
+        rtype: Rtype::NS,
+        ttl: 60,
+        rdata: wire("ns.other"),
+    });
     let error = record_build(&view, &name("example"), &[cut], SerialTime::default()).unwrap_err();
     assert!(matches!(error, ChangeError::TooLarge), "{error}");
 }

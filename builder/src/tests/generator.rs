@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use zonecast_records::Name;
 
 use super::{name, soa};
-use crate::Change;
+use crate::{Change, LayerChange, NameChange, RrsetChange};
 
 pub(super) fn apex() -> Name {
     name("ExAmple")
@@ -37,7 +37,7 @@ fn delegation() -> impl Strategy<Value = Change> {
     let servers = vec![("a", "a"), ("a", "b.a"), ("a", "B.b.a"), ("b.a", "b.b.a"), ("b.a", "B.a"), ("*.a", "*.a")];
     (prop::sample::select(servers), ttl()).prop_map(|((cut, server), ttl)| {
         let [owner, server] = [cut, server].map(|text| Name::parse(text, &apex()).unwrap());
-        Change::Add { owner, rtype: Rtype::NS, ttl, rdata: server.as_wire().to_vec() }
+        Change::Rrset(RrsetChange::Add { owner, rtype: Rtype::NS, ttl, rdata: server.as_wire().to_vec() })
     })
 }
 
@@ -83,38 +83,39 @@ fn ttl() -> impl Strategy<Value = u32> {
 }
 
 fn add() -> impl Strategy<Value = Change> {
-    (owner(), data(), ttl()).prop_map(|(owner, (rtype, rdata), ttl)| Change::Add { owner, rtype, ttl, rdata })
+    (owner(), data(), ttl())
+        .prop_map(|(owner, (rtype, rdata), ttl)| Change::Rrset(RrsetChange::Add { owner, rtype, ttl, rdata }))
 }
 
 fn change() -> impl Strategy<Value = Change> {
     let set = (owner(), ttl(), prop::collection::vec(data(), 0..4)).prop_map(|(owner, ttl, data)| {
         let rtype = data.first().map_or(Rtype::NS, |(rtype, _)| *rtype);
         let rdatas = data.into_iter().filter(|(other, _)| *other == rtype).map(|(_, rdata)| rdata).collect();
-        Change::Set { owner, rtype, ttl, rdatas }
+        Change::Rrset(RrsetChange::Set { owner, rtype, ttl, rdatas })
     });
-    let serial = prop::sample::select(vec![0_u32, 5, u32::MAX]).prop_map(|serial| Change::Set {
-        owner: apex(),
-        rtype: Rtype::SOA,
-        ttl: 60,
-        rdatas: vec![soa(serial)],
+    let serial = prop::sample::select(vec![0_u32, 5, u32::MAX]).prop_map(|serial| {
+        Change::Rrset(RrsetChange::Set { owner: apex(), rtype: Rtype::SOA, ttl: 60, rdatas: vec![soa(serial)] })
     });
     let lay_over = (owner(), ttl(), prop::collection::vec(layerable(), 0..3)).prop_map(|(owner, ttl, data)| {
         let rtype = data.first().map_or(Rtype::A, |(rtype, _)| *rtype);
         let rdatas: Vec<_> = data.into_iter().filter(|(other, _)| *other == rtype).map(|(_, rdata)| rdata).collect();
         let ttl = if rdatas.is_empty() { 0 } else { ttl };
-        Change::Override { owner, rtype, ttl, rdatas }
+        Change::Layer(LayerChange::Override { owner, rtype, ttl, rdatas })
     });
     let one = || (owner(), layerable());
-    let restore = one().prop_map(|(owner, (rtype, _))| Change::Restore { owner, rtype });
-    let disable = one().prop_map(|(owner, (rtype, rdata))| Change::Disable { owner, rtype, rdata });
-    let enable = one().prop_map(|(owner, (rtype, rdata))| Change::Enable { owner, rtype, rdata });
-    let alias = target().prop_map(|rdata| Change::Add { owner: apex(), rtype: Rtype::CNAME, ttl: 300, rdata });
+    let restore = one().prop_map(|(owner, (rtype, _))| Change::Layer(LayerChange::Restore { owner, rtype }));
+    let disable = one().prop_map(|(owner, (rtype, rdata))| Change::Layer(LayerChange::Disable { owner, rtype, rdata }));
+    let enable = one().prop_map(|(owner, (rtype, rdata))| Change::Layer(LayerChange::Enable { owner, rtype, rdata }));
+    let alias = target()
+        .prop_map(|rdata| Change::Rrset(RrsetChange::Add { owner: apex(), rtype: Rtype::CNAME, ttl: 300, rdata }));
     let addresses = |byte: &'static [u8]| prop::collection::vec(prop::sample::select(byte), 0..3);
-    let flat = (ttl(), addresses(&[1, 2]), addresses(&[3, 4])).prop_map(|(ttl, a, aaaa)| Change::Flatten {
-        owner: apex(),
-        ttl: if a.is_empty() && aaaa.is_empty() { 0 } else { ttl },
-        a: a.into_iter().map(|last| vec![192, 0, 2, last]).collect(),
-        aaaa: aaaa.into_iter().map(|last| vec![last; 16]).collect(),
+    let flat = (ttl(), addresses(&[1, 2]), addresses(&[3, 4])).prop_map(|(ttl, a, aaaa)| {
+        Change::Layer(LayerChange::Flatten {
+            owner: apex(),
+            ttl: if a.is_empty() && aaaa.is_empty() { 0 } else { ttl },
+            a: a.into_iter().map(|last| vec![192, 0, 2, last]).collect(),
+            aaaa: aaaa.into_iter().map(|last| vec![last; 16]).collect(),
+        })
     });
     prop_oneof![
         2 => alias,
@@ -126,11 +127,11 @@ fn change() -> impl Strategy<Value = Change> {
         8 => add(),
         1 => delegation(),
         3 => set,
-        3 => (owner(), data()).prop_map(|(owner, (rtype, rdata))| Change::Delete { owner, rtype, rdata }),
-        4 => (owner(), data()).prop_map(|(owner, (rtype, _))| Change::DeleteRrset { owner, rtype }),
-        3 => owner().prop_map(|owner| Change::DeleteName { owner }),
-        2 => owner().prop_map(|owner| Change::DeleteSubtree { owner }),
-        2 => (owner(), owner()).prop_map(|(owner, to)| Change::Rename { owner, to: Box::new(to) }),
+        3 => (owner(), data()).prop_map(|(owner, (rtype, rdata))| Change::Rrset(RrsetChange::Delete { owner, rtype, rdata })),
+        4 => (owner(), data()).prop_map(|(owner, (rtype, _))| Change::Rrset(RrsetChange::DeleteRrset { owner, rtype })),
+        3 => owner().prop_map(|owner| Change::Name(NameChange::Delete { owner })),
+        2 => owner().prop_map(|owner| Change::Name(NameChange::DeleteSubtree { owner })),
+        2 => (owner(), owner()).prop_map(|(owner, to)| Change::Name(NameChange::Rename { owner, to: Box::new(to) })),
         1 => serial,
     ]
 }

@@ -13,9 +13,9 @@ use super::model::Model;
 use super::{IDENTITY, Record, build_at, name, store};
 use crate::{
     Change, ChangeNote, ChangeSpan, DeletedZone, Diff, FullBuild, KEPT_CHANGES, KEPT_GENERATIONS, PastError,
-    RememberError, SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings, batch_diff,
-    change_settings, delete_for_good, delete_retired, delete_zone, deleted_zones, record_build, retire_present,
-    retired_generations, rollback, undelete_zone, zone_diff, zone_info, zone_log,
+    RememberError, RrsetChange, SerialPolicy, SerialTime, Side, Target, UndeleteError, ZoneIdentity, ZoneSettings,
+    batch_diff, change_settings, delete_for_good, delete_retired, delete_zone, deleted_zones, record_build,
+    retire_present, retired_generations, rollback, undelete_zone, zone_diff, zone_info, zone_log,
 };
 
 /// Keeps no change for its age.
@@ -284,7 +284,12 @@ fn small_world() -> World {
 
 fn address(last: u8) -> Change {
     let owner = zonecast_records::Name::parse("www", &apex()).unwrap();
-    Change::Set { owner, rtype: domain::base::iana::Rtype::A, ttl: 60, rdatas: vec![vec![192, 0, 2, last]] }
+    Change::Rrset(RrsetChange::Set {
+        owner,
+        rtype: domain::base::iana::Rtype::A,
+        ttl: 60,
+        rdatas: vec![vec![192, 0, 2, last]],
+    })
 }
 
 #[test]
@@ -417,7 +422,7 @@ fn what_does_not_fit_with_what_takes_it_back_says_so() {
         let one = |number: u8| {
             let owner = zonecast_records::Name::parse(&format!("n{number}"), &apex()).unwrap();
             let rdatas = vec![text(seed), text(seed + 1)];
-            Change::Set { owner, rtype: domain::base::iana::Rtype::TXT, ttl: 60, rdatas }
+            Change::Rrset(RrsetChange::Set { owner, rtype: domain::base::iana::Rtype::TXT, ttl: 60, rdatas })
         };
         (0..60).map(one).collect()
     };

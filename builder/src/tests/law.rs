@@ -9,7 +9,10 @@ use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 use super::generator::{adds, apex, batches};
 use super::model::Model;
 use super::{IDENTITY, Record, build, build_at, store};
-use crate::{Change, ChangeError, Diff, Layer, SerialTime, export, record_build, zone_layers};
+use crate::{
+    Change, ChangeError, Diff, Layer, LayerChange, NameChange, RrsetChange, SerialTime, export, record_build,
+    zone_layers,
+};
 
 /// Enough to find a broken rule; PROPTEST_CASES asks for more.
 const CASES: u32 = 2_000;
@@ -47,9 +50,9 @@ pub(super) fn exported(view: &MemoryView) -> Vec<Record> {
 }
 
 /// Data is in canonical order in the store, in that of bytes in the model.
-fn in_order(mut layers: Vec<Change>) -> Vec<Change> {
+fn in_order(mut layers: Vec<LayerChange>) -> Vec<LayerChange> {
     for layer in &mut layers {
-        if let Change::Override { rdatas, .. } = layer {
+        if let LayerChange::Override { rdatas, .. } = layer {
             rdatas.sort();
         }
     }
@@ -107,7 +110,7 @@ proptest! {
                     model = next;
                 }
                 Err(ChangeError::Refused(refused)) => {
-                    let is_whole = |change: &Change| matches!(change, Change::DeleteSubtree { owner } if *owner == apex());
+                    let is_whole = |change: &Change| matches!(change, Change::Name(NameChange::DeleteSubtree { owner }) if *owner == apex());
                     let whole = changes.iter().any(is_whole);
                     prop_assert!(wanted.is_none() || whole, "a full build takes this: {refused}");
                 }
@@ -125,7 +128,7 @@ proptest! {
     fn full_builds_are_functions_of_the_set(adds in adds(), seed in any::<u64>()) {
         let mut records = Model::new(apex()).records();
         for change in &adds {
-            if let Change::Add { owner, rtype, ttl, rdata } = change {
+            if let Change::Rrset(RrsetChange::Add { owner, rtype, ttl, rdata }) = change {
                 let owner = owner.as_wire().to_vec();
                 records.push(Record { owner, rtype: rtype.to_int(), ttl: *ttl, rdata: rdata.clone() });
             }

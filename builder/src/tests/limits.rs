@@ -14,8 +14,8 @@ use zonecast_records::{ChangeKind, MAX_ASIDE, MAX_CHAINS};
 use super::law::{assert_same, config};
 use super::{IDENTITY, Record, name, soa, source, store, wire};
 use crate::{
-    Change, ChangeError, ChangeNote, RememberError, Rule, SerialPolicy, SerialTime, Settings, ZoneSettings, export,
-    record_build,
+    Change, ChangeError, ChangeNote, LayerChange, RememberError, RrsetChange, Rule, SerialPolicy, SerialTime, Settings,
+    ZoneSettings, export, record_build,
 };
 
 /// A build with a megabyte in it takes its time.
@@ -183,10 +183,10 @@ impl Spec {
         }
     }
 
-    fn layers(self, label: &str) -> Vec<Change> {
+    fn layers(self, label: &str) -> Vec<LayerChange> {
         let owner = name(&format!("{label}.example"));
         let rtype = Rtype::from_int(OPAQUE);
-        let layer = Change::Override { owner, rtype, ttl: 60, rdatas: vec![vec![200]] };
+        let layer = LayerChange::Override { owner, rtype, ttl: 60, rdatas: vec![vec![200]] };
         matches!(self.large, Large::Overridden(_) | Large::ManyOverridden).then_some(layer).into_iter().collect()
     }
 }
@@ -204,9 +204,11 @@ fn as_changes(records: &[Record]) -> Vec<Change> {
         let one_ttl = records.iter().all(|record| record.ttl == records[0].ttl);
         if one_ttl {
             let rdatas = records.iter().map(|record| record.rdata.clone()).collect();
-            return vec![Change::Set { owner, rtype, ttl: records[0].ttl, rdatas }];
+            return vec![Change::Rrset(RrsetChange::Set { owner, rtype, ttl: records[0].ttl, rdatas })];
         }
-        let add = |record: &Record| Change::Add { owner, rtype, ttl: record.ttl, rdata: record.rdata.clone() };
+        let add = |record: &Record| {
+            Change::Rrset(RrsetChange::Add { owner, rtype, ttl: record.ttl, rdata: record.rdata.clone() })
+        };
         records.iter().map(add).collect()
     };
     let mut sorted = records.to_vec();
@@ -219,10 +221,10 @@ fn both_builds_agree(specs: &[Spec], before: bool) -> Result<(), TestCaseError> 
     let apex = name("example");
     let labelled = || ["a", "b"].into_iter().zip(specs);
     let more: Vec<Record> = labelled().flat_map(|(label, spec)| spec.records(label)).collect();
-    let layers: Vec<Change> = labelled().flat_map(|(label, spec)| spec.layers(label)).collect();
+    let layers: Vec<LayerChange> = labelled().flat_map(|(label, spec)| spec.layers(label)).collect();
     let records = [base(), more.clone()].concat();
     let kept = ZoneSettings::default().with_serial(SerialPolicy::Keep);
-    let settings = |layers: Vec<Change>| Settings::with_origin(*b"digest").with_zone(kept).with_layers(layers);
+    let settings = |layers: Vec<LayerChange>| Settings::with_origin(*b"digest").with_zone(kept).with_layers(layers);
     let whole = source(&apex, &records).build(IDENTITY, &settings(layers.clone()));
     if let Err(refused) = &whole {
         for finding in refused.findings.iter().filter(|finding| finding.rule != Rule::TooManyChains) {
@@ -247,6 +249,7 @@ fn both_builds_agree(specs: &[Spec], before: bool) -> Result<(), TestCaseError> 
     let base = source(&apex, &base()).build(IDENTITY, &settings(vec![])).unwrap();
     let mut view = store(base, MAX_BATCH_LEN);
     let changes = as_changes(&more);
+    let layers: Vec<Change> = layers.into_iter().map(Change::from).collect();
     let steps = if before { [layers, changes] } else { [changes, layers] };
     let is_layered = steps.iter().all(|step| !step.is_empty());
     for step in steps.iter().filter(|step| !step.is_empty()) {

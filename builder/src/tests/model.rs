@@ -6,7 +6,7 @@ use domain::base::iana::Rtype;
 use zonecast_records::Name;
 
 use super::{Record, soa};
-use crate::Change;
+use crate::{Change, LayerChange, NameChange, RrsetChange};
 
 /// The records of each name, and what is laid over them.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +38,14 @@ struct Data {
 impl Model {
     pub(super) fn new(apex: Name) -> Self {
         let mut model = Self { apex, flatten: false, nodes: BTreeMap::new() };
-        model.apply(&Change::Add { owner: apex, rtype: Rtype::SOA, ttl: 300, rdata: soa(u32::MAX - 2) });
+        model.apply(&Change::Rrset(RrsetChange::Add {
+            owner: apex,
+            rtype: Rtype::SOA,
+            ttl: 300,
+            rdata: soa(u32::MAX - 2),
+        }));
         let rdata = b"\x02ns\x00".to_vec();
-        model.apply(&Change::Add { owner: apex, rtype: Rtype::NS, ttl: 300, rdata });
+        model.apply(&Change::Rrset(RrsetChange::Add { owner: apex, rtype: Rtype::NS, ttl: 300, rdata }));
         model
     }
 
@@ -62,12 +67,13 @@ impl Model {
     }
 
     /// What is laid over it, in the order in which it is read back.
-    pub(super) fn layers(&self) -> Vec<Change> {
-        let layers = |node: &NodeModel| -> Vec<Change> {
+    pub(super) fn layers(&self) -> Vec<LayerChange> {
+        let layers = |node: &NodeModel| -> Vec<LayerChange> {
             let owner = Name::from_wire(&node.owner).unwrap();
             let disabled = node.data.iter().filter(|data| data.disabled);
-            let disabled = disabled.map(|data| Change::Disable { owner, rtype: data.rtype, rdata: data.rdata.clone() });
-            let overrides = node.overrides.iter().map(|(rtype, data)| Change::Override {
+            let disabled =
+                disabled.map(|data| LayerChange::Disable { owner, rtype: data.rtype, rdata: data.rdata.clone() });
+            let overrides = node.overrides.iter().map(|(rtype, data)| LayerChange::Override {
                 owner,
                 rtype: Rtype::from_int(*rtype),
                 ttl: data.first().map_or(0, |data| data.ttl),
@@ -76,7 +82,7 @@ impl Model {
             let of = |rtype| -> Vec<Vec<u8>> {
                 node.addresses.iter().filter(|data| data.rtype == rtype).map(|data| data.rdata.clone()).collect()
             };
-            let flat = self.is_flattened(node).then(|| Change::Flatten {
+            let flat = self.is_flattened(node).then(|| LayerChange::Flatten {
                 owner,
                 ttl: node.addresses.first().map_or(0, |data| data.ttl),
                 a: of(Rtype::A),
@@ -110,15 +116,17 @@ impl Model {
     fn apply_one(&mut self, change: &Change) {
         let owner = *change.owner();
         match change {
-            Change::DeleteSubtree { owner } if *owner == self.apex => return,
-            Change::DeleteSubtree { owner } => return self.nodes.retain(|name, _| !name.is_within(owner)),
-            Change::Rename { owner, to } if owner == &**to => return,
-            Change::Rename { owner, to } => {
+            Change::Name(NameChange::DeleteSubtree { owner }) if *owner == self.apex => return,
+            Change::Name(NameChange::DeleteSubtree { owner }) => {
+                return self.nodes.retain(|name, _| !name.is_within(owner));
+            }
+            Change::Name(NameChange::Rename { owner, to }) if owner == &**to => return,
+            Change::Name(NameChange::Rename { owner, to }) => {
                 let NodeModel { data, overrides, .. } = self.nodes.remove(&owner.to_lowercase()).unwrap_or_default();
                 for Data { rtype, ttl, rdata, disabled } in data {
-                    self.apply(&Change::Add { owner: **to, rtype, ttl, rdata: rdata.clone() });
+                    self.apply(&Change::Rrset(RrsetChange::Add { owner: **to, rtype, ttl, rdata: rdata.clone() }));
                     if disabled {
-                        self.apply(&Change::Disable { owner: **to, rtype, rdata });
+                        self.apply(&Change::Layer(LayerChange::Disable { owner: **to, rtype, rdata }));
                     }
                 }
                 if !overrides.is_empty() {
@@ -131,29 +139,34 @@ impl Model {
         let node = self.node(&owner);
         let data = &mut node.data;
         match change {
-            Change::Add { rtype, ttl, rdata, .. } => {
+            Change::Rrset(RrsetChange::Add { rtype, ttl, rdata, .. }) => {
                 data.retain(|old| !old.is(*rtype, rdata));
                 data.push(Data { rtype: *rtype, ttl: *ttl, rdata: rdata.clone(), disabled: false });
             }
-            Change::Set { rtype, ttl, rdatas, .. } => {
+            Change::Rrset(RrsetChange::Set { rtype, ttl, rdatas, .. }) => {
                 data.retain(|old| old.rtype != *rtype);
                 data.extend(set(*rtype, *ttl, rdatas));
             }
-            Change::Delete { rtype, rdata, .. } => data.retain(|old| !old.is(*rtype, rdata)),
-            Change::DeleteRrset { rtype, .. } => data.retain(|old| old.rtype != *rtype),
-            Change::DeleteName { .. } => *node = NodeModel::default(),
-            Change::Override { rtype, ttl, rdatas, .. } => {
+            Change::Rrset(RrsetChange::Delete { rtype, rdata, .. }) => data.retain(|old| !old.is(*rtype, rdata)),
+            Change::Rrset(RrsetChange::DeleteRrset { rtype, .. }) => data.retain(|old| old.rtype != *rtype),
+            Change::Name(NameChange::Delete { .. }) => *node = NodeModel::default(),
+            Change::Layer(LayerChange::Override { rtype, ttl, rdatas, .. }) => {
                 node.overrides.insert(rtype.to_int(), set(*rtype, *ttl, rdatas));
             }
-            Change::Flatten { ttl, a, aaaa, .. } => {
+            Change::Layer(LayerChange::Flatten { ttl, a, aaaa, .. }) => {
                 node.addresses = [set(Rtype::A, *ttl, a), set(Rtype::AAAA, *ttl, aaaa)].concat();
             }
-            Change::Restore { rtype, .. } => drop(node.overrides.remove(&rtype.to_int())),
-            Change::Disable { rtype, rdata, .. } | Change::Enable { rtype, rdata, .. } => {
+            Change::Layer(LayerChange::Restore { rtype, .. }) => drop(node.overrides.remove(&rtype.to_int())),
+            Change::Layer(LayerChange::Disable { rtype, rdata, .. })
+            | Change::Layer(LayerChange::Enable { rtype, rdata, .. }) => {
                 let found = data.iter_mut().find(|old| old.is(*rtype, rdata));
-                found.into_iter().for_each(|old| old.disabled = matches!(change, Change::Disable { .. }));
+                found
+                    .into_iter()
+                    .for_each(|old| old.disabled = matches!(change, Change::Layer(LayerChange::Disable { .. })));
             }
-            Change::DeleteSubtree { .. } | Change::Rename { .. } => unreachable!("done above"),
+            Change::Name(NameChange::DeleteSubtree { .. }) | Change::Name(NameChange::Rename { .. }) => {
+                unreachable!("done above")
+            }
         }
         node.data.sort_by(|one, other| (one.rtype, &one.rdata).cmp(&(other.rtype, &other.rdata)));
         self.nodes.retain(|_, node| !node.data.is_empty() || !node.overrides.is_empty());

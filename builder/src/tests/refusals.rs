@@ -6,8 +6,8 @@ use zonecast_records::{ADDRESS_KIND, AddressValue, Generation, KeyBuffer, KeySec
 
 use super::{Record, build, name, soa, store, wire};
 use crate::{
-    Change, ChangeError, MAX_FINDINGS, MAX_HIDDEN, Rule, SerialPolicy, SerialTime, Settings, Tolerance, Warning,
-    ZoneSettings, change_settings, hidden_names, record_build, zone_info,
+    Change, ChangeError, LayerChange, MAX_FINDINGS, MAX_HIDDEN, NameChange, RrsetChange, Rule, SerialPolicy,
+    SerialTime, Settings, Tolerance, Warning, ZoneSettings, change_settings, hidden_names, record_build, zone_info,
 };
 
 fn record(owner: &str, rtype: Rtype, rdata: &[u8]) -> Record {
@@ -211,7 +211,7 @@ fn names_in_a_zone_hosted_here_are_named() {
     below.into_batches(MAX_BATCH_LEN).for_each(|batch| view.apply(&batch));
     let now = SerialTime { unix: 1_795_777_800, date: 20_261_127 };
     let warned = |owner: &str| {
-        let add = Change::Add { owner: name(owner), rtype: Rtype::A, ttl: 1, rdata: a.to_vec() };
+        let add = Change::Rrset(RrsetChange::Add { owner: name(owner), rtype: Rtype::A, ttl: 1, rdata: a.to_vec() });
         let built = record_build(&view, &name("example"), &[add], now).unwrap();
         built.warnings.iter().map(|finding| finding.rule).collect::<Vec<_>>()
     };
@@ -276,10 +276,12 @@ fn zones_of_control_panels_are_taken_by_choice() {
     let mut view = store(zone, MAX_BATCH_LEN);
     let apex = name("example");
     let now = SerialTime { unix: 1_795_777_800, date: 20_261_127 };
-    let add = |owner, rtype, rdata: &[u8]| Change::Add { owner, rtype, ttl: 1, rdata: rdata.to_vec() };
+    let add =
+        |owner, rtype, rdata: &[u8]| Change::Rrset(RrsetChange::Add { owner, rtype, ttl: 1, rdata: rdata.to_vec() });
     view.apply(&record_build(&view, &apex, &[add(name("a.example"), Rtype::A, &a)], now).unwrap().batch);
     view.apply(&record_build(&view, &apex, &[add(apex, Rtype::NS, &wire("ns.other"))], now).unwrap().batch);
-    let refused = record_build(&view, &apex, &[Change::DeleteRrset { owner: apex, rtype: Rtype::NS }], now);
+    let refused =
+        record_build(&view, &apex, &[Change::Rrset(RrsetChange::DeleteRrset { owner: apex, rtype: Rtype::NS })], now);
     assert!(matches!(refused, Err(ChangeError::Refused(_))), "{refused:?}");
 }
 
@@ -335,20 +337,27 @@ fn changes_keep_the_rules_and_the_serial() {
         ChangeError::Refused(refused) => refused.findings.iter().next().unwrap().rule,
         other => panic!("{other}"),
     };
-    assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::SOA }), Rule::NoSoa);
-    assert_eq!(refused(Change::DeleteRrset { owner: apex, rtype: Rtype::NS }), Rule::NoNs);
-    assert_eq!(refused(Change::DeleteName { owner: name("other") }), Rule::OutOfZone);
-    assert_eq!(refused(Change::Rename { owner: name("a.example"), to: Box::new(name("other")) }), Rule::OutOfZone);
-    assert_eq!(refused(Change::DeleteSubtree { owner: name("other") }), Rule::OutOfZone);
-    let whole = record_build(&view, &apex, &[Change::DeleteSubtree { owner: apex }], now).unwrap_err();
+    assert_eq!(refused(Change::Rrset(RrsetChange::DeleteRrset { owner: apex, rtype: Rtype::SOA })), Rule::NoSoa);
+    assert_eq!(refused(Change::Rrset(RrsetChange::DeleteRrset { owner: apex, rtype: Rtype::NS })), Rule::NoNs);
+    assert_eq!(refused(Change::Name(NameChange::Delete { owner: name("other") })), Rule::OutOfZone);
+    assert_eq!(
+        refused(Change::Name(NameChange::Rename { owner: name("a.example"), to: Box::new(name("other")) })),
+        Rule::OutOfZone
+    );
+    assert_eq!(refused(Change::Name(NameChange::DeleteSubtree { owner: name("other") })), Rule::OutOfZone);
+    let whole =
+        record_build(&view, &apex, &[Change::Name(NameChange::DeleteSubtree { owner: apex })], now).unwrap_err();
     assert!(whole.to_string().contains("delete the zone"), "{whole}");
-    let long = Change::Add { owner: apex, rtype: Rtype::TXT, ttl: 1, rdata: vec![0; 70_000] };
+    let long = Change::Rrset(RrsetChange::Add { owner: apex, rtype: Rtype::TXT, ttl: 1, rdata: vec![0; 70_000] });
     assert_eq!(refused(long), Rule::TooLarge(70_000));
 
-    let add = Change::Add { owner: name("a.example"), rtype: Rtype::A, ttl: 1, rdata: vec![1, 2, 3, 4] };
+    let add =
+        Change::Rrset(RrsetChange::Add { owner: name("a.example"), rtype: Rtype::A, ttl: 1, rdata: vec![1, 2, 3, 4] });
     let serial = |policy, present, changes: &[Change]| {
         let mut view = view.clone();
-        let change = |serial| Change::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(serial)] };
+        let change = |serial| {
+            Change::Rrset(RrsetChange::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(serial)] })
+        };
         view.apply(&record_build(&view, &apex, &[change(present)], now).unwrap().batch);
         let settings = ZoneSettings::default().with_serial(policy).with_default_ttl(60);
         view.apply(&change_settings(&view, &apex, settings).unwrap().0);
@@ -370,7 +379,7 @@ fn changes_keep_the_rules_and_the_serial() {
     assert_eq!(serial(SerialPolicy::Unix, 2_026_112_700, add), 2_026_112_701);
     assert_eq!(serial(SerialPolicy::Unix, 7, add), 1_795_777_800);
     assert_eq!(serial(SerialPolicy::Date, 5, &[]), 5);
-    let set = Change::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(9)] };
+    let set = Change::Rrset(RrsetChange::Set { owner: apex, rtype: Rtype::SOA, ttl: 1, rdatas: vec![soa(9)] });
     assert_eq!(serial(SerialPolicy::Date, 5, &[set, add[0].clone()]), 9, "what a change sets stays");
 }
 
@@ -399,22 +408,21 @@ fn a_signed_zone_is_not_changed_without_its_signatures() {
         }
         Err(other) => panic!("{other}"),
     };
-    let set = |owner: &str, rtype, rdata: &[u8]| Change::Set {
-        owner: name(owner),
-        rtype,
-        ttl: 300,
-        rdatas: vec![rdata.to_vec()],
+    let set = |owner: &str, rtype, rdata: &[u8]| {
+        Change::Rrset(RrsetChange::Set { owner: name(owner), rtype, ttl: 300, rdatas: vec![rdata.to_vec()] })
     };
-    let sign = |owner: &str, covers, filler| Change::Set {
-        owner: name(owner),
-        rtype: Rtype::RRSIG,
-        ttl: 300,
-        rdatas: match owner {
-            "example" => [Rtype::SOA, Rtype::NS, Rtype::DNSKEY]
-                .map(|other| signature(owner, other, if other == covers { filler } else { 1 }).rdata)
-                .to_vec(),
-            _ => vec![signature(owner, covers, filler).rdata],
-        },
+    let sign = |owner: &str, covers, filler| {
+        Change::Rrset(RrsetChange::Set {
+            owner: name(owner),
+            rtype: Rtype::RRSIG,
+            ttl: 300,
+            rdatas: match owner {
+                "example" => [Rtype::SOA, Rtype::NS, Rtype::DNSKEY]
+                    .map(|other| signature(owner, other, if other == covers { filler } else { 1 }).rdata)
+                    .to_vec(),
+                _ => vec![signature(owner, covers, filler).rdata],
+            },
+        })
     };
     let unsigned = |owner: &str, rtype| (format!("{owner}."), rtype, Rule::Unsigned);
     let soa = [set("example", Rtype::SOA, &soa(9)), sign("example", Rtype::SOA, 2)];
@@ -427,17 +435,20 @@ fn a_signed_zone_is_not_changed_without_its_signatures() {
     assert_eq!(and_soa(&[www, sign("www.example", a, 2)]), []);
     assert_eq!(and_soa(&[set("new.example", a, &[1, 2, 3, 4])]), [unsigned("new.example", a)]);
     assert_eq!(and_soa(&[set("new.example", a, &[1, 2, 3, 4]), sign("new.example", a, 1)]), []);
-    let bare = Change::DeleteRrset { owner: name("www.example"), rtype: Rtype::RRSIG };
+    let bare = Change::Rrset(RrsetChange::DeleteRrset { owner: name("www.example"), rtype: Rtype::RRSIG });
     assert_eq!(and_soa(&[bare]), [unsigned("www.example", a)]);
-    assert_eq!(and_soa(&[Change::DeleteName { owner: name("www.example") }]), []);
+    assert_eq!(and_soa(&[Change::Name(NameChange::Delete { owner: name("www.example") })]), []);
     // Delegations and their glue are not signed; what was glue and is none any more is.
     assert_eq!(and_soa(&[set("ns.cut.example", a, &[192, 0, 2, 3])]), []);
     assert_eq!(and_soa(&[set("more.example", Rtype::NS, &wire("ns.other"))]), []);
     assert_eq!(and_soa(&[set("more.example", Rtype::DS, &[0, 1, 8, 2, 1])]), [unsigned("more.example", Rtype::DS)]);
-    let uncut = Change::DeleteRrset { owner: name("cut.example"), rtype: Rtype::NS };
+    let uncut = Change::Rrset(RrsetChange::DeleteRrset { owner: name("cut.example"), rtype: Rtype::NS });
     assert_eq!(and_soa(&[uncut]), [unsigned("ns.cut.example", a)]);
     // Who takes the key away takes the signing away.
-    let unsign = [Change::DeleteRrset { owner: apex, rtype: Rtype::DNSKEY }, set("x.example", a, &[1, 2, 3, 4])];
+    let unsign = [
+        Change::Rrset(RrsetChange::DeleteRrset { owner: apex, rtype: Rtype::DNSKEY }),
+        set("x.example", a, &[1, 2, 3, 4]),
+    ];
     assert_eq!(refused(&unsign), []);
 }
 
@@ -445,12 +456,14 @@ fn a_signed_zone_is_not_changed_without_its_signatures() {
 fn what_belongs_to_the_zone_cannot_be_laid_over_and_a_signed_zone_says_so() {
     let apex = name("example");
     let (owner, a) = (name("www.example"), Rtype::A);
-    let lay_over = |rtype, rdata: &[u8]| Change::Override { owner: apex, rtype, ttl: 60, rdatas: vec![rdata.to_vec()] };
+    let lay_over = |rtype, rdata: &[u8]| {
+        Change::Layer(LayerChange::Override { owner: apex, rtype, ttl: 60, rdatas: vec![rdata.to_vec()] })
+    };
     let view = store(build(&apex, &with([record("www.example", a, &[192, 0, 2, 1])])).unwrap(), MAX_BATCH_LEN);
     for change in [
         lay_over(Rtype::SOA, &soa(1)),
         lay_over(Rtype::DNSKEY, &[1, 1, 3, 8, 1]),
-        Change::Disable { owner: apex, rtype: Rtype::SOA, rdata: soa(1) },
+        Change::Layer(LayerChange::Disable { owner: apex, rtype: Rtype::SOA, rdata: soa(1) }),
     ] {
         let error = record_build(&view, &apex, std::slice::from_ref(&change), SerialTime::default()).unwrap_err();
         let ChangeError::Refused(refused) = error else { panic!("{change:?}: {error}") };
@@ -458,7 +471,7 @@ fn what_belongs_to_the_zone_cannot_be_laid_over_and_a_signed_zone_says_so() {
     }
     // A zone that is signed while something is laid over it.
     let signed = with([record("example", Rtype::DNSKEY, &[1, 1, 3, 8, 1]), record("www.example", a, &[192, 0, 2, 1])]);
-    let layer = Change::Override { owner, rtype: a, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
+    let layer = LayerChange::Override { owner, rtype: a, ttl: 60, rdatas: vec![vec![192, 0, 2, 2]] };
     let settings = Settings::with_origin(*b"digest").with_layers(vec![layer]);
     let built = super::source(&apex, &signed).build(super::IDENTITY, &settings).unwrap();
     let warned = built.warnings().iter().find(|finding| finding.rule == Warning::OverrideInSigned).unwrap();

@@ -11,8 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use zonecast_builder::{
-    Change, ChangeNote, Diff, FullBuild, RecordCounts, RememberError, ZoneIdentity, ZoneInfo, ZoneSettings, creating,
-    creation_section, retire_present, zone_info, zone_layers, zone_sections,
+    ChangeNote, Diff, FullBuild, LayerChange, RecordCounts, RememberError, ZoneIdentity, ZoneInfo, ZoneSettings,
+    creating, creation_section, retire_present, zone_info, zone_layers, zone_sections,
 };
 use zonecast_ingest::digest_zone_file;
 use zonecast_kv_proto::{Batch, Precondition, SectionId};
@@ -223,7 +223,7 @@ fn beside(
     apex: &Name,
     chosen: Chosen,
     present: ZoneSettings,
-    layers: Vec<Change>,
+    layers: Vec<LayerChange>,
 ) -> Result<Beside, ServiceError> {
     let hosted_below = StoredZone::below(view, apex).map_err(ServiceError::internal)?;
     Ok(Beside { settings: chosen.over(present), layers, tolerance: chosen.tolerance(), hosted_below, before: None })

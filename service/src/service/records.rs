@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, ChangeError as BuildError, ChangeKind, Layer, RecordBuild, SerialTime, export, flattened_build, read_name,
-    zone_info,
+    Change, ChangeError as BuildError, ChangeKind, Layer, LayerChange, NameChange, RecordBuild, RrsetChange,
+    SerialTime, export, flattened_build, read_name, zone_info,
 };
 use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, parse_type};
 use zonecast_kv_proto::View;
@@ -193,14 +193,21 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
                 "rename moves everything at a name: type, ttl and data make no sense with it",
             ));
         }
-        push(Change::Rename { owner, to: Box::new(parse_owner(to, apex).map_err(ServiceError::bad)?) });
+        push(Change::Name(NameChange::Rename {
+            owner,
+            to: Box::new(parse_owner(to, apex).map_err(ServiceError::bad)?),
+        }));
         return Ok(());
     }
     let Some(rtype) = rtype else {
         if *action != Action::Delete || !data.is_empty() {
             return Err(ServiceError::bad("type is missing"));
         }
-        push(if *subtree { Change::DeleteSubtree { owner } } else { Change::DeleteName { owner } });
+        push(if *subtree {
+            Change::Name(NameChange::DeleteSubtree { owner })
+        } else {
+            Change::Name(NameChange::Delete { owner })
+        });
         return Ok(());
     };
     let rtype = parse_type(rtype).map_err(ServiceError::bad)?;
@@ -212,15 +219,23 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
             return Err(ServiceError::bad("data is missing"));
         }
         (Action::Restore, false) => return Err(ServiceError::bad("restore goes with a type and without data")),
-        (Action::Override, _) => push(Change::Override { owner, rtype, ttl: 0, rdatas }),
-        (Action::Restore, true) => push(Change::Restore { owner, rtype }),
-        (Action::Disable, false) => rdatas.into_iter().for_each(|rdata| push(Change::Disable { owner, rtype, rdata })),
-        (Action::Enable, false) => rdatas.into_iter().for_each(|rdata| push(Change::Enable { owner, rtype, rdata })),
-        (Action::Set, false) => push(Change::Set { owner, rtype, ttl: 0, rdatas }),
-        (Action::Add, false) => rdatas.into_iter().for_each(|rdata| push(Change::Add { owner, rtype, ttl: 0, rdata })),
-        (Action::Delete, true) => push(Change::DeleteRrset { owner, rtype }),
+        (Action::Override, _) => push(Change::Layer(LayerChange::Override { owner, rtype, ttl: 0, rdatas })),
+        (Action::Restore, true) => push(Change::Layer(LayerChange::Restore { owner, rtype })),
+        (Action::Disable, false) => {
+            rdatas.into_iter().for_each(|rdata| push(Change::Layer(LayerChange::Disable { owner, rtype, rdata })))
+        }
+        (Action::Enable, false) => {
+            rdatas.into_iter().for_each(|rdata| push(Change::Layer(LayerChange::Enable { owner, rtype, rdata })))
+        }
+        (Action::Set, false) => push(Change::Rrset(RrsetChange::Set { owner, rtype, ttl: 0, rdatas })),
+        (Action::Add, false) => {
+            rdatas.into_iter().for_each(|rdata| push(Change::Rrset(RrsetChange::Add { owner, rtype, ttl: 0, rdata })))
+        }
+        (Action::Delete, true) => push(Change::Rrset(RrsetChange::DeleteRrset { owner, rtype })),
         (Action::Rename, _) => {}
-        (Action::Delete, false) => rdatas.into_iter().for_each(|rdata| push(Change::Delete { owner, rtype, rdata })),
+        (Action::Delete, false) => {
+            rdatas.into_iter().for_each(|rdata| push(Change::Rrset(RrsetChange::Delete { owner, rtype, rdata })))
+        }
     }
     Ok(())
 }
@@ -229,15 +244,15 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
 fn settle_ttls(view: &dyn View, apex: &Name, open: &[OpenChange]) -> Result<Vec<Change>, BuildError> {
     let mut changes = Vec::with_capacity(open.len());
     for OpenChange { mut change, ttl: given } in open.iter().cloned() {
-        if let Change::Override { rdatas, .. } = &change
+        if let Change::Layer(LayerChange::Override { rdatas, .. }) = &change
             && rdatas.is_empty()
         {
             changes.push(change);
             continue;
         }
-        if let Change::Add { owner, rtype, ttl, .. }
-        | Change::Set { owner, rtype, ttl, .. }
-        | Change::Override { owner, rtype, ttl, .. } = &mut change
+        if let Change::Rrset(RrsetChange::Add { owner, rtype, ttl, .. })
+        | Change::Rrset(RrsetChange::Set { owner, rtype, ttl, .. })
+        | Change::Layer(LayerChange::Override { owner, rtype, ttl, .. }) = &mut change
         {
             *ttl = match given {
                 Some(given) => given,

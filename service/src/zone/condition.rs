@@ -168,7 +168,8 @@ impl Condition {
 mod tests {
     use domain::base::iana::Rtype;
     use zonecast_builder::{
-        Change, ChangeKind, ChangeNote, Location, SerialTime, Settings, ZoneIdentity, ZoneSource, record_build,
+        Change, ChangeKind, ChangeNote, Location, RrsetChange, SerialTime, Settings, ZoneIdentity, ZoneSource,
+        record_build,
     };
     use zonecast_kv_proto::MemoryView;
     use zonecast_records::{Generation, RecordRef, ZoneId};
@@ -241,7 +242,8 @@ mod tests {
         let mut view = MemoryView::new();
         build.into_batches(usize::MAX).for_each(|batch| view.apply(&batch));
         if let Some(time) = changed_at {
-            let add = Change::Add { owner: apex(), rtype: Rtype::TXT, ttl: 60, rdata: b"\x01x".to_vec() };
+            let add =
+                Change::Rrset(RrsetChange::Add { owner: apex(), rtype: Rtype::TXT, ttl: 60, rdata: b"\x01x".to_vec() });
             let mut done = record_build(&view, &apex(), &[add], SerialTime::default()).unwrap();
             let note = ChangeNote { kind: ChangeKind::Records, time, by: "test", keep_since: 0 };
             done.undo.remember(&view, &mut done.batch, note).unwrap();

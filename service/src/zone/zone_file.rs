@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use zonecast_builder::{
-    Change, FullBuild, Location, Refused, Rule, Settings, Tolerance, Warning, ZoneIdentity, ZoneSettings, ZoneSource,
+    FullBuild, LayerChange, Location, Refused, Rule, Settings, Tolerance, Warning, ZoneIdentity, ZoneSettings,
+    ZoneSource,
 };
 use zonecast_ingest::{
     FileError, FileReport, FileWarning, Location as FileLocation, SourceError, ZoneRoot, read_zone_bytes,
@@ -57,7 +58,7 @@ pub struct Beside {
     /// What is chosen for it.
     pub settings: ZoneSettings,
     /// What is laid over its records.
-    pub layers: Vec<Change>,
+    pub layers: Vec<LayerChange>,
     /// What its text may have although it breaks a rule.
     pub tolerance: Tolerance,
     /// Zones of the store that lie below it, in wire form.

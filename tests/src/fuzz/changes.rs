@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use domain::base::iana::Rtype;
 use zonecast_builder::{
-    Change, Diff, Layer, Location, SerialPolicy, SerialTime, Settings, ZoneSettings, ZoneSource, change_settings,
-    export, record_build, zone_info, zone_layers,
+    Change, Diff, Layer, LayerChange, Location, NameChange, RrsetChange, SerialPolicy, SerialTime, Settings,
+    ZoneSettings, ZoneSource, change_settings, export, record_build, zone_info, zone_layers,
 };
 use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
 use zonecast_records::Name;
@@ -97,29 +97,34 @@ fn change(input: &mut Input<'_>) -> Change {
     let kind = input.byte();
     let (owner, rtype, ttl) = (input.name(), input.rtype(), u32::from(input.byte()));
     match kind % 13 {
-        0 | 1 => Change::Add { owner, rtype, ttl, rdata: input.rdata(rtype) },
+        0 | 1 => Change::Rrset(RrsetChange::Add { owner, rtype, ttl, rdata: input.rdata(rtype) }),
         2 => {
             let count = usize::from(input.byte() % 4);
-            Change::Set { owner, rtype, ttl, rdatas: (0..count).map(|_| input.rdata(rtype)).collect() }
+            Change::Rrset(RrsetChange::Set {
+                owner,
+                rtype,
+                ttl,
+                rdatas: (0..count).map(|_| input.rdata(rtype)).collect(),
+            })
         }
-        3 => Change::Delete { owner, rtype, rdata: input.rdata(rtype) },
-        4 => Change::DeleteRrset { owner, rtype },
-        5 => Change::DeleteSubtree { owner },
-        6 => Change::Rename { owner, to: Box::new(input.name()) },
+        3 => Change::Rrset(RrsetChange::Delete { owner, rtype, rdata: input.rdata(rtype) }),
+        4 => Change::Rrset(RrsetChange::DeleteRrset { owner, rtype }),
+        5 => Change::Name(NameChange::DeleteSubtree { owner }),
+        6 => Change::Name(NameChange::Rename { owner, to: Box::new(input.name()) }),
         7 => {
             let count = usize::from(input.byte() % 3);
             let rdatas: Vec<_> = (0..count).map(|_| input.rdata(rtype)).collect();
             // Without records there is nothing that has a TTL.
-            Change::Override { owner, rtype, ttl: if rdatas.is_empty() { 0 } else { ttl }, rdatas }
+            Change::Layer(LayerChange::Override { owner, rtype, ttl: if rdatas.is_empty() { 0 } else { ttl }, rdatas })
         }
-        8 => Change::Restore { owner, rtype },
-        9 => Change::Disable { owner, rtype, rdata: input.rdata(rtype) },
+        8 => Change::Layer(LayerChange::Restore { owner, rtype }),
+        9 => Change::Layer(LayerChange::Disable { owner, rtype, rdata: input.rdata(rtype) }),
         11 => {
             let [a, aaaa] = [Rtype::A, Rtype::AAAA].map(|rtype| input.rdata(rtype));
-            Change::Flatten { owner: world::apex(), ttl, a: vec![a], aaaa: vec![aaaa] }
+            Change::Layer(LayerChange::Flatten { owner: world::apex(), ttl, a: vec![a], aaaa: vec![aaaa] })
         }
-        10 => Change::Enable { owner, rtype, rdata: input.rdata(rtype) },
-        _ => Change::DeleteName { owner },
+        10 => Change::Layer(LayerChange::Enable { owner, rtype, rdata: input.rdata(rtype) }),
+        _ => Change::Name(NameChange::Delete { owner }),
     }
 }
 

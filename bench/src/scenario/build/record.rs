@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use domain::base::iana::Rtype;
-use zonecast_builder::{Change, SerialTime, record_build};
+use zonecast_builder::{Change, RrsetChange, SerialTime, record_build};
 use zonecast_kv_proto::{MemoryView, View, ViewError};
 use zonecast_records::Name;
 
@@ -182,5 +182,5 @@ fn glue(bench: &mut Bench) -> anyhow::Result<()> {
 
 fn set_address(owner: &str, address: Ipv4Addr) -> anyhow::Result<Change> {
     let owner = owner.parse().map_err(|error| anyhow!("{owner}: {error}"))?;
-    Ok(Change::Set { owner, rtype: Rtype::A, ttl: 60, rdatas: vec![address.octets().to_vec()] })
+    Ok(Change::Rrset(RrsetChange::Set { owner, rtype: Rtype::A, ttl: 60, rdatas: vec![address.octets().to_vec()] }))
 }
