@@ -94,7 +94,7 @@ impl DnsEdge {
     /// The copy cannot be opened, or no upstream is given.
     pub fn start(config: EdgeConfig, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         let states = EdgeStates::default();
-        let edge = Edge::start(config, states.projection(), metrics)?;
+        let edge = Edge::start(config, states.reader_index(), metrics)?;
         Ok(Self { states, edge })
     }
 

@@ -72,7 +72,7 @@
 //! follow if it does not.
 
 mod dns_edge;
-mod projection;
+mod next_state;
 mod reading;
 mod states;
 

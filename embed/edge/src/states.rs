@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use zonecast_edge_reader::{Changes, FindError, Reader, ZoneTable};
-use zonecast_kv_edge::{EdgeSnapshot, Projection};
+use zonecast_kv_edge::{EdgeSnapshot, ReaderIndex};
 use zonecast_kv_proto::{Position, View};
 
 use crate::Reading;
-use crate::projection::ZoneProjection;
+use crate::next_state::NextState;
 
 /// One version of the copy, as readers see it.
 #[derive(Debug)]
@@ -64,10 +64,10 @@ impl EdgeStates {
         Reading::of(self.load())
     }
 
-    /// The projection that swaps states in here, for [`zonecast_kv_edge::Edge::start`].
+    /// The index of the readers that swaps states in here, for [`zonecast_kv_edge::Edge::start`].
     #[must_use]
-    pub fn projection(&self) -> Box<dyn Projection> {
-        Box::new(ZoneProjection::new(self.clone()))
+    pub fn reader_index(&self) -> Box<dyn ReaderIndex> {
+        Box::new(NextState::new(self.clone()))
     }
 
     pub(crate) fn swap_in(&self, state: EdgeState) {

@@ -95,7 +95,7 @@ impl Pipeline {
         let (finished, staged) = (ticket.saturating_sub(self.settled), self.last_ticket - self.settled);
         let is_worth = finished > 0 && (finished == staged || finished >= MIN_SETTLE.max(staged / 2));
         if is_worth || (finished > 0 && !self.bulk.is_empty()) {
-            self.overlay.settle(ticket);
+            self.overlay.forget_applied(ticket);
             self.bulk.retain(|_, last| *last > ticket);
             self.settled = ticket;
             return true;

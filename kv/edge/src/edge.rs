@@ -14,7 +14,7 @@ use crate::driver::Driver;
 use crate::repairs::Repairs;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
-use crate::{EdgeError, EdgeMetrics, EdgeStatus, Projection, Upstream};
+use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
 
 /// Configuration of an edge.
 #[derive(Clone, Debug)]
@@ -43,12 +43,12 @@ pub struct Edge {
 
 impl Edge {
     /// Opens the copy, shows it to readers, and begins to follow. Call within a tokio runtime. It blocks while the
-    /// projection reads the copy: when it returns, readers have what there is. A copy that is damaged is given up for a
+    /// index reads the copy: when it returns, readers have what there is. A copy that is damaged is given up for a
     /// new one.
     ///
     /// # Errors
     /// The folder of the copy cannot be used, or it cannot be read for a reason that is not the copy's.
-    pub fn start(config: EdgeConfig, projection: Box<dyn Projection>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
+    pub fn start(config: EdgeConfig, index: Box<dyn ReaderIndex>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         if config.upstreams.is_empty() {
             return Err(EdgeError::NoUpstream);
         }
@@ -57,7 +57,7 @@ impl Edge {
         let reports = Arc::new(Reports::default());
         let mut writer = Writer {
             store: Arc::clone(&store),
-            projection,
+            index,
             work: queue,
             reports: Arc::clone(&reports),
             metrics: metrics.clone(),

@@ -4,7 +4,7 @@ use thiserror::Error;
 use zonecast_kv_store::StoreError;
 use zonecast_kv_transport::EndpointError;
 
-use crate::projection::ProjectionError;
+use crate::reader_index::ReaderIndexError;
 
 /// Why an edge cannot start, or has stopped applying.
 #[derive(Debug, Error)]
@@ -13,8 +13,8 @@ pub enum EdgeError {
     #[error(transparent)]
     Store(StoreError),
     /// The copy holds what readers cannot use.
-    #[error("projection: {0}")]
-    Projection(#[from] ProjectionError),
+    #[error("the readers cannot use the copy: {0}")]
+    Index(#[from] ReaderIndexError),
     /// An operation that was checked is malformed after all.
     #[error("{0}")]
     Operation(String),

@@ -1,11 +1,11 @@
 //! The edge of zonecast: follows a core or relay over QUIC into a local RocksDB, and tells readers about every step.
 //!
 //! ```text
-//!  QUIC ─▶ driver task ── Follower (checks) ── queue ──▶ writer thread ──▶ Projection, EdgeStore ──▶ readers
+//!  QUIC ─▶ driver task ── Follower (checks) ── queue ──▶ writer thread ──▶ ReaderIndex, EdgeStore ──▶ readers
 //!             ▲  acks                                        │
 //!             └──────────────── applied, durable ◀───────────┘
 //! ```
-//! Readers get what they read from through their [`Projection`]: a snapshot of the store together with whatever they
+//! Readers get what they read from through their [`ReaderIndex`]: a snapshot of the store together with whatever they
 //! keep in memory, both of one version.
 
 mod driver;
@@ -13,7 +13,7 @@ mod edge;
 mod error;
 mod link;
 mod metrics;
-mod projection;
+mod reader_index;
 mod repairs;
 mod status;
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod writer;
 pub use edge::{Edge, EdgeConfig};
 pub use error::EdgeError;
 pub use metrics::EdgeMetrics;
-pub use projection::{Projection, ProjectionError};
+pub use reader_index::{ReaderIndex, ReaderIndexError};
 pub use status::EdgeStatus;
 pub use upstream::Upstream;
 pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

@@ -16,7 +16,7 @@ use zonecast_kv_transport::{
 };
 
 use crate::{
-    Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Projection, ProjectionError,
+    Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, ReaderIndex, ReaderIndexError,
     Upstream,
 };
 use source::{MemorySource, content, owned};
@@ -90,8 +90,8 @@ fn start(config: EdgeConfig) -> Running {
     let metrics = EdgeMetrics::register(&prometheus::Registry::new()).unwrap();
     let deadline = Instant::now() + PATIENCE;
     let edge = loop {
-        let projection = Table { table: MemoryView::new(), seen: seen.clone() };
-        match Edge::start(config.clone(), Box::new(projection), metrics.clone()) {
+        let index = Table { table: MemoryView::new(), seen: seen.clone() };
+        match Edge::start(config.clone(), Box::new(index), metrics.clone()) {
             // A child that another test is just about to start has the lock of the folder until it runs.
             Err(EdgeError::Store(StoreError::Locked { .. })) if Instant::now() < deadline => std::thread::yield_now(),
             started => break started.unwrap(),
@@ -129,14 +129,14 @@ struct Seen {
     torn: u32,
 }
 
-/// A projection that keeps everything, and compares itself with the store whenever it is published.
+/// An index that keeps everything, and compares itself with the store whenever it is published.
 struct Table {
     table: MemoryView,
     seen: Arc<Mutex<Seen>>,
 }
 
-impl Projection for Table {
-    fn reset(&mut self, view: &dyn View) -> Result<(), ProjectionError> {
+impl ReaderIndex for Table {
+    fn reset(&mut self, view: &dyn View) -> Result<(), ReaderIndexError> {
         self.table = MemoryView::new();
         view.scan(&[], &[0xff; 3], &mut |key, value| {
             self.table.insert(key, value);
@@ -146,7 +146,7 @@ impl Projection for Table {
         Ok(())
     }
 
-    fn apply(&mut self, op: OpRef<'_>, _: Version) -> Result<(), ProjectionError> {
+    fn apply(&mut self, op: OpRef<'_>, _: Version) -> Result<(), ReaderIndexError> {
         self.table.apply_op(&owned(op));
         Ok(())
     }

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use zonecast_kv_proto::{OpRef, Position, Published, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 
-use crate::{EdgeError, EdgeMetrics, Projection, ProjectionError};
+use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
 /// Most bytes of versions in one write: readers wait for all of it, and memory holds it twice.
 const MAX_WRITE: usize = 4 * 1024 * 1024;
@@ -60,7 +60,7 @@ impl Reports {
 /// The writer of one edge.
 pub(crate) struct Writer {
     pub(crate) store: Arc<EdgeStore>,
-    pub(crate) projection: Box<dyn Projection>,
+    pub(crate) index: Box<dyn ReaderIndex>,
     pub(crate) work: Receiver<Work>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) metrics: EdgeMetrics,
@@ -77,11 +77,11 @@ impl Writer {
     /// Shows readers what the store holds at the start. A copy that cannot be shown is given up.
     pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
         let Some(position) = self.store.position() else { return Ok(()) };
-        let error = match show_all(&self.store, &mut *self.projection, position) {
+        let error = match show_all(&self.store, &mut *self.index, position) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
-        let is_damaged = matches!(&error, EdgeError::Projection(ProjectionError::Value(_)))
+        let is_damaged = matches!(&error, EdgeError::Index(ReaderIndexError::Value(_)))
             || matches!(&error, EdgeError::Store(error) if error.is_damage())
             || self.store.damage().is_some();
         if !is_damaged {
@@ -122,7 +122,7 @@ impl Writer {
                 Work::Stop => return Ok(()),
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
-                    show_all(&store, &mut *self.projection, position)?;
+                    show_all(&store, &mut *self.index, position)?;
                     damaged = false;
                     self.metrics.snapshots.inc();
                     self.reports.add(|progress| {
@@ -171,10 +171,10 @@ impl Writer {
         let Some(seen_at) = group.versions.last().map(|version| version.version) else { return Ok(()) };
         for op in group.versions.iter().flat_map(|version| &version.sections).flat_map(decode_ops) {
             let op: OpRef<'_> = op.map_err(|error| EdgeError::Operation(error.to_string()))?;
-            self.projection.apply(op, seen_at)?;
+            self.index.apply(op, seen_at)?;
         }
         let position = self.store.apply(&group.versions)?;
-        self.projection.publish(self.store.snapshot()?, position);
+        self.index.publish(self.store.snapshot()?, position);
         let now = unix_micros();
         let mut delay = 0;
         for version in &group.versions {
@@ -193,10 +193,10 @@ impl Writer {
 }
 
 /// Shows readers all of the copy.
-fn show_all(store: &EdgeStore, projection: &mut dyn Projection, position: Position) -> Result<(), EdgeError> {
+fn show_all(store: &EdgeStore, index: &mut dyn ReaderIndex, position: Position) -> Result<(), EdgeError> {
     let snapshot = store.snapshot()?;
-    projection.reset(&snapshot.view() as &dyn View)?;
-    projection.publish(snapshot, position);
+    index.reset(&snapshot.view() as &dyn View)?;
+    index.publish(snapshot, position);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Changes that are proposed but not applied yet, laid over the state they will be applied to.
 //!
 //! The leader builds each change on what all earlier ones will have done. Every staged batch has a ticket (they
-//! ascend); when a batch is applied its ticket is settled and the overlay forgets it. When proposals are lost, the
+//! ascend); once a batch is applied, the overlay forgets it and all before it. When proposals are lost, the
 //! overlay is cleared as a whole: batches built on the lost ones fail their preconditions.
 
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ impl Overlay {
     }
 
     /// Forgets what was staged up to and with `ticket`: it is in the state below now.
-    pub fn settle(&mut self, ticket: u64) {
+    pub fn forget_applied(&mut self, ticket: u64) {
         self.points.retain(|_, (staged, _)| *staged > ticket);
         self.ranges.retain(|range| range.ticket > ticket);
         self.sections.retain(|_, section| section.last_ticket > ticket);
@@ -308,12 +308,13 @@ mod tests {
     }
 
     proptest! {
-        /// An overlay over a state reads as the state with the batches applied, also after some are settled.
+        /// An overlay over a state reads as the state with the batches applied, also after it forgot
+        /// some.
         #[test]
         fn reads_as_if_applied(
             before in prop::collection::vec(op(), 0..12),
             batches in prop::collection::vec(batch(), 0..5),
-            settled in 0_usize..5,
+            applied in 0_usize..5,
             probes in prop::collection::vec((key(), key()), 1..12),
         ) {
             let mut base = MemoryView::new();
@@ -324,10 +325,10 @@ mod tests {
                 overlay.stage(ticket as u64 + 1, batch, |_| Ok::<_, ()>(Edition::ZERO)).unwrap();
                 model.apply(batch);
             }
-            for batch in batches.iter().take(settled) {
+            for batch in batches.iter().take(applied) {
                 base.apply(batch);
             }
-            overlay.settle(settled as u64);
+            overlay.forget_applied(applied as u64);
             let view = overlay.over(&base);
             for (one, other) in probes {
                 let (one, other) = (one.as_bytes(), other.as_bytes());
@@ -357,7 +358,7 @@ mod tests {
         overlay.stage(1, &batch, base).unwrap();
         overlay.stage(2, &batch, base).unwrap();
         assert_eq!(overlay.edition(id, base), Ok(Edition::new(9)));
-        overlay.settle(2);
+        overlay.forget_applied(2);
         assert_eq!(overlay.edition(id, base), Ok(Edition::new(7)));
     }
 }

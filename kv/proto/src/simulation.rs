@@ -380,7 +380,8 @@ impl Simulation {
         }
     }
 
-    fn settle(&mut self, steps: u32) -> bool {
+    /// Runs until the copy is at the head of the source, for so many steps at most.
+    fn catches_up(&mut self, steps: u32) -> bool {
         for _ in 0..steps {
             if self.copy.position == Some(self.source.head) && self.copy.data == self.source.data {
                 return true;
@@ -405,7 +406,7 @@ fn the_follower_always_ends_where_the_publisher_is() {
             run.fault();
             run.step();
         }
-        assert!(run.settle(20_000), "seed {seed}: edge at {:?}, core at {}", run.copy.position, run.source.head);
+        assert!(run.catches_up(20_000), "seed {seed}: edge at {:?}, core at {}", run.copy.position, run.source.head);
         let alarming: Vec<_> = run.ends.iter().filter(|end| end.is_alarming()).collect();
         assert!(alarming.is_empty(), "seed {seed}: {alarming:?}");
         snapshots += run.snapshots;
@@ -463,7 +464,7 @@ fn a_copy_with_other_data_is_refused() {
 /// A copy at the end of `copy`, and where the publisher of `source` led it without a complaint.
 fn led(source: &Source, copy: &Source) -> (Position, u32) {
     let mut run = Simulation::new(1, source.clone(), at(copy));
-    assert!(run.settle(2_000), "at {:?}, after {:?}", run.copy.position, run.ends);
+    assert!(run.catches_up(2_000), "at {:?}, after {:?}", run.copy.position, run.ends);
     assert!(run.ends.is_empty(), "{:?}", run.ends);
     (source.head, run.snapshots)
 }

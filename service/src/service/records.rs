@@ -106,7 +106,7 @@ impl Service {
         let timed = self.metrics().clone();
         let make = move |view: &dyn View| {
             let started = Instant::now();
-            let changes = settle_ttls(view, &apex, &changes).map_err(|error| refused(&apex, error))?;
+            let changes = fill_in_ttls(view, &apex, &changes).map_err(|error| refused(&apex, error))?;
             let built = flattened_build(view, &apex, &changes, serial_time()).map_err(|error| refused(&apex, error));
             let built = built.inspect_err(|error| timed.not_built(Build::Record, error))?;
             timed.built_records(started.elapsed());
@@ -241,7 +241,7 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
 }
 
 /// Gives every record a TTL: its own, else that of its RRset now, else what is chosen for the zone.
-fn settle_ttls(view: &dyn View, apex: &Name, open: &[OpenChange]) -> Result<Vec<Change>, BuildError> {
+fn fill_in_ttls(view: &dyn View, apex: &Name, open: &[OpenChange]) -> Result<Vec<Change>, BuildError> {
     let mut changes = Vec::with_capacity(open.len());
     for OpenChange { mut change, ttl: given } in open.iter().cloned() {
         if let Change::Layer(LayerChange::Override { rdatas, .. }) = &change

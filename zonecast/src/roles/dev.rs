@@ -17,9 +17,9 @@ use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
 
-use super::local_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
+use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::auth::refuse_open_listener;

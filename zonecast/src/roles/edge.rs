@@ -19,8 +19,8 @@ use zonecast_kv_transport::Role;
 
 use super::core::identity;
 use super::http::HttpServer;
-use super::local_edge::{EdgeSetup, RunningEdge};
 use super::process::{self, Ended, notify};
+use super::running_edge::{EdgeSetup, RunningEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::config::EdgeFile;
 use crate::http::{EdgeApi, Gate, edge_router};

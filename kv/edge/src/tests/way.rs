@@ -358,15 +358,15 @@ async fn an_ack_that_cannot_be_written_ends_the_connection() {
     assert_eq!((left("lost"), left("silent")), (1, 0), "it noticed by the ack");
 }
 
-/// A projection with a bug.
+/// An index with a bug.
 struct Panics;
 
-impl Projection for Panics {
-    fn reset(&mut self, _: &dyn View) -> Result<(), ProjectionError> {
+impl ReaderIndex for Panics {
+    fn reset(&mut self, _: &dyn View) -> Result<(), ReaderIndexError> {
         panic!("a bug where versions are applied")
     }
 
-    fn apply(&mut self, _: OpRef<'_>, _: Version) -> Result<(), ProjectionError> {
+    fn apply(&mut self, _: OpRef<'_>, _: Version) -> Result<(), ReaderIndexError> {
         Ok(())
     }
 

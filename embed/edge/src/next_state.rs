@@ -1,36 +1,36 @@
-//! Keeps the zone table and the stamps of changed keys in step with the copy, on the thread that applies.
+//! Keeps the zone table and the stamps of changed keys in step with the copy, on the thread that applies versions.
 
 use std::sync::Arc;
 
 use zonecast_edge_reader::{Changes, ZoneTable};
-use zonecast_kv_edge::{EdgeSnapshot, Projection, ProjectionError};
+use zonecast_kv_edge::{EdgeSnapshot, ReaderIndex, ReaderIndexError};
 use zonecast_kv_proto::{OpRef, Position, Version, View};
 
 use crate::{EdgeState, EdgeStates};
 
-/// The table that is being prepared, and where it is swapped in.
-pub(crate) struct ZoneProjection {
-    /// Ahead of the published one while a write is being applied.
+/// The state that readers get next: zone table and stamps are ahead of the readers while a write is applied, and
+/// `publish` swaps them in together with the snapshot.
+pub(crate) struct NextState {
     zones: ZoneTable,
     changes: Arc<Changes>,
     states: EdgeStates,
 }
 
-impl ZoneProjection {
+impl NextState {
     pub(crate) fn new(states: EdgeStates) -> Self {
         Self { zones: ZoneTable::new(), changes: Arc::default(), states }
     }
 }
 
-impl Projection for ZoneProjection {
-    fn reset(&mut self, view: &dyn View) -> Result<(), ProjectionError> {
+impl ReaderIndex for NextState {
+    fn reset(&mut self, view: &dyn View) -> Result<(), ReaderIndexError> {
         self.zones = ZoneTable::load(view)?;
         // Nothing that was read from another copy holds.
         self.changes = Arc::default();
         Ok(())
     }
 
-    fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ProjectionError> {
+    fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ReaderIndexError> {
         self.zones.apply(op);
         self.changes.stamp(op, seen_at.get());
         Ok(())

@@ -83,7 +83,7 @@ impl RunningEdge {
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
         let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
         let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
-        let edge = Edge::start(config, front.answerer.states().projection(), metrics)?;
+        let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })
     }
 
