@@ -1,0 +1,51 @@
+//! Backups and restores.
+
+use serde::{Deserialize, Serialize};
+
+/// A restore that was accepted: where an epoch begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkInfo {
+    /// The epoch that begins.
+    pub epoch: u64,
+    /// Its first version.
+    pub version: u64,
+    /// Random id of the restore.
+    pub restore: String,
+    /// When it was accepted, in seconds of Unix time.
+    pub time: u64,
+    /// In the answer of the request that accepts it: what is odd about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+/// Body of `POST /v1/accept-restore`: says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptRestore {}
+
+/// Body of `POST /v1/backup`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRequest {
+    /// Absolute path on the machine of the core: a folder that is not there yet, or empty.
+    pub folder: String,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupInfo {
+    /// Where.
+    pub folder: String,
+    /// Files in it, without its manifest.
+    pub files: usize,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Identity of the store.
+    pub store: String,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The version that it holds at least.
+    pub version: u64,
+    /// What is not in it.
+    pub lacks: Vec<String>,
+}

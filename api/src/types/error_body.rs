@@ -1,0 +1,62 @@
+//! Errors and findings, the answers to requests that are refused.
+
+use serde::{Deserialize, Serialize};
+
+/// Body of every response that is not 2xx.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What went wrong.
+    pub error: ErrorDetail,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// For programs: one of the words in docs/api.md.
+    pub code: String,
+    /// For people, one line.
+    pub message: String,
+    /// The findings, if a zone file was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// The fault that keeps the core from writing, if known: `disk` when the disk is full, read-only or failing, else
+    /// `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+/// The `code` of an error when it is not known whether a write was done. After any other error, a repeated write cannot
+/// be done twice.
+pub const UNKNOWN: &str = "unknown";
+
+/// Severity of a finding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The record is served, but probably a mistake.
+    Warning,
+    /// The zone or change is refused.
+    #[default]
+    Error,
+}
+
+/// An error or warning about a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Severity of the finding.
+    #[serde(default)]
+    pub severity: Severity,
+    /// File, if it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// The record, or as much of it as could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// For programs: which rule.
+    pub rule: String,
+    /// For people.
+    pub message: String,
+}

@@ -1,0 +1,32 @@
+//! Requests and responses of `/v1` in JSON; the server and [`Client`](crate::Client) share them.
+//!
+//! Names are in presentation format with the trailing dot. Clients must ignore unknown fields of a response. Unknown
+//! fields of a request are an error.
+
+mod backup_info;
+mod deleted_zone;
+mod edge_node;
+mod error_body;
+mod lookup;
+mod ready;
+mod record_change;
+mod status;
+mod vitals;
+mod written;
+mod zone_info;
+mod zone_log;
+mod zone_settings;
+
+pub use backup_info::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+pub use deleted_zone::{DeletedZone, DeletedZones};
+pub use edge_node::EdgeNode;
+pub use error_body::{ErrorBody, ErrorDetail, Finding, Severity, UNKNOWN};
+pub use lookup::{Entry, Lookup};
+pub use ready::{Process, Ready};
+pub use record_change::{Action, ChangeRequest, RecordChange};
+pub use status::{ChainInfo, EdgeInfo, EdgeList, NodeStatus, Status};
+pub use vitals::{CertificateInfo, DiskSpace, Vitals};
+pub use written::{EdgeReceipt, Receipt, Written};
+pub use zone_info::{RrsetInfo, RrsetPage, ZoneInfo, ZonePage};
+pub use zone_log::{DiffRecord, RollbackRequest, ZoneDiff, ZoneLog, ZoneLogEntry};
+pub use zone_settings::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};

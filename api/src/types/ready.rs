@@ -1,0 +1,65 @@
+//! The line that a node prints when it is ready.
+
+use serde::{Deserialize, Serialize};
+
+/// The one line of a node that is ready, with `--json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ready {
+    /// `ready`.
+    pub event: String,
+    /// `core`, `edge`, or `dev` for both in one process.
+    pub role: String,
+    /// Where each edge answers DNS over UDP and TCP.
+    pub dns: Vec<String>,
+    /// Where HTTP listens.
+    pub http: String,
+    /// Where edges connect, if there is a core in the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<String>,
+    /// Where all of it is stored.
+    pub data: String,
+    /// Zones served.
+    pub zones: u64,
+    /// Records in the zones that were listed and loaded.
+    pub records: u64,
+    /// Zones that were listed and refused.
+    pub refused: u64,
+    /// Zones that were listed and are as they were, because their file would have taken away too much.
+    #[serde(default)]
+    pub held: u64,
+    /// From the start of the process.
+    pub seconds: f64,
+    /// Served by all edges.
+    pub version: u64,
+    /// The processes behind it, if it is not one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
+}
+
+impl Ready {
+    /// The same for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let Self { event, role, dns, http, quic, data, zones, records, refused, held, seconds, version, processes } =
+            self;
+        let dns = if dns.is_empty() { String::new() } else { format!(" dns={}", dns.join(",")) };
+        let quic = quic.as_ref().map(|quic| format!(" quic={quic}")).unwrap_or_default();
+        let counts = format!(" records={records} refused={refused} held={held}");
+        let records = if role == "edge" { String::new() } else { counts };
+        let pids: Vec<String> = processes.iter().map(|Process { name, pid }| format!("{name}:{pid}")).collect();
+        let pids = if pids.is_empty() { String::new() } else { format!(" pids={}", pids.join(",")) };
+        format!(
+            "{event} role={role}{dns} http={http}{quic} zones={zones}{records} seconds={seconds:.2} \
+             version={version} data={data}{pids}"
+        )
+    }
+}
+
+/// A process that was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Of its node.
+    pub name: String,
+    /// Its id.
+    pub pid: u32,
+}

@@ -1,0 +1,68 @@
+//! The answer to a write, and which edges serve it.
+
+use serde::{Deserialize, Serialize};
+
+use super::error_body::Finding;
+use super::zone_log::ZoneDiff;
+
+/// Answer of every write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Written {
+    /// Zone that was written.
+    pub zone: String,
+    /// The version that holds the write; when nothing had to change, the last version.
+    pub version: u64,
+    /// Whether anything changed.
+    pub changed: bool,
+    /// Serial of the zone after it; absent when the zone was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// Records of the zone after a whole zone was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// Warnings about records that are served.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Finding>,
+    /// The difference that the write would make; only for a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<ZoneDiff>,
+    /// The edges that serve the write, if the request waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+}
+
+/// Which edges serve a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Which version.
+    pub version: u64,
+    /// Whether as many edges as were asked for have applied it.
+    pub reached: bool,
+    /// Whether the core was stopped before the wait was over, so that it is not known which edges will get the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupted: bool,
+    /// Number of edges that have applied the version.
+    pub applied: usize,
+    /// Number of edges that `--wait all` waits for.
+    pub of: usize,
+    /// Each of them.
+    pub edges: Vec<EdgeReceipt>,
+}
+
+/// State of one edge for a version.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EdgeReceipt {
+    /// Its name, from its certificate.
+    pub edge: String,
+    /// Its role, from its certificate: `edge` or `relay`.
+    pub role: String,
+    /// Whether it has applied the version.
+    pub applied: bool,
+    /// Seconds for which the core has not served it; absent while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away_s: Option<f64>,
+    /// Milliseconds from the commit to the edge's acknowledgement, both on the core's clock; absent when not applied
+    /// yet, or so long ago that the time is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<f64>,
+}
