@@ -191,7 +191,7 @@ pub enum EncodeError {
 pub enum DecodeError {
     /// Not the MessagePack of a batch.
     #[error("not a batch: {0}")]
-    Batch(#[source] rmp_serde::decode::Error),
+    Batch(rmp_serde::decode::Error),
     /// A format this release does not know.
     #[error("batch format {0} is not known to this release")]
     Format(u8),
@@ -199,14 +199,14 @@ pub enum DecodeError {
     #[error(transparent)]
     Limit(#[from] EncodeError),
     /// One operation is bad.
-    #[error("operation {number} of section {section:?}: {source}")]
+    #[error("operation {number} of section {section:?}: {problem}")]
     Op {
         /// In which section.
         section: SectionId,
         /// Counted from 0.
         number: u32,
         /// What is wrong with it.
-        source: OpError,
+        problem: OpError,
     },
 }
 
@@ -396,7 +396,7 @@ pub fn decode_ops(section: &EncodedSection) -> impl Iterator<Item = Result<OpRef
         let here = number;
         number += 1;
         ended = op.is_err();
-        Some(op.map_err(|source| DecodeError::Op { section: section.id, number: here, source }))
+        Some(op.map_err(|problem| DecodeError::Op { section: section.id, number: here, problem }))
     })
 }
 
@@ -455,7 +455,7 @@ mod tests {
             let with_rest = EncodedSection { ops, ..section.clone() };
             let last = decode_ops(&with_rest).last();
             assert!(
-                matches!(last, Some(Err(DecodeError::Op { source: OpError::Trailing, number: 3, .. }))),
+                matches!(last, Some(Err(DecodeError::Op { problem: OpError::Trailing, number: 3, .. }))),
                 "{rest:x?}"
             );
         }
@@ -497,7 +497,7 @@ mod tests {
         encoded.sections[0].id.keyspace = KeyspaceId::CORE;
         assert!(matches!(
             read_all(&encoded.to_bytes()),
-            Err(DecodeError::Op { number: 0, source: OpError::OtherKeyspace(_), .. })
+            Err(DecodeError::Op { number: 0, problem: OpError::OtherKeyspace(_), .. })
         ));
     }
 
@@ -505,7 +505,7 @@ mod tests {
     fn count_and_operations_must_agree() {
         let mut encoded = batch().encode().unwrap();
         encoded.sections[0].count = 2;
-        assert!(matches!(read_all(&encoded.to_bytes()), Err(DecodeError::Op { source: OpError::Trailing, .. })));
+        assert!(matches!(read_all(&encoded.to_bytes()), Err(DecodeError::Op { problem: OpError::Trailing, .. })));
         encoded.sections[0].count = 4;
         assert!(matches!(read_all(&encoded.to_bytes()), Err(DecodeError::Op { number: 3, .. })));
     }

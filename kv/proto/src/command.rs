@@ -52,7 +52,7 @@ pub enum Command {
 pub enum CommandError {
     /// Not the MessagePack of a command: damage, because only committed commands are read.
     #[error("not a command: {0}")]
-    Syntax(#[from] rmp_serde::decode::Error),
+    Syntax(rmp_serde::decode::Error),
     /// From a later release.
     #[error("command format {0} is not known to this release")]
     Format(u8),
@@ -103,7 +103,7 @@ impl Command {
     /// # Errors
     /// Not MessagePack of this shape, or a format or kind this release does not know.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
-        let wire: WireCommand = read_whole(bytes)?;
+        let wire: WireCommand = read_whole(bytes).map_err(CommandError::Syntax)?;
         if wire.format != FORMAT {
             return Err(CommandError::Format(wire.format));
         }

@@ -131,7 +131,7 @@ pub enum FollowerEnd {
     Operation(#[from] DecodeError),
     /// A malformed entry of a snapshot.
     #[error("snapshot: {0}")]
-    Entry(#[from] EntryError),
+    Entry(EntryError),
     /// A snapshot that is not what its end says.
     #[error("a snapshot whose count or digest is wrong")]
     Snapshot,
@@ -395,7 +395,7 @@ impl Follower {
             (State::Subscribed, Frame::Refused(why)) => Err(FollowerEnd::Refused(why)),
             (State::Subscribed | State::Streaming, Frame::SnapshotFollows(position)) => self.snapshot(position),
             (State::Loading(_, check), Frame::SnapshotEntries(entries)) => {
-                check.add(&entries)?;
+                check.add(&entries).map_err(FollowerEnd::Entry)?;
                 let bytes = self.hand_on(entries.len());
                 self.ready.push_back(FollowerAction::SnapshotEntries(entries, bytes));
                 Ok(())

@@ -244,12 +244,12 @@ pub enum FrameError {
     #[error("a message over the limit of {MAX_MESSAGE_LEN} bytes")]
     LongMessage,
     /// Not the MessagePack of its kind.
-    #[error("a frame of kind {kind} is malformed: {source}")]
+    #[error("a frame of kind {kind} is malformed: {problem}")]
     Syntax {
         /// Which.
         kind: u8,
         /// What is wrong.
-        source: rmp_serde::decode::Error,
+        problem: rmp_serde::decode::Error,
     },
     /// Not an array with a kind in front.
     #[error("a frame without a kind")]
@@ -443,7 +443,7 @@ fn kind(body: &[u8]) -> Result<u8, FrameError> {
 /// The elements of a frame, which must be all there is.
 fn read<'a, T: Deserialize<'a>>(kind: u8, body: &'a Bytes) -> Result<T, FrameError> {
     let mut slice = WireReader::new(body);
-    let elements = T::deserialize(&mut slice).map_err(|source| FrameError::Syntax { kind, source })?;
+    let elements = T::deserialize(&mut slice).map_err(|problem| FrameError::Syntax { kind, problem })?;
     if slice.is_at_end() { Ok(elements) } else { Err(FrameError::Trailing(kind)) }
 }
 

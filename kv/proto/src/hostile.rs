@@ -135,7 +135,7 @@ fn a_range_ends_in_its_keyspace_or_where_that_ends() {
         let ops = rmp_serde::to_vec(&(2_u8, serde_bytes::Bytes::new(&[0, 1]), serde_bytes::Bytes::new(bad))).unwrap();
         let section = EncodedSection { id: id(1), count: 1, ops: ops.into() };
         let error = decode_ops(&section).next().unwrap().unwrap_err();
-        assert!(matches!(&error, DecodeError::Op { source: OpError::RangeEnd(end), number: 0, section }
+        assert!(matches!(&error, DecodeError::Op { problem: OpError::RangeEnd(end), number: 0, section }
             if end.as_bytes() == bad && *section == id(1)));
         assert!(error.to_string().contains("range that ends at"), "{error}");
     }

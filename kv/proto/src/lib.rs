@@ -13,6 +13,8 @@ mod at_most;
 mod batch;
 mod chain;
 mod command;
+#[cfg(test)]
+mod error_texts;
 mod follower;
 mod frame;
 #[cfg(test)]

@@ -132,7 +132,7 @@ pub enum MachineError<E> {
     Command(#[from] CommandError),
     /// A batch with parts of a later release.
     #[error("the batch comes from a later release: {0}")]
-    Newer(#[source] DecodeError),
+    Newer(DecodeError),
     /// A counter is at its end.
     #[error("revisions, versions or editions have reached the end of 64 bits")]
     Exhausted,
@@ -146,7 +146,7 @@ pub enum MachineError<E> {
 pub enum HeadError {
     /// Not the MessagePack of a head.
     #[error("not a head: {0}")]
-    Syntax(#[from] rmp_serde::decode::Error),
+    Syntax(rmp_serde::decode::Error),
     /// A format this release does not know.
     #[error("head format {0} is not known to this release")]
     Format(u8),
@@ -209,7 +209,7 @@ impl Head {
     /// # Errors
     /// Not MessagePack of this shape, or another format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadError> {
-        let wire: WireHead = read_whole(bytes)?;
+        let wire: WireHead = read_whole(bytes).map_err(HeadError::Syntax)?;
         if wire.format != FORMAT {
             return Err(HeadError::Format(wire.format));
         }
@@ -270,7 +270,7 @@ impl Head {
     ) -> Result<Effect, MachineError<E>> {
         if let Err(error) = check(&batch) {
             return match error {
-                DecodeError::Format(_) | DecodeError::Op { source: OpError::Unknown(_), .. } => {
+                DecodeError::Format(_) | DecodeError::Op { problem: OpError::Unknown(_), .. } => {
                     Err(MachineError::Newer(error))
                 }
                 malformed => Ok(Effect::Refused(Refusal::Malformed(malformed.to_string()))),

@@ -43,7 +43,7 @@ positional! {
 pub enum PublishedError {
     /// Not the MessagePack of a version.
     #[error("not a version: {0}")]
-    Syntax(#[from] rmp_serde::decode::Error),
+    Syntax(rmp_serde::decode::Error),
     /// A format this release does not know.
     #[error("version format {0} is not known to this release")]
     Format(u8),
@@ -156,7 +156,7 @@ impl Published {
     /// # Errors
     /// Not MessagePack of this shape, another format, too long, a section twice, or a private one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PublishedError> {
-        let published: Self = read_whole(bytes)?;
+        let published: Self = read_whole(bytes).map_err(PublishedError::Syntax)?;
         if published.format != FORMAT {
             return Err(PublishedError::Format(published.format));
         }

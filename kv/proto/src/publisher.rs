@@ -145,7 +145,7 @@ pub enum DownstreamEnd {
     NewHistory,
     /// The source gave what cannot be sent.
     #[error("the source of the snapshot is damaged: {0}")]
-    Snapshot(#[from] EntryError),
+    Snapshot(EntryError),
     /// The log lacks versions that it should have.
     #[error("the log ends before the head")]
     LogEnds,
@@ -411,7 +411,7 @@ impl Downstream {
             return State::Streaming;
         }
         if let Err(error) = check.add(&message) {
-            self.ready.push_back(DownstreamAction::Close(error.into()));
+            self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Snapshot(error)));
             return State::Closed;
         }
         self.send(vec![Frame::SnapshotEntries(message).to_bytes()]);
