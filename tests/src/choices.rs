@@ -1,7 +1,7 @@
-//! Where zonecast answers otherwise than both peers, on purpose.
+//! The cases in which zonecast deliberately answers differently from all peers.
 //!
-//! Each choice recognises exactly its own differences, so a bug does not hide behind it. docs/conformance.md is made
-//! from this table; a test checks that they agree.
+//! Each choice matches only its own differences, so that it does not hide a bug. docs/conformance.md is generated from this
+//! table; a test checks that they agree.
 
 use std::fmt::Write;
 
@@ -11,113 +11,122 @@ use zonecast_edge_reader::MAX_ADDITIONAL_TARGETS;
 
 use crate::{Aspect, Case, Mode, Name, Reply, Rr, ZoneData, differences};
 
-/// One documented choice.
+/// A deliberate difference from the peers.
 pub struct Choice {
     /// Short name, as in reports.
     pub id: &'static str,
-    /// Where it is allowed or asked for.
+    /// The RFC that allows or requires our answer.
     pub source: &'static str,
-    /// What we do, what others do, and why.
+    /// What zonecast does, what the peers do, and why.
     pub what: &'static str,
-    /// Whether it explains this difference.
+    /// Whether the choice explains the difference of a case.
     pub covers: fn(&Case<'_>) -> bool,
 }
 
-/// All of them.
+/// All choices, as docs/conformance.md lists them.
 pub const CHOICES: &[Choice] = &[
     Choice {
         id: "chain-limit",
         source: "RFC 1034 section 3.6.2, RFC 6672 section 2.2",
-        what: "A chain of CNAME and DNAME is followed for 20 steps; the resolver asks on from there. Knot stops after 5, \
-               NSD does not stop.",
+        what: "zonecast follows a chain of CNAME and DNAME records for 20 steps and sends that part of the \
+               chain; the resolver then queries for the last target. Knot stops after 5 steps, NSD has no \
+               limit.",
         covers: chain_limit,
     },
     Choice {
         id: "chain-into-a-zone-below",
         source: "RFC 1034 section 4.3.2",
-        what: "A chain that enters a hosted zone below that of the question goes on there, from step 3a back to step 2. NSD \
-               and BIND stop at the alias; Knot answers what the zone above has, a referral or that there is no such name.",
+        what: "If a CNAME or DNAME leads from a zone into another hosted zone below it, zonecast goes on with the \
+               records of the lower zone (step 3a returns to step 2). NSD and BIND stop after the CNAME. Knot \
+               answers from the upper zone, with a referral or NXDOMAIN.",
         covers: chain_into_a_zone_below,
     },
     Choice {
         id: "signatures-over-nothing",
         source: "RFC 4035 section 2.2",
-        what: "Signatures over types that a name does not have are kept and never sent: a query of type RRSIG or ANY for a \
-               name with nothing else gets no data, or its NSEC. The peers send them.",
+        what: "zonecast stores RRSIG records over types that their name does not have, but never sends them. \
+               For a name that has only such records, it answers a query of type RRSIG or ANY with NODATA or \
+               the NSEC record. The peers send the signatures.",
         covers: signatures_over_nothing,
     },
     Choice {
         id: "sibling-glue-that-fits",
         source: "RFC 9471 section 3.2",
-        what: "Sibling glue that does not fit is left out without TC, address set by address set in the order of the NS \
-               set, and nothing smaller is put in its place; of more than 16 such name servers the others are not looked up. \
-               The peers leave out others.",
+        what: "zonecast adds the addresses of sibling name servers in the order of the NS set. It omits the \
+               first address set that does not fit and all later ones, without TC, and looks up at most 16 \
+               sibling name servers. The peers omit other sets.",
         covers: sibling_glue_that_fits,
     },
     Choice {
         id: "whole-is-not-truncated",
         source: "RFC 2181 section 9, RFC 9471 section 3.2",
-        what: "A delegation with its whole NS set and all glue from below its cut is not truncated, however little room is \
-               left. Within some bytes of the limit the peers set TC, because they write some names longer or want room for \
-               sibling glue, or have put that in first.",
+        what: "zonecast does not set TC on a referral that has the whole NS set and all in-domain glue, even if \
+               it fills the message. The peers set TC some bytes below the limit, because they compress less, \
+               reserve room for sibling glue, or add sibling glue first.",
         covers: whole_is_not_truncated,
     },
     Choice {
         id: "glue-behind-an-alias",
         source: "RFC 9471 section 3.1",
-        what: "A delegation that an alias leads to has all glue from below its cut, or TC, as any other. NSD and BIND leave \
-               some of it out there without TC, and have sibling glue in its place.",
+        what: "When a CNAME or DNAME leads to a delegation, the referral has all in-domain glue or TC, as any \
+               other referral. NSD and BIND omit some in-domain glue without TC and send sibling glue in its \
+               place.",
         covers: glue_behind_an_alias,
     },
     Choice {
         id: "no-glue-from-a-hidden-wildcard",
         source: "RFC 9471 section 2.2, RFC 4592 section 2.2.1",
-        what: "A wildcard below a zone cut is hidden by it, so it makes no sibling glue for the delegations beside. NSD and \
-               Knot make addresses of name servers from it.",
+        what: "A zone cut hides a wildcard below it, so zonecast does not synthesise sibling glue from that \
+               wildcard. NSD and Knot do.",
         covers: no_glue_from_a_hidden_wildcard,
     },
     Choice {
         id: "one-rrset-for-any",
         source: "RFC 8482 section 4.1",
-        what: "A query of type ANY is answered with one RRset of the name, as Knot does over UDP and TCP; BIND is told to \
-               send all. Below a DNAME it goes on, as NSD and Knot do; BIND stops at the CNAME that it makes. A query of type \
-               RRSIG is answered with the signatures of one RRset, as Knot does, though perhaps of another; NSD sends all.",
+        what: "zonecast answers a query of type ANY with one RRset of the name, as Knot does over UDP and TCP; \
+               the BIND under test is configured to send all. At a name below a DNAME, zonecast, NSD and Knot \
+               follow the DNAME; BIND stops after the synthesised CNAME. zonecast answers a query of type RRSIG \
+               with the signatures of one RRset, as Knot does, but may choose another RRset; NSD sends all \
+               signatures.",
         covers: one_rrset_for_any,
     },
     Choice {
         id: "delegation-by-a-wildcard",
         source: "RFC 4592 section 4.2",
-        what: "What NS at a wildcard means is left open. We refer, to the name that the wildcard stands for; Knot refers to \
-               the asterisk itself, NSD answers with authority, BIND does not load it.",
+        what: "RFC 4592 does not define NS records at a wildcard. zonecast sends a referral whose NS owner is \
+               the name that the wildcard expands to. Knot sends a referral whose owner is the wildcard itself, \
+               NSD sends an authoritative answer, BIND does not load the zone.",
         covers: delegation_by_a_wildcard,
     },
     Choice {
         id: "case-kept-by-compression",
         source: "RFC 4343 section 4.1",
-        what: "Names are compressed only against the same letters, so that RDATA keeps its letter case. Where a query is in \
-               another case than the zone, an answer can be some bytes longer than the peers' and just not fit.",
+        what: "zonecast compresses a name only against one with the same letter case, so that RDATA keeps its \
+               letter case. If the query has another letter case than the zone, its answer can be some bytes \
+               longer than those of the peers, and be truncated where theirs just fit.",
         covers: case_kept_by_compression,
     },
     Choice {
         id: "nsec-at-a-cut",
         source: "RFC 4035 section 2.3, RFC 4034 section 4",
-        what: "A query of type NSEC for the name of a delegation is answered with the NSEC record that the parent zone has \
-               there and is the authority for, as a query of type DS is. BIND does the same; NSD and Knot refer to the child.",
+        what: "zonecast answers a query of type NSEC at a delegation with the NSEC record of the parent zone, \
+               which is authoritative for it, as it does for type DS. BIND does the same. NSD and Knot send a \
+               referral to the child zone.",
         covers: nsec_at_a_cut,
     },
     Choice {
         id: "asterisk-below-a-hash",
         source: "RFC 5155 sections 7.2.5 and 7.2.6",
-        what: "Owner names of NSEC3 records are no names of the zone, so what is asked for below one can be made from a \
-               wildcard, and that nothing stands closer is proved. Where the name asked for begins with an asterisk itself, \
-               Knot leaves that proof out; NSD says that there is no such name.",
+        what: "The owner names of NSEC3 records do not count as names of the zone. So a wildcard can match a \
+               name below one of them, and zonecast then proves that there is no closer match. If the first \
+               label of the query name is an asterisk, Knot omits that proof, and NSD answers NXDOMAIN.",
         covers: asterisk_below_a_hash,
     },
     Choice {
         id: "udp-payload",
         source: "RFC 9715 section 3.1, RFC 6891 section 6.2.5",
-        what: "No answer over UDP is longer than 1,232 bytes, however much room the client offers, so that none is \
-               fragmented. The peers under test are told to use 4,096.",
+        what: "zonecast sends at most 1,232 bytes over UDP, even if the client accepts more, so that no answer \
+               is fragmented. The peers under test are configured for 4,096 bytes.",
         covers: udp_payload,
     },
 ];
@@ -127,25 +136,28 @@ pub const CHOICES: &[Choice] = &[
 pub fn conformance_page() -> String {
     let mut page = String::from(
         "# Conformance\n\n\
-         <!-- Made from tests/src/choices.rs; `UPDATE_DOCS=1 cargo test -p zonecast-tests` writes it anew. -->\n\n\
-         `tests/` starts NSD and Knot DNS on the same zones as zonecast: the root zone and the small hard ones in\n\
-         [tests/zones](../tests/zones); what NSD does not load is compared with BIND. It asks all of them for every name\n\
-         and type present, for other types there, and for names that do not exist at every level, over UDP and TCP, and\n\
-         compares response code, AA, TC, answer, authority and referral glue: names without letter case, RRsets as sets,\n\
-         TTLs included; without DNSSEC and with it (DO=1), on zones signed with NSEC, NSEC3, and NSEC3 with opt-out. A\n\
-         reply passes when it equals one peer's. Every other difference is one of these choices:\n\n\
-         | choice | where it comes from | what |\n|---|---|---|\n",
+         <!-- Generated from tests/src/choices.rs; `UPDATE_DOCS=1 cargo test -p zonecast-tests` writes it again. -->\n\n\
+         `tests/` starts NSD and Knot DNS with the same zones as zonecast: the root zone and the small, difficult zones in\n\
+         [tests/zones](../tests/zones). It compares with BIND for zones that NSD does not load. It queries every server for\n\
+         each name and type of the zones, for types that a name does not have, and for names that do not exist at every\n\
+         level, over UDP and TCP. It compares response code, AA, TC, answer, authority and referral glue. Names are compared\n\
+         without letter case, RRsets as sets, with their TTLs. The queries are sent without DNSSEC and with it (DO=1), to\n\
+         zones signed with NSEC, NSEC3, and NSEC3 with opt-out. A response passes if it equals that of one peer. These are\n\
+         the only other differences that the tests accept:\n\n\
+         | choice | reference | what the servers do |\n|---|---|---|\n",
     );
     for Choice { id, source, what, .. } in CHOICES {
         let _ = writeln!(page, "| {id} | {source} | {what} |");
     }
     page.push_str(
-        "\nWhere NSD and Knot differ, zonecast sides with Knot on ANY and RRSIG queries (one RRset, RFC 8482 section 4.1) and\n\
-         on TC for in-domain glue that does not fit (RFC 9471 section 3.1), and with NSD on labels with zero bytes, which\n\
-         Knot takes for its own separators.\n\n\
-         Always allowed: addresses of hosts named in an answer, from the same zone, in the additional section. They are\n\
-         checked against the zone, not against the peers, whose rules differ among themselves.\n\n\
-         What a truncated reply still holds is not compared: a client asks again over TCP (RFC 2181 section 9).\n",
+        "\nWhere NSD and Knot differ, zonecast does as Knot does for queries of type ANY and RRSIG (one RRset, RFC 8482\n\
+         section 4.1) and for TC when in-domain glue does not fit (RFC 9471 section 3.1). It does as NSD does for labels\n\
+         that contain zero bytes, which Knot confuses with its own separators.\n\n\
+         The tests accept any addresses of hosts that the answer names in the additional section, if the same zone has\n\
+         them. They check these addresses against the zone and not against the peers, because the rules of the peers\n\
+         differ.\n\n\
+         The tests do not compare the records of truncated responses, because a client repeats the query over TCP (RFC\n\
+         2181 section 9).\n",
     );
     page
 }
