@@ -53,7 +53,7 @@ pub enum ClientError {
         source: Box<ureq::Error>,
     },
     /// The core accepts connections but sends no response.
-    #[error("{core} took a request and did not answer it within {} s: it hangs, or is overloaded", within.as_secs())]
+    #[error("{core} accepted a request but did not answer it within {} s: it hangs or is overloaded", within.as_secs())]
     Silent {
         /// Address asked.
         core: String,
@@ -61,7 +61,10 @@ pub enum ClientError {
         within: Duration,
     },
     /// A write was sent, and its result is not known because the connection failed.
-    #[error("{core} was asked, and {reason}: whether it was done is not known")]
+    #[error(
+        "{core} got the request, and {reason}: it is not known whether the write was done; read the zone before \
+         you repeat it"
+    )]
     Unknown {
         /// Address asked.
         core: String,
@@ -89,7 +92,7 @@ pub enum ClientError {
         core: String,
     },
     /// The response ended too early and is incomplete.
-    #[error("what {core} sent broke off, it is not whole: {reason}")]
+    #[error("the response of {core} ended early and is incomplete: {reason}")]
     BrokenOff {
         /// Address asked.
         core: String,
@@ -105,7 +108,7 @@ pub enum ClientError {
         detail: ErrorDetail,
     },
     /// The response is not as docs/api.md specifies.
-    #[error("{core} does not speak our API: {reason}")]
+    #[error("{core} does not answer as a zonecast core: {reason}")]
     Foreign {
         /// Address asked.
         core: String,

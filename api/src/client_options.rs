@@ -32,7 +32,7 @@ pub enum ClientOptionsError {
     #[error("{0}")]
     File(String),
     /// The token cannot be sent in a header.
-    #[error("the token is not one word")]
+    #[error("the token must be one word of printable ASCII characters")]
     Token,
     /// The URL is not the URL of an API.
     #[error("{0:?} is not a URL such as http://127.0.0.1:8053 or https://core.example.net:8053")]

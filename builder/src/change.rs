@@ -68,7 +68,7 @@ pub enum ChangeError {
     TooLarge,
     /// The change and its inverse do not fit one batch: build a new generation instead, see
     /// [`RememberError::TooLarge`].
-    #[error("the change and what takes it back do not fit one batch")]
+    #[error("the change and its inverse do not fit one batch")]
     Beside,
 }
 

@@ -42,10 +42,10 @@ pub enum UndeleteError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A zone of this name exists.
-    #[error("there is a zone {0} already; delete it first if the one before is wanted")]
+    #[error("zone {0} exists; delete it before you restore the deleted zone of this name")]
     Hosted(Box<Name>),
     /// No zone of this name was deleted, or its keys were removed since.
-    #[error("no zone {0} was deleted lately: what is deleted is kept for a while only")]
+    #[error("there is no deleted zone {0}: the core keeps deleted zones for a while only")]
     NotKept(Box<Name>),
 }
 

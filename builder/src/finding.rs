@@ -99,7 +99,7 @@ pub enum Rule {
     #[error("this type is for queries, for messages or reserved, not for zones")]
     MetaType,
     /// Deleting everything at and beneath the apex.
-    #[error("everything at and beneath the apex is the zone: delete the zone")]
+    #[error("to delete the apex and all names below it is to delete the zone: delete the zone itself")]
     WholeZone,
     /// RFC 4035 section 2.2.
     #[error("the zone is signed, and this RRset changes without new RRSIG records")]
@@ -108,7 +108,7 @@ pub enum Rule {
     #[error("records of this type cannot be overridden or disabled")]
     NotLayered,
     /// RDATA that is not of its type.
-    #[error("the data is not that of this type")]
+    #[error("the data is not valid for this type")]
     Rdata,
 }
 
@@ -119,10 +119,10 @@ pub enum Warning {
     #[error("records of one RRset have several TTLs; the smallest is served")]
     MixedTtls,
     /// RFC 2181 section 5.
-    #[error("a record stands twice; one is kept")]
+    #[error("a record occurs twice; one is kept")]
     Duplicate,
     /// Below a zone cut or DNAME, or at a cut and not of its types.
-    #[error("hidden by a zone cut or DNAME; kept, never answered")]
+    #[error("a zone cut or DNAME above hides the record; it is kept, but never served")]
     Occluded,
     /// Left out, as was chosen.
     #[error("the owner is not in the zone; left out")]
@@ -131,19 +131,19 @@ pub enum Warning {
     #[error("the zone has no NS record at its apex; nobody can check a delegation to it")]
     NoNs,
     /// RFC 1034 section 4.3.2 step 2: the zone that is nearest to the name answers.
-    #[error("lies in another zone that is hosted here; kept, never answered")]
+    #[error("the name belongs to another zone that is hosted here; the record is kept, but never served")]
     InAnotherZone,
     /// RFC 5890 section 2.3.2.1. Service instances (RFC 6763 section 4.1.1) may have them.
-    #[error("letters outside ASCII in a name: clients ask for its A-labels")]
+    #[error("letters outside ASCII in the owner name: clients query for its A-labels")]
     NotAscii,
     /// Hardly meant, and hardly ever asked for. Service instances may have spaces.
-    #[error("white space or a control character in a name")]
+    #[error("white space or a control character in the owner name")]
     Blank,
     /// As [`Warning::NotAscii`], of a name that NS, CNAME, MX, SRV and the like lead to.
-    #[error("letters outside ASCII in the name that it leads to: clients ask for its A-labels")]
+    #[error("letters outside ASCII in a name in the data: clients query for its A-labels")]
     TargetNotAscii,
     /// As [`Warning::Blank`].
-    #[error("white space or a control character in the name that it leads to")]
+    #[error("white space or a control character in a name in the data")]
     TargetBlank,
     /// A name server at or below the cut has no address in the zone.
     #[error("a name server below this delegation has no address here")]
@@ -155,13 +155,13 @@ pub enum Warning {
     #[error("a DS record without a delegation")]
     StrayDs,
     /// RFC 4035 section 2.2.
-    #[error("RRSIG over a type that the name does not have; kept, never answered")]
+    #[error("an RRSIG over a type that the name does not have; it is kept, but never served")]
     OrphanSignature,
     /// An owner that is not a hash below the apex, or parameters of several chains at one owner.
-    #[error("an NSEC3 record that belongs to no chain; kept, never answered")]
+    #[error("an NSEC3 record that belongs to no chain; it is kept, but never served")]
     StrayNsec3,
     /// A change to records that something is laid over.
-    #[error("the zone has it; what answers is the override, until it is restored")]
+    #[error("the record is in the zone, but an override is served in its place until it is restored")]
     Overridden,
     /// RFC 4035 section 5: what is laid over has no signature.
     #[error("overridden in a signed zone: validating resolvers will not take it")]

@@ -38,8 +38,8 @@ pub enum PastError {
     },
     /// A generation that is deleted by now.
     #[error(
-        "change {0} replaced the whole zone, and what it was before is deleted by now: it is kept for a while only, and of \
-         one zone {KEPT_GENERATIONS} times at most; import it as it should be"
+        "change {0} replaced the whole zone, and the core has deleted the zone before it: it keeps replaced zones for \
+         a while only, and at most {KEPT_GENERATIONS} of one name; import the zone as it was"
     )]
     Deleted(u64),
     /// Somebody else changed the zone since then.
@@ -54,7 +54,7 @@ pub enum PastError {
         newest: u64,
     },
     /// It does not fit one batch: build it beside what answers, see [`RememberError::TooLarge`].
-    #[error("the way back does not fit one batch")]
+    #[error("the rollback does not fit one batch")]
     Beside,
 }
 

@@ -53,7 +53,7 @@ pub enum RememberError {
     Read(#[from] ReadError),
     /// A change and what takes it back do not fit one batch: it is to be built beside what answers, as
     /// [`FullBuild::beside`](crate::FullBuild::beside) does; taking that back is a change of one key.
-    #[error("the change and what takes it back do not fit one batch")]
+    #[error("the change and its inverse do not fit one batch")]
     TooLarge,
 }
 

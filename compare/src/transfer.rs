@@ -33,7 +33,7 @@ pub enum TransferError {
     #[error("a message is malformed: {0}")]
     Malformed(#[from] ParseError),
     /// Nothing but empty messages came.
-    #[error("it makes no progress")]
+    #[error("the server sends messages without records")]
     Stuck,
 }
 

@@ -99,11 +99,12 @@ pub enum ListRule {
     },
     /// A character that the name of a zone hardly has.
     #[error(
-        "{0:?} has characters that the name of a zone hardly has: rename it, or list it in a manifest if it is meant"
+        "{0:?} has characters that are unusual in the name of a zone: rename the file, or list \
+         it in a manifest if it is right"
     )]
     Odd(String),
     /// The file `.` cannot be.
-    #[error("names no zone; the root zone needs a manifest")]
+    #[error("the file name names no zone; list the root zone in a manifest")]
     Root,
     /// Two for one zone.
     #[error("zone {apex} is listed twice, the other is {other}: neither is read")]

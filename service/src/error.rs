@@ -12,7 +12,10 @@ pub enum ServiceError {
     #[error("zone {0} is not hosted here")]
     NoZone(String),
     /// Not deleted lately.
-    #[error("no zone {0} was deleted lately; what is deleted is kept for a while only")]
+    #[error(
+        "there is no deleted zone {0}: the core keeps deleted zones for a while only, \
+         `zonecast zone list --deleted` shows them"
+    )]
     NotDeleted(String),
     /// No edge of this name in this process.
     #[error(
@@ -40,10 +43,13 @@ pub enum ServiceError {
     #[error("zone {0} is being replaced, retry")]
     Busy(String),
     /// Somebody else changed the zone in between.
-    #[error("the zone changed in between, retry: {0}")]
+    #[error("another request changed the zone in the meantime, retry: {0}")]
     Overtaken(String),
     /// The zone is not where the request wants it to be; nothing has changed.
-    #[error("zone {zone} is {present}, and not where the request wants it; nothing has changed")]
+    #[error(
+        "the condition of the request does not hold, because zone {zone} is {present}; nothing has changed: read the \
+         zone again and repeat the request"
+    )]
     Moved {
         /// Which.
         zone: String,
@@ -51,13 +57,13 @@ pub enum ServiceError {
         present: String,
     },
     /// Too much is proposed and not applied yet.
-    #[error("too much is under way, retry")]
+    #[error("too many changes wait to be applied, retry in a moment")]
     Overloaded,
     /// The core cannot commit now; nothing has changed.
     #[error("the core cannot commit: {0}; nothing has changed")]
     Unavailable(String),
     /// The core stopped while the change was on its way.
-    #[error("whether the core has committed it is not known: {0}; look before you ask for it again")]
+    #[error("it is not known whether the core committed the change: {0}; read the zone before you repeat the request")]
     Unknown(String),
     /// A store that cannot be read, or a broken invariant.
     #[error("{0}")]

@@ -64,8 +64,9 @@ impl Fault {
 
     /// A part of the node has died by a panic, and `lost` is what is missing from now on.
     pub fn part_died(&self, lost: impl std::fmt::Display) {
-        let fault =
-            Failure::failed(format_args!("a part of it has died, {lost}; restart the node, and please report this"));
+        let fault = Failure::failed(format_args!(
+            "a part of the node has died, {lost}; restart the node, and please report this"
+        ));
         tracing::error!("{fault}");
         // The first one counts.
         let _ = self.dead.set(fault);

@@ -37,7 +37,7 @@ pub(crate) enum Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum WriteError {
     /// It does not fit; the message is as it was.
-    #[error("it does not fit")]
+    #[error("the message has no room for the record")]
     Full,
     /// Stored RDATA is not what its type says.
     #[error("RDATA is damaged")]

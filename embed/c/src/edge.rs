@@ -24,7 +24,7 @@ impl CEdge {
             upstreams.split(',').map(|address| address.trim().parse()).collect();
         let upstreams = upstreams.map_err(|error| format!("upstreams: {error}: give address:port,address:port"))?;
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("zonecast").enable_all().build();
-        let runtime = runtime.map_err(|error| format!("no threads: {error}"))?;
+        let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
         let config =
             DnsEdgeConfig { identity: identity.into(), upstreams, data: data.into(), store: EdgeOptions::default() };
         let opened = {

@@ -22,7 +22,7 @@ pub enum EdgeError {
     #[error("no upstream is configured")]
     NoUpstream,
     /// The thread that applies cannot be started.
-    #[error("no thread: {0}")]
+    #[error("cannot start the thread that applies versions: {0}")]
     Thread(#[source] std::io::Error),
     /// No connection.
     #[error("{0}")]
@@ -31,10 +31,10 @@ pub enum EdgeError {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// A snapshot that ends without having begun.
-    #[error("a snapshot ends that never began")]
+    #[error("the core ended a snapshot that it had not begun")]
     NoSnapshot,
     /// The thread that applies is gone.
-    #[error("the writer is gone")]
+    #[error("the thread that applies versions has ended")]
     WriterGone,
 }
 

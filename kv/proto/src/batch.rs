@@ -179,7 +179,7 @@ pub enum EncodeError {
         keyspace: KeyspaceId,
     },
     /// One section id twice.
-    #[error("section {0:?} stands twice in the batch")]
+    #[error("section {0:?} occurs twice in the batch")]
     SectionTwice(SectionId),
     /// More than a batch of so many sections has use for.
     #[error("{0} preconditions are over the limit of {MAX_SECTIONS}")]
@@ -217,7 +217,7 @@ pub enum OpError {
     #[error(transparent)]
     Syntax(#[from] rmp_serde::decode::Error),
     /// More follows after the last one.
-    #[error("bytes after the last operation")]
+    #[error("there are bytes after the last operation")]
     Trailing,
     /// An operation this release does not know.
     #[error("operation kind {0} is not known to this release")]
@@ -226,10 +226,10 @@ pub enum OpError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// A key of another keyspace than its section's.
-    #[error("a key of keyspace {0:?}")]
+    #[error("a key is of keyspace {0:?}, not of that of its section")]
     OtherKeyspace(KeyspaceId),
     /// A range that ends outside its section's keyspace.
-    #[error("a range that ends at {0:?}, outside its keyspace")]
+    #[error("a range ends at {0:?}, outside its keyspace")]
     RangeEnd(Key),
     /// A value out of bounds.
     #[error(transparent)]

@@ -10,7 +10,7 @@ use crate::{
     OpError, PublishedError, SectionId, ViewError,
 };
 
-const CAUSE: &str = "an entry cut short";
+const CAUSE: &str = "an entry is incomplete";
 
 fn syntax() -> SyntaxError {
     SyntaxError::Syntax(CAUSE.to_owned())

@@ -133,13 +133,13 @@ pub enum FollowerEnd {
     #[error("snapshot: {0}")]
     Entry(EntryError),
     /// A snapshot that is not what its end says.
-    #[error("a snapshot whose count or digest is wrong")]
+    #[error("the count or digest of the snapshot is wrong")]
     Snapshot,
     /// A snapshot or stream of another store.
     #[error("the publisher holds another store: {0}")]
     OtherStore(Position),
     /// A snapshot from before this copy.
-    #[error("a snapshot at {0}, behind this copy")]
+    #[error("the snapshot is at {0}, behind this copy")]
     Back(Position),
     /// To come back for a snapshot.
     #[error("the copy is damaged; a snapshot replaces it")]

@@ -157,7 +157,7 @@ positional! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SubscribeRefusal {
     /// It stands further than the publisher does: ask another, or wait.
-    #[error("it is ahead of this publisher, which stands at {0}")]
+    #[error("the subscriber is ahead of this publisher, which is at {0}")]
     Ahead(Position),
     /// It holds a copy of another store.
     #[error("this publisher holds store {0}")]
@@ -171,7 +171,7 @@ pub enum SubscribeRefusal {
         version: Version,
     },
     /// Same position, other data: one of the two is damaged.
-    #[error("its chain at version {version} differs from {chain}")]
+    #[error("the chain of the subscriber at version {version} differs from {chain}")]
     ChainDiffers {
         /// Where.
         version: Version,
@@ -182,10 +182,10 @@ pub enum SubscribeRefusal {
     #[error("this publisher speaks protocol {0}")]
     Protocol(u16),
     /// The subscription has a filter, or a name other than that of the certificate.
-    #[error("it may not subscribe under this name or with a filter")]
+    #[error("the subscriber may not subscribe under this name or with a filter")]
     NotAllowed,
     /// A reason that this release does not know.
-    #[error("reason {0}")]
+    #[error("a reason that this release does not know: {0}")]
     Other(u8),
 }
 
@@ -241,7 +241,7 @@ pub enum FrameError {
     #[error("a frame of {0} bytes is over the limit of {1}")]
     Long(usize, usize),
     /// Over [`MAX_MESSAGE_LEN`].
-    #[error("a message over the limit of {MAX_MESSAGE_LEN} bytes")]
+    #[error("a message is over the limit of {MAX_MESSAGE_LEN} bytes")]
     LongMessage,
     /// Not the MessagePack of its kind.
     #[error("a frame of kind {kind} is malformed: {problem}")]
@@ -252,10 +252,10 @@ pub enum FrameError {
         problem: rmp_serde::decode::Error,
     },
     /// Not an array with a kind in front.
-    #[error("a frame without a kind")]
+    #[error("a frame has no kind")]
     NotAFrame,
     /// More follows in the frame.
-    #[error("bytes after the end of a frame of kind {0}")]
+    #[error("a frame of kind {0} has bytes after its end")]
     Trailing(u8),
     /// Not known, and not skippable.
     #[error("frame kind {0} is not known to this release")]
@@ -267,7 +267,7 @@ pub enum FrameError {
     #[error("frame kind {0} between the fragments of a message of kind {1}")]
     Interleaved(u8, u8),
     /// A name over [`MAX_NAME_LEN`].
-    #[error("a node name of {0} bytes")]
+    #[error("a node name of {0} bytes is over the limit of {MAX_NAME_LEN}")]
     Name(usize),
 }
 

@@ -137,7 +137,7 @@ fn a_range_ends_in_its_keyspace_or_where_that_ends() {
         let error = decode_ops(&section).next().unwrap().unwrap_err();
         assert!(matches!(&error, DecodeError::Op { problem: OpError::RangeEnd(end), number: 0, section }
             if end.as_bytes() == bad && *section == id(1)));
-        assert!(error.to_string().contains("range that ends at"), "{error}");
+        assert!(error.to_string().contains("range ends at"), "{error}");
     }
     // Nothing is beyond the last keyspace.
     assert!(range(0xffff, &[0xff, 0xff, 1]).is_ok());

@@ -51,10 +51,10 @@ pub enum PublishedError {
     #[error(transparent)]
     Limit(#[from] EncodeError),
     /// A section that must not leave the core.
-    #[error("a private section is among the published")]
+    #[error("the version contains a private section")]
     Private,
     /// A fork that changes something.
-    #[error("a fork has sections")]
+    #[error("the version begins an epoch but has sections")]
     Fork,
     /// Not the next one.
     #[error("version {epoch}.{version} cannot follow {after}")]

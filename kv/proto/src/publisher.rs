@@ -138,10 +138,10 @@ pub enum DownstreamEnd {
     #[error("refused: {0}")]
     Refused(SubscribeRefusal),
     /// No subscription came.
-    #[error("it never subscribed")]
+    #[error("the downstream did not subscribe in time")]
     Silent,
     /// The store went on in another history.
-    #[error("the history changed")]
+    #[error("the store went on in another epoch")]
     NewHistory,
     /// The source gave what cannot be sent.
     #[error("the source of the snapshot is damaged: {0}")]

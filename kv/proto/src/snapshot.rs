@@ -14,7 +14,7 @@ use crate::{Key, KeyError, KeyspaceId, MAX_VALUE_LEN, ValueError};
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EntryError {
     /// It ends within an entry.
-    #[error("an entry cut short")]
+    #[error("an entry is incomplete")]
     Short,
     /// A key out of bounds.
     #[error(transparent)]
@@ -23,10 +23,10 @@ pub enum EntryError {
     #[error(transparent)]
     Value(#[from] ValueError),
     /// A key that must not leave the core.
-    #[error("a key of the private keyspace {0:?}")]
+    #[error("a key is of the private keyspace {0:?}")]
     Private(KeyspaceId),
     /// Not after the key before it.
-    #[error("a key out of order")]
+    #[error("a key is not after the key before it")]
     Order,
 }
 

@@ -23,7 +23,10 @@ pub enum CaError {
     #[error(transparent)]
     Key(#[from] PrivateFileError),
     /// Half of the CA is missing: restore it from a backup, or remove the other half to start anew.
-    #[error("{} exists without {}", found.display(), missing.display())]
+    #[error(
+        "{} exists, but {} is missing: restore it from a backup, or remove the other to make a new authority",
+        found.display(), missing.display()
+    )]
     Half {
         /// The half that is there.
         found: PathBuf,
@@ -52,7 +55,10 @@ pub enum CaError {
     #[error("{0:?} was issued in more than one role; give a serial, see `zonecast ca show`")]
     Ambiguous(String),
     /// A certificate that would never be good.
-    #[error("a certificate must be valid for at least a second, and not for ages")]
+    #[error(
+        "a certificate must be valid for at least one second, and end at a time that this system \
+         can represent: choose another validity"
+    )]
     Validity,
     /// A key or certificate that cannot be made or read.
     #[error("certificate authority: {0}")]

@@ -72,19 +72,19 @@ pub enum EndpointError {
         source: std::io::Error,
     },
     /// Certificates that TLS will not use.
-    #[error("TLS: {0}")]
+    #[error("TLS cannot use the certificates: {0}")]
     Tls(#[from] rustls::Error),
     /// No connection to this address from here.
-    #[error("connecting: {0}")]
+    #[error("cannot connect: {0}")]
     Connect(#[source] QuicError),
     /// The connection failed.
-    #[error("connection: {0}")]
+    #[error("the connection failed: {0}")]
     Connection(#[source] QuicError),
     /// One side does not believe the certificate of the other.
     #[error(transparent)]
     Refused(NotTrusted),
     /// Nodes of this role accept no connections.
-    #[error("a node of role {0} cannot be dialled")]
+    #[error("a node of role {0} accepts no connections")]
     NotServing(Role),
     /// The handshake agreed on no protocol of ours.
     #[error("the handshake agreed on no protocol of zonecast")]

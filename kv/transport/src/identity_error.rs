@@ -17,13 +17,13 @@ pub enum IdentityError {
     #[error("{0:?} is not a host: a DNS name outside `zonecast`, or an IP address")]
     Host(String),
     /// The certificate names no node, or more than one.
-    #[error("a certificate without exactly one name of a zonecast node")]
+    #[error("the certificate does not name exactly one zonecast node")]
     Certificate,
     /// Certificate, key, CA certificate and revocation list that do not belong together.
     #[error("{0}")]
     Mismatch(String),
     /// The files were replaced by those of another node.
-    #[error("the certificate is now that of {now}, but this node is {was}")]
+    #[error("the new certificate is that of {now}, but this node is {was}: put a certificate of {was} there")]
     AnotherNode {
         /// Who the node is.
         was: Peer,

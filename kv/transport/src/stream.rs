@@ -13,13 +13,13 @@ const READ: usize = 256 * 1024;
 #[derive(Debug, Error)]
 pub enum StreamError {
     /// The connection is gone.
-    #[error("connection: {0}")]
+    #[error("the connection failed: {0}")]
     Connection(#[source] QuicError),
-    /// The peer stopped reading.
-    #[error("sending: {0}")]
+/// The peer stopped reading.
+    #[error("cannot send: {0}")]
     Write(#[source] QuicError),
     /// The peer stopped sending.
-    #[error("receiving: {0}")]
+    #[error("cannot receive: {0}")]
     Read(#[source] QuicError),
     /// What came is no frame.
     #[error("malformed: {0}")]

@@ -146,7 +146,7 @@ impl Stream for ExportedText {
                 return Poll::Ready(None);
             }
             Some(Err(error)) => error,
-            None => ServiceError::internal("the thread that writes it has died; please report this"),
+            None => ServiceError::internal("the thread that writes the zone file has died; please report this"),
         };
         self.ended = true;
         self.service.metrics().export_broke_off();

@@ -182,16 +182,14 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
     }
     let mut push = |change| out.push(OpenChange { change, ttl: *ttl });
     if *subtree && (*action != Action::Delete || rtype.is_some() || !data.is_empty()) {
-        return Err(ServiceError::bad("subtree goes with delete, without type and data"));
+        return Err(ServiceError::bad("`subtree` is only for `delete` without type and data"));
     }
     if to.is_some() != (*action == Action::Rename) {
-        return Err(ServiceError::bad("to goes with rename, and rename with to"));
+        return Err(ServiceError::bad("`rename` needs `to`, and no other action takes it"));
     }
     if let Some(to) = to {
         if rtype.is_some() || ttl.is_some() || !data.is_empty() {
-            return Err(ServiceError::bad(
-                "rename moves everything at a name: type, ttl and data make no sense with it",
-            ));
+            return Err(ServiceError::bad("`rename` moves all records of a name and takes no type, ttl or data"));
         }
         push(Change::Name(NameChange::Rename {
             owner,
@@ -218,7 +216,7 @@ fn parse_change(apex: &Name, change: &RecordChange, out: &mut Vec<OpenChange>) -
         (Action::Set | Action::Add | Action::Disable | Action::Enable, true) => {
             return Err(ServiceError::bad("data is missing"));
         }
-        (Action::Restore, false) => return Err(ServiceError::bad("restore goes with a type and without data")),
+        (Action::Restore, false) => return Err(ServiceError::bad("`restore` takes a type and no data")),
         (Action::Override, _) => push(Change::Layer(LayerChange::Override { owner, rtype, ttl: 0, rdatas })),
         (Action::Restore, true) => push(Change::Layer(LayerChange::Restore { owner, rtype })),
         (Action::Disable, false) => {

@@ -33,6 +33,6 @@ impl Doctor {
             return Ok(());
         }
         let errors = if report.errors == 1 { "1 error".into() } else { format!("{} errors", report.errors) };
-        Err(Failure::failed(format_args!("{errors} found; what to do about each stands beside it")))
+        Err(Failure::failed(format_args!("{errors} found; the line of each says what to do")))
     }
 }

@@ -88,7 +88,8 @@ impl Token {
 
 impl Create {
     fn run(self, output: Output) -> Outcome {
-        let secret = Secret::generate().map_err(|error| Failure::failed(format_args!("no random numbers: {error}")))?;
+        let secret = Secret::generate()
+            .map_err(|error| Failure::failed(format_args!("the system gives no random numbers: {error}")))?;
         let (hash, now) = (secret.hash(), SystemTime::now());
         let Self { name, role, zones, expires: lasts, file } = self;
         let token = Kept::new(NewToken { name, hash, role, zones, now, lasts }).map_err(Failure::usage)?;

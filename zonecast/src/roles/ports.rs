@@ -28,7 +28,9 @@ pub(crate) fn dns_addresses(first: SocketAddr, edges: usize) -> Outcome<Vec<Sock
         Some(SocketAddr::new(first.ip(), port))
     };
     let addresses: Option<Vec<_>> = (0..edges).map(address).collect();
-    addresses.ok_or_else(|| Failure::usage(format_args!("no {edges} ports from {first} on")))
+    addresses.ok_or_else(|| {
+        Failure::usage(format_args!("there are no {edges} ports from {first} on: choose a lower port or fewer edges"))
+    })
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(crate) enum Ended {
 pub(crate) fn run(role: impl AsyncFnOnce(Stop) -> Outcome<Ended>) -> Outcome {
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::failed(format_args!("no threads: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::failed(format_args!("cannot start threads: {error}")))?;
     let ended = runtime.block_on(async {
         let stop = Stop::new();
         stop.listen()?;
@@ -60,7 +60,7 @@ fn restart() -> Failure {
         Ok(program) => Command::new(program).args(std::env::args_os().skip(1)).exec(),
         Err(error) => error,
     };
-    Failure::failed(format_args!("cannot start anew: {error}"))
+    Failure::failed(format_args!("cannot start again: {error}"))
 }
 
 /// Tells the service manager, if one started us, that we are ready or about to end (sd_notify(3)).

@@ -159,7 +159,8 @@ fn spawn(role: &str, name: &str, home: &Path, config: &impl Serialize, allow_shr
     let file = home.join(format!("{name}.toml"));
     let text = toml::to_string(config).map_err(Failure::failed)?;
     std::fs::write(&file, text).map_err(|error| Failure::io("write", &file, &error))?;
-    let program = std::env::current_exe().map_err(|error| Failure::failed(format_args!("own program: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::failed(format_args!("cannot find the program of this process: {error}")))?;
     let child = Command::new(program)
         .args(["--json", role, "--die-with", &std::process::id().to_string(), "--config"])
         .arg(&file)

@@ -73,7 +73,8 @@ impl Stop {
     /// # Errors
     /// The system gives no signal handler.
     pub fn listen(&self) -> Outcome {
-        let handler = |kind| signal(kind).map_err(|error| Failure::failed(format_args!("no signals: {error}")));
+        let handler =
+            |kind| signal(kind).map_err(|error| Failure::failed(format_args!("cannot receive signals: {error}")));
         let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
         let mut hangup = handler(SignalKind::hangup())?;
         let stop = self.clone();
