@@ -47,17 +47,17 @@ pub enum ClientError {
     /// The core cannot be reached. A write was not done.
     #[error("no core answers at {core}: {source}")]
     Unreachable {
-        /// Address asked.
+        /// The address of the core.
         core: String,
-        /// Why.
+        /// Why the connection failed.
         source: Box<ureq::Error>,
     },
     /// The core accepts connections but sends no response.
     #[error("{core} accepted a request but did not answer it within {} s: it hangs or is overloaded", within.as_secs())]
     Silent {
-        /// Address asked.
+        /// The address of the core.
         core: String,
-        /// How long was waited.
+        /// How long the client waited.
         within: Duration,
     },
     /// A write was sent, and its result is not known because the connection failed.
@@ -66,7 +66,7 @@ pub enum ClientError {
          you repeat it"
     )]
     Unknown {
-        /// Address asked.
+        /// The address of the core.
         core: String,
         /// What came instead of an answer.
         reason: String,
@@ -74,45 +74,45 @@ pub enum ClientError {
     /// The certificate of the server is not trusted.
     #[error("{core} is not trusted: {reason}")]
     Untrusted {
-        /// Address asked.
+        /// The address of the core.
         core: String,
-        /// Why.
+        /// What is wrong with its certificate.
         reason: String,
     },
     /// The URL is `http` but the port speaks TLS. Nothing was done.
     #[error("the port of {core} speaks TLS: use `https://`")]
     SpeaksTls {
-        /// Address asked.
+        /// The address of the core.
         core: String,
     },
     /// The URL is `https` but the port does not speak TLS. Nothing was done.
     #[error("the port of {core} does not speak TLS: use `http://`, or turn `tls` on there")]
     SpeaksNoTls {
-        /// Address asked.
+        /// The address of the core.
         core: String,
     },
     /// The response ended too early and is incomplete.
     #[error("the response of {core} ended early and is incomplete: {reason}")]
     BrokenOff {
-        /// Address asked.
+        /// The address of the core.
         core: String,
-        /// What ended it.
+        /// What ended the response.
         reason: String,
     },
     /// The core refused the request.
     #[error("{}", detail.message)]
     Refused {
-        /// HTTP status.
+        /// The HTTP status of the response.
         status: u16,
-        /// What it said.
+        /// The error in the body of the response.
         detail: ErrorDetail,
     },
     /// The response is not as docs/api.md specifies.
     #[error("{core} does not answer as a zonecast core: {reason}")]
     Foreign {
-        /// Address asked.
+        /// The address of the core.
         core: String,
-        /// What was odd.
+        /// How the response differs from the API.
         reason: String,
     },
 }

@@ -22,7 +22,7 @@ const HTTP: u16 = 80;
 /// First bytes of a record of TLS: an alert or a handshake, and the version that all have.
 const RECORDS: [[u8; 2]; 2] = [[0x15, 0x03], [0x16, 0x03]];
 
-/// See the module.
+/// How far a request got before its connection failed; from this follows whether a write may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// Nobody has read the request.

@@ -32,7 +32,7 @@ impl Size {
     }
 }
 
-/// See the module.
+/// Collects the figures of a run and writes each to the results file as soon as it is measured.
 pub(crate) struct Bench {
     /// How much is done.
     pub(crate) size: Size,

@@ -13,7 +13,7 @@ use crate::probe::Probe;
 /// How long a core may take to import what is measured, and an edge to have it: 45 million records take minutes.
 const LOADED: Duration = Duration::from_secs(1_800);
 
-/// See the module. Everything is killed when it is dropped.
+/// A core and its edges that serve generated zones as processes. All of them are killed when it is dropped.
 pub(crate) struct Cluster {
     /// The processes.
     pub(crate) system: System,

@@ -10,7 +10,7 @@ use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 /// Entries in one message of the snapshot.
 const MESSAGE: usize = 4_096;
 
-/// See the module.
+/// The store of an edge in this process, filled from the entries of a snapshot.
 pub(crate) struct EdgeCopy {
     store: EdgeStore,
     folder: PathBuf,

@@ -19,7 +19,7 @@ struct Watch {
 /// When an edge answered with the address, and that answer.
 pub(crate) type Sighting = (Instant, Answer);
 
-/// See the module. The threads end when it is dropped.
+/// One thread for each edge, which queries it until it shows a change. The threads end when it is dropped.
 pub(crate) struct Watchers {
     edges: Vec<(SyncSender<Watch>, Receiver<anyhow::Result<Sighting>>)>,
 }

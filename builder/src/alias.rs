@@ -99,11 +99,11 @@ pub struct Refreshed {
 /// That the alias of a zone leads through a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AliasEntry {
-    /// On the way.
+    /// The name that was looked up on the way to the addresses.
     pub name: Name,
     /// Apex of the zone.
     pub apex: Name,
-    /// Its id.
+    /// The id of the zone.
     pub zone: ZoneId,
 }
 

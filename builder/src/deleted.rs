@@ -29,7 +29,7 @@ pub(crate) const KEPT_DELETED: usize = 2;
 pub struct DeletedZone {
     /// In the letter case of the source.
     pub apex: Name,
-    /// Where its keys are.
+    /// The id and generation under which the keys of the zone are kept.
     pub identity: ZoneIdentity,
     /// Since when, seconds of Unix time.
     pub since: u64,

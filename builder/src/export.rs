@@ -33,7 +33,7 @@ pub struct ZoneInfo {
     pub settings: ZoneSettings,
     /// How many records it serves, hidden ones included.
     pub records: u64,
-    /// Of its SOA.
+    /// The serial of the SOA.
     pub serial: Serial,
 }
 

@@ -33,11 +33,11 @@ impl Location {
 pub struct Finding<R> {
     /// Owner of the records.
     pub owner: Name,
-    /// Their type.
+    /// The type of the records.
     pub rtype: Rtype,
     /// Where one of them came from, if it came from the caller.
     pub location: Option<Location>,
-    /// The rule or warning.
+    /// The rule that the records break.
     pub rule: R,
 }
 
@@ -50,7 +50,7 @@ impl<R: fmt::Display> fmt::Display for Finding<R> {
 /// A rule whose breach keeps a zone from being served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum Rule {
-    /// Owner outside the zone.
+    /// The owner of the record is not in the zone.
     #[error("the owner is not in the zone")]
     OutOfZone,
     /// RFC 1035 section 5.2.
@@ -224,7 +224,7 @@ impl<R> Findings<R> {
 /// A source that cannot be served, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct Refused {
-    /// At least one.
+    /// The findings; there is at least one.
     pub findings: Findings<Rule>,
 }
 

@@ -26,13 +26,13 @@ use crate::zone_keys::ZoneKeys;
 /// How large a zone is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Distinct records.
+    /// Number of distinct records.
     pub records: u64,
     /// RRsets, RRSIGs not counted apart.
     pub rrsets: u64,
     /// Published nodes, empty non-terminals included.
     pub nodes: u64,
-    /// Keys, published and private.
+    /// Number of keys, published and private.
     pub keys: u64,
 }
 

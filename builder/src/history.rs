@@ -17,15 +17,15 @@ use crate::zone_keys::PresentZone;
 pub struct PastChange {
     /// Counted from 1 in each zone.
     pub number: u64,
-    /// How.
+    /// The kind of the change.
     pub kind: ChangeKind,
-    /// Seconds of Unix time.
+    /// When the change was made, in seconds of Unix time.
     pub time: u64,
     /// Name of a token, or how else the change came.
     pub by: String,
-    /// Of the SOA before.
+    /// The serial of the SOA before the change.
     pub serial_before: u32,
-    /// Of the SOA afterwards.
+    /// The serial of the SOA after the change.
     pub serial: u32,
     /// Whether the generation that the zone had before is still there.
     pub can_be_undone: bool,

@@ -17,7 +17,7 @@ pub enum LayerChange {
         owner: Name,
         /// Type.
         rtype: Rtype,
-        /// Seconds.
+        /// The TTL in seconds.
         ttl: u32,
         /// Data of each record.
         rdatas: Vec<Vec<u8>>,
@@ -52,7 +52,7 @@ pub enum LayerChange {
     Flatten {
         /// The apex.
         owner: Name,
-        /// Seconds.
+        /// The TTL of the addresses in seconds.
         ttl: u32,
         /// Addresses of type A.
         a: Vec<Vec<u8>>,

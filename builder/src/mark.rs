@@ -29,9 +29,9 @@ pub fn mark_zone(view: &dyn View, apex: &Name, id: ZoneId) -> Result<Option<Batc
 /// The mark of a zone.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// Of the zone.
+    /// The apex of the zone.
     pub apex: Name,
-    /// Takes it away.
+    /// The batch that removes the mark.
     pub removal: Batch,
 }
 

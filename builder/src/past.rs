@@ -29,11 +29,11 @@ pub enum PastError {
     /// No such change, or one that is not kept any more.
     #[error("change {wanted} is not kept: the history of the zone goes from {oldest} to {newest}")]
     NotKept {
-        /// Which was asked for.
+        /// The change that was asked for.
         wanted: u64,
         /// The state before the oldest change that is kept.
         oldest: u64,
-        /// The last change.
+        /// The last change of the zone.
         newest: u64,
     },
     /// A generation that is deleted by now.
@@ -50,7 +50,7 @@ pub enum PastError {
     NotLast {
         /// Which was to be undone.
         wanted: u64,
-        /// The last change.
+        /// The last change of the zone.
         newest: u64,
     },
     /// It does not fit one batch: build it beside what answers, see [`RememberError::TooLarge`].

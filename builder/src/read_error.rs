@@ -16,7 +16,7 @@ pub enum ReadError {
     /// A key is not a valid DNS key: the store is damaged.
     #[error("key {} is damaged: {source}", .key.escape_ascii())]
     Key {
-        /// Its bytes.
+        /// The bytes of the key.
         key: Vec<u8>,
         /// What is wrong with it.
         source: DnsKeyError,
@@ -24,7 +24,7 @@ pub enum ReadError {
     /// A value does not fit its key: the store is damaged.
     #[error("value under {key:?} is damaged: {source}")]
     Value {
-        /// Where it stands.
+        /// The key of the value.
         key: Key,
         /// What is wrong with it.
         source: ValueError,
@@ -32,7 +32,7 @@ pub enum ReadError {
     /// The inverse of a change is not a batch: the store is damaged.
     #[error("change under {key:?} is damaged: {source}")]
     Undo {
-        /// Where it stands.
+        /// The key of the change.
         key: Key,
         /// What is wrong with it.
         source: DecodeError,

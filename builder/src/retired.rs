@@ -20,9 +20,9 @@ pub const KEPT_GENERATIONS: usize = 8;
 /// A generation that was replaced and is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retired {
-    /// Of this zone.
+    /// The apex of the zone.
     pub apex: Name,
-    /// Where its keys are.
+    /// The id and generation under which the retired keys are kept.
     pub identity: ZoneIdentity,
     /// Since when, seconds of Unix time.
     pub since: u64,

@@ -16,7 +16,7 @@ pub enum RrsetChange {
         owner: Name,
         /// Type.
         rtype: Rtype,
-        /// Seconds.
+        /// The TTL in seconds.
         ttl: u32,
         /// Data.
         rdata: Vec<u8>,
@@ -27,7 +27,7 @@ pub enum RrsetChange {
         owner: Name,
         /// Type.
         rtype: Rtype,
-        /// Seconds.
+        /// The TTL in seconds.
         ttl: u32,
         /// Data of each record.
         rdatas: Vec<Vec<u8>>,

@@ -7,7 +7,7 @@ use zonecast_records::{Generation, Name, Path, ZoneId};
 pub struct ZoneIdentity {
     /// Stable identity; the partition of every section.
     pub id: ZoneId,
-    /// Where its keys are.
+    /// The generation under which the keys of the zone live.
     pub generation: Generation,
 }
 

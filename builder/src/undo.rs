@@ -35,9 +35,9 @@ const JOIN_RESERVE: usize = 64 * 1024;
 /// Who changed a zone, when and how: what its history shows beside the change.
 #[derive(Clone, Copy, Debug)]
 pub struct ChangeNote<'n> {
-    /// How.
+    /// The kind of the change.
     pub kind: ChangeKind,
-    /// Seconds of Unix time.
+    /// When the change is made, in seconds of Unix time.
     pub time: u64,
     /// Name of a token, or how else the change came.
     pub by: &'n str,
@@ -189,9 +189,9 @@ pub(crate) fn points_as_ops(points: &Points) -> Vec<Op> {
 /// The last change of a zone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastChange {
-    /// 0 before the first.
+    /// The number of the last change, 0 before the first.
     pub number: u64,
-    /// Seconds of Unix time.
+    /// When the change was made, in seconds of Unix time.
     pub time: u64,
 }
 

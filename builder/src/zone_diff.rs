@@ -22,18 +22,18 @@ use crate::zone_keys::PresentZone;
 /// On which side a record stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// It went.
+    /// The record is in the first state only.
     Removed,
-    /// It came.
+    /// The record is in the second state only.
     Added,
 }
 
 /// Two states of a zone, each by the number of the last change that it includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChangeSpan {
-    /// The state before.
+    /// The number of the change that led to the first state.
     pub from: u64,
-    /// The state afterwards.
+    /// The number of the change that led to the second state.
     pub to: u64,
 }
 

@@ -53,7 +53,8 @@ pub(crate) enum Verdict {
     Drop,
 }
 
-/// See the module.
+/// Limits how many answers a network gets in a second: a table of fixed size has a bucket for each hash of answer and
+/// network.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     limit: RateLimit,

@@ -9,7 +9,7 @@ use crate::rate_limit::{RateLimiter, Verdict};
 use crate::tally::Tally;
 use crate::{Limits, Session};
 
-/// See the module.
+/// The limits of a server with the one rate limiter that all its threads and connections count in.
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) limits: Limits,

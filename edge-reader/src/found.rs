@@ -13,7 +13,7 @@ pub enum Found<'s> {
     Data {
         /// Its type; RRSIG where `rrset`'s signatures are what was asked for.
         rtype: Rtype,
-        /// The RRset.
+        /// The RRset that answers the query.
         rrset: Rrset<'s>,
         /// Depth of the closest encloser when the owner is made from the wildcard below it.
         wildcard: Option<usize>,
@@ -29,14 +29,14 @@ pub enum Found<'s> {
     Dname {
         /// The DNAME RRset.
         rrset: Rrset<'s>,
-        /// Depth of its owner.
+        /// The depth of the owner of the DNAME.
         depth: usize,
     },
     /// A zone cut at or above the name.
     Cut {
         /// The delegation.
         cut: Cut<'s>,
-        /// Depth of its owner.
+        /// The depth of the owner of the NS set.
         depth: usize,
         /// Whether the zone has an NSEC record there.
         nsec: bool,

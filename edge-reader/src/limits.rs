@@ -18,7 +18,7 @@ pub const MAX_ADDITIONAL_TARGETS: usize = 16;
 /// Transport of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// One datagram.
+    /// The answer is one datagram.
     Udp {
         /// The most bytes we send, whatever an EDNS query offers to take.
         max_payload: u16,

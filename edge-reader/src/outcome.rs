@@ -39,13 +39,13 @@ pub enum AnswerClass {
     NoData,
     /// The name does not exist.
     NxDomain,
-    /// A delegation.
+    /// A referral to the name servers of a delegation.
     Referral,
     /// No hosted zone contains the name, or the class is not IN.
     Refused,
     /// The store is damaged or cannot be read: SERVFAIL.
     Failed,
-    /// FORMERR, NOTIMP, BADVERS.
+    /// The query is refused with FORMERR, NOTIMP or BADVERS.
     Rejected,
     /// Not a query: nothing is sent.
     Dropped,

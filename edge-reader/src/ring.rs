@@ -35,7 +35,8 @@ pub(crate) enum CachedRead<'a> {
     Last(&'a [u8], &'a [u8]),
 }
 
-/// See the module.
+/// A cache of reads in a fixed number of bytes: each new entry overwrites the oldest ones, and a table of hashes finds
+/// the entries.
 #[derive(Debug)]
 pub(crate) struct Ring {
     bytes: Vec<u8>,

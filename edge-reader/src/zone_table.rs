@@ -25,7 +25,7 @@ const FAN_OUT: usize = 64;
 pub struct Zone {
     /// Number of labels of the apex, without the root label.
     pub apex_labels: usize,
-    /// Stable identity.
+    /// The id of the zone; a zone that is created again gets another one.
     pub id: ZoneId,
     /// Generation of the keys of the zone. [`Generation::ZONES`], which no zone can have, means that there are no keys:
     /// the zone is listed but was never loaded, or its zone key is damaged.

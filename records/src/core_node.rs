@@ -56,10 +56,10 @@ positional! {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum NotServed {
-    /// Its type is overridden.
+    /// An override replaces the records of its type.
     #[default]
     Overridden = 0,
-    /// It was disabled.
+    /// The record is disabled.
     Disabled = 1,
     /// It is the CNAME of an apex, which stands for the addresses of its target.
     Flattened = 2,

@@ -21,7 +21,7 @@ pub struct Percent(u8);
 pub enum OlderSerial {
     /// It is done, with a warning.
     Warn = 1,
-    /// It is refused.
+    /// The write is refused.
     Refuse = 2,
 }
 

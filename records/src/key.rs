@@ -64,13 +64,13 @@ impl ZoneId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum KeySection {
-    /// Zone keys, by apex.
+    /// The zone keys, by apex.
     Zone = 0,
     /// Address keys and RRset keys of the nodes.
     Name = 1,
     /// Occluded A and AAAA under their own names.
     Glue = 2,
-    /// NSEC records by owner.
+    /// The NSEC records, by owner.
     Nsec = 3,
     /// NSEC3 records by parameters and hash.
     Nsec3 = 4,
@@ -120,7 +120,7 @@ pub enum DnsKeyError {
 pub struct DnsKey<'a> {
     /// Of the DNS answers or of the core.
     pub keyspace: KeyspaceId,
-    /// Zero for zone keys.
+    /// The generation of the zone; zero for zone keys.
     pub generation: Generation,
     /// Which part of the generation.
     pub section: KeySection,

@@ -22,13 +22,13 @@ pub enum NameError {
     /// The bytes end inside the name.
     #[error("name ends early")]
     Short,
-    /// Over [`MAX_NAME_LEN`] bytes.
+    /// The name is over [`MAX_NAME_LEN`] bytes.
     #[error("name is over 255 bytes")]
     Long,
     /// A length byte over 63: a compression pointer or an unknown label type.
     #[error("label of type or length {0} where only plain labels are allowed")]
     Label(u8),
-    /// Not presentation format.
+    /// The text is not a name in presentation format.
     #[error("{0}")]
     Text(FromStrError),
 }

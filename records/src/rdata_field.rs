@@ -11,7 +11,7 @@ use domain::base::iana::Rtype;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RdataField {
-    /// That many bytes.
+    /// A field of so many bytes.
     Bytes(usize),
     /// A name that is compressed in messages and in lower case in the canonical form. RFC 3597 section 4 allows it for all
     /// types of RFC 1035; those that nobody uses any more are [`RdataField::Name`].
@@ -24,7 +24,7 @@ pub enum RdataField {
     Text,
     /// Character strings to the end, at least one.
     Texts,
-    /// Whatever is left.
+    /// All bytes that are left.
     Rest,
 }
 
@@ -34,7 +34,7 @@ pub enum RdataField {
 pub struct CompressedNames {
     /// Bytes in front of the first.
     pub after: usize,
-    /// How many.
+    /// The number of names.
     pub count: usize,
 }
 

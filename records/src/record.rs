@@ -9,9 +9,9 @@ use crate::Name;
 pub struct RecordRef<'a> {
     /// Owner in the letter case of the source.
     pub owner: &'a Name,
-    /// Type.
+    /// The type of the record.
     pub rtype: Rtype,
-    /// Seconds.
+    /// The TTL in seconds.
     pub ttl: u32,
     /// Uncompressed wire form, letter case of the source.
     pub rdata: &'a [u8],

@@ -12,7 +12,7 @@ const DEPTHS: u32 = u32::BITS;
 pub struct Summary {
     /// Depth of the parent of a published node whose first label is `*`, that is the closest encloser it can serve.
     pub wildcards: u32,
-    /// Depth of zone cuts.
+    /// The depths at which the zone has zone cuts.
     pub cuts: u32,
     /// Depth of DNAME owners; the apex is depth 0.
     pub dnames: u32,

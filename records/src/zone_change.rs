@@ -23,9 +23,9 @@ pub enum ChangeKind {
     RolledBack = 2,
     /// Something else was chosen for it.
     Settings = 3,
-    /// It was deleted.
+    /// The zone was deleted.
     Deleted = 4,
-    /// It was brought back.
+    /// The deleted zone was restored.
     Undeleted = 5,
 }
 

@@ -26,7 +26,7 @@ pub enum SerialPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ZoneSettings {
-    /// Of the SOA.
+    /// What a record change does with the serial of the SOA.
     pub serial: SerialPolicy,
     /// Seconds of a new RRset whose change names no TTL; 0 for the default of zonecast.
     pub default_ttl: u32,

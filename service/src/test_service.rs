@@ -19,7 +19,7 @@ use crate::service::{Service, Upload};
 use crate::shares::Shares;
 use crate::zone::Terms;
 
-/// See the module.
+/// A running service over a temporary folder, with a runtime of its own.
 pub(crate) struct TestService {
     runtime: Runtime,
     running: Option<RunningService>,

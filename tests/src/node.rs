@@ -28,7 +28,8 @@ pub enum NodeRole {
     Edge,
 }
 
-/// See the module. Killed when dropped.
+/// A core or an edge that runs as a process of its own and keeps its ports when it is started again. Killed when
+/// dropped.
 pub struct Node {
     /// From its certificate.
     pub name: String,

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::{Node, NodeRole, zonecast_binary};
 
-/// See the module. All processes are killed when it is dropped.
+/// A core and its edges as processes, with the certificates they need. All processes are killed when it is dropped.
 pub struct System {
     /// The core.
     pub core: Node,

@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 
 const SOURCE: &str = include_str!("wrong_clock.c");
 
-/// See the module.
+/// A preloaded library and the file that tells it by how much it moves the wall clock of a process.
 #[derive(Debug)]
 pub struct WrongClock {
     library: PathBuf,

@@ -34,15 +34,15 @@ pub struct BackupRequest {
 /// A backup that was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupInfo {
-    /// Where.
+    /// The folder of the backup on the machine of the core.
     pub folder: String,
     /// Files in it, without its manifest.
     pub files: usize,
-    /// Bytes of them.
+    /// Bytes of these files.
     pub bytes: u64,
     /// Identity of the store.
     pub store: String,
-    /// Its epoch.
+    /// The epoch of the store.
     pub epoch: u64,
     /// The version that it holds at least.
     pub version: u64,

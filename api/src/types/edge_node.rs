@@ -7,7 +7,7 @@ use super::vitals::Vitals;
 /// How an edge stands, as it says itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeNode {
-    /// `edge`.
+    /// The role of the node, always `edge`.
     pub role: String,
     /// Release of the edge.
     pub release: String,
@@ -17,17 +17,17 @@ pub struct EdgeNode {
     pub ready: bool,
     /// Identity of the store it has a copy of; empty while it has none.
     pub store: String,
-    /// History of the store.
+    /// The epoch of the store; it changes with every accepted restore.
     pub epoch: u64,
     /// Version that it answers from.
     pub version: u64,
-    /// Chain at that version.
+    /// The chain at the version that it answers from.
     pub chain: String,
     /// Version that power loss cannot take.
     pub durable: u64,
     /// The furthest it knows its core to be.
     pub head: u64,
-    /// `streaming`, `loading` or `away`.
+    /// Whether it gets versions from its core: `streaming`, `loading` or `away`.
     pub following: String,
     /// Seconds since its core said anything; absent when it never has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,11 +44,11 @@ pub struct EdgeNode {
     /// What ended applying for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// Zones it answers for.
+    /// Number of zones it answers for.
     pub zones: u64,
-    /// Where it answers DNS.
+    /// The addresses where it answers DNS.
     pub dns: Vec<String>,
-    /// Seconds since start.
+    /// Seconds since the process started.
     pub uptime_s: u64,
     /// Folder that everything is kept in.
     pub data: String,

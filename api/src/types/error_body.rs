@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Body of every response that is not 2xx.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// What went wrong.
+    /// The error that ended the request.
     pub error: ErrorDetail,
 }
 
@@ -14,7 +14,7 @@ pub struct ErrorBody {
 pub struct ErrorDetail {
     /// For programs: one of the words in docs/api.md.
     pub code: String,
-    /// For people, one line.
+    /// The error for people, in one line.
     pub message: String,
     /// The findings, if a zone file was refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,8 +55,8 @@ pub struct Finding {
     /// The record, or as much of it as could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
-    /// For programs: which rule.
+    /// The name of the rule that the record breaks, for programs; docs/findings.md lists them.
     pub rule: String,
-    /// For people.
+    /// What is wrong with the record, for people.
     pub message: String,
 }

@@ -14,7 +14,7 @@ pub struct Lookup {
     /// Zone it lies in, if one is hosted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
-    /// The entries, by key.
+    /// The entries of the store, in the order of their keys.
     pub entries: Vec<Entry>,
 }
 

@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 /// The one line of a node that is ready, with `--json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
-    /// `ready`.
+    /// The event, always `ready`.
     pub event: String,
     /// `core`, `edge`, or `dev` for both in one process.
     pub role: String,
     /// Where each edge answers DNS over UDP and TCP.
     pub dns: Vec<String>,
-    /// Where HTTP listens.
+    /// The address where HTTP listens.
     pub http: String,
     /// Where edges connect, if there is a core in the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quic: Option<String>,
     /// Where all of it is stored.
     pub data: String,
-    /// Zones served.
+    /// Number of zones served.
     pub zones: u64,
     /// Records in the zones that were listed and loaded.
     pub records: u64,
@@ -29,7 +29,7 @@ pub struct Ready {
     pub held: u64,
     /// From the start of the process.
     pub seconds: f64,
-    /// Served by all edges.
+    /// The version that all edges serve.
     pub version: u64,
     /// The processes behind it, if it is not one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -58,8 +58,8 @@ impl Ready {
 /// A process that was started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Of its node.
+    /// The name of its node.
     pub name: String,
-    /// Its id.
+    /// The id of the process.
     pub pid: u32,
 }

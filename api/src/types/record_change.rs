@@ -22,7 +22,7 @@ pub enum Action {
     Restore,
     /// These records stay in the zone and are not served.
     Disable,
-    /// They are served again.
+    /// These records, which were disabled, are served again.
     Enable,
 }
 
@@ -30,7 +30,7 @@ pub enum Action {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordChange {
-    /// What to do.
+    /// What to do with the records.
     pub action: Action,
     /// Owner: relative to the zone, `@` for the apex, absolute with a trailing dot.
     pub name: String,
@@ -61,6 +61,6 @@ fn is_false(value: &bool) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
-    /// In order.
+    /// The changes, applied in this order.
     pub changes: Vec<RecordChange>,
 }

@@ -10,7 +10,7 @@ use super::vitals::Vitals;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NodeStatus {
-    /// An edge, by itself.
+    /// The status of an edge, as it reports itself.
     Edge(EdgeNode),
     /// A core, with the edges it knows.
     Core(Status),
@@ -32,7 +32,7 @@ impl NodeStatus {
 pub struct ChainInfo {
     /// Identity of the store.
     pub store: String,
-    /// History of the store.
+    /// The epoch of the store; it changes with every accepted restore.
     pub epoch: u64,
     /// Last committed version.
     pub head: u64,
@@ -46,7 +46,7 @@ pub struct ChainInfo {
 /// How the system stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// `core`.
+    /// The role of the node, always `core`.
     pub role: String,
     /// Release of the core.
     pub release: String,
@@ -54,18 +54,18 @@ pub struct Status {
     pub ready: bool,
     /// Identity of the store.
     pub store: String,
-    /// History of the store.
+    /// The epoch of the store; it changes with every accepted restore.
     pub epoch: u64,
     /// Last committed version.
     pub version: u64,
     /// Chain at that version.
     pub chain: String,
-    /// Zones hosted.
+    /// Number of zones hosted.
     pub zones: u64,
     /// What ended writing for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// Seconds since start.
+    /// Seconds since the process started.
     pub uptime_s: u64,
     /// Folder that everything is kept in.
     pub data: String,
@@ -116,7 +116,7 @@ pub struct EdgeInfo {
     pub applied: u64,
     /// Last version it acknowledged as safe from power loss.
     pub durable: u64,
-    /// Versions it is behind.
+    /// Number of versions it is behind the core.
     pub lag: u64,
     /// Where it connected from last.
     #[serde(default, skip_serializing_if = "Option::is_none")]

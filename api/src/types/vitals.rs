@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Vitals {
     /// The node's wall clock when it answered, seconds of Unix time.
     pub now: f64,
-    /// Of the process.
+    /// The id of the process.
     pub pid: u32,
     /// Bytes of memory it holds (resident set).
     pub memory_bytes: u64,
@@ -16,10 +16,10 @@ pub struct Vitals {
     /// How many it may have open; absent without a limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_files: Option<u64>,
-    /// Of the data folder.
+    /// The disk of the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskSpace>,
-    /// Its own.
+    /// The certificate of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateInfo>,
 }
@@ -40,7 +40,7 @@ pub struct DiskSpace {
 pub struct CertificateInfo {
     /// Whose it is: role and name.
     pub node: String,
-    /// Its number, hexadecimal.
+    /// The serial number of the certificate, hexadecimal.
     pub serial: String,
     /// When it expires, seconds of Unix time.
     pub not_after: u64,

@@ -12,7 +12,7 @@ pub struct Written {
     pub zone: String,
     /// The version that holds the write; when nothing had to change, the last version.
     pub version: u64,
-    /// Whether anything changed.
+    /// Whether the write changed anything.
     pub changed: bool,
     /// Serial of the zone after it; absent when the zone was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +34,7 @@ pub struct Written {
 /// Which edges serve a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// Which version.
+    /// The version that the receipt is about.
     pub version: u64,
     /// Whether as many edges as were asked for have applied it.
     pub reached: bool,
@@ -45,7 +45,7 @@ pub struct Receipt {
     pub applied: usize,
     /// Number of edges that `--wait all` waits for.
     pub of: usize,
-    /// Each of them.
+    /// The state of each of these edges.
     pub edges: Vec<EdgeReceipt>,
 }
 

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 /// One zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneInfo {
-    /// Its apex.
+    /// The apex of the zone.
     pub zone: String,
-    /// Stable identity.
+    /// The id of the zone; a zone that is created again gets another one.
     pub id: u64,
     /// Under which its keys live now.
     pub generation: u64,
-    /// Of its SOA.
+    /// The serial of the SOA.
     pub serial: u32,
     /// Number of its last change, 0 before the first; only when one zone is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,7 +21,7 @@ pub struct ZoneInfo {
 /// Zones in canonical order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZonePage {
-    /// This page.
+    /// The zones of this page.
     pub zones: Vec<ZoneInfo>,
     /// `after` of the next page, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,9 +31,9 @@ pub struct ZonePage {
 /// One RRset as the core holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RrsetInfo {
-    /// Owner, absolute.
+    /// The owner name, absolute.
     pub name: String,
-    /// Type mnemonic.
+    /// The type mnemonic.
     #[serde(rename = "type")]
     pub rtype: String,
     /// Seconds; the smallest of its records'.
@@ -49,9 +49,9 @@ pub struct RrsetInfo {
 /// RRsets of a zone or a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RrsetPage {
-    /// The zone.
+    /// The apex of the zone.
     pub zone: String,
-    /// In canonical order.
+    /// The RRsets in canonical order.
     pub rrsets: Vec<RrsetInfo>,
     /// Whether more than `limit` would match.
     pub truncated: bool,

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// The last changes of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneLog {
-    /// The zone.
+    /// The apex of the zone.
     pub zone: String,
-    /// Newest first.
+    /// The changes, newest first.
     pub changes: Vec<ZoneLogEntry>,
 }
 
@@ -22,9 +22,9 @@ pub struct ZoneLogEntry {
     pub time: u64,
     /// Name of the token, or how else the change came; empty where no token is asked for.
     pub by: String,
-    /// Serial before.
+    /// The serial of the SOA before the change.
     pub serial_before: u32,
-    /// Serial afterwards.
+    /// The serial of the SOA after the change.
     pub serial: u32,
     /// Whether the state before the change can be restored. It cannot if the zone was replaced as a whole too long ago.
     pub can_be_undone: bool,
@@ -33,11 +33,11 @@ pub struct ZoneLogEntry {
 /// One record of a difference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DiffRecord {
-    /// Owner, absolute.
+    /// The owner name, absolute.
     pub name: String,
-    /// Seconds.
+    /// The TTL in seconds.
     pub ttl: u32,
-    /// Type mnemonic.
+    /// The type mnemonic.
     #[serde(rename = "type")]
     pub rtype: String,
     /// RDATA in presentation format.
@@ -47,7 +47,7 @@ pub struct DiffRecord {
 /// The difference between two states of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneDiff {
-    /// The zone.
+    /// The apex of the zone.
     pub zone: String,
     /// Number of the change that led to the first state; 0 is the state before the first change.
     pub from: u64,

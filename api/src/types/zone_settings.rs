@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The settings of a zone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZoneSettingsInfo {
-    /// Its apex.
+    /// The apex of the zone.
     pub zone: String,
     /// What a record change does with the serial of the SOA: `increment`, `date`, `unix` or `keep`.
     pub serial_policy: String,

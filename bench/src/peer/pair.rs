@@ -17,7 +17,7 @@ pub(crate) const CATALOG: &str = "catalog.example";
 /// How a catalog begins (RFC 9432 section 4).
 const CATALOG_HEAD: &str = "@ 0 SOA invalid. invalid. 1 3600 600 2147483646 0\n@ 0 NS invalid.\nversion 0 TXT \"2\"\n";
 
-/// See the module.
+/// A primary and its secondary, both running: a change at the primary reaches the secondary by NOTIFY and IXFR.
 pub(crate) struct Pair {
     secondary: Server,
     primary: Server,

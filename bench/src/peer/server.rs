@@ -19,7 +19,7 @@ const SERVED: Duration = Duration::from_secs(120);
 /// How often another port is tried.
 const ATTEMPTS: usize = 5;
 
-/// See the module.
+/// The process of a name server; it is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
     address: SocketAddr,

@@ -24,9 +24,9 @@ use crate::zone_keys::PresentZone;
 /// How many records a zone has before and after a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordCounts {
-    /// Before.
+    /// Number of records before the changes.
     pub before: u64,
-    /// Afterwards.
+    /// Number of records after the changes.
     pub after: u64,
 }
 

@@ -13,7 +13,7 @@ const ERROR_BUFFER: i32 = -2;
 const ERROR_FAILED: i32 = -3;
 const ERROR_INTERNAL: i32 = -4;
 
-/// See the header.
+/// Opens an edge with the certificates of a folder; returns NULL and writes the reason to `error` if it cannot.
 ///
 /// # Safety
 /// `identity`, `upstreams` and `data` are NULL or strings; `error` is NULL or has room for `error_len` bytes.
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn zc_edge_open(
     }
 }
 
-/// See the header.
+/// Waits until the edge has applied what its core has: 1, or 0 after that time, or a result below zero.
 ///
 /// # Safety
 /// `edge` is NULL or from [`zc_edge_open`] and not closed.
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn zc_edge_wait(edge: *mut CEdge, milliseconds: u32) -> c_
     })
 }
 
-/// See the header.
+/// The version that readers see; 0 while the edge is new.
 ///
 /// # Safety
 /// As [`zc_edge_wait`].
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn zc_edge_version(edge: *const CEdge) -> u64 {
     edge.map_or(0, |edge| guarded(0, || edge.version()))
 }
 
-/// See the header.
+/// Closes and frees the edge; readers go on answering from their last state.
 ///
 /// # Safety
 /// As [`zc_edge_wait`]; nobody uses `edge` afterwards.
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn zc_edge_close(edge: *mut CEdge) {
     }
 }
 
-/// See the header.
+/// Makes a reader for one thread with a cache of so many bytes, 0 for none.
 ///
 /// # Safety
 /// As [`zc_edge_wait`].
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn zc_reader_new(edge: *const CEdge, cache_bytes: usize) -
     guarded(core::ptr::null_mut(), || Box::into_raw(Box::new(CReader::new(edge.states(), cache_bytes))))
 }
 
-/// See the header.
+/// Frees a reader; NULL does nothing.
 ///
 /// # Safety
 /// `reader` is NULL or from [`zc_reader_new`] and not freed; nobody uses it afterwards.
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn zc_reader_free(reader: *mut CReader) {
     }
 }
 
-/// See the header.
+/// Holds the present state for a burst of queries, until [`zc_reader_end`].
 ///
 /// # Safety
 /// `reader` is NULL or from [`zc_reader_new`] and not freed, and no other thread uses it.
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn zc_reader_begin(reader: *mut CReader) {
     }
 }
 
-/// See the header.
+/// Lets go of the state that [`zc_reader_begin`] holds.
 ///
 /// # Safety
 /// As [`zc_reader_begin`].
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn zc_reader_end(reader: *mut CReader) {
     }
 }
 
-/// See the header.
+/// Answers one query; returns the length of the answer, 0 for none, or a result below zero.
 ///
 /// # Safety
 /// As [`zc_reader_begin`]; `query` has `query_len` bytes, and `out` room for `out_len` bytes that nobody else uses.

@@ -10,7 +10,7 @@ use zonecast_edge::{DnsEdge, DnsEdgeConfig, EdgeError, EdgeOptions, EdgeStates};
 /// Threads that follow the core; answering needs none of them.
 const THREADS: usize = 2;
 
-/// See the header. Readers keep what they answer from.
+/// An edge and the runtime whose threads follow the core. Readers keep their state when it is closed.
 #[derive(Debug)]
 pub struct CEdge {
     runtime: Runtime,

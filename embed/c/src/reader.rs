@@ -2,7 +2,7 @@
 
 use zonecast_edge::{EdgeStates, Reading, Scratch, Transport};
 
-/// See the header.
+/// Answers queries on one thread; between `begin` and `end` it holds one state for all of them.
 #[derive(Debug)]
 pub struct CReader {
     states: EdgeStates,

@@ -14,7 +14,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(24);
 /// Reads that fail for a reason that is not the copy's have a line this often.
 const LINE_EVERY: Duration = Duration::from_mins(1);
 
-/// See the module.
+/// Says when to fetch a damaged copy again, with waits that grow, and when to log failed reads, once a minute at most.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
     /// Before this, none is fetched.

@@ -20,7 +20,7 @@ const ANOTHER_NAME: &str = "stop one of them, or issue it a certificate with a n
 /// What to do when there is no connection.
 const REACH: &str = "is the core running, and does UDP reach it?";
 
-/// See the module.
+/// Decides what to count, log and show when an upstream is lost; a line with the same advice is logged once a minute.
 #[derive(Debug, Default)]
 pub(crate) struct UpstreamReport {
     /// The advice of the last line that needs a hand.

@@ -57,7 +57,7 @@ struct Edge {
 /// How an edge stands towards this publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EdgeLink {
-    /// It is served.
+    /// The edge is connected and is served.
     Connected,
     /// It has no connection since then.
     Away(Duration),
@@ -68,7 +68,7 @@ pub enum EdgeLink {
 /// The state of one edge as its publisher knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeReport {
-    /// The node.
+    /// The node that the report is about.
     pub peer: Peer,
     /// Whether it counts as missing while it has not applied a version.
     pub is_expected: bool,
@@ -76,7 +76,7 @@ pub struct EdgeReport {
     pub is_on_record: bool,
     /// Connection of the edge to this publisher.
     pub link: EdgeLink,
-    /// Of its process.
+    /// The number that its process drew at its start.
     pub incarnation: u64,
     /// The version that its readers see, if it has sent an ack.
     pub applied: Option<Version>,
@@ -91,7 +91,7 @@ pub struct EdgeReport {
 pub struct Gained {
     /// What it counted for until now, if for any.
     pub before: Option<Version>,
-    /// What it has applied.
+    /// The version that it has applied.
     pub applied: Version,
 }
 

@@ -53,21 +53,21 @@ pub struct SectionId {
 pub enum Op {
     /// Put this value, whatever was there.
     Put {
-        /// Where.
+        /// The key that gets the value.
         key: Key,
-        /// What.
+        /// The value that replaces the present one.
         value: Value,
     },
     /// Delete the key if it is there.
     Delete {
-        /// Which.
+        /// The key that is deleted.
         key: Key,
     },
     /// Delete every key with `start <= key < end`; both lie in the keyspace of the section, or the end is where it ends.
     DeleteRange {
-        /// First key that goes.
+        /// The first key of the range that is deleted.
         start: Key,
-        /// First key that stays.
+        /// The first key behind the range.
         end: Key,
     },
 }
@@ -77,21 +77,21 @@ pub enum Op {
 pub enum OpRef<'a> {
     /// See [`Op::Put`].
     Put {
-        /// Where.
+        /// The key that gets the value.
         key: &'a [u8],
-        /// What.
+        /// The value that replaces the present one.
         value: &'a [u8],
     },
     /// See [`Op::Delete`].
     Delete {
-        /// Which.
+        /// The key that is deleted.
         key: &'a [u8],
     },
     /// See [`Op::DeleteRange`].
     DeleteRange {
-        /// First key that goes.
+        /// The first key of the range that is deleted.
         start: &'a [u8],
-        /// First key that stays.
+        /// The first key behind the range.
         end: &'a [u8],
     },
 }
@@ -111,7 +111,7 @@ impl Op {
 pub struct Section {
     /// Section that the operations belong to.
     pub id: SectionId,
-    /// The operations.
+    /// The operations, applied in this order.
     pub ops: Vec<Op>,
 }
 
@@ -127,7 +127,7 @@ pub struct Precondition {
 /// The unit of commit, as its builder sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// All must hold.
+    /// The preconditions; the batch is refused unless all of them hold.
     pub preconditions: Vec<Precondition>,
     /// In order; a section id stands at most once.
     pub sections: Vec<Section>,
@@ -139,9 +139,9 @@ positional! {
     pub struct EncodedSection {
         /// Section that the operations belong to.
         pub id: SectionId,
-        /// How many.
+        /// The number of operations.
         pub count: u32,
-        /// See [`decode_ops`].
+        /// The encoded operations; [`decode_ops`] reads them.
         pub ops: Bytes,
     }
 }
@@ -162,7 +162,7 @@ positional! {
 /// Why a batch cannot be encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EncodeError {
-    /// Over [`MAX_BATCH_LEN`].
+    /// The batch is over [`MAX_BATCH_LEN`].
     #[error("a batch of {0} bytes is over the limit of {MAX_BATCH_LEN}")]
     Long(usize),
     /// A key outside its section's keyspace.
@@ -171,14 +171,14 @@ pub enum EncodeError {
     /// A range that does not end in its section's keyspace, where it ends.
     #[error("range from {start:?} to {end:?} leaves keyspace {keyspace:?} of its section")]
     RangeEnd {
-        /// First key that goes.
+        /// The first key of the range that is deleted.
         start: Key,
-        /// First key that stays.
+        /// The first key behind the range.
         end: Key,
-        /// Of the section.
+        /// The keyspace of the section.
         keyspace: KeyspaceId,
     },
-    /// One section id twice.
+    /// Two sections of the batch have the same id.
     #[error("section {0:?} occurs twice in the batch")]
     SectionTwice(SectionId),
     /// More than a batch of so many sections has use for.
@@ -195,15 +195,15 @@ pub enum DecodeError {
     /// A format this release does not know.
     #[error("batch format {0} is not known to this release")]
     Format(u8),
-    /// Beyond a limit.
+    /// The batch is over a limit.
     #[error(transparent)]
     Limit(#[from] EncodeError),
-    /// One operation is bad.
+    /// An operation is invalid.
     #[error("operation {number} of section {section:?}: {problem}")]
     Op {
-        /// In which section.
+        /// The section of the operation.
         section: SectionId,
-        /// Counted from 0.
+        /// The place of the operation in its section, counted from 0.
         number: u32,
         /// What is wrong with it.
         problem: OpError,

@@ -28,19 +28,19 @@ pub enum Command {
     },
     /// Hand out ids that were never handed out before.
     Allocate {
-        /// How many.
+        /// The number of ids.
         count: u64,
     },
     /// Give the store its identity. The first one counts, later ones do nothing.
     Found {
-        /// Drawn at random.
+        /// The id of the new store, drawn at random.
         store: StoreId,
     },
     /// Accepts the content of the store after a restore, although edges may be ahead of it, and begins a new epoch.
     AcceptRestore {
         /// When the leader proposed it, microseconds of Unix time.
         time_us: u64,
-        /// Drawn at random.
+        /// The id of the restore, drawn at random.
         restore: RestoreId,
         /// The epoch to begin, if it is later than the next one: edges may have seen later ones before the restore.
         epoch: Epoch,
@@ -53,10 +53,10 @@ pub enum CommandError {
     /// Not the MessagePack of a command: damage, because only committed commands are read.
     #[error("not a command: {0}")]
     Syntax(rmp_serde::decode::Error),
-    /// From a later release.
+    /// A later release wrote the command in a format that is not known.
     #[error("command format {0} is not known to this release")]
     Format(u8),
-    /// From a later release.
+    /// A later release wrote a command of a kind that is not known.
     #[error("command kind {0} is not known to this release")]
     Kind(u8),
 }

@@ -59,19 +59,19 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// An input: an event that the caller reports.
 #[derive(Debug)]
 pub enum FollowerInput {
-    /// Answer to [`FollowerAction::Connect`].
+    /// A connection is made, as [`FollowerAction::Connect`] asked.
     Connected,
     /// It failed, or the connection is gone.
     Disconnected,
     /// The publisher has ended it because another process with this identity has connected.
     Replaced,
-    /// The publisher sent this.
+    /// The publisher sent this frame.
     Frame(Frame),
     /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
     Heard(usize),
     /// The versions handed on are applied up to this position.
     Applied {
-        /// Readers see this.
+        /// The position that readers see.
         position: Position,
         /// Bytes of it, as they were handed on.
         bytes: usize,
@@ -91,7 +91,7 @@ pub enum FollowerInput {
 pub enum FollowerAction {
     /// Connect to an upstream.
     Connect,
-    /// Send this.
+    /// Send this frame to the publisher.
     Send(Frame),
     /// Apply this version, which leads to this position; its bytes as they count
     /// against [`MAX_OUTSTANDING`].
@@ -104,7 +104,7 @@ pub enum FollowerAction {
     SnapshotEnd(Position, usize),
     /// It will not be completed: drop it.
     SnapshotAbort,
-    /// Close the connection.
+    /// Close the connection for this reason.
     Disconnect(FollowerEnd),
 }
 
@@ -174,9 +174,9 @@ impl FollowerEnd {
 /// How a follower stands towards its publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowerState {
-    /// No connection.
+    /// The follower has no connection, or none that serves it.
     Away,
-    /// It gets every version.
+    /// The follower gets every version.
     Streaming,
     /// It is loading a snapshot.
     Loading,

@@ -114,11 +114,11 @@ positional! {
     /// How far a downstream has come. It takes back what an earlier ack of the same downstream said.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Ack {
-        /// As in [`Subscribe`].
+        /// The number of the process, as in [`Subscribe`].
         pub incarnation: u64,
         /// History that both versions belong to.
         pub epoch: Epoch,
-        /// Readers see this.
+        /// The version that readers see.
         pub applied: Version,
         /// Power loss cannot take this.
         pub durable: Version,
@@ -144,7 +144,7 @@ positional! {
     /// A sign of life.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Heartbeat {
-        /// Where the publisher stands.
+        /// The position of the publisher.
         pub head: Option<Position>,
         /// Its clock, microseconds of Unix time.
         pub time_us: u64,
@@ -165,7 +165,7 @@ pub enum SubscribeRefusal {
     /// It is of the same epoch, and of another history: another restore was accepted where it comes from.
     #[error("the histories fork: epoch {epoch} begins at version {version} here")]
     ForkedAt {
-        /// The epoch of both.
+        /// The epoch that both have.
         epoch: Epoch,
         /// Its first version at the publisher.
         version: Version,
@@ -173,12 +173,12 @@ pub enum SubscribeRefusal {
     /// Same position, other data: one of the two is damaged.
     #[error("the chain of the subscriber at version {version} differs from {chain}")]
     ChainDiffers {
-        /// Where.
+        /// The version that the subscriber is at.
         version: Version,
-        /// The publisher's.
+        /// The chain of the publisher at that version.
         chain: Chain,
     },
-    /// It speaks another protocol.
+    /// The subscriber speaks another protocol.
     #[error("this publisher speaks protocol {0}")]
     Protocol(u16),
     /// The subscription has a filter, or a name other than that of the certificate.
@@ -240,15 +240,15 @@ pub enum FrameError {
     /// Over [`MAX_FRAME_LEN`], or from a downstream over [`MAX_REQUEST_LEN`].
     #[error("a frame of {0} bytes is over the limit of {1}")]
     Long(usize, usize),
-    /// Over [`MAX_MESSAGE_LEN`].
+    /// A message is over [`MAX_MESSAGE_LEN`].
     #[error("a message is over the limit of {MAX_MESSAGE_LEN} bytes")]
     LongMessage,
     /// Not the MessagePack of its kind.
     #[error("a frame of kind {kind} is malformed: {problem}")]
     Syntax {
-        /// Which.
+        /// The kind of the frame.
         kind: u8,
-        /// What is wrong.
+        /// What the decoder says is wrong.
         problem: rmp_serde::decode::Error,
     },
     /// Not an array with a kind in front.
@@ -266,7 +266,7 @@ pub enum FrameError {
     /// Another frame between the fragments of a message.
     #[error("frame kind {0} between the fragments of a message of kind {1}")]
     Interleaved(u8, u8),
-    /// A name over [`MAX_NAME_LEN`].
+    /// A node name is over [`MAX_NAME_LEN`].
     #[error("a node name of {0} bytes is over the limit of {MAX_NAME_LEN}")]
     Name(usize),
 }

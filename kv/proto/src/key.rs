@@ -14,10 +14,10 @@ pub const MAX_KEY_LEN: usize = 1024;
 /// Why bytes are not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// No keyspace in front.
+    /// The key has no keyspace in front.
     #[error("a key of {0} bytes has no keyspace")]
     Short(usize),
-    /// Over [`MAX_KEY_LEN`].
+    /// The key is over [`MAX_KEY_LEN`].
     #[error("a key of {0} bytes is over the limit of {MAX_KEY_LEN}")]
     Long(usize),
 }

@@ -39,9 +39,9 @@ pub enum KnownNodeError {
     /// Damage, or the work of a later release.
     #[error("known node at key {key}: {what}")]
     Entry {
-        /// Which.
+        /// The key of the entry.
         key: String,
-        /// What is wrong.
+        /// What is wrong with the entry.
         what: String,
     },
 }

@@ -24,9 +24,9 @@ const FORMAT: u8 = 1;
 /// Where the store of a voter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The last accepted batch.
+    /// The revision of the last accepted batch.
     pub revision: Revision,
-    /// The last published one.
+    /// The position of the last published version.
     pub position: Position,
     /// Time of the last accepted batch, microseconds of Unix time. Never goes back.
     pub time_us: u64,
@@ -42,9 +42,9 @@ pub struct Head {
 pub enum Effect {
     /// The store has its identity.
     Founded,
-    /// A batch is committed.
+    /// The batch is committed, with these effects.
     Accepted(Accepted),
-    /// A batch is not.
+    /// The batch is refused for this reason, and nothing changes.
     Refused(Refusal),
     /// These ids belong to whoever asked.
     Allocated(Range<u64>),
@@ -53,18 +53,18 @@ pub enum Effect {
 /// The result for the proposer of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
-    /// Nothing to tell.
+    /// The command is done and has no result.
     Done,
     /// The batch is committed.
     Committed {
-        /// Its revision.
+        /// The revision of the batch.
         revision: Revision,
         /// Its version, if any of it is published.
         version: Option<Version>,
         /// Its time, microseconds of Unix time.
         time_us: u64,
     },
-    /// Nothing was done.
+    /// The command is refused for this reason, and nothing changes.
     Refused(Refusal),
     /// These ids are the proposer's.
     Allocated(Range<u64>),
@@ -90,7 +90,7 @@ impl Effect {
 /// The writes of an accepted batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its number.
+    /// The revision of the batch.
     pub revision: Revision,
     /// Its time, microseconds of Unix time.
     pub time_us: u64,
@@ -110,7 +110,7 @@ pub enum Refusal {
     Precondition {
         /// The first precondition that does not hold.
         required: Precondition,
-        /// What is true instead.
+        /// The edition that the section has.
         present: Edition,
     },
     /// The batch or its operations cannot be read.

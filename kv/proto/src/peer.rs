@@ -9,7 +9,7 @@ use crate::{MAX_NAME_LEN, Role};
 pub struct Peer {
     /// Role of the node.
     pub role: Role,
-    /// Which one it is.
+    /// The name of the node; nodes of one role have different names.
     pub name: String,
 }
 

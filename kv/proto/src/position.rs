@@ -11,11 +11,11 @@ use crate::{Chain, Epoch, StoreId, Version};
 /// Two copies at the same position hold the same data. Positions of one store are ordered by (epoch, version).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Which store.
+    /// The id of the store.
     pub store: StoreId,
-    /// Which history of it.
+    /// The epoch of the store; it changes with every accepted restore.
     pub epoch: Epoch,
-    /// How far along.
+    /// The last published version.
     pub version: Version,
     /// Hash over the content of all versions up to this position.
     pub chain: Chain,

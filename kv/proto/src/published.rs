@@ -56,24 +56,24 @@ pub enum PublishedError {
     /// A fork that changes something.
     #[error("the version begins an epoch but has sections")]
     Fork,
-    /// Not the next one.
+    /// The version is not the one after the position.
     #[error("version {epoch}.{version} cannot follow {after}")]
     Gap {
-        /// Where we stand.
+        /// The position that the version should follow.
         after: Position,
-        /// Its epoch.
+        /// The epoch of the version.
         epoch: Epoch,
-        /// Its number.
+        /// The number of the version.
         version: Version,
     },
     /// The data differs from what the publisher's chain says, or the histories differ.
     #[error("version {version} has chain {found}, computed {computed}")]
     Chain {
-        /// Which.
+        /// The number of the version.
         version: Version,
-        /// As it says.
+        /// The chain that the version states.
         found: Chain,
-        /// As its data says.
+        /// The chain computed over its data.
         computed: Chain,
     },
 }

@@ -69,11 +69,11 @@ pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 /// An input: an event that the caller reports.
 #[derive(Debug)]
 pub enum DownstreamInput {
-    /// The downstream sent this.
+    /// The downstream sent this frame.
     Frame(Frame),
     /// Answer to [`DownstreamAction::LookUp`].
     Found {
-        /// Where the store stands.
+        /// The position of the store.
         head: Position,
         /// The first version of its epoch.
         began: Version,
@@ -105,11 +105,11 @@ pub enum DownstreamAction {
     Acked(Ack),
     /// Find the head and the chain at this version.
     LookUp(Version),
-    /// Read the log.
+    /// Read versions from the log.
     ReadAfter {
-        /// Behind this.
+        /// The version before the first one to read.
         after: Version,
-        /// About so much.
+        /// About how many bytes to read.
         max_bytes: usize,
     },
     /// Wait for a place among those that read a snapshot, closing any before. No answer; [`DownstreamInput::SnapshotTurn`]
@@ -117,9 +117,9 @@ pub enum DownstreamAction {
     QueueSnapshot,
     /// Open a snapshot.
     OpenSnapshot,
-    /// Read on in it.
+    /// Read the next entries of the open snapshot.
     ReadSnapshot {
-        /// About so much.
+        /// About how many bytes to read.
         max_bytes: usize,
     },
     /// Write these, in one go.
@@ -137,7 +137,7 @@ pub enum DownstreamEnd {
     /// Part of the protocol; it has been told.
     #[error("refused: {0}")]
     Refused(SubscribeRefusal),
-    /// No subscription came.
+    /// The downstream did not subscribe in time.
     #[error("the downstream did not subscribe in time")]
     Silent,
     /// The store went on in another history.

@@ -7,7 +7,7 @@ use crate::{Peer, Version};
 /// The answer to "where is my change?".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The change.
+    /// The version of the change.
     pub version: Version,
     /// Every expected node, by role and name.
     pub edges: Vec<EdgeReceipt>,
@@ -16,7 +16,7 @@ pub struct Receipt {
 /// One edge of a [`Receipt`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeReceipt {
-    /// The node.
+    /// The node that the receipt is about.
     pub peer: Peer,
     /// Since when it has no connection that is served; absent while it has one. Time as the book is given it.
     pub away_since: Option<Duration>,

@@ -20,7 +20,7 @@ pub struct Tail {
 /// The result of reading from a [`Tail`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TailRead {
-    /// It has everything.
+    /// The downstream has every version already.
     Nothing,
     /// These next, up to and with this version; and when the first of them came.
     Frames(Vec<Bytes>, Version, Duration),

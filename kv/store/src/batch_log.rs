@@ -16,7 +16,7 @@ const SEGMENTS: u64 = 32;
 /// So many caps the log may grow to while versions are pinned: what a slow edge may make it take on the disk.
 const PINNED_CAPS: u64 = 4;
 
-/// See the module.
+/// The segments of the batch log with their bytes: it tells which of the oldest to trim.
 #[derive(Debug)]
 pub(crate) struct BatchLog {
     cap: u64,

@@ -13,7 +13,7 @@ use crate::generations::{Generation, Generations};
 
 const PREFIX: &str = "copy-";
 
-/// See the module.
+/// The folder of an edge: readers share the live copy until the copy that a snapshot filled takes its place.
 pub(crate) struct Copies {
     pub(crate) settings: Settings,
     pub(crate) damage: Arc<Damage>,

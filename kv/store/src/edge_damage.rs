@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// See the module.
+/// The number of failed reads and the first reason to replace the copy; each new one wakes the thread that follows the
+/// core.
 #[derive(Default)]
 pub(crate) struct Damage {
     read_errors: AtomicU64,

@@ -14,7 +14,7 @@ use crate::{StoreError, StoreMetrics};
 /// Written entries that are kept in memory, because they are about to be applied or sent to followers.
 const MAX_CACHED_BYTES: usize = 16 * 1024 * 1024;
 
-/// See the module.
+/// The database of a raft log, and the state that reads see, which is ahead of the database while a write is pending.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) db: DB,

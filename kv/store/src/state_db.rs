@@ -16,7 +16,7 @@ use crate::{StoreError, StoreMetrics};
 /// Above every key.
 const END: &[u8] = &[0xff; zonecast_kv_proto::MAX_KEY_LEN + 1];
 
-/// See the module.
+/// A voter's database with its position in memory, so that a read of the position does not touch the disk.
 #[derive(Debug)]
 pub(crate) struct StateDb {
     pub(crate) db: DB,

@@ -15,7 +15,8 @@ use crate::protocol::Protocol;
 use crate::refusal_log::RefusalLog;
 use crate::{CertificateFault, Clock, Connection, Endpoint, TransportMetrics};
 
-/// See the module.
+/// Lets connections in through the [`Door`], checks their certificates, and closes the connection that a newer one of
+/// the same node replaces.
 pub(crate) struct Admission {
     clock: Clock,
     metrics: TransportMetrics,

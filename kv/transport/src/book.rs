@@ -16,7 +16,7 @@ use crate::{Clock, TransportMetrics};
 #[error("only {} of {} edges have version {}", .0.applied(), .0.edges.len(), .0.version)]
 pub struct WaitError(pub Receipt);
 
-/// See the module.
+/// Keeps the acks of all edges, and wakes the requests that wait when an ack or the list of edges changes.
 pub(crate) struct Book {
     clock: Clock,
     metrics: TransportMetrics,

@@ -36,7 +36,7 @@ pub(crate) const MAX_PEM: u64 = 256 * 1024;
 /// Some 100 bytes for each of the certificates that a CA may have issued.
 pub(crate) const MAX_CRL: u64 = 16 * 1024 * 1024;
 
-/// See the module.
+/// The parsed and checked files of an identity folder, ready for TLS.
 pub(crate) struct Credentials {
     pub(crate) peer: Peer,
     pub(crate) certificate: CertificateDer<'static>,

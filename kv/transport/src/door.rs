@@ -36,7 +36,7 @@ const MAX_PER_NAME: usize = 8;
 /// Connections of cores at a time: a few voters, each with a connection or two, and again while they restart.
 const MAX_CORE_CONNECTIONS: usize = 32;
 
-/// See the module.
+/// Counts handshakes for each address and connections for each name, and refuses those over the limits.
 #[derive(Debug)]
 pub(crate) struct Door {
     addresses: Counts<IpAddr>,

@@ -16,7 +16,7 @@ use crate::publisher_options::PublisherOptions;
 /// accepted begins above, and epochs must not come to an end because one node is out of its mind.
 const MAX_EPOCHS_AHEAD: u64 = 1 << 16;
 
-/// See the module.
+/// The newest versions in memory for downstreams that are up to date, and the store for those that are behind.
 pub(crate) struct Feed {
     pub(crate) source: Arc<dyn BatchSource>,
     /// Snapshots that may be read at a time.

@@ -19,7 +19,8 @@ const TWINS_FOR: Duration = Duration::from_secs(120);
 /// A line about one node is not repeated more often.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
-/// See the module. `C` is a connection.
+/// The last connection of each node with the numbers of its processes: a number that comes back shows two processes
+/// with one identity. `C` is a connection.
 #[derive(Debug)]
 pub(crate) struct Links<C>(HashMap<Peer, Known<C>>);
 

@@ -7,7 +7,7 @@ use zonecast_kv_proto::{Position, SnapshotSource, SourceError};
 
 use crate::feed::Feed;
 
-/// See the module. Dropped, it lets the snapshot go and gives the place to the next.
+/// One of the places of a [`Feed`] for reading snapshots. Dropping it closes the snapshot and frees the place.
 pub(crate) struct SnapshotPlace {
     feed: Arc<Feed>,
     source: Option<Box<dyn SnapshotSource>>,

@@ -15,7 +15,7 @@ pub enum StreamError {
     /// The connection is gone.
     #[error("the connection failed: {0}")]
     Connection(#[source] QuicError),
-/// The peer stopped reading.
+    /// The peer stopped reading.
     #[error("cannot send: {0}")]
     Write(#[source] QuicError),
     /// The peer stopped sending.

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use tokio::sync::oneshot;
 use zonecast_kv_proto::{AckBook, Gained, Receipt, Version, WaitFor};
 
-/// See the module.
+/// The requests that wait for a version, in the order of the versions, so that an ack wakes only those it concerns.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     waiting: BTreeMap<WaiterId, Waiter>,

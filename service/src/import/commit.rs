@@ -18,7 +18,7 @@ const IN_FLIGHT: usize = 8;
 /// Pause when the core takes no more and nothing of ours is on its way.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// See the module.
+/// Keeps several batches in flight, takes their outcomes in order, and hands back what the refused ones carry.
 #[derive(Debug)]
 pub(crate) struct Committer<C> {
     core: Core,

@@ -17,7 +17,8 @@ pub(crate) trait Grouped {
     fn batch(&self) -> &Batch;
 }
 
-/// See the module. No two of its batches share a section.
+/// Batches of zones that are committed as one: a group ends when the next batch would make it too large or touch one of
+/// its sections again.
 #[derive(Debug)]
 pub(crate) struct Group<G> {
     members: Vec<G>,

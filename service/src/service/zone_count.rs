@@ -13,7 +13,7 @@ use crate::zone::StoredZone;
 /// After a count that took so long, the next one waits this many times as long: a million zones take a second or two.
 const PAUSE: u32 = 10;
 
-/// See the module.
+/// The number of zones at a version; it is counted again only when the version is another and enough time has passed.
 #[derive(Debug, Default)]
 pub(super) struct ZoneCount(Mutex<Option<Counted>>);
 

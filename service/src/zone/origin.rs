@@ -12,7 +12,7 @@ const FORMAT: u8 = 1;
 const NO_FILE: u8 = 0;
 const OTHER_FILE: u8 = 1;
 
-/// See the module. It stands in the private value of the zone; record changes leave it as it is.
+/// The digest of the text that a zone was made of. It is part of the private value of the zone; record changes keep it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// Of the text that it was made of last.

@@ -6,7 +6,7 @@ use zonecast_service::Scope;
 
 use super::TokenRole;
 
-/// See the module.
+/// The name, role and zones of the token that a request came with; a listener without tokens grants everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     name: String,

@@ -30,7 +30,7 @@ impl AccessRefusal {
     }
 }
 
-/// See the module.
+/// Counts refused requests by their reason, and logs one line a minute at most.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     counter: IntCounterVec,

@@ -39,7 +39,7 @@ pub(crate) enum TokenError {
     AdminOfZones(String),
 }
 
-/// See the module.
+/// A token as the token file keeps it: with the hash of its secret, by which a request is matched.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     name: String,

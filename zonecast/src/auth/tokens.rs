@@ -27,7 +27,7 @@ impl Moment {
     }
 }
 
-/// See the module.
+/// The tokens of a listener; each use reads the token file again if it has changed.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     file: Watched<TokenFile>,

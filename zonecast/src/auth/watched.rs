@@ -18,7 +18,8 @@ const COMPLAIN: Duration = Duration::from_secs(60);
 /// Looks that fail in a row before a line says so: one may fall between two files that are replaced together.
 const PATIENCE: u32 = 2;
 
-/// See the module.
+/// A value that is loaded from files and loaded again by the next user after the files have changed; what cannot be
+/// loaded leaves the present value.
 pub(crate) struct Watched<T> {
     what: &'static str,
     files: Vec<PathBuf>,

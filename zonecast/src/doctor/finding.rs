@@ -27,7 +27,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// See the module.
+/// The state of one thing that the doctor checked, and the advice that goes with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     /// How bad it is.

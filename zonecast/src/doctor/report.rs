@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::finding::{Finding, Severity};
 
-/// See the module.
+/// All findings of a doctor's run, counted by severity; `zonecast doctor --json` prints it as it is.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     /// Whether nothing is an error.

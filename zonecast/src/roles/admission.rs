@@ -33,7 +33,7 @@ impl Default for Places {
     }
 }
 
-/// See the module.
+/// A number of places for each kind of request; a request without a free place of its kind gets 429 at once.
 #[derive(Debug)]
 pub(super) struct Admission {
     watching: Shares,

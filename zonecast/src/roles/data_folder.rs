@@ -21,7 +21,7 @@ use zonecast_service::exit::{Code, Failure, Outcome};
 /// Longest text of a place that is read: a name of a machine and a path.
 const MAX_PLACE: u64 = 8 * 1024;
 
-/// See the module. A temporary one is gone when dropped.
+/// A data folder and the lock that keeps other processes out of it. A temporary folder is deleted when it is dropped.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     path: PathBuf,

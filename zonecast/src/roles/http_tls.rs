@@ -25,7 +25,7 @@ const HANDSHAKES: usize = 256;
 /// What is spoken inside.
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// See the module.
+/// Accepts connections, runs their TLS handshakes beside each other, and hands on those that are done.
 pub(super) struct TlsListener<L: Listener<Addr = SocketAddr>> {
     inner: L,
     tls: TlsAcceptor,

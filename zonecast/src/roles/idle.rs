@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// See the module.
+/// The idle connections in the order in which they became idle; to make room, the book closes the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct IdleBook(Mutex<Pages>);
 

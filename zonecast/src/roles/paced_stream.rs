@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::patience::Patient;
 
-/// See the module.
+/// A connection that fails once the peer reads nothing, or too slowly, for too long.
 pub(super) struct PacedStream<S> {
     stream: S,
     patience: Patient,

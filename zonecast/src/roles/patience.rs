@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 use zonecast_kv_proto::Pace;
 
-/// See the module. Its clock is an argument.
+/// Measures how long a client keeps us waiting: one pause that is too long, or a rate that is too low, ends it. The
+/// clock is an argument.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     pause: Duration,

@@ -28,7 +28,7 @@ pub(crate) struct CoreSetup {
     pub metrics: Arc<MetricsRegistry>,
 }
 
-/// See the module.
+/// A started core: its HTTP server, its service, and the gate that checks the tokens of requests.
 #[derive(Debug)]
 pub(crate) struct RunningCore {
     http: HttpServer,

@@ -25,7 +25,7 @@ const SPARES: usize = 8;
 /// Between two tries when even these are in use, or the listener fails.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// See the module.
+/// A listener that keeps spare files open; when the process has no file left, it closes one to accept a connection.
 pub(super) struct SpareListener {
     inner: TcpListener,
     spares: Arc<Spares>,

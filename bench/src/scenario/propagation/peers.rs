@@ -31,7 +31,7 @@ pub(super) fn remark(figure: Figure) -> Figure {
     }
 }
 
-/// See the module.
+/// The running pairs of name servers that are installed, all with the same zone.
 pub(super) struct Peers {
     running: Vec<Running>,
     zone: Zone,

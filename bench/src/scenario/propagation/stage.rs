@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::figure::Kind;
 use crate::generate;
 
-/// See the module.
+/// A running cluster with three zones and the running peers with one: the parts of `propagation` share them.
 pub(super) struct Stage {
     cluster: Cluster,
     /// Those that are installed.

@@ -12,7 +12,7 @@ use crate::figure::{Figure, Kind};
 use crate::limit::udp_echo::Echoing;
 use crate::peer::Server;
 
-/// See the module.
+/// The server that is measured, with its name and settings for the report.
 pub(super) struct Subject {
     /// `zonecast`, `Knot`.
     pub(super) name: String,

@@ -13,7 +13,7 @@ use crate::http::Http;
 /// Hosts of the zone that is imported: from one batch to several.
 const HOSTS: [usize; 3] = [500, 12_000, 40_000];
 
-/// See the module.
+/// Kills processes that it chooses at random, starts them again, and counts them.
 pub(super) struct Killer {
     random: Random,
     cores: u64,

@@ -25,7 +25,7 @@ pub(super) const LARGE: &str = "large.test";
 
 const APEX: &str = "@ 300 SOA ns hostmaster 1 7200 3600 1209600 60\n@ 300 NS ns\nns 300 A 192.0.2.53\n";
 
-/// See the module.
+/// For every group of names, the write that was acknowledged last and the later writes that may have been done.
 pub(super) struct Model {
     pub(super) groups: Vec<Group>,
     large: Mutex<Cell>,

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two questions, so that the processor is there for others, too.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// See the module.
+/// Threads that query one edge each, and record every answer that is older than an earlier one.
 pub(super) struct Readers {
     seen: Vec<Arc<Mutex<Seen>>>,
     stop: Arc<AtomicBool>,

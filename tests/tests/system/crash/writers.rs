@@ -16,7 +16,7 @@ const THREADS: usize = 3;
 /// Pause after a write that failed: as a client would that tries again.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// See the module.
+/// Threads that write through the API, each to groups of its own; taking the gate halts them between two writes.
 pub(super) struct Writers {
     /// Held by each of them during a write.
     gate: Arc<RwLock<()>>,

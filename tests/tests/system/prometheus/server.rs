@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks: asking all the time would keep busy what is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// See the module. Ended when dropped.
+/// A Prometheus process that scrapes a running system with our configuration and rules. Ended when dropped.
 pub(super) struct Prometheus {
     agent: ureq::Agent,
     base: String,
