@@ -19,7 +19,6 @@ mod answerer;
 mod asked_at;
 mod bound;
 mod limits;
-mod line_limit;
 mod metrics;
 mod rate_limit;
 mod rules;
@@ -35,7 +34,6 @@ pub use limits::{
     DEFAULT_HOT_CACHE, Limits, MAX_BURST, MAX_QUERY_LEN, MAX_TCP_CONNECTIONS, MAX_TCP_CONNECTIONS_PER_CLIENT,
     MAX_TCP_PENDING_OUT, STOP_INTERVAL, TCP_IDLE_TIMEOUT, UDP_RECEIVE_BUFFER,
 };
-pub use line_limit::LineLimit;
 pub use metrics::Metrics;
 pub use rate_limit::RateLimit;
 pub use server::{Server, StartError};

@@ -17,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{self, AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 use zonecast_edge_reader::{Scratch, Transport};
+use zonecast_kv_proto::LineLimit;
 
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, MAX_TCP_PENDING_OUT};
 use crate::rules::{ReceivedQuery, Rules};
 use crate::tally::Tally;
-use crate::{Answerer, LineLimit, Metrics};
+use crate::{Answerer, Metrics};
 
 /// Bytes of the length in front of a message.
 const LENGTH: usize = 2;

@@ -13,12 +13,13 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use zonecast_edge_reader::{Scratch, Transport};
+use zonecast_kv_proto::LineLimit;
 
 use crate::asked_at::{self, Source, asked_at};
 use crate::limits::{MAX_BURST, MAX_QUERY_LEN, STOP_INTERVAL};
 use crate::rules::{ReceivedQuery, Rules};
 use crate::tally::Tally;
-use crate::{Answerer, LineLimit, Metrics};
+use crate::{Answerer, Metrics};
 
 /// Runs until `stop` is set, which it notices within [`STOP_INTERVAL`].
 pub(crate) fn run<A: Answerer>(socket: &UdpSocket, answerer: &A, rules: &Rules, metrics: &Metrics, stop: &AtomicBool) {

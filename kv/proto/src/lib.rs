@@ -22,6 +22,7 @@ mod hostile;
 mod id;
 mod key;
 mod known_node;
+mod line_limit;
 mod machine;
 mod memory_view;
 mod overlay;
@@ -65,6 +66,7 @@ pub use frame::{
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
 pub use known_node::{KnownNode, KnownNodeError};
+pub use line_limit::LineLimit;
 pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};

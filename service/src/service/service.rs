@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use zonecast_dns::LineLimit;
 use zonecast_kv_core::Core;
+use zonecast_kv_proto::LineLimit;
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::LocalEdge;
@@ -85,7 +85,7 @@ pub struct Service {
     pub(super) zone_count: ZoneCount,
     /// Places of reads that hold much, or hold it for long.
     pub(super) large_reads: Shares,
-    pub(super) broken_exports: LineLimit,
+    pub(super) broken_exports: LineLimit<Instant>,
     ending: watch::Sender<bool>,
 }
 

@@ -38,7 +38,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "zonecast-records",
             "zonecast-builder",
             "zonecast-edge",
-            "zonecast-dns",
             "zonecast-ingest",
             "zonecast-api",
         ],

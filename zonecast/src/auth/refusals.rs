@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use prometheus::{IntCounterVec, Opts, Registry};
-use zonecast_dns::LineLimit;
+use zonecast_kv_proto::LineLimit;
 
 /// Why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl AccessRefusal {
 #[derive(Debug)]
 pub(crate) struct Refusals {
     counter: IntCounterVec,
-    lines: LineLimit,
+    lines: LineLimit<Instant>,
 }
 
 impl Refusals {

@@ -27,7 +27,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use prometheus::Registry;
-use zonecast_dns::LineLimit;
+use zonecast_kv_proto::LineLimit;
 
 use super::condition::{Understands, condition};
 use super::error::NotDone;
@@ -45,7 +45,7 @@ const REASON_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) struct Gate {
     tokens: Option<Arc<Tokens>>,
     refusals: Arc<Refusals>,
-    failures: Arc<LineLimit>,
+    failures: Arc<LineLimit<Instant>>,
     fault: Fault,
 }
 

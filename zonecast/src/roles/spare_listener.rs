@@ -15,7 +15,7 @@ use axum::serve::Listener;
 use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use zonecast_dns::LineLimit;
+use zonecast_kv_proto::LineLimit;
 
 use super::idle::IdleBook;
 
@@ -31,7 +31,7 @@ pub(super) struct SpareListener {
     spares: Arc<Spares>,
     /// Idle connections go before anybody has to wait.
     book: Arc<IdleBook>,
-    failures: LineLimit,
+    failures: LineLimit<Instant>,
 }
 
 #[derive(Default)]
