@@ -20,7 +20,7 @@ const DIAL_WITHIN: Duration = Duration::from_secs(3);
 /// Opens streams to the core of this name, which must have a certificate of role core with exactly this name. Cloning
 /// shares the connection.
 ///
-/// Streams of one link share what a connection may have under way: 16 MiB received and not read, 4 MiB of them on one
+/// Streams of one link share what a connection may have under way: 24 MiB received and not read, 8 MiB of them on one
 /// stream, and 64 streams. What must never wait for other streams is better off with a link of its own. The peer takes 8
 /// connections of one name.
 #[derive(Clone, Debug)]

@@ -26,21 +26,22 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// the limit of its rate (40 MB/s at 50 ms).
 const SEND_WINDOW: u64 = 2 * 1024 * 1024;
 
-/// The same of a connection between cores. Its streams share it, and a log stream alone must reach the rate of a disk
-/// (80 MB/s and more) over 50 ms.
+/// The same of a connection between cores. Its streams share it, and a log stream must fill a link of 1 Gbit/s over
+/// 50 ms: 6 MiB.
 const CORE_SEND_WINDOW: u64 = 16 * 1024 * 1024;
 
 /// Bytes received and not read per connection: little on the side that gets acks, more on the side that gets versions.
 pub(crate) const ACK_WINDOW: u32 = 64 * 1024;
 const DATA_WINDOW: u32 = 4 * 1024 * 1024;
 
-/// The same of a connection between cores: three streams that nobody reads leave a whole window for a fourth. With
-/// [`CORE_SEND_WINDOW`], a connection whose both ends are slow costs a core 32 MiB, and an idle one next to nothing.
-const CORE_WINDOW: u32 = 16 * 1024 * 1024;
+/// The same of a connection between cores: two streams that nobody reads leave a third enough. With
+/// [`CORE_SEND_WINDOW`], a connection whose both ends are slow costs a core 40 MiB, and an idle one next to nothing.
+const CORE_WINDOW: u32 = 24 * 1024 * 1024;
 
-/// Bytes received and not read per stream: 80 MB/s over 50 ms. It is fixed before a listener knows who dials, so all
-/// have it; those who subscribe are bounded by [`ACK_WINDOW`] for their connection.
-pub(crate) const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// Bytes received and not read per stream: 1 Gbit/s over 50 ms, also while an eighth is not granted anew yet. It is
+/// fixed before a listener knows who dials, so all have it; those who subscribe are bounded by [`ACK_WINDOW`] for their
+/// connection.
+pub(crate) const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// Handshakes that nobody has looked at yet; more are dropped, which a client takes for loss and tries again.
 const MAX_INCOMING: usize = 1024;

@@ -36,7 +36,8 @@ async fn a_stream_that_nobody_reads_holds_up_no_other() {
     let cluster = Cluster::new();
     let link = cluster.link();
     let mut blocked = link.open(HOLD, PATIENCE).await.unwrap();
-    let blocked = tokio::spawn(async move { blocked.sender.send(vec![0; MAX_MESSAGE].into()).await });
+    let much = Bytes::from(vec![0; MAX_MESSAGE]);
+    let blocked = tokio::spawn(async move { blocked.sender.send_all([much.clone(), much]).await });
     let one = |number: u8| {
         let link = link.clone();
         async move {
