@@ -13,12 +13,17 @@ pub(super) const WHO: u8 = 2;
 pub(super) const HOLD: u8 = 3;
 pub(super) const PANIC: u8 = 4;
 pub(super) const BYTES: u8 = 5;
+/// The handler goes on when its stream is gone.
+pub(super) const LINGER: u8 = 6;
+/// The stream is not over when its handler is.
+pub(super) const KEEP: u8 = 7;
 
-/// Serves the kinds above; says how many streams of kind HOLD it has, and with what error a stream ended last.
+/// Serves the kinds above; says how many handlers do not end, and with what error a stream ended last.
 #[derive(Clone)]
 pub(super) struct Service {
     pub(super) held: watch::Sender<usize>,
     pub(super) failed: watch::Sender<Option<String>>,
+    kept: Arc<std::sync::Mutex<Vec<CoreStream>>>,
     tag: &'static str,
 }
 
@@ -40,7 +45,7 @@ impl Drop for Held {
 
 impl Service {
     pub(super) fn new(tag: &'static str) -> Self {
-        Self { held: watch::Sender::new(0), failed: watch::Sender::new(None), tag }
+        Self { held: watch::Sender::new(0), failed: watch::Sender::new(None), kept: Arc::default(), tag }
     }
 
     pub(super) async fn until_held(&self, count: usize) {
@@ -56,7 +61,7 @@ impl Service {
     }
 
     async fn run(self, peer: Peer, kind: u8, stream: CoreStream) {
-        let held = (kind == HOLD).then(|| Held::new(&self.held));
+        let held = matches!(kind, HOLD | LINGER).then(|| Held::new(&self.held));
         match kind {
             ECHO => {
                 if let Err(error) = echo(stream).await {
@@ -72,6 +77,15 @@ impl Service {
             HOLD => {
                 let _stream = stream;
                 std::future::pending::<()>().await;
+            }
+            LINGER => {
+                drop(stream);
+                std::future::pending::<()>().await;
+            }
+            KEEP => {
+                let CoreStream { mut sender, receiver } = stream;
+                sender.send(Bytes::from_static(b"kept")).await.unwrap();
+                self.kept.lock().unwrap().push(CoreStream { sender, receiver });
             }
             BYTES => {
                 let (mut read, mut write) = tokio::io::split(stream.into_io());
