@@ -289,3 +289,20 @@ async fn revoking_a_core_ends_its_streams() {
     listening.service.until_held(0).await;
     failure(&mut to_bad.receiver).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_cores_reach_each_other_from_the_ports_they_listen_on() {
+    let cluster = Cluster::new();
+    let two = Core::start("two", &cluster.ca.issue(Role::Core, "core-2").unwrap());
+    let link = |from: &Core, name, to: &Core| CoreLink::new(from.publisher.endpoint.clone(), name, vec![to.address]);
+    let (there, back) = (link(&two, "core-1", &cluster.one), link(&cluster.one, "core-2", &two));
+    let (one, other) = tokio::join!(who(&there), who(&back));
+    assert_eq!(one, "one has a stream of kind 2 from core core-2");
+    assert_eq!(other, "two has a stream of kind 2 from core core-1");
+    // Shutting one down ends what it has dialled, too.
+    let mut stream = back.open(HOLD, PATIENCE).await.unwrap();
+    cluster.one.publisher.shutdown().await;
+    failure(&mut stream.receiver).await;
+    two.until_connections(0).await;
+    assert!(matches!(back.open(WHO, PATIENCE).await, Err(LinkError::Dial { .. })));
+}
