@@ -40,6 +40,9 @@ mod role;
 mod simulation;
 mod snapshot;
 mod source;
+mod state_transfer;
+#[cfg(test)]
+mod state_transfer_tests;
 mod tail;
 mod value;
 mod view;
@@ -83,6 +86,10 @@ pub use receipt::{EdgeReceipt, Receipt};
 pub use role::{DOMAIN, Role, RoleError};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
+pub use state_transfer::{
+    MAX_PIECE, MAX_STATE_FILE_NAME, MAX_STATE_FILES, MAX_TRANSFER_LEN, StateFile, StateManifest, StateMessage,
+    StatePlace, TransferError,
+};
 pub use tail::{Tail, TailRead};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
