@@ -431,7 +431,11 @@ mod tests {
         std::fs::create_dir_all(folder).unwrap();
         for entry in from.read_dir().unwrap() {
             let entry = entry.unwrap();
-            std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
+            let to = folder.join(entry.file_name());
+            match entry.file_type().unwrap().is_dir() {
+                true => put_in_place(&to, &entry.path()),
+                false => drop(std::fs::copy(entry.path(), to).unwrap()),
+            }
         }
     }
 

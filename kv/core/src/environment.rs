@@ -80,8 +80,8 @@ pub(crate) trait State: Clone + Debug + Send + Sync + 'static {
     fn sync(&self) -> Result<(), StoreError>;
     /// All of the state as it is now, for another voter.
     fn snapshot(&self) -> Result<StateSnapshot<Self::Snapshot>, StoreError>;
-    /// Replaces the state as a whole. Durable when it returns.
-    fn install(&self, snapshot: Self::Snapshot) -> Result<(), StoreError>;
+    /// Replaces the state as a whole by one that has applied the log up to this log id, encoded. Durable when it returns.
+    fn install(&self, snapshot: Self::Snapshot, applied: Option<Bytes>) -> Result<(), StoreError>;
 }
 
 /// One entry for the state.

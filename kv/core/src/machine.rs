@@ -10,7 +10,7 @@ use openraft_rt_tokio::TokioRuntime;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use zonecast_kv_proto::{Edition, Head, SectionId, ViewError};
-use zonecast_kv_store::{Completion, RaftLog, StateStore, StateView, StoreError};
+use zonecast_kv_store::{Completion, RaftLog, ReceivedState, StateStore, StateView, StoreError};
 
 use crate::environment::{AppliedSteps, EntryLog, Environment, State, StateSnapshot, Step, StepContent};
 use crate::quic_wire::QuicWire;
@@ -32,7 +32,7 @@ impl Environment for Machine {
     type Runtime = TokioRuntime;
     type Log = RaftLog;
     type State = StateStore;
-    type Snapshot = StateView;
+    type Snapshot = MachineSnapshot;
     type Wire = QuicWire;
 
     async fn on_disk<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
@@ -59,6 +59,16 @@ impl Environment for Machine {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         u64::try_from(now).unwrap_or(u64::MAX)
     }
+}
+
+/// A snapshot of the state, as raft hands it about.
+#[derive(Debug)]
+pub(crate) enum MachineSnapshot {
+    /// The state of this voter: no copy is made until somebody asks for the files.
+    Present(StateView),
+    /// That of another voter, received and open beside it.
+    #[allow(dead_code, reason = "nobody sends one yet")]
+    Received(ReceivedState),
 }
 
 impl EntryLog for RaftLog {
@@ -113,7 +123,7 @@ impl EntryLog for RaftLog {
 
 impl State for StateStore {
     type View = StateView;
-    type Snapshot = StateView;
+    type Snapshot = MachineSnapshot;
 
     fn head(&self) -> Head {
         self.head()
@@ -160,12 +170,20 @@ impl State for StateStore {
         self.sync()
     }
 
-    fn snapshot(&self) -> Result<StateSnapshot<StateView>, StoreError> {
+    fn snapshot(&self) -> Result<StateSnapshot<MachineSnapshot>, StoreError> {
         let view = self.view();
-        Ok(StateSnapshot { applied: view.applied()?, membership: view.membership()?, content: view })
+        let (applied, membership) = (view.applied()?, view.membership()?);
+        Ok(StateSnapshot { applied, membership, content: MachineSnapshot::Present(view) })
     }
 
-    fn install(&self, snapshot: StateView) -> Result<(), StoreError> {
-        self.install(&snapshot)
+    fn install(&self, snapshot: MachineSnapshot, applied: Option<Bytes>) -> Result<(), StoreError> {
+        let received = match snapshot {
+            MachineSnapshot::Present(view) => self.receive_local(&view)?,
+            MachineSnapshot::Received(received) => received,
+        };
+        if received.applied() != applied {
+            return Err(StoreError::BadState("it stands for another log id than its snapshot".into()));
+        }
+        self.install(received)
     }
 }

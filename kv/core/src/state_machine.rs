@@ -167,9 +167,9 @@ impl<E: Environment> RaftStateMachine<TypeConfig<E>> for StateMachine<E> {
         self.clone()
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta<E>, snapshot: E::Snapshot) -> io::Result<()> {
-        let state = self.state.clone();
-        self.environment.on_disk(move || state.install(snapshot)).await?.map_err(io::Error::other)?;
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta<E>, snapshot: E::Snapshot) -> io::Result<()> {
+        let (state, applied) = (self.state.clone(), meta.last_log_id.as_ref().map(encode_log_id));
+        self.environment.on_disk(move || state.install(snapshot, applied)).await?.map_err(io::Error::other)?;
         self.has_snapshot = true;
         Ok(())
     }

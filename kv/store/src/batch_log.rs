@@ -50,11 +50,6 @@ impl BatchLog {
         Self { cap, segments, total }
     }
 
-    /// The cap it was made with.
-    pub(crate) fn cap(&self) -> u64 {
-        self.cap
-    }
-
     /// Bytes of all versions it holds.
     pub(crate) fn total(&self) -> u64 {
         self.total

@@ -66,6 +66,19 @@ pub enum StoreError {
         #[source]
         source: DatabaseError,
     },
+    /// The disk has no room for the state of another voter.
+    #[error("{needed} bytes are needed in {} to receive a state, {free} are free", path.display())]
+    NoRoom {
+        /// Where it would go.
+        path: PathBuf,
+        /// What it takes.
+        needed: u64,
+        /// What there is.
+        free: u64,
+    },
+    /// What another voter sent is no state, or not the one that it announced.
+    #[error("the state that another voter sent is refused: {0}")]
+    BadState(String),
     /// An earlier write failed, so the database takes no more.
     #[error("{} stopped writing after an earlier error", path.display())]
     Stopped {
@@ -103,7 +116,12 @@ impl StoreError {
                     ErrorKind::IOError | ErrorKind::InvalidArgument | ErrorKind::NotSupported | ErrorKind::NotFound
                 ) && !NOT_THE_FILE.iter().any(|words| says.contains(words))
             }
-            Self::Locked { .. } | Self::DiskFull { .. } | Self::Folder { .. } | Self::Stopped { .. } => false,
+            Self::Locked { .. }
+            | Self::DiskFull { .. }
+            | Self::Folder { .. }
+            | Self::NoRoom { .. }
+            | Self::BadState(_)
+            | Self::Stopped { .. } => false,
         }
     }
 

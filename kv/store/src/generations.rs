@@ -12,6 +12,7 @@
 //!   instant leaves the one before or the new one, whole.
 //! - What `current` may name stays: where it is not known whether the new line outlives a power cut, both do.
 //! - No number is used again while its folder is there.
+//! - What begins with the name of generations and is not live is removed at the next start.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -75,14 +76,51 @@ impl Generations {
         Ok(Some(self.generation(number, true)))
     }
 
+    /// Lays out a folder that is not there yet, with a first generation that `fill` makes in the folder that it is given
+    /// the path of: a copy that opens as what it was made from.
+    ///
+    /// # Errors
+    /// The folder is there or cannot be used, or `fill` failed.
+    pub(crate) fn lay_out(
+        folder: &Path,
+        prefix: &'static str,
+        fill: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        options::make_new_folder(folder)?;
+        let generations = Self::open(folder, prefix)?;
+        let first = generations.generation(1, false);
+        fill(&first.path)?;
+        generations.switch(&first)
+    }
+
     /// Begins a new one, in an empty folder.
     ///
     /// # Errors
     /// The folder cannot be made.
     pub(crate) fn begin(&self) -> Result<Generation, StoreError> {
-        let highest = self.names()?.iter().filter_map(|name| self.number(name)).max().unwrap_or_default();
-        let new = self.generation(highest.saturating_add(1), false);
-        options::make_folder(&new.path)?;
+        loop {
+            let new = self.unused()?;
+            match options::make_new_folder(&new.path) {
+                Ok(()) => return Ok(new),
+                // Another thread was faster, and what it has made must not be removed here.
+                Err(StoreError::Folder { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                    std::mem::forget(new);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a folder beside the generations, which is complete, a new one.
+    ///
+    /// # Errors
+    /// The folder cannot be moved.
+    pub(crate) fn adopt(&self, folder: &Path) -> Result<Generation, StoreError> {
+        let new = self.begin()?;
+        // Onto an empty folder.
+        std::fs::rename(folder, &new.path).map_err(io_error(&new.path))?;
+        // Before `current` can name it.
+        sync_folder(&self.folder)?;
         Ok(new)
     }
 
@@ -123,6 +161,12 @@ impl Generations {
         // From here on the next start may find it named, whatever else fails.
         new.is_live.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// With a number above all that are there.
+    fn unused(&self) -> Result<Generation, StoreError> {
+        let highest = self.names()?.iter().filter_map(|name| self.number(name)).max().unwrap_or_default();
+        Ok(self.generation(highest.saturating_add(1), false))
     }
 
     fn generation(&self, number: u64, is_live: bool) -> Generation {
@@ -189,7 +233,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+pub(crate) fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let path = path.to_path_buf();
     |source| StoreError::Folder { path, source }
 }
@@ -322,6 +366,34 @@ mod tests {
         assert!(another.path().ends_with("copy-3"), "what is named is not begun anew");
         drop((old, another, generations));
         assert_eq!(restarted(folder.path()).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_folder_from_beside_them_is_adopted_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = replaced(folder.path());
+        let generations = open(folder.path());
+        let beside = folder.path().join("beside");
+        std::fs::create_dir(&beside).unwrap();
+        std::fs::write(beside.join("content"), "new").unwrap();
+        let new = generations.adopt(&beside).unwrap();
+        assert!(!beside.exists() && new.path().ends_with("copy-2"));
+        generations.switch(&new).unwrap();
+        drop((old, new, generations));
+        assert_eq!(restarted(folder.path()).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn threads_that_begin_at_once_get_folders_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let generations = open(folder.path());
+        let begun: Vec<Generation> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| generations.begin().unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let paths: std::collections::BTreeSet<&Path> = begun.iter().map(Generation::path).collect();
+        assert_eq!(paths.len(), 8);
+        assert!(paths.iter().all(|path| path.is_dir()));
     }
 
     #[test]

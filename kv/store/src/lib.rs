@@ -31,10 +31,15 @@ mod raft_writer;
 mod state;
 mod state_apply;
 mod state_db;
+mod state_files;
 mod state_keys;
+mod state_receive;
+mod state_send;
 mod state_source;
 #[cfg(test)]
 mod state_tests;
+#[cfg(test)]
+mod state_transfer_tests;
 mod state_view;
 
 pub use edge::EdgeStore;
@@ -48,4 +53,6 @@ pub use raft_log::RaftLog;
 pub use raft_writer::Completion;
 pub use state::{RAFT_LOG_BYTES, StateOptions, StateStore};
 pub use state_apply::{AppliedVersion, Apply};
+pub use state_receive::{ReceiveState, ReceivedState};
+pub use state_send::SendState;
 pub use state_view::StateView;

@@ -2,6 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Registry};
 
+use crate::batch_log::BatchLog;
+
 /// Metrics of the raft log and the state. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct StoreMetrics {
@@ -58,5 +60,10 @@ impl StoreMetrics {
                 &fine,
             )?,
         })
+    }
+
+    /// This is the batch log of the live database.
+    pub(crate) fn shows(&self, log: &BatchLog) {
+        self.batch_log_bytes.set(i64::try_from(log.total()).unwrap_or(i64::MAX));
     }
 }

@@ -73,6 +73,10 @@ pub(crate) fn log(cache: &Cache, write_buffer: usize) -> Options {
 }
 
 /// Copies an open database into a folder that is not there yet.
+///
+/// What is only in memory is flushed to table files first, whose copies are links: the other way is to copy the
+/// write-ahead logs, up to the largest that they may be, of which most is in tables already. Only what is written during
+/// the copy comes as a log.
 pub(crate) fn checkpoint(db: &DB, to: &Path) -> Result<(), StoreError> {
     let made = Checkpoint::new(db).and_then(|checkpoint| checkpoint.create_checkpoint(to));
     made.map_err(|error| StoreError::from_rocksdb(to, error))
@@ -80,8 +84,17 @@ pub(crate) fn checkpoint(db: &DB, to: &Path) -> Result<(), StoreError> {
 
 /// Makes the folder of a database, for its owner only.
 pub(crate) fn make_folder(path: &Path) -> Result<(), StoreError> {
+    make(path, true)
+}
+
+/// The same for a folder that is not there yet.
+pub(crate) fn make_new_folder(path: &Path) -> Result<(), StoreError> {
+    make(path, false)
+}
+
+fn make(path: &Path, may_exist: bool) -> Result<(), StoreError> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
+    builder.recursive(may_exist);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|source| StoreError::Folder { path: path.to_path_buf(), source })

@@ -1,27 +1,34 @@
 //! The state of a voter: what the applied part of the raft log has come to, in a RocksDB database of its own.
 //!
-//! Its keys are in `state_keys.rs`.
+//! The database is a generation (`generations.rs`) `state-<n>` of the folder; its keys are in `state_keys.rs`. The state
+//! of another voter is received beside it (`state_receive.rs`), and replaces it in one step.
 //!
 //! # Invariants
 //! - What a command writes, the head and the applied log id stand in one write: after a crash at any instant the
 //!   state is exactly that of some applied log id.
 //! - Writes are not synced one by one: a lost end of the write-ahead log is applied again from the raft log, which
 //!   may be purged only up to what [`StateStore::sync`] has made durable.
+//! - Whoever reads or applies takes the live database once and keeps it to the end, so nothing is ever read from two of
+//!   them or applied to one that is replaced. A replaced one is removed when its last view goes.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
 use bytes::Bytes;
-use rocksdb::{Cache, DB, DBRecoveryMode, WriteBatch};
 use zonecast_kv_proto::{Edition, Head, Position, Revision, SectionId};
 
 use crate::batch_log::BatchLog;
+use crate::generations::Generations;
 use crate::pins::Pins;
 use crate::state_apply::Apply;
-use crate::state_db::StateDb;
-use crate::state_keys::{BATCHES, FAMILIES, INSTALLING, META, PUBLISHED};
+use crate::state_db::{Opened, Settings, StateDb};
+use crate::state_receive::ReceivedState;
+use crate::state_send::SendState;
 use crate::state_view::StateView;
 use crate::{StoreError, StoreMetrics, options};
+
+/// What the name of every database in the folder begins with.
+const PREFIX: &str = "state-";
 
 /// What [`StateOptions::raft_log_bytes`] is unless somebody says otherwise.
 pub const RAFT_LOG_BYTES: usize = 64 * 1024 * 1024;
@@ -44,60 +51,70 @@ impl Default for StateOptions {
     }
 }
 
-const PUBLISHED_BUFFER: usize = 64 * 1024 * 1024;
-const BATCHES_BUFFER: usize = 32 * 1024 * 1024;
-const OTHER_BUFFER: usize = 16 * 1024 * 1024;
-/// Old write-ahead logs are given up, and small column families flushed, beyond this.
-const MAX_WAL: u64 = 256 * 1024 * 1024;
-/// Bytes of a foreign state that are written at once.
-const INSTALL_BYTES: usize = 4 * 1024 * 1024;
-
-/// The state database of a voter: the result of all applied raft log entries. Clones share the database.
+/// The state of a voter: the result of all applied raft log entries. Clones share the database.
 #[derive(Clone, Debug)]
 pub struct StateStore {
-    pub(crate) inner: Arc<StateDb>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What clones share.
+pub(crate) struct Shared {
+    live: RwLock<Arc<StateDb>>,
+    /// Accounting of the batch log of the live database. Held by the one who applies, and by the one who replaces the
+    /// database together with it.
+    log: Mutex<BatchLog>,
+    /// What the batch log keeps for those who load a snapshot, also across a replacement.
+    pub(crate) pins: Pins,
+    pub(crate) metrics: StoreMetrics,
+    pub(crate) settings: Settings,
+    /// Held by whoever receives a state: there is one folder for it.
+    pub(crate) receiving: Mutex<Weak<()>>,
+    pub(crate) generations: Arc<Generations>,
+}
+
+impl Shared {
+    pub(crate) fn live(&self) -> Arc<StateDb> {
+        Arc::clone(&self.live.read().expect("no holder panics"))
+    }
+
+    pub(crate) fn lock_log(&self) -> MutexGuard<'_, BatchLog> {
+        self.log.lock().expect("no holder panics")
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("live", &self.live().path()).finish_non_exhaustive()
+    }
 }
 
 impl StateStore {
-    /// Opens the state in the folder `path`, made if it is missing.
+    /// Opens the state in the folder `path`, made if it is missing. Databases that are not live are removed.
     ///
     /// # Errors
     /// The folder is in use, cannot be used, or the state is damaged.
     pub fn open(path: &Path, state_options: &StateOptions, metrics: StoreMetrics) -> Result<Self, StoreError> {
-        options::make_folder(path)?;
-        let cache = Cache::new_hyper_clock_cache(state_options.cache_bytes, 0);
-        let families = FAMILIES.map(|name| {
-            let family = match name {
-                PUBLISHED => options::table(&cache, PUBLISHED_BUFFER),
-                BATCHES => options::log(&cache, BATCHES_BUFFER),
-                _ => options::table(&cache, OTHER_BUFFER),
-            };
-            (name, family)
-        });
-        let database = options::database(DBRecoveryMode::PointInTime, MAX_WAL);
-        let db =
-            DB::open_cf_with_opts(&database, path, families).map_err(|error| StoreError::from_rocksdb(path, error))?;
-        let inner = StateDb {
-            db,
-            path: path.to_path_buf(),
-            metrics,
-            current: RwLock::default(),
-            log: Mutex::new(BatchLog::new(state_options.batch_log_bytes, [])),
+        let generations = Arc::new(Generations::open(path, PREFIX)?);
+        let settings = Settings::new(state_options);
+        let Opened { db, log } = open_live(&settings, &generations)?;
+        generations.sweep(Some(&db.generation))?;
+        metrics.shows(&log);
+        let shared = Shared {
+            live: RwLock::new(Arc::new(db)),
+            log: Mutex::new(log),
             pins: Pins::default(),
+            metrics,
+            settings,
+            receiving: Mutex::default(),
+            generations,
         };
-        if inner.get(META, INSTALLING)?.is_some() {
-            tracing::warn!(path = %path.display(), "the process ended while a state was copied in; the state starts empty");
-            inner.wipe()?;
-            inner.write_done()?;
-        }
-        inner.load(state_options.batch_log_bytes)?;
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Where the state stands.
     #[must_use]
     pub fn head(&self) -> Head {
-        self.inner.current().head
+        self.live().current().head
     }
 
     /// The last version and what it is a version of.
@@ -115,13 +132,13 @@ impl StateStore {
     /// The applied log id, as it was given to [`Apply::log_id`].
     #[must_use]
     pub fn applied(&self) -> Option<Bytes> {
-        self.inner.current().applied
+        self.live().current().applied
     }
 
     /// The last membership, as it was given to [`Apply::membership`].
     #[must_use]
     pub fn membership(&self) -> Option<Bytes> {
-        self.inner.current().membership
+        self.live().current().membership
     }
 
     /// How many batches have touched a section.
@@ -129,19 +146,19 @@ impl StateStore {
     /// # Errors
     /// The state could not be read.
     pub fn edition(&self, section: SectionId) -> Result<Edition, StoreError> {
-        self.inner.edition(section)
+        self.live().edition(section)
     }
 
     /// The state as it is now, unchanging.
     #[must_use]
     pub fn view(&self) -> StateView {
-        StateView::new(Arc::clone(&self.inner))
+        StateView::new(self.live())
     }
 
     /// Begins to apply a slice of the log. Waits until an earlier slice is done.
     #[must_use]
     pub fn apply(&self) -> Apply<'_> {
-        Apply::new(&self.inner)
+        Apply::new(&self.shared)
     }
 
     /// Makes everything applied so far durable.
@@ -149,39 +166,63 @@ impl StateStore {
     /// # Errors
     /// The disk failed.
     pub fn sync(&self) -> Result<(), StoreError> {
-        self.inner.db.flush_wal(true).map_err(|error| self.inner.fail(error))
+        let live = self.live();
+        live.db.flush_wal(true).map_err(|error| live.fail(error))
     }
 
-    /// Puts a copy of the database, as it is now, into a folder that is not there yet. Where the folder is on the same
-    /// file system the copy shares what never changes.
+    /// Puts a copy of the state, as it is now, into a folder that is not there yet, where it opens as a state. Where the
+    /// folder is on the same file system the copy shares what never changes.
     ///
     /// # Errors
     /// The disk failed or is full, or the folder is there.
     pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
-        options::checkpoint(&self.inner.db, to)
+        let live = self.live();
+        Generations::lay_out(to, PREFIX, |path| options::checkpoint(&live.db, path))
     }
 
-    /// Replaces everything by the state of another store.
+    /// The whole state as files, as it is now, to be sent to another voter.
     ///
     /// # Errors
-    /// Either could not be read or written. The state is then empty after the next start.
-    pub fn install(&self, from: &StateView) -> Result<(), StoreError> {
-        let inner = &self.inner;
-        let mut log = inner.log.lock().expect("no holder panics");
-        inner.wipe()?;
-        for name in FAMILIES {
-            let mut batch = WriteBatch::default();
-            from.scan_family(name, &mut |key, value| {
-                batch.put_cf(inner.family(name), key, value);
-                if batch.size_in_bytes() < INSTALL_BYTES {
-                    return Ok(());
-                }
-                inner.write(std::mem::take(&mut batch), false)
-            })?;
-            inner.write(batch, false)?;
-        }
-        inner.write_done()?;
-        *log = inner.load_log(log.cap())?;
-        inner.load_current(log.first())
+    /// The disk failed or is full.
+    pub fn snapshot_files(&self) -> Result<SendState, StoreError> {
+        SendState::take(&self.live())
     }
+
+    /// Replaces the state by one that was received, for all clones at once; waits until a slice that is being applied is
+    /// done. Views of the state before stay as they are.
+    ///
+    /// # Errors
+    /// The disk failed: the state is the one before, and either may be found at the next start, so the voter must halt. Or
+    /// it was received for another store.
+    pub fn install(&self, received: ReceivedState) -> Result<(), StoreError> {
+        let Opened { db, log } = received.into_opened();
+        if !Arc::ptr_eq(&db.generations, &self.shared.generations) {
+            return Err(StoreError::BadState("it was received for another store".into()));
+        }
+        let mut present = self.shared.lock_log();
+        self.shared.generations.switch(&db.generation)?;
+        let before = std::mem::replace(&mut *self.shared.live.write().expect("no holder panics"), Arc::new(db));
+        before.generation.retire();
+        self.shared.metrics.shows(&log);
+        *present = log;
+        // Closing and removing a database takes its time, and nobody need wait for that.
+        drop(present);
+        drop(before);
+        Ok(())
+    }
+
+    pub(crate) fn live(&self) -> Arc<StateDb> {
+        self.shared.live()
+    }
+}
+
+/// The database that is live, or the first one.
+fn open_live(settings: &Settings, generations: &Arc<Generations>) -> Result<Opened, StoreError> {
+    if let Some(generation) = generations.live()? {
+        return settings.open(generations, generation, false);
+    }
+    generations.sweep(None)?;
+    let first = settings.open(generations, generations.begin()?, true)?;
+    generations.switch(&first.db.generation)?;
+    Ok(first)
 }

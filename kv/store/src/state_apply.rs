@@ -1,7 +1,7 @@
 //! Applying a slice of the raft log to the state: commands are decided one by one, and written at once.
 
 use std::collections::BTreeMap;
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use rocksdb::WriteBatch;
@@ -12,15 +12,20 @@ use zonecast_kv_proto::{
 
 use crate::StoreError;
 use crate::batch_log::BatchLog;
+use crate::state::Shared;
 use crate::state_db::{Current, StateDb};
 use crate::state_keys::{APPLIED, BATCHES, FORK, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key};
 
 /// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
 /// then be opened anew, because its accounting has moved.
+///
+/// It holds the accounting of the live database, which another database replaces under the same lock: so what it applies
+/// to is live until it is done.
 #[derive(Debug)]
 pub struct Apply<'s> {
-    inner: &'s StateDb,
+    shared: &'s Shared,
     log: MutexGuard<'s, BatchLog>,
+    inner: Arc<StateDb>,
     current: Current,
     editions: BTreeMap<SectionId, Edition>,
     batch: Writes,
@@ -47,10 +52,12 @@ impl std::fmt::Debug for Writes {
 }
 
 impl<'s> Apply<'s> {
-    pub(crate) fn new(inner: &'s StateDb) -> Self {
-        let log = inner.log.lock().expect("no holder panics");
-        let current = inner.current();
-        Self { inner, log, current, editions: BTreeMap::new(), batch: Writes::default(), published: Vec::new() }
+    pub(crate) fn new(shared: &'s Shared) -> Self {
+        // In this order: see the type.
+        let log = shared.lock_log();
+        let inner = shared.live();
+        let (current, editions, batch, published) = (inner.current(), BTreeMap::new(), Writes::default(), Vec::new());
+        Self { shared, log, inner, current, editions, batch, published }
     }
 
     /// Where the state will stand.
@@ -71,7 +78,7 @@ impl<'s> Apply<'s> {
     /// The voter must halt: the command is not known to this release, or the state could not be read.
     pub fn command(&mut self, command: &[u8]) -> Result<Verdict, MachineError<StoreError>> {
         let command = Command::from_bytes(command)?;
-        let (inner, editions) = (self.inner, &self.editions);
+        let (inner, editions) = (&self.inner, &self.editions);
         let effect = self.current.head.apply(command, |section| match editions.get(&section) {
             Some(edition) => Ok(*edition),
             None => inner.edition(section),
@@ -98,7 +105,7 @@ impl<'s> Apply<'s> {
     /// # Errors
     /// Nothing was written.
     pub fn commit(mut self) -> Result<Vec<AppliedVersion>, StoreError> {
-        let inner = self.inner;
+        let (inner, metrics) = (&self.inner, &self.shared.metrics);
         let batch = &mut self.batch.0;
         let meta = inner.family(META);
         for (section, edition) in &self.editions {
@@ -110,13 +117,13 @@ impl<'s> Apply<'s> {
                 batch.put_cf(meta, key, value);
             }
         }
-        let timer = inner.metrics.apply_seconds.start_timer();
-        inner.write(std::mem::take(batch), false)?;
+        let timer = metrics.apply_seconds.start_timer();
+        inner.write(std::mem::take(batch))?;
         timer.observe_duration();
         self.current.first = self.log.first();
         *inner.current.write().expect("no holder panics") = self.current;
-        inner.metrics.batches.inc_by(self.published.len() as u64);
-        inner.metrics.batch_log_bytes.set(i64::try_from(self.log.total()).unwrap_or(i64::MAX));
+        metrics.batches.inc_by(self.published.len() as u64);
+        metrics.shows(&self.log);
         Ok(self.published)
     }
 
@@ -132,7 +139,7 @@ impl<'s> Apply<'s> {
         if published.restore().is_some() {
             batch.put_cf(meta, [FORK, &published.epoch.get().to_be_bytes()].concat(), &bytes);
         }
-        let change = self.log.add(published.version, bytes.len() as u64, self.inner.pins.first());
+        let change = self.log.add(published.version, bytes.len() as u64, self.shared.pins.first());
         for segment in change.marks {
             batch.put_cf(meta, segment_key(segment.first), segment.bytes.to_be_bytes());
         }
@@ -142,7 +149,7 @@ impl<'s> Apply<'s> {
         if let Some(trimmed) = change.trimmed {
             batch.delete_range_cf(batches, trimmed.start.get().to_be_bytes(), trimmed.end.get().to_be_bytes());
         }
-        self.inner.metrics.batch_bytes.inc_by(bytes.len() as u64);
+        self.shared.metrics.batch_bytes.inc_by(bytes.len() as u64);
         self.published.push(AppliedVersion { bytes, position: self.current.head.position });
     }
 

@@ -1,32 +1,48 @@
 //! The open database of a voter's state, and what is known of it without asking it: what writing, reading and applying
 //! share.
 
-use std::path::PathBuf;
-use std::sync::{Mutex, RwLock};
+use std::path::Path;
+use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
+use rocksdb::{Cache, ColumnFamily, DB, DBRecoveryMode, Direction, IteratorMode, Options, WriteBatch};
 use zonecast_kv_proto::{Edition, Head, SectionId, Version};
 
 use crate::batch_log::{BatchLog, Segment};
-use crate::pins::Pins;
-use crate::state_keys::{APPLIED, BATCHES, FAMILIES, HEAD, INSTALLING, MEMBERSHIP, META, edition_key};
-use crate::{StoreError, StoreMetrics};
+use crate::generations::{Generation, Generations};
+use crate::state_keys::{APPLIED, BATCHES, FAMILIES, HEAD, MEMBERSHIP, META, PUBLISHED, edition_key};
+use crate::{StateOptions, StoreError, options};
 
-/// Above every key.
-const END: &[u8] = &[0xff; zonecast_kv_proto::MAX_KEY_LEN + 1];
+const PUBLISHED_BUFFER: usize = 64 * 1024 * 1024;
+const BATCHES_BUFFER: usize = 32 * 1024 * 1024;
+const OTHER_BUFFER: usize = 16 * 1024 * 1024;
+/// Old write-ahead logs are given up, and small column families flushed, beyond this.
+const MAX_WAL: u64 = 256 * 1024 * 1024;
 
-/// A voter's database with its position in memory, so that a read of the position does not touch the disk.
+/// What every database of a state is opened with. They share one block cache.
+pub(crate) struct Settings {
+    database: Options,
+    families: [(&'static str, Options); FAMILIES.len()],
+    batch_log_bytes: u64,
+}
+
+/// One open database of a state with its position in memory, so that a read of the position does not touch the disk.
+/// Closed and, if it is retired, removed when nobody uses it any more.
 #[derive(Debug)]
 pub(crate) struct StateDb {
+    // Before the generation, so that it is closed before its files go.
     pub(crate) db: DB,
-    pub(crate) path: PathBuf,
-    pub(crate) metrics: StoreMetrics,
     pub(crate) current: RwLock<Current>,
-    /// Held by the one who applies.
-    pub(crate) log: Mutex<BatchLog>,
-    /// What the log keeps for those who load a snapshot.
-    pub(crate) pins: Pins,
+    pub(crate) generation: Generation,
+    // Last, so that no other process comes in before the database is closed.
+    pub(crate) generations: Arc<Generations>,
+}
+
+/// A database that was opened, and the accounting of its batch log, which belongs to whoever applies.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) db: StateDb,
+    pub(crate) log: BatchLog,
 }
 
 /// What the database holds, for those who need not ask it.
@@ -39,13 +55,56 @@ pub(crate) struct Current {
     pub(crate) first: Option<Version>,
 }
 
+impl Settings {
+    pub(crate) fn new(state_options: &StateOptions) -> Self {
+        let cache = Cache::new_hyper_clock_cache(state_options.cache_bytes, 0);
+        let families = FAMILIES.map(|name| {
+            let family = match name {
+                PUBLISHED => options::table(&cache, PUBLISHED_BUFFER),
+                BATCHES => options::log(&cache, BATCHES_BUFFER),
+                _ => options::table(&cache, OTHER_BUFFER),
+            };
+            (name, family)
+        });
+        let database = options::database(DBRecoveryMode::PointInTime, MAX_WAL);
+        Self { database, families, batch_log_bytes: state_options.batch_log_bytes }
+    }
+
+    /// Opens the database of a generation.
+    pub(crate) fn open(
+        &self,
+        generations: &Arc<Generations>,
+        generation: Generation,
+        is_new: bool,
+    ) -> Result<Opened, StoreError> {
+        let mut database = self.database.clone();
+        // RocksDB would make a new database where one of its own files is missing.
+        database.create_if_missing(is_new);
+        let path = generation.path();
+        let db = DB::open_cf_with_opts(&database, path, self.families.clone())
+            .map_err(|error| StoreError::from_rocksdb(path, error))?;
+        let db = StateDb { db, current: RwLock::default(), generation, generations: Arc::clone(generations) };
+        let log = db.load_log(self.batch_log_bytes)?;
+        db.load_current(log.first())?;
+        Ok(Opened { db, log })
+    }
+}
+
 impl StateDb {
     pub(crate) fn family(&self, name: &str) -> &ColumnFamily {
         self.db.cf_handle(name).expect("opened with every family")
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.generation.path()
+    }
+
+    pub(crate) fn damaged(&self, what: impl Into<String>) -> StoreError {
+        StoreError::damaged(self.path(), what)
+    }
+
     pub(crate) fn fail(&self, error: rocksdb::Error) -> StoreError {
-        StoreError::from_rocksdb(&self.path, error)
+        StoreError::from_rocksdb(self.path(), error)
     }
 
     pub(crate) fn current(&self) -> Current {
@@ -63,42 +122,14 @@ impl StateDb {
         self.number(&bytes).map(Edition::new)
     }
 
-    pub(crate) fn write(&self, batch: WriteBatch, sync: bool) -> Result<(), StoreError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(sync);
-        self.db.write_opt(batch, &options).map_err(|error| self.fail(error))
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        self.db.write(batch).map_err(|error| self.fail(error))
     }
 
-    /// Leaves nothing but the mark that says so.
-    pub(crate) fn wipe(&self) -> Result<(), StoreError> {
-        let mut batch = WriteBatch::default();
-        for name in FAMILIES {
-            batch.delete_range_cf(self.family(name), &[][..], END);
-        }
-        batch.put_cf(self.family(META), INSTALLING, b"");
-        self.write(batch, true)
-    }
-
-    pub(crate) fn load(&self, cap: u64) -> Result<(), StoreError> {
-        let log = self.load_log(cap)?;
-        self.load_current(log.first())?;
-        *self.log.lock().expect("no holder panics") = log;
-        Ok(())
-    }
-
-    /// Removes that mark, durably.
-    pub(crate) fn write_done(&self) -> Result<(), StoreError> {
-        let mut done = WriteBatch::default();
-        done.delete_cf(self.family(META), INSTALLING);
-        self.write(done, true)
-    }
-
-    pub(crate) fn load_current(&self, first: Option<Version>) -> Result<(), StoreError> {
+    fn load_current(&self, first: Option<Version>) -> Result<(), StoreError> {
         let head = match self.get(META, HEAD)? {
             None => Head::default(),
-            Some(bytes) => {
-                Head::from_bytes(&bytes).map_err(|error| StoreError::damaged(&self.path, error.to_string()))?
-            }
+            Some(bytes) => Head::from_bytes(&bytes).map_err(|error| self.damaged(error.to_string()))?,
         };
         let current =
             Current { head, applied: self.get(META, APPLIED)?, membership: self.get(META, MEMBERSHIP)?, first };
@@ -106,7 +137,7 @@ impl StateDb {
         Ok(())
     }
 
-    pub(crate) fn load_log(&self, cap: u64) -> Result<BatchLog, StoreError> {
+    fn load_log(&self, cap: u64) -> Result<BatchLog, StoreError> {
         let mut segments = Vec::new();
         let mode = IteratorMode::From(b"s", Direction::Forward);
         for item in self.db.iterator_cf(self.family(META), mode) {
@@ -122,13 +153,11 @@ impl StateDb {
                 open.bytes += item.map_err(|error| self.fail(error))?.1.len() as u64;
             }
         }
-        let log = BatchLog::new(cap, segments);
-        self.metrics.batch_log_bytes.set(i64::try_from(log.total()).unwrap_or(i64::MAX));
-        Ok(log)
+        Ok(BatchLog::new(cap, segments))
     }
 
     pub(crate) fn number(&self, bytes: &[u8]) -> Result<u64, StoreError> {
-        let bytes = bytes.try_into().map_err(|_| StoreError::damaged(&self.path, "a number is not 8 bytes long"))?;
+        let bytes = bytes.try_into().map_err(|_| self.damaged("a number is not 8 bytes long"))?;
         Ok(u64::from_be_bytes(bytes))
     }
 }

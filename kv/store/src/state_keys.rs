@@ -8,7 +8,6 @@
 //! | `batches` | version, 8 bytes | the encoded version: the batch log |
 //! | `meta` | `head` | [`Head`](zonecast_kv_proto::Head) |
 //! | | `applied`, `membership` | of the raft log, as the caller gave them |
-//! | | `installing` | present while a foreign state is copied in |
 //! | | `e`, keyspace (2), partition (8) | edition of the section, 8 bytes |
 //! | | `f`, epoch (8) | the fork that began it: a version |
 //! | | `s`, version (8) | bytes of the batch log's segment that begins there, 8 bytes |
@@ -26,7 +25,6 @@ pub(crate) const FAMILIES: [&str; 4] = [PUBLISHED, PRIVATE, BATCHES, META];
 pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const APPLIED: &[u8] = b"applied";
 pub(crate) const MEMBERSHIP: &[u8] = b"membership";
-pub(crate) const INSTALLING: &[u8] = b"installing";
 /// Followed by the epoch.
 pub(crate) const FORK: &[u8] = b"f";
 

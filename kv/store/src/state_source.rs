@@ -22,16 +22,17 @@ impl BatchSource for StateStore {
     }
 
     fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError> {
-        let position = self.position();
+        let live = self.live();
+        let position = live.current().head.position;
         if version == position.version {
             return Ok(Some(position.chain));
         }
         if version == Version::ZERO {
             return Ok(Some(Chain::origin(position.store)));
         }
-        let Some(bytes) = self.inner.get(BATCHES, &version.get().to_be_bytes())? else { return Ok(None) };
+        let Some(bytes) = live.get(BATCHES, &version.get().to_be_bytes())? else { return Ok(None) };
         let damaged = |error: zonecast_kv_proto::PublishedError| {
-            StoreError::damaged(&self.inner.path, format!("version {version} of the batch log: {error}"))
+            live.damaged(format!("version {version} of the batch log: {error}"))
         };
         Ok(Some(Published::from_bytes(&bytes).map_err(damaged)?.chain))
     }
@@ -41,7 +42,8 @@ impl BatchSource for StateStore {
     }
 
     fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
-        let current = self.inner.current();
+        let live = self.live();
+        let current = live.current();
         let last = current.head.position.version;
         if after >= last {
             return Ok(Some(Vec::new()));
@@ -49,8 +51,8 @@ impl BatchSource for StateStore {
         let (mut expected, mut total, mut found) = (after, 0, Vec::new());
         let start = after.get().saturating_add(1).to_be_bytes();
         let mode = IteratorMode::From(&start, Direction::Forward);
-        for item in self.inner.db.iterator_cf(self.inner.family(BATCHES), mode) {
-            let (key, value) = item.map_err(|error| self.inner.fail(error))?;
+        for item in live.db.iterator_cf(live.family(BATCHES), mode) {
+            let (key, value) = item.map_err(|error| live.fail(error))?;
             expected = expected.next().ok_or_else(|| SourceError("versions are at their end".into()))?;
             if *key != expected.get().to_be_bytes() {
                 break;
@@ -65,14 +67,14 @@ impl BatchSource for StateStore {
             return Ok(None);
         }
         // Trimming may have overtaken the reading; what it took is gone for this reader too.
-        if found.is_empty() && self.inner.current().first > after.next() {
+        if found.is_empty() && live.current().first > after.next() {
             return Ok(None);
         }
-        Err(StoreError::damaged(&self.inner.path, format!("version {expected} is missing in the batch log")).into())
+        Err(live.damaged(format!("version {expected} is missing in the batch log")).into())
     }
 
     fn pin(&self, after: Version) -> Box<dyn LogPin> {
-        self.inner.pins.pin(after)
+        self.shared.pins.pin(after)
     }
 
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
@@ -88,15 +90,16 @@ impl StateStore {
     /// # Errors
     /// The state could not be read.
     pub fn forks(&self) -> Result<Vec<Published>, StoreError> {
+        let live = self.live();
         let mut forks = Vec::new();
         let mode = IteratorMode::From(FORK, Direction::Forward);
-        for item in self.inner.db.iterator_cf(self.inner.family(META), mode) {
-            let (key, value) = item.map_err(|error| self.inner.fail(error))?;
+        for item in live.db.iterator_cf(live.family(META), mode) {
+            let (key, value) = item.map_err(|error| live.fail(error))?;
             if !key.starts_with(FORK) {
                 break;
             }
             let fork = Published::from_bytes(&value);
-            forks.push(fork.map_err(|error| StoreError::damaged(&self.inner.path, format!("a fork: {error}")))?);
+            forks.push(fork.map_err(|error| live.damaged(format!("a fork: {error}")))?);
         }
         Ok(forks)
     }

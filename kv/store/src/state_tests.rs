@@ -14,32 +14,32 @@ use zonecast_kv_proto::{
 
 use crate::{StateOptions, StateStore, StoreMetrics};
 
-const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
-const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
+pub(crate) const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+pub(crate) const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
 
 fn open_with(path: &Path, batch_log_bytes: u64) -> StateStore {
     let options = StateOptions { batch_log_bytes, ..StateOptions::default() };
     StateStore::open(path, &options, StoreMetrics::register(&Registry::new()).unwrap()).unwrap()
 }
 
-fn open(path: &Path) -> StateStore {
+pub(crate) fn open(path: &Path) -> StateStore {
     open_with(path, 1 << 30)
 }
 
-fn founded(path: &Path) -> StateStore {
+pub(crate) fn founded(path: &Path) -> StateStore {
     let state = open(path);
     apply(&state, &[Command::Found { store: StoreId::new(7) }]);
     state
 }
 
-fn apply(state: &StateStore, commands: &[Command]) -> Vec<Verdict> {
+pub(crate) fn apply(state: &StateStore, commands: &[Command]) -> Vec<Verdict> {
     let mut slice = state.apply();
     let verdicts = commands.iter().map(|command| slice.command(&command.to_bytes()).unwrap()).collect();
     slice.commit().unwrap();
     verdicts
 }
 
-fn command(batch: &Batch) -> Command {
+pub(crate) fn command(batch: &Batch) -> Command {
     Command::Batch { time_us: 5, batch: batch.encode().unwrap() }
 }
 
@@ -47,15 +47,15 @@ fn key(id: SectionId, tail: &[u8]) -> Key {
     Key::new([&id.keyspace.get().to_be_bytes()[..], tail].concat()).unwrap()
 }
 
-fn put(id: SectionId, tail: &[u8], value: &[u8]) -> Op {
+pub(crate) fn put(id: SectionId, tail: &[u8], value: &[u8]) -> Op {
     Op::Put { key: key(id, tail), value: Value::new(value.to_vec()).unwrap() }
 }
 
-fn one(id: SectionId, op: Op) -> Batch {
+pub(crate) fn one(id: SectionId, op: Op) -> Batch {
     Batch { preconditions: vec![], sections: vec![Section { id, ops: vec![op] }] }
 }
 
-fn entries(view: &impl View, lower: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn entries(view: &impl View, lower: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = vec![];
     view.scan(lower, end, &mut |key, value| {
         found.push((key.to_vec(), value.to_vec()));
@@ -200,13 +200,13 @@ fn what_the_caller_keeps_with_the_state_comes_back() {
 }
 
 /// Applies versions of about a kilobyte each.
-fn add_versions(state: &StateStore, count: usize) {
+pub(crate) fn add_versions(state: &StateStore, count: usize) {
     for _ in 0..count {
         apply(state, &[command(&one(ZONE, put(ZONE, b"x", &[1; 1000])))]);
     }
 }
 
-fn follow(state: &StateStore, mut position: Position, max_bytes: usize) -> Position {
+pub(crate) fn follow(state: &StateStore, mut position: Position, max_bytes: usize) -> Position {
     loop {
         let versions = state.read_after(position.version, max_bytes).unwrap().unwrap();
         if versions.is_empty() {
@@ -337,42 +337,4 @@ fn a_snapshot_is_everything_published_at_one_position() {
         .collect();
     assert_eq!(found, expected);
     assert!((5..10).contains(&parts), "{parts}");
-}
-
-#[test]
-fn an_installed_state_is_the_other_one() {
-    let (folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (state, other) = (founded(folder.path()), founded(other_folder.path()));
-    add_versions(&state, 10);
-    let mut slice = state.apply();
-    slice.command(&command(&one(NOTES, put(NOTES, b"n", b"note"))).to_bytes()).unwrap();
-    slice.log_id(Bytes::from_static(b"id"));
-    slice.commit().unwrap();
-    apply(&other, &[command(&one(ZONE, put(ZONE, b"goes", b"1"))), Command::Allocate { count: 5 }]);
-    other.install(&state.view()).unwrap();
-    let same = |other: &StateStore| {
-        assert_eq!((other.head(), other.applied()), (state.head(), state.applied()));
-        assert_eq!(entries(&other.view(), &[], &[0xff; 8]), entries(&state.view(), &[], &[0xff; 8]));
-        assert_eq!(other.edition(ZONE).unwrap(), state.edition(ZONE).unwrap());
-        assert_eq!(follow(other, Position::origin(StoreId::new(7)), 1000), state.position());
-    };
-    same(&other);
-    drop(other);
-    same(&open(other_folder.path()));
-}
-
-#[test]
-fn a_state_that_was_half_copied_in_starts_empty() {
-    let folder = tempfile::tempdir().unwrap();
-    let state = founded(folder.path());
-    add_versions(&state, 3);
-    let family = state.inner.family(crate::state_keys::META);
-    state.inner.db.put_cf(family, b"installing", b"").unwrap();
-    drop(state);
-    for _ in 0..2 {
-        let state = open(folder.path());
-        assert!(!state.head().is_founded());
-        assert!(entries(&state.view(), &[], &[0xff; 8]).is_empty());
-        assert_eq!(state.chain_at(Version::new(1)).unwrap(), None);
-    }
 }

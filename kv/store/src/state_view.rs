@@ -24,8 +24,6 @@ const LAST_PUBLISHED: &[u8] = &[0x7f; zonecast_kv_proto::MAX_KEY_LEN + 1];
 
 /// Is shown entries until it has seen enough.
 type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
-/// Is shown entries until something fails.
-type TryVisit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
 
 /// An unchanging [`View`] of the state, from a RocksDB snapshot. It keeps the database open.
 pub struct StateView {
@@ -59,10 +57,11 @@ impl StateView {
     /// # Errors
     /// The state could not be read.
     pub fn head(&self) -> Result<Head, StoreError> {
-        let damaged = |what: String| StoreError::damaged(&self.cell.borrow_owner().path, what);
         match self.meta(HEAD)? {
             None => Ok(Head::default()),
-            Some(bytes) => Head::from_bytes(&bytes).map_err(|error| damaged(error.to_string())),
+            Some(bytes) => {
+                Head::from_bytes(&bytes).map_err(|error| self.cell.borrow_owner().damaged(error.to_string()))
+            }
         }
     }
 
@@ -101,16 +100,8 @@ impl StateView {
         self.meta(MEMBERSHIP)
     }
 
-    /// Shows every entry of one column family in order.
-    pub(crate) fn scan_family(&self, family: &str, visit: &mut TryVisit<'_>) -> Result<(), StoreError> {
-        let mut result = Ok(());
-        let _flow = self.cell.with_dependent(|_, reader| {
-            reader.scan(family, &[], None, &mut |key, value| {
-                result = visit(key, value);
-                if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            })
-        })?;
-        result
+    pub(crate) fn database(&self) -> &StateDb {
+        self.cell.borrow_owner()
     }
 
     fn meta(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
@@ -142,11 +133,11 @@ impl View for StateView {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), ViewError> {
         self.cell.with_dependent(|_, reader| {
-            if lower < FIRST_PRIVATE && reader.scan(PUBLISHED, lower, Some(end), visit)?.is_break() {
+            if lower < FIRST_PRIVATE && reader.scan(PUBLISHED, lower, end, visit)?.is_break() {
                 return Ok(());
             }
             if end > FIRST_PRIVATE {
-                let _ = reader.scan(PRIVATE, lower, Some(end), visit)?;
+                let _ = reader.scan(PRIVATE, lower, end, visit)?;
             }
             Ok(())
         })
@@ -155,7 +146,7 @@ impl View for StateView {
 
 impl fmt::Debug for StateView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "StateView({})", self.cell.borrow_owner().path.display())
+        write!(f, "StateView({})", self.cell.borrow_owner().path().display())
     }
 }
 
@@ -218,13 +209,13 @@ impl<'d> Reader<'d> {
         &self,
         family: &str,
         lower: &[u8],
-        end: Option<&[u8]>,
+        end: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<ControlFlow<()>, StoreError> {
         self.iterate(family, |iterator| {
             iterator.seek(lower);
             while let Some((key, value)) = iterator.item() {
-                if end.is_some_and(|end| key >= end) {
+                if key >= end {
                     break;
                 }
                 visit(key, value)?;

@@ -12,10 +12,13 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Locked { .. } => Code::Locked,
-            StoreError::DiskFull { .. } => Code::Disk,
+            StoreError::DiskFull { .. } | StoreError::NoRoom { .. } => Code::Disk,
             StoreError::Folder { source, .. } if is_disk_full(source) => Code::Disk,
             StoreError::Folder { .. } => Code::Unreadable,
-            StoreError::Damaged { .. } | StoreError::Other { .. } | StoreError::Stopped { .. } => by_text(&error),
+            StoreError::Damaged { .. }
+            | StoreError::Other { .. }
+            | StoreError::BadState(_)
+            | StoreError::Stopped { .. } => by_text(&error),
         };
         Self::new(code, error)
     }

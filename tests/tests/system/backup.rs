@@ -198,7 +198,7 @@ fn a_backup_while_changes_flow_is_whole_and_a_damaged_one_is_known() {
     let found: u64 = held["rrsets"][0]["data"][0].as_str().unwrap().trim_matches('"').parse().unwrap();
     assert!((least..=most).contains(&found), "{found} of {least} to {most}");
 
-    let table = backup.join("state").read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let table = backup.join("state/state-1").read_dir().unwrap().map(|entry| entry.unwrap().path());
     let table = table.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "sst")).unwrap();
     let mut bytes = std::fs::read(&table).unwrap();
     bytes[10] ^= 1;
