@@ -40,7 +40,11 @@ mod role;
 mod simulation;
 mod snapshot;
 mod source;
+mod state_receiver;
+mod state_sender;
 mod state_transfer;
+#[cfg(test)]
+mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
 mod tail;
@@ -86,6 +90,8 @@ pub use receipt::{EdgeReceipt, Receipt};
 pub use role::{DOMAIN, Role, RoleError};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
+pub use state_receiver::{ReceiverAction, ReceiverInput, StateReceiver};
+pub use state_sender::{SenderAction, SenderInput, StateSender, TransferEnd};
 pub use state_transfer::{
     MAX_PIECE, MAX_STATE_FILE_NAME, MAX_STATE_FILES, MAX_TRANSFER_LEN, StateFile, StateManifest, StateMessage,
     StatePlace, TransferError,

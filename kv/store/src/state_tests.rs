@@ -17,7 +17,7 @@ use crate::{StateOptions, StateStore, StoreMetrics};
 pub(crate) const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
 pub(crate) const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
 
-fn open_with(path: &Path, batch_log_bytes: u64) -> StateStore {
+pub(crate) fn open_with(path: &Path, batch_log_bytes: u64) -> StateStore {
     let options = StateOptions { batch_log_bytes, ..StateOptions::default() };
     StateStore::open(path, &options, StoreMetrics::register(&Registry::new()).unwrap()).unwrap()
 }

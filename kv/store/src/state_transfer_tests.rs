@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use rocksdb::IteratorMode;
 use zonecast_kv_proto::{
-    BatchSource, Command, Head, MAX_STATE_FILES, Position, StateFile, StateManifest, StatePlace, StoreId, View,
+    BatchSource, Command, Head, MAX_STATE_FILES, Position, StateFile, StateManifest, StatePlace, StoreId, Version, View,
 };
 
 use crate::state_keys::FAMILIES;
-use crate::state_tests::{NOTES, ZONE, add_versions, apply, command, entries, follow, founded, one, open, put};
+use crate::state_tests::{
+    NOTES, ZONE, add_versions, apply, command, entries, follow, founded, one, open, open_with, put,
+};
 use crate::{ReceiveState, ReceivedState, SendState, StateStore, StateView, StoreError};
 
 /// A few pieces for each file.
@@ -143,6 +145,26 @@ fn a_switch_is_seen_by_all_clones_and_views_of_before_stay_until_they_go() {
     let checkpoint = tempfile::tempdir().unwrap();
     clone.checkpoint(&checkpoint.path().join("state")).unwrap();
     assert_eq!(content(&open(&checkpoint.path().join("state"))), content(&state));
+}
+
+#[test]
+fn the_batch_log_that_was_received_is_the_one_that_goes_on() {
+    let (folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(founded(folder.path()));
+    let state = open_with(folder.path(), 64_000);
+    add_versions(&state, 200);
+    drop(other(other_folder.path()));
+    let other = open_with(other_folder.path(), 64_000);
+    other.install(receive(&state.snapshot_files().unwrap(), &other)).unwrap();
+    for _ in 0..20 {
+        for after in 0..=state.position().version.get() {
+            let [here, there] = [&state, &other].map(|state| state.read_after(Version::new(after), 1).unwrap());
+            assert_eq!(here.is_none(), there.is_none(), "after {after}");
+        }
+        assert!(other.read_after(Version::ZERO, 1).unwrap().is_none());
+        [&state, &other].map(|state| add_versions(state, 1));
+    }
+    assert_eq!(other.head(), state.head());
 }
 
 #[test]
