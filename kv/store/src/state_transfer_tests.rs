@@ -17,8 +17,10 @@ use crate::state_tests::{
 };
 use crate::{ReceiveState, ReceivedState, SendState, StateStore, StateView, StoreError};
 
-/// A few pieces for each file.
+/// A few pieces for each file of a small state.
 const PIECE: usize = 700;
+/// Few for a large one.
+const LARGE_PIECE: usize = 1 << 20;
 
 /// All that a database holds, private families and all.
 fn content(state: &StateStore) -> BTreeMap<&'static str, Vec<(Vec<u8>, Vec<u8>)>> {
@@ -54,10 +56,14 @@ fn other(folder: &Path) -> StateStore {
 
 /// Moves one piece, or ends a file; whether there was anything left.
 fn step(sent: &SendState, receive: &mut ReceiveState) -> bool {
+    step_of(PIECE, sent, receive)
+}
+
+fn step_of(bytes: usize, sent: &SendState, receive: &mut ReceiveState) -> bool {
     let place = receive.progress();
     let Some(file) = sent.files().get(usize::try_from(place.file).unwrap()) else { return false };
     if place.offset < file.len {
-        receive.write(place, &sent.read(place.file, place.offset, PIECE).unwrap()).unwrap();
+        receive.write(place, &sent.read(place.file, place.offset, bytes).unwrap()).unwrap();
     } else {
         receive.end_file(place.file, sent.hash(place.file).unwrap()).unwrap();
     }
@@ -66,7 +72,7 @@ fn step(sent: &SendState, receive: &mut ReceiveState) -> bool {
 
 fn receive(sent: &SendState, to: &StateStore) -> ReceivedState {
     let mut receive = to.receive(sent.manifest(1)).unwrap();
-    while step(sent, &mut receive) {}
+    while step_of(LARGE_PIECE, sent, &mut receive) {}
     receive.finish().unwrap()
 }
 
@@ -282,7 +288,7 @@ fn an_end_of_the_process_at_any_step_leaves_the_state_before_or_the_new_one() {
     while step(&sent, &mut receive) {
         steps += 1;
         // Each is the same but for where it is.
-        if steps < 4 || steps % 7 == 0 {
+        if steps < 4 || steps % 13 == 0 {
             is(&before, &format!("{steps} pieces"));
         }
     }
