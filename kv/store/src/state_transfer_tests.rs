@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use prometheus::Registry;
 use rocksdb::IteratorMode;
 use zonecast_kv_proto::{
     BatchSource, Command, Head, MAX_STATE_FILES, Position, StateFile, StateManifest, StatePlace, StoreId, Version, View,
@@ -15,7 +16,7 @@ use crate::state_keys::FAMILIES;
 use crate::state_tests::{
     NOTES, ZONE, add_versions, apply, command, entries, follow, founded, one, open, open_with, put,
 };
-use crate::{ReceiveState, ReceivedState, SendState, StateStore, StateView, StoreError};
+use crate::{ReceiveState, ReceivedState, SendState, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
 
 /// A few pieces for each file of a small state.
 const PIECE: usize = 700;
@@ -83,14 +84,34 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in from.read_dir().unwrap().map(Result::unwrap) {
-        let to = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &to),
-            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+/// Every file below a folder, and its length.
+fn listing(folder: &Path) -> std::io::Result<BTreeMap<PathBuf, u64>> {
+    let mut files = BTreeMap::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => files.extend(listing(&entry.path())?),
+            false => drop(files.insert(entry.path(), entry.metadata()?.len())),
         }
+    }
+    Ok(files)
+}
+
+/// As the folder is at one moment: RocksDB removes files that it does not need in the background, so it is copied until
+/// nothing has changed meanwhile.
+fn copy(from: &Path, to: &Path) {
+    let once = || {
+        let before = listing(from)?;
+        for path in before.keys() {
+            let to = to.join(path.strip_prefix(from).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap())?;
+            std::fs::copy(path, to)?;
+        }
+        Ok::<_, std::io::Error>(listing(from)? == before)
+    };
+    while !once().unwrap_or(false) {
+        std::fs::remove_dir_all(to).unwrap();
+        std::fs::create_dir_all(to).unwrap();
     }
 }
 
@@ -168,7 +189,7 @@ fn the_batch_log_that_was_received_is_the_one_that_goes_on() {
             assert_eq!(here.is_none(), there.is_none(), "after {after}");
         }
         assert!(other.read_after(Version::ZERO, 1).unwrap().is_none());
-        [&state, &other].map(|state| add_versions(state, 1));
+        [&state, &other].iter().for_each(|state| add_versions(state, 1));
     }
     assert_eq!(other.head(), state.head());
 }
@@ -219,6 +240,7 @@ fn snapshots_and_switches_while_commands_are_applied_never_mix_two_states() {
         while !is_done.load(Ordering::Relaxed) {
             // One slice, so that it stands on the state that it says it does.
             let mut slice = state.apply();
+            assert_eq!(*slice.head(), state.head(), "it applies to what is not live");
             let version = slice.head().position.version.get() + 1;
             slice.command(&numbered(version, mark).to_bytes()).unwrap();
             slice.commit().unwrap();
@@ -239,7 +261,7 @@ fn snapshots_and_switches_while_commands_are_applied_never_mix_two_states() {
             }
         });
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for _ in 0..10 {
+            for _ in 0..5 {
                 let sent = state.snapshot_files().unwrap();
                 let received = receive(&sent, &other);
                 assert_eq!((received.head(), received.applied()), (sent.head(), sent.applied()));
@@ -325,7 +347,12 @@ fn a_transfer_goes_on_where_it_ended_and_one_of_another_snapshot_begins_anew() {
             std::fs::write(&ended, [&hashes[..], b"half"].concat()).unwrap();
             let mut part = found.receive(sent.manifest(1)).unwrap();
             assert_eq!(part.progress(), place, "of another process");
-            while step(&sent, &mut part) {}
+            while step(&sent, &mut part) {
+                let place = part.progress();
+                drop(part);
+                part = found.receive(sent.manifest(1)).unwrap();
+                assert_eq!(part.progress(), place, "of another process");
+            }
             found.install(part.finish().unwrap()).unwrap();
             assert_eq!(content(&found), content(&state));
         }
@@ -447,6 +474,23 @@ fn what_cannot_be_received_is_refused_before_anything_is_written() {
     let text = error.to_string();
     assert_eq!(names(other_folder.path()), ["current", "lock", "state-1"]);
     assert!(text.contains(&path.display().to_string()) && text.contains(&needed.to_string()), "{text}");
+}
+
+#[test]
+fn a_state_that_lacks_files_does_not_open_as_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(full(folder.path()));
+    for name in names(&folder.path().join("state-1")) {
+        if !crate::state_files::is_database_file(&name) || name.starts_with("OPTIONS") || name.ends_with(".log") {
+            continue;
+        }
+        let copied = tempfile::tempdir().unwrap();
+        copy(folder.path(), copied.path());
+        std::fs::remove_file(copied.path().join("state-1").join(&name)).unwrap();
+        let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+        let error = StateStore::open(copied.path(), &StateOptions::default(), metrics).unwrap_err();
+        assert!(error.is_damage(), "{name}: {error}");
+    }
 }
 
 #[test]
