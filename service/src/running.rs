@@ -94,6 +94,7 @@ impl RunningService {
             state: StateOptions { raft_log_bytes: setup.raft_log_bytes, ..StateOptions::default() },
             registry: registry.clone(),
             sink: Arc::clone(&sink) as Arc<_>,
+            cluster: None,
         })
         .await?;
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);

@@ -26,6 +26,7 @@
 //! #     state: Default::default(),
 //! #     registry: Default::default(),
 //! #     sink: Arc::new(|_: &Applied| {}),
+//! #     cluster: None,
 //! # }).await?;
 //! # let apex: Name = "example.com".parse()?;
 //! # let text = "@ 60 SOA ns h 1 1 1 1 60\n@ 60 NS ns\nns 60 A 192.0.2.53\nwww 60 A 192.0.2.1\n";

@@ -115,6 +115,7 @@ impl From<ProposeError> for ServiceError {
             ProposeError::Busy => Self::Overloaded,
             ProposeError::Encode(error) => Self::internal(error),
             ProposeError::View(error) => Self::internal(error),
+            error @ ProposeError::NotLeader { .. } => Self::Unavailable(error.to_string()),
             ProposeError::Stopped => Self::Unavailable("it has stopped".into()),
             error @ ProposeError::Lost => Self::Unknown(error.to_string()),
         }

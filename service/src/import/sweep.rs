@@ -149,6 +149,7 @@ mod tests {
             state: StateOptions::default(),
             registry: prometheus::Registry::new(),
             sink: Arc::new(|_: &Applied| {}),
+            cluster: None,
         };
         let core = Core::start(config).await.unwrap();
         let mut committer = Committer::new(core.clone());

@@ -39,6 +39,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         state: StateOptions::default(),
         registry: Registry::new(),
         sink: Arc::new(|_: &Applied| {}),
+        cluster: None,
     }))?;
     let etcd = match Etcd::version() {
         Some(_) => Some(Etcd::start(&folder)?),

@@ -37,6 +37,7 @@ impl CoreSide {
                     publisher.publish(&version.bytes, version.position);
                 }
             }),
+            cluster: None,
         };
         let core = Core::start(config).await.unwrap();
         let ids = core.allocate(2).await.unwrap();
