@@ -9,6 +9,7 @@
 //! [`RunningService`] is a core with all of its parts but the API. Its callers are the binary's HTTP side and its roles.
 
 pub mod backup;
+mod core_streams;
 mod day;
 mod error;
 pub mod exit;
@@ -18,6 +19,7 @@ mod folder;
 mod folder_order_tests;
 mod holdings;
 mod import;
+mod leading;
 mod metrics;
 mod part;
 mod progress;
@@ -32,6 +34,7 @@ mod vitals;
 mod who;
 mod zone;
 
+pub use core_streams::REQUESTS;
 pub use day::{age, day, day_and_time};
 pub use error::ServiceError;
 pub use fault::Fault;

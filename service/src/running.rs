@@ -5,15 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
 use zonecast_kv_core::{Core, CoreConfig};
 use zonecast_kv_store::StateOptions;
-use zonecast_kv_transport::{Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
+use zonecast_kv_transport::{CoreService, Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
 
+use crate::core_streams::CoreStreams;
 use crate::exit::{Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::sweep_orphans;
+use crate::leading::while_leading;
 use crate::metrics::Metrics;
 use crate::part::run_part;
 use crate::service::{LocalEdge, Service, ServiceParts};
@@ -61,6 +65,7 @@ pub struct RunningService {
     service: Arc<Service>,
     publisher: Arc<Publisher>,
     core: Core,
+    streams: Arc<CoreStreams>,
     tasks: [JoinHandle<()>; 6],
 }
 
@@ -98,7 +103,9 @@ impl RunningService {
         })
         .await?;
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
-        let publisher = Arc::new(Publisher::start(endpoint, core.source(), options, transport));
+        let streams = Arc::new(CoreStreams::new(&core));
+        let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
+        let publisher = Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores));
         sink.connect(&publisher);
         let service = Service::new(ServiceParts {
             core: core.clone(),
@@ -118,7 +125,7 @@ impl RunningService {
         // Before anybody can ask who is waited for.
         service.load_edges().await?;
         let tasks = parts(&core, &service, &publisher, &fault);
-        Ok(Self { quic, service, publisher, core, tasks })
+        Ok(Self { quic, service, publisher, core, streams, tasks })
     }
 
     /// Zones and records.
@@ -139,6 +146,11 @@ impl RunningService {
         &self.core
     }
 
+    /// Answers the requests that other cores hand on, from now on.
+    pub fn answer_requests(&self, service: Arc<dyn CoreService>) {
+        self.streams.answer_requests(service);
+    }
+
     /// Where edges connect.
     #[must_use]
     pub fn quic(&self) -> SocketAddr {
@@ -147,7 +159,7 @@ impl RunningService {
 
     /// Ends what runs beside requests, and answers whoever waits for edges: what is committed stays so.
     pub async fn end(self) -> EndingService {
-        let Self { quic: _, service, publisher, core, tasks } = self;
+        let Self { quic: _, service, publisher, core, streams: _, tasks } = self;
         for task in tasks {
             task.abort();
             // Aborted, or done; the core it had is dropped.
@@ -183,18 +195,23 @@ impl StoppedService {
 
 /// What runs beside the API for as long as it lives.
 fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 6] {
-    let (aliases, edges) = (Arc::clone(service), Arc::clone(service));
-    let aliases = async move { aliases.keep_aliases_current().await };
-    let edges = async move { edges.keep_edges().await };
+    let by_leader = |part: fn(Arc<Service>) -> BoxFuture<'static, ()>| {
+        let (core, service) = (core.clone(), Arc::clone(service));
+        while_leading(core, move || part(Arc::clone(&service)))
+    };
+    let aliases = by_leader(|service| async move { service.keep_aliases_current().await }.boxed());
+    let edges = by_leader(|service| async move { service.keep_edges().await }.boxed());
+    let retired = by_leader(|service| delete_retired(service).boxed());
+    let orphans = by_leader(|service| sweep(service).boxed());
     let (accepting, ended) = (fault.clone(), publisher.ended());
     let accepting = async move {
         ended.await;
         accepting.part_died("edges cannot connect any more");
     };
     [
-        run_part(fault, "what an interrupted import left is not deleted", sweep(core.clone(), core.head().next_id)),
+        run_part(fault, "what an interrupted import left is not deleted", orphans),
         run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
-        run_part(fault, "what zones were before stays for ever", delete_retired(Arc::clone(service))),
+        run_part(fault, "what zones were before stays for ever", retired),
         run_part(fault, "aliases at apexes follow their targets no more", aliases),
         run_part(fault, "the list of expected edges cannot be stored any more", edges),
         tokio::spawn(accepting),
@@ -224,11 +241,12 @@ async fn delete_retired(service: Arc<Service>) {
     }
 }
 
-/// Deletes what an earlier process left half done, beside everything else.
-async fn sweep(core: Core, before: u64) {
-    match sweep_orphans(&core, before).await {
+/// Deletes what earlier leads left half done, beside everything else.
+async fn sweep(service: Arc<Service>) {
+    let core = service.core();
+    match sweep_orphans(core, core.head().next_id).await {
         Ok(0) => {}
         Ok(generations) => tracing::info!(generations, "deleted the keys of an interrupted import"),
-        Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next start tries again"),
+        Err(error) => tracing::warn!(%error, "an interrupted import's keys stay for now; the next lead tries again"),
     }
 }

@@ -152,6 +152,12 @@ impl Core {
         self.inner.voter.leader()
     }
 
+    /// The same, if it is another core.
+    #[must_use]
+    pub fn other_leader(&self) -> Option<Member> {
+        self.inner.voter.other_leader()
+    }
+
     /// Whether this core leads and takes changes.
     #[must_use]
     pub fn leads(&self) -> bool {

@@ -222,6 +222,14 @@ impl<E: Environment> Voter<E> {
         member(&seen, seen.current_leader?)
     }
 
+    /// The same, if it is another voter.
+    pub(crate) fn other_leader(&self) -> Option<Member> {
+        let metrics = self.raft.metrics();
+        let seen = metrics.borrow_watched();
+        let leader = seen.current_leader.filter(|leader| *leader != seen.id);
+        member(&seen, leader?)
+    }
+
     /// Whether this voter leads and takes changes.
     pub(crate) fn leads(&self) -> watch::Receiver<PresentLead<E>> {
         self.lead.clone()
@@ -231,6 +239,10 @@ impl<E: Environment> Voter<E> {
     /// majority whether it still leads (ReadIndex, section 6.4 of the Raft dissertation).
     pub(crate) fn catch_up(&self, within: Duration) -> BoxFuture<'_, Result<(), ReadError>> {
         async move {
+            // What nobody else can have committed is applied here before it is acknowledged.
+            if self.is_alone() {
+                return Ok(());
+            }
             let catching_up = async {
                 loop {
                     match self.read_index(within).await {
@@ -429,13 +441,10 @@ impl<E: Environment> Voter<E> {
         if let Some(lead) = &*self.lead.borrow() {
             return Ok(Arc::clone(lead));
         }
-        let metrics = self.raft.metrics();
-        let seen = metrics.borrow_watched();
-        if seen.running_state.is_err() {
+        if self.raft.metrics().borrow_watched().running_state.is_err() {
             return Err(ProposeError::Stopped);
         }
-        let leader = seen.current_leader.filter(|leader| *leader != seen.id);
-        Err(ProposeError::NotLeader { leader: leader.and_then(|id| member(&seen, id)) })
+        Err(ProposeError::NotLeader { leader: self.other_leader() })
     }
 
     async fn ask(&self, job: Job<E>) -> Result<(), ProposeError> {

@@ -21,4 +21,4 @@ pub(crate) use group::{Group, Grouped, joined};
 pub use mark::{mark, mark_all, unmark_unlisted};
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};
 pub(crate) use replace::replace_generation;
-pub(crate) use sweep::sweep_orphans;
+pub(crate) use sweep::{SWEPT, sweep_orphans};

@@ -19,6 +19,7 @@ use zonecast_kv_proto::{Batch, Precondition, SectionId};
 use zonecast_kv_store::StateView;
 use zonecast_records::{Generation, Name, ZoneId};
 
+use super::SWEPT;
 use crate::error::ServiceError;
 use crate::metrics::{Build, Metrics};
 use crate::zone::Chosen;
@@ -180,7 +181,7 @@ fn plan(
         let beside = beside(view, apex, chosen, ZoneSettings::default(), vec![])?;
         let mut built = build(text, apex, ids.identity(None)?, beside, metrics)?;
         built.warn(hides(view, apex)?);
-        let basis = basis(view, [creation_section(apex)])?;
+        let basis = basis(view, [creation_section(apex), SWEPT])?;
         return Ok(new_zone(built, apex, basis));
     };
     let origin = Origin::from_bytes(&present.origin);
@@ -189,7 +190,8 @@ fn plan(
     {
         return Ok(Plan::Unchanged { records: origin.records });
     }
-    let basis = basis(view, zone_sections(present.identity.id))?;
+    let [published, private] = zone_sections(present.identity.id);
+    let basis = basis(view, [published, private, SWEPT])?;
     let layers = zone_layers(view, apex).map_err(ServiceError::internal)?;
     let beside = beside(view, apex, chosen, present.settings, layers)?;
     let beside = Beside { before: origin.and_then(|origin| origin.file), ..beside };

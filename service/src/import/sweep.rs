@@ -1,15 +1,15 @@
 //! Generations that nothing refers to: left by a process that ended between building a generation and flipping to it,
 //! or between a flip that was overtaken and deleting what was built for it.
 //!
-//! A generation that this process builds has an id that it allocated itself, so whatever is older and belongs to no
-//! zone key is an orphan.
+//! A generation that is built under the present lead has an id that was allocated under it, so whatever is older and
+//! belongs to no zone key is an orphan.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use zonecast_builder::{ZoneIdentity, delete_generation, deleted_zones, retired_generations};
 use zonecast_kv_core::Core;
-use zonecast_kv_proto::{KeyspaceId, View, ViewError};
+use zonecast_kv_proto::{KeyspaceId, SectionId, View, ViewError};
 use zonecast_records::{DnsKey, Generation, KeyBuffer, KeySection, ZoneId, ZoneValue};
 
 use super::Committer;
@@ -18,7 +18,12 @@ use crate::error::ServiceError;
 /// Section of an orphan's deletion: nobody knows any more which zone it was for, and no zone has id 0.
 const NO_ZONE: ZoneId = ZoneId::new(0);
 
-/// Deletes every orphaned generation below `before`, the first id that this process may have allocated; says how many
+/// A section that each deletion of an orphan touches. What flips to a new generation requires that none was deleted since
+/// it was planned: a lead that ended while an import was under way may be this core's again, and its sweep has taken the
+/// generation for an orphan.
+pub(crate) const SWEPT: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: NO_ZONE.get() };
+
+/// Deletes every orphaned generation below `before`, the first id that the present lead may have allocated; says how many
 /// there were. Costs a seek for each generation there is.
 ///
 /// # Errors

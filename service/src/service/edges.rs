@@ -66,8 +66,12 @@ impl Service {
         Ok(())
     }
 
-    /// Keeps what is written down in step for as long as the process lives.
+    /// Keeps what is written down in step for as long as this core leads.
     pub async fn keep_edges(&self) {
+        // Another core may have written down more since this one has read it.
+        if let Err(error) = self.load_edges().await {
+            tracing::warn!(%error, "the list of expected edges may be out of date");
+        }
         let mut caught_up = self.parts.publisher.caught_up();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         let mut fails = false;

@@ -17,7 +17,7 @@ use zonecast_records::Name;
 
 use super::Service;
 use crate::error::ServiceError;
-use crate::import::{NewGeneration, basis, replace_generation};
+use crate::import::{NewGeneration, SWEPT, basis, replace_generation};
 use crate::zone::{Author, Terms, blocking};
 
 /// How often a zone is planned anew when it was changed meanwhile, before whoever replaces it is told to come again.
@@ -128,7 +128,8 @@ impl Service {
                 let view = core.view();
                 let Made { batch, serial, extra, .. } = make(&view)?;
                 let zone = zone_info(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
-                let basis = basis(&view, zone_sections(zone.identity.id))?;
+                let [published, private] = zone_sections(zone.identity.id);
+                let basis = basis(&view, [published, private, SWEPT])?;
                 let committed = CommittedChange { version: None, changed: !batch.is_empty(), serial, extra };
                 let build = FullBuild::beside(&view, &apex, &batch, ids.generation()?)?;
                 let closing = retire_present(&view, &apex, serial, author.note(kind)).map_err(never_too_large)?;

@@ -92,7 +92,7 @@ fn following(state: FollowerState) -> &'static str {
 
 /// All paths, behind a gate.
 pub(crate) fn edge_router(api: EdgeApi, gate: Gate) -> Router {
-    routed(edge_routes(), "no such path at an edge; zones and records are at the core", gate, api)
+    routed(edge_routes(), "no such path at an edge; zones and records are at the core", gate, None, api)
 }
 
 /// All paths, and who may ask each.

@@ -31,6 +31,7 @@ use zonecast_kv_proto::LineLimit;
 
 use super::condition::{Understands, condition};
 use super::error::NotDone;
+use super::forward::{Answered, Forward, Forwarded};
 use super::{ApiError, May, query, same_site};
 use crate::auth::{AccessRefusal, BadToken, Grant, Moment, Refusals, Tokens};
 use zonecast_service::Fault;
@@ -53,8 +54,30 @@ pub(crate) struct Gate {
 #[derive(Clone, Debug)]
 struct Shown(Result<Grant, ApiError>);
 
-/// What each path needs, as the router knows the path.
-pub(super) type Needs = Arc<[(&'static str, Method, May)]>;
+/// Where a request comes from. Stands among the extensions of every request.
+#[derive(Clone, Copy, Debug)]
+struct Asker(IpAddr);
+
+/// What a method of a path needs, as the router knows the path.
+#[derive(Clone, Debug)]
+pub(super) struct Need {
+    pub(super) path: &'static str,
+    pub(super) method: Method,
+    pub(super) may: May,
+    pub(super) answered: Answered,
+}
+
+/// All of them.
+pub(super) type Needs = Arc<[Need]>;
+
+/// What stands before all paths of a listener.
+#[derive(Clone, Debug)]
+pub(super) struct Guarded {
+    pub(super) gate: Gate,
+    pub(super) needs: Needs,
+    /// How a core reaches the others. An edge answers everything itself.
+    pub(super) forward: Option<Forward>,
+}
 
 impl Gate {
     /// That asks for the tokens of this file; without one, nobody is asked anything. What ends writing for good stands in
@@ -114,6 +137,7 @@ impl Gate {
             Ok(_) | Err(_) => Who::at(address),
         };
         request.extensions_mut().insert(Shown(grant));
+        request.extensions_mut().insert(Asker(address));
         request.extensions_mut().insert(who.clone());
         who
     }
@@ -136,12 +160,13 @@ impl Gate {
 
 /// Runs before every handler; see the module.
 pub(super) async fn guard(
-    State((gate, needs)): State<(Gate, Needs)>,
+    State(Guarded { gate, needs, forward }): State<Guarded>,
     mut request: Request<Body>,
     next: Next,
 ) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let may = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
+    let need = path.as_ref().and_then(|path| need(&needs, path.as_str(), request.method()));
+    let may = need.map(|need| need.may);
     let understands = Understands::of(request.method(), path.as_ref().map_or("", MatchedPath::as_str));
     if may == Some(May::Everybody) {
         return match condition(request.headers(), understands) {
@@ -155,7 +180,8 @@ pub(super) async fn guard(
         Ok((grant, condition)) => {
             request.extensions_mut().insert(grant);
             request.extensions_mut().insert(condition);
-            gate.explain(next.run(request).await).await
+            let answered = need.map_or(Answered::Here, |need| need.answered);
+            gate.explain(answer(forward, answered, request, next).await).await
         }
         Err(error) => error.into_response(),
     };
@@ -163,6 +189,26 @@ pub(super) async fn guard(
         gate.refusals.note(*refusal, path.as_ref().map_or("none", MatchedPath::as_str), Instant::now());
     }
     response
+}
+
+/// Answers here, or lets the leader answer.
+async fn answer(forward: Option<Forward>, answered: Answered, mut request: Request<Body>, next: Next) -> Response {
+    let Some(forward) = forward.filter(|_| answered != Answered::Here) else { return next.run(request).await };
+    if answered == Answered::UpToDate {
+        let is_confirmed = forward.confirm(&mut request).await;
+        return match is_confirmed {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+    }
+    match forward.leader(request.extensions().get::<Forwarded>().is_some()).await {
+        Ok(None) => next.run(request).await,
+        Ok(Some(leader)) => {
+            let client = request.extensions().get::<Asker>().map(|asker| asker.0);
+            forward.hand_on(&leader, client, request).await
+        }
+        Err(error) => error.into_response(),
+    }
 }
 
 /// What a request may do, if that is enough for its path and for the zone in it.
@@ -191,9 +237,9 @@ async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request<Body>) -> 
 }
 
 /// What a path needs; none that is not in the table. HEAD is answered where GET is.
-fn need(needs: &Needs, path: &str, method: &Method) -> Option<May> {
+fn need<'n>(needs: &'n Needs, path: &str, method: &Method) -> Option<&'n Need> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
-    needs.iter().find(|(at, by, _)| *at == path && by == method).map(|(_, _, may)| *may)
+    needs.iter().find(|need| need.path == path && need.method == *method)
 }
 
 /// The token in the header, RFC 6750 section 2.1; no other place counts, and two headers say nothing.

@@ -6,6 +6,7 @@ mod condition;
 mod edge;
 mod edges;
 mod error;
+mod forward;
 mod gate;
 mod health;
 mod history;
@@ -23,6 +24,7 @@ mod zones;
 
 pub(crate) use edge::{EdgeApi, edge_router};
 pub(crate) use error::ApiError;
+pub(crate) use forward::{CLIENT, Forwarded};
 pub(crate) use gate::Gate;
 use off_thread::off_thread;
 use route::routed;

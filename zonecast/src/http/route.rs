@@ -10,7 +10,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::ApiError;
-use super::gate::{Gate, Needs, guard};
+use super::forward::{Answered, Forward};
+use super::gate::{Gate, Guarded, Need, Needs, guard};
 use crate::auth::TokenRole;
 
 /// Largest record change in a request in bytes: as JSON it is larger than the batch of 4 MiB that it may become.
@@ -35,14 +36,21 @@ pub(crate) struct Route<S> {
     method: Method,
     path: &'static str,
     may: May,
+    answered: Answered,
     handler: MethodRouter<S, Infallible>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Route<S> {
-    /// Answered by this handler.
+    /// Answered by this handler: a read where it is asked, once it is up to date, and everything else by the leader.
     pub(crate) fn new<T: 'static>(method: Method, path: &'static str, may: May, handler: impl Handler<T, S>) -> Self {
         let filter = MethodFilter::try_from(method.clone()).expect("all methods of HTTP but CONNECT have a filter");
-        Self { method, path, may, handler: on(filter, handler) }
+        let answered = if method == Method::GET { Answered::UpToDate } else { Answered::ByLeader };
+        Self { method, path, may, answered, handler: on(filter, handler) }
+    }
+
+    /// Answered by whoever is asked, as it is there.
+    pub(crate) fn here(self) -> Self {
+        Self { answered: Answered::Here, ..self }
     }
 
     /// For tests that try all of them.
@@ -53,11 +61,23 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
 }
 
 /// These paths behind a gate; `elsewhere` is said about all others.
-pub(crate) fn routed<S>(routes: Vec<Route<S>>, elsewhere: &'static str, gate: Gate, state: S) -> Router
+pub(crate) fn routed<S>(
+    routes: Vec<Route<S>>,
+    elsewhere: &'static str,
+    gate: Gate,
+    forward: Option<Forward>,
+    state: S,
+) -> Router
 where
     S: Clone + Send + Sync + 'static,
 {
-    let needs: Needs = routes.iter().map(|route| (route.path, route.method.clone(), route.may)).collect();
+    let need = |route: &Route<S>| Need {
+        path: route.path,
+        method: route.method.clone(),
+        may: route.may,
+        answered: route.answered,
+    };
+    let needs: Needs = routes.iter().map(need).collect();
     let router = routes.into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
     router
         .fallback(async move || ApiError::new(StatusCode::NOT_FOUND, "no_path", elsewhere))
@@ -66,6 +86,6 @@ where
         })
         .layer(DefaultBodyLimit::max(MAX_CHANGE))
         // Last, so that it runs first, and before the fallbacks as well.
-        .layer(from_fn_with_state((gate, needs), guard))
+        .layer(from_fn_with_state(Guarded { gate, needs, forward }, guard))
         .with_state(state)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::Method;
 
+use super::forward::Forward;
 use super::route::{May, Route, routed};
 use super::{Gate, backup, chain, edges, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Admin, Read, Write};
@@ -28,14 +29,15 @@ pub(crate) struct ApiState {
 
 /// All paths, behind a gate.
 pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
-    routed(routes(), "no such path; see docs/api.md", gate, state)
+    let forward = Forward::new(state.service.core().clone());
+    routed(routes(), "no such path; see docs/api.md", gate, Some(forward), state)
 }
 
 /// All paths, and who may ask each.
 pub(super) fn routes() -> Vec<Route<ApiState>> {
     const RRSET: &str = "/v1/zones/{zone}/records/{name}/{type}";
     vec![
-        Route::new(Method::GET, "/v1/status", May::Role(Read), status::status),
+        Route::new(Method::GET, "/v1/status", May::Role(Read), status::status).here(),
         Route::new(Method::GET, "/v1/zones", May::Role(Read), zones::list),
         Route::new(Method::GET, "/v1/zones/{zone}", May::InZone(Read), zones::get),
         Route::new(Method::PUT, "/v1/zones/{zone}", May::InZone(Write), zones::put),
@@ -56,17 +58,17 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::PUT, RRSET, May::InZone(Write), records::set),
         Route::new(Method::POST, RRSET, May::InZone(Write), records::add),
         Route::new(Method::DELETE, RRSET, May::InZone(Write), records::delete),
-        Route::new(Method::GET, "/v1/edges", May::Role(Read), edges::list),
+        Route::new(Method::GET, "/v1/edges", May::Role(Read), edges::list).here(),
         Route::new(Method::PUT, "/v1/edges/{edge}", May::Role(Admin), edges::expect),
         Route::new(Method::DELETE, "/v1/edges/{edge}", May::Role(Admin), edges::forget),
-        Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt),
-        Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain),
-        Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup),
-        Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup),
+        Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt).here(),
+        Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain).here(),
+        Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup).here(),
+        Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup).here(),
         Route::new(Method::POST, "/v1/accept-restore", May::Role(Admin), backup::accept_restore),
-        Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics),
-        Route::new(Method::GET, "/healthz", May::Everybody, health::healthz),
-        Route::new(Method::GET, "/readyz", May::Everybody, health::readyz),
+        Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics).here(),
+        Route::new(Method::GET, "/healthz", May::Everybody, health::healthz).here(),
+        Route::new(Method::GET, "/readyz", May::Everybody, health::readyz).here(),
     ]
 }
 

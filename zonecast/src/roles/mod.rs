@@ -7,6 +7,7 @@ pub mod dev;
 pub(crate) mod edge;
 #[cfg(test)]
 mod export_tests;
+mod forwarded;
 mod http;
 mod http_bodies;
 #[cfg(test)]

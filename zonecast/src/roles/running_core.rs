@@ -9,6 +9,7 @@ use zonecast_kv_transport::Publisher;
 use zonecast_service::exit::Outcome;
 use zonecast_service::{RunningService, Service, ServiceSetup, Shares, StoppedService};
 
+use super::forwarded::ForwardedRequests;
 use super::http::HttpServer;
 use crate::http::{ApiState, Gate, ZONE_BODIES, router};
 use crate::metrics::MetricsRegistry;
@@ -47,7 +48,9 @@ impl RunningCore {
         let running = RunningService::start(service).await?;
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(running.service()), zone_bodies, metrics };
-        let http = HttpServer::start(http, router(state, gate.clone()), gate.clone(), tls)?;
+        let router = router(state, gate.clone());
+        running.answer_requests(ForwardedRequests::new(router.clone(), gate.clone()));
+        let http = HttpServer::start(http, router, gate.clone(), tls)?;
         Ok(Self { http, running, gate })
     }
 

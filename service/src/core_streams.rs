@@ -1,0 +1,49 @@
+//! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them.
+
+use std::sync::{Arc, OnceLock};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use zonecast_kv_core::{Core, FIRST_OTHER_KIND};
+use zonecast_kv_transport::{CoreService, CoreStream, Peer};
+
+/// Kind of the streams on which a core hands requests of clients on to the leader: HTTP/1.1.
+pub const REQUESTS: u8 = FIRST_OTHER_KIND;
+
+/// Tells streams apart by their kind.
+pub(crate) struct CoreStreams {
+    raft: Arc<dyn CoreService>,
+    requests: OnceLock<Arc<dyn CoreService>>,
+}
+
+impl CoreStreams {
+    /// Nobody answers requests yet.
+    pub(crate) fn new(core: &Core) -> Self {
+        Self { raft: core.service(), requests: OnceLock::new() }
+    }
+
+    /// Requests go there from now on.
+    pub(crate) fn answer_requests(&self, service: Arc<dyn CoreService>) {
+        // The first one stays: a core has one API.
+        let _ = self.requests.set(service);
+    }
+}
+
+impl CoreService for CoreStreams {
+    fn serve(&self, peer: &Peer, kind: u8, stream: CoreStream) -> BoxFuture<'static, ()> {
+        match kind {
+            REQUESTS => match self.requests.get() {
+                Some(service) => service.serve(peer, kind, stream),
+                // The stream is reset, which says that nothing was done.
+                None => async {}.boxed(),
+            },
+            kind => self.raft.serve(peer, kind, stream),
+        }
+    }
+}
+
+impl std::fmt::Debug for CoreStreams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CoreStreams")
+    }
+}
