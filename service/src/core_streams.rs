@@ -1,6 +1,6 @@
 //! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,7 +13,8 @@ pub const REQUESTS: u8 = FIRST_OTHER_KIND;
 /// Tells streams apart by their kind.
 pub(crate) struct CoreStreams {
     raft: Arc<dyn CoreService>,
-    requests: OnceLock<Arc<dyn CoreService>>,
+    /// Weak: whoever answers requests holds the service, and that the publisher, which holds this.
+    requests: OnceLock<Weak<dyn CoreService>>,
 }
 
 impl CoreStreams {
@@ -23,16 +24,16 @@ impl CoreStreams {
     }
 
     /// Requests go there from now on.
-    pub(crate) fn answer_requests(&self, service: Arc<dyn CoreService>) {
+    pub(crate) fn answer_requests(&self, service: &Arc<dyn CoreService>) {
         // The first one stays: a core has one API.
-        let _ = self.requests.set(service);
+        let _ = self.requests.set(Arc::downgrade(service));
     }
 }
 
 impl CoreService for CoreStreams {
     fn serve(&self, peer: &Peer, kind: u8, stream: CoreStream) -> BoxFuture<'static, ()> {
         match kind {
-            REQUESTS => match self.requests.get() {
+            REQUESTS => match self.requests.get().and_then(Weak::upgrade) {
                 Some(service) => service.serve(peer, kind, stream),
                 // The stream is reset, which says that nothing was done.
                 None => async {}.boxed(),

@@ -146,8 +146,8 @@ impl RunningService {
         &self.core
     }
 
-    /// Answers the requests that other cores hand on, from now on.
-    pub fn answer_requests(&self, service: Arc<dyn CoreService>) {
+    /// Lets this one answer the requests that other cores hand on, for as long as it is there.
+    pub fn answer_requests(&self, service: &Arc<dyn CoreService>) {
         self.streams.answer_requests(service);
     }
 

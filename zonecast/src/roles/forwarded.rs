@@ -20,6 +20,7 @@ use zonecast_kv_transport::{CoreService, CoreStream};
 use crate::http::{CLIENT, Forwarded, Gate};
 
 /// Answers them as if the client had asked here.
+#[derive(Debug)]
 pub(super) struct ForwardedRequests {
     router: Router,
     gate: Gate,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use zonecast_kv_core::Core;
-use zonecast_kv_transport::Publisher;
+use zonecast_kv_transport::{CoreService, Publisher};
 use zonecast_service::exit::Outcome;
 use zonecast_service::{RunningService, Service, ServiceSetup, Shares, StoppedService};
 
@@ -35,6 +35,8 @@ pub(crate) struct RunningCore {
     http: HttpServer,
     running: RunningService,
     gate: Gate,
+    /// What answers requests that other cores hand on.
+    forwarded: Arc<ForwardedRequests>,
 }
 
 impl RunningCore {
@@ -49,9 +51,10 @@ impl RunningCore {
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(running.service()), zone_bodies, metrics };
         let router = router(state, gate.clone());
-        running.answer_requests(ForwardedRequests::new(router.clone(), gate.clone()));
+        let forwarded = ForwardedRequests::new(router.clone(), gate.clone());
+        running.answer_requests(&(Arc::clone(&forwarded) as Arc<dyn CoreService>));
         let http = HttpServer::start(http, router, gate.clone(), tls)?;
-        Ok(Self { http, running, gate })
+        Ok(Self { http, running, gate, forwarded })
     }
 
     /// Zones and records.
@@ -87,6 +90,7 @@ impl RunningCore {
     /// Takes no more requests, answers those it has and ends what writes they left. What follows is
     /// [`StoppedService::close`].
     pub(crate) async fn stop_api(self) -> StoppedService {
+        drop(self.forwarded);
         let ending = self.running.end().await;
         self.http.stop().await;
         ending.stop().await
