@@ -6,12 +6,13 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use openraft::async_runtime::Select2;
+use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::RPCOption;
@@ -24,9 +25,10 @@ use tokio::sync::mpsc;
 
 use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, State as _, Wire as _};
 use crate::member::Member;
+use crate::members::member;
 use crate::message::{Answer, Call, Hello, Refused, decode_appended, encode_append, stream};
 use crate::removal::Removal;
-use crate::types::{Snapshot, TypeConfig, Vote};
+use crate::types::{MetricsReceiver, Snapshot, TypeConfig, Vote};
 
 /// Appends on their way to a follower without an answer.
 const APPENDS_AHEAD: usize = 64;
@@ -43,12 +45,15 @@ struct Shared<E: Environment> {
     wire: E::Wire,
     state: E::State,
     removal: Removal,
+    /// What raft says of who is where. Set once raft runs.
+    seen: OnceLock<MetricsReceiver<E>>,
 }
 
 /// Reaches one of them.
 pub(crate) struct Connection<E: Environment> {
     shared: Arc<Shared<E>>,
     to: u64,
+    /// Where it was when raft made this way.
     member: Member,
     /// Of the streams that appends go on.
     append_kind: u8,
@@ -56,7 +61,14 @@ pub(crate) struct Connection<E: Environment> {
 
 impl<E: Environment> Network<E> {
     pub(crate) fn new(id: u64, wire: E::Wire, state: E::State, removal: Removal) -> Self {
-        Self { shared: Arc::new(Shared { id, wire, state, removal }) }
+        Self { shared: Arc::new(Shared { id, wire, state, removal, seen: OnceLock::new() }) }
+    }
+
+    /// Looks up in the membership from now on where a member is: openraft keeps its ways to members, and does not make
+    /// them anew when one of them moves.
+    pub(crate) fn follow(&self, seen: MetricsReceiver<E>) {
+        // Raft starts once.
+        let _ = self.shared.seen.set(seen);
     }
 
     /// The way to a member.
@@ -96,7 +108,13 @@ impl<E: Environment> Connection<E> {
     }
 
     async fn open(&self, kind: u8) -> io::Result<Streams<E>> {
-        self.shared.wire.open(&self.member, kind).await
+        self.shared.wire.open(&self.member(), kind).await
+    }
+
+    /// Where it is now, as far as is known here.
+    fn member(&self) -> Member {
+        let seen = self.shared.seen.get();
+        seen.and_then(|seen| member(&seen.borrow_watched(), self.to)).unwrap_or_else(|| self.member.clone())
     }
 
     /// Asks, and waits for the answer.
@@ -118,7 +136,7 @@ impl<E: Environment> Connection<E> {
     /// Notes what a refusal says about this voter.
     fn refused(&self, refused: Refused) -> Refused {
         if let Refused::NotMember(index) = &refused {
-            self.shared.removal.heard(&self.member, *index);
+            self.shared.removal.heard(&self.member(), *index);
         }
         refused
     }

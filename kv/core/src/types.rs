@@ -50,6 +50,9 @@ pub(crate) type Snapshot<E> = alias::SnapshotOf<TypeConfig<E>, <E as Environment
 /// A moment on the clock that raft goes by.
 pub(crate) type Moment<E> = alias::InstantOf<TypeConfig<E>>;
 
+/// Where raft stands, as it goes on.
+pub(crate) type MetricsReceiver<E> = alias::WatchReceiverOf<TypeConfig<E>, openraft::RaftMetrics<TypeConfig<E>>>;
+
 /// A command as the log carries it: encoded once, decoded when it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proposal(pub(crate) Bytes);

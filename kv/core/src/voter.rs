@@ -102,6 +102,7 @@ impl<E: Environment> Voter<E> {
             let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
             let keep = store.keep();
             let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
+            network.follow(raft.metrics());
             let panicked = watch::Sender::new(false);
             let tools = LeadTools {
                 environment: environment.clone(),
