@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use zonecast_kv_core::{Applied, AppliedSink};
+use zonecast_kv_proto::Position;
 use zonecast_kv_transport::Publisher;
 
 /// Hands versions to a publisher that is there only once the core is up: it serves what the core holds. Versions before
@@ -24,6 +25,12 @@ impl AppliedSink for PublisherSink {
     fn applied(&self, version: &Applied) {
         if let Some(publisher) = self.publisher.get().and_then(Weak::upgrade) {
             publisher.publish(&version.bytes, version.position);
+        }
+    }
+
+    fn installed(&self, position: Position) {
+        if let Some(publisher) = self.publisher.get().and_then(Weak::upgrade) {
+            publisher.jumped(position);
         }
     }
 }

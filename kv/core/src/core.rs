@@ -14,7 +14,7 @@ use zonecast_kv_store::{StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
 use crate::core_error::CoreError;
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineParts};
 use crate::member::Member;
 use crate::members::MemberError;
 use crate::message::stream;
@@ -107,7 +107,11 @@ impl Core {
         let Opened { log, state } = opened;
         let voter = Voter::start(VoterParts {
             id: node.id,
-            environment: Machine::new(store_use),
+            environment: Machine::new(MachineParts {
+                store_use,
+                metrics: metrics.clone(),
+                snapshot_rate: config.state.snapshot_bytes_per_second,
+            }),
             log: Arc::new(log),
             network: Network::new(node.id, wire.clone(), state.clone(), removal.clone()),
             state,

@@ -40,6 +40,33 @@ pub(crate) trait Environment: Clone + Send + Sync + 'static {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<impl Future<Output = bool> + Send + 'static>;
 
+    /// The state, for another voter: as it is now, or as it was a while ago if somebody was sent that in part. The log has
+    /// entries from `oldest` on, and must go on from there.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    fn snapshot(&self, state: &Self::State, oldest: u64) -> Result<StateSnapshot<Self::Snapshot>, StoreError> {
+        let _ = oldest;
+        state.snapshot()
+    }
+
+    /// Sends a snapshot of the state, or a later one. The other voter has it whole when this returns.
+    fn send_snapshot(
+        &self,
+        state: &Self::State,
+        snapshot: Self::Snapshot,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// The other end of it. The state is not touched yet.
+    fn receive_snapshot(
+        &self,
+        state: &Self::State,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> impl Future<Output = io::Result<StateSnapshot<Self::Snapshot>>> + Send;
+
     /// Microseconds of Unix time, by the clock of this machine.
     fn now_us(&self) -> u64;
 }

@@ -3,6 +3,7 @@
 //! [`Core`] is one voter. Changes are built and proposed in one order on one thread ([`Core::change`]), made durable
 //! in the raft log, applied to the state, and handed as versions to an [`AppliedSink`].
 
+mod checkpoint;
 mod codec;
 mod core;
 mod core_error;
@@ -11,8 +12,10 @@ mod environment;
 mod flight;
 mod join;
 mod lead;
+mod loan;
 mod log_store;
 mod machine;
+mod marks;
 mod member;
 mod members;
 mod message;
@@ -26,12 +29,14 @@ mod quic_wire;
 mod removal;
 mod server;
 mod sizes;
+mod snapshots;
 mod start;
 mod state_machine;
 mod status;
 mod store_use;
 #[cfg(test)]
 mod suite;
+mod transfer;
 mod turns;
 mod types;
 mod voter;

@@ -2,7 +2,9 @@
 
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,20 +14,69 @@ use tokio::sync::oneshot;
 use zonecast_kv_proto::{Edition, Head, SectionId, ViewError};
 use zonecast_kv_store::{Completion, RaftLog, ReceivedState, StateStore, StateView, StoreError};
 
-use crate::environment::{AppliedSteps, EntryLog, Environment, State, StateSnapshot, Step, StepContent};
+use crate::checkpoint::{Checkpoint, KeptCheckpoint, Sending};
+use crate::entry::decode_log_id;
+use crate::environment::{
+    AppliedSteps, EntryLog, Environment, MessageReceiver, MessageSender, State, StateSnapshot, Step, StepContent,
+};
+use crate::metrics::CoreMetrics;
 use crate::quic_wire::QuicWire;
 use crate::store_use::StoreUse;
+use crate::transfer::Transfer;
+use crate::voter::random;
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
+    // First, because it is in the folder of a store.
+    kept: KeptCheckpoint,
     store_use: StoreUse,
+    metrics: CoreMetrics,
+    snapshot_rate: NonZeroU64,
+}
+
+/// What a machine is made of.
+pub(crate) struct MachineParts {
+    pub(crate) store_use: StoreUse,
+    pub(crate) metrics: CoreMetrics,
+    /// Bytes a second at which a snapshot is sent.
+    pub(crate) snapshot_rate: NonZeroU64,
 }
 
 impl Machine {
-    pub(crate) fn new(store_use: StoreUse) -> Self {
-        Self { store_use }
+    pub(crate) fn new(parts: MachineParts) -> Self {
+        let MachineParts { store_use, metrics, snapshot_rate } = parts;
+        Self { kept: KeptCheckpoint::default(), store_use, metrics, snapshot_rate }
     }
+
+    fn transfer(&self) -> Transfer<'_> {
+        Transfer { disk: &self.store_use, metrics: &self.metrics }
+    }
+
+    /// A checkpoint to send: the kept one, if it is not older than the snapshot that raft asks for.
+    async fn checkpoint(&self, state: &StateStore, snapshot: MachineSnapshot) -> io::Result<Arc<Checkpoint>> {
+        let (state, kept) = (state.clone(), self.kept.clone());
+        let taking = self.on_disk(move || {
+            let applied = match snapshot {
+                MachineSnapshot::Kept(checkpoint) => return Ok(checkpoint),
+                MachineSnapshot::Received(_) => return Err(StoreError::BadState("it is on its way in".into())),
+                MachineSnapshot::Present(view) => index(view.applied()?),
+            };
+            if let Some(present) = kept.present().filter(|kept| index(kept.files.applied()) >= applied) {
+                return Ok(present);
+            }
+            let id = random().map_err(|error| StoreError::BadState(error.to_string()))?;
+            let checkpoint = Arc::new(Checkpoint { id, files: state.snapshot_files()? });
+            kept.keep(&checkpoint);
+            Ok(checkpoint)
+        });
+        taking.await?.map_err(io::Error::other)
+    }
+}
+
+/// The index of an encoded log id.
+fn index(applied: Option<Bytes>) -> Option<u64> {
+    Some(decode_log_id(applied?).ok()?.index)
 }
 
 impl Environment for Machine {
@@ -55,6 +106,42 @@ impl Environment for Machine {
         Ok(async move { ended.await.is_ok() })
     }
 
+    fn snapshot(&self, state: &StateStore, oldest: u64) -> Result<StateSnapshot<MachineSnapshot>, StoreError> {
+        let goes_on = |kept: &Arc<Checkpoint>| index(kept.files.applied()).is_some_and(|index| index + 1 >= oldest);
+        match self.kept.present().filter(goes_on) {
+            None => state.snapshot(),
+            Some(kept) => Ok(StateSnapshot {
+                applied: kept.files.applied(),
+                membership: kept.files.membership(),
+                content: MachineSnapshot::Kept(kept),
+            }),
+        }
+    }
+
+    async fn send_snapshot(
+        &self,
+        state: &StateStore,
+        snapshot: MachineSnapshot,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> io::Result<()> {
+        let sending = Sending { kept: &self.kept, checkpoint: self.checkpoint(state, snapshot).await? };
+        self.transfer().send(&sending.checkpoint, self.snapshot_rate, sender, receiver).await?;
+        sending.ends();
+        Ok(())
+    }
+
+    async fn receive_snapshot(
+        &self,
+        state: &StateStore,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> io::Result<StateSnapshot<MachineSnapshot>> {
+        let received = self.transfer().receive(state, sender, receiver).await?;
+        let (applied, membership) = (received.applied(), received.membership());
+        Ok(StateSnapshot { applied, membership, content: MachineSnapshot::Received(received) })
+    }
+
     fn now_us(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         u64::try_from(now).unwrap_or(u64::MAX)
@@ -66,8 +153,9 @@ impl Environment for Machine {
 pub(crate) enum MachineSnapshot {
     /// The state of this voter: no copy is made until somebody asks for the files.
     Present(StateView),
+    /// The same as files, sent to somebody in part.
+    Kept(Arc<Checkpoint>),
     /// That of another voter, received and open beside it.
-    #[allow(dead_code, reason = "nobody sends one yet")]
     Received(ReceivedState),
 }
 
@@ -179,6 +267,7 @@ impl State for StateStore {
     fn install(&self, snapshot: MachineSnapshot, applied: Option<Bytes>) -> Result<(), StoreError> {
         let received = match snapshot {
             MachineSnapshot::Present(view) => self.receive_local(&view)?,
+            MachineSnapshot::Kept(_) => return Err(StoreError::BadState("it is on its way out".into())),
             MachineSnapshot::Received(received) => received,
         };
         if received.applied() != applied {

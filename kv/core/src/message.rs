@@ -69,6 +69,8 @@ pub(crate) mod stream {
     pub(crate) const HEARTBEAT: u8 = 3;
     /// A request to join.
     pub(crate) const JOIN: u8 = 4;
+    /// The state, for a voter that is behind the log.
+    pub(crate) const SNAPSHOT: u8 = 5;
     /// Kinds from here on are not of raft.
     pub(crate) const FIRST_OTHER: u8 = 16;
 }

@@ -1,6 +1,6 @@
 //! Metrics of the core.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Metrics of proposals. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -11,6 +11,14 @@ pub struct CoreMetrics {
     pub proposals: IntCounterVec,
     /// Bytes proposed and not applied yet.
     pub in_flight_bytes: IntGauge,
+    /// Snapshots of the state that another voter has got from here.
+    pub snapshots_sent: IntCounter,
+    /// Snapshots of the state that were received and installed here.
+    pub snapshots_received: IntCounter,
+    /// Bytes of snapshots sent, of those that were cut off too.
+    pub snapshot_sent_bytes: IntCounter,
+    /// Bytes of snapshots received, of those that were cut off too.
+    pub snapshot_received_bytes: IntCounter,
 }
 
 impl CoreMetrics {
@@ -32,9 +40,31 @@ impl CoreMetrics {
         }
         let in_flight_bytes =
             IntGauge::new("zonecast_proposed_unapplied_bytes", "Bytes proposed and not applied yet.")?;
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help)?;
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
         registry.register(Box::new(commit_seconds.clone()))?;
         registry.register(Box::new(proposals.clone()))?;
         registry.register(Box::new(in_flight_bytes.clone()))?;
-        Ok(Self { commit_seconds, proposals, in_flight_bytes })
+        Ok(Self {
+            commit_seconds,
+            proposals,
+            in_flight_bytes,
+            snapshots_sent: counter("zonecast_snapshots_sent_total", "Snapshots of the state sent to other voters.")?,
+            snapshots_received: counter(
+                "zonecast_snapshots_received_total",
+                "Snapshots of the state received from other voters and installed.",
+            )?,
+            snapshot_sent_bytes: counter(
+                "zonecast_snapshot_sent_bytes_total",
+                "Bytes of snapshots sent to other voters.",
+            )?,
+            snapshot_received_bytes: counter(
+                "zonecast_snapshot_received_bytes_total",
+                "Bytes of snapshots received from other voters.",
+            )?,
+        })
     }
 }

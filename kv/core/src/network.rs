@@ -24,10 +24,13 @@ use openraft::{AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNet
 use tokio::sync::mpsc;
 
 use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, State as _, Wire as _};
+use crate::loan::Loan;
 use crate::member::Member;
 use crate::members::member;
 use crate::message::{Answer, Call, Hello, Refused, decode_appended, encode_append, stream};
+use crate::metrics::CoreMetrics;
 use crate::removal::Removal;
+use crate::snapshots::{self, Outgoing};
 use crate::types::{MetricsReceiver, Snapshot, TypeConfig, Vote};
 
 /// Appends on their way to a follower without an answer.
@@ -40,13 +43,23 @@ pub(crate) struct Network<E: Environment> {
     shared: Arc<Shared<E>>,
 }
 
-struct Shared<E: Environment> {
+/// What all ways to others share.
+pub(crate) struct Shared<E: Environment> {
     id: u64,
     wire: E::Wire,
-    state: E::State,
+    pub(crate) state: E::State,
     removal: Removal,
-    /// What raft says of who is where. Set once raft runs.
-    seen: OnceLock<MetricsReceiver<E>>,
+    pub(crate) outgoing: Outgoing,
+    /// Set once raft runs.
+    running: OnceLock<Running<E>>,
+}
+
+/// What the network knows of the voter that it belongs to.
+pub(crate) struct Running<E: Environment> {
+    /// What raft says of who is where.
+    pub(crate) seen: MetricsReceiver<E>,
+    pub(crate) loan: Arc<Loan<E>>,
+    pub(crate) metrics: CoreMetrics,
 }
 
 /// Reaches one of them.
@@ -61,14 +74,20 @@ pub(crate) struct Connection<E: Environment> {
 
 impl<E: Environment> Network<E> {
     pub(crate) fn new(id: u64, wire: E::Wire, state: E::State, removal: Removal) -> Self {
-        Self { shared: Arc::new(Shared { id, wire, state, removal, seen: OnceLock::new() }) }
+        let (outgoing, running) = (Outgoing::default(), OnceLock::new());
+        Self { shared: Arc::new(Shared { id, wire, state, removal, outgoing, running }) }
     }
 
     /// Looks up in the membership from now on where a member is: openraft keeps its ways to members, and does not make
     /// them anew when one of them moves.
-    pub(crate) fn follow(&self, seen: MetricsReceiver<E>) {
+    pub(crate) fn follow(&self, running: Running<E>) {
         // Raft starts once.
-        let _ = self.shared.seen.set(seen);
+        let _ = self.shared.running.set(running);
+    }
+
+    /// The snapshots that are on their way from here.
+    pub(crate) fn outgoing(&self) -> &Outgoing {
+        &self.shared.outgoing
     }
 
     /// The way to a member.
@@ -101,20 +120,26 @@ type Streams<E> = (
 );
 
 impl<E: Environment> Connection<E> {
-    fn hello(&self) -> Bytes {
+    pub(crate) fn shared(&self) -> &Shared<E> {
+        &self.shared
+    }
+
+    pub(crate) fn hello(&self) -> Bytes {
         let head = self.shared.state.head();
         let store = head.is_founded().then_some(head.position.store);
         Hello { store, from: self.shared.id, to: self.to }.to_bytes()
     }
 
-    async fn open(&self, kind: u8) -> io::Result<Streams<E>> {
+    pub(crate) async fn open(&self, kind: u8) -> io::Result<Streams<E>> {
         self.shared.wire.open(&self.member(), kind).await
     }
 
     /// Where it is now, as far as is known here.
     fn member(&self) -> Member {
-        let seen = self.shared.seen.get();
-        seen.and_then(|seen| member(&seen.borrow_watched(), self.to)).unwrap_or_else(|| self.member.clone())
+        let running = self.shared.running.get();
+        running
+            .and_then(|running| member(&running.seen.borrow_watched(), self.to))
+            .unwrap_or_else(|| self.member.clone())
     }
 
     /// Asks, and waits for the answer.
@@ -134,7 +159,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Notes what a refusal says about this voter.
-    fn refused(&self, refused: Refused) -> Refused {
+    pub(crate) fn refused(&self, refused: Refused) -> Refused {
         if let Refused::NotMember(index) = &refused {
             self.shared.removal.heard(&self.member(), *index);
         }
@@ -157,6 +182,17 @@ impl<E: Environment> Connection<E> {
             }),
             other => RPCError::Unreachable(Unreachable::new(&other)),
         })
+    }
+
+    async fn send_snapshot(&self, vote: Vote, snapshot: Snapshot<E>) -> io::Result<Vote> {
+        let running = self.shared.running.get().ok_or(io::ErrorKind::NotConnected)?;
+        let environment = running.loan.get().ok_or(io::ErrorKind::NotConnected)?;
+        let known = snapshots::send(self, environment, vote, snapshot.snapshot).await?;
+        if known <= vote {
+            running.metrics.snapshots_sent.inc();
+            tracing::info!(core = %self.member(), "it was sent the state, and has installed it");
+        }
+        Ok(known)
     }
 
     async fn ask_vote(
@@ -250,13 +286,20 @@ impl<E: Environment> RaftNetworkV2<TypeConfig<E>> for Connection<E> {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot<E>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot<E>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig<E>>, StreamingError<TypeConfig<E>>> {
-        let why = io::Error::other("this release sends no snapshots between voters");
-        Err(StreamingError::Unreachable(Unreachable::new(&why)))
+        let sending = Box::pin(self.send_snapshot(vote, snapshot));
+        let sent = match E::Runtime::select2(Box::pin(cancel), sending).await {
+            Select2::First(closed) => return Err(StreamingError::Closed(closed)),
+            Select2::Second(sent) => sent,
+        };
+        sent.map(SnapshotResponse::new).map_err(|error| {
+            tracing::warn!(core = %self.member(), %error, "a snapshot of the state did not get there; it is tried again");
+            StreamingError::Unreachable(Unreachable::new(&error))
+        })
     }
 
     async fn transfer_leader(

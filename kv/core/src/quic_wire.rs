@@ -1,6 +1,7 @@
 //! Streams of messages to other cores over QUIC.
 //!
-//! Each other core has two links, so that votes and heartbeats never wait behind the log.
+//! Each other core has three links, so that votes and heartbeats never wait behind the log, and the log never behind a
+//! snapshot.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -35,7 +36,25 @@ pub(crate) struct QuicWire {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct LinkKey {
     member: Member,
-    is_urgent: bool,
+    load: Load,
+}
+
+/// What a link carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Load {
+    Urgent,
+    Log,
+    Snapshots,
+}
+
+impl Load {
+    fn of(kind: u8) -> Self {
+        match kind {
+            stream::APPEND => Self::Log,
+            stream::SNAPSHOT => Self::Snapshots,
+            _ => Self::Urgent,
+        }
+    }
 }
 
 /// A link, and whether the other end is heard.
@@ -60,7 +79,7 @@ impl QuicWire {
         let endpoint = self.endpoint.as_ref().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotConnected, "this core was started without a way to others")
         })?;
-        let key = LinkKey { member: to.clone(), is_urgent: kind != stream::APPEND };
+        let key = LinkKey { member: to.clone(), load: Load::of(kind) };
         if let Some(line) = self.links().get(&key) {
             return Ok(Arc::clone(line));
         }

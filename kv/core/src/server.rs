@@ -19,6 +19,7 @@ use crate::environment::{Environment, MessageReceiver, MessageSender, State as _
 use crate::join::{FEATURE_LEVEL, JoinRequest};
 use crate::members::Members;
 use crate::message::{Answer, Call, Hello, NodeStatus, Refused, decode_append, encode_appended, stream};
+use crate::snapshots::Incoming;
 use crate::state_machine::Raft;
 use crate::types::{Membership, StoredMembership};
 
@@ -30,11 +31,21 @@ pub(crate) struct Server<E: Environment> {
     raft: Raft<E>,
     state: E::State,
     members: Arc<Members<E>>,
+    snapshots: Incoming<E>,
+}
+
+/// What it is made of.
+pub(crate) struct ServerParts<E: Environment> {
+    pub(crate) raft: Raft<E>,
+    pub(crate) state: E::State,
+    pub(crate) members: Arc<Members<E>>,
+    pub(crate) snapshots: Incoming<E>,
 }
 
 impl<E: Environment> Server<E> {
-    pub(crate) fn new(raft: Raft<E>, state: E::State, members: Arc<Members<E>>) -> Self {
-        Self { raft, state, members }
+    pub(crate) fn new(parts: ServerParts<E>) -> Self {
+        let ServerParts { raft, state, members, snapshots } = parts;
+        Self { raft, state, members, snapshots }
     }
 
     /// Serves one stream that a core with this name has opened.
@@ -49,6 +60,7 @@ impl<E: Environment> Server<E> {
             stream::CALL => self.serve_call(&name, sender, receiver).await,
             stream::JOIN => self.serve_join(&name, sender, receiver).await,
             stream::APPEND | stream::HEARTBEAT => self.serve_appends(&name, sender, receiver).await,
+            stream::SNAPSHOT => self.serve_snapshot(&name, sender, receiver).await,
             kind => Err(io::Error::new(io::ErrorKind::InvalidData, format!("streams of kind {kind} are not known"))),
         };
         if let Err(error) = served {
@@ -153,6 +165,24 @@ impl<E: Environment> Server<E> {
         Ok(())
     }
 
+    async fn serve_snapshot(
+        &self,
+        name: &str,
+        mut sender: impl MessageSender,
+        mut receiver: impl MessageReceiver,
+    ) -> io::Result<()> {
+        let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
+        if let Err(refused) = self.check(name, &hello) {
+            note(name, &refused);
+            sender.send(vec![Answer::<E>::Refused(refused).to_bytes()]).await?;
+            sender.finish();
+            return Ok(());
+        }
+        self.snapshots.serve(name, sender, receiver).await.inspect_err(|error| {
+            tracing::warn!(core = name, %error, "the state that it sends did not come to its end");
+        })
+    }
+
     /// Whether this core may say something, and means this one.
     fn check(&self, name: &str, hello: &Hello) -> Result<(), Refused> {
         let head = self.state.head();
@@ -200,7 +230,7 @@ fn check_sender(name: &str, from: u64, effective: &Membership, applied: &StoredM
 }
 
 /// A message that must come soon.
-async fn first<E: Environment>(receiver: &mut impl MessageReceiver) -> io::Result<Bytes> {
+pub(crate) async fn first<E: Environment>(receiver: &mut impl MessageReceiver) -> io::Result<Bytes> {
     let message = E::Runtime::timeout(HELLO_WITHIN, receiver.next()).await;
     message.map_err(|_| io::ErrorKind::TimedOut)??.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

@@ -10,9 +10,11 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use openraft::{EntryPayload, OptionalSend};
 use tokio::sync::Notify;
 use zonecast_kv_proto::Position;
+use zonecast_kv_store::StoreError;
 
 use crate::entry::{decode_log_id, decode_membership, encode_log_id, encode_membership};
-use crate::environment::{Environment, State, StateSnapshot, Step, StepContent};
+use crate::environment::{EntryLog as _, Environment, State, Step, StepContent};
+use crate::snapshots::with_meta;
 use crate::types::{Entry, LogId, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Commands applied in one write to the state end at so many bytes, so that the first of them is answered soon.
@@ -24,12 +26,21 @@ const ENTRY_OVERHEAD: usize = 64;
 
 /// Receives every applied version, for example to publish it to edges.
 pub trait AppliedSink: Send + Sync + 'static {
-    /// Called once for every version that is applied since the core started, in order, when the version can be read
+    /// Called once for every version that is applied here since the core started, in order, when the version can be read
     /// from the state. After a crash, this includes versions of log entries that are applied again before the core is
     /// up.
     ///
     /// Runs on the path that applies commands, so it must not block.
     fn applied(&self, version: &Applied);
+
+    /// Called once when the state has come to there without applying what is between: this core was behind, and has
+    /// received the state of another one. The versions between are in the batch log, as far as that reaches back. What is
+    /// applied after it follows this position.
+    ///
+    /// Must not block, either.
+    fn installed(&self, position: Position) {
+        let _ = position;
+    }
 }
 
 /// A version, at the moment it is applied.
@@ -64,23 +75,22 @@ pub(crate) type Raft<E> = openraft::Raft<TypeConfig<E>, StateMachine<E>>;
 /// Applies what is committed, in slices of one write each, and tells the sink.
 pub(crate) struct StateMachine<E: Environment> {
     environment: E,
+    log: Arc<E::Log>,
     state: E::State,
     sink: Arc<dyn AppliedSink>,
     purge_after: PurgeAfter,
     applied_bytes: usize,
-    /// Whether there is a snapshot. It is always of the present state.
-    has_snapshot: bool,
 }
 
 impl<E: Environment> Clone for StateMachine<E> {
     fn clone(&self) -> Self {
         Self {
             environment: self.environment.clone(),
+            log: Arc::clone(&self.log),
             state: self.state.clone(),
             sink: Arc::clone(&self.sink),
             purge_after: self.purge_after.clone(),
             applied_bytes: self.applied_bytes,
-            has_snapshot: self.has_snapshot,
         }
     }
 }
@@ -88,8 +98,14 @@ impl<E: Environment> Clone for StateMachine<E> {
 type ToApply<E> = Vec<(Entry, Option<ApplyResponder<TypeConfig<E>>>)>;
 
 impl<E: Environment> StateMachine<E> {
-    pub(crate) fn new(environment: E, state: E::State, sink: Arc<dyn AppliedSink>, purge_after: PurgeAfter) -> Self {
-        Self { environment, state, sink, purge_after, applied_bytes: 0, has_snapshot: false }
+    pub(crate) fn new(
+        environment: E,
+        log: Arc<E::Log>,
+        state: E::State,
+        sink: Arc<dyn AppliedSink>,
+        purge_after: PurgeAfter,
+    ) -> Self {
+        Self { environment, log, state, sink, purge_after, applied_bytes: 0 }
     }
 
     async fn apply_slice(&mut self, slice: ToApply<E>) -> io::Result<()> {
@@ -163,19 +179,31 @@ impl<E: Environment> RaftStateMachine<TypeConfig<E>> for StateMachine<E> {
     }
 
     async fn get_snapshot_builder(&mut self) -> Self {
-        self.has_snapshot = true;
         self.clone()
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta<E>, snapshot: E::Snapshot) -> io::Result<()> {
         let (state, applied) = (self.state.clone(), meta.last_log_id.as_ref().map(encode_log_id));
-        self.environment.on_disk(move || state.install(snapshot, applied)).await?.map_err(io::Error::other)?;
-        self.has_snapshot = true;
-        Ok(())
+        let sink = Arc::clone(&self.sink);
+        let installed = self.environment.on_disk(move || {
+            state.install(snapshot, applied)?;
+            sink.installed(state.head().position);
+            Ok::<_, StoreError>(())
+        });
+        installed.await?.map_err(|error| {
+            tracing::error!(%error, "a received state cannot be installed: this voter must stop");
+            io::Error::other(error)
+        })
     }
 
+    /// For a voter that is behind the log.
     async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot<E>>> {
-        if self.has_snapshot { self.build_snapshot().await.map(Some) } else { Ok(None) }
+        if self.state.applied().is_none() {
+            return Ok(None);
+        }
+        let (environment, state, oldest) = (self.environment.clone(), self.state.clone(), self.log.range().start);
+        let snapshot = self.environment.on_disk(move || environment.snapshot(&state, oldest)).await?;
+        with_meta::<E>(snapshot.map_err(io::Error::other)?).map(Some)
     }
 }
 
@@ -187,11 +215,6 @@ impl<E: Environment> RaftSnapshotBuilder<TypeConfig<E>> for StateMachine<E> {
     async fn build_snapshot(&mut self) -> io::Result<Snapshot<E>> {
         let state = self.state.clone();
         let snapshot = self.environment.on_disk(move || state.snapshot()).await?.map_err(io::Error::other)?;
-        let StateSnapshot { applied, membership, content } = snapshot;
-        let meta = SnapshotMeta::<E> {
-            last_log_id: applied.map(decode_log_id).transpose()?,
-            last_membership: membership.map(decode_membership).transpose()?.unwrap_or_default(),
-        };
-        Ok(Snapshot::<E> { meta, snapshot: content })
+        with_meta::<E>(snapshot)
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use zonecast_kv_store::{RaftLog, StateOptions, StateStore, StoreMetrics};
 
 use crate::log_store::LogStore;
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineParts};
+use crate::metrics::CoreMetrics;
 use crate::state_machine::{Applied, PurgeAfter, StateMachine};
 use crate::store_use::StoreUse;
 
@@ -24,10 +25,16 @@ impl StoreBuilder<TypeConfig, LogStore<Machine>, StateMachine<Machine>, TempDir>
         let metrics = StoreMetrics::register(&Registry::new()).unwrap();
         let log = RaftLog::open(&folder.path().join("raft"), metrics.clone()).unwrap();
         let state = StateStore::open(&folder.path().join("state"), &StateOptions::default(), metrics).unwrap();
-        let (machine, sink) = (Machine::new(StoreUse::new().0), Arc::new(|_: &Applied| {}));
+        let parts = MachineParts {
+            store_use: StoreUse::new().0,
+            metrics: CoreMetrics::register(&Registry::new()).unwrap(),
+            snapshot_rate: StateOptions::default().snapshot_bytes_per_second,
+        };
+        let (machine, sink) = (Machine::new(parts), Arc::new(|_: &Applied| {}));
+        let log = Arc::new(log);
         let purge_after = PurgeAfter { bytes: usize::MAX, purge: Arc::new(Notify::new()) };
-        let applying = StateMachine::new(machine.clone(), state.clone(), sink, purge_after);
-        Ok((folder, LogStore::new(machine, Arc::new(log), state), applying))
+        let applying = StateMachine::new(machine.clone(), Arc::clone(&log), state.clone(), sink, purge_after);
+        Ok((folder, LogStore::new(machine, log, state), applying))
     }
 }
 

@@ -1,9 +1,9 @@
 //! One voter over any surroundings: its raft, its lead, and what can be asked of it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -18,15 +18,18 @@ use crate::core_error::CoreError;
 use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
+use crate::loan::Loan;
 use crate::log_store::LogStore;
+use crate::marks::Marks;
 use crate::member::Member;
 use crate::members::{Members, member};
 use crate::message::{Answer, Call};
 use crate::metrics::CoreMetrics;
-use crate::network::Network;
+use crate::network::{Network, Running};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::{Built, Bulk, Editions, Job};
-use crate::server::Server;
+use crate::server::{Server, ServerParts};
+use crate::snapshots::{Incoming, Outgoing};
 use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
 use crate::types::{Proposal, StoredMembership};
 
@@ -44,9 +47,6 @@ const QUORUM_LOST_AFTER: u64 = 2000;
 const SNAPSHOT_WITHIN: u64 = 24 * 60 * 60 * 1000;
 /// Entries of the log in one message to a follower.
 const ENTRIES_PER_MESSAGE: u64 = 1024;
-/// Marks in the log, [`StateOptions::raft_log_bytes`](zonecast_kv_store::StateOptions) apart, that a leader keeps for
-/// followers that are behind; whoever is further behind gets a snapshot.
-const MARKS_FOR_FOLLOWERS: usize = 4;
 /// Longest wait for the lead: many times the election timeout, but applying what a crash left behind counts in.
 const LEAD_WITHIN: Duration = Duration::from_secs(120);
 /// Between two tries to tell the leader a new address.
@@ -76,8 +76,8 @@ pub(crate) struct Voter<E: Environment> {
     pub(crate) raft: Raft<E>,
     pub(crate) state: E::State,
     pub(crate) log: Arc<E::Log>,
-    /// Let go at shutdown, because it says that the stores are in use.
-    environment: Mutex<Option<E>>,
+    /// Ends at shutdown, because it says that the stores are in use.
+    loan: Arc<Loan<E>>,
     /// Held for writing while the log is copied.
     pub(crate) keep: Arc<RwLock<()>>,
     pub(crate) network: Network<E>,
@@ -98,11 +98,12 @@ impl<E: Environment> Voter<E> {
             let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes } = parts;
             let purge = Arc::new(Notify::new());
             let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
-            let machine = StateMachine::new(environment.clone(), state.clone(), sink, purge_after);
+            let machine = StateMachine::new(environment.clone(), Arc::clone(&log), state.clone(), sink, purge_after);
             let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
             let keep = store.keep();
             let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
-            network.follow(raft.metrics());
+            let loan = Arc::new(Loan::new(environment.clone()));
+            network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
             let panicked = watch::Sender::new(false);
             let tools = LeadTools {
                 environment: environment.clone(),
@@ -115,25 +116,22 @@ impl<E: Environment> Voter<E> {
             let lead = present.subscribe();
             drop(E::Runtime::spawn(keep_lead(tools, present)));
             let stopping = watch::Sender::new(false);
-            drop(E::Runtime::spawn(give_up_log(raft.clone(), purge, stopping.subscribe())));
+            drop(E::Runtime::spawn(give_up_log(raft.clone(), network.outgoing().clone(), purge, stopping.subscribe())));
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
             drop(E::Runtime::spawn(until_stopping::<E>(Arc::clone(&members), stopping.subscribe())));
-            let server = Arc::new(Server::new(raft.clone(), state.clone(), Arc::clone(&members)));
-            let environment = Mutex::new(Some(environment));
-            Ok(Self {
-                raft,
-                state,
-                log,
-                environment,
-                keep,
-                network,
-                members,
-                server,
-                lead,
-                metrics,
-                panicked,
-                stopping,
-            })
+            let server = Arc::new(Server::new(ServerParts {
+                raft: raft.clone(),
+                state: state.clone(),
+                members: Arc::clone(&members),
+                snapshots: Incoming::new(
+                    raft.clone(),
+                    state.clone(),
+                    Arc::clone(&loan),
+                    metrics.clone(),
+                    stopping.subscribe(),
+                ),
+            }));
+            Ok(Self { raft, state, log, loan, keep, network, members, server, lead, metrics, panicked, stopping })
         }
         .boxed()
     }
@@ -355,7 +353,7 @@ impl<E: Environment> Voter<E> {
     /// See [`Core::accept_restore`](crate::Core::accept_restore).
     pub(crate) async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
         let restore = RestoreId::new(random()?);
-        let now = self.environment.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Environment::now_us);
+        let now = self.loan.get().map(|environment| environment.now_us());
         let command = Command::AcceptRestore { time_us: now.ok_or(ProposeError::Stopped)?, restore, epoch };
         match self.command(&command).await? {
             Verdict::Committed { .. } => Ok(restore),
@@ -412,7 +410,7 @@ impl<E: Environment> Voter<E> {
                 }
             }
             self.raft.shutdown().await.map_err(failed)?;
-            self.environment.lock().unwrap_or_else(PoisonError::into_inner).take();
+            self.loan.end();
             landed
         }
         .boxed()
@@ -502,27 +500,19 @@ pub(crate) fn random() -> Result<u128, CoreError> {
 
 /// Gives up what the log holds from before the last mark but one, so that a follower a moment behind needs no snapshot;
 /// a leader keeps more for those who are further behind. The log store makes the state durable first.
-async fn give_up_log<E: Environment>(raft: Raft<E>, purge: Arc<Notify>, mut stopping: watch::Receiver<bool>) {
-    let applied = |raft: &Raft<E>| {
-        let metrics = raft.metrics();
-        let applied = metrics.borrow_watched().last_applied;
-        applied.map_or(0, |log_id| log_id.index)
-    };
-    let mut marks = VecDeque::from([applied(&raft)]);
+async fn give_up_log<E: Environment>(
+    raft: Raft<E>,
+    outgoing: Outgoing,
+    purge: Arc<Notify>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut marks = Marks::new(applied(&raft));
     loop {
         let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
         if matches!(E::Runtime::select2(purge.notified(), stops).await, Select2::Second(())) {
             return;
         }
-        let needed = slowest_follower(&raft).unwrap_or(u64::MAX);
-        let mut upto = None;
-        while let Some(first) = marks.pop_front_if(|first| *first <= needed) {
-            upto = Some(first);
-        }
-        while marks.len() > MARKS_FOR_FOLLOWERS {
-            upto = marks.pop_front();
-        }
-        marks.push_back(applied(&raft));
+        let upto = marks.pass(applied(&raft), slowest_follower(&raft), outgoing.any());
         // The state is its own snapshot: this only tells raft that what is applied is in it.
         if raft.trigger().snapshot().await.is_err() {
             return;
@@ -533,6 +523,13 @@ async fn give_up_log<E: Environment>(raft: Raft<E>, purge: Arc<Notify>, mut stop
             return;
         }
     }
+}
+
+/// The index of the last applied entry.
+fn applied<E: Environment>(raft: &Raft<E>) -> u64 {
+    let metrics = raft.metrics();
+    let applied = metrics.borrow_watched().last_applied;
+    applied.map_or(0, |log_id| log_id.index)
 }
 
 /// Tells all members where this one is; the leader takes it.

@@ -64,6 +64,15 @@ impl Tail {
         }
     }
 
+    /// The store has jumped there, and has the versions between in its log, as far as it reaches back. A position that is
+    /// not beyond the head is known already.
+    pub fn jump(&mut self, position: Position) {
+        if position.store == self.head.store && position.order() <= self.head.order() {
+            return;
+        }
+        *self = Self::new(position, self.max_bytes);
+    }
+
     /// The versions after `sent`, about `max_bytes` of them, at least one if there is one.
     #[must_use]
     pub fn after(&self, sent: Version, max_bytes: usize) -> TailRead {
@@ -130,6 +139,21 @@ mod tests {
         assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind);
         assert_eq!(tail.after(Version::new(7), 100), TailRead::Behind, "version 5 does not stand in for 8");
         assert_eq!(tail.after(Version::new(8), 100), TailRead::Frames(vec![frames(9)], Version::new(9), came(9)));
+    }
+
+    #[test]
+    fn after_a_jump_everybody_is_behind_and_the_next_version_follows() {
+        let mut tail = Tail::new(at(4), 100);
+        tail.push(came(5), at(5), frames(5));
+        tail.jump(at(9));
+        assert_eq!(*tail.head(), at(9));
+        assert_eq!(tail.after(Version::new(4), 100), TailRead::Behind, "what is in the log of another state counts");
+        assert_eq!(tail.after(Version::new(8), 100), TailRead::Behind);
+        assert_eq!(tail.after(Version::new(9), 100), TailRead::Nothing);
+        tail.push(came(10), at(10), frames(10));
+        assert_eq!(tail.after(Version::new(9), 100), TailRead::Frames(vec![frames(10)], Version::new(10), came(10)));
+        tail.jump(at(7));
+        assert_eq!(*tail.head(), at(10), "it never goes back");
     }
 
     #[test]

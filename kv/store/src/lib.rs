@@ -51,7 +51,7 @@ pub use folder_lock::lock_file;
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;
-pub use state::{RAFT_LOG_BYTES, StateOptions, StateStore};
+pub use state::{RAFT_LOG_BYTES, SNAPSHOT_BYTES_PER_SECOND, StateOptions, StateStore};
 pub use state_apply::{AppliedVersion, Apply};
 pub use state_receive::{ReceiveState, ReceivedState};
 pub use state_send::SendState;

@@ -11,6 +11,7 @@
 //! - Whoever reads or applies takes the live database once and keeps it to the end, so nothing is ever read from two of
 //!   them or applied to one that is replaced. A replaced one is removed when its last view goes.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
@@ -33,6 +34,9 @@ const PREFIX: &str = "state-";
 /// What [`StateOptions::raft_log_bytes`] is unless somebody says otherwise.
 pub const RAFT_LOG_BYTES: usize = 64 * 1024 * 1024;
 
+/// What [`StateOptions::snapshot_bytes_per_second`] is unless somebody says otherwise: 200 MiB.
+pub const SNAPSHOT_BYTES_PER_SECOND: NonZeroU64 = NonZeroU64::new(200 * 1024 * 1024).expect("it is not 0");
+
 /// Options of the state of a voter that an operator may set.
 #[derive(Clone, Debug)]
 pub struct StateOptions {
@@ -43,11 +47,19 @@ pub struct StateOptions {
     /// Bytes of the raft log that are applied before the state is made durable and the log is given up to there: little
     /// next to the disk, much next to the cost of a sync.
     pub raft_log_bytes: usize,
+    /// Bytes a second at which the state is sent to a voter that is behind: a share of a disk and a network that leaves
+    /// enough for the log.
+    pub snapshot_bytes_per_second: NonZeroU64,
 }
 
 impl Default for StateOptions {
     fn default() -> Self {
-        Self { batch_log_bytes: 256 * 1024 * 1024, cache_bytes: 64 * 1024 * 1024, raft_log_bytes: RAFT_LOG_BYTES }
+        Self {
+            batch_log_bytes: 256 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
+            raft_log_bytes: RAFT_LOG_BYTES,
+            snapshot_bytes_per_second: SNAPSHOT_BYTES_PER_SECOND,
+        }
     }
 }
 

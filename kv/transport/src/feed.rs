@@ -45,6 +45,12 @@ impl Feed {
         self.head.send_replace(position.version);
     }
 
+    /// The store has come there without the versions between.
+    pub(crate) fn jump(&self, position: Position) {
+        self.tail().jump(position);
+        self.head.send_replace(position.version);
+    }
+
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
         lock(&self.tail)
     }

@@ -141,6 +141,14 @@ impl Publisher {
         self.parts.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
     }
 
+    /// The source has come to `position` without publishing the versions between: it got its state from elsewhere.
+    /// Downstreams get them from its batch log, or a snapshot.
+    pub fn jumped(&self, position: Position) {
+        self.parts.book.committed(position);
+        self.parts.feed.jump(position);
+        self.parts.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
+    }
+
     /// The address it serves on.
     ///
     /// # Errors

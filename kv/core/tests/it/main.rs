@@ -12,6 +12,8 @@ mod changes;
 mod cluster;
 mod crash;
 mod restart;
+mod site;
+mod snapshots;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

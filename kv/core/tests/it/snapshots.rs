@@ -1,0 +1,176 @@
+//! A voter that lacks what the raft log of the others does not hold any more gets the state of the leader.
+
+use std::num::NonZeroU64;
+
+use zonecast_kv_core::Outcome;
+use zonecast_kv_proto::Head;
+
+use super::site::{Node, Site, WITHIN, voters};
+use super::*;
+
+/// Little enough that a few dozen changes are more than the log keeps.
+const RAFT_LOG_BYTES: usize = 20_000;
+/// Bytes of a value.
+const VALUE: usize = 4000;
+const SENT: &str = "zonecast_snapshot_sent_bytes_total";
+const RECEIVED: &str = "zonecast_snapshot_received_bytes_total";
+const INSTALLED: &str = "zonecast_snapshots_received_total";
+
+fn site() -> Site {
+    let state = StateOptions { raft_log_bytes: RAFT_LOG_BYTES, ..StateOptions::default() };
+    let mut site = Site::new();
+    site.state = state;
+    site
+}
+
+/// Bytes that do not compress.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()
+    };
+    (0..VALUE / 8).flat_map(|_| next()).collect()
+}
+
+/// Writes so many values, published and private ones in turn.
+async fn write_much(node: &Node, count: u64) {
+    for number in 0..count {
+        let id = if number % 4 == 0 { NOTES } else { ZONE };
+        let batch = put(id, &format!("value-{number}"), noise(number));
+        let ((), pending) = node.core.change(move |_, _| Ok::<_, ViewError>((batch, ()))).await.unwrap();
+        assert!(matches!(pending.await, Outcome::Committed { .. }));
+    }
+}
+
+/// What a state holds, all column families of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Everything {
+    head: Head,
+    applied: Option<Vec<u8>>,
+    membership: Option<Vec<u8>>,
+    editions: [u64; 2],
+    forks: Vec<Published>,
+    /// Published and private.
+    entries: Vec<(Vec<u8>, Vec<u8>)>,
+    versions: Vec<Vec<u8>>,
+}
+
+fn everything(core: &Core) -> Everything {
+    let view = core.view();
+    let mut entries = Vec::new();
+    view.scan(&[], &[0xff; 300], &mut |key, value| {
+        entries.push((key.to_vec(), value.to_vec()));
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    let versions = core.source().read_after(Version::ZERO, usize::MAX).unwrap().expect("it holds all of them");
+    Everything {
+        head: view.head().unwrap(),
+        applied: view.applied().unwrap().map(|bytes| bytes.to_vec()),
+        membership: view.membership().unwrap().map(|bytes| bytes.to_vec()),
+        editions: [ZONE, NOTES].map(|id| view.edition(id).unwrap().get()),
+        forks: core.forks().unwrap(),
+        entries,
+        versions: versions.iter().map(|version| version.to_vec()).collect(),
+    }
+}
+
+/// Waits until two cores have applied the same, and compares all of it.
+async fn are_equal(one: &Node, other: &Node) {
+    let equal = async {
+        while one.core.view().applied().unwrap() != other.core.view().applied().unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, equal).await.expect("they come to the same entry");
+    let (one, other) = (everything(&one.core), everything(&other.core));
+    assert!(one.entries.iter().any(|(key, _)| key.first().is_some_and(|first| *first >= 0x80)), "private keys too");
+    assert_eq!(one.head, other.head);
+    assert!(one == other, "something differs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_that_joins_gets_the_state_where_the_log_is_gone_and_then_its_vote() {
+    let site = site();
+    let a = site.found("a").await;
+    write_much(&a, 60).await;
+    let b = site.add(&a, "b").await;
+    let c = site.add(&a, "c").await;
+    a.until(|cluster| voters(cluster) == ["a", "b", "c"]).await;
+    assert_eq!(a.write("n").await, 1);
+    for node in [&b, &c] {
+        assert_eq!(node.read("n").await, 1);
+        assert_eq!(node.counter(INSTALLED), 1);
+        are_equal(&a, node).await;
+        follow(&node.core);
+    }
+    // One that was started again can help, too: with what it has applied, although nothing has made a snapshot of it.
+    a.kill().await;
+    let nodes = [b, c];
+    let led = site::leader(&nodes).await;
+    write_much(led, 60).await;
+    let again = site.prepare("a").start(vec![]).await.unwrap();
+    assert_eq!(again.read("n").await, 1);
+    assert_eq!(again.counter(INSTALLED), 1);
+    are_equal(led, &again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voter_that_was_away_for_long_gets_the_state_and_goes_on_with_the_log() {
+    let site = site();
+    let [a, b, c] = site.three().await;
+    a.write("n").await;
+    c.kill().await;
+    write_much(&a, 80).await;
+    // A leader that was just started has not built a snapshot.
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    assert_eq!(c.read("n").await, 1);
+    assert_eq!(c.counter(INSTALLED), 1);
+    let sent = a.counter(SENT) + b.counter(SENT);
+    assert_eq!(sent, c.counter(RECEIVED));
+    write_much(&a, 5).await;
+    a.write("n").await;
+    assert_eq!(c.read("n").await, 2);
+    are_equal(&a, &c).await;
+    assert_eq!(c.counter(INSTALLED), 1, "the rest came as entries of the log");
+    // What was installed is there after a start.
+    c.kill().await;
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    assert_eq!(c.read("n").await, 2);
+    are_equal(&a, &c).await;
+    assert_eq!(c.counter(INSTALLED), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_was_cut_off_goes_on_where_it_was() {
+    let mut site = site();
+    site.state.snapshot_bytes_per_second = NonZeroU64::new(1024 * 1024).unwrap();
+    let [a, b, c] = site.three().await;
+    c.kill().await;
+    let count = 1000;
+    write_much(&a, count).await;
+    // Three of four stand in the batch log, too.
+    let least = count * VALUE as u64 * 7 / 4;
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    let under_way = async {
+        while c.counter(RECEIVED) < least / 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, under_way).await.expect("it comes");
+    let before = c.counter(RECEIVED);
+    c.kill().await;
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    a.write("n").await;
+    assert_eq!(c.read("n").await, 1);
+    assert_eq!(c.counter(INSTALLED), 1);
+    let after = c.counter(RECEIVED);
+    println!("at least {least}, before the cut {before}, after it {after}");
+    assert!(before + after >= least);
+    assert!(after < least * 3 / 4, "it came as a whole once more: {after} of {least} after {before}");
+    are_equal(&a, &c).await;
+    drop(b);
+}
