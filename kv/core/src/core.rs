@@ -400,6 +400,7 @@ mod tests {
     use zonecast_kv_store::StoreError;
 
     use super::*;
+    use crate::entry::decode_log_id;
     use crate::types::Proposal;
     use crate::{Applied, Outcome};
 
@@ -434,6 +435,62 @@ mod tests {
         let head = core.head();
         core.shutdown().await.unwrap();
         head
+    }
+
+    /// The last entry of the log that is applied.
+    fn entries(core: &Core) -> u64 {
+        decode_log_id(core.inner.voter.state.applied().unwrap()).unwrap().index
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_changes_at_a_time_take_few_entries_and_one_alone_takes_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();
+        let before = entries(&core);
+        for number in 0..10 {
+            assert!(matches!(write(&core, number).await, Some(Outcome::Committed { .. })));
+        }
+        let alone = entries(&core);
+        assert_eq!(alone - before, 10);
+        write_together(&core, 1000, 1).await;
+        let together = entries(&core) - alone;
+        assert!(together < 300, "{together} entries");
+        assert_eq!(core.position().version.get(), 1010);
+        core.shutdown().await.unwrap();
+    }
+
+    /// Writers at a time, and writes of each.
+    async fn write_together(core: &Core, writers: u64, each: u64) {
+        let writing: Vec<_> = (0..writers)
+            .map(|writer| {
+                let core = core.clone();
+                tokio::spawn(async move {
+                    for number in 0..each {
+                        let outcome = write(&core, writer * each + number).await;
+                        assert!(matches!(outcome, Some(Outcome::Committed { .. })), "{outcome:?}");
+                    }
+                })
+            })
+            .collect();
+        for writer in writing {
+            writer.await.unwrap();
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "it measures"]
+    #[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "it tells people")]
+    async fn changes_and_entries_a_second() {
+        for writers in [1, 8, 64, 1000] {
+            let folder = tempfile::tempdir().unwrap();
+            let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();
+            let (before, began, each) = (entries(&core), Instant::now(), 20_000 / writers / 2);
+            write_together(&core, writers, each).await;
+            let (seconds, changes) = (began.elapsed().as_secs_f64(), writers * each);
+            let entries = entries(&core) - before;
+            println!("{writers} writers: {changes} changes in {entries} entries, {:.0}/s", changes as f64 / seconds);
+            core.shutdown().await.unwrap();
+        }
     }
 
     fn put_in_place(folder: &Path, from: &Path) {

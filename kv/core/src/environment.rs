@@ -122,7 +122,7 @@ pub(crate) struct Step {
 #[derive(Clone, Debug)]
 pub(crate) enum StepContent {
     Nothing,
-    /// An encoded [`Command`](zonecast_kv_proto::Command).
+    /// An encoded [`Command`](zonecast_kv_proto::Command), or a [`Group`](zonecast_kv_proto::Group) of them.
     Command(Bytes),
     /// Encoded.
     Membership(Bytes),
@@ -131,8 +131,8 @@ pub(crate) enum StepContent {
 /// What applying steps came to.
 #[derive(Debug, Default)]
 pub(crate) struct AppliedSteps {
-    /// One for each step.
-    pub(crate) verdicts: Vec<Verdict>,
+    /// For each step those of its commands.
+    pub(crate) verdicts: Vec<Vec<Verdict>>,
     /// The versions among them, in order.
     pub(crate) versions: Vec<AppliedVersion>,
 }

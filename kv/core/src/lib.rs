@@ -22,6 +22,7 @@ mod message;
 mod metrics;
 mod network;
 mod node_file;
+mod open_group;
 mod outcome;
 mod pipeline;
 mod proposer;

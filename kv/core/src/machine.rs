@@ -238,14 +238,14 @@ impl State for StateStore {
         let mut verdicts = Vec::with_capacity(steps.len());
         for step in steps {
             verdicts.push(match &step.content {
-                StepContent::Nothing => zonecast_kv_proto::Verdict::Done,
+                StepContent::Nothing => Vec::new(),
                 StepContent::Command(command) => apply.command(command).map_err(|error| {
                     tracing::error!(%error, "this voter must stop: upgrade it, or replace its disk");
                     io::Error::other(error)
                 })?,
                 StepContent::Membership(membership) => {
                     apply.membership(membership.clone());
-                    zonecast_kv_proto::Verdict::Done
+                    Vec::new()
                 }
             });
             apply.log_id(step.log_id.clone());

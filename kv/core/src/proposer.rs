@@ -1,8 +1,8 @@
 //! The one thread on which the changes of a lead are built and proposed: what gives them their order.
 //!
 //! ```text
-//! change ─▶ jobs ─▶ build over (applied state + pipeline) ─▶ stage ─▶ openraft ─▶ answer ─▶ Flight ─▶ Pending
-//! bulk ───▶ jobs ─▶ waiting, a few at a time ──────────────▶ stage ─┘
+//! change ─▶ jobs ─▶ build over (applied state + pipeline) ─▶ stage ─▶ group ─▶ openraft ─▶ answer ─▶ Flight ─▶ Pending
+//! bulk ───▶ jobs ─▶ waiting, a few at a time ──────────────▶ stage ────────────┘
 //! ```
 //! [`Turns`] says what is done when; this is the thread that does it. Building reads the disk and takes as long as it
 //! takes, so it has a thread of its own instead of holding up async ones; being one thread it needs no lock over what is
@@ -20,12 +20,13 @@ use std::time::{Duration, Instant};
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::{mpsc, oneshot};
-use zonecast_kv_proto::{Batch, Command, Edition, EncodedBatch, SectionId, Verdict, View, ViewError};
+use zonecast_kv_proto::{Batch, Commit, Edition, EncodedBatch, SectionId, Verdict, View, ViewError};
 
 use crate::environment::{Environment, State as _};
-use crate::flight::{Flight, OVERHEAD, Room};
+use crate::flight::{Flight, Flown, OVERHEAD, Room};
 use crate::lead::LeadTerm;
 use crate::metrics::CoreMetrics;
+use crate::open_group::OpenGroup;
 use crate::outcome::{ChangeError, Outcome, Pending, ProposeError};
 use crate::state_machine::Raft;
 use crate::turns::{Action, Input, NotProposed, Seen, Turns};
@@ -58,9 +59,13 @@ pub(crate) struct Bulk<E: Environment> {
 
 /// A proposal that is staged.
 pub(crate) struct Staged<E: Environment> {
-    batch: EncodedBatch,
-    ticket: u64,
-    room: Room<E>,
+    commit: Commit,
+    who: Waiting<E>,
+}
+
+/// Who waits for a staged proposal, and what is let go when it has its answer.
+struct Waiting<E: Environment> {
+    flown: Flown<E>,
     is_bulk: bool,
     arrived: Instant,
     tell: oneshot::Sender<Outcome>,
@@ -77,6 +82,7 @@ pub(crate) struct Proposer<E: Environment> {
     /// To be woken by a landing chunk. Weak: the proposer ends when nobody else can ask it anything.
     jobs: mpsc::WeakSender<Job<E>>,
     turns: Turns<Change<E>, Bulk<E>>,
+    open: OpenGroup<Waiting<E>>,
     /// The applied state under the pipeline: has all that the pipeline has forgotten.
     applied: Option<<E::State as crate::environment::State>::View>,
 }
@@ -94,7 +100,8 @@ pub(crate) struct Tools<E: Environment> {
 impl<E: Environment> Proposer<E> {
     pub(crate) fn new(tools: Tools<E>, jobs: mpsc::WeakSender<Job<E>>) -> Self {
         let Tools { environment, raft, state, term, flight, metrics } = tools;
-        Self { environment, raft, state, term, flight, metrics, jobs, turns: Turns::default(), applied: None }
+        let (turns, open) = (Turns::default(), OpenGroup::default());
+        Self { environment, raft, state, term, flight, metrics, jobs, turns, open, applied: None }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -113,10 +120,13 @@ impl<E: Environment> Proposer<E> {
                     self.applied = None;
                     None
                 }
-                Action::Build(change) => {
-                    if let Some(staged) = change(Ok(&mut self)) {
-                        self.send(*staged).await;
-                    }
+                Action::Build(change) => match change(Ok(&mut self)) {
+                    Some(staged) => Some(Input::Opened(self.open(*staged).await)),
+                    None => None,
+                },
+                Action::Send => {
+                    let group = std::mem::take(&mut self.open);
+                    self.send(group).await;
                     None
                 }
                 Action::Refuse(change, why) => {
@@ -124,8 +134,8 @@ impl<E: Environment> Proposer<E> {
                     None
                 }
                 Action::Stage(bulk) => {
-                    if let Some(staged) = self.stage(bulk) {
-                        self.send(staged).await;
+                    if let Some(Staged { commit, who }) = self.stage(bulk) {
+                        self.send(OpenGroup::of(commit, who)).await;
                     }
                     None
                 }
@@ -185,7 +195,8 @@ impl<E: Environment> Proposer<E> {
         let ticket = self.turns.pipeline.stage(batch, |id| E::State::edition(applied, id))?;
         encoded.preconditions.clone_from(&batch.preconditions);
         let (tell, pending) = Pending::new(self.term.given_up());
-        Ok((Staged { batch: encoded, ticket, room, is_bulk: false, arrived, tell }, pending))
+        let who = Waiting { flown: room.start(ticket, false), is_bulk: false, arrived, tell };
+        Ok((Staged { commit: self.commit(encoded), who }, pending))
     }
 
     fn refused(&self, why: NotProposed) -> ProposeError {
@@ -207,7 +218,10 @@ impl<E: Environment> Proposer<E> {
         self.applied = Some(applied);
         let Bulk { batch, room, arrived, tell } = bulk;
         match staged {
-            Ok(Ok(ticket)) => return Some(Staged { batch, ticket, room, is_bulk: true, arrived, tell }),
+            Ok(Ok(ticket)) => {
+                let who = Waiting { flown: room.start(ticket, true), is_bulk: true, arrived, tell };
+                return Some(Staged { commit: self.commit(batch), who });
+            }
             Ok(Err(refusal)) => {
                 drop(room);
                 self.metrics.proposals.with_label_values(&["refused"]).inc();
@@ -225,25 +239,30 @@ impl<E: Environment> Proposer<E> {
         self.applied.take().unwrap_or_else(|| self.state.view())
     }
 
-    /// Hands a staged batch to raft, for this term only. It lands whatever happens to it.
-    async fn send(&mut self, staged: Staged<E>) {
-        let Staged { batch, ticket, room, is_bulk, arrived, tell } = staged;
-        let proposal = Proposal(Command::Batch { time_us: self.environment.now_us(), batch }.to_bytes());
+    fn commit(&self, batch: EncodedBatch) -> Commit {
+        Commit { time_us: self.environment.now_us(), batch }
+    }
+
+    /// Puts a staged change into the open group, and says how many are in it. A group that is full goes first.
+    async fn open(&mut self, Staged { commit, who }: Staged<E>) -> usize {
+        if let Some(full) = self.open.add(commit, who) {
+            self.send(full).await;
+        }
+        self.open.len()
+    }
+
+    /// Hands staged batches to raft as one entry, for this term only. They land whatever happens to it.
+    async fn send(&mut self, OpenGroup { group, waiting }: OpenGroup<Waiting<E>>) {
+        let proposal = Proposal(group.to_bytes());
         let (flight, metrics, jobs) = (Arc::clone(&self.flight), self.metrics.clone(), self.jobs.clone());
-        let flown = room.start(ticket, is_bulk);
         let responder = Responder::new(move |result: Option<ClientWriteResult<TypeConfig<E>>>| {
-            let outcome = outcome(result);
-            let is_committed = matches!(outcome, Outcome::Committed { .. });
-            flown.land(is_committed);
-            metrics.proposals.with_label_values(&[label(&outcome)]).inc();
-            if is_committed {
-                metrics.commit_seconds.observe(arrived.elapsed().as_secs_f64());
+            let has_bulk = waiting.iter().any(|who| who.is_bulk);
+            for (who, outcome) in waiting.into_iter().zip(outcomes(result)) {
+                who.answer(outcome, &metrics);
             }
-            // Nobody may be waiting for it.
-            let _ = tell.send(outcome);
             let counts = flight.counts();
             let has_drained = counts.has_failed && counts.staged == 0;
-            if (is_bulk || has_drained)
+            if (has_bulk || has_drained)
                 && let Some(jobs) = jobs.upgrade()
             {
                 // A full queue wakes the proposer too.
@@ -257,6 +276,19 @@ impl<E: Environment> Proposer<E> {
     }
 }
 
+impl<E: Environment> Waiting<E> {
+    fn answer(self, outcome: Outcome, metrics: &CoreMetrics) {
+        let is_committed = matches!(outcome, Outcome::Committed { .. });
+        self.flown.land(is_committed);
+        metrics.proposals.with_label_values(&[label(&outcome)]).inc();
+        if is_committed {
+            metrics.commit_seconds.observe(self.arrived.elapsed().as_secs_f64());
+        }
+        // Nobody may be waiting for it.
+        let _ = self.tell.send(outcome);
+    }
+}
+
 /// A change that is built and staged.
 pub(crate) struct Built<E: Environment, T> {
     /// What its builder wants to say of it.
@@ -267,15 +299,23 @@ pub(crate) struct Built<E: Environment, T> {
 
 type ViewOf<E> = <<E as Environment>::State as crate::environment::State>::View;
 
-fn outcome<E: Environment>(result: Option<ClientWriteResult<TypeConfig<E>>>) -> Outcome {
-    match result {
-        Some(Ok(response)) => match response.data {
-            Verdict::Committed { revision, version, time_us } => Outcome::Committed { revision, version, time_us },
-            Verdict::Refused(refusal) => Outcome::Refused(refusal),
-            Verdict::Done | Verdict::Allocated(_) => Outcome::Unknown,
-        },
-        Some(Err(ClientWriteError::ForwardToLeader(forward))) => Outcome::NotLeader { leader: forward.leader_node },
-        Some(Err(_)) | None => Outcome::Unknown,
+/// What became of each batch of an entry, in order; of all those that follow, too, if it is the same.
+fn outcomes<E: Environment>(result: Option<ClientWriteResult<TypeConfig<E>>>) -> impl Iterator<Item = Outcome> {
+    let (verdicts, others) = match result {
+        Some(Ok(response)) => (response.data, Outcome::Unknown),
+        Some(Err(ClientWriteError::ForwardToLeader(forward))) => {
+            (Vec::new(), Outcome::NotLeader { leader: forward.leader_node })
+        }
+        Some(Err(_)) | None => (Vec::new(), Outcome::Unknown),
+    };
+    verdicts.into_iter().map(outcome).chain(std::iter::repeat(others))
+}
+
+fn outcome(verdict: Verdict) -> Outcome {
+    match verdict {
+        Verdict::Committed { revision, version, time_us } => Outcome::Committed { revision, version, time_us },
+        Verdict::Refused(refusal) => Outcome::Refused(refusal),
+        Verdict::Done | Verdict::Allocated(_) => Outcome::Unknown,
     }
 }
 

@@ -4,7 +4,13 @@
 //! which they came. Bulk waits until no job is left, or some changes have gone ahead of it, and then goes a few chunks at a
 //! time.
 //!
+//! A change that is built while nothing is with raft is sent at once. Those built while earlier ones are make an open
+//! group, which is sent as one entry when no job is left, when nothing is with raft any more, or when it is full: so
+//! what many ask for at a time costs few syncs, and what one asks for waits for nothing.
+//!
 //! # Invariants
+//! - Nothing else is proposed, and nothing is waited for, while a group is open: the order of tickets is that of the log,
+//!   and what is staged lands.
 //! - Nothing is built or staged between a failure and the end of all that was in flight; see [`Pipeline`].
 //! - The applied state is read anew before anything is built on it that the pipeline has forgotten.
 
@@ -26,6 +32,8 @@ pub(crate) struct Turns<C, B> {
     waiting: VecDeque<B>,
     /// Jobs taken since bulk had its turn.
     taken: usize,
+    /// Changes of the open group.
+    open: usize,
     next: Next<C>,
 }
 
@@ -46,6 +54,8 @@ pub(crate) enum Input<C, B> {
     Job(Job<C, B>),
     /// No job is there now.
     NoJob,
+    /// A change is staged, and now so many are in the open group.
+    Opened(usize),
     /// Whether nothing is on its way any more.
     Drained(bool),
 }
@@ -68,8 +78,10 @@ pub(crate) enum Action<C, B> {
     Drain,
     /// Read the applied state anew before it is built on.
     Renew,
-    /// Build this change over the applied state and the pipeline, and propose it.
+    /// Build this change over the applied state and the pipeline, and stage it in the open group.
     Build(C),
+    /// Propose the open group.
+    Send,
     /// Do nothing of this change.
     Refuse(C, NotProposed),
     /// Stage this chunk of bulk, and propose it.
@@ -112,7 +124,7 @@ enum Before {
 
 impl<C, B> Default for Turns<C, B> {
     fn default() -> Self {
-        Self { pipeline: Pipeline::default(), waiting: VecDeque::new(), taken: 0, next: Next::Wait }
+        Self { pipeline: Pipeline::default(), waiting: VecDeque::new(), taken: 0, open: 0, next: Next::Wait }
     }
 }
 
@@ -121,6 +133,7 @@ impl<C, B> Turns<C, B> {
         match input {
             Input::Job(job) => self.take(job),
             Input::NoJob => self.next = Next::Feed(Settling::Begins),
+            Input::Opened(changes) => self.open = changes,
             Input::Drained(is_empty) => {
                 if let Next::Change(_, settling) | Next::Feed(settling) = &mut self.next {
                     *settling = Settling::Drained(is_empty);
@@ -130,11 +143,13 @@ impl<C, B> Turns<C, B> {
     }
 
     /// The next action. `look` is called where it depends on what is on its way.
-    pub(crate) fn poll_action(&mut self, look: impl FnOnce() -> Seen) -> Action<C, B> {
+    pub(crate) fn poll_action(&mut self, look: impl Fn() -> Seen) -> Action<C, B> {
         match std::mem::replace(&mut self.next, Next::Wait) {
             Next::Wait => self.wait(),
+            Next::Take if self.open > 0 && look().counts.staged <= self.open => self.send_before(Next::Take),
             Next::Take => Action::Take,
             Next::Change(change, settling) => self.change(change, settling, look()),
+            Next::Feed(settling) if self.open > 0 => self.send_before(Next::Feed(settling)),
             Next::Feed(settling) => self.feed(settling, look()),
         }
     }
@@ -152,7 +167,16 @@ impl<C, B> Turns<C, B> {
     }
 
     fn after_job(&self) -> Next<C> {
-        if self.taken > CHANGES_PER_CHUNK { Next::Feed(Settling::Begins) } else { Next::Take }
+        if self.taken > CHANGES_PER_CHUNK && !self.waiting.is_empty() {
+            Next::Feed(Settling::Begins)
+        } else {
+            Next::Take
+        }
+    }
+
+    fn send_before(&mut self, next: Next<C>) -> Action<C, B> {
+        (self.next, self.open) = (next, 0);
+        Action::Send
     }
 
     fn wait(&mut self) -> Action<C, B> {
@@ -169,6 +193,7 @@ impl<C, B> Turns<C, B> {
         match self.settle(settling, &seen.counts) {
             Before::Nothing => Action::Build(change),
             Before::GiveUp => Action::Refuse(change, NotProposed::Busy),
+            Before::Drain if self.open > 0 => self.send_before(Next::Change(change, Settling::Begins)),
             Before::Drain => {
                 self.next = Next::Change(change, Settling::Begins);
                 Action::Drain
@@ -241,6 +266,10 @@ mod tests {
         seen: Seen,
         /// What a drain comes to.
         drains: bool,
+        /// Changes are staged, not only looked at.
+        stages: bool,
+        /// Changes of the open group.
+        open: usize,
     }
 
     impl World {
@@ -267,6 +296,15 @@ mod tests {
                     }
                     Action::Stage(_) => {
                         self.seen.counts.bulk += 1;
+                        None
+                    }
+                    Action::Build(_) if self.stages => {
+                        self.open += 1;
+                        self.seen.counts.staged += 1;
+                        Some(Input::Opened(self.open))
+                    }
+                    Action::Send => {
+                        self.open = 0;
                         None
                     }
                     Action::Renew | Action::Build(_) | Action::Refuse(..) => None,
@@ -324,6 +362,57 @@ mod tests {
             .chain((first + 1..=200).map(Action::Build))
             .collect();
         assert_eq!(done, expected);
+    }
+
+    #[test]
+    fn a_change_alone_is_sent_before_anything_else_is_looked_for() {
+        let mut world = World { stages: true, ..World::new([Job::Change(1)]) };
+        assert_eq!(world.run(), [Action::Build(1), Action::Send]);
+        // The group is sent at once, not when it turns out that no job is there.
+        let mut turns = Turns::<u32, char>::default();
+        turns.handle(Input::Job(Job::Change(1)));
+        assert_eq!(turns.poll_action(Seen::default), Action::Build(1));
+        turns.handle(Input::Opened(1));
+        let seen = || Seen { counts: Counts { staged: 1, ..Counts::default() }, has_ended: false };
+        assert_eq!(turns.poll_action(seen), Action::Send);
+        assert_eq!(turns.poll_action(seen), Action::Take);
+    }
+
+    #[test]
+    fn what_comes_while_something_is_with_raft_goes_together() {
+        let mut world = World { stages: true, ..World::new((1..=300).map(Job::Change)) };
+        let expected: Vec<Did> = [Action::Build(1), Action::Send]
+            .into_iter()
+            .chain((2..=300).map(Action::Build))
+            .chain([Action::Send])
+            .collect();
+        assert_eq!(world.run(), expected);
+        // With raft there is nothing any more: the first of them goes at once.
+        world.seen.counts.staged = 0;
+        world.jobs.extend([Job::Change(1), Job::Change(2)]);
+        assert_eq!(world.run(), [Action::Build(1), Action::Send, Action::Build(2), Action::Send]);
+    }
+
+    #[test]
+    fn an_open_group_goes_before_bulk_and_before_anything_is_waited_for() {
+        let mut world = World { stages: true, ..World::new([Job::Change(1), Job::Change(2), Job::Bulk('a')]) };
+        let expected = [Action::Build(1), Action::Send, Action::Build(2), Action::Send, Action::Stage('a')];
+        assert_eq!(world.run(), expected);
+        // A change failed while others were in the open group: what is staged must be sent, or it never lands.
+        let mut turns = Turns::<u32, char>::default();
+        let counts = Counts { staged: 2, ..Counts::default() };
+        let [seen, failed] = [false, true].map(|has_failed| Counts { has_failed, ..counts });
+        let [seen, failed] = [seen, failed].map(|counts| move || Seen { counts, has_ended: false });
+        turns.handle(Input::Job(Job::Change(1)));
+        assert_eq!(turns.poll_action(seen), Action::Build(1));
+        turns.handle(Input::Opened(1));
+        assert_eq!(turns.poll_action(seen), Action::Take);
+        turns.handle(Input::Job(Job::Change(2)));
+        assert_eq!(turns.poll_action(failed), Action::Send);
+        assert_eq!(turns.poll_action(failed), Action::Drain);
+        turns.handle(Input::Drained(true));
+        assert_eq!(turns.poll_action(Seen::default), Action::Renew);
+        assert_eq!(turns.poll_action(Seen::default), Action::Build(2));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub(crate) struct TypeConfig<E>(PhantomData<fn() -> E>);
 
 impl<E: Environment> openraft::RaftTypeConfig for TypeConfig<E> {
     type D = Proposal;
-    type R = Verdict;
+    /// Of each command of the entry.
+    type R = Vec<Verdict>;
     type NodeId = u64;
     type Node = Member;
     type Term = u64;
@@ -53,7 +54,7 @@ pub(crate) type Moment<E> = alias::InstantOf<TypeConfig<E>>;
 /// Where raft stands, as it goes on.
 pub(crate) type MetricsReceiver<E> = alias::WatchReceiverOf<TypeConfig<E>, openraft::RaftMetrics<TypeConfig<E>>>;
 
-/// A command as the log carries it: encoded once, decoded when it is applied.
+/// A command, or a group of them, as the log carries it: encoded once, decoded when it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proposal(pub(crate) Bytes);
 

@@ -363,7 +363,8 @@ impl<E: Environment> Voter<E> {
 
     async fn command(&self, command: &Command) -> Result<Verdict, CoreError> {
         self.lead()?;
-        Ok(self.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data)
+        let verdicts = self.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data;
+        verdicts.into_iter().next().ok_or_else(|| failed("a command was answered by nothing"))
     }
 
     /// Waits until nothing can be committed here any more, and says why.

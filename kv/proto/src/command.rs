@@ -1,31 +1,27 @@
 //! The commands in the replicated log, which every voter applies in the same order.
 //!
 //! # Format
-//! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch]`. Kind 0 is a batch,
-//! 1 allocates ids, 2 founds the store, 3 accepts a restore. A voter that meets a format or kind it does not know must halt: to skip what
-//! others do would be to leave their history.
+//! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, group]`. Kind
+//! 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a [`Group`](crate::Group) of batches. A
+//! voter that meets a format or kind it does not know must halt: to skip what others do would be to leave their history.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{EncodedBatch, Epoch, RestoreId, StoreId, positional, read_whole};
+use crate::{Commit, EncodedBatch, Epoch, MAX_GROUP, MAX_GROUP_LEN, RestoreId, StoreId, positional, read_whole};
 
 const FORMAT: u8 = 1;
 const BATCH: u8 = 0;
 const ALLOCATE: u8 = 1;
 const FOUND: u8 = 2;
 const ACCEPT_RESTORE: u8 = 3;
+const GROUP: u8 = 4;
 
 /// One command of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Commit a batch.
-    Batch {
-        /// When the leader proposed it, microseconds of Unix time.
-        time_us: u64,
-        /// What to do, if its preconditions hold.
-        batch: EncodedBatch,
-    },
+    Batch(Commit),
     /// Hand out ids that were never handed out before.
     Allocate {
         /// The number of ids.
@@ -59,12 +55,15 @@ pub enum CommandError {
     /// A later release wrote a command of a kind that is not known.
     #[error("command kind {0} is not known to this release")]
     Kind(u8),
+    /// A group without batches, or with more bytes than a group has.
+    #[error("a group of {0} batches and {1} bytes is not one that is written")]
+    Group(usize, usize),
 }
 
 positional! {
     /// A command as it stands in the log.
     #[derive(Debug, Default, PartialEq)]
-    struct WireCommand {
+    pub(crate) struct WireCommand {
         format: u8,
         kind: u8,
         time_us: u64,
@@ -73,6 +72,54 @@ positional! {
         store: u128,
         restore: u128,
         epoch: Epoch,
+        group: Vec<Commit> where len <= MAX_GROUP,
+    }
+}
+
+impl WireCommand {
+    pub(crate) fn of_commits(mut commits: Vec<Commit>) -> Self {
+        let empty = Self { format: FORMAT, ..Self::default() };
+        match commits.len() {
+            1 => {
+                let Commit { time_us, batch } = commits.remove(0);
+                Self { kind: BATCH, time_us, batch, ..empty }
+            }
+            _ => Self { kind: GROUP, group: commits, ..empty },
+        }
+    }
+
+    /// `about` is a guess at the bytes of its batches.
+    pub(crate) fn to_bytes(&self, about: usize) -> Bytes {
+        let mut out = Vec::with_capacity(about + 128);
+        rmp_serde::encode::write(&mut out, self).expect("writing plain data into memory cannot fail");
+        out.into()
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, CommandError> {
+        let wire: Self = read_whole(bytes).map_err(CommandError::Syntax)?;
+        if wire.format == FORMAT { Ok(wire) } else { Err(CommandError::Format(wire.format)) }
+    }
+
+    fn command(self) -> Result<Command, CommandError> {
+        match self.kind {
+            BATCH => Ok(Command::Batch(Commit { time_us: self.time_us, batch: self.batch })),
+            ALLOCATE => Ok(Command::Allocate { count: self.count }),
+            FOUND => Ok(Command::Found { store: StoreId::new(self.store) }),
+            ACCEPT_RESTORE => {
+                let restore = RestoreId::new(self.restore);
+                Ok(Command::AcceptRestore { time_us: self.time_us, restore, epoch: self.epoch })
+            }
+            kind => Err(CommandError::Kind(kind)),
+        }
+    }
+
+    fn group(self) -> Result<Vec<Command>, CommandError> {
+        let (count, weight) = (self.group.len(), self.group.iter().map(Commit::weight).sum());
+        // One alone is not written as a group.
+        if count < 2 || weight > MAX_GROUP_LEN {
+            return Err(CommandError::Group(count, weight));
+        }
+        Ok(self.group.into_iter().map(Command::Batch).collect())
     }
 }
 
@@ -81,11 +128,8 @@ impl Command {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let empty = WireCommand { format: FORMAT, ..WireCommand::default() };
-        let (wire, batch_len) = match self {
-            Self::Batch { time_us, batch } => {
-                let wire = WireCommand { kind: BATCH, time_us: *time_us, batch: batch.clone(), ..empty };
-                (wire, batch.len())
-            }
+        let (wire, about) = match self {
+            Self::Batch(commit) => (WireCommand::of_commits(vec![commit.clone()]), commit.weight()),
             Self::Allocate { count } => (WireCommand { kind: ALLOCATE, count: *count, ..empty }, 0),
             Self::Found { store } => (WireCommand { kind: FOUND, store: store.get(), ..empty }, 0),
             Self::AcceptRestore { time_us, restore, epoch } => {
@@ -93,30 +137,24 @@ impl Command {
                 (WireCommand { kind: ACCEPT_RESTORE, time_us, restore, epoch, ..empty }, 0)
             }
         };
-        let mut out = Vec::with_capacity(batch_len + 128);
-        rmp_serde::encode::write(&mut out, &wire).expect("writing plain data into memory cannot fail");
-        out.into()
+        wire.to_bytes(about)
     }
 
     /// Back from [`Command::to_bytes`]. The batch is not looked into.
     ///
     /// # Errors
-    /// Not MessagePack of this shape, or a format or kind this release does not know.
+    /// Not MessagePack of this shape, a format or kind this release does not know, or a group.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CommandError> {
-        let wire: WireCommand = read_whole(bytes).map_err(CommandError::Syntax)?;
-        if wire.format != FORMAT {
-            return Err(CommandError::Format(wire.format));
-        }
-        match wire.kind {
-            BATCH => Ok(Self::Batch { time_us: wire.time_us, batch: wire.batch }),
-            ALLOCATE => Ok(Self::Allocate { count: wire.count }),
-            FOUND => Ok(Self::Found { store: StoreId::new(wire.store) }),
-            ACCEPT_RESTORE => {
-                let restore = RestoreId::new(wire.restore);
-                Ok(Self::AcceptRestore { time_us: wire.time_us, restore, epoch: wire.epoch })
-            }
-            kind => Err(CommandError::Kind(kind)),
-        }
+        WireCommand::read(bytes)?.command()
+    }
+
+    /// All commands of one entry of the log, in order: one, or those of a [`Group`](crate::Group).
+    ///
+    /// # Errors
+    /// As [`Command::from_bytes`], or a group that nobody writes.
+    pub fn read_entry(bytes: &[u8]) -> Result<Vec<Self>, CommandError> {
+        let wire = WireCommand::read(bytes)?;
+        if wire.kind == GROUP { wire.group() } else { Ok(vec![wire.command()?]) }
     }
 }
 
@@ -133,8 +171,8 @@ mod tests {
             sections: vec![EncodedSection { id, count: 0, ops: Bytes::from_static(b"operations") }],
         };
         vec![
-            Command::Batch { time_us: 1_700_000_000_000_000, batch },
-            Command::Batch { time_us: 0, batch: EncodedBatch { format: 1, ..EncodedBatch::default() } },
+            Command::Batch(Commit { time_us: 1_700_000_000_000_000, batch }),
+            Command::Batch(Commit { time_us: 0, batch: EncodedBatch { format: 1, ..EncodedBatch::default() } }),
             Command::Allocate { count: 300 },
             Command::Found { store: StoreId::new(u128::MAX - 1) },
             Command::AcceptRestore { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },

@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::batch::sections_len;
 use crate::{
-    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder, FrameError,
-    Head, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN, MAX_REQUEST_LEN, MAX_SECTIONS, Op,
-    OpError, Position, Precondition, Published, PublishedError, RestoreId, SECTION_OVERHEAD, Section, SectionId,
-    StoreId, Value, Version, decode_ops,
+    Batch, Command, Commit, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder,
+    FrameError, Group, Head, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN, MAX_REQUEST_LEN,
+    MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId, SECTION_OVERHEAD, Section,
+    SectionId, StoreId, Value, Version, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {
@@ -192,12 +192,15 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
     };
     let encoded = batch.encode().unwrap();
     let fork = Published::fork(&Position::origin(StoreId::new(5)), Epoch::ZERO, 1, RestoreId::new(u128::MAX)).unwrap();
-    let accept = Command::AcceptRestore { time_us: 1, restore: RestoreId::new(2), epoch: Epoch::new(3) };
+    let mut group = Group::default();
+    for time_us in [1, 2] {
+        group.push(Commit { time_us, batch: encoded.clone() }).unwrap();
+    }
     let head = Head { began: Version::new(1), ..Head::default() };
     vec![
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
         ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),
-        ("command", accept.to_bytes().to_vec(), |bytes| Command::from_bytes(bytes).is_ok()),
+        ("command", group.to_bytes().to_vec(), |bytes| Command::read_entry(bytes).is_ok()),
         ("head", head.to_bytes().to_vec(), |bytes| Head::from_bytes(bytes).is_ok()),
     ]
 }

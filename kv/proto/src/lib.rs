@@ -17,6 +17,7 @@ mod command;
 mod error_texts;
 mod follower;
 mod frame;
+mod group;
 #[cfg(test)]
 mod hostile;
 mod id;
@@ -70,6 +71,7 @@ pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
 };
+pub use group::{Commit, Group, MAX_GROUP, MAX_GROUP_LEN};
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
 pub use known_node::{KnownNode, KnownNodeError};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    Chain, Command, CommandError, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
+    Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
     Precondition, Published, RestoreId, Revision, SectionId, StoreId, Version, decode_ops, positional, read_whole,
 };
 
@@ -243,11 +243,11 @@ impl Head {
                 }
                 None => Ok(Effect::Refused(Refusal::NoIds)),
             },
-            Command::Batch { .. } | Command::AcceptRestore { .. } if !self.is_founded() => {
+            Command::Batch(_) | Command::AcceptRestore { .. } if !self.is_founded() => {
                 Ok(Effect::Refused(Refusal::NotFounded))
             }
             Command::AcceptRestore { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
-            Command::Batch { time_us, batch } => self.apply_batch(time_us, batch, edition),
+            Command::Batch(commit) => self.apply_batch(commit, edition),
         }
     }
 
@@ -264,8 +264,7 @@ impl Head {
 
     fn apply_batch<E>(
         &mut self,
-        time_us: u64,
-        batch: EncodedBatch,
+        Commit { time_us, batch }: Commit,
         mut edition: impl FnMut(SectionId) -> Result<Edition, E>,
     ) -> Result<Effect, MachineError<E>> {
         if let Err(error) = check(&batch) {
@@ -369,7 +368,7 @@ mod tests {
             .map(|&(section, edition)| Precondition { section, edition: Edition::new(edition) })
             .collect();
         let batch = Batch { preconditions, sections: sections.iter().map(|&id| put(id)).collect() };
-        Command::Batch { time_us, batch: batch.encode().unwrap() }
+        Command::Batch(Commit { time_us, batch: batch.encode().unwrap() })
     }
 
     #[test]
@@ -414,18 +413,18 @@ mod tests {
     fn a_bad_last_operation_refuses_the_whole_batch() {
         let mut model = Model::founded();
         let before = model.clone();
-        let Command::Batch { time_us, batch: good } = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
+        let Command::Batch(Commit { time_us, batch: good }) = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
         let mut bad = good.clone();
         bad.sections[1].ops = bad.sections[1].ops.slice(..bad.sections[1].ops.len() - 1);
         let malformed =
             |batch: &EncodedBatch| Effect::Refused(Refusal::Malformed(check(batch).unwrap_err().to_string()));
         let why = malformed(&bad);
-        assert_eq!(model.apply(Command::Batch { time_us, batch: bad }), why);
+        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: bad })), why);
 
         let mut twice = good.clone();
         twice.sections[1] = twice.sections[0].clone();
         let why = malformed(&twice);
-        assert_eq!(model.apply(Command::Batch { time_us, batch: twice }), why);
+        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: twice })), why);
         assert_eq!(model, before);
     }
 
@@ -433,12 +432,18 @@ mod tests {
     fn what_a_later_release_would_accept_halts() {
         let mut model = Model::founded();
         let before = model.clone();
-        let Command::Batch { time_us, batch: good } = batch(1, &[ZONE], &[]) else { unreachable!() };
+        let Command::Batch(Commit { time_us, batch: good }) = batch(1, &[ZONE], &[]) else { unreachable!() };
         let newer = EncodedBatch { format: 2, ..good.clone() };
-        assert!(matches!(model.try_apply(Command::Batch { time_us, batch: newer }), Err(MachineError::Newer(_))));
+        assert!(matches!(
+            model.try_apply(Command::Batch(Commit { time_us, batch: newer })),
+            Err(MachineError::Newer(_))
+        ));
         let mut unknown = good;
         unknown.sections[0].ops = rmp_serde::to_vec(&(9_u8, serde_bytes::Bytes::new(&[0, 1]))).unwrap().into();
-        assert!(matches!(model.try_apply(Command::Batch { time_us, batch: unknown }), Err(MachineError::Newer(_))));
+        assert!(matches!(
+            model.try_apply(Command::Batch(Commit { time_us, batch: unknown })),
+            Err(MachineError::Newer(_))
+        ));
         assert_eq!(model, before);
     }
 

@@ -72,12 +72,15 @@ impl<'s> Apply<'s> {
         self.batch.0.size_in_bytes()
     }
 
-    /// Applies one command, as [`Command::to_bytes`] wrote it.
+    /// Applies the commands of one entry of the log, in order, and says what became of each.
     ///
     /// # Errors
-    /// The voter must halt: the command is not known to this release, or the state could not be read.
-    pub fn command(&mut self, command: &[u8]) -> Result<Verdict, MachineError<StoreError>> {
-        let command = Command::from_bytes(command)?;
+    /// The voter must halt: a command is not known to this release, or the state could not be read.
+    pub fn command(&mut self, entry: &[u8]) -> Result<Vec<Verdict>, MachineError<StoreError>> {
+        Command::read_entry(entry)?.into_iter().map(|command| self.one(command)).collect()
+    }
+
+    fn one(&mut self, command: Command) -> Result<Verdict, MachineError<StoreError>> {
         let (inner, editions) = (&self.inner, &self.editions);
         let effect = self.current.head.apply(command, |section| match editions.get(&section) {
             Some(edition) => Ok(*edition),

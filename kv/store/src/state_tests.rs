@@ -8,8 +8,9 @@ use bytes::Bytes;
 use prometheus::Registry;
 use proptest::prelude::*;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Command, Edition, Epoch, Key, KeyspaceId, MemoryView, Op, Position, Precondition,
-    Published, Refusal, RestoreId, Section, SectionId, StoreId, Value, Verdict, Version, View, decode_entries,
+    Batch, BatchSource, Chain, Command, Commit, Edition, Epoch, Group, Key, KeyspaceId, MemoryView, Op, Position,
+    Precondition, Published, Refusal, RestoreId, Section, SectionId, StoreId, Value, Verdict, Version, View,
+    decode_entries,
 };
 
 use crate::{StateOptions, StateStore, StoreMetrics};
@@ -34,13 +35,13 @@ pub(crate) fn founded(path: &Path) -> StateStore {
 
 pub(crate) fn apply(state: &StateStore, commands: &[Command]) -> Vec<Verdict> {
     let mut slice = state.apply();
-    let verdicts = commands.iter().map(|command| slice.command(&command.to_bytes()).unwrap()).collect();
+    let verdicts = commands.iter().flat_map(|command| slice.command(&command.to_bytes()).unwrap()).collect();
     slice.commit().unwrap();
     verdicts
 }
 
 pub(crate) fn command(batch: &Batch) -> Command {
-    Command::Batch { time_us: 5, batch: batch.encode().unwrap() }
+    Command::Batch(Commit { time_us: 5, batch: batch.encode().unwrap() })
 }
 
 fn key(id: SectionId, tail: &[u8]) -> Key {
@@ -90,6 +91,41 @@ fn probe() -> impl Strategy<Value = Key> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// A group comes to what its batches come to one by one, refused ones among them.
+    #[test]
+    fn a_group_is_its_batches_one_by_one(
+        batches in prop::collection::vec((batch(), 0_u64..100, prop::option::of(0_u64..6)), 1..12),
+    ) {
+        let commits = batches.into_iter().map(|(mut batch, time_us, required)| {
+            let required = required.map(|edition| Precondition { section: ZONE, edition: Edition::new(edition) });
+            batch.preconditions.extend(required);
+            Commit { time_us, batch: batch.encode().unwrap() }
+        });
+        let commits: Vec<_> = commits.collect();
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [together, alone] = [0, 1].map(|at| founded(folders[at].path()));
+        let mut group = Group::default();
+        commits.iter().for_each(|commit| group.push(commit.clone()).unwrap());
+        let mut slice = together.apply();
+        let verdicts = slice.command(&group.to_bytes()).unwrap();
+        let versions = slice.commit().unwrap();
+        let mut expected = (Vec::new(), Vec::new());
+        for commit in commits {
+            let mut slice = alone.apply();
+            expected.0.extend(slice.command(&Command::Batch(commit).to_bytes()).unwrap());
+            expected.1.extend(slice.commit().unwrap());
+        }
+        prop_assert_eq!(verdicts, expected.0);
+        let bytes = |versions: Vec<crate::AppliedVersion>| versions.into_iter().map(|version| version.bytes);
+        prop_assert!(bytes(versions).eq(bytes(expected.1)));
+        prop_assert_eq!(together.head(), alone.head());
+        let [one, other] = [together.view(), alone.view()];
+        prop_assert_eq!(entries(&one, &[], &[0xff; 8]), entries(&other, &[], &[0xff; 8]));
+        for id in [ZONE, NOTES] {
+            prop_assert_eq!(one.edition(id).unwrap(), other.edition(id).unwrap());
+        }
+    }
 
     /// Whatever is applied in whatever slices, a view reads as the plain model did when it was taken, across both
     /// column families and a restart.

@@ -1,8 +1,8 @@
 //! Keys, values, batches and frames.
 
 use zonecast_kv_proto::{
-    Command, EncodedBatch, EncodedSection, FrameDecoder, MAX_FRAME_LEN, Published, SnapshotCheck, decode_entries,
-    decode_ops,
+    Command, EncodedBatch, EncodedSection, FrameDecoder, Group, MAX_FRAME_LEN, Published, SnapshotCheck,
+    decode_entries, decode_ops,
 };
 use zonecast_records::{
     AddressValue, AliasValue, CoreNode, CoreZone, DnsKey, Guards, KeyBuffer, Name, RetiredGeneration, Rrset,
@@ -103,8 +103,21 @@ fn visit_ops(section: &EncodedSection) {
 }
 
 pub(super) fn command(bytes: &[u8]) {
-    let Ok(command) = Command::from_bytes(bytes) else { return };
-    assert_eq!(Command::from_bytes(&command.to_bytes()).expect("what was encoded decodes"), command);
+    let Ok(commands) = Command::read_entry(bytes) else { return };
+    let again = match &commands[..] {
+        [command] => command.to_bytes(),
+        several => group(several).to_bytes(),
+    };
+    assert_eq!(Command::read_entry(&again).expect("what was encoded decodes"), commands);
+}
+
+fn group(commands: &[Command]) -> Group {
+    let mut group = Group::default();
+    for command in commands {
+        let Command::Batch(commit) = command else { panic!("a group has batches only") };
+        group.push(commit.clone()).expect("it was in one");
+    }
+    group
 }
 
 pub(super) fn published(bytes: &[u8]) {

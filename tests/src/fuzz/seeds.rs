@@ -4,8 +4,8 @@ use bytes::Bytes;
 use domain::base::iana::{Class, Rtype};
 use domain::base::{MessageBuilder, Name};
 use zonecast_kv_proto::{
-    Ack, Command, Epoch, Frame, Heartbeat, PROTOCOL, Position, Published, RestoreId, SnapshotEnd, StoreId, Subscribe,
-    SubscribeRefusal, Version, encode_entries,
+    Ack, Command, Commit, Epoch, Frame, Group, Heartbeat, PROTOCOL, Position, Published, RestoreId, SnapshotEnd,
+    StoreId, Subscribe, SubscribeRefusal, Version, encode_entries,
 };
 
 use super::world;
@@ -26,12 +26,16 @@ pub(super) fn batches() -> Vec<Vec<u8>> {
 pub(super) fn commands() -> Vec<Vec<u8>> {
     let batch = world::batches().first().map(|batch| batch.encode().expect("built to fit")).unwrap_or_default();
     let commands = [
-        Command::Batch { time_us: 5, batch },
+        Command::Batch(Commit { time_us: 5, batch: batch.clone() }),
         Command::Allocate { count: 3 },
         Command::Found { store: StoreId::new(9) },
         Command::AcceptRestore { time_us: 6, restore: RestoreId::new(7), epoch: Epoch::new(2) },
     ];
-    commands.iter().map(|command| command.to_bytes().to_vec()).collect()
+    let mut group = Group::default();
+    for time_us in [7, 8] {
+        group.push(Commit { time_us, batch: batch.clone() }).expect("small");
+    }
+    commands.iter().map(Command::to_bytes).chain([group.to_bytes()]).map(|bytes| bytes.to_vec()).collect()
 }
 
 pub(super) fn published() -> Vec<Vec<u8>> {

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use zonecast_builder::{FullBuild, Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_ingest::read_zone_bytes;
 use zonecast_kv_proto::{
-    Batch, Chain, Command, Edition, Frame, Head, Heartbeat, Key, KeyspaceId, Op, PROTOCOL, Position, Precondition,
-    Published, Revision, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
+    Batch, Chain, Command, Commit, Edition, Frame, Head, Heartbeat, Key, KeyspaceId, Op, PROTOCOL, Position,
+    Precondition, Published, Revision, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version,
+    encode_entries,
 };
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
 
@@ -188,7 +189,7 @@ fn batches() -> Vec<Example> {
     vec![
         (
             "command",
-            Command::Batch { time_us: 1_000_000, batch }.to_bytes(),
+            Command::Batch(Commit { time_us: 1_000_000, batch }).to_bytes(),
             &[
                 "command",
                 "format",
