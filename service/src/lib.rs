@@ -44,7 +44,7 @@ pub use import::{mark, mark_all, unmark_unlisted};
 pub use metrics::{Imported, Metrics};
 pub use part::run_part;
 pub use progress::Progress;
-pub use running::{EndingService, RunningService, ServiceSetup, StoppedService};
+pub use running::{ClusterSetup, EndingService, RunningService, ServiceSetup, StoppedService};
 pub use scope::Scope;
 pub use service::{LocalEdge, MAX_WRITES, Service, Upload};
 pub use shares::{Place, Shares};

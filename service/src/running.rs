@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
-use zonecast_kv_core::{Core, CoreConfig};
+use zonecast_kv_core::{ClusterConfig, Core, CoreConfig, Member};
 use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{CoreService, Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
 
@@ -40,6 +40,8 @@ pub struct ServiceSetup {
     pub identity: Identity,
     /// Where edges connect.
     pub endpoint: Endpoint,
+    /// How it and the others of its cluster reach each other.
+    pub cluster: ClusterSetup,
     /// Edges of the same process.
     pub edges: Vec<LocalEdge>,
     /// Edges that are waited for before they have ever connected.
@@ -56,6 +58,15 @@ pub struct ServiceSetup {
     pub registry: Registry,
     /// Start of the process.
     pub started: Instant,
+}
+
+/// How a core and the others of its cluster reach each other.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterSetup {
+    /// Where the others reach it; without it, where its endpoint listens, if that is one address.
+    pub address: Option<String>,
+    /// Whom it asks to let it in, at its first start.
+    pub join: Vec<String>,
 }
 
 /// A running core without its HTTP API.
@@ -84,11 +95,24 @@ pub struct StoppedService {
     core: Core,
 }
 
+impl ClusterSetup {
+    fn config(self, identity: &Identity, endpoint: Endpoint, quic: SocketAddr) -> ClusterConfig {
+        let listens = (!quic.ip().is_unspecified()).then(|| quic.to_string());
+        let member = Member {
+            name: identity.peer().name.clone(),
+            // A core that is alone needs none.
+            address: self.address.or(listens).unwrap_or_default(),
+        };
+        ClusterConfig { member, endpoint, join: self.join }
+    }
+}
+
 impl RunningService {
-    /// Starts it; it leads when this returns, and is not ready before [`Service::set_ready`].
+    /// Starts it. One that is alone leads when this returns; others follow or elect from here on. It is not ready before
+    /// [`Service::set_ready`]. A core that is to join waits here until it is admitted.
     ///
     /// # Errors
-    /// A store cannot be opened, or a listener not be used.
+    /// A store cannot be opened, a listener not be used, or the cluster refuses it.
     pub async fn start(setup: ServiceSetup) -> Outcome<Self> {
         let ServiceSetup { store, data, identity, endpoint, edges, expected, registry, .. } = setup;
         let (fault, started) = (setup.fault, setup.started);
@@ -99,14 +123,15 @@ impl RunningService {
             state: StateOptions { raft_log_bytes: setup.raft_log_bytes, ..StateOptions::default() },
             registry: registry.clone(),
             sink: Arc::clone(&sink) as Arc<_>,
-            cluster: None,
+            cluster: Some(setup.cluster.config(&identity, endpoint.clone(), quic)),
         })
         .await?;
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
         let streams = Arc::new(CoreStreams::new(&core));
         let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
-        let publisher = Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores));
-        sink.connect(&publisher);
+        let publisher = sink.connect(|| {
+            Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores))
+        });
         let service = Service::new(ServiceParts {
             core: core.clone(),
             publisher: Arc::clone(&publisher),

@@ -1,29 +1,35 @@
 //! From the core to the publisher: every applied version, at once.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use zonecast_kv_core::{Applied, AppliedSink};
 use zonecast_kv_proto::Position;
 use zonecast_kv_transport::Publisher;
 
-/// Hands versions to a publisher that is there only once the core is up: it serves what the core holds. Versions before
-/// that are read from the store.
+/// Hands versions to a publisher that is there only once the core is up. It serves what the store holds; a core that
+/// follows others applies versions while it starts.
 #[derive(Debug, Default)]
 pub(crate) struct PublisherSink {
     // Weak, so that the core does not keep the publisher from shutting down.
-    publisher: OnceLock<Weak<Publisher>>,
+    publisher: Mutex<Option<Weak<Publisher>>>,
 }
 
 impl PublisherSink {
-    /// From now on to this publisher. Nothing may have been proposed since it looked at the store.
-    pub(crate) fn connect(&self, publisher: &Arc<Publisher>) {
-        let _ = self.publisher.set(Arc::downgrade(publisher));
+    /// Starts a publisher. Every version that the store did not hold when it looked goes to it, and perhaps one or the
+    /// other that it did hold, which the publisher notices.
+    pub(crate) fn connect(&self, start: impl FnOnce() -> Arc<Publisher>) -> Arc<Publisher> {
+        // Held while the publisher looks at the store: what is applied in between waits here.
+        let mut connected = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let publisher = start();
+        *connected = Some(Arc::downgrade(&publisher));
+        publisher
     }
 }
 
 impl AppliedSink for PublisherSink {
     fn applied(&self, version: &Applied) {
-        if let Some(publisher) = self.publisher.get().and_then(Weak::upgrade) {
+        let connected = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(publisher) = connected.as_ref().and_then(Weak::upgrade) {
             publisher.publish(&version.bytes, version.position);
         }
     }

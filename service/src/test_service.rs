@@ -14,7 +14,7 @@ use zonecast_kv_proto::Role;
 use zonecast_kv_transport::{Ca, Endpoint};
 
 use crate::fault::Fault;
-use crate::running::{RunningService, ServiceSetup};
+use crate::running::{ClusterSetup, RunningService, ServiceSetup};
 use crate::service::{Service, Upload};
 use crate::shares::Shares;
 use crate::zone::Terms;
@@ -41,6 +41,7 @@ impl TestService {
                 endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
                 identity,
                 edges: vec![],
+                cluster: ClusterSetup::default(),
                 expected: vec![],
                 edge_away: Duration::from_mins(60),
                 keep_replaced: Duration::from_mins(60),

@@ -25,7 +25,7 @@ use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::Editions;
 use crate::quic_wire::{QuicWire, Receiver, Sender};
 use crate::removal::Removal;
-use crate::start::{FOUNDER, Opened, check_name, has_log, known_node, new_node, open};
+use crate::start::{FOUNDER, Opened, check_address, check_name, has_log, known_node, new_node, open};
 use crate::state_machine::AppliedSink;
 use crate::status::ClusterStatus;
 use crate::store_use::{Released, StoreUse};
@@ -124,6 +124,7 @@ impl Core {
             drop(tokio::spawn(mark_begun(node, Arc::downgrade(&voter.log), config.data_dir)));
         }
         let known = voter.effective_membership().await?;
+        check_address(&known, &me)?;
         let founds = node.id == FOUNDER && known.log_id().is_none();
         if founds || known.voter_ids().eq([node.id]) {
             voter.lead_alone(me.clone()).await?;

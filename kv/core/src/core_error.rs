@@ -52,6 +52,12 @@ pub enum CoreError {
         /// The name in the certificate.
         certificate: String,
     },
+    /// Nobody of its cluster could reach it.
+    #[error(
+        "this core is in a cluster with others and must say where they reach it: set `address` in `[cluster]` of its \
+         configuration"
+    )]
+    NoAddress,
     /// It is not a member any more.
     #[error(
         "this core was removed from its cluster, says {by} (entry {index} of the raft log). Its data are not needed any more; \

@@ -80,6 +80,12 @@ pub(crate) fn check_name(known: &StoredMembership, id: u64, certificate: &str) -
     }
 }
 
+/// Others must know where this core is; with an empty address it would become one that nobody reaches.
+pub(crate) fn check_address(known: &StoredMembership, me: &Member) -> Result<(), CoreError> {
+    let has_others = known.membership().nodes().nth(1).is_some();
+    if has_others && me.address.is_empty() { Err(CoreError::NoAddress) } else { Ok(()) }
+}
+
 /// Whether raft has written anything.
 pub(crate) fn has_log(log: &RaftLog) -> bool {
     log.vote().is_some() || !log.range().is_empty() || log.purged().is_some()

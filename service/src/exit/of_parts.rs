@@ -28,6 +28,7 @@ impl From<CoreError> for Failure {
     fn from(error: CoreError) -> Self {
         match error {
             CoreError::Store(error) => error.into(),
+            CoreError::NoAddress | CoreError::OtherName { .. } => Self::usage(error),
             error => Self::new(by_text(&error), error),
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use zonecast_kv_proto::is_node_name;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 
-use super::{HttpSection, LogSection, ZonesSection};
+use super::{ClusterSection, HttpSection, LogSection, ZonesSection};
 use zonecast_service::exit::{Failure, Outcome};
 
 /// In minutes: long enough to notice that a zone is wrong, and short enough that a replaced zone does not take up twice
@@ -45,6 +45,9 @@ pub(crate) struct CoreFile {
     /// log.
     #[serde(default = "default_raft_log")]
     pub raft_log_bytes: usize,
+    /// How this core and the others of its cluster reach each other.
+    #[serde(default, skip_serializing_if = "ClusterSection::is_empty")]
+    pub cluster: ClusterSection,
     /// The API, metrics and health.
     #[serde(default = "HttpSection::of_core")]
     pub http: HttpSection,
@@ -82,6 +85,7 @@ impl CoreFile {
         if let Some(name) = self.edges.iter().find(|name| !is_node_name(name)) {
             return Err(Failure::usage(format_args!("edges: {name:?} is not a node name: 1 to 63 of a-z, 0-9 and -")));
         }
+        self.cluster.check(self.quic)?;
         self.http.check()
     }
 }

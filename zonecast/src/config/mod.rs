@@ -3,6 +3,7 @@
 //! Every key is documented at its field; `ops/core.toml` and `ops/edge.toml` show all of them with their defaults.
 
 mod clients_section;
+mod cluster_section;
 mod core_file;
 mod edge_file;
 mod http_section;
@@ -11,6 +12,7 @@ mod read;
 mod zones_section;
 
 pub(crate) use clients_section::{AccessSection, RateLimitSection, cookie_secrets};
+pub(crate) use cluster_section::ClusterSection;
 pub(crate) use core_file::{CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_KEEP_REPLACED_MINUTES};
 pub(crate) use edge_file::{DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole};
 pub(crate) use http_section::HttpSection;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 
+use super::majority::{self, Stands};
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
 use super::zone_folder::ZoneFolder;
@@ -50,13 +51,15 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
     let folder = DataFolder::open(&config.data)?;
     tracing::info!(data = %folder.path().display(), node = %identity.peer(), "starting");
     let fault = Fault::new(folder.path());
-    let running = RunningCore::start(CoreSetup {
+    let joins = !config.cluster.join.is_empty();
+    let starting = RunningCore::start(CoreSetup {
         service: ServiceSetup {
             store: folder.core(),
             data: folder.path().to_owned(),
             moved_from: folder.moved_from().map(str::to_owned),
             identity: identity.clone(),
             endpoint,
+            cluster: config.cluster.setup(),
             edges: vec![],
             expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
             edge_away: Duration::from_mins(config.edge_away_minutes),
@@ -70,10 +73,20 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         tokens: config.http.tokens,
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         metrics,
-    })
-    .await?;
+    });
+    if joins {
+        notify(NotifyState::Status("starting; at its first start it waits until `zonecast cluster add` lets it in"));
+    }
+    let running = tokio::select! {
+        running = starting => running?,
+        // It may wait for days until it is admitted.
+        () = stop.asked(), if joins => {
+            notify(NotifyState::Stopping);
+            return Ok(Ended::Stopped);
+        }
+    };
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());
-    let ended = match become_ready(&running, zones, &folder, started, &stop).await {
+    let ended = match become_ready(&running, &identity.peer().name, zones, &folder, started, &stop).await {
         Ok(Some(ready)) => {
             output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
             notify(NotifyState::Ready);
@@ -115,13 +128,21 @@ pub(super) fn identity(folder: &Path, role: Role, metrics: &MetricsRegistry) -> 
 
 async fn become_ready(
     running: &RunningCore,
+    name: &str,
     zones: Option<ZoneFolder>,
     folder: &DataFolder,
     started: Instant,
     stop: &Stop,
 ) -> Outcome<Option<Ready>> {
     let (mut refused, mut held) = (0, 0);
-    if let Some(zones) = zones {
+    let Some(stands) = majority::wait(running.core(), name, stop).await? else { return Ok(None) };
+    if stands == Stands::Follows {
+        if zones.is_some() {
+            tracing::info!(
+                "another core leads: the zone files of `[zones]` are imported by a core that leads when it starts"
+            );
+        }
+    } else if let Some(zones) = zones {
         match zones.import(running.service(), stop).await? {
             Some(report) => (refused, held) = (report.refused, report.held),
             None => return Ok(None),

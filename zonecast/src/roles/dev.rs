@@ -28,6 +28,7 @@ use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 use zonecast_api::Tolerance;
 use zonecast_api::types::Ready;
+use zonecast_service::ClusterSetup;
 use zonecast_service::Fault;
 use zonecast_service::Holdings;
 use zonecast_service::LocalEdge;
@@ -126,6 +127,7 @@ impl Dev {
                 moved_from: folder.moved_from().map(str::to_owned),
                 identity,
                 endpoint,
+                cluster: ClusterSetup::default(),
                 edges: local.clone(),
                 expected: local.iter().map(|edge| Peer::edge(&edge.name)).collect(),
                 edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),

@@ -22,6 +22,7 @@ use crate::metrics::MetricsRegistry;
 use zonecast_api::ClientOptions;
 use zonecast_api::types::RollbackRequest;
 use zonecast_api::{Client, ClientError, Patience};
+use zonecast_service::ClusterSetup;
 use zonecast_service::Fault;
 use zonecast_service::ServiceSetup;
 use zonecast_service::exit::{Code, Failure};
@@ -62,6 +63,7 @@ impl Api {
                     endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
                     identity,
                     edges: vec![],
+                    cluster: ClusterSetup::default(),
                     expected: vec![],
                     edge_away: Duration::from_mins(60),
                     keep_replaced: Duration::from_mins(60),

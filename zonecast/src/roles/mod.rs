@@ -14,6 +14,7 @@ mod http_bodies;
 mod http_tests;
 mod http_tls;
 mod idle;
+mod majority;
 mod paced_stream;
 mod patience;
 mod ports;

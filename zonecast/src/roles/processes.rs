@@ -31,8 +31,8 @@ use super::dev::DevConfig;
 use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::config::{
-    AccessSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES,
-    EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
+    AccessSection, ClusterSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB,
+    DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
 };
 use crate::log::LogFormat;
 use crate::output::Output;
@@ -95,6 +95,7 @@ async fn serve(
         edge_away_minutes: DEFAULT_EDGE_AWAY_MINUTES,
         keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
         raft_log_bytes: RAFT_LOG_BYTES,
+        cluster: ClusterSection::default(),
         http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },
         zones: Some(ZonesSection {
             folder: absolute(&config.zones)?,
