@@ -1,6 +1,7 @@
 //! A blocking client of `/v1`, for the command line, tests and benches.
 
 use std::io::{self, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,11 +15,13 @@ use zonecast_kv_proto::WaitFor;
 
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::client_trouble::Trouble;
+use crate::cores::{Cores, Target};
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::types::{
-    AcceptRestore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, DeletedZones, EdgeInfo, EdgeList, ErrorBody,
-    ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RollbackRequest, RrsetPage, SettingsChange, Status,
-    StoreSettings, StoreSettingsChange, UNKNOWN, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
+    AcceptRestore, AddCore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, ClusterInfo, DeletedZones, EdgeInfo,
+    EdgeList, ErrorBody, ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RemoveCores, RollbackRequest, RrsetPage,
+    SettingsChange, Status, StoreSettings, StoreSettingsChange, TransferLead, UNKNOWN, Written, ZoneDiff, ZoneInfo,
+    ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::{OutOfZone, Tolerance, WithoutNs};
 
@@ -154,13 +157,15 @@ pub struct PutOptions {
     pub dry_run: bool,
 }
 
-/// A client of the API of one core.
+/// A client of the API of one core, or of the cores of one cluster.
 #[derive(Clone, Debug)]
 pub struct Client {
     core: String,
     agent: Agent,
     /// What writes want.
     only_at: Option<u64>,
+    /// Whom it asks in place of `core`, if there are several.
+    cores: Option<Arc<Cores>>,
 }
 
 impl Client {
@@ -180,8 +185,40 @@ impl Client {
         Ok(Self::over(core, options))
     }
 
+    /// Makes a client of the cores at these URLs, all of one cluster. A request goes to the one that answered last, and
+    /// to the next one when that cannot be reached. A write that may have arrived is not sent again.
+    ///
+    /// # Errors
+    /// There is no URL, or one is invalid, needs a CA, or would send the token unencrypted.
+    pub fn of_cores(cores: &[String], options: ClientOptions) -> Result<Self, ClientOptionsError> {
+        let (first, others) = cores.split_first().ok_or_else(|| ClientOptionsError::Url(String::new()))?;
+        let client = Self::with_options(first, options.clone())?;
+        if others.is_empty() {
+            return Ok(client);
+        }
+        let mut targets = vec![client.target()];
+        for core in others {
+            targets.push(Self::with_options(core, options.clone())?.target());
+        }
+        Ok(Self { cores: Some(Arc::new(Cores::new(targets))), ..client })
+    }
+
     fn over(core: &str, options: ClientOptions) -> Self {
-        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None }
+        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None, cores: None }
+    }
+
+    fn target(&self) -> Target {
+        Target { core: self.core.clone(), agent: self.agent.clone() }
+    }
+
+    /// Sends a request to one core, whichever is reached. It is built anew for each.
+    fn at_one<T>(&self, ask: impl Fn(&Self) -> Result<T, ClientError>) -> Result<T, ClientError> {
+        match &self.cores {
+            None => ask(self),
+            Some(cores) => {
+                cores.ask(|Target { core, agent }| ask(&Self { core, agent, only_at: self.only_at, cores: None }))
+            }
+        }
     }
 
     /// Makes a client whose writes are done only if the last change of the zone has this number.
@@ -280,11 +317,13 @@ impl Client {
         query.extend(older_serial.clone().map(|what| ("older_serial", what)));
         query.extend(flag("allow_shrink", *allow_shrink));
         query.extend(flag("dry_run", *dry_run));
-        let url = self.url(&zone_path(zone, ""), &query);
-        // So that who is refused hears why, instead of being cut off while still sending.
-        let request = self.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
-        let request = self.conditional(request);
-        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
+        self.at_one(|core| {
+            let url = core.url(&zone_path(zone, ""), &query);
+            // So that who is refused hears why, instead of being cut off while still sending.
+            let request = core.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
+            let request = core.conditional(request);
+            core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
+        })
     }
 
     /// Deletes a zone. Without `allow_shrink` the deletion is held.
@@ -293,8 +332,10 @@ impl Client {
     /// No answer, no such zone, or held.
     pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
-        let request = self.conditional(self.agent.delete(self.url(&zone_path(zone, ""), &query)));
-        self.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+        self.at_one(|core| {
+            let request = core.conditional(core.agent.delete(core.url(&zone_path(zone, ""), &query)));
+            core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+        })
     }
 
     /// A page of the deleted zones after `after` that can be restored, in canonical order.
@@ -327,8 +368,10 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
-        let request = self.conditional(self.agent.patch(self.url("/v1/settings", &[])));
-        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(change))
+        self.at_one(|core| {
+            let request = core.conditional(core.agent.patch(core.url("/v1/settings", &[])));
+            core.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(change))
+        })
     }
 
     /// The zone as a zone file.
@@ -354,8 +397,10 @@ impl Client {
         zone: &str,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let request = self.agent.get(self.url(&zone_path(zone, "/file"), &[]));
-        let mut response = self.accepted(self.asked(request, LARGE_READ_WITHIN)?, Asked::Read)?;
+        let mut response = self.at_one(|core| {
+            let request = core.agent.get(core.url(&zone_path(zone, "/file"), &[]));
+            core.accepted(core.asked(request, LARGE_READ_WITHIN)?, Asked::Read)
+        })?;
         let mut body = response.body_mut().with_config().limit(u64::MAX).reader();
         let mut part = vec![0; READ_AT_ONCE];
         loop {
@@ -381,9 +426,11 @@ impl Client {
     /// # Errors
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
-        let request = self.agent.patch(self.url(&zone_path(zone, "/settings"), &[]));
-        let request = self.conditional(request).config().timeout_global(Some(PATIENCE)).build();
-        self.written(request.send_json(change))
+        self.at_one(|core| {
+            let request = core.agent.patch(core.url(&zone_path(zone, "/settings"), &[]));
+            let request = core.conditional(request).config().timeout_global(Some(PATIENCE)).build();
+            core.written(request.send_json(change))
+        })
     }
 
     /// The last changes of a zone, newest first.
@@ -420,10 +467,11 @@ impl Client {
     /// # Errors
     /// No answer, no such zone, or a state that is not kept.
     pub fn preview_rollback(&self, zone: &str, request: &RollbackRequest) -> Result<Written, ClientError> {
-        let url = self.url(&zone_path(zone, "/rollback"), &flag("dry_run", true).into_iter().collect::<Vec<_>>());
-        let request_for =
-            self.conditional(self.agent.post(url)).config().timeout_global(Some(LARGE_READ_WITHIN)).build();
-        self.read(request_for.send_json(request))
+        let query: Vec<_> = flag("dry_run", true).into_iter().collect();
+        self.at_one(|core| {
+            let post = core.conditional(core.agent.post(core.url(&zone_path(zone, "/rollback"), &query)));
+            core.read(post.config().timeout_global(Some(LARGE_READ_WITHIN)).build().send_json(request))
+        })
     }
 
     /// RRsets of a zone, of one name, of one name and type.
@@ -465,9 +513,10 @@ impl Client {
     /// # Errors
     /// No answer.
     pub fn receipt(&self, version: u64, patience: Patience) -> Result<Receipt, ClientError> {
-        let url = self.url(&format!("/v1/receipts/{version}"), &waiting(patience));
-        let request = self.agent.get(url);
-        self.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+        self.at_one(|core| {
+            let request = core.agent.get(core.url(&format!("/v1/receipts/{version}"), &waiting(patience)));
+            core.read(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
+        })
     }
 
     /// The edges that `--wait all` waits for, and all others that have connected.
@@ -483,8 +532,10 @@ impl Client {
     /// # Errors
     /// No answer, not a name or role.
     pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
-        let request = self.agent.put(self.edge_url(name, role));
-        self.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
+        self.at_one(|core| {
+            let request = core.agent.put(core.edge_url(name, role));
+            core.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
+        })
     }
 
     /// Removes an edge from those that `--wait all` waits for.
@@ -492,14 +543,48 @@ impl Client {
     /// # Errors
     /// No answer, the edge is not in the list, or it is connected.
     pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
-        let request = self.agent.delete(self.edge_url(name, role));
-        self.written(request.config().timeout_global(Some(PATIENCE)).build().call())
+        self.at_one(|core| {
+            let request = core.agent.delete(core.edge_url(name, role));
+            core.written(request.config().timeout_global(Some(PATIENCE)).build().call())
+        })
     }
 
     fn edge_url(&self, name: &str, role: &str) -> String {
         let mut path = String::from("/v1/edges/");
         escape_into(&mut path, name);
         self.url(&path, &[("role", role.to_owned())])
+    }
+
+    /// The cluster as the core at the URL knows it.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn cluster(&self) -> Result<ClusterInfo, ClientError> {
+        self.get("/v1/cluster", &[])
+    }
+
+    /// Lets a core in that asks to join.
+    ///
+    /// # Errors
+    /// No answer, it does not ask or is a member, or another core leads.
+    pub fn add_core(&self, name: &str) -> Result<ClusterInfo, ClientError> {
+        self.post("/v1/cluster/add", &[], &AddCore { name: name.into() }, DEFAULT_TIMEOUT)
+    }
+
+    /// Removes cores from the cluster.
+    ///
+    /// # Errors
+    /// No answer, no such core, the number of voters would be even, or another core leads.
+    pub fn remove_cores(&self, names: &[String]) -> Result<ClusterInfo, ClientError> {
+        self.post("/v1/cluster/remove", &[], &RemoveCores { names: names.into() }, DEFAULT_TIMEOUT)
+    }
+
+    /// Gives the lead to a core.
+    ///
+    /// # Errors
+    /// No answer, no such voter, it does not take the lead in time, or another core leads.
+    pub fn transfer_lead(&self, to: &str) -> Result<ClusterInfo, ClientError> {
+        self.post("/v1/cluster/transfer", &[], &TransferLead { to: to.into() }, DEFAULT_TIMEOUT)
     }
 
     /// The stored keys of a name, in the store of the core (`core`) or of an edge in its process (`edge`, or the name
@@ -536,8 +621,10 @@ impl Client {
     /// # Errors
     /// No answer.
     pub fn metrics(&self) -> Result<String, ClientError> {
-        let request = self.agent.get(self.url("/metrics", &[]));
-        let mut response = self.accepted(self.asked(request, READ_WITHIN)?, Asked::Read)?;
+        let mut response = self.at_one(|core| {
+            let request = core.agent.get(core.url("/metrics", &[]));
+            core.accepted(core.asked(request, READ_WITHIN)?, Asked::Read)
+        })?;
         response.body_mut().read_to_string().map_err(|error| self.foreign(error))
     }
 
@@ -551,7 +638,7 @@ impl Client {
         query: &[(&str, String)],
         within: Duration,
     ) -> Result<T, ClientError> {
-        self.read(self.asked(self.agent.get(self.url(path, query)), within)?)
+        self.at_one(|core| core.read(core.asked(core.agent.get(core.url(path, query)), within)?))
     }
 
     /// Sends a read, which changes nothing and so may time out at any point.
@@ -577,8 +664,10 @@ impl Client {
         body: &impl Serialize,
         timeout: Duration,
     ) -> Result<T, ClientError> {
-        let request = self.conditional(self.agent.post(self.url(path, query)));
-        self.written(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+        self.at_one(|core| {
+            let request = core.conditional(core.agent.post(core.url(path, query)));
+            core.written(request.config().timeout_global(Some(timeout + PATIENCE)).build().send_json(body))
+        })
     }
 
     fn conditional<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
@@ -727,6 +816,38 @@ mod tests {
             stream.write_all(answer.as_bytes()).unwrap();
         });
         client
+    }
+
+    /// A URL where nobody listens.
+    fn nobody() -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    }
+
+    #[test]
+    fn the_next_core_is_asked_when_one_is_not_there_and_a_write_that_was_sent_is_not_sent_again() {
+        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 49\r\n\r\n\
+            {\"error\": {\"code\": \"busy\", \"message\": \"perhaps\"}}";
+        let cores = |cores: &[&str]| {
+            let cores: Vec<String> = cores.iter().copied().map(str::to_owned).collect();
+            Client::of_cores(&cores, ClientOptions::default()).unwrap()
+        };
+        let delete = |client: &Client| client.delete_zone("example", false, Patience::default()).unwrap_err();
+        let error = delete(&cores(&[&nobody(), &once(BUSY).core]));
+        assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
+        // The first gets the write and says nothing.
+        let error = delete(&cores(&[&once("").core, &once(BUSY).core]));
+        assert!(matches!(error, ClientError::Unknown { .. }), "{error:?}");
+        // A read is asked again.
+        let error = cores(&[&once("").core, &once(BUSY).core]).status().unwrap_err();
+        assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
+        let (one, other) = (nobody(), nobody());
+        let error = delete(&cores(&[&one, &other]));
+        assert!(
+            matches!(&error, ClientError::Unreachable { core, .. } if *core == format!("{one}, {other}")),
+            "{error:?}"
+        );
+        assert!(Client::of_cores(&[], ClientOptions::default()).is_err());
     }
 
     #[test]

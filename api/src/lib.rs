@@ -27,6 +27,7 @@
 mod client;
 mod client_options;
 mod client_trouble;
+mod cores;
 mod timeout;
 mod tolerance;
 pub mod types;

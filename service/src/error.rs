@@ -59,6 +59,24 @@ pub enum ServiceError {
     /// Too much is proposed and not applied yet.
     #[error("too many changes wait to be applied, retry in a moment")]
     Overloaded,
+    /// No core of this name asks to join, or is there.
+    #[error("{0}")]
+    NoCore(String),
+    /// The cluster would become what it must not be; nothing has changed.
+    #[error("{0}; nothing has changed")]
+    Membership(String),
+    /// Another core leads, or none does; nothing has changed.
+    #[error("{}; nothing has changed", match leader {
+        Some(leader) => format!("this core does not lead, {leader} does"),
+        None => "no core leads at the moment".to_owned(),
+    })]
+    NotLeader {
+        /// Who does, and where the other cores reach it, if it is known.
+        leader: Option<String>,
+    },
+    /// The membership cannot be changed at this moment.
+    #[error("{0}")]
+    NotNow(String),
     /// The core cannot commit now; nothing has changed.
     #[error("the core cannot commit: {0}; nothing has changed")]
     Unavailable(String),

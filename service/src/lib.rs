@@ -10,6 +10,7 @@
 
 pub mod backup;
 mod core_streams;
+mod cluster_metrics;
 mod day;
 mod error;
 pub mod exit;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::cluster_metrics::ClusterMetrics;
 use crate::error::ServiceError;
 
 /// Upper bounds in seconds: a record build is far below a millisecond, a full build of millions of records takes some.
@@ -27,6 +28,7 @@ pub struct Metrics {
     zones: IntGauge,
     /// Last version the core has committed.
     committed: IntGauge,
+    cluster: ClusterMetrics,
 }
 
 impl Metrics {
@@ -70,7 +72,13 @@ impl Metrics {
             broken_exports,
             zones,
             committed,
+            cluster: ClusterMetrics::register(registry)?,
         })
+    }
+
+    /// Of the cluster.
+    pub(crate) fn cluster(&self) -> &ClusterMetrics {
+        &self.cluster
     }
 
     /// A whole zone was built.

@@ -77,7 +77,7 @@ pub struct RunningService {
     publisher: Arc<Publisher>,
     core: Core,
     streams: Arc<CoreStreams>,
-    tasks: [JoinHandle<()>; 6],
+    tasks: [JoinHandle<()>; 7],
 }
 
 /// A service whose parts have ended and whose waits are answered; requests that are under way may still write.
@@ -219,7 +219,7 @@ impl StoppedService {
 }
 
 /// What runs beside the API for as long as it lives.
-fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 6] {
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 7] {
     let by_leader = |part: fn(Arc<Service>) -> BoxFuture<'static, ()>| {
         let (core, service) = (core.clone(), Arc::clone(service));
         while_leading(core, move || part(Arc::clone(&service)))
@@ -228,6 +228,8 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
     let edges = by_leader(|service| async move { service.keep_edges().await }.boxed());
     let retired = by_leader(|service| delete_retired(service).boxed());
     let orphans = by_leader(|service| sweep(service).boxed());
+    let cluster = Arc::clone(service);
+    let cluster = async move { cluster.watch_cluster().await };
     let (accepting, ended) = (fault.clone(), publisher.ended());
     let accepting = async move {
         ended.await;
@@ -239,6 +241,7 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
         run_part(fault, "what zones were before stays for ever", retired),
         run_part(fault, "aliases at apexes follow their targets no more", aliases),
         run_part(fault, "the list of expected edges cannot be stored any more", edges),
+        run_part(fault, "the metrics of the cluster are not current any more", cluster),
         tokio::spawn(accepting),
     ]
 }

@@ -4,6 +4,7 @@
 //! fields of a request are an error.
 
 mod backup_info;
+mod cluster;
 mod deleted_zone;
 mod edge_node;
 mod error_body;
@@ -18,6 +19,9 @@ mod zone_log;
 mod zone_settings;
 
 pub use backup_info::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+pub use cluster::{
+    AddCore, ClusterCandidate, ClusterInfo, ClusterMember, ClusterMemberState, ClusterRole, RemoveCores, TransferLead,
+};
 pub use deleted_zone::{DeletedZone, DeletedZones};
 pub use edge_node::EdgeNode;
 pub use error_body::{ErrorBody, ErrorDetail, Finding, Severity, UNKNOWN};

@@ -48,7 +48,7 @@ impl From<ClientOptionsError> for Failure {
 }
 
 fn is_busy(code: &str) -> bool {
-    matches!(code, "busy" | "overloaded")
+    matches!(code, "busy" | "overloaded" | "not_leader" | "not_now")
 }
 
 impl From<std::io::Error> for Failure {

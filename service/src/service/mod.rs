@@ -5,6 +5,7 @@
 
 mod aliases;
 mod backup;
+mod cluster;
 mod deleted;
 mod edges;
 mod export;

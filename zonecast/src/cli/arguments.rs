@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::shared::Shared;
 use super::{
-    backup, ca, compare, completions, config, dev, doctor, edges, get, record, role, settings, status, token, zone,
+    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, record, role, settings, status, token,
+    zone,
 };
 
 /// Change a DNS record once; every edge answers with it in well under a second, and you can prove that it did.
@@ -45,6 +46,9 @@ pub(super) enum Command {
     /// List, add and remove the edges that `--wait all` waits for.
     #[command(subcommand)]
     Edges(edges::Edges),
+    /// Show the cores of a cluster, add and remove cores, and move the lead.
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
     /// Check nodes and their files, and report each problem with its repair.
     Doctor(doctor::Doctor),
     /// Back up the data of a running core into a folder, or verify a backup.
@@ -72,6 +76,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn several_cores_are_named_by_commas_or_one_by_one() {
+        let cores = |args: &[&str]| Cli::try_parse_from(["zonecast", "status"].iter().chain(args)).unwrap().shared.core;
+        assert_eq!(cores(&["--core", "http://a,http://b"]), ["http://a", "http://b"]);
+        assert_eq!(cores(&["--core", "http://a", "--core", "http://b"]), ["http://a", "http://b"]);
+    }
+
+    #[test]
+    fn a_cluster_has_commands_of_its_own() {
+        let parse = |args: &[&str]| Cli::try_parse_from(["zonecast", "cluster"].iter().chain(args));
+        for args in [&["status"][..], &["add", "core-2"], &["remove", "core-2", "core-3"], &["transfer", "core-2"]] {
+            assert!(matches!(parse(args).unwrap().command, Command::Cluster(_)), "{args:?}");
+        }
+        for args in [&["add"][..], &["remove"], &["transfer"], &["add", "core-2", "core-3"]] {
+            assert!(parse(args).is_err(), "{args:?}");
+        }
     }
 
     #[test]

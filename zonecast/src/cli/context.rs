@@ -76,7 +76,7 @@ pub(super) struct Context {
 impl Context {
     /// Makes a client with the token and the CA that the command line or the environment names.
     pub(super) fn of(shared: &Shared, output: Output) -> Outcome<Self> {
-        Ok(Self { client: Client::with_options(shared.core(), client_options(shared)?)?, output })
+        Ok(Self { client: Client::of_cores(&shared.cores(), client_options(shared)?)?, output })
     }
 }
 

@@ -24,8 +24,11 @@ pub(super) struct Doctor {
 
 impl Doctor {
     pub(super) fn run(self, shared: &Shared, output: Output) -> Outcome {
-        let Self { configs, nodes } = self;
-        let core = (shared.core().to_owned(), shared.core.is_some());
+        let Self { configs, mut nodes } = self;
+        let mut cores = shared.cores();
+        // Of several, each is looked at.
+        nodes.extend(cores.split_off(1));
+        let core = (cores.swap_remove(0), !shared.core.is_empty());
         let asked = Asked { configs, core, nodes, options: client_options(shared)? };
         let report = Report::new(examine(&gather(&asked)));
         output.show(&report, Report::write)?;

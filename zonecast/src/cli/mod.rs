@@ -5,6 +5,7 @@
 mod arguments;
 mod backup;
 mod ca;
+mod cluster;
 mod compare;
 mod complaint;
 mod completions;

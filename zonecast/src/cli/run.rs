@@ -55,6 +55,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Get(get) => get.run(&context()?),
         Command::Compare(compare) => compare.run(&context()?),
         Command::Edges(edges) => edges.run(&context()?),
+        Command::Cluster(cluster) => cluster.run(&context()?),
         Command::Status(status) => status.run(&context()?),
         Command::Doctor(doctor) => doctor.run(&shared, output),
         Command::Backup(backup) => backup.run(&shared, output),

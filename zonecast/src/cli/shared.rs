@@ -21,9 +21,10 @@ pub(super) struct Shared {
     /// Log level: error, warn, info, debug, trace, or a filter like `info,zonecast_kv_edge=debug`. Overrides RUST_LOG.
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
-    /// URL of the API of the core [default: http://127.0.0.1:8053].
-    #[arg(long, global = true, env = "ZONECAST_CORE", value_name = "URL")]
-    pub core: Option<String>,
+    /// URL of the API of the core [default: http://127.0.0.1:8053]. Of the cores of one cluster, several URLs may be
+    /// given, separated by commas; the next one is asked when one cannot be reached.
+    #[arg(long, global = true, env = "ZONECAST_CORE", value_name = "URL", value_delimiter = ',')]
+    pub core: Vec<String>,
     /// File with a token for the API; only its owner may be able to read it. Without this option, the token in the
     /// environment variable ZONECAST_TOKEN is used.
     #[arg(long, global = true, env = "ZONECAST_TOKEN_FILE", value_name = "FILE")]
@@ -34,8 +35,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// URL of the API of the core.
-    pub(super) fn core(&self) -> &str {
-        self.core.as_deref().unwrap_or(CORE)
+    /// URLs of the APIs of the cores; at least one.
+    pub(super) fn cores(&self) -> Vec<String> {
+        if self.core.is_empty() { vec![CORE.to_owned()] } else { self.core.clone() }
     }
 }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod chain;
+mod cluster;
 mod condition;
 mod edge;
 mod edges;

@@ -7,7 +7,7 @@ use axum::http::Method;
 
 use super::forward::Forward;
 use super::route::{May, Route, routed};
-use super::{Gate, backup, chain, edges, health, history, lookup, receipts, records, settings, status, zones};
+use super::{Gate, backup, chain, cluster, edges, health, history, lookup, receipts, records, settings, status, zones};
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use zonecast_service::Service;
@@ -66,6 +66,10 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup).here(),
         Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup).here(),
         Route::new(Method::POST, "/v1/accept-restore", May::Role(Admin), backup::accept_restore),
+        Route::new(Method::GET, "/v1/cluster", May::Role(Read), cluster::get).here(),
+        Route::new(Method::POST, "/v1/cluster/add", May::Role(Admin), cluster::add),
+        Route::new(Method::POST, "/v1/cluster/remove", May::Role(Admin), cluster::remove),
+        Route::new(Method::POST, "/v1/cluster/transfer", May::Role(Admin), cluster::transfer),
         Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics).here(),
         Route::new(Method::GET, "/healthz", May::Everybody, health::healthz).here(),
         Route::new(Method::GET, "/readyz", May::Everybody, health::readyz).here(),
