@@ -9,8 +9,8 @@
 //! [`RunningService`] is a core with all of its parts but the API. Its callers are the binary's HTTP side and its roles.
 
 pub mod backup;
-mod core_streams;
 mod cluster_metrics;
+mod core_streams;
 mod day;
 mod error;
 pub mod exit;

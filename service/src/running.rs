@@ -129,9 +129,8 @@ impl RunningService {
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
         let streams = Arc::new(CoreStreams::new(&core));
         let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
-        let publisher = sink.connect(|| {
-            Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores))
-        });
+        let publisher =
+            sink.connect(|| Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores)));
         let service = Service::new(ServiceParts {
             core: core.clone(),
             publisher: Arc::clone(&publisher),

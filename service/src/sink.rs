@@ -35,7 +35,8 @@ impl AppliedSink for PublisherSink {
     }
 
     fn installed(&self, position: Position) {
-        if let Some(publisher) = self.publisher.get().and_then(Weak::upgrade) {
+        let connected = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(publisher) = connected.as_ref().and_then(Weak::upgrade) {
             publisher.jumped(position);
         }
     }

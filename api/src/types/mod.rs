@@ -26,7 +26,7 @@ pub use deleted_zone::{DeletedZone, DeletedZones};
 pub use edge_node::EdgeNode;
 pub use error_body::{ErrorBody, ErrorDetail, Finding, Severity, UNKNOWN};
 pub use lookup::{Entry, Lookup};
-pub use ready::{Process, Ready};
+pub use ready::{Process, Ready, ReadyCore};
 pub use record_change::{Action, ChangeRequest, RecordChange};
 pub use status::{ChainInfo, EdgeInfo, EdgeList, NodeStatus, Status};
 pub use vitals::{CertificateInfo, DiskSpace, Vitals};

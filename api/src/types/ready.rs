@@ -31,6 +31,9 @@ pub struct Ready {
     pub seconds: f64,
     /// The version that all edges serve.
     pub version: u64,
+    /// The cores of the cluster, if there are several; `http` and `quic` are those of the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cores: Vec<ReadyCore>,
     /// The processes behind it, if it is not one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
@@ -40,19 +43,46 @@ impl Ready {
     /// The same for people.
     #[must_use]
     pub fn line(&self) -> String {
-        let Self { event, role, dns, http, quic, data, zones, records, refused, held, seconds, version, processes } =
-            self;
+        let Self {
+            event,
+            role,
+            dns,
+            http,
+            quic,
+            data,
+            zones,
+            records,
+            refused,
+            held,
+            seconds,
+            version,
+            cores,
+            processes,
+        } = self;
         let dns = if dns.is_empty() { String::new() } else { format!(" dns={}", dns.join(",")) };
         let quic = quic.as_ref().map(|quic| format!(" quic={quic}")).unwrap_or_default();
         let counts = format!(" records={records} refused={refused} held={held}");
         let records = if role == "edge" { String::new() } else { counts };
+        let cores: Vec<String> = cores.iter().map(|core| format!("{}@{}", core.name, core.http)).collect();
+        let cores = if cores.is_empty() { String::new() } else { format!(" cores={}", cores.join(",")) };
         let pids: Vec<String> = processes.iter().map(|Process { name, pid }| format!("{name}:{pid}")).collect();
         let pids = if pids.is_empty() { String::new() } else { format!(" pids={}", pids.join(",")) };
         format!(
             "{event} role={role}{dns} http={http}{quic} zones={zones}{records} seconds={seconds:.2} \
-             version={version} data={data}{pids}"
+             version={version} data={data}{cores}{pids}"
         )
     }
+}
+
+/// A core of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadyCore {
+    /// Its name, from its certificate.
+    pub name: String,
+    /// The address where its HTTP listens.
+    pub http: String,
+    /// Where edges and other cores connect.
+    pub quic: String,
 }
 
 /// A process that was started.

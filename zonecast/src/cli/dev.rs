@@ -36,9 +36,12 @@ pub(super) struct Dev {
     /// Number of edges to run.
     #[arg(long, value_name = "N", default_value = "1")]
     edges: NonZeroU8,
+    /// Number of cores to run: 1, or a cluster of 3 or 5. Each serves the API, the first at `--http`.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = voters)]
+    voters: usize,
     #[command(flatten)]
     tolerance: Tolerance,
-    /// Run the core and each edge as a process of its own, and print the process ids.
+    /// Run each core and each edge as a process of its own, and print the process ids.
     #[arg(long)]
     processes: bool,
     /// Import also files that remove most of the records of their zone. Otherwise such a zone keeps its present
@@ -56,9 +59,31 @@ impl Dev {
             dns: self.dns,
             http: self.http,
             edges: usize::from(self.edges.get()),
+            voters: self.voters,
             allow_shrink: self.allow_shrink,
             tolerance: self.tolerance,
         };
         if self.processes { processes::run(config, log, output) } else { dev::run(config, output) }
+    }
+}
+
+/// A number of voters that a cluster can have.
+fn voters(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(voters @ (1 | 3 | 5)) => Ok(voters),
+        _ => Err("a cluster has 1, 3 or 5 voters".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_has_an_odd_number_of_voters() {
+        assert_eq!(["1", "3", "5"].map(|text| voters(text).unwrap()), [1, 3, 5]);
+        for wrong in ["0", "2", "4", "6", "7", "-1", "", "three"] {
+            assert!(voters(wrong).is_err(), "{wrong}");
+        }
     }
 }

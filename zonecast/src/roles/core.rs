@@ -86,7 +86,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         }
     };
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());
-    let ended = match become_ready(&running, &identity.peer().name, zones, &folder, started, &stop).await {
+    let ended = match become_ready(&running, zones, &folder, started, &stop).await {
         Ok(Some(ready)) => {
             output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
             notify(NotifyState::Ready);
@@ -128,14 +128,13 @@ pub(super) fn identity(folder: &Path, role: Role, metrics: &MetricsRegistry) -> 
 
 async fn become_ready(
     running: &RunningCore,
-    name: &str,
     zones: Option<ZoneFolder>,
     folder: &DataFolder,
     started: Instant,
     stop: &Stop,
 ) -> Outcome<Option<Ready>> {
     let (mut refused, mut held) = (0, 0);
-    let Some(stands) = majority::wait(running.core(), name, stop).await? else { return Ok(None) };
+    let Some(stands) = majority::wait(running, stop).await? else { return Ok(None) };
     if stands == Stands::Follows {
         if zones.is_some() {
             tracing::info!(

@@ -6,6 +6,8 @@
 //! ca/       the certificate authority of this system, made at the first start
 //! core/     the voter's log and state
 //! edges/    one copy for each edge, by its name
+//! voters    where the cores of a cluster of `zonecast dev` are reached
+//! cores/    log and state of the cores of such a cluster but the first, by its name
 //! ```
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -83,6 +85,12 @@ impl DataFolder {
     #[must_use]
     pub(crate) fn core(&self) -> PathBuf {
         self.path.join("core")
+    }
+
+    /// Where another core of the same process is kept.
+    #[must_use]
+    pub(crate) fn other_core(&self, name: &str) -> PathBuf {
+        self.path.join("cores").join(name)
     }
 
     /// Where the copy of an edge is kept.

@@ -1,7 +1,7 @@
-//! `zonecast dev`: one core voter and some edges in one process, joined by real QUIC on loopback.
+//! `zonecast dev`: one core or a cluster of some, and some edges, in one process, joined by real QUIC on loopback.
 //!
 //! ```text
-//! ports ─▶ data folder ─▶ edges ─▶ core ─▶ publisher ─▶ API ─▶ import ─▶ all edges have it ─▶ zones ─▶ ready
+//! ports ─▶ data folder ─▶ edges ─▶ core ─▶ publisher ─▶ API ─▶ other cores ─▶ import ─▶ all edges have it ─▶ zones ─▶ ready
 //!                           └─ DNS at once, and zones where an edge holds any already
 //! ```
 
@@ -21,13 +21,13 @@ use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::zone_folder::ZoneFolder;
-use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, voters};
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 use zonecast_api::Tolerance;
-use zonecast_api::types::Ready;
+use zonecast_api::types::{Ready, ReadyCore};
 use zonecast_service::ClusterSetup;
 use zonecast_service::Fault;
 use zonecast_service::Holdings;
@@ -54,6 +54,8 @@ pub struct DevConfig {
     pub http: SocketAddr,
     /// How many.
     pub edges: usize,
+    /// How many cores.
+    pub voters: usize,
     /// It is meant where a file leaves little of its zone.
     pub allow_shrink: bool,
     /// What zone files may have although it breaks a rule.
@@ -67,6 +69,8 @@ struct Prepared {
     http: TcpListener,
     dns: Vec<Bound>,
     folder: DataFolder,
+    /// Where each core is reached.
+    quic: Vec<SocketAddr>,
 }
 
 /// A running system.
@@ -74,6 +78,8 @@ struct Prepared {
 pub struct Dev {
     ready: Option<Ready>,
     core: RunningCore,
+    /// Of the same cluster.
+    others: Vec<RunningCore>,
     edges: Vec<WatchedEdge>,
     local: Vec<LocalEdge>,
     fault: Fault,
@@ -108,46 +114,52 @@ impl Dev {
     pub async fn start(config: DevConfig, started: Instant, stop: &Stop) -> Outcome<Self> {
         // Another provider that is installed already does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let Prepared { zones, http, dns, folder } = prepare(&config)?;
+        let Prepared { zones, http, dns, folder, quic } = prepare(&config)?;
         tracing::info!(data = %folder.path().display(), zones = zones.len(), "starting");
         let (metrics, fault) = (Arc::new(MetricsRegistry::new()), Fault::new(folder.path()));
         let ca = Ca::open_or_create(&folder.ca())?;
-        let identity = ca.issue(Role::Core, "core-1")?;
-        let endpoint = Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
+        let (quic, other_quics) = quic.split_first().ok_or_else(|| Failure::failed("no core"))?;
+        let identity = ca.issue(Role::Core, &voters::name(1))?;
+        let endpoint = Endpoint::server(*quic, &identity)?;
         let upstream = endpoint.local_addr().map_err(|error| Failure::bind("QUIC", "127.0.0.1", &error))?;
         // Before the core: answers need none.
         let edges = start_edges(&folder, &ca, upstream, dns, &metrics)?;
         // On a fresh store zones come one after the other; answers about one that is not there yet would be wrong.
         edges.iter().filter(|edge| edge.holds_zones()).for_each(RunningEdge::open);
         let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
-        let core = RunningCore::start(CoreSetup {
-            service: ServiceSetup {
-                store: folder.core(),
-                data: folder.path().to_owned(),
-                moved_from: folder.moved_from().map(str::to_owned),
-                identity,
-                endpoint,
-                cluster: ClusterSetup::default(),
-                edges: local.clone(),
-                expected: local.iter().map(|edge| Peer::edge(&edge.name)).collect(),
-                edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
-                keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
-                raft_log_bytes: RAFT_LOG_BYTES,
-                fault: fault.clone(),
-                registry: metrics.registry().clone(),
-                started,
-            },
-            http,
-            tokens: None,
-            tls: None,
-            metrics,
-        })
-        .await?;
-        // An earlier start may have had more edges; there are no others than these.
-        core.service().forget_other_edges().await?;
+        let expected: Vec<Peer> = local.iter().map(|edge| Peer::edge(&edge.name)).collect();
+        let setup = |identity, endpoint| ServiceSetup {
+            store: folder.core(),
+            data: folder.path().to_owned(),
+            moved_from: folder.moved_from().map(str::to_owned),
+            identity,
+            endpoint,
+            cluster: ClusterSetup::default(),
+            edges: vec![],
+            expected: expected.clone(),
+            edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
+            keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
+            raft_log_bytes: RAFT_LOG_BYTES,
+            fault: fault.clone(),
+            registry: metrics.registry().clone(),
+            started,
+        };
+        let other = |(number, quic): (usize, &SocketAddr)| {
+            let (name, metrics) = (voters::name(number), Arc::new(MetricsRegistry::new()));
+            let identity = ca.issue(Role::Core, &name)?;
+            let endpoint = Endpoint::server(*quic, &identity)?;
+            let (store, registry) = (folder.other_core(&name), metrics.registry().clone());
+            let cluster = ClusterSetup { address: None, join: vec![upstream.to_string()] };
+            let service = ServiceSetup { store, cluster, registry, ..setup(identity, endpoint) };
+            let http = ports::bind_http((Ipv4Addr::LOCALHOST, 0).into())?;
+            Ok(CoreSetup { service, http, tokens: None, tls: None, metrics })
+        };
+        let setups = (2..).zip(other_quics).map(other).collect::<Outcome<Vec<_>>>()?;
+        let service = ServiceSetup { edges: local.clone(), ..setup(identity, endpoint) };
+        let core = RunningCore::start(CoreSetup { service, http, tokens: None, tls: None, metrics }).await?;
         let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
-        let mut dev = Self { ready: None, core, edges, local, fault, folder };
-        if let Err(failure) = dev.become_ready(zones, started, stop).await {
+        let mut dev = Self { ready: None, core, others: vec![], edges, local, fault, folder };
+        if let Err(failure) = dev.gather(setups, zones, started, stop).await {
             dev.stop().await;
             return Err(failure);
         }
@@ -162,18 +174,32 @@ impl Dev {
 
     /// Takes no more requests, answers those it has, closes the stores.
     pub async fn stop(self) {
-        let Self { ready: _, core, edges, local: _, fault: _, folder } = self;
+        let Self { ready: _, core, others, edges, local: _, fault: _, folder } = self;
         let closing = async {
             let core = core.stop_api().await;
             for edge in edges {
                 edge.stop().await;
             }
+            // One after the other, so that each can hand over the lead.
             core.close().await;
+            for other in others {
+                other.stop_api().await.close().await;
+            }
         };
         if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
             tracing::warn!("stopping took too long; ending without waiting further");
         }
         drop(folder);
+    }
+
+    /// Makes the cores one cluster, and waits for the zones.
+    async fn gather(&mut self, others: Vec<CoreSetup>, zones: ZoneFolder, started: Instant, stop: &Stop) -> Outcome {
+        if !others.is_empty() && !voters::gather(&self.core, others, &mut self.others, stop).await? {
+            return Ok(());
+        }
+        // An earlier start may have had more edges; there are no others than these.
+        self.core.service().forget_other_edges().await?;
+        self.become_ready(zones, started, stop).await
     }
 
     async fn become_ready(&mut self, zones: ZoneFolder, started: Instant, stop: &Stop) -> Outcome {
@@ -184,7 +210,7 @@ impl Dev {
         }
         self.edges.iter().for_each(WatchedEdge::open);
         let holdings = Holdings::read(&self.core.core().view()).map_err(Failure::failed)?;
-        self.core.service().set_ready();
+        [&self.core].into_iter().chain(&self.others).for_each(|core| core.service().set_ready());
         self.ready = Some(self.describe(&report, holdings, version, started));
         Ok(())
     }
@@ -206,6 +232,15 @@ impl Dev {
         Ok(true)
     }
 
+    fn describe_cores(&self) -> Vec<ReadyCore> {
+        if self.others.is_empty() {
+            return vec![];
+        }
+        let mut cores: Vec<ReadyCore> = [&self.core].into_iter().chain(&self.others).map(describe_core).collect();
+        cores.sort_by(|one, other| one.name.cmp(&other.name));
+        cores
+    }
+
     fn describe(&self, report: &ImportReport, holdings: Holdings, version: Version, started: Instant) -> Ready {
         Ready {
             event: "ready".into(),
@@ -220,9 +255,15 @@ impl Dev {
             held: report.held,
             seconds: started.elapsed().as_secs_f64(),
             version: version.get(),
+            cores: self.describe_cores(),
             ..Ready::default()
         }
     }
+}
+
+/// Name, and addresses of the API and of QUIC, of a core.
+fn describe_core(core: &RunningCore) -> ReadyCore {
+    ReadyCore { name: core.name().to_owned(), http: core.http().to_string(), quic: core.quic().to_string() }
 }
 
 fn prepare(config: &DevConfig) -> Outcome<Prepared> {
@@ -238,7 +279,8 @@ fn prepare(config: &DevConfig) -> Outcome<Prepared> {
         Some(path) => DataFolder::open(path)?,
         None => DataFolder::temporary()?,
     };
-    Ok(Prepared { zones, http, dns: dns?, folder })
+    let quic = voters::addresses(folder.path(), config.voters)?;
+    Ok(Prepared { zones, http, dns: dns?, folder, quic })
 }
 
 fn start_edges(

@@ -8,6 +8,7 @@ use zonecast_service::exit::{Failure, Outcome};
 
 use super::Stop;
 use super::process::notify;
+use super::running_core::RunningCore;
 
 /// Between two lines in the log that say who is missing.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -24,14 +25,13 @@ pub(super) enum Stands {
     Follows,
 }
 
-/// Waits until this core has everything that was committed, and says what it is; its name is the one in its
-/// certificate. Nothing, when it was asked to stop.
+/// Waits until this core has everything that was committed, and says what it is. Nothing, when it was asked to stop.
 ///
 /// # Errors
 /// This core cannot go on.
-pub(super) async fn wait(core: &Core, name: &str, stop: &Stop) -> Outcome<Option<Stands>> {
+pub(super) async fn wait(running: &RunningCore, stop: &Stop) -> Outcome<Option<Stands>> {
     tokio::select! {
-        stands = stands(core, name) => stands.map(Some),
+        stands = stands(running.core(), running.name()) => stands.map(Some),
         () = stop.asked() => Ok(None),
     }
 }

@@ -20,12 +20,14 @@ mod patience;
 mod ports;
 mod process;
 pub(crate) mod processes;
+mod processes_cluster;
 mod reload;
 mod running_core;
 mod running_edge;
 mod serving;
 mod spare_listener;
 mod stop;
+mod voters;
 pub(crate) mod zone_folder;
 #[cfg(test)]
 mod zone_folder_tests;

@@ -1,7 +1,7 @@
-//! `zonecast dev --processes`: the same as `zonecast dev`, with core and edges as processes of their own.
+//! `zonecast dev --processes`: the same as `zonecast dev`, with cores and edges as processes of their own.
 //!
 //! ```text
-//! data folder ─▶ CA, identities, configurations ─▶ core ─▶ its ready line ─▶ edges ─▶ theirs ─▶ ready
+//! data folder ─▶ CA, identities, configurations ─▶ cores ─▶ their ready lines ─▶ edges ─▶ theirs ─▶ ready
 //! ```
 //! Children end with this process, however it ends. A child that ends by itself is not started again: killing one and
 //! starting it by hand is what this mode is for.
@@ -14,9 +14,9 @@
 //! NAME/data/       what it keeps
 //! ```
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -29,14 +29,14 @@ use zonecast_kv_transport::{Ca, Role};
 
 use super::dev::DevConfig;
 use super::process::{self, Ended};
-use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use super::{DataFolder, STOP_WITHIN, Stop, ports, processes_cluster as cluster, reload, voters};
 use crate::config::{
     AccessSection, ClusterSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB,
     DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
 };
 use crate::log::LogFormat;
 use crate::output::Output;
-use zonecast_api::types::{Process, Ready};
+use zonecast_api::types::{Process, Ready, ReadyCore};
 use zonecast_api::{Client, Patience};
 use zonecast_service::exit::{Code, Failure, Outcome};
 
@@ -45,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// A child and what it prints.
 #[derive(Debug)]
-struct Running {
+pub(super) struct Running {
     name: String,
     pid: u32,
     child: Child,
@@ -81,66 +81,113 @@ async fn serve(
     stop: &Stop,
     children: &mut Vec<Running>,
 ) -> Outcome {
-    let ca = Ca::open_or_create(&folder.ca())?;
-    let home = |name: &str| folder.path().join(name);
-    let log = LogSection { format: log, level: None };
-    // One that is kept, so that a core that is started again is found where it was.
-    let quic = free_port()?;
-    let core = CoreFile {
-        role: CoreRole::Core,
-        data: home("core-1").join("data"),
-        identity: home("core-1").join("identity"),
-        quic,
-        edges: (1..=config.edges).map(edge_name).collect(),
-        edge_away_minutes: DEFAULT_EDGE_AWAY_MINUTES,
-        keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
-        raft_log_bytes: RAFT_LOG_BYTES,
-        cluster: ClusterSection::default(),
-        http: HttpSection { listen: config.http, ..HttpSection::loopback(0) },
-        zones: Some(ZonesSection {
-            folder: absolute(&config.zones)?,
-            manifest: None,
-            out_of_zone: config.tolerance.out_of_zone,
-            without_ns: config.tolerance.without_ns,
-        }),
-        log: log.clone(),
-    };
-    let manifest = config.manifest.as_deref().map(absolute).transpose()?;
-    let core = CoreFile { zones: core.zones.map(|zones| ZonesSection { manifest, ..zones }), ..core };
-    ca.issue(Role::Core, "core-1")?.save(&core.identity)?;
-    let mut readies = Vec::new();
-    children.push(spawn("core", "core-1", &home("core-1"), &core, config.allow_shrink)?);
-    readies.extend(ready_lines(children, stop).await?);
+    let home = Home { ca: Ca::open_or_create(&folder.ca())?, folder: folder.path(), log };
+    let files = core_files(config, &home)?;
+    for (number, core) in (1..).zip(&files) {
+        let name = voters::name(number);
+        home.ca.issue(Role::Core, &name)?.save(&core.identity)?;
+        children.push(spawn("core", &name, &home.of(&name), core, config.allow_shrink)?);
+    }
+    let mut readies = ready_lines(children.get_mut(..1).unwrap_or_default(), stop).await?;
+    let mut first = 0;
+    if files.len() > 1 {
+        let Some(leader) = cluster::gather(&files, children, stop).await? else { return Ok(()) };
+        first = leader;
+        readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
+    }
+    // Edges follow the core that leads while it is there: it counts who has what.
+    let mut upstreams: Vec<SocketAddr> = files.iter().map(|core| core.quic).collect();
+    upstreams.rotate_left(first);
     for (number, dns) in (1..).zip(ports::dns_addresses(config.dns, config.edges)?) {
         let name = edge_name(number);
-        let edge = EdgeFile {
-            role: EdgeRole::Edge,
-            data: home(&name).join("data"),
-            identity: home(&name).join("identity"),
-            upstreams: vec![quic],
-            dns: vec![dns],
-            hot_cache_mib: DEFAULT_HOT_CACHE_MIB,
-            cookie_secrets: None,
-            nsid: None,
-            access: AccessSection::default(),
-            rate_limit: RateLimitSection::default(),
-            http: HttpSection::loopback(0),
-            log: log.clone(),
-        };
-        ca.issue(Role::Edge, &name)?.save(&edge.identity)?;
-        children.push(spawn("edge", &name, &home(&name), &edge, false)?);
+        let edge = edge_file(&home, &name, dns, upstreams.clone());
+        home.ca.issue(Role::Edge, &name)?.save(&edge.identity)?;
+        children.push(spawn("edge", &name, &home.of(&name), &edge, false)?);
     }
-    readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
-    if let Some(core) = readies.first().cloned() {
-        all_have(core, stop).await?;
+    readies.extend(ready_lines(children.get_mut(files.len()..).unwrap_or_default(), stop).await?);
+    if let Some(leader) = readies.get(first).cloned() {
+        all_have(leader, stop).await?;
     }
     if stop.is_asked() {
         return Ok(());
     }
-    let ready = together(readies, children, folder.path(), started);
+    let ready = together(&readies, first, &files, children, folder.path(), started);
     output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
     watch(children, stop).await;
     Ok(())
+}
+
+/// Where all processes keep what they have.
+struct Home<'a> {
+    ca: Ca,
+    folder: &'a Path,
+    log: LogFormat,
+}
+
+impl Home<'_> {
+    fn of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn log(&self) -> LogSection {
+        LogSection { format: self.log, level: None }
+    }
+}
+
+/// The configuration of each core. Ports are kept, so that a core that is started again is found where it was.
+fn core_files(config: &DevConfig, home: &Home<'_>) -> Outcome<Vec<CoreFile>> {
+    let quics = match voters::addresses(home.folder, config.voters)?.as_slice() {
+        [_] => vec![voters::free_port()?],
+        several => several.to_vec(),
+    };
+    let join: Vec<String> = quics.first().map(ToString::to_string).into_iter().collect();
+    let zones = ZonesSection {
+        folder: absolute(&config.zones)?,
+        manifest: config.manifest.as_deref().map(absolute).transpose()?,
+        out_of_zone: config.tolerance.out_of_zone,
+        without_ns: config.tolerance.without_ns,
+    };
+    let is_alone = quics.len() == 1;
+    let core = |(number, quic)| {
+        let (name, is_first) = (voters::name(number), number == 1);
+        let listen = match (is_first, is_alone) {
+            (true, true) => config.http,
+            (true, false) if config.http.port() != 0 => config.http,
+            _ => free_http()?,
+        };
+        Ok(CoreFile {
+            role: CoreRole::Core,
+            data: home.of(&name).join("data"),
+            identity: home.of(&name).join("identity"),
+            quic,
+            edges: (1..=config.edges).map(edge_name).collect(),
+            edge_away_minutes: DEFAULT_EDGE_AWAY_MINUTES,
+            keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
+            raft_log_bytes: RAFT_LOG_BYTES,
+            cluster: ClusterSection { address: None, join: if is_first { vec![] } else { join.clone() } },
+            http: HttpSection { listen, ..HttpSection::loopback(0) },
+            zones: Some(zones.clone()),
+            log: home.log(),
+        })
+    };
+    (1..).zip(quics).map(core).collect()
+}
+
+fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<SocketAddr>) -> EdgeFile {
+    EdgeFile {
+        role: EdgeRole::Edge,
+        data: home.of(name).join("data"),
+        identity: home.of(name).join("identity"),
+        upstreams,
+        dns: vec![dns],
+        hot_cache_mib: DEFAULT_HOT_CACHE_MIB,
+        cookie_secrets: None,
+        nsid: None,
+        access: AccessSection::default(),
+        rate_limit: RateLimitSection::default(),
+        http: HttpSection::loopback(0),
+        log: home.log(),
+    }
 }
 
 fn edge_name(number: usize) -> String {
@@ -151,9 +198,10 @@ fn absolute(path: &Path) -> Outcome<PathBuf> {
     path.canonicalize().map_err(|error| Failure::io("use", path, &error))
 }
 
-fn free_port() -> Outcome<SocketAddr> {
-    let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-    bound.map_err(|error| Failure::bind("QUIC", Ipv4Addr::LOCALHOST, &error))
+/// A port for HTTP that is free now.
+fn free_http() -> Outcome<SocketAddr> {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    bound.map_err(|error| Failure::bind("HTTP", Ipv4Addr::LOCALHOST, &error))
 }
 
 fn spawn(role: &str, name: &str, home: &Path, config: &impl Serialize, allow_shrink: bool) -> Outcome<Running> {
@@ -189,19 +237,30 @@ async fn ready_lines(children: &mut [Running], stop: &Stop) -> Outcome<Vec<Ready
         let ready = line.ok().flatten().and_then(|line| serde_json::from_str(&line).ok());
         match ready {
             Some(ready) => readies.push(ready),
-            None => {
-                let status = child.wait().await;
-                let code = status.as_ref().ok().and_then(std::process::ExitStatus::code);
-                let said = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                let code = code.map_or(Code::Failed, Code::from_child);
-                return Err(Failure::new(
-                    code,
-                    format_args!("{name} did not become ready: {said}; see its line above"),
-                ));
-            }
+            None => return Err(not_ready(name, child.wait().await)),
         }
     }
     Ok(readies)
+}
+
+/// A child that ended instead.
+fn not_ready(name: &str, status: std::io::Result<ExitStatus>) -> Failure {
+    let code = status.as_ref().ok().and_then(ExitStatus::code);
+    let said = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    let code = code.map_or(Code::Failed, Code::from_child);
+    Failure::new(code, format_args!("{name} did not become ready: {said}; see its line above"))
+}
+
+/// Says when a child has ended already.
+pub(super) fn check_running(children: &mut [Running]) -> Outcome {
+    for Running { name, child, .. } in children {
+        match child.try_wait() {
+            Ok(None) => {}
+            Ok(Some(status)) => return Err(not_ready(name, Ok(status))),
+            Err(error) => return Err(not_ready(name, Err(error))),
+        }
+    }
+    Ok(())
 }
 
 /// Waits until every edge has what the core had when it was ready: an edge with a copy from before is ready by that.
@@ -222,18 +281,34 @@ async fn all_have(core: Ready, stop: &Stop) -> Outcome {
     Ok(())
 }
 
-/// One ready line for all.
-fn together(readies: Vec<Ready>, children: &[Running], data: &Path, started: Instant) -> Ready {
+/// One ready line for all. The core that leads says what is served, the first one where it is asked.
+fn together(
+    readies: &[Ready],
+    leader: usize,
+    files: &[CoreFile],
+    children: &[Running],
+    data: &Path,
+    started: Instant,
+) -> Ready {
     let dns = readies.iter().flat_map(|ready| ready.dns.clone()).collect();
     let processes = children.iter().map(|child| Process { name: child.name.clone(), pid: child.pid }).collect();
-    let core = readies.into_iter().next().unwrap_or_default();
+    let core = |(number, file): (usize, &CoreFile)| ReadyCore {
+        name: voters::name(number),
+        http: file.http.listen.to_string(),
+        quic: file.quic.to_string(),
+    };
+    let cores = if files.len() > 1 { (1..).zip(files).map(core).collect() } else { vec![] };
+    let first = readies.first().cloned().unwrap_or_default();
     Ready {
         role: "dev".into(),
+        http: first.http,
+        quic: first.quic,
         dns,
+        cores,
         processes,
         data: data.display().to_string(),
         seconds: started.elapsed().as_secs_f64(),
-        ..core
+        ..readies.get(leader).cloned().unwrap_or_default()
     }
 }
 

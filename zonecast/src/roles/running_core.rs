@@ -37,6 +37,7 @@ pub(crate) struct RunningCore {
     gate: Gate,
     /// What answers requests that other cores hand on.
     forwarded: Arc<ForwardedRequests>,
+    name: String,
 }
 
 impl RunningCore {
@@ -47,6 +48,7 @@ impl RunningCore {
     pub(crate) async fn start(setup: CoreSetup) -> Outcome<Self> {
         let CoreSetup { service, http, tokens, tls, metrics } = setup;
         let gate = Gate::open(tokens.as_deref(), metrics.registry(), service.fault.clone())?;
+        let name = service.identity.peer().name.clone();
         let running = RunningService::start(service).await?;
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(running.service()), zone_bodies, metrics };
@@ -54,7 +56,12 @@ impl RunningCore {
         let forwarded = ForwardedRequests::new(router.clone(), gate.clone());
         running.answer_requests(&(Arc::clone(&forwarded) as Arc<dyn CoreService>));
         let http = HttpServer::start(http, router, gate.clone(), tls)?;
-        Ok(Self { http, running, gate, forwarded })
+        Ok(Self { http, running, gate, forwarded, name })
+    }
+
+    /// What it is called, from its certificate.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Zones and records.
