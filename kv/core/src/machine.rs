@@ -160,10 +160,6 @@ pub(crate) enum MachineSnapshot {
 }
 
 impl EntryLog for RaftLog {
-    fn range(&self) -> Range<u64> {
-        self.range()
-    }
-
     fn last(&self) -> Result<Option<Bytes>, StoreError> {
         self.last()
     }
