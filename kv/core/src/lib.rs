@@ -29,6 +29,8 @@ mod proposer;
 mod quic_wire;
 mod removal;
 mod server;
+#[cfg(test)]
+mod simulation;
 mod sizes;
 mod snapshots;
 mod start;

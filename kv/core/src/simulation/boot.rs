@@ -1,0 +1,127 @@
+//! What a machine does when it gets power: what `Core::start` does on a real one.
+
+use std::sync::Arc;
+
+use openraft::AsyncRuntime as _;
+use openraft::async_runtime::Select2;
+use openraft_rt_sim::SimRuntime;
+use prometheus::Registry;
+
+use super::disk::Disk;
+use super::event::Event;
+use super::log_disk::SimLog;
+use super::machine::SimMachine;
+use super::net::Served;
+use super::pipe::Place;
+use super::run::{Power, Run};
+use super::state_disk::{Content, SimState};
+use super::wire::SimWire;
+use super::world::{FOUNDER, Running, World};
+use crate::join::ask_to_join;
+use crate::member::Member;
+use crate::metrics::CoreMetrics;
+use crate::network::Network;
+use crate::removal::Removal;
+use crate::start::FOUNDER as FOUNDER_ID;
+use crate::state_machine::Applied;
+use crate::voter::{Voter, VoterParts};
+
+/// Runs a machine until its power is lost.
+pub(crate) async fn boot(world: World, name: Arc<str>, power: Power) {
+    let running = run(&world, &name, &power);
+    if let Select2::First(Err(why)) = SimRuntime::select2(Box::pin(running), Box::pin(power.lost())).await {
+        world.witness().note(&format!("{name} does not run: {why}"));
+        world.kill(&name);
+    }
+}
+
+async fn run(world: &World, name: &Arc<str>, power: &Power) -> Result<(), String> {
+    let me = Member { name: name.to_string(), address: name.to_string() };
+    let from = Place { name: Arc::clone(name), power: power.clone() };
+    let wire = SimWire { net: world.net().clone(), from };
+    let disk = world.disk(name).ok_or("there is no such machine")?;
+    let id = node_id(world, &disk, &me, &wire).await?;
+    let (witness, dice) = (Arc::clone(world.witness()), world.dice().clone());
+    let run = Run { name: name.clone(), id, number: world.number(), power: power.clone(), dice, witness };
+    let (voter, removal) = voter(world, &run, &disk, wire).await;
+    let voter = Arc::new(voter.map_err(|error| broken(&run, &error))?);
+    let served = Served { power: power.clone(), server: Arc::clone(&voter.server) };
+    world.net().serve(name.clone(), served);
+    let running = Running { voter: Arc::clone(&voter), run: run.clone(), removal };
+    world.is_up(running);
+    let known = voter.effective_membership().await.map_err(|error| broken(&run, &error))?;
+    let founds = id == FOUNDER_ID && known.log_id().is_none();
+    if founds || known.voter_ids().eq([id]) {
+        voter.lead_alone(me).await.map_err(|error| broken(&run, &error))?;
+    } else {
+        drop(SimRuntime::spawn(voter.announce(me)));
+    }
+    // It runs until its power is lost or somebody stops it.
+    let why = voter.stopped().await;
+    let should_stop = world.get(name).is_none_or(|running| running.run.number != run.number);
+    if should_stop {
+        return std::future::pending().await;
+    }
+    Err(broken(&run, &why))
+}
+
+/// A voter that has power must not stop.
+fn broken(run: &Run, why: &crate::CoreError) -> String {
+    let what = format!("{run:?} has stopped: {why}");
+    if run.power.is_on() {
+        run.witness.broken(what.clone());
+    }
+    what
+}
+
+async fn node_id(world: &World, disk: &Disk, me: &Member, wire: &SimWire) -> Result<u64, String> {
+    let known = *disk.node.lock().unwrap();
+    let id = match known {
+        Some(id) => return Ok(id),
+        None if me.name == FOUNDER && world.nodes().is_empty() => FOUNDER_ID,
+        None => {
+            let others = world.names().iter().filter(|name| ***name != me.name).map(ToString::to_string).collect();
+            ask_to_join::<SimMachine>(wire.clone(), me.clone(), others).await?.id
+        }
+    };
+    world.witness().see(&Event::Admitted { id, disk: disk.number });
+    *disk.node.lock().unwrap() = Some(id);
+    Ok(id)
+}
+
+/// What `start.rs` checks of databases.
+fn check_no_gap(run: &Run, state: &Content, disk: &Disk) {
+    let (next, range) = (state.applied().map_or(0, |index| index + 1), disk.log.range());
+    let is_alone = state.voters() <= 1;
+    if next < range.start || (next > range.end && is_alone) {
+        run.witness.broken(format!("{run:?}: the state ends before entry {next}, the log has {range:?}"));
+    }
+}
+
+async fn voter(
+    world: &World,
+    run: &Run,
+    disk: &Disk,
+    wire: SimWire,
+) -> (Result<Voter<SimMachine>, crate::CoreError>, Removal) {
+    let state = SimState::open(run.clone(), disk.state.clone());
+    check_no_gap(run, &state.content(), disk);
+    let removal = Removal::new();
+    let sink = {
+        let run = run.clone();
+        Arc::new(move |applied: &Applied| {
+            run.witness.see(&Event::Published { run: &run, position: applied.position });
+        })
+    };
+    let parts = VoterParts {
+        id: run.id,
+        environment: SimMachine { run: run.clone(), ahead: world.ahead(&run.name) },
+        log: Arc::new(SimLog::open(run.clone(), disk.log.clone())),
+        network: Network::new(run.id, wire, state.clone(), removal.clone()),
+        state,
+        sink,
+        metrics: CoreMetrics::register(&Registry::new()).unwrap(),
+        raft_log_bytes: world.raft_log_bytes(),
+    };
+    (Voter::start(parts).await, removal)
+}

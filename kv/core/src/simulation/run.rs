@@ -1,0 +1,69 @@
+//! One run of a machine, from power on to power off.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use openraft::Instant as _;
+use openraft_rt_sim::SimInstant;
+use tokio::sync::Notify;
+
+use super::dice::Dice;
+use super::witness::Witness;
+
+/// Whether a machine has power. What lost it does and says nothing any more, though its tasks may still be there.
+#[derive(Clone, Debug)]
+pub(crate) struct Power(Arc<Switch>);
+
+#[derive(Debug)]
+struct Switch {
+    is_on: AtomicBool,
+    cut: Notify,
+}
+
+impl Power {
+    pub(crate) fn on() -> Self {
+        Self(Arc::new(Switch { is_on: AtomicBool::new(true), cut: Notify::new() }))
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_on.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cut(&self) {
+        self.0.is_on.store(false, Ordering::Relaxed);
+        self.0.cut.notify_waiters();
+    }
+
+    /// Waits until it is cut.
+    pub(crate) async fn lost(&self) {
+        while self.is_on() {
+            self.0.cut.notified().await;
+        }
+    }
+}
+
+/// See the module. Clones are the same run.
+#[derive(Clone)]
+pub(crate) struct Run {
+    /// Of the machine.
+    pub(crate) name: Arc<str>,
+    /// Node id of the voter on its disk.
+    pub(crate) id: u64,
+    /// Of all runs of all machines.
+    pub(crate) number: u64,
+    pub(crate) power: Power,
+    pub(crate) dice: Dice,
+    pub(crate) witness: Arc<Witness>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (node {}, run {})", self.name, self.id, self.number)
+    }
+}
+
+/// Nanoseconds of virtual time.
+pub(crate) fn now() -> u64 {
+    u64::try_from(SimInstant::now().elapsed_since_start().as_nanos()).unwrap()
+}

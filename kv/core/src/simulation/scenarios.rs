@@ -1,0 +1,129 @@
+//! Single faults that need a certain order of things.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::AsyncRuntime as _;
+use openraft_rt_sim::SimRuntime;
+
+use super::clients::{Ask, ask};
+use super::history::Told;
+use super::net::Cut;
+use super::operators::add;
+use super::random_runs::{cluster, converge};
+use super::world::{Running, World};
+
+const SEEDS: std::ops::Range<u64> = 1..6;
+
+/// Runs this for some seeds, and checks all that must hold.
+fn each_seed<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+    for seed in SEEDS {
+        SimRuntime::with_seed(seed).block_on(async {
+            let world = World::new(seed, usize::MAX);
+            scenario(world.clone()).await;
+            world.net().heal_all();
+            converge(&world).await;
+            world.witness().end().unwrap_or_else(|what| panic!("{what}\nseed {seed}"));
+        });
+    }
+}
+
+fn others(world: &World, one: &Running) -> Vec<Arc<str>> {
+    world.names().into_iter().filter(|name| *name != one.run.name).collect()
+}
+
+fn cut_both_ways(world: &World, these: &[Arc<str>], those: &[Arc<str>]) {
+    for (from, to) in [(these, those), (those, these)] {
+        world.net().cut(Cut { from: from.to_vec(), to: to.to_vec() });
+    }
+}
+
+/// Says whether somebody other than this one takes a write in time.
+async fn another_leads(world: &World, old: &Running, within: Duration) -> bool {
+    let taken = async {
+        loop {
+            SimRuntime::sleep(Duration::from_millis(50)).await;
+            let Some(new) = world.running().into_iter().find(|new| new.leads() && new.run.id != old.run.id) else {
+                continue;
+            };
+            if matches!(ask(world, new, Ask::Count).await, Ok(Told::Committed(_))) {
+                return;
+            }
+        }
+    };
+    SimRuntime::timeout(within, Box::pin(taken)).await.is_ok()
+}
+
+#[test]
+fn five_voters_elect_again_when_the_leader_reaches_one_who_reaches_the_others() {
+    each_seed(|world| async move {
+        cluster(&world, 5).await;
+        let leader = world.leader().unwrap();
+        let names = others(&world, &leader);
+        // The leader reaches the first, who reaches the second and third; nobody reaches the fourth.
+        cut_both_ways(&world, std::slice::from_ref(&leader.run.name), &names[1..]);
+        cut_both_ways(&world, &names[3..], &names[..3]);
+        assert!(another_leads(&world, &leader, Duration::from_secs(15)).await, "nobody takes writes (openraft #2080)");
+    });
+}
+
+#[test]
+fn changes_that_wait_for_a_lead_that_is_lost_have_an_answer() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        let leader = world.leader().unwrap();
+        let mut asked: Vec<_> = (0..50).map(|_| ask(&world, leader.clone(), Ask::Count)).collect();
+        SimRuntime::sleep(world.dice().millis(0..5)).await;
+        cut_both_ways(&world, std::slice::from_ref(&leader.run.name), &others(&world, &leader));
+        for _ in 0..50 {
+            SimRuntime::sleep(Duration::from_millis(20)).await;
+            asked.push(ask(&world, leader.clone(), Ask::Count));
+        }
+        assert!(another_leads(&world, &leader, Duration::from_secs(5)).await);
+        // Each says that it is broken when it has waited for too long.
+        for answer in asked {
+            answer.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_voter_that_was_removed_while_it_was_away_hears_of_it() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        world.place("core-4");
+        world.start("core-4");
+        assert!(add(&world, "core-4", Duration::from_secs(20)).await);
+        let leader = world.leader().unwrap();
+        let gone = others(&world, &leader).into_iter().find(|name| **name != *"core-4").unwrap();
+        world.kill(&gone);
+        SimRuntime::sleep(Duration::from_secs(2)).await;
+        leader.voter.members.remove(&[gone.to_string()]).await.unwrap();
+        world.start(&gone);
+        assert!(world.until(Duration::from_secs(10), || world.get(&gone).is_some()).await);
+        let removed = world.get(&gone).unwrap();
+        SimRuntime::timeout(Duration::from_secs(30), removed.removal.wait()).await.unwrap();
+    });
+}
+
+#[test]
+fn a_disk_that_replaces_another_one_is_another_node() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        world.place("core-4");
+        world.start("core-4");
+        assert!(add(&world, "core-4", Duration::from_secs(20)).await);
+        let leader = world.leader().unwrap();
+        let name = others(&world, &leader).into_iter().find(|name| **name != *"core-4").unwrap();
+        let old = *world.disk(&name).unwrap().node.lock().unwrap();
+        SimRuntime::sleep(Duration::from_secs(2)).await;
+        leader.voter.members.remove(&[name.to_string()]).await.unwrap();
+        world.kill(&name);
+        world.place(&name);
+        world.start(&name);
+        assert!(add(&world, &name, Duration::from_secs(20)).await);
+        let has_id = || world.disk(&name).unwrap().node.lock().unwrap().is_some();
+        assert!(world.until(Duration::from_secs(10), has_id).await);
+        assert_ne!(*world.disk(&name).unwrap().node.lock().unwrap(), old);
+    });
+}
