@@ -21,8 +21,7 @@ pub(crate) struct ClusterMetrics {
 
 impl ClusterMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
+        let shown = |gauge: IntGauge| {
             registry.register(Box::new(gauge.clone()))?;
             Ok::<_, prometheus::Error>(gauge)
         };
@@ -30,11 +29,14 @@ impl ClusterMetrics {
         let lag = IntGaugeVec::new(opts, &["core"])?;
         registry.register(Box::new(lag.clone()))?;
         Ok(Self {
-            term: gauge("zonecast_raft_term", "Raft term of this core")?,
-            is_leader: gauge("zonecast_raft_is_leader", "1 while this core leads")?,
-            has_leader: gauge("zonecast_raft_has_leader", "1 while this core knows of a leader")?,
-            voters: gauge("zonecast_raft_voters", "Cores of the cluster that vote")?,
-            reached: gauge("zonecast_raft_voters_reached", "Voters that answer this core, itself included")?,
+            term: shown(IntGauge::new("zonecast_raft_term", "Raft term of this core")?)?,
+            is_leader: shown(IntGauge::new("zonecast_raft_is_leader", "1 while this core leads")?)?,
+            has_leader: shown(IntGauge::new("zonecast_raft_has_leader", "1 while this core knows of a leader")?)?,
+            voters: shown(IntGauge::new("zonecast_raft_voters", "Cores of the cluster that vote")?)?,
+            reached: shown(IntGauge::new(
+                "zonecast_raft_voters_reached",
+                "Voters that answer this core, itself included",
+            )?)?,
             lag,
             shown: Arc::default(),
         })

@@ -407,7 +407,7 @@ impl<E: Environment> Voter<E> {
             if !self.is_alone() && self.leads().borrow().is_some() {
                 // Otherwise the others elect one.
                 if let Err(error) = self.members.hand_over_to_best(HAND_OVER_WITHIN).await {
-                    tracing::warn!(%error, "the lead was not handed over before this core stops");
+                    tracing::info!(%error, "the lead was not handed over before this core stops; the others elect one");
                 }
             }
             self.raft.shutdown().await.map_err(failed)?;

@@ -4,6 +4,7 @@
 
 mod api;
 mod backup;
+mod cluster;
 mod compare;
 mod conformance;
 mod copies;

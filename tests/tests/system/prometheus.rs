@@ -25,11 +25,12 @@ const ZONE: &str =
 
 const INSTALL: &str = "prometheus is not installed, or does not start: `apt-get install -y prometheus`";
 
-/// Labels of our metrics. Each has few values: those of `edge` are bounded where they are counted, `node` is the one
+/// Labels of our metrics. Each has few values: those of `core` and `edge` are bounded where they are counted, `node` is the one
 /// that runs, `version` the release; all others name what the code can name.
-const LABELS: [&str; 14] = [
+const LABELS: [&str; 15] = [
     "action",
     "class",
+    "core",
     "edge",
     "for",
     "kind",

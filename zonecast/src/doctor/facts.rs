@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use zonecast_api::types::{DiskSpace, NodeStatus};
+use zonecast_api::types::{ClusterInfo, DiskSpace, NodeStatus};
 
 /// Everything.
 #[derive(Clone, Debug, Default)]
@@ -199,6 +199,8 @@ pub(crate) struct Answer {
     pub clock_ahead: f64,
     /// What that may be wrong by: half of how long the request took.
     pub clock_error: f64,
+    /// Of a core: its cluster, unless its release does not say.
+    pub cluster: Option<ClusterInfo>,
     /// Of an edge: the chain that the core has at the edge's version.
     pub core_chain: Option<CoreChain>,
     /// Of an edge: what came of asking it for DNS.
@@ -254,12 +256,14 @@ impl std::fmt::Display for Protocol {
 }
 
 impl Facts {
-    /// The core that answered, if one did. Of several, the first.
+    /// The core that answered, if one did. Of several, the one that leads, else the first.
     pub(super) fn core(&self) -> Option<&zonecast_api::types::Status> {
-        self.nodes.iter().find_map(|node| match &node.answer.as_ref().ok()?.status {
-            NodeStatus::Core(core) => Some(core),
-            NodeStatus::Edge(_) => None,
-        })
+        let mut cores = self.nodes.iter().filter_map(|node| match node.answer.as_ref().ok()? {
+            answer @ Answer { status: NodeStatus::Core(core), .. } => Some((core, answer.leads())),
+            _ => None,
+        });
+        let (first, leads) = cores.next()?;
+        if leads { Some(first) } else { Some(cores.find(|(_, leads)| *leads).map_or(first, |(core, _)| core)) }
     }
 
     /// Whether somebody is at this URL who does not let us look.
@@ -271,6 +275,13 @@ impl Facts {
     /// What the node at this URL said.
     pub(super) fn answer_at(&self, url: &str) -> Option<&Answer> {
         self.nodes.iter().find(|node| node.url == url)?.answer.as_ref().ok()
+    }
+}
+
+impl Answer {
+    /// Whether it is of a core that leads its cluster.
+    fn leads(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| cluster.leader.as_ref() == Some(&cluster.core))
     }
 }
 

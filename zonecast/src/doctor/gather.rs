@@ -132,7 +132,11 @@ fn status(client: &Client) -> Result<Answer, Unanswered> {
     let half = begin.elapsed().as_secs_f64() / 2.0;
     let here = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64() + half;
     let clock_ahead = status.vitals().map_or(0.0, |vitals| vitals.now - here);
-    Ok(Answer { status, clock_ahead, clock_error: half, core_chain: None, dns: vec![] })
+    let cluster = match &status {
+        NodeStatus::Core(_) => client.cluster().ok(),
+        NodeStatus::Edge(_) => None,
+    };
+    Ok(Answer { status, clock_ahead, clock_error: half, cluster, core_chain: None, dns: vec![] })
 }
 
 fn unanswered(error: &ClientError) -> Unanswered {

@@ -6,6 +6,7 @@
 //! ```
 //! Nothing is changed anywhere, and no port is taken, not even for a moment.
 
+mod cluster_check;
 mod config_check;
 mod diagnosis;
 mod facts;

@@ -2,7 +2,7 @@
 
 use super::facts::{Answer, DnsFacts, DnsReply, Facts, NodeFacts, Unanswered, Wanted};
 use super::finding::{About, Finding};
-use super::{folder_check, identity_check};
+use super::{cluster_check, folder_check, identity_check};
 use zonecast_api::types::{EdgeNode, NodeStatus, Status, Vitals};
 
 /// Seconds. Clocks that are kept in step differ by milliseconds; propagation times are then worth nothing.
@@ -44,6 +44,9 @@ pub(super) fn check(facts: &Facts, node: &NodeFacts, findings: &mut Vec<Finding>
     if let Some(fault) = fault {
         let advice = "put right what it says; a disk that works again is noticed by itself, else restart the node";
         about.error("fault", fault, advice);
+    }
+    if let Some(cluster) = &answer.cluster {
+        cluster_check::check(cluster, &mut about);
     }
     match &answer.status {
         NodeStatus::Core(core) => check_core(core, &mut about),

@@ -7,7 +7,10 @@ use super::facts::{
 };
 use super::finding::Severity;
 use super::report::Report;
-use zonecast_api::types::{CertificateInfo, DiskSpace, EdgeInfo, EdgeNode, NodeStatus, Status, Vitals};
+use zonecast_api::types::{
+    CertificateInfo, ClusterCandidate, ClusterInfo, ClusterMember, ClusterMemberState, DiskSpace, EdgeInfo, EdgeNode,
+    NodeStatus, Status, Vitals,
+};
 
 const DAY: u64 = 24 * 60 * 60;
 const NOW: u64 = 20_000 * DAY;
@@ -24,7 +27,7 @@ fn vitals(node: &str) -> Option<Vitals> {
 }
 
 fn answer(status: NodeStatus) -> Answer {
-    Answer { status, clock_ahead: 0.01, clock_error: 0.01, core_chain: None, dns: vec![] }
+    Answer { status, clock_ahead: 0.01, clock_error: 0.01, cluster: None, core_chain: None, dns: vec![] }
 }
 
 fn node(url: &str, answer: Answer) -> NodeFacts {
@@ -395,4 +398,46 @@ fn a_report_shows_the_worst_of_a_node_first_and_counts() {
     assert!(lines[lines.len() - 1].starts_with("1 error, 0 warnings, "), "{text}");
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["findings"][0]["severity"], "error");
+}
+
+/// A cluster of so many, of which those are there.
+fn cluster(leader: Option<&str>, there: &[bool]) -> ClusterInfo {
+    let member = |(number, there): (usize, &bool)| ClusterMember {
+        name: format!("core-{number}"),
+        state: there.then(ClusterMemberState::default),
+        ..ClusterMember::default()
+    };
+    let (voters, reached) = (there.len() as u64, there.iter().filter(|there| **there).count() as u64);
+    ClusterInfo {
+        core: "core-1".into(),
+        leader: leader.map(str::to_owned),
+        voters,
+        reached,
+        may_fail: reached.checked_sub(voters / 2 + 1),
+        members: (1..).zip(there).map(member).collect(),
+        ..ClusterInfo::default()
+    }
+}
+
+#[test]
+fn a_cluster_says_who_is_away_and_when_no_more_may_fail() {
+    let found_in = |cluster: ClusterInfo| {
+        let mut facts = healthy();
+        facts.nodes[0].answer.as_mut().unwrap().cluster = Some(cluster);
+        let findings = examine(&facts).into_iter().filter(|finding| finding.check == "cluster");
+        findings.map(|finding| (finding.severity, finding.message)).collect::<Vec<_>>()
+    };
+    let said = |found: &[(Severity, String)], severity, words: &str| {
+        assert!(found.iter().any(|(is, message)| *is == severity && message.contains(words)), "{words}: {found:?}");
+    };
+    let leader = Some("core-1");
+    said(&found_in(cluster(leader, &[true])), Severity::Ok, "1 voter");
+    said(&found_in(cluster(leader, &[true; 3])), Severity::Ok, "one may fail");
+    said(&found_in(cluster(leader, &[true, true, true, true, false])), Severity::Warn, "core-5 at  is away");
+    said(&found_in(cluster(leader, &[true, true, false])), Severity::Error, "core-3 at  is away");
+    let lost = found_in(cluster(None, &[true, false, false]));
+    said(&lost, Severity::Error, "1 of 3 voters are reached, and none is known to lead");
+    said(&lost, Severity::Error, "core-2");
+    let asking = vec![ClusterCandidate { name: "core-4".into(), address: "192.0.2.4:8054".into() }];
+    said(&found_in(ClusterInfo { asking, ..cluster(leader, &[true; 3]) }), Severity::Warn, "core-4");
 }

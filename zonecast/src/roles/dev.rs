@@ -180,11 +180,8 @@ impl Dev {
             for edge in edges {
                 edge.stop().await;
             }
-            // One after the other, so that each can hand over the lead.
-            core.close().await;
-            for other in others {
-                other.stop_api().await.close().await;
-            }
+            let others = others.into_iter().map(async |other| other.stop_api().await.close().await);
+            tokio::join!(core.close(), futures_util::future::join_all(others));
         };
         if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
             tracing::warn!("stopping took too long; ending without waiting further");

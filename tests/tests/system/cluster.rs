@@ -1,0 +1,106 @@
+//! Three cores as an operator has them: they are started and let in, one is killed and comes back, two are removed.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use zonecast_tests::{Node, NodeRole, System, poll_until, run, run_any};
+
+use crate::http::Http;
+
+/// For an election, and for what follows it, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const ZONE: &str =
+    "@ 300 SOA ns hostmaster 1 7200 3600 1209600 60\n@ 300 NS ns\nns 300 A 192.0.2.53\nwww 60 A 192.0.2.1\n";
+
+/// A core that asks the first one to let it in when it is started.
+fn joining(system: &System, name: &str) -> Node {
+    let mut core = Node::new(NodeRole::Core, name, &system.folder().join(name));
+    core.http_lines = format!("[cluster]\njoin = [\"{}\"]\n", system.core.service);
+    system.issue(&core, &["--role", "core", "--host", "127.0.0.1"]).unwrap();
+    core
+}
+
+fn url(core: &Node) -> String {
+    format!("http://{}", core.http)
+}
+
+/// What `zonecast cluster` says with these arguments.
+fn cluster(cores: &[&Node], arguments: &[&str]) -> Value {
+    let urls: Vec<String> = cores.iter().copied().map(url).collect();
+    let urls = urls.join(",");
+    let said = run(&[&["--json", "--core", &urls, "cluster"], arguments].concat());
+    serde_json::from_str(&said.unwrap()).unwrap()
+}
+
+/// Waits until the cluster is so, as this core knows it.
+fn wait(core: &Node, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let look = || Some(Http::new(core.http).get("/v1/cluster")).filter(&is_so);
+    poll_until(Instant::now() + PATIENCE, look).unwrap_or_else(|| {
+        panic!("{what}: {}; log of {}: {}", Http::new(core.http).get("/v1/cluster"), core.name, core.log())
+    })
+}
+
+fn members(cluster: &Value) -> impl Iterator<Item = &Value> {
+    cluster["members"].as_array().unwrap().iter()
+}
+
+fn takes_a_write(core: &Node, address: &str) -> bool {
+    matches!(Http::new(core.http).set("one.test", "www", "A", address), Ok((200, _)))
+}
+
+#[test]
+fn three_cores_go_on_without_one_and_become_one_again() {
+    let _alone = crate::heavy::alone();
+    let mut system = System::new(0).unwrap();
+    let (mut second, mut third) = (joining(&system, "core-2"), joining(&system, "core-3"));
+    system.core.start_ready().unwrap();
+    assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
+    for core in [&mut second, &mut third] {
+        core.start().unwrap();
+        let add = ["--core", &url(&system.core), "cluster", "add", &core.name];
+        let added = poll_until(Instant::now() + PATIENCE, || run_any(&add).unwrap().status.success().then_some(()));
+        assert!(added.is_some(), "{} is not let in: {} {}", core.name, system.core.log(), core.log());
+        core.wait_ready().unwrap();
+    }
+    wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
+    let table = run(&["--core", &url(&system.core), "cluster", "status"]).unwrap();
+    assert!(table.ends_with("3 voters, core-1 leads, one may fail\n"), "{table}");
+    assert!(takes_a_write(&system.core, "192.0.2.2"));
+    let even = run_any(&["--core", &url(&system.core), "cluster", "remove", "core-3"]).unwrap();
+    let said = String::from_utf8_lossy(&even.stderr);
+    assert!(even.status.code() == Some(1) && said.contains("2 voters would be left"), "{said}");
+
+    system.core.kill();
+    let others = [&second, &third];
+    let writes = || others.into_iter().find(|core| takes_a_write(core, "192.0.2.3"));
+    let leader = poll_until(Instant::now() + PATIENCE, writes).expect("nobody takes the lead");
+    let without = cluster(&[&system.core, leader], &["status"]);
+    assert_eq!((&without["leader"], &without["reached"]), (&Value::from(leader.name.as_str()), &Value::from(2)));
+
+    let ready = system.core.start_ready().unwrap();
+    assert!(ready["version"].as_u64() > Some(1), "it is ready before it has what it missed: {ready}");
+    let whole = wait(leader, "all three are there", |cluster| cluster["reached"] == 3);
+    assert!(members(&whole).all(|member| member["state"]["pid"].is_u64()), "{whole}");
+    let known = cluster(&[&system.core], &["status"]);
+    assert_eq!((members(&known).count(), &known["core"]), (3, &Value::from("core-1")));
+
+    let gone: Vec<&str> = members(&whole).filter_map(|member| member["name"].as_str()).collect();
+    let gone: Vec<&str> = gone.into_iter().filter(|name| *name != leader.name).collect();
+    let alone = cluster(&[leader], &[&["remove"], gone.as_slice()].concat());
+    assert_eq!((&alone["voters"], members(&alone).count()), (&Value::from(1), 1), "{alone}");
+    assert!(takes_a_write(leader, "192.0.2.4"));
+    for core in [&mut system.core, &mut second, &mut third] {
+        assert!(core.stop().unwrap().success() || gone.contains(&core.name.as_str()), "{}", core.log());
+    }
+}
+
+#[test]
+fn a_core_that_waits_to_be_let_in_says_what_to_do_and_stops_at_once() {
+    let mut system = System::new(0).unwrap();
+    system.core.start_ready().unwrap();
+    let mut core = joining(&system, "core-2");
+    core.start().unwrap();
+    assert!(core.wait_log(&["zonecast cluster add core-2"], PATIENCE).is_some(), "{}", core.log());
+    assert!(core.stop().unwrap().success(), "{}", core.log());
+}
