@@ -52,6 +52,10 @@ impl Site {
         self.ca.issue(Role::Core, name).unwrap()
     }
 
+    pub(crate) fn edge(&self, name: &str) -> Identity {
+        self.ca.issue(Role::Edge, name).unwrap()
+    }
+
     pub(crate) fn prepare(&self, name: &str) -> Prepared {
         let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &self.identity(name)).unwrap();
         let address = endpoint.local_addr().unwrap().to_string();
@@ -185,6 +189,17 @@ impl Node {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name).expect("it is registered");
         family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum::<f64>() as u64
+    }
+
+    /// Waits until a counter of this core says so.
+    pub(crate) async fn until_counted(&self, name: &str, count: u64) {
+        let counted = async {
+            while self.counter(name) != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        let counted = tokio::time::timeout(WITHIN, counted).await;
+        assert!(counted.is_ok(), "{name} is {}, not {count}", self.counter(name));
     }
 
     /// Without a goodbye to anybody, as far as that goes in one process.

@@ -3,7 +3,8 @@
 use std::num::NonZeroU64;
 
 use zonecast_kv_core::Outcome;
-use zonecast_kv_proto::Head;
+use zonecast_kv_proto::{Frame, Head, PROTOCOL, Subscribe};
+use zonecast_kv_transport::{Connection, Endpoint, FrameReceiver, FrameSender, Role};
 
 use super::site::{Node, Site, WITHIN, voters};
 use super::*;
@@ -103,7 +104,7 @@ async fn a_core_that_joins_gets_the_state_where_the_log_is_gone_and_then_its_vot
     assert_eq!(a.write("n").await, 1);
     for node in [&b, &c] {
         assert_eq!(node.read("n").await, 1);
-        assert_eq!(node.counter(INSTALLED), 1);
+        node.until_counted(INSTALLED, 1).await;
         are_equal(&a, node).await;
         follow(&node.core);
     }
@@ -114,7 +115,7 @@ async fn a_core_that_joins_gets_the_state_where_the_log_is_gone_and_then_its_vot
     write_much(led, 60).await;
     let again = site.prepare("a").start(vec![]).await.unwrap();
     assert_eq!(again.read("n").await, 1);
-    assert_eq!(again.counter(INSTALLED), 1);
+    again.until_counted(INSTALLED, 1).await;
     are_equal(led, &again).await;
 }
 
@@ -128,7 +129,7 @@ async fn a_voter_that_was_away_for_long_gets_the_state_and_goes_on_with_the_log(
     // A leader that was just started has not built a snapshot.
     let c = site.prepare("c").start(vec![]).await.unwrap();
     assert_eq!(c.read("n").await, 1);
-    assert_eq!(c.counter(INSTALLED), 1);
+    c.until_counted(INSTALLED, 1).await;
     let sent = a.counter(SENT) + b.counter(SENT);
     assert_eq!(sent, c.counter(RECEIVED));
     write_much(&a, 5).await;
@@ -166,11 +167,105 @@ async fn a_snapshot_that_was_cut_off_goes_on_where_it_was() {
     let c = site.prepare("c").start(vec![]).await.unwrap();
     a.write("n").await;
     assert_eq!(c.read("n").await, 1);
-    assert_eq!(c.counter(INSTALLED), 1);
+    c.until_counted(INSTALLED, 1).await;
     let after = c.counter(RECEIVED);
     println!("at least {least}, before the cut {before}, after it {after}");
     assert!(before + after >= least);
     assert!(after < least * 3 / 4, "it came as a whole once more: {after} of {least} after {before}");
     are_equal(&a, &c).await;
     drop(b);
+}
+
+/// What a subscriber is given, each version checked against the one before.
+struct Subscriber {
+    _connection: Connection,
+    _sender: FrameSender,
+    receiver: FrameReceiver,
+    position: Position,
+    /// The head of the publisher when it subscribed.
+    head: Position,
+}
+
+impl Subscriber {
+    /// From a position that the core has.
+    async fn connect(site: &Site, node: &Node, position: Position) -> Self {
+        let (address, identity) = (node.publisher.local_addr().unwrap(), site.edge("edge-1"));
+        let endpoint = Endpoint::client(address, &identity).unwrap();
+        let connection = endpoint.connect(address, Role::Core).await.unwrap();
+        let (mut sender, mut receiver) = connection.open().await.unwrap();
+        let subscribe = Subscribe {
+            protocol: PROTOCOL,
+            name: "edge-1".into(),
+            incarnation: 1,
+            position: Some(position),
+            ..Subscribe::default()
+        };
+        sender.send(&Frame::Subscribe(subscribe)).await.unwrap();
+        let Some(Frame::Stream(head)) = receiver.next().await.unwrap() else { panic!("it is not streamed") };
+        Self { _connection: connection, _sender: sender, receiver, position, head }
+    }
+
+    /// Reads up to this version: every one once, in order.
+    async fn follow(&mut self, version: Version) {
+        let following = async {
+            while self.position.version < version {
+                match self.receiver.next().await.unwrap().expect("the stream goes on") {
+                    Frame::Version(bytes) => {
+                        self.position = Published::from_bytes(&bytes).unwrap().follow(&self.position).unwrap();
+                    }
+                    Frame::Heartbeat(_) => {}
+                    other => panic!("{other:?} is no version"),
+                }
+            }
+        };
+        let followed = tokio::time::timeout(WITHIN, following).await;
+        assert!(followed.is_ok(), "it ends at version {} of {version}", self.position.version);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_core_that_installs_a_state_gets_every_version_once() {
+    let mut site = site();
+    // It takes long enough for a subscription.
+    site.state.snapshot_bytes_per_second = NonZeroU64::new(200_000).unwrap();
+    let [a, _b, c] = site.three().await;
+    a.write("n").await;
+    c.read("n").await;
+    let before = c.core.position();
+    c.kill().await;
+    write_much(&a, 120).await;
+    let last = a.core.position();
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    let mut subscriber = Subscriber::connect(&site, &c, before).await;
+    assert_eq!(subscriber.head, before, "the state is not there yet");
+    // Nothing is written meanwhile: what has come with the state alone is what it learns of.
+    subscriber.follow(last.version).await;
+    assert_eq!(subscriber.position, last);
+    c.until_counted(INSTALLED, 1).await;
+    write_much(&a, 3).await;
+    subscriber.follow(a.core.position().version).await;
+    assert_eq!(subscriber.position, a.core.position());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_disk_fails_stops_and_another_one_leads() {
+    let site = site();
+    let [a, b, c] = site.three().await;
+    a.write("n").await;
+    // RocksDB cannot begin its next file there.
+    std::fs::rename(site.path("a").join("raft"), site.path("a").join("gone")).unwrap();
+    for number in 0_u64.. {
+        assert!(number < 400, "its disk does not fail");
+        let batch = put(ZONE, "much", vec![7; 1024 * 1024 - 64]);
+        let written = a.core.change(move |_, _| Ok::<_, ViewError>((batch, ()))).await;
+        let Ok(((), pending)) = written else { break };
+        if !matches!(pending.await, Outcome::Committed { .. }) {
+            break;
+        }
+    }
+    let why = tokio::time::timeout(WITHIN, a.core.stopped()).await.expect("it says that it has stopped");
+    assert!(why.to_string().contains("raft"), "{why}");
+    tokio::time::timeout(WITHIN, a.core.lead_changed(false)).await.expect("it does not lead any more");
+    let nodes = [b, c];
+    assert_eq!(site::leader(&nodes).await.write("n").await, 2);
 }
