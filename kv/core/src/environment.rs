@@ -74,6 +74,7 @@ pub(crate) trait Environment: Clone + Send + Sync + 'static {
 /// The raft log on disk, as [`RaftLog`](zonecast_kv_store::RaftLog) has it: a write is readable at once, and durable
 /// when its completion is called.
 pub(crate) trait EntryLog: Debug + Send + Sync + 'static {
+    fn range(&self) -> Range<u64>;
     fn last(&self) -> Result<Option<Bytes>, StoreError>;
     fn purged(&self) -> Option<(u64, Bytes)>;
     fn vote(&self) -> Option<Bytes>;

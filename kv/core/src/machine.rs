@@ -160,6 +160,10 @@ pub(crate) enum MachineSnapshot {
 }
 
 impl EntryLog for RaftLog {
+    fn range(&self) -> Range<u64> {
+        self.range()
+    }
+
     fn last(&self) -> Result<Option<Bytes>, StoreError> {
         self.last()
     }
