@@ -1,18 +1,24 @@
-//! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them.
+//! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them, and news of
+//! edges to the publisher.
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use zonecast_kv_core::{Core, FIRST_OTHER_KIND};
-use zonecast_kv_transport::{CoreService, CoreStream, Peer};
+use zonecast_kv_transport::{CoreService, CoreStream, Peer, Publisher};
+
+use crate::edge_news::{EDGE_NEWS, hear};
 
 /// Kind of the streams on which a core hands requests of clients on to the leader: HTTP/1.1.
 pub const REQUESTS: u8 = FIRST_OTHER_KIND;
 
 /// Tells streams apart by their kind.
 pub(crate) struct CoreStreams {
+    core: Core,
     raft: Arc<dyn CoreService>,
+    /// Weak, because the publisher holds this.
+    publisher: OnceLock<Weak<Publisher>>,
     /// Weak: whoever answers requests holds the service, and that the publisher, which holds this.
     requests: OnceLock<Weak<dyn CoreService>>,
 }
@@ -20,7 +26,13 @@ pub(crate) struct CoreStreams {
 impl CoreStreams {
     /// Nobody answers requests yet.
     pub(crate) fn new(core: &Core) -> Self {
-        Self { raft: core.service(), requests: OnceLock::new() }
+        Self { core: core.clone(), raft: core.service(), publisher: OnceLock::new(), requests: OnceLock::new() }
+    }
+
+    /// What other cores tell of their edges goes there from now on.
+    pub(crate) fn book_edges(&self, publisher: &Arc<Publisher>) {
+        // There is one.
+        let _ = self.publisher.set(Arc::downgrade(publisher));
     }
 
     /// Requests go there from now on.
@@ -38,6 +50,10 @@ impl CoreService for CoreStreams {
                 // The stream is reset, which says that nothing was done.
                 None => async {}.boxed(),
             },
+            EDGE_NEWS => {
+                let publisher = self.publisher.get().cloned().unwrap_or_default();
+                hear(self.core.clone(), publisher, peer.name.clone(), stream).boxed()
+            }
             kind => self.raft.serve(peer, kind, stream),
         }
     }

@@ -12,6 +12,7 @@ pub mod backup;
 mod cluster_metrics;
 mod core_streams;
 mod day;
+mod edge_news;
 mod error;
 pub mod exit;
 mod fault;

@@ -14,6 +14,7 @@ use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{CoreService, Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
 
 use crate::core_streams::CoreStreams;
+use crate::edge_news::tell_leader;
 use crate::exit::{Failure, Outcome};
 use crate::fault::Fault;
 use crate::import::sweep_orphans;
@@ -77,7 +78,7 @@ pub struct RunningService {
     publisher: Arc<Publisher>,
     core: Core,
     streams: Arc<CoreStreams>,
-    tasks: [JoinHandle<()>; 7],
+    tasks: [JoinHandle<()>; 8],
 }
 
 /// A service whose parts have ended and whose waits are answered; requests that are under way may still write.
@@ -131,6 +132,7 @@ impl RunningService {
         let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
         let publisher =
             sink.connect(|| Arc::new(Publisher::start_in_cluster(endpoint, core.source(), options, transport, cores)));
+        streams.book_edges(&publisher);
         let service = Service::new(ServiceParts {
             core: core.clone(),
             publisher: Arc::clone(&publisher),
@@ -218,7 +220,7 @@ impl StoppedService {
 }
 
 /// What runs beside the API for as long as it lives.
-fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 7] {
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 8] {
     let by_leader = |part: fn(Arc<Service>) -> BoxFuture<'static, ()>| {
         let (core, service) = (core.clone(), Arc::clone(service));
         while_leading(core, move || part(Arc::clone(&service)))
@@ -241,6 +243,11 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
         run_part(fault, "aliases at apexes follow their targets no more", aliases),
         run_part(fault, "the list of expected edges cannot be stored any more", edges),
         run_part(fault, "the metrics of the cluster are not current any more", cluster),
+        run_part(
+            fault,
+            "the leader does not hear of the edges that connect here any more",
+            tell_leader(core.clone(), Arc::downgrade(publisher)),
+        ),
         tokio::spawn(accepting),
     ]
 }

@@ -13,6 +13,7 @@ mod at_most;
 mod batch;
 mod chain;
 mod command;
+mod edge_news;
 #[cfg(test)]
 mod error_texts;
 mod follower;
@@ -63,6 +64,7 @@ pub use batch::{
 };
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
+pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use follower::{
     ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
     LEAST_ACK_EVERY, MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,

@@ -97,7 +97,7 @@ impl Admission {
             connection.close("too many connections");
             return None;
         };
-        let session = self.sessions.fetch_add(1, Ordering::Relaxed);
+        let session = self.next_session();
         Some(Admitted { session, connection, _place: place })
     }
 
@@ -113,6 +113,11 @@ impl Admission {
                 tracing::warn!(%from, %peer, quiet, "refused: only cores connect as cores; if it is one, issue it a certificate of role core");
             }
         }
+    }
+
+    /// A number for a connection that is later than all before it.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
     async fn shake_hands(&self, endpoint: &Endpoint, incoming: Incoming) -> Option<Connection> {

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use zonecast_kv_proto::{Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor};
 
+use crate::edge_news::News;
 use crate::lock::lock;
 use crate::waiters::{WaiterId, Waiters};
 use crate::{Clock, TransportMetrics};
@@ -25,12 +26,21 @@ pub(crate) struct Book {
     waiters: Mutex<Waiters>,
     /// Changes when an edge has caught up for the first time.
     caught_up: watch::Sender<u64>,
+    /// For the leader, where this core is not it.
+    pub(crate) news: News,
 }
 
 impl Book {
     pub(crate) fn new(epoch: Epoch, clock: Clock, metrics: TransportMetrics) -> Self {
         let acks = Mutex::new(AckBook::new(epoch));
-        Self { clock, metrics, acks, waiters: Mutex::default(), caught_up: watch::Sender::new(0) }
+        Self {
+            clock,
+            metrics,
+            acks,
+            waiters: Mutex::default(),
+            caught_up: watch::Sender::new(0),
+            news: News::default(),
+        }
     }
 
     /// The store has come to there.
@@ -103,15 +113,28 @@ impl Book {
 
     /// An edge is served from here on. Says no when no more edges can be known.
     pub(crate) fn accept(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
+        self.news.accepted(peer, session, incarnation, goal);
+        self.accept_reported(peer, session, incarnation, goal)
+    }
+
+    /// The same of an edge that another core serves.
+    pub(crate) fn accept_reported(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
         lock(&self.acks).accept(peer, session, incarnation, goal)
     }
 
     /// An edge gets nothing.
     pub(crate) fn refuse(&self, peer: &Peer, session: u64, why: SubscribeRefusal) {
+        self.news.gone(peer, session);
         lock(&self.acks).refuse(self.clock.now(), peer, session, why);
     }
 
     pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: &Ack) {
+        self.news.acked(peer, session, ack);
+        self.acked_reported(session, peer, ack);
+    }
+
+    /// The same of an edge that another core serves.
+    pub(crate) fn acked_reported(&self, session: u64, peer: &Peer, ack: &Ack) {
         self.metrics.acks.inc();
         let booked = {
             let mut acks = lock(&self.acks);
@@ -130,6 +153,12 @@ impl Book {
     }
 
     pub(crate) fn disconnect(&self, session: u64, peer: &Peer) {
+        self.news.gone(peer, session);
+        self.disconnect_reported(session, peer);
+    }
+
+    /// The same of an edge that another core serves.
+    pub(crate) fn disconnect_reported(&self, session: u64, peer: &Peer) {
         lock(&self.acks).disconnect(self.clock.now(), peer, session);
     }
 

@@ -18,6 +18,7 @@ use zonecast_kv_proto::{BatchSource, EdgeReport, Epoch, Frame, Peer, Position, R
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
 use crate::core_session::CoreSession;
+use crate::edge_news::{EdgeNewsFeed, ReportedEdges};
 use crate::feed::Feed;
 use crate::links::Twins;
 use crate::protocol::Protocol;
@@ -195,6 +196,18 @@ impl Publisher {
     #[must_use]
     pub fn now(&self) -> Duration {
         self.parts.clock.now()
+    }
+
+    /// News of the edges that connect here, for the core that leads. Whoever asked before gets no more.
+    #[must_use]
+    pub fn edge_news(&self) -> EdgeNewsFeed {
+        EdgeNewsFeed::new(Arc::clone(&self.parts.book))
+    }
+
+    /// Takes what another core says of the edges that connect there: they count here, as long as this is kept.
+    #[must_use]
+    pub fn reported_edges(&self) -> ReportedEdges {
+        ReportedEdges::new(Arc::clone(&self.parts.book), Arc::clone(&self.parts.admission))
     }
 
     /// Those that are waited for, by role and name.

@@ -1,0 +1,138 @@
+//! What one core tells another about an edge that it serves, so that the leader knows who has what.
+//!
+//! # Format
+//! The positional MessagePack array `[format, role, name, session, goal, is_gone, has_acked, ack]`.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{Ack, Peer, Version, is_node_name, positional, read_whole};
+
+const FORMAT: u8 = 1;
+
+/// Most bytes of a message: a name, and some numbers.
+pub const MAX_EDGE_NEWS_LEN: usize = 512;
+
+positional! {
+    /// As it is sent.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    struct WireNews {
+        format: u8,
+        role: String,
+        name: String,
+        session: u64,
+        goal: Version,
+        is_gone: bool,
+        has_acked: bool,
+        ack: Ack,
+    }
+}
+
+/// How an edge stands towards the core that serves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeNews {
+    /// The edge.
+    pub peer: Peer,
+    /// Number of its connection, ascending in the process of the core.
+    pub session: u64,
+    /// The number that the process of the edge drew at its start.
+    pub incarnation: u64,
+    /// It has caught up when it has applied this.
+    pub goal: Version,
+    /// Its connection has ended.
+    pub is_gone: bool,
+    /// What it acknowledged last, if it has acknowledged anything.
+    pub ack: Option<Ack>,
+}
+
+/// Bytes that are no news of an edge.
+#[derive(Debug, Error)]
+pub enum EdgeNewsError {
+    /// More than a message can have.
+    #[error("news of an edge of {0} bytes is too long")]
+    TooLong(usize),
+    /// Not the MessagePack of one.
+    #[error("not news of an edge: {0}")]
+    Syntax(String),
+    /// From a later release.
+    #[error("format {0} of news of an edge is not known to this release")]
+    Format(u8),
+    /// It is about nobody.
+    #[error("news of an edge is about {role:?} {name:?}, which is no node that subscribes")]
+    Peer {
+        /// The role in it.
+        role: String,
+        /// The name in it.
+        name: String,
+    },
+}
+
+impl EdgeNews {
+    /// As one message.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let ack = Ack { incarnation: self.incarnation, ..self.ack.clone().unwrap_or_default() };
+        let wire = WireNews {
+            format: FORMAT,
+            role: self.peer.role.label().into(),
+            name: self.peer.name.clone(),
+            session: self.session,
+            goal: self.goal,
+            is_gone: self.is_gone,
+            has_acked: self.ack.is_some(),
+            ack,
+        };
+        rmp_serde::to_vec(&wire).expect("writing plain data into memory cannot fail").into()
+    }
+
+    /// Back from [`EdgeNews::to_bytes`].
+    ///
+    /// # Errors
+    /// It is none, or of a later release.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EdgeNewsError> {
+        if bytes.len() > MAX_EDGE_NEWS_LEN {
+            return Err(EdgeNewsError::TooLong(bytes.len()));
+        }
+        let wire: WireNews = read_whole(bytes).map_err(|error| EdgeNewsError::Syntax(error.to_string()))?;
+        if wire.format != FORMAT {
+            return Err(EdgeNewsError::Format(wire.format));
+        }
+        let WireNews { role, name, session, goal, is_gone, has_acked, ack, .. } = wire;
+        let peer = match role.parse() {
+            Ok(role) if is_node_name(&name) => Peer { role, name },
+            _ => return Err(EdgeNewsError::Peer { role, name }),
+        };
+        let incarnation = ack.incarnation;
+        Ok(Self { peer, session, incarnation, goal, is_gone, ack: has_acked.then_some(ack) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Epoch;
+
+    #[test]
+    fn news_is_read_as_written_and_no_part_of_it() {
+        let ack = Ack {
+            incarnation: 7,
+            epoch: Epoch::new(1),
+            applied: Version::new(9),
+            durable: Version::new(8),
+            two_clock_us: 5,
+        };
+        let peer = Peer::edge("edge-1");
+        for (is_gone, ack) in [(false, None), (false, Some(ack.clone())), (true, Some(ack))] {
+            let news = EdgeNews { peer: peer.clone(), session: 3, incarnation: 7, goal: Version::new(2), is_gone, ack };
+            let bytes = news.to_bytes();
+            assert!(bytes.len() <= MAX_EDGE_NEWS_LEN);
+            assert_eq!(EdgeNews::from_bytes(&bytes).unwrap(), news);
+            for cut in 0..bytes.len() {
+                assert!(EdgeNews::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+            }
+        }
+        assert!(EdgeNews::from_bytes(&[0; 600]).is_err());
+        let nobody = WireNews { format: FORMAT, role: "edge".into(), name: "Not.A.Name".into(), ..WireNews::default() };
+        assert!(matches!(EdgeNews::from_bytes(&rmp_serde::to_vec(&nobody).unwrap()), Err(EdgeNewsError::Peer { .. })));
+    }
+}
