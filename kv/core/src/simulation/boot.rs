@@ -41,8 +41,9 @@ async fn run(world: &World, name: &Arc<str>, power: &Power) -> Result<(), String
     let wire = SimWire { net: world.net().clone(), from };
     let disk = world.disk(name).ok_or("there is no such machine")?;
     let id = node_id(world, &disk, &me, &wire).await?;
+    let snapshots = world.snapshots();
     let (witness, dice) = (Arc::clone(world.witness()), world.dice().clone());
-    let run = Run { name: name.clone(), id, number: world.number(), power: power.clone(), dice, witness };
+    let run = Run { name: name.clone(), id, number: world.number(), power: power.clone(), dice, witness, snapshots };
     let (voter, removal) = voter(world, &run, &disk, wire).await;
     let voter = Arc::new(voter.map_err(|error| broken(&run, &error))?);
     let served = Served { power: power.clone(), server: Arc::clone(&voter.server) };

@@ -7,7 +7,6 @@ use zonecast_kv_proto::{Command, MemoryView, Revision, Verdict, decode_ops};
 
 use super::event::Event;
 use super::writes::{Written, content_hash};
-use crate::environment::StepContent;
 
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
@@ -26,10 +25,9 @@ pub(crate) struct Commit {
 impl Commits {
     /// Takes in what is applied; on another voter again, it must be the same.
     pub(crate) fn see(&mut self, event: &Event<'_>) -> Result<(), String> {
-        let Event::Applied { run, content: StepContent::Command(command), verdict, .. } = event else { return Ok(()) };
+        let Event::Applied { run, command: Some(Command::Batch(commit)), verdict, .. } = event else { return Ok(()) };
         let Verdict::Committed { revision, .. } = verdict else { return Ok(()) };
-        let Ok(Command::Batch { batch, .. }) = Command::from_bytes(command) else { return Ok(()) };
-        let ops = batch.sections.iter().flat_map(decode_ops).map(Result::unwrap);
+        let ops = commit.batch.sections.iter().flat_map(decode_ops).map(Result::unwrap);
         let writes = ops.filter_map(|op| Written::read(&op)).collect();
         self.add(*revision, writes).map_err(|what| format!("{run:?}: {what}"))
     }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Head, Position, Verdict};
+use zonecast_kv_proto::{Command, Head, Position, Verdict};
 
 use super::run::Run;
-use crate::environment::StepContent;
 use crate::types::{Entry, LogId};
 
 #[derive(Debug)]
@@ -19,8 +18,8 @@ pub(crate) enum Event<'a> {
     Appended { run: &'a Run, entry: &'a Entry, is_own: bool, log: &'a BTreeMap<u64, Bytes> },
     /// An entry stands there no more, because another leader has something else.
     Truncated { run: &'a Run, entry: &'a Entry },
-    /// An entry is applied, and the state stands there.
-    Applied { run: &'a Run, log_id: LogId, content: &'a StepContent, verdict: &'a Verdict, head: Head },
+    /// An entry is applied, or one command of it, and the state stands there.
+    Applied { run: &'a Run, log_id: LogId, command: Option<&'a Command>, verdict: &'a Verdict, head: Head },
     /// A version was handed to the sink.
     Published { run: &'a Run, position: Position },
 }

@@ -201,6 +201,10 @@ impl fmt::Debug for SimLog {
 }
 
 impl EntryLog for SimLog {
+    fn range(&self) -> Range<u64> {
+        self.lock().now.range()
+    }
+
     fn last(&self) -> Result<Option<Bytes>, StoreError> {
         Ok(self.lock().now.entries.last_key_value().map(|(_, bytes)| bytes.clone()))
     }

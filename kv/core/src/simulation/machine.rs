@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openraft::AsyncRuntime as _;
 use openraft_rt_sim::SimRuntime;
 use tokio::sync::oneshot;
@@ -13,7 +14,7 @@ use super::log_disk::SimLog;
 use super::run::{Run, now};
 use super::state_disk::{Content, SimState};
 use super::wire::SimWire;
-use crate::environment::Environment;
+use crate::environment::{Environment, MessageReceiver, MessageSender, StateSnapshot};
 
 /// Microseconds that work on a disk takes.
 const WORK: Range<u64> = 20..400;
@@ -55,6 +56,32 @@ impl Environment for SimMachine {
     ) -> io::Result<impl Future<Output = bool> + Send + 'static> {
         let ended = SimRuntime::spawn(work);
         Ok(async move { ended.await.is_ok() })
+    }
+
+    /// By value: the message says only where it lies.
+    async fn send_snapshot(
+        &self,
+        _state: &SimState,
+        snapshot: Arc<Content>,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> io::Result<()> {
+        let place = self.run.snapshots.put(snapshot);
+        sender.send(vec![Bytes::copy_from_slice(&place.to_be_bytes())]).await?;
+        receiver.next().await?.map(drop).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    async fn receive_snapshot(
+        &self,
+        _state: &SimState,
+        sender: &mut impl MessageSender,
+        receiver: &mut impl MessageReceiver,
+    ) -> io::Result<StateSnapshot<Arc<Content>>> {
+        let place = receiver.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let content = self.run.snapshots.get(u64::from_be_bytes(place[..].try_into().unwrap()));
+        sender.send(vec![Bytes::from_static(b"taken")]).await?;
+        let (applied, membership) = (content.applied.clone(), content.membership.clone());
+        Ok(StateSnapshot { applied, membership, content })
     }
 
     fn now_us(&self) -> u64 {

@@ -1,14 +1,15 @@
 //! One run of a machine, from power on to power off.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use openraft::Instant as _;
 use openraft_rt_sim::SimInstant;
 use tokio::sync::Notify;
 
 use super::dice::Dice;
+use super::state_disk::Content;
 use super::witness::Witness;
 
 /// Whether a machine has power. What lost it does and says nothing any more, though its tasks may still be there.
@@ -55,6 +56,24 @@ pub(crate) struct Run {
     pub(crate) power: Power,
     pub(crate) dice: Dice,
     pub(crate) witness: Arc<Witness>,
+    pub(crate) snapshots: Snapshots,
+}
+
+/// Snapshots on their way from one voter to another, of all runs. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshots(Arc<Mutex<Vec<Arc<Content>>>>);
+
+impl Snapshots {
+    /// Says where it lies.
+    pub(crate) fn put(&self, content: Arc<Content>) -> u64 {
+        let mut all = self.0.lock().unwrap();
+        all.push(content);
+        all.len() as u64 - 1
+    }
+
+    pub(crate) fn get(&self, place: u64) -> Arc<Content> {
+        Arc::clone(&self.0.lock().unwrap()[usize::try_from(place).unwrap()])
+    }
 }
 
 impl fmt::Debug for Run {

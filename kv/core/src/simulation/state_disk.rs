@@ -32,8 +32,8 @@ pub(crate) struct StateDisk(Arc<Mutex<Arc<Content>>>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Content {
     head: Head,
-    applied: Option<Bytes>,
-    membership: Option<Bytes>,
+    pub(crate) applied: Option<Bytes>,
+    pub(crate) membership: Option<Bytes>,
     editions: BTreeMap<SectionId, Edition>,
     data: MemoryView,
 }
@@ -70,10 +70,9 @@ impl Content {
 
     fn command(
         &mut self,
-        command: &[u8],
+        command: Command,
         versions: &mut Vec<AppliedVersion>,
     ) -> Result<Verdict, MachineError<ViewError>> {
-        let command = Command::from_bytes(command)?;
         let editions = &self.editions;
         let effect = self.head.apply(command, |section| Ok(editions.get(&section).copied().unwrap_or_default()))?;
         let verdict = effect.verdict();
@@ -183,21 +182,28 @@ impl State for SimState {
         let mut content = Content::clone(&now);
         let mut applied = AppliedSteps::default();
         for step in steps {
-            let verdict = match &step.content {
-                StepContent::Nothing => Verdict::Done,
-                StepContent::Command(command) => {
-                    content.command(command, &mut applied.versions).map_err(io::Error::other)?
-                }
+            let log_id = decode_log_id(step.log_id.clone())?;
+            let see = |command: Option<&Command>, verdict: &Verdict, head: Head| {
+                self.run.witness.see(&Event::Applied { run: &self.run, log_id, command, verdict, head });
+            };
+            let mut verdicts = Vec::new();
+            match &step.content {
+                StepContent::Nothing => see(None, &Verdict::Done, content.head),
                 StepContent::Membership(membership) => {
                     content.membership = Some(membership.clone());
-                    Verdict::Done
+                    see(None, &Verdict::Done, content.head);
                 }
-            };
+                StepContent::Command(entry) => {
+                    for command in Command::read_entry(entry).map_err(io::Error::other)? {
+                        let seen = command.clone();
+                        let verdict = content.command(command, &mut applied.versions).map_err(io::Error::other)?;
+                        see(Some(&seen), &verdict, content.head);
+                        verdicts.push(verdict);
+                    }
+                }
+            }
             content.applied = Some(step.log_id.clone());
-            let log_id = decode_log_id(step.log_id.clone())?;
-            let (run, head) = (&self.run, content.head);
-            run.witness.see(&Event::Applied { run, log_id, content: &step.content, verdict: &verdict, head });
-            applied.verdicts.push(verdict);
+            applied.verdicts.push(verdicts);
         }
         *now = Arc::new(content);
         if self.run.dice.one_in(FLUSH) {

@@ -14,6 +14,7 @@ use super::dice::Dice;
 use super::disk::Disk;
 use super::machine::SimMachine;
 use super::net::Net;
+use super::run::Snapshots;
 use super::run::{Power, Run};
 use super::state_disk::Content;
 use super::witness::Witness;
@@ -34,6 +35,7 @@ pub(crate) struct World(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     dice: Dice,
+    snapshots: Snapshots,
     net: Net,
     witness: Arc<Witness>,
     machines: Mutex<BTreeMap<Arc<str>, Machine>>,
@@ -102,12 +104,17 @@ impl World {
         Self(Arc::new(Inner {
             net: Net::new(dice.clone()),
             dice,
+            snapshots: Snapshots::default(),
             witness: Arc::new(Witness::new()),
             machines: Mutex::default(),
             numbers: AtomicU64::new(1),
             raft_log_bytes,
             is_ending: AtomicBool::new(false),
         }))
+    }
+
+    pub(crate) fn snapshots(&self) -> Snapshots {
+        self.0.snapshots.clone()
     }
 
     pub(crate) fn dice(&self) -> &Dice {

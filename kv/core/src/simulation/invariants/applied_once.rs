@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use zonecast_kv_proto::{Command, Revision, Verdict, decode_ops};
 
 use super::Invariant;
-use crate::environment::StepContent;
 use crate::simulation::event::Event;
 use crate::simulation::writes::Written;
 
@@ -18,10 +17,9 @@ pub(crate) struct AppliedOnce {
 
 impl Invariant for AppliedOnce {
     fn see(&mut self, event: &Event<'_>) -> Result<(), String> {
-        let Event::Applied { run, content: StepContent::Command(command), verdict, .. } = event else { return Ok(()) };
+        let Event::Applied { run, command: Some(Command::Batch(commit)), verdict, .. } = event else { return Ok(()) };
         let Verdict::Committed { revision, .. } = verdict else { return Ok(()) };
-        let Ok(Command::Batch { batch, .. }) = Command::from_bytes(command) else { return Ok(()) };
-        let writes = batch.sections.iter().flat_map(decode_ops).filter_map(|op| Written::read(&op.unwrap()));
+        let writes = commit.batch.sections.iter().flat_map(decode_ops).filter_map(|op| Written::read(&op.unwrap()));
         self.add(*revision, writes.collect()).map_err(|what| format!("{run:?}: {what}"))
     }
 }
