@@ -163,11 +163,12 @@ impl<E: Environment> Voter<E> {
         .boxed()
     }
 
-    /// Whether the membership says that this voter is the only one, or that there is none yet.
+    /// Whether this voter is the only one. Right after a start, before raft has said who is in the cluster, it is not
+    /// known, and nobody may take it for so.
     pub(crate) fn is_alone(&self) -> bool {
         let metrics = self.raft.metrics();
         let seen = metrics.borrow_watched();
-        seen.membership_config.voter_ids().all(|id| id == seen.id)
+        seen.membership_config.voter_ids().eq([seen.id])
     }
 
     /// What the log says of who is in the cluster, committed or not. The metrics of raft do not know it right after a
