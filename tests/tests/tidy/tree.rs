@@ -40,7 +40,7 @@ impl Tree {
     pub(crate) fn shipped(&self) -> Vec<File> {
         let test_only = self.test_only_modules();
         let shipped =
-            self.with_ending(".rs").filter(|file| !is_test_path(&file.path) && !test_only.contains(&file.path));
+            self.with_ending(".rs").filter(|file| !is_test_path(&file.path) && !is_in(&file.path, &test_only));
         shipped
             .map(|file| File { path: file.path.clone(), text: without_comments(&split_tests(&file.text).0) })
             .collect()
@@ -50,7 +50,7 @@ impl Tree {
     pub(crate) fn test_code(&self) -> Vec<File> {
         let test_only = self.test_only_modules();
         let code = self.with_ending(".rs").map(|file| {
-            let whole = is_test_path(&file.path) || test_only.contains(&file.path);
+            let whole = is_test_path(&file.path) || is_in(&file.path, &test_only);
             let text = if whole { file.text.clone() } else { split_tests(&file.text).1 };
             File { path: file.path.clone(), text: without_comments(&text) }
         });
@@ -71,6 +71,13 @@ impl Tree {
         }
         found
     }
+}
+
+/// Whether a file is one of these modules, or a part of one.
+fn is_in(path: &str, modules: &[String]) -> bool {
+    modules
+        .iter()
+        .any(|module| path == module || module.strip_suffix("mod.rs").is_some_and(|folder| path.starts_with(folder)))
 }
 
 /// `name` of `mod name;` in any visibility.
@@ -153,9 +160,10 @@ fn test_parts_are_told_from_code() {
     let tree = Tree::of(&[
         ("a/src/lib.rs", "mod x;\n#[cfg(test)]\nmod sim;\n"),
         ("a/src/sim.rs", "sim"),
+        ("a/src/sim/part.rs", "part"),
         ("a/src/x.rs", "code // remark\n#[cfg(test)]\nmod tests {\n    inner\n}\nmore\n"),
     ]);
     let texts = |files: Vec<File>| files.into_iter().map(|file| file.text).collect::<Vec<_>>();
     assert_eq!(texts(tree.shipped()), ["mod x;\n", "code \nmore\n"]);
-    assert_eq!(texts(tree.test_code())[1..], ["sim\n", "mod tests {\n    inner\n}\n"]);
+    assert_eq!(texts(tree.test_code())[1..], ["sim\n", "part\n", "mod tests {\n    inner\n}\n"]);
 }
