@@ -31,7 +31,9 @@ pub(crate) async fn boot(world: World, name: Arc<str>, power: Power) {
     let running = run(&world, &name, &power);
     if let Select2::First(Err(why)) = SimRuntime::select2(Box::pin(running), Box::pin(power.lost())).await {
         world.witness().note(&format!("{name} does not run: {why}"));
-        world.kill(&name);
+        if !power.is_stopping() {
+            world.kill(&name);
+        }
     }
 }
 
@@ -58,18 +60,13 @@ async fn run(world: &World, name: &Arc<str>, power: &Power) -> Result<(), String
         drop(SimRuntime::spawn(voter.announce(me)));
     }
     // It runs until its power is lost or somebody stops it.
-    let why = voter.stopped().await;
-    let should_stop = world.get(name).is_none_or(|running| running.run.number != run.number);
-    if should_stop {
-        return std::future::pending().await;
-    }
-    Err(broken(&run, &why))
+    Err(broken(&run, &voter.stopped().await))
 }
 
-/// A voter that has power must not stop.
+/// A voter that has power and was not told to stop must not.
 fn broken(run: &Run, why: &crate::CoreError) -> String {
     let what = format!("{run:?} has stopped: {why}");
-    if run.power.is_on() {
+    if run.power.is_on() && !run.power.is_stopping() {
         run.witness.broken(what.clone());
     }
     what

@@ -21,6 +21,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 enum Fault {
     /// A machine loses its power.
     Kill,
+    /// All machines lose their power at once.
+    Blackout,
     /// A voter is stopped as an operator does it.
     Stop,
     /// A machine is cut off, both ways.
@@ -43,10 +45,11 @@ enum Fault {
     Transfer,
 }
 
-const ALL: [Fault; 14] = [
+const ALL: [Fault; 15] = [
     Fault::Kill,
     Fault::Kill,
     Fault::Kill,
+    Fault::Blackout,
     Fault::Stop,
     Fault::CutOff,
     Fault::Dumb,
@@ -82,6 +85,7 @@ async fn happen(world: World, fault: Fault, lasts: Duration) {
     world.witness().note(&format!("{fault:?} of {one} (and {other}) for {lasts:?}"));
     match fault {
         Fault::Kill => kill(&world, &one, lasts).await,
+        Fault::Blackout => blackout(&world, lasts).await,
         Fault::Stop => stop(&world, &one, lasts).await,
         Fault::CutOff => cut(&world, &[(vec![one.clone()], others.clone()), (others, vec![one])], lasts).await,
         Fault::Dumb => cut(&world, &[(vec![one], others)], lasts).await,
@@ -113,8 +117,19 @@ async fn kill(world: &World, name: &str, lasts: Duration) {
     world.start(name);
 }
 
+async fn blackout(world: &World, lasts: Duration) {
+    let names = world.nodes();
+    names.iter().for_each(|name| world.kill(name));
+    SimRuntime::sleep(lasts).await;
+    for name in names {
+        SimRuntime::sleep(world.dice().millis(0..300)).await;
+        world.start(&name);
+    }
+}
+
 async fn stop(world: &World, name: &str, lasts: Duration) {
-    if let Some(running) = world.stops(name) {
+    if let Some(running) = world.get(name) {
+        running.run.power.stops();
         let stopping = running.voter.shutdown();
         if SimRuntime::timeout(STOPPED_WITHIN, stopping).await.is_err() {
             world.witness().broken(format!("{:?} does not stop", running.run));

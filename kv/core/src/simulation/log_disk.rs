@@ -172,7 +172,10 @@ async fn sync(run: Run, disk: LogDisk, shared: Arc<Mutex<Shared>>) {
             }
             shared.queue.drain(..).unzip()
         };
-        disk.lock().cached.extend(writes);
+        // What the last run did not hand to the disk is not written by the next one.
+        if run.power.is_on() {
+            disk.lock().cached.extend(writes);
+        }
         SimRuntime::sleep(run.dice.micros(SYNC)).await;
         let hung = disk.lock().hung_until.saturating_sub(now());
         SimRuntime::sleep(Duration::from_nanos(hung)).await;

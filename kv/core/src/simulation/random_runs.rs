@@ -24,6 +24,9 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(60);
 /// And after everything is healed, to come to the same everywhere.
 const HEALED_WITHIN: Duration = Duration::from_secs(90);
 
+/// Between two tries of a write.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// What a run is like.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -139,14 +142,13 @@ pub(crate) async fn converge(world: &World) {
         world.witness().broken(format!("it does not settle: {all:#?}"));
         return;
     }
-    let Some(leader) = world.leader() else { return };
-    let told = ask(world, leader.clone(), Ask::Count).await;
-    if !matches!(told, Ok(Told::Committed(_))) {
-        world.witness().broken(format!("a settled cluster takes no write: {told:?}"));
+    if SimRuntime::timeout(HEALED_WITHIN, Box::pin(take_write(world))).await.is_err() {
+        world.witness().broken("a settled cluster takes no write".into());
     }
     if !world.until(HEALED_WITHIN, || is_settled(world)).await {
         world.witness().broken("it does not settle after a write".into());
     }
+    let Some(leader) = world.leader() else { return };
     let members = leader.standing().members;
     let (left, removed): (Vec<_>, Vec<_>) =
         world.running().into_iter().partition(|running| members.contains_key(&running.run.id));
@@ -158,9 +160,24 @@ pub(crate) async fn converge(world: &World) {
         }
     }
     for running in removed {
-        if SimRuntime::timeout(HEALED_WITHIN, running.removal.wait()).await.is_err() {
-            world.witness().broken(format!("{:?} was removed and does not hear of it", running.run));
+        // A learner that never had anything of the log does not know whom to ask.
+        let knows_nobody = running.standing().members.is_empty();
+        if !knows_nobody && SimRuntime::timeout(HEALED_WITHIN, running.removal.wait()).await.is_err() {
+            let (run, standing) = (&running.run, running.standing());
+            world.witness().broken(format!("{run:?} was removed and does not hear of it: {standing:?}"));
         }
+    }
+}
+
+/// Writes until something is committed: somebody may have lost the lead a moment ago.
+async fn take_write(world: &World) {
+    loop {
+        if let Some(leader) = world.leader()
+            && matches!(ask(world, leader, Ask::Count).await, Ok(Told::Committed(_)))
+        {
+            return;
+        }
+        SimRuntime::sleep(AGAIN_AFTER).await;
     }
 }
 

@@ -19,12 +19,14 @@ pub(crate) struct Power(Arc<Switch>);
 #[derive(Debug)]
 struct Switch {
     is_on: AtomicBool,
+    is_stopping: AtomicBool,
     cut: Notify,
 }
 
 impl Power {
     pub(crate) fn on() -> Self {
-        Self(Arc::new(Switch { is_on: AtomicBool::new(true), cut: Notify::new() }))
+        let is_stopping = AtomicBool::new(false);
+        Self(Arc::new(Switch { is_on: AtomicBool::new(true), is_stopping, cut: Notify::new() }))
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -34,6 +36,15 @@ impl Power {
     pub(crate) fn cut(&self) {
         self.0.is_on.store(false, Ordering::Relaxed);
         self.0.cut.notify_waiters();
+    }
+
+    /// The voter is about to stop, as it should.
+    pub(crate) fn stops(&self) {
+        self.0.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Relaxed)
     }
 
     /// Waits until it is cut.

@@ -203,11 +203,6 @@ impl World {
         }));
     }
 
-    /// Says that a voter is about to stop, as it should.
-    pub(crate) fn stops(&self, name: &str) -> Option<Running> {
-        self.machines().get_mut(name)?.running.take()
-    }
-
     /// Everybody that is up.
     pub(crate) fn running(&self) -> Vec<Running> {
         self.machines().values().filter_map(|machine| machine.running.clone()).collect()
