@@ -1,10 +1,21 @@
-//! How a voter learns that it was removed while it was away: the others tell it when it asks for their votes.
+//! How a voter learns that it was removed: the others tell it when it asks for their votes, or where they stand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use openraft::async_runtime::watch::WatchReceiver as _;
+use openraft::{AsyncRuntime as _, ServerState};
 use tokio::sync::watch;
 
+use crate::environment::Environment;
 use crate::member::Member;
+use crate::message::Call;
+use crate::network::Network;
+use crate::state_machine::Raft;
+
+/// How often somebody without a vote asks whether it is a member.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Shared by all who may hear of it.
 #[derive(Clone, Debug)]
@@ -45,4 +56,27 @@ impl Removal {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Whoever has no vote asks for none and would never hear that it was removed: a learner, and a leader that has removed
+/// itself. It asks everybody where they stand, and a refusal is noted.
+pub(crate) async fn ask_without_vote<E: Environment>(raft: Raft<E>, network: Network<E>) {
+    loop {
+        E::Runtime::sleep(ASK_EVERY).await;
+        for (id, member) in others_without_vote(&raft) {
+            // The network notes what a refusal says; whoever does not answer is asked again.
+            let _ = network.to(id, member).call(&Call::Status, ANSWERED_WITHIN).await;
+        }
+    }
+}
+
+/// The other members, if this one has no vote.
+fn others_without_vote<E: Environment>(raft: &Raft<E>) -> Vec<(u64, Member)> {
+    let metrics = raft.metrics();
+    let seen = metrics.borrow_watched();
+    if seen.state != ServerState::Learner {
+        return vec![];
+    }
+    let members = seen.membership_config.membership().nodes();
+    members.filter(|(id, _)| **id != seen.id).map(|(id, member)| (*id, member.clone())).collect()
 }

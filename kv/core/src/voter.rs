@@ -28,6 +28,7 @@ use crate::metrics::CoreMetrics;
 use crate::network::{Network, Running};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::{Built, Bulk, Editions, Job};
+use crate::removal::ask_without_vote;
 use crate::server::{Server, ServerParts};
 use crate::snapshots::{Incoming, Outgoing};
 use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
@@ -118,7 +119,11 @@ impl<E: Environment> Voter<E> {
             let stopping = watch::Sender::new(false);
             drop(E::Runtime::spawn(give_up_log(raft.clone(), network.outgoing().clone(), purge, stopping.subscribe())));
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
-            drop(E::Runtime::spawn(until_stopping::<E>(Arc::clone(&members), stopping.subscribe())));
+            let looks_after = Arc::clone(&members);
+            let looking_after = async move { looks_after.look_after().await };
+            drop(E::Runtime::spawn(until_stopping::<E>(looking_after, stopping.subscribe())));
+            let asking = ask_without_vote(raft.clone(), network.clone());
+            drop(E::Runtime::spawn(until_stopping::<E>(asking, stopping.subscribe())));
             let server = Arc::new(Server::new(ServerParts {
                 raft: raft.clone(),
                 state: state.clone(),
@@ -554,10 +559,10 @@ async fn tell_all<E: Environment>(
     }
 }
 
-/// Looks after the membership until the voter stops.
-async fn until_stopping<E: Environment>(members: Arc<Members<E>>, mut stopping: watch::Receiver<bool>) {
+/// Does something until the voter stops.
+async fn until_stopping<E: Environment>(work: impl Future<Output = ()> + Send, mut stopping: watch::Receiver<bool>) {
     let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
-    E::Runtime::select2(members.look_after(), stops).await;
+    E::Runtime::select2(work, stops).await;
 }
 
 /// Up to where the follower that is furthest behind has the log, as far as this voter leads and knows.
