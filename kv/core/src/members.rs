@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime, ChangeMembers, Instant as _, Precondition, RaftMetrics};
+use openraft::{AsyncRuntime, ChangeMembers, Instant as _, Precondition, RaftMetrics, ServerState};
 use thiserror::Error;
 use zonecast_kv_proto::StoreId;
 
@@ -121,7 +121,7 @@ impl<E: Environment> Members<E> {
     pub(crate) fn join(&self, name: &str, request: &JoinRequest) -> JoinAnswer {
         let metrics = self.raft.metrics();
         let seen = metrics.borrow_watched();
-        if seen.current_leader != Some(seen.id) {
+        if self.leads(&seen).is_err() {
             let leader = seen.current_leader.and_then(|id| member(&seen, id));
             return leader.map_or(JoinAnswer::Wait, JoinAnswer::Elsewhere);
         }
@@ -207,7 +207,7 @@ impl<E: Environment> Members<E> {
     pub(crate) fn remove<'a>(&'a self, names: &'a [String]) -> BoxFuture<'a, Result<(), MemberError>> {
         async move {
             let _changing = self.changing.lock().await;
-            let (before, gone, voters) = {
+            let (before, learners, voters) = {
                 let metrics = self.raft.metrics();
                 let seen = metrics.borrow_watched();
                 self.leads(&seen)?;
@@ -219,18 +219,23 @@ impl<E: Environment> Members<E> {
                     CannotRemove::All => MemberError::All,
                     CannotRemove::Even(left) => MemberError::Even(left),
                 })?;
-                (precondition(&seen), gone, voters)
+                let had_votes: BTreeSet<u64> = seen.membership_config.voter_ids().collect();
+                let learners: BTreeSet<u64> = gone.difference(&had_votes).copied().collect();
+                (precondition(&seen), learners, (voters != had_votes).then_some(voters))
             };
-            self.change(ChangeMembers::ReplaceAllVoters(voters), before).await?;
-            // Learners go in a second step: the first has taken the votes, and with them the members who had some.
-            let (before, learners) = {
+            // Learners go first: the other step may take the lead from this voter.
+            let before = if learners.is_empty() {
+                before
+            } else {
+                self.change(ChangeMembers::RemoveNodes(learners), before).await?;
                 let metrics = self.raft.metrics();
                 let seen = metrics.borrow_watched();
-                let left = gone.into_iter().filter(|id| member(&seen, *id).is_some());
-                (precondition(&seen), left.collect::<BTreeSet<u64>>())
+                self.leads(&seen)?;
+                precondition(&seen)
             };
-            if !learners.is_empty() {
-                self.change(ChangeMembers::RemoveNodes(learners), before).await?;
+            // Takes the votes, and with them the members who had some.
+            if let Some(voters) = voters {
+                self.change(ChangeMembers::ReplaceAllVoters(voters), before).await?;
             }
             tracing::info!(?names, "removed");
             Ok(())
@@ -346,8 +351,11 @@ impl<E: Environment> Members<E> {
         Ok(())
     }
 
+    /// A leader that has removed itself is still the last one that it has heard of. openraft would take further changes
+    /// from it, and panics on them with its debug assertions on.
     fn leads(&self, seen: &RaftMetrics<TypeConfig<E>>) -> Result<(), MemberError> {
-        if seen.current_leader == Some(seen.id) { Ok(()) } else { Err(MemberError::NotLeader) }
+        let leads = seen.current_leader == Some(seen.id) && seen.state == ServerState::Leader;
+        if leads { Ok(()) } else { Err(MemberError::NotLeader) }
     }
 }
 

@@ -127,3 +127,19 @@ fn a_disk_that_replaces_another_one_is_another_node() {
         assert_ne!(*world.disk(&name).unwrap().node.lock().unwrap(), old);
     });
 }
+
+#[test]
+fn a_leader_that_removes_itself_and_a_learner_leaves_the_rest_to_others_and_all_hear_of_it() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        world.place("core-4");
+        world.start("core-4");
+        assert!(add(&world, "core-4", Duration::from_secs(20)).await);
+        let leader = world.leader().unwrap();
+        let others = others(&world, &leader).into_iter().filter(|name| **name != *"core-4");
+        let names = others.take(1).chain([leader.run.name.clone(), "core-4".into()]);
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        leader.voter.members.remove(&names).await.unwrap();
+        assert!(another_leads(&world, &leader, Duration::from_secs(15)).await);
+    });
+}
