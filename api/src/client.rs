@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
 use zonecast_kv_proto::WaitFor;
 
+use crate::client_error::ClientError;
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::client_trouble::Trouble;
 use crate::cores::{Cores, Target};
+use crate::paths::{escape_into, zone_path};
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::types::{
     AcceptRestore, AddCore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, ClusterInfo, DeletedZones, EdgeInfo,
-    EdgeList, ErrorBody, ErrorDetail, ForkInfo, Lookup, NodeStatus, Receipt, RemoveCores, RollbackRequest, RrsetPage,
+    EdgeList, ErrorBody, ForkInfo, Lookup, NodeStatus, Receipt, RemoveCores, RollbackRequest, RrsetPage,
     SettingsChange, Status, StoreSettings, StoreSettingsChange, TransferLead, UNKNOWN, Written, ZoneDiff, ZoneInfo,
     ZoneLog, ZonePage, ZoneSettingsInfo,
 };
@@ -43,82 +44,6 @@ const MAX_RESPONSE: u64 = 1 << 30;
 
 /// Bytes of a zone file that are read at once.
 const READ_AT_ONCE: usize = 64 * 1024;
-
-/// Why a request has no result.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The core cannot be reached. A write was not done.
-    #[error("no core answers at {core}: {source}")]
-    Unreachable {
-        /// The address of the core.
-        core: String,
-        /// Why the connection failed.
-        source: Box<ureq::Error>,
-    },
-    /// The core accepts connections but sends no response.
-    #[error("{core} accepted a request but did not answer it within {} s: it hangs or is overloaded", within.as_secs())]
-    Silent {
-        /// The address of the core.
-        core: String,
-        /// How long the client waited.
-        within: Duration,
-    },
-    /// A write was sent, and its result is not known because the connection failed.
-    #[error(
-        "{core} got the request, and {reason}: it is not known whether the write was done; read the zone before \
-         you repeat it"
-    )]
-    Unknown {
-        /// The address of the core.
-        core: String,
-        /// What came instead of an answer.
-        reason: String,
-    },
-    /// The certificate of the server is not trusted.
-    #[error("{core} is not trusted: {reason}")]
-    Untrusted {
-        /// The address of the core.
-        core: String,
-        /// What is wrong with its certificate.
-        reason: String,
-    },
-    /// The URL is `http` but the port speaks TLS. Nothing was done.
-    #[error("the port of {core} speaks TLS: use `https://`")]
-    SpeaksTls {
-        /// The address of the core.
-        core: String,
-    },
-    /// The URL is `https` but the port does not speak TLS. Nothing was done.
-    #[error("the port of {core} does not speak TLS: use `http://`, or turn `tls` on there")]
-    SpeaksNoTls {
-        /// The address of the core.
-        core: String,
-    },
-    /// The response ended too early and is incomplete.
-    #[error("the response of {core} ended early and is incomplete: {reason}")]
-    BrokenOff {
-        /// The address of the core.
-        core: String,
-        /// What ended the response.
-        reason: String,
-    },
-    /// The core refused the request.
-    #[error("{}", detail.message)]
-    Refused {
-        /// The HTTP status of the response.
-        status: u16,
-        /// The error in the body of the response.
-        detail: ErrorDetail,
-    },
-    /// The response is not as docs/api.md specifies.
-    #[error("{core} does not answer as a zonecast core: {reason}")]
-    Foreign {
-        /// The address of the core.
-        core: String,
-        /// How the response differs from the API.
-        reason: String,
-    },
-}
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -750,44 +675,11 @@ fn flag(name: &'static str, is_set: bool) -> Option<(&'static str, String)> {
     is_set.then(|| (name, "true".to_owned()))
 }
 
-/// The root zone is `@` in a path: most clients and proxies take a segment of `.` away.
-fn zone_path(zone: &str, rest: &str) -> String {
-    let mut path = String::from("/v1/zones/");
-    match zone {
-        "." => path.push('@'),
-        zone => escape_into(&mut path, zone),
-    }
-    path + rest
-}
-
-/// Percent-encodes everything but what RFC 3986 section 2.3 calls unreserved.
-fn escape_into(url: &mut String, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
-            byte => {
-                const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-                url.push('%');
-                for nibble in [byte >> 4, byte & 15] {
-                    url.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
 
     use super::*;
-
-    #[test]
-    fn any_zone_name_fits_a_path() {
-        assert_eq!(zone_path(".", ""), "/v1/zones/@");
-        assert_eq!(zone_path("0/25.2.0.192.in-addr.arpa.", "/file"), "/v1/zones/0%2F25.2.0.192.in-addr.arpa./file");
-        assert_eq!(zone_path(r"a\.b?.example.", ""), "/v1/zones/a%5C.b%3F.example.");
-    }
 
     #[test]
     fn nobody_listening_is_unreachable() {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ureq::Agent;
 
-use crate::client::ClientError;
+use crate::client_error::ClientError;
 
 /// One core, and the connections to it.
 #[derive(Clone, Debug)]

@@ -25,14 +25,17 @@
 //! ```
 
 mod client;
+mod client_error;
 mod client_options;
 mod client_trouble;
 mod cores;
+mod paths;
 mod timeout;
 mod tolerance;
 pub mod types;
 
-pub use client::{Client, ClientError, Patience, PutOptions};
+pub use client::{Client, Patience, PutOptions};
+pub use client_error::ClientError;
 pub use client_options::{ClientOptions, ClientOptionsError};
 pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};
 pub use tolerance::{OutOfZone, Tolerance, WithoutNs};
