@@ -102,3 +102,23 @@ async fn an_emptied_disk_does_not_come_back_under_its_name() {
     let error = site.prepare("b").start(vec![]).await.err().expect("its log is gone");
     assert!(matches!(&error, CoreError::Emptied { id, .. } if *id > 1), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_of_several_says_where_it_is_reached_and_one_alone_need_not() {
+    let site = Site::new();
+    let unreachable = |name: &str| {
+        let prepared = site.prepare(name);
+        Prepared { member: Member { address: String::new(), ..prepared.member }, ..prepared }
+    };
+    let a = unreachable("a").start(vec![]).await.unwrap();
+    a.kill().await;
+    let a = site.found("a").await;
+    let b = site.add(&a, "b").await;
+    b.kill().await;
+    let error = unreachable("b").start(vec![]).await.err().expect("nobody could reach it");
+    assert!(matches!(error, CoreError::NoAddress), "{error}");
+    a.kill().await;
+    // Neither the one that leads alone while the other learns.
+    let error = unreachable("a").start(vec![]).await.err().expect("the learner could not reach it");
+    assert!(matches!(error, CoreError::NoAddress), "{error}");
+}
