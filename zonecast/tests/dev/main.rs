@@ -9,6 +9,7 @@ mod hang_up;
 mod history;
 mod record_text;
 mod secured;
+mod voters;
 mod zone_check;
 
 use std::net::{SocketAddr, UdpSocket};
