@@ -52,7 +52,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
     tracing::info!(data = %folder.path().display(), node = %identity.peer(), "starting");
     let fault = Fault::new(folder.path());
     let joins = !config.cluster.join.is_empty();
-    let starting = RunningCore::start(CoreSetup {
+    let setup = CoreSetup {
         service: ServiceSetup {
             store: folder.core(),
             data: folder.path().to_owned(),
@@ -73,18 +73,8 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         tokens: config.http.tokens,
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         metrics,
-    });
-    if joins {
-        notify(NotifyState::Status("starting; at its first start it waits until `zonecast cluster add` lets it in"));
-    }
-    let running = tokio::select! {
-        running = starting => running?,
-        // It may wait for days until it is admitted.
-        () = stop.asked(), if joins => {
-            notify(NotifyState::Stopping);
-            return Ok(Ended::Stopped);
-        }
     };
+    let Some(running) = start(setup, joins, &stop).await? else { return Ok(Ended::Stopped) };
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());
     let ended = match become_ready(&running, zones, &folder, started, &stop).await {
         Ok(Some(ready)) => {
@@ -111,6 +101,21 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
     match ended? {
         Ended::Restart => Ok(Ended::Restart),
         Ended::Stopped => fault.get().map_or(Ok(Ended::Stopped), Err),
+    }
+}
+
+/// Starts a core. Nothing, when it was asked to stop while it waited to be let in.
+async fn start(setup: CoreSetup, joins: bool, stop: &Stop) -> Outcome<Option<RunningCore>> {
+    if joins {
+        notify(NotifyState::Status("starting; at its first start it waits until `zonecast cluster add` lets it in"));
+    }
+    tokio::select! {
+        running = RunningCore::start(setup) => running.map(Some),
+        // It may wait for days.
+        () = stop.asked(), if joins => {
+            notify(NotifyState::Stopping);
+            Ok(None)
+        }
     }
 }
 
