@@ -9,7 +9,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
-use zonecast_kv_proto::{Batch, BatchSource, Epoch, Head, Peer, Position, Published, RestoreId, View};
+use zonecast_kv_proto::{
+    Batch, BatchSource, Epoch, Head, Idempotency, Note, Peer, Position, Published, RequestId, RequestKey,
+    RequestRecord, RestoreId, View,
+};
 use zonecast_kv_store::{StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
@@ -258,6 +261,34 @@ impl Core {
         E: Send + 'static,
     {
         self.inner.voter.change(build).await
+    }
+
+    /// As [`Core::change`], for a change that is done once however often it is asked for. `build` also says what is noted
+    /// for whoever asks again, and runs only if the change was not done yet. If it was, the outcome is that of the first
+    /// time, with its note; if the key cannot be used, it is [`Outcome::Refused`](crate::Outcome::Refused). A change that
+    /// ends otherwise leaves its key unused.
+    ///
+    /// # Errors
+    /// As [`Core::change`]. The core is also busy while the same request is on its way.
+    pub async fn change_once<T, E>(
+        &self,
+        asked: Idempotency,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, Note, T), E> + Send + 'static,
+    ) -> Result<(Option<T>, Pending), ChangeError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.inner.voter.change_once(asked, build).await
+    }
+
+    /// What is kept here of a change that was asked for under this key. Nothing, if it was not done yet, is not applied here
+    /// yet, or was done longer ago than records are kept.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn repeated(&self, scope: [u8; 16], key: RequestKey) -> Result<Option<RequestRecord>, CoreError> {
+        Ok(self.inner.voter.state.request(&RequestId { key, scope })?)
     }
 
     /// Reads the state as it will be once every change proposed so far is applied. What bulk writes is in it once that is

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use openraft::AsyncRuntime;
-use zonecast_kv_proto::{Edition, Head, SectionId, Verdict, View, ViewError};
+use zonecast_kv_proto::{Edition, Head, RequestId, RequestRecord, SectionId, Verdict, View, ViewError};
 use zonecast_kv_store::{AppliedVersion, Completion, StoreError};
 
 use crate::member::Member;
@@ -101,6 +101,8 @@ pub(crate) trait State: Clone + Debug + Send + Sync + 'static {
     /// The state as it is now, unchanging.
     fn view(&self) -> Self::View;
     fn edition(view: &Self::View, section: SectionId) -> Result<Edition, ViewError>;
+    /// What is kept of a request, now.
+    fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError>;
     /// Applies steps in one write: all of them or, on an error, none.
     fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps>;
     /// Makes durable what is applied.

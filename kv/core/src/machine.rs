@@ -11,7 +11,7 @@ use bytes::Bytes;
 use openraft_rt_tokio::TokioRuntime;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use zonecast_kv_proto::{Edition, Head, SectionId, ViewError};
+use zonecast_kv_proto::{Edition, Head, RequestId, RequestRecord, SectionId, ViewError};
 use zonecast_kv_store::{Completion, RaftLog, ReceivedState, StateStore, StateView, StoreError};
 
 use crate::checkpoint::{Checkpoint, KeptCheckpoint, Sending};
@@ -231,6 +231,10 @@ impl State for StateStore {
 
     fn edition(view: &StateView, section: SectionId) -> Result<Edition, ViewError> {
         Ok(view.edition(section)?)
+    }
+
+    fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError> {
+        self.request(id)
     }
 
     fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps> {

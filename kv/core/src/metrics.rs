@@ -7,7 +7,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 pub struct CoreMetrics {
     /// Seconds from a proposal's arrival to its answer, for those committed.
     pub commit_seconds: Histogram,
-    /// Proposals by outcome: `committed`, `refused`, `unknown`, `busy`.
+    /// Proposals by outcome: `committed`, `repeated`, `refused`, `unknown`, `busy`.
     pub proposals: IntCounterVec,
     /// Bytes proposed and not applied yet.
     pub in_flight_bytes: IntGauge,
@@ -35,7 +35,7 @@ impl CoreMetrics {
         let proposals =
             IntCounterVec::new(Opts::new("zonecast_proposals_total", "Proposals by outcome."), &["outcome"])?;
         // From the beginning: `increase` does not see the step from nothing to one.
-        for outcome in ["committed", "refused", "unknown", "busy"] {
+        for outcome in ["committed", "repeated", "refused", "unknown", "busy"] {
             proposals.with_label_values(&[outcome]);
         }
         let in_flight_bytes =

@@ -50,7 +50,8 @@ mod tests {
     fn commit(len: usize) -> Commit {
         let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
         let section = EncodedSection { id, count: 1, ops: vec![7; len].into() };
-        Commit { time_us: 1, batch: EncodedBatch { format: 1, preconditions: vec![], sections: vec![section] } }
+        let batch = EncodedBatch { format: 1, preconditions: vec![], sections: vec![section] };
+        Commit { time_us: 1, batch, once: None }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::Shared;
 use thiserror::Error;
 use tokio::sync::oneshot;
-use zonecast_kv_proto::{EncodeError, Refusal, Revision, Version, ViewError};
+use zonecast_kv_proto::{EncodeError, Note, Refusal, RequestRecord, Revision, Version, ViewError};
 
 use crate::member::Member;
 
@@ -24,6 +24,9 @@ pub enum Outcome {
         version: Option<Version>,
         /// Its time, microseconds of Unix time.
         time_us: u64,
+        /// If the same was asked for before under the same key: what the first one noted. All here is that of the first
+        /// one, and nothing was done again.
+        repeats: Option<Note>,
     },
     /// Nothing was done, and nothing will be.
     Refused(Refusal),
@@ -34,6 +37,14 @@ pub enum Outcome {
     },
     /// It may have been committed or may still be: the core stopped, or lost its lead, while it was on its way.
     Unknown,
+}
+
+impl Outcome {
+    /// Of what was done before.
+    pub(crate) fn repeated(record: RequestRecord) -> Self {
+        let RequestRecord { revision, version, time_us, note, .. } = record;
+        Self::Committed { revision, version, time_us, repeats: Some(note) }
+    }
 }
 
 /// Ready once the lead under which something was proposed is over, and what was on its way has had time to land.
@@ -53,6 +64,13 @@ impl Pending {
     pub(crate) fn new(given_up: GivenUp) -> (oneshot::Sender<Outcome>, Self) {
         let (tell, outcome) = oneshot::channel();
         (tell, Self { outcome, given_up })
+    }
+
+    /// Of something that is not on its way: how it ends is known.
+    pub(crate) fn known(outcome: Outcome, given_up: GivenUp) -> Self {
+        let (tell, pending) = Self::new(given_up);
+        let _ = tell.send(outcome);
+        pending
     }
 }
 

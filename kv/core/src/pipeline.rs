@@ -12,7 +12,9 @@
 
 use std::collections::BTreeMap;
 
-use zonecast_kv_proto::{Batch, Edition, EncodedBatch, Overlay, OverlayView, Precondition, Refusal, SectionId, View};
+use zonecast_kv_proto::{
+    Batch, Edition, EncodedBatch, Overlay, OverlayView, Precondition, Refusal, RequestId, SectionId, View,
+};
 
 /// Finished batches are forgotten when there are so many of them, or half of what is staged: forgetting costs as
 /// much as is staged.
@@ -24,6 +26,8 @@ pub(crate) struct Pipeline {
     overlay: Overlay,
     /// Sections with bulk in flight, and the ticket of the last of it.
     bulk: BTreeMap<SectionId, u64>,
+    /// Requests in flight that are to be done once, and the ticket of each.
+    requests: BTreeMap<RequestId, u64>,
     last_ticket: u64,
     settled: u64,
 }
@@ -69,6 +73,16 @@ impl Pipeline {
         Ok(ticket)
     }
 
+    /// The change that was staged last is to be done once.
+    pub(crate) fn stage_request(&mut self, id: RequestId) {
+        self.requests.insert(id, self.last_ticket);
+    }
+
+    /// Whether a request may be in flight: its record is kept, or it is.
+    pub(crate) fn has_request(&self, id: &RequestId) -> bool {
+        self.requests.contains_key(id)
+    }
+
     /// Takes in bulk: its sections are closed to changes until it is settled. Bulk that was built before something else
     /// went on its way is refused here, where nothing can have been built on it yet.
     pub(crate) fn stage_bulk<E>(
@@ -97,6 +111,7 @@ impl Pipeline {
         if is_worth || (finished > 0 && !self.bulk.is_empty()) {
             self.overlay.forget_applied(ticket);
             self.bulk.retain(|_, last| *last > ticket);
+            self.requests.retain(|_, staged| *staged > ticket);
             self.settled = ticket;
             return true;
         }
@@ -107,6 +122,7 @@ impl Pipeline {
     pub(crate) fn clear(&mut self) {
         self.overlay.clear();
         self.bulk.clear();
+        self.requests.clear();
         self.settled = self.last_ticket;
     }
 }
@@ -115,7 +131,7 @@ impl Pipeline {
 mod tests {
     use std::convert::Infallible;
 
-    use zonecast_kv_proto::{Key, KeyspaceId, MemoryView, Op, Section, Value};
+    use zonecast_kv_proto::{Key, KeyspaceId, MemoryView, Op, RequestKey, Section, Value};
 
     use super::*;
 
@@ -163,6 +179,21 @@ mod tests {
         assert_eq!(pipeline.edition(ZONE, base), Ok(Edition::new(6)));
         assert!(pipeline.settle(ticket));
         assert_eq!(pipeline.closed(&put(1)), None);
+    }
+
+    #[test]
+    fn a_request_is_in_flight_until_it_is_settled_or_everything_has_failed() {
+        let id = |ms| RequestId { key: RequestKey::made_at(ms, 0), scope: [1; 16] };
+        let mut pipeline = Pipeline::default();
+        let ticket = pipeline.stage(&mut put(1), base).unwrap();
+        pipeline.stage_request(id(1));
+        assert_eq!((pipeline.has_request(&id(1)), pipeline.has_request(&id(2))), (true, false));
+        assert!(pipeline.settle(ticket));
+        assert!(!pipeline.has_request(&id(1)));
+        pipeline.stage(&mut put(1), base).unwrap();
+        pipeline.stage_request(id(2));
+        pipeline.clear();
+        assert!(!pipeline.has_request(&id(2)));
     }
 
     #[test]

@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use openraft::errors::ClientWriteError;
 use openraft::raft::ClientWriteResult;
 use tokio::sync::{mpsc, oneshot};
-use zonecast_kv_proto::{Batch, Commit, Edition, EncodedBatch, SectionId, Verdict, View, ViewError};
+use zonecast_kv_proto::{
+    Batch, Commit, Edition, EncodedBatch, Idempotency, Note, Once, SectionId, SeenRequest, Verdict, View, ViewError,
+};
 
 use crate::environment::{Environment, State as _};
 use crate::flight::{Flight, Flown, OVERHEAD, Room};
@@ -153,11 +155,55 @@ impl<E: Environment> Proposer<E> {
         build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, T), F>,
     ) -> Result<Built<E, T>, ChangeError<F>> {
         let (built, applied) = self.look(build)?;
-        let (mut batch, extra) = built.map_err(ChangeError::Build)?;
-        let staged = self.stage_change(&mut batch, &applied, arrived);
+        let (batch, extra) = built.map_err(ChangeError::Build)?;
+        Ok(self.take_in(batch, None, applied, arrived)?.with(extra))
+    }
+
+    /// The same for a change that is to be done once. If it was done, or must not be, it is not built.
+    pub(crate) fn change_once<T, F>(
+        &mut self,
+        arrived: Instant,
+        asked: Idempotency,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, Note, T), F>,
+    ) -> Result<Built<E, Option<T>>, ChangeError<F>> {
+        match self.see(&asked)? {
+            SeenRequest::Done(record) => return Ok(self.known(Outcome::repeated(record))),
+            SeenRequest::Refused(refusal) => return Ok(self.known(Outcome::Refused(refusal))),
+            // Its answer is not known yet.
+            SeenRequest::New if self.turns.pipeline.has_request(&asked.id()) => return Err(self.busy().into()),
+            SeenRequest::New => {}
+        }
+        let (built, applied) = self.look(build)?;
+        let (batch, note, extra) = built.map_err(ChangeError::Build)?;
+        let once = Once { idempotency: asked, note };
+        Ok(self.take_in(batch, Some(once), applied, arrived)?.with(Some(extra)))
+    }
+
+    /// What a request is now. What is in flight is new.
+    fn see(&self, asked: &Idempotency) -> Result<SeenRequest, ProposeError> {
+        // In this order: the head is not older than the record.
+        let record = self.state.request(&asked.id()).map_err(ViewError::from)?;
+        let (head, now_us) = (self.state.head(), self.environment.now_us());
+        Ok(head.requests.see(asked, now_us.max(head.time_us), head.position.epoch, record))
+    }
+
+    fn known<T>(&self, outcome: Outcome) -> Built<E, Option<T>> {
+        self.metrics.proposals.with_label_values(&[label(&outcome)]).inc();
+        let pending = Pending::known(outcome, self.term.given_up());
+        Built { extra: None, pending, to_send: None }
+    }
+
+    fn take_in(
+        &mut self,
+        batch: Batch,
+        once: Option<Once>,
+        applied: ViewOf<E>,
+        arrived: Instant,
+    ) -> Result<Built<E, ()>, ProposeError> {
+        let staged = self.stage_change(batch, once, &applied, arrived);
         self.applied = Some(applied);
         let (staged, pending) = staged?;
-        Ok(Built { extra, pending, to_send: Some(Box::new(staged)) })
+        Ok(Built { extra: (), pending, to_send: Some(Box::new(staged)) })
     }
 
     /// Shows the state with everything in flight laid over it, but for what bulk writes.
@@ -180,23 +226,27 @@ impl<E: Environment> Proposer<E> {
 
     fn stage_change(
         &mut self,
-        batch: &mut Batch,
+        mut batch: Batch,
+        once: Option<Once>,
         applied: &ViewOf<E>,
         arrived: Instant,
     ) -> Result<(Staged<E>, Pending), ProposeError> {
-        if self.turns.pipeline.closed(batch).is_some() {
+        if self.turns.pipeline.closed(&batch).is_some() {
             return Err(self.busy());
         }
         let mut encoded = batch.encode()?;
-        let bytes = encoded.len() + OVERHEAD;
+        let bytes = encoded.len() + once.as_ref().map_or(0, |once| once.note.len()) + OVERHEAD;
         let Some(room) = self.flight.take(bytes) else {
             return Err(self.busy());
         };
-        let ticket = self.turns.pipeline.stage(batch, |id| E::State::edition(applied, id))?;
-        encoded.preconditions.clone_from(&batch.preconditions);
+        let ticket = self.turns.pipeline.stage(&mut batch, |id| E::State::edition(applied, id))?;
+        if let Some(once) = &once {
+            self.turns.pipeline.stage_request(once.idempotency.id());
+        }
+        encoded.preconditions = batch.preconditions;
         let (tell, pending) = Pending::new(self.term.given_up());
         let who = Waiting { flown: room.start(ticket, false), is_bulk: false, arrived, tell };
-        Ok((Staged { commit: self.commit(encoded), who }, pending))
+        Ok((Staged { commit: self.commit(encoded, once), who }, pending))
     }
 
     fn refused(&self, why: NotProposed) -> ProposeError {
@@ -220,7 +270,7 @@ impl<E: Environment> Proposer<E> {
         match staged {
             Ok(Ok(ticket)) => {
                 let who = Waiting { flown: room.start(ticket, true), is_bulk: true, arrived, tell };
-                return Some(Staged { commit: self.commit(batch), who });
+                return Some(Staged { commit: self.commit(batch, None), who });
             }
             Ok(Err(refusal)) => {
                 drop(room);
@@ -239,8 +289,8 @@ impl<E: Environment> Proposer<E> {
         self.applied.take().unwrap_or_else(|| self.state.view())
     }
 
-    fn commit(&self, batch: EncodedBatch) -> Commit {
-        Commit { time_us: self.environment.now_us(), batch }
+    fn commit(&self, batch: EncodedBatch, once: Option<Once>) -> Commit {
+        Commit { time_us: self.environment.now_us(), batch, once }
     }
 
     /// Puts a staged change into the open group, and says how many are in it. A group that is full goes first.
@@ -278,7 +328,8 @@ impl<E: Environment> Proposer<E> {
 
 impl<E: Environment> Waiting<E> {
     fn answer(self, outcome: Outcome, metrics: &CoreMetrics) {
-        let is_committed = matches!(outcome, Outcome::Committed { .. });
+        // What repeats something has not done what later changes were built on.
+        let is_committed = matches!(outcome, Outcome::Committed { repeats: None, .. });
         self.flown.land(is_committed);
         metrics.proposals.with_label_values(&[label(&outcome)]).inc();
         if is_committed {
@@ -297,6 +348,13 @@ pub(crate) struct Built<E: Environment, T> {
     pub(crate) to_send: ToSend<E>,
 }
 
+impl<E: Environment> Built<E, ()> {
+    fn with<T>(self, extra: T) -> Built<E, T> {
+        let Self { extra: (), pending, to_send } = self;
+        Built { extra, pending, to_send }
+    }
+}
+
 type ViewOf<E> = <<E as Environment>::State as crate::environment::State>::View;
 
 /// What became of each batch of an entry, in order; of all those that follow, too, if it is the same.
@@ -313,7 +371,10 @@ fn outcomes<E: Environment>(result: Option<ClientWriteResult<TypeConfig<E>>>) ->
 
 fn outcome(verdict: Verdict) -> Outcome {
     match verdict {
-        Verdict::Committed { revision, version, time_us } => Outcome::Committed { revision, version, time_us },
+        Verdict::Committed { revision, version, time_us } => {
+            Outcome::Committed { revision, version, time_us, repeats: None }
+        }
+        Verdict::Repeated(record) => Outcome::repeated(record),
         Verdict::Refused(refusal) => Outcome::Refused(refusal),
         Verdict::Done | Verdict::Allocated(_) => Outcome::Unknown,
     }
@@ -321,7 +382,8 @@ fn outcome(verdict: Verdict) -> Outcome {
 
 fn label(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Committed { .. } => "committed",
+        Outcome::Committed { repeats: None, .. } => "committed",
+        Outcome::Committed { repeats: Some(_), .. } => "repeated",
         Outcome::Refused(_) => "refused",
         Outcome::NotLeader { .. } | Outcome::Unknown => "unknown",
     }

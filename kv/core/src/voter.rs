@@ -12,7 +12,7 @@ use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
-use zonecast_kv_proto::{Batch, Command, Epoch, RestoreId, StoreId, Verdict, View};
+use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, RestoreId, StoreId, Verdict, View};
 
 use crate::core_error::CoreError;
 use crate::environment::{Environment, State as _};
@@ -27,7 +27,7 @@ use crate::message::{Answer, Call};
 use crate::metrics::CoreMetrics;
 use crate::network::{Network, Running};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
-use crate::proposer::{Built, Bulk, Editions, Job};
+use crate::proposer::{Built, Bulk, Editions, Job, Proposer};
 use crate::removal::ask_without_vote;
 use crate::server::{Server, ServerParts};
 use crate::snapshots::{Incoming, Outgoing};
@@ -299,9 +299,34 @@ impl<E: Environment> Voter<E> {
         F: Send + 'static,
     {
         let arrived = Instant::now();
+        self.build(move |proposer| proposer.change(arrived, build)).await
+    }
+
+    /// See [`Core::change_once`](crate::Core::change_once).
+    pub(crate) async fn change_once<T, F>(
+        &self,
+        asked: Idempotency,
+        build: impl FnOnce(&dyn View, &Editions<'_>) -> Result<(Batch, Note, T), F> + Send + 'static,
+    ) -> Result<(Option<T>, Pending), ChangeError<F>>
+    where
+        T: Send + 'static,
+        F: Send + 'static,
+    {
+        let arrived = Instant::now();
+        self.build(move |proposer| proposer.change_once(arrived, asked, build)).await
+    }
+
+    async fn build<T, F>(
+        &self,
+        build: impl FnOnce(&mut Proposer<E>) -> Result<Built<E, T>, ChangeError<F>> + Send + 'static,
+    ) -> Result<(T, Pending), ChangeError<F>>
+    where
+        T: Send + 'static,
+        F: Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
         let job = Job::<E>::Change(Box::new(move |proposer| {
-            let built = proposer.map_err(ChangeError::from).and_then(|proposer| proposer.change(arrived, build));
+            let built = proposer.map_err(ChangeError::from).and_then(build);
             let (answer, to_send) = match built {
                 Ok(Built { extra, pending, to_send }) => (Ok((extra, pending)), to_send),
                 Err(error) => (Err(error), None),

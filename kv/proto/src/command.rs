@@ -1,14 +1,14 @@
 //! The commands in the replicated log, which every voter applies in the same order.
 //!
 //! # Format
-//! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, group]`. Kind
-//! 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a [`Group`](crate::Group) of batches. A
+//! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, once,
+//! group]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a [`Group`](crate::Group) of batches. A
 //! voter that meets a format or kind it does not know must halt: to skip what others do would be to leave their history.
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Commit, EncodedBatch, Epoch, MAX_GROUP, MAX_GROUP_LEN, RestoreId, StoreId, positional, read_whole};
+use crate::{Commit, EncodedBatch, Epoch, MAX_GROUP, MAX_GROUP_LEN, Once, RestoreId, StoreId, positional, read_whole};
 
 const FORMAT: u8 = 1;
 const BATCH: u8 = 0;
@@ -72,6 +72,7 @@ positional! {
         store: u128,
         restore: u128,
         epoch: Epoch,
+        once: Option<Once>,
         group: Vec<Commit> where len <= MAX_GROUP,
     }
 }
@@ -81,8 +82,8 @@ impl WireCommand {
         let empty = Self { format: FORMAT, ..Self::default() };
         match commits.len() {
             1 => {
-                let Commit { time_us, batch } = commits.remove(0);
-                Self { kind: BATCH, time_us, batch, ..empty }
+                let Commit { time_us, batch, once } = commits.remove(0);
+                Self { kind: BATCH, time_us, batch, once, ..empty }
             }
             _ => Self { kind: GROUP, group: commits, ..empty },
         }
@@ -102,7 +103,7 @@ impl WireCommand {
 
     fn command(self) -> Result<Command, CommandError> {
         match self.kind {
-            BATCH => Ok(Command::Batch(Commit { time_us: self.time_us, batch: self.batch })),
+            BATCH => Ok(Command::Batch(Commit { time_us: self.time_us, batch: self.batch, once: self.once })),
             ALLOCATE => Ok(Command::Allocate { count: self.count }),
             FOUND => Ok(Command::Found { store: StoreId::new(self.store) }),
             ACCEPT_RESTORE => {
@@ -171,8 +172,12 @@ mod tests {
             sections: vec![EncodedSection { id, count: 0, ops: Bytes::from_static(b"operations") }],
         };
         vec![
-            Command::Batch(Commit { time_us: 1_700_000_000_000_000, batch }),
-            Command::Batch(Commit { time_us: 0, batch: EncodedBatch { format: 1, ..EncodedBatch::default() } }),
+            Command::Batch(Commit { time_us: 1_700_000_000_000_000, batch, once: None }),
+            Command::Batch(Commit {
+                time_us: 0,
+                batch: EncodedBatch { format: 1, ..EncodedBatch::default() },
+                once: None,
+            }),
             Command::Allocate { count: 300 },
             Command::Found { store: StoreId::new(u128::MAX - 1) },
             Command::AcceptRestore { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::command::WireCommand;
-use crate::{EncodedBatch, positional};
+use crate::{EncodedBatch, Once, positional};
 
 /// Most bytes of a group, as [`Commit::weight`] counts them: enough that a sync costs little for each change, and little
 /// enough that what waits behind a group does not wait for long. A batch with more travels alone.
@@ -16,6 +16,8 @@ pub const MAX_GROUP: usize = 1024;
 /// What a batch weighs beside its operations, and a precondition of it: more than either takes encoded.
 const COMMIT_OVERHEAD: usize = 64;
 const PRECONDITION_WEIGHT: usize = 32;
+/// The same for a request beside its note.
+const ONCE_WEIGHT: usize = 96;
 
 positional! {
     /// A batch that is to be committed.
@@ -25,6 +27,8 @@ positional! {
         pub time_us: u64,
         /// What to do, if its preconditions hold.
         pub batch: EncodedBatch,
+        /// If it is to be done once.
+        pub once: Option<Once>,
     }
 }
 
@@ -32,7 +36,8 @@ impl Commit {
     /// Its bytes as the limit of a group counts them.
     #[must_use]
     pub fn weight(&self) -> usize {
-        COMMIT_OVERHEAD + self.batch.len() + PRECONDITION_WEIGHT * self.batch.preconditions.len()
+        let once = self.once.as_ref().map_or(0, |once| ONCE_WEIGHT + once.note.len());
+        COMMIT_OVERHEAD + self.batch.len() + PRECONDITION_WEIGHT * self.batch.preconditions.len() + once
     }
 }
 
@@ -83,13 +88,16 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Command, EncodedSection, KeyspaceId, SectionId};
+    use crate::{Command, EncodedSection, Idempotency, KeyspaceId, Note, RequestKey, SectionId};
 
     fn commit(partition: u64, len: usize) -> Commit {
         let id = SectionId { keyspace: KeyspaceId::DNS, partition };
         let section = EncodedSection { id, count: 1, ops: vec![7; len].into() };
         let batch = EncodedBatch { format: 1, preconditions: vec![], sections: vec![section] };
-        Commit { time_us: partition, batch }
+        let key = RequestKey::made_at(partition, 0);
+        let idempotency = Idempotency { scope: [1; 16], key, request_hash: [2; 32] };
+        let once = Once { idempotency, note: Note::new(&b"note"[..]).unwrap() };
+        Commit { time_us: partition, batch, once: partition.is_multiple_of(2).then_some(once) }
     }
 
     #[test]
@@ -105,14 +113,14 @@ mod tests {
         let mut halves = Group::default();
         let half = MAX_GROUP_LEN / 2 - commit(1, 0).weight();
         halves.push(commit(1, half)).unwrap();
-        halves.push(commit(2, half)).unwrap();
-        assert_eq!((halves.len(), halves.push(commit(3, 1))), (2, Err(commit(3, 1))));
+        halves.push(commit(3, half)).unwrap();
+        assert_eq!((halves.len(), halves.push(commit(5, 1))), (2, Err(commit(5, 1))));
     }
 
     #[test]
     fn an_entry_is_read_as_the_commands_it_was_made_of() {
-        for count in [1, 2, 100] {
-            let commits: Vec<_> = (0..count).map(|number| commit(number, 10)).collect();
+        for (first, count) in [(0, 1), (1, 1), (0, 2), (0, 100)] {
+            let commits: Vec<_> = (first..first + count).map(|number| commit(number, 10)).collect();
             let mut group = Group::default();
             commits.iter().for_each(|commit| group.push(commit.clone()).unwrap());
             let bytes = group.to_bytes();

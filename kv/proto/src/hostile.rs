@@ -6,9 +6,9 @@ use bytes::Bytes;
 use crate::batch::sections_len;
 use crate::{
     Batch, Command, Commit, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder,
-    FrameError, Group, Head, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN, MAX_REQUEST_LEN,
-    MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId, SECTION_OVERHEAD, Section,
-    SectionId, StoreId, Value, Version, decode_ops,
+    FrameError, Group, Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN,
+    MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId,
+    SECTION_OVERHEAD, Section, SectionId, StoreId, Value, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {
@@ -194,9 +194,10 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
     let fork = Published::fork(&Position::origin(StoreId::new(5)), Epoch::ZERO, 1, RestoreId::new(u128::MAX)).unwrap();
     let mut group = Group::default();
     for time_us in [1, 2] {
-        group.push(Commit { time_us, batch: encoded.clone() }).unwrap();
+        group.push(Commit { time_us, batch: encoded.clone(), once: None }).unwrap();
     }
-    let head = Head { began: Version::new(1), ..Head::default() };
+    let requests = KeptRequests { records: 1, ..KeptRequests::default() };
+    let head = Head { requests, ..Head::default() };
     vec![
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
         ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),

@@ -22,6 +22,9 @@ mod group;
 #[cfg(test)]
 mod hostile;
 mod id;
+mod kept_requests;
+#[cfg(test)]
+mod kept_requests_tests;
 mod key;
 mod known_node;
 mod line_limit;
@@ -37,6 +40,8 @@ mod publisher;
 #[cfg(test)]
 mod publisher_tests;
 mod receipt;
+mod request;
+mod request_key;
 mod role;
 #[cfg(test)]
 mod simulation;
@@ -75,10 +80,11 @@ pub use frame::{
 };
 pub use group::{Commit, Group, MAX_GROUP, MAX_GROUP_LEN};
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
+pub use kept_requests::{KeptRequests, RequestChanges, RequestLimits, SeenRequest};
 pub use key::{Key, KeyError, MAX_KEY_LEN};
 pub use known_node::{KnownNode, KnownNodeError};
 pub use line_limit::LineLimit;
-pub use machine::{Accepted, Effect, Head, HeadError, MachineError, Refusal, Verdict};
+pub use machine::{Accepted, Beside, Effect, Head, HeadError, MachineError, Refusal, Verdict};
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};
 pub use pace::{LEAST_RATE, PACE_OVER, Pace};
@@ -91,6 +97,8 @@ pub use publisher::{
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
 pub use receipt::{EdgeReceipt, Receipt};
+pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
+pub use request_key::{RequestKey, RequestKeyError};
 pub use role::{DOMAIN, Role, RoleError};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};

@@ -1,7 +1,7 @@
 //! The replicated state machine: what one command does to the head of the store, and what must be written for it.
 //!
-//! It decides and writes nothing itself. What it decides depends on the head, the command and the editions of the
-//! sections the command names, so every voter decides the same.
+//! It decides and writes nothing itself. What it decides depends on the head, the command, the editions of the sections
+//! the command names and the records of requests, so every voter decides the same.
 //!
 //! # Invariants
 //! - A refused command leaves the head as it was, and nothing of it is written.
@@ -14,9 +14,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::kept_requests::WireKept;
 use crate::{
-    Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, OpError, Position,
-    Precondition, Published, RestoreId, Revision, SectionId, StoreId, Version, decode_ops, positional, read_whole,
+    Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, Idempotency,
+    KeptRequests, Once, OpError, Position, Precondition, Published, RequestChanges, RequestId, RequestRecord,
+    RestoreId, Revision, SectionId, SeenRequest, StoreId, Version, decode_ops, positional, read_whole,
 };
 
 const FORMAT: u8 = 1;
@@ -34,6 +36,32 @@ pub struct Head {
     pub next_id: u64,
     /// The first version of the present epoch: the fork that began it, or 0 where there was none.
     pub began: Version,
+    /// What is kept of requests that are done once.
+    pub requests: KeptRequests,
+}
+
+/// What the machine reads of the state beside its head.
+pub trait Beside {
+    /// Why it cannot be read.
+    type Error;
+
+    /// The present edition of a section.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn edition(&self, section: SectionId) -> Result<Edition, Self::Error>;
+
+    /// What is kept of a request.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, Self::Error>;
+
+    /// The first records from here on, at most so many, in order.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn requests(&self, from: &RequestId, most: usize) -> Result<Vec<(RequestId, RequestRecord)>, Self::Error>;
 }
 
 /// The effect of a command. The caller must write all of it together with the new [`Head`] in one atomic write, or none
@@ -44,6 +72,8 @@ pub enum Effect {
     Founded,
     /// The batch is committed, with these effects.
     Accepted(Accepted),
+    /// This was done before under the same key, and nothing changes.
+    Repeated(RequestRecord),
     /// The batch is refused for this reason, and nothing changes.
     Refused(Refusal),
     /// These ids belong to whoever asked.
@@ -64,6 +94,8 @@ pub enum Verdict {
         /// Its time, microseconds of Unix time.
         time_us: u64,
     },
+    /// This was done before under the same key, and nothing changes.
+    Repeated(RequestRecord),
     /// The command is refused for this reason, and nothing changes.
     Refused(Refusal),
     /// These ids are the proposer's.
@@ -81,6 +113,7 @@ impl Effect {
                 version: accepted.published.as_ref().map(|published| published.version),
                 time_us: accepted.time_us,
             },
+            Self::Repeated(record) => Verdict::Repeated(record.clone()),
             Self::Refused(refusal) => Verdict::Refused(refusal.clone()),
             Self::Allocated(ids) => Verdict::Allocated(ids.clone()),
         }
@@ -100,6 +133,8 @@ pub struct Accepted {
     pub published: Option<Published>,
     /// Its private sections, in order.
     pub private: Vec<EncodedSection>,
+    /// What it changes of the records of requests.
+    pub requests: RequestChanges,
 }
 
 /// Why a batch or a request for ids is refused.
@@ -122,6 +157,21 @@ pub enum Refusal {
     /// The store has no identity yet.
     #[error("the store is not founded")]
     NotFounded,
+    /// The key was used for something else.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The key is older than records are kept: whether it was used is not known.
+    #[error("the idempotency key is too old")]
+    KeyTooOld,
+    /// The key was made later than now.
+    #[error("the idempotency key is from the future: the clock of the client is ahead")]
+    KeyFromFuture,
+    /// The key was used before a restore was accepted: whether edges have kept what it did is not known.
+    #[error("the idempotency key was used in epoch {0}, before a restore")]
+    KeyOfOtherEpoch(Epoch),
+    /// The records of requests are at their limit.
+    #[error("too many idempotency keys are in use, try again later")]
+    TooManyKeys,
 }
 
 /// Why a voter must halt at a command. `E` is that of reading an edition.
@@ -165,6 +215,7 @@ positional! {
         time_us: u64,
         next_id: u64,
         began: Version,
+        requests: WireKept,
     }
 }
 
@@ -176,6 +227,7 @@ impl Default for Head {
             time_us: 0,
             next_id: 1,
             began: Version::ZERO,
+            requests: KeptRequests::default(),
         }
     }
 }
@@ -200,6 +252,7 @@ impl Head {
             time_us: self.time_us,
             next_id: self.next_id,
             began: self.began,
+            requests: self.requests.to_wire(),
         };
         rmp_serde::to_vec(&wire).expect("plain data always encodes").into()
     }
@@ -216,18 +269,24 @@ impl Head {
         let (epoch, version, chain) = (wire.epoch, wire.version, wire.chain);
         let position = Position { store: StoreId::new(wire.store), epoch, version, chain };
         let (revision, time_us, next_id, began) = (wire.revision, wire.time_us, wire.next_id, wire.began);
-        Ok(Self { revision, position, time_us, next_id, began })
+        let requests = KeptRequests::from_wire(wire.requests);
+        Ok(Self { revision, position, time_us, next_id, began, requests })
     }
 
-    /// Decides one command and moves to where it leads. `edition` tells the present edition of a section.
+    /// What a request is in this state, if it is asked for at this time.
+    ///
+    /// # Errors
+    /// The record cannot be read.
+    fn see<B: Beside>(&self, asked: &Idempotency, time_us: u64, beside: &B) -> Result<SeenRequest, B::Error> {
+        let record = beside.request(&asked.id())?;
+        Ok(self.requests.see(asked, time_us.max(self.time_us), self.position.epoch, record))
+    }
+
+    /// Decides one command and moves to where it leads.
     ///
     /// # Errors
     /// The voter must halt; the head is then as it was.
-    pub fn apply<E>(
-        &mut self,
-        command: Command,
-        edition: impl FnMut(SectionId) -> Result<Edition, E>,
-    ) -> Result<Effect, MachineError<E>> {
+    pub fn apply<B: Beside>(&mut self, command: Command, beside: &B) -> Result<Effect, MachineError<B::Error>> {
         match command {
             Command::Found { store } => {
                 if !self.is_founded() {
@@ -247,7 +306,7 @@ impl Head {
                 Ok(Effect::Refused(Refusal::NotFounded))
             }
             Command::AcceptRestore { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
-            Command::Batch(commit) => self.apply_batch(commit, edition),
+            Command::Batch(commit) => self.apply_batch(commit, beside),
         }
     }
 
@@ -258,15 +317,12 @@ impl Head {
         let fork = Published::fork(&self.position, epoch, time_us, restore).ok_or(MachineError::Exhausted)?;
         self.position = fork.next_after(&self.position).ok_or(MachineError::Exhausted)?;
         (self.revision, self.time_us, self.began) = (revision, time_us, fork.version);
-        let (editions, private) = (Vec::new(), Vec::new());
-        Ok(Effect::Accepted(Accepted { revision, time_us, editions, published: Some(fork), private }))
+        let (editions, private, requests) = (Vec::new(), Vec::new(), RequestChanges::default());
+        Ok(Effect::Accepted(Accepted { revision, time_us, editions, published: Some(fork), private, requests }))
     }
 
-    fn apply_batch<E>(
-        &mut self,
-        Commit { time_us, batch }: Commit,
-        mut edition: impl FnMut(SectionId) -> Result<Edition, E>,
-    ) -> Result<Effect, MachineError<E>> {
+    fn apply_batch<B: Beside>(&mut self, commit: Commit, beside: &B) -> Result<Effect, MachineError<B::Error>> {
+        let Commit { time_us, batch, once } = commit;
         if let Err(error) = check(&batch) {
             return match error {
                 DecodeError::Format(_) | DecodeError::Op { problem: OpError::Unknown(_), .. } => {
@@ -275,17 +331,43 @@ impl Head {
                 malformed => Ok(Effect::Refused(Refusal::Malformed(malformed.to_string()))),
             };
         }
+        // Before the preconditions: what was done once has moved on the editions that it required.
+        if let Some(once) = &once {
+            match self.see(&once.idempotency, time_us, beside).map_err(MachineError::Read)? {
+                SeenRequest::New => {}
+                SeenRequest::Done(record) => return Ok(Effect::Repeated(record)),
+                SeenRequest::Refused(refusal) => return Ok(Effect::Refused(refusal)),
+            }
+        }
         for &required in &batch.preconditions {
-            let present = edition(required.section).map_err(MachineError::Read)?;
+            let present = beside.edition(required.section).map_err(MachineError::Read)?;
             if present != required.edition {
                 return Ok(Effect::Refused(Refusal::Precondition { required, present }));
             }
         }
-        let revision = self.revision.next().ok_or(MachineError::Exhausted)?;
-        let time_us = time_us.max(self.time_us);
+        let mut next = *self;
+        match next.accept(time_us.max(self.time_us), batch, once, beside)? {
+            Ok(accepted) => {
+                *self = next;
+                Ok(Effect::Accepted(accepted))
+            }
+            Err(refusal) => Ok(Effect::Refused(refusal)),
+        }
+    }
+
+    /// Moves to where a batch leads whose preconditions hold; if it is refused, the head is not to be used any more.
+    fn accept<B: Beside>(
+        &mut self,
+        time_us: u64,
+        batch: EncodedBatch,
+        once: Option<Once>,
+        beside: &B,
+    ) -> Result<Result<Accepted, Refusal>, MachineError<B::Error>> {
+        self.time_us = time_us;
+        self.revision = self.revision.next().ok_or(MachineError::Exhausted)?;
         let mut editions = Vec::with_capacity(batch.sections.len());
         for section in &batch.sections {
-            let next = edition(section.id).map_err(MachineError::Read)?.next().ok_or(MachineError::Exhausted)?;
+            let next = beside.edition(section.id).map_err(MachineError::Read)?.next().ok_or(MachineError::Exhausted)?;
             editions.push((section.id, next));
         }
         let (sections, private): (Vec<_>, Vec<_>) =
@@ -297,9 +379,40 @@ impl Head {
             self.position = Position { version: published.version, chain: published.chain, ..self.position };
             Some(published)
         };
-        self.revision = revision;
-        self.time_us = time_us;
-        Ok(Effect::Accepted(Accepted { revision, time_us, editions, published, private }))
+        let version = published.as_ref().map(|published| published.version);
+        let requests = match self.keep(once, version, beside).map_err(MachineError::Read)? {
+            Ok(requests) => requests,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(Ok(Accepted { revision: self.revision, time_us, editions, published, private, requests }))
+    }
+
+    /// Keeps the record of what is done now, and forgets some of those that are too old.
+    fn keep<B: Beside>(
+        &mut self,
+        once: Option<Once>,
+        version: Option<Version>,
+        beside: &B,
+    ) -> Result<Result<RequestChanges, Refusal>, B::Error> {
+        let mut changes = RequestChanges::default();
+        if let Some((first, most)) = self.requests.to_sweep(self.time_us) {
+            changes.gone = self.requests.sweep(beside.requests(&first, most)?, self.time_us);
+        }
+        if let Some(once) = once {
+            let record = RequestRecord {
+                request_hash: once.idempotency.request_hash,
+                epoch: self.position.epoch,
+                revision: self.revision,
+                version,
+                time_us: self.time_us,
+                note: once.note.clone(),
+            };
+            if let Err(refusal) = self.requests.add(&once, &record) {
+                return Ok(Err(refusal));
+            }
+            changes.new = Some((once.idempotency.id(), record));
+        }
+        Ok(Ok(changes))
     }
 }
 
@@ -327,20 +440,44 @@ mod tests {
     struct Model {
         head: Head,
         editions: BTreeMap<SectionId, Edition>,
+        requests: BTreeMap<RequestId, RequestRecord>,
+    }
+
+    impl Beside for Model {
+        type Error = Infallible;
+
+        fn edition(&self, section: SectionId) -> Result<Edition, Infallible> {
+            Ok(self.editions.get(&section).copied().unwrap_or_default())
+        }
+
+        fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, Infallible> {
+            Ok(self.requests.get(id).cloned())
+        }
+
+        fn requests(&self, from: &RequestId, most: usize) -> Result<Vec<(RequestId, RequestRecord)>, Infallible> {
+            Ok(self.requests.range(from..).take(most).map(|(id, record)| (*id, record.clone())).collect())
+        }
     }
 
     impl Model {
+        fn new() -> Self {
+            Self { head: Head::default(), editions: BTreeMap::new(), requests: BTreeMap::new() }
+        }
+
         fn founded() -> Self {
-            let mut model = Self { head: Head::default(), editions: BTreeMap::new() };
+            let mut model = Self::new();
             assert_eq!(model.apply(Command::Found { store: StoreId::new(7) }), Effect::Founded);
             model
         }
 
         fn try_apply(&mut self, command: Command) -> Result<Effect, MachineError<Infallible>> {
-            let editions = &self.editions;
-            let effect = self.head.apply(command, |id| Ok(editions.get(&id).copied().unwrap_or_default()))?;
+            let mut head = self.head;
+            let effect = head.apply(command, self)?;
+            self.head = head;
             if let Effect::Accepted(accepted) = &effect {
                 self.editions.extend(accepted.editions.iter().copied());
+                self.requests.retain(|id, _| !accepted.requests.gone.contains(id));
+                self.requests.extend(accepted.requests.new.clone());
             }
             Ok(effect)
         }
@@ -368,7 +505,7 @@ mod tests {
             .map(|&(section, edition)| Precondition { section, edition: Edition::new(edition) })
             .collect();
         let batch = Batch { preconditions, sections: sections.iter().map(|&id| put(id)).collect() };
-        Command::Batch(Commit { time_us, batch: batch.encode().unwrap() })
+        Command::Batch(Commit { time_us, batch: batch.encode().unwrap(), once: None })
     }
 
     #[test]
@@ -413,18 +550,18 @@ mod tests {
     fn a_bad_last_operation_refuses_the_whole_batch() {
         let mut model = Model::founded();
         let before = model.clone();
-        let Command::Batch(Commit { time_us, batch: good }) = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
+        let Command::Batch(Commit { time_us, batch: good, .. }) = batch(1, &[NOTES, ZONE], &[]) else { unreachable!() };
         let mut bad = good.clone();
         bad.sections[1].ops = bad.sections[1].ops.slice(..bad.sections[1].ops.len() - 1);
         let malformed =
             |batch: &EncodedBatch| Effect::Refused(Refusal::Malformed(check(batch).unwrap_err().to_string()));
         let why = malformed(&bad);
-        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: bad })), why);
+        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: bad, once: None })), why);
 
         let mut twice = good.clone();
         twice.sections[1] = twice.sections[0].clone();
         let why = malformed(&twice);
-        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: twice })), why);
+        assert_eq!(model.apply(Command::Batch(Commit { time_us, batch: twice, once: None })), why);
         assert_eq!(model, before);
     }
 
@@ -432,16 +569,16 @@ mod tests {
     fn what_a_later_release_would_accept_halts() {
         let mut model = Model::founded();
         let before = model.clone();
-        let Command::Batch(Commit { time_us, batch: good }) = batch(1, &[ZONE], &[]) else { unreachable!() };
+        let Command::Batch(Commit { time_us, batch: good, .. }) = batch(1, &[ZONE], &[]) else { unreachable!() };
         let newer = EncodedBatch { format: 2, ..good.clone() };
         assert!(matches!(
-            model.try_apply(Command::Batch(Commit { time_us, batch: newer })),
+            model.try_apply(Command::Batch(Commit { time_us, batch: newer, once: None })),
             Err(MachineError::Newer(_))
         ));
         let mut unknown = good;
         unknown.sections[0].ops = rmp_serde::to_vec(&(9_u8, serde_bytes::Bytes::new(&[0, 1]))).unwrap().into();
         assert!(matches!(
-            model.try_apply(Command::Batch(Commit { time_us, batch: unknown })),
+            model.try_apply(Command::Batch(Commit { time_us, batch: unknown, once: None })),
             Err(MachineError::Newer(_))
         ));
         assert_eq!(model, before);
@@ -464,7 +601,7 @@ mod tests {
             epoch: Epoch::new(epoch),
         };
         let accept = |restore| accept_at(restore, 0);
-        let mut model = Model { head: Head::default(), editions: BTreeMap::new() };
+        let mut model = Model::new();
         assert_eq!(model.apply(accept(1)), Effect::Refused(Refusal::NotFounded));
         let mut model = Model::founded();
         model.accept(batch(5, &[ZONE], &[]));
@@ -487,7 +624,7 @@ mod tests {
 
     #[test]
     fn only_the_first_founding_counts() {
-        let mut model = Model { head: Head::default(), editions: BTreeMap::new() };
+        let mut model = Model::new();
         assert_eq!(model.apply(batch(1, &[ZONE], &[])), Effect::Refused(Refusal::NotFounded));
         model.apply(Command::Found { store: StoreId::new(7) });
         model.accept(batch(1, &[ZONE], &[]));

@@ -21,6 +21,7 @@ mod folder_lock;
 mod generations;
 mod metrics;
 mod options;
+mod pending_changes;
 mod pins;
 mod raft_keys;
 mod raft_log;

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Edition, Head, Position, Revision, SectionId};
+use zonecast_kv_proto::{Edition, Head, Position, RequestId, RequestRecord, Revision, SectionId};
 
 use crate::batch_log::BatchLog;
 use crate::generations::Generations;
@@ -139,6 +139,14 @@ impl StateStore {
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.head().revision
+    }
+
+    /// What is kept of a request that is done once.
+    ///
+    /// # Errors
+    /// The state could not be read.
+    pub fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError> {
+        self.live().request(id)
     }
 
     /// The applied log id, as it was given to [`Apply::log_id`].

@@ -1,20 +1,21 @@
 //! Applying a slice of the raft log to the state: commands are decided one by one, and written at once.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use rocksdb::WriteBatch;
 use zonecast_kv_proto::{
-    Accepted, Command, Edition, Effect, EncodedSection, Head, MachineError, OpRef, Position, SectionId, Verdict,
-    decode_ops,
+    Accepted, Command, Effect, EncodedSection, Head, MachineError, OpRef, Position, Verdict, decode_ops,
 };
 
 use crate::StoreError;
 use crate::batch_log::BatchLog;
+use crate::pending_changes::{Decided, PendingChanges};
 use crate::state::Shared;
 use crate::state_db::{Current, StateDb};
-use crate::state_keys::{APPLIED, BATCHES, FORK, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key, segment_key};
+use crate::state_keys::{
+    APPLIED, BATCHES, FORK, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, REQUESTS, edition_key, segment_key,
+};
 
 /// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
 /// then be opened anew, because its accounting has moved.
@@ -27,7 +28,7 @@ pub struct Apply<'s> {
     log: MutexGuard<'s, BatchLog>,
     inner: Arc<StateDb>,
     current: Current,
-    editions: BTreeMap<SectionId, Edition>,
+    pending: PendingChanges,
     batch: Writes,
     published: Vec<AppliedVersion>,
 }
@@ -56,8 +57,8 @@ impl<'s> Apply<'s> {
         // In this order: see the type.
         let log = shared.lock_log();
         let inner = shared.live();
-        let (current, editions, batch, published) = (inner.current(), BTreeMap::new(), Writes::default(), Vec::new());
-        Self { shared, log, inner, current, editions, batch, published }
+        let (current, pending, published) = (inner.current(), PendingChanges::default(), Vec::new());
+        Self { shared, log, inner, current, pending, batch: Writes::default(), published }
     }
 
     /// Where the state will stand.
@@ -81,11 +82,8 @@ impl<'s> Apply<'s> {
     }
 
     fn one(&mut self, command: Command) -> Result<Verdict, MachineError<StoreError>> {
-        let (inner, editions) = (&self.inner, &self.editions);
-        let effect = self.current.head.apply(command, |section| match editions.get(&section) {
-            Some(edition) => Ok(*edition),
-            None => inner.edition(section),
-        })?;
+        let beside = Decided { pending: &self.pending, written: &self.inner };
+        let effect = self.current.head.apply(command, &beside)?;
         let verdict = effect.verdict();
         if let Effect::Accepted(accepted) = effect {
             self.accept(accepted);
@@ -111,8 +109,15 @@ impl<'s> Apply<'s> {
         let (inner, metrics) = (&self.inner, &self.shared.metrics);
         let batch = &mut self.batch.0;
         let meta = inner.family(META);
-        for (section, edition) in &self.editions {
+        for (section, edition) in &self.pending.editions {
             batch.put_cf(meta, edition_key(*section), edition.get().to_be_bytes());
+        }
+        let requests = inner.family(REQUESTS);
+        for (id, record) in &self.pending.requests {
+            match record {
+                Some(record) => batch.put_cf(requests, id.to_bytes(), record.to_bytes()),
+                None => batch.delete_cf(requests, id.to_bytes()),
+            }
         }
         batch.put_cf(meta, HEAD, self.current.head.to_bytes());
         for (key, value) in [(APPLIED, &self.current.applied), (MEMBERSHIP, &self.current.membership)] {
@@ -131,7 +136,7 @@ impl<'s> Apply<'s> {
     }
 
     fn accept(&mut self, accepted: Accepted) {
-        self.editions.extend(accepted.editions);
+        self.pending.add(&accepted);
         self.write_sections(PRIVATE, &accepted.private);
         let Some(published) = accepted.published else { return };
         self.write_sections(PUBLISHED, &published.sections);

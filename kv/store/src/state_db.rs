@@ -6,11 +6,11 @@ use std::sync::{Arc, RwLock};
 
 use bytes::Bytes;
 use rocksdb::{Cache, ColumnFamily, DB, DBRecoveryMode, Direction, IteratorMode, Options, WriteBatch};
-use zonecast_kv_proto::{Edition, Head, SectionId, Version};
+use zonecast_kv_proto::{Edition, Head, RequestId, RequestRecord, SectionId, Version};
 
 use crate::batch_log::{BatchLog, Segment};
 use crate::generations::{Generation, Generations};
-use crate::state_keys::{APPLIED, BATCHES, FAMILIES, HEAD, MEMBERSHIP, META, PUBLISHED, edition_key};
+use crate::state_keys::{APPLIED, BATCHES, FAMILIES, HEAD, MEMBERSHIP, META, PUBLISHED, REQUESTS, edition_key};
 use crate::{StateOptions, StoreError, options};
 
 const PUBLISHED_BUFFER: usize = 64 * 1024 * 1024;
@@ -120,6 +120,37 @@ impl StateDb {
         let found = self.db.get_pinned_cf(self.family(META), edition_key(section)).map_err(|error| self.fail(error))?;
         let Some(bytes) = found else { return Ok(Edition::ZERO) };
         self.number(&bytes).map(Edition::new)
+    }
+
+    /// What is kept of a request.
+    pub(crate) fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError> {
+        let found = self.get(REQUESTS, &id.to_bytes())?;
+        found.map(|bytes| self.record(&bytes)).transpose()
+    }
+
+    /// The first records from here on of those that are wanted, at most so many.
+    pub(crate) fn requests(
+        &self,
+        from: &RequestId,
+        most: usize,
+        is_wanted: impl Fn(&RequestId) -> bool,
+    ) -> Result<Vec<(RequestId, RequestRecord)>, StoreError> {
+        let (first, mut found) = (from.to_bytes(), Vec::new());
+        for item in self.db.iterator_cf(self.family(REQUESTS), IteratorMode::From(&first, Direction::Forward)) {
+            let (key, value) = item.map_err(|error| self.fail(error))?;
+            let id = RequestId::from_bytes(&key).ok_or_else(|| self.damaged("the key of a request is none"))?;
+            if is_wanted(&id) {
+                found.push((id, self.record(&value)?));
+            }
+            if found.len() == most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn record(&self, bytes: &[u8]) -> Result<RequestRecord, StoreError> {
+        RequestRecord::from_bytes(bytes).map_err(|error| self.damaged(error.to_string()))
     }
 
     pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {

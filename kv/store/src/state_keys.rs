@@ -11,6 +11,7 @@
 //! | | `e`, keyspace (2), partition (8) | edition of the section, 8 bytes |
 //! | | `f`, epoch (8) | the fork that began it: a version |
 //! | | `s`, version (8) | bytes of the batch log's segment that begins there, 8 bytes |
+//! | `requests` | [`RequestId`](zonecast_kv_proto::RequestId): key (16), scope (16) | [`RequestRecord`](zonecast_kv_proto::RequestRecord) |
 //!
 //! Numbers are big-endian.
 
@@ -20,7 +21,9 @@ pub(crate) const PUBLISHED: &str = "published";
 pub(crate) const PRIVATE: &str = "private";
 pub(crate) const BATCHES: &str = "batches";
 pub(crate) const META: &str = "meta";
-pub(crate) const FAMILIES: [&str; 4] = [PUBLISHED, PRIVATE, BATCHES, META];
+/// A family of its own: records come and go in the order of time, and editions are looked up beside them.
+pub(crate) const REQUESTS: &str = "requests";
+pub(crate) const FAMILIES: [&str; 5] = [PUBLISHED, PRIVATE, BATCHES, META, REQUESTS];
 
 pub(crate) const HEAD: &[u8] = b"head";
 pub(crate) const APPLIED: &[u8] = b"applied";

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use prometheus::Registry;
 use proptest::prelude::*;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Command, Commit, Edition, Epoch, Group, Key, KeyspaceId, MemoryView, Op, Position,
-    Precondition, Published, Refusal, RestoreId, Section, SectionId, StoreId, Value, Verdict, Version, View,
-    decode_entries,
+    Batch, BatchSource, Chain, Command, Commit, Edition, Epoch, Group, Idempotency, Key, KeyspaceId, MemoryView, Note,
+    Once, Op, Position, Precondition, Published, Refusal, RequestId, RequestKey, RestoreId, Section, SectionId,
+    StoreId, Value, Verdict, Version, View, decode_entries,
 };
 
 use crate::{StateOptions, StateStore, StoreMetrics};
@@ -41,7 +41,16 @@ pub(crate) fn apply(state: &StateStore, commands: &[Command]) -> Vec<Verdict> {
 }
 
 pub(crate) fn command(batch: &Batch) -> Command {
-    Command::Batch(Commit { time_us: 5, batch: batch.encode().unwrap() })
+    Command::Batch(Commit { time_us: 5, batch: batch.encode().unwrap(), once: None })
+}
+
+/// Puts something once, with a key made at this millisecond, at the same time.
+pub(crate) fn done_once(ms: u64, scope: u8, hash: u8) -> Command {
+    let key = RequestKey::made_at(ms, 0);
+    let idempotency = Idempotency { scope: [scope; 16], key, request_hash: [hash; 32] };
+    let note = Note::new(vec![hash; 3]).unwrap();
+    let batch = one(NOTES, put(NOTES, &[hash], b"once")).encode().unwrap();
+    Command::Batch(Commit { time_us: ms * 1000, batch, once: Some(Once { idempotency, note }) })
 }
 
 fn key(id: SectionId, tail: &[u8]) -> Key {
@@ -100,7 +109,7 @@ proptest! {
         let commits = batches.into_iter().map(|(mut batch, time_us, required)| {
             let required = required.map(|edition| Precondition { section: ZONE, edition: Edition::new(edition) });
             batch.preconditions.extend(required);
-            Commit { time_us, batch: batch.encode().unwrap() }
+            Commit { time_us, batch: batch.encode().unwrap(), once: None }
         });
         let commits: Vec<_> = commits.collect();
         let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -199,6 +208,38 @@ fn a_read_inside_a_scan_sees_the_same_state() {
     })
     .unwrap();
     assert_eq!(seen, 10);
+}
+
+#[test]
+fn what_was_done_once_is_known_in_its_slice_after_it_after_a_restart_and_in_a_checkpoint() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let folder = tempfile::tempdir().unwrap();
+    let [data, copy] = ["data", "copy"].map(|name| folder.path().join(name));
+    let state = founded(&data);
+    let verdicts = apply(&state, &[done_once(1, 1, 1), done_once(1, 1, 1), done_once(1, 1, 2), done_once(2, 1, 2)]);
+    assert!(matches!(verdicts[0], Verdict::Committed { .. }));
+    let Verdict::Repeated(record) = &verdicts[1] else { panic!("{verdicts:?}") };
+    assert_eq!((record.revision.get(), &record.note[..]), (1, &[1; 3][..]));
+    assert_eq!(verdicts[2], Verdict::Refused(Refusal::KeyReused));
+    assert!(matches!(verdicts[3], Verdict::Committed { .. }));
+    state.checkpoint(&copy).unwrap();
+    drop(state);
+    for path in [&data, &copy] {
+        let state = open(path);
+        let id = RequestId { key: RequestKey::made_at(1, 0), scope: [1; 16] };
+        assert_eq!(state.request(&id).unwrap().as_ref(), Some(record));
+        assert_eq!(state.head().requests.records, 2);
+        assert_eq!(apply(&state, &[done_once(1, 1, 1)]), [Verdict::Repeated(record.clone())]);
+        // One of the two is too old now, and goes; then the other, in the slice in which a third came.
+        apply(&state, &[done_once(DAY_MS + 2, 1, 3)]);
+        assert_eq!((state.request(&id).unwrap(), state.head().requests.records), (None, 2));
+        let verdicts = apply(&state, &[done_once(DAY_MS + 3, 1, 4), done_once(2 * DAY_MS + 4, 1, 5)]);
+        assert!(verdicts.iter().all(|verdict| matches!(verdict, Verdict::Committed { .. })));
+        let kept = state.live().requests(&id, 9, |_| true).unwrap();
+        assert_eq!(kept.iter().map(|(id, _)| id.key.made_ms()).collect::<Vec<_>>(), [2 * DAY_MS + 4]);
+        assert_eq!((state.head().requests.records, state.head().requests.oldest_ms), (1, 2 * DAY_MS + 4));
+        assert_eq!(apply(&state, &[done_once(1, 1, 1)]), [Verdict::Refused(Refusal::KeyTooOld)]);
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use zonecast_kv_proto::{
 
 use crate::state_keys::FAMILIES;
 use crate::state_tests::{
-    NOTES, ZONE, add_versions, apply, command, entries, follow, founded, one, open, open_with, put,
+    NOTES, ZONE, add_versions, apply, command, done_once, entries, follow, founded, one, open, open_with, put,
 };
 use crate::{ReceiveState, ReceivedState, SendState, StateOptions, StateStore, StateView, StoreError, StoreMetrics};
 
@@ -41,6 +41,7 @@ fn full(folder: &Path) -> StateStore {
     let state = open(folder);
     let mut slice = state.apply();
     slice.command(&command(&one(NOTES, put(NOTES, b"n", b"note"))).to_bytes()).unwrap();
+    slice.command(&done_once(1, 1, 1).to_bytes()).unwrap();
     slice.log_id(Bytes::from_static(b"id"));
     slice.membership(Bytes::from_static(b"members"));
     slice.commit().unwrap();

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use domain::base::iana::{Class, Rtype};
 use domain::base::{MessageBuilder, Name};
 use zonecast_kv_proto::{
-    Ack, Command, Commit, Epoch, Frame, Group, Heartbeat, PROTOCOL, Position, Published, RestoreId, SnapshotEnd,
-    StoreId, Subscribe, SubscribeRefusal, Version, encode_entries,
+    Ack, Command, Commit, Epoch, Frame, Group, Heartbeat, Idempotency, Note, Once, PROTOCOL, Position, Published,
+    RequestKey, RestoreId, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, Version, encode_entries,
 };
 
 use super::world;
@@ -26,14 +26,17 @@ pub(super) fn batches() -> Vec<Vec<u8>> {
 pub(super) fn commands() -> Vec<Vec<u8>> {
     let batch = world::batches().first().map(|batch| batch.encode().expect("built to fit")).unwrap_or_default();
     let commands = [
-        Command::Batch(Commit { time_us: 5, batch: batch.clone() }),
+        Command::Batch(Commit { time_us: 5, batch: batch.clone(), once: None }),
         Command::Allocate { count: 3 },
         Command::Found { store: StoreId::new(9) },
         Command::AcceptRestore { time_us: 6, restore: RestoreId::new(7), epoch: Epoch::new(2) },
     ];
     let mut group = Group::default();
-    for time_us in [7, 8] {
-        group.push(Commit { time_us, batch: batch.clone() }).expect("small");
+    let key = RequestKey::made_at(1, 2);
+    let idempotency = Idempotency { scope: [3; 16], key, request_hash: [4; 32] };
+    let once = Once { idempotency, note: Note::new(&b"note"[..]).expect("short") };
+    for once in [None, Some(once)] {
+        group.push(Commit { time_us: 7, batch: batch.clone(), once }).expect("small");
     }
     commands.iter().map(Command::to_bytes).chain([group.to_bytes()]).map(|bytes| bytes.to_vec()).collect()
 }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use zonecast_builder::{FullBuild, Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_ingest::read_zone_bytes;
 use zonecast_kv_proto::{
-    Batch, Chain, Command, Commit, Edition, Frame, Head, Heartbeat, Key, KeyspaceId, Op, PROTOCOL, Position,
-    Precondition, Published, Revision, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version,
-    encode_entries,
+    Batch, Chain, Command, Commit, Edition, Epoch, Frame, Group, Head, Heartbeat, Idempotency, Key, KeyspaceId, Note,
+    Once, Op, PROTOCOL, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Section, SectionId,
+    StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
 };
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
 
@@ -182,6 +182,27 @@ fn head_after(version: &Published) -> Head {
     }
 }
 
+fn group() -> Group {
+    let batch = Batch::default().encode().expect("empty");
+    let key = RequestKey::made_at(1000, 7);
+    let idempotency = Idempotency { scope: [1; 16], key, request_hash: [2; 32] };
+    let once = Once { idempotency, note: note() };
+    let mut group = Group::default();
+    for (time_us, once) in [(1_000_000, None), (1_000_001, Some(once))] {
+        group.push(Commit { time_us, batch: batch.clone(), once }).expect("small");
+    }
+    group
+}
+
+fn note() -> Note {
+    Note::new(&b"note"[..]).expect("short")
+}
+
+fn request_record() -> RequestRecord {
+    let (epoch, revision) = (Epoch::ZERO, Revision::new(3));
+    RequestRecord { request_hash: [2; 32], epoch, revision, version: None, time_us: 1_000_001, note: note() }
+}
+
 fn batches() -> Vec<Example> {
     let batch = batch().encode().expect("small");
     let version = Published::after(&position(), 1_000_000, batch.sections.clone()).expect("the first");
@@ -189,7 +210,7 @@ fn batches() -> Vec<Example> {
     vec![
         (
             "command",
-            Command::Batch(Commit { time_us: 1_000_000, batch }).to_bytes(),
+            Command::Batch(Commit { time_us: 1_000_000, batch, once: None }).to_bytes(),
             &[
                 "command",
                 "format",
@@ -222,6 +243,41 @@ fn batches() -> Vec<Example> {
                 "start",
                 "end",
             ],
+        ),
+        (
+            "command-group",
+            group().to_bytes(),
+            &[
+                "command",
+                "format",
+                "kind",
+                "time",
+                "batch",
+                "count",
+                "store id",
+                "restore id",
+                "epoch",
+                "once",
+                "group",
+                "commit",
+                "time",
+                "batch",
+                "format",
+                "commit",
+                "time",
+                "batch",
+                "format",
+                "once",
+                "scope",
+                "key",
+                "hash",
+                "note",
+            ],
+        ),
+        (
+            "request-record",
+            request_record().to_bytes(),
+            &["record", "format", "hash", "epoch", "revision", "version", "time", "note"],
         ),
         (
             "version",
