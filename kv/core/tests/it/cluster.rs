@@ -106,10 +106,7 @@ async fn an_emptied_disk_does_not_come_back_under_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_core_of_several_says_where_it_is_reached_and_one_alone_need_not() {
     let site = Site::new();
-    let unreachable = |name: &str| {
-        let prepared = site.prepare(name);
-        Prepared { member: Member { address: String::new(), ..prepared.member }, ..prepared }
-    };
+    let unreachable = |name: &str| site.prepare(name).unreachable();
     let a = unreachable("a").start(vec![]).await.unwrap();
     a.kill().await;
     let a = site.found("a").await;

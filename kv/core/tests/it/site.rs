@@ -91,6 +91,11 @@ impl Site {
 }
 
 impl Prepared {
+    /// The same, without a word about where the others reach it.
+    pub(crate) fn unreachable(self) -> Self {
+        Self { member: Member { address: String::new(), ..self.member }, ..self }
+    }
+
     pub(crate) async fn start(self, join: Vec<String>) -> Result<Node, CoreError> {
         let Self { member, endpoint, data_dir, state } = self;
         let (registry, sink) = (Registry::new(), Arc::new(Sink::default()));
