@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Accepted, Command, Edition, Effect, EncodedSection, Head, Key, MachineError, MemoryView, Op, OpRef, SectionId,
-    Value, Verdict, View, ViewError, decode_ops,
+    Accepted, Beside, Command, Edition, Effect, EncodedSection, Head, Key, MachineError, MemoryView, Op, OpRef,
+    RequestId, RequestRecord, SectionId, Value, Verdict, View, ViewError, decode_ops,
 };
 use zonecast_kv_store::{AppliedVersion, StoreError};
 
@@ -34,8 +34,31 @@ pub(crate) struct Content {
     head: Head,
     pub(crate) applied: Option<Bytes>,
     pub(crate) membership: Option<Bytes>,
-    editions: BTreeMap<SectionId, Edition>,
+    beside: Records,
     data: MemoryView,
+}
+
+/// What a state keeps beside its data.
+#[derive(Clone, Debug, Default)]
+struct Records {
+    editions: BTreeMap<SectionId, Edition>,
+    requests: BTreeMap<RequestId, RequestRecord>,
+}
+
+impl Beside for Records {
+    type Error = ViewError;
+
+    fn edition(&self, section: SectionId) -> Result<Edition, ViewError> {
+        Ok(self.editions.get(&section).copied().unwrap_or_default())
+    }
+
+    fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, ViewError> {
+        Ok(self.requests.get(id).cloned())
+    }
+
+    fn requests(&self, from: &RequestId, most: usize) -> Result<Vec<(RequestId, RequestRecord)>, ViewError> {
+        Ok(self.requests.range(from..).take(most).map(|(id, record)| (*id, record.clone())).collect())
+    }
 }
 
 impl StateDisk {
@@ -73,11 +96,12 @@ impl Content {
         command: Command,
         versions: &mut Vec<AppliedVersion>,
     ) -> Result<Verdict, MachineError<ViewError>> {
-        let editions = &self.editions;
-        let effect = self.head.apply(command, |section| Ok(editions.get(&section).copied().unwrap_or_default()))?;
+        let effect = self.head.apply(command, &self.beside)?;
         let verdict = effect.verdict();
-        if let Effect::Accepted(Accepted { editions, published, private, .. }) = effect {
-            self.editions.extend(editions);
+        if let Effect::Accepted(Accepted { editions, published, private, requests, .. }) = effect {
+            self.beside.editions.extend(editions);
+            requests.gone.iter().for_each(|id| drop(self.beside.requests.remove(id)));
+            self.beside.requests.extend(requests.new);
             self.write(&private);
             if let Some(published) = published {
                 self.write(&published.sections);
@@ -173,7 +197,11 @@ impl State for SimState {
     }
 
     fn edition(view: &SimView, section: SectionId) -> Result<Edition, ViewError> {
-        Ok(view.0.editions.get(&section).copied().unwrap_or_default())
+        view.0.beside.edition(section)
+    }
+
+    fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError> {
+        Ok(self.content().beside.requests.get(id).cloned())
     }
 
     fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps> {
