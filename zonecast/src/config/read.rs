@@ -148,7 +148,7 @@ mod tests {
         assert!(message.ends_with("did you mean `edges`?"), "{message}");
         let message = core("[http]\nlisten = \"127.0.0.1:1\"\ntoken = \"x\"\n").unwrap_err().message;
         assert!(message.contains(":7:") && message.ends_with("did you mean `tokens`?"), "{message}");
-        let message = core("colour = 1\n").unwrap_err().message;
+        let message = core("xyz = 1\n").unwrap_err().message;
         assert!(!message.contains("did you mean"), "{message}");
     }
 
