@@ -134,7 +134,10 @@ impl Core {
             voter.members.moved(node.id, me).await.map_err(|error| CoreError::Raft(error.to_string()))?;
         } else {
             check_name(&known, node.id, &me.name)?;
-            drop(tokio::spawn(voter.announce(me)));
+            // Without an address its log has no membership yet, and the others keep the address that they know.
+            if !me.address.is_empty() {
+                drop(tokio::spawn(voter.announce(me)));
+            }
         }
         let released = Mutex::new(Some(released));
         Ok(Self { inner: Arc::new(Inner { voter, wire, removal, released }) })

@@ -111,6 +111,7 @@ async fn a_core_of_several_says_where_it_is_reached_and_one_alone_need_not() {
     a.kill().await;
     let a = site.found("a").await;
     let b = site.add(&a, "b").await;
+    b.until(|cluster| cluster.members.len() == 2).await;
     b.kill().await;
     let error = unreachable("b").start(vec![]).await.err().expect("nobody could reach it");
     assert!(matches!(error, CoreError::NoAddress), "{error}");
