@@ -562,6 +562,13 @@ mod tests {
         put_in_place(&data.join(RAFT), &older.join(RAFT));
         let message = refused(&data).await;
         assert!(message.contains("the state has applied entry") && message.contains("the raft log ends"), "{message}");
+        // A learner of one voter applies what that one has committed, before its own disk has it.
+        let own = Node::read(&data).unwrap().unwrap();
+        Node { id: own.id + 6, has_begun: true }.write(&data).unwrap();
+        let options = StateOptions { raft_log_bytes: 20_000, ..StateOptions::default() };
+        let metrics = StoreMetrics::register(&Registry::new()).unwrap();
+        drop(open(data.clone(), options, metrics).await.unwrap());
+        own.write(&data).unwrap();
         put_in_place(&data.join(RAFT), &newer.join(RAFT));
         put_in_place(&data.join(STATE), &older.join(STATE));
         let message = refused(&data).await;

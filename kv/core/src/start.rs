@@ -113,6 +113,14 @@ pub(crate) fn membership(state: &StateStore) -> Result<StoredMembership, StoreEr
         .unwrap_or_default())
 }
 
+/// Whether nobody but this node can have committed what it holds. A learner of one voter is not alone.
+fn is_only_voter(state: &StateStore, data_dir: &Path) -> Result<bool, StoreError> {
+    let voters: Vec<u64> = membership(state)?.voter_ids().collect();
+    // A file that cannot be read is reported when the node is asked for.
+    let own = Node::read(data_dir).ok().flatten().map(|node| node.id);
+    Ok(voters.iter().all(|voter| own.is_none_or(|own| own == *voter)) && voters.len() <= 1)
+}
+
 /// The log must reach from where the state ends, or before, to at least there. With several voters the state may be
 /// ahead: a majority of others can commit what this disk does not have yet, and a power cut takes it from the log alone.
 fn check_no_gap(log: &RaftLog, state: &StateStore, data_dir: &Path) -> Result<(), StoreError> {
@@ -127,7 +135,7 @@ fn check_no_gap(log: &RaftLog, state: &StateStore, data_dir: &Path) -> Result<()
     }
     // Entries are durable before they are applied. RocksDB takes a flipped length near the end of its log for a torn
     // write and drops what follows; this is where that shows.
-    if next > entries.end && membership(state)?.voter_ids().nth(1).is_none() {
+    if next > entries.end && is_only_voter(state, data_dir)? {
         return Err(damaged(format!(
             "the state has applied entry {}, the raft log ends before {}",
             next - 1,

@@ -85,10 +85,10 @@ impl Content {
         self.applied.clone().map(|log_id| decode_log_id(log_id).unwrap().index)
     }
 
-    /// How many voters it knows of.
-    pub(crate) fn voters(&self) -> usize {
+    /// The voters that it knows of.
+    pub(crate) fn voters(&self) -> Vec<u64> {
         let membership = self.membership.clone().map(|membership| decode_membership(membership).unwrap());
-        membership.map_or(0, |membership| membership.voter_ids().count())
+        membership.map_or(vec![], |membership| membership.voter_ids().collect())
     }
 
     fn command(
