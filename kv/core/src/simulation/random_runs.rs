@@ -1,6 +1,6 @@
 //! Clients and faults at random; then everything heals, and all voters must come to the same.
 //!
-//! `ZONECAST_SEED` repeats one run, `ZONECAST_SOAK` does many more.
+//! `ZONECAST_SEED` repeats one run, `ZONECAST_TRACE` shows all that happens, `ZONECAST_SOAK` does many more.
 
 use std::time::Duration;
 

@@ -6,11 +6,20 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 /// Lines that are shown with a fault.
 const SHOWN: usize = 80;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
+    /// All lines are printed, too.
+    is_shown: bool,
     hasher: DefaultHasher,
     lines: u64,
     last: VecDeque<String>,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        let is_shown = std::env::var_os("ZONECAST_TRACE").is_some();
+        Self { is_shown, hasher: DefaultHasher::new(), lines: 0, last: VecDeque::new() }
+    }
 }
 
 impl Trace {
@@ -20,7 +29,11 @@ impl Trace {
         if self.last.len() == SHOWN {
             self.last.pop_front();
         }
-        self.last.push_back(format!("{}.{:06} ms {what}", at / 1_000_000, at % 1_000_000));
+        let line = format!("{}.{:06} ms {what}", at / 1_000_000, at % 1_000_000);
+        if self.is_shown {
+            println!("{line}");
+        }
+        self.last.push_back(line);
     }
 
     /// Equal for runs in which the same happened at the same times.
