@@ -381,10 +381,12 @@ impl Core {
         tokio::time::timeout(RELEASED_WITHIN, released.wait()).await.map_err(|_| CoreError::Stuck)?;
         let (log, state) = (Arc::clone(&voter.log), voter.state.clone());
         let closed = tokio::task::spawn_blocking(move || {
-            state.sync()?;
-            log.close()
+            // Says no at once where the disk hangs.
+            log.close()?;
+            state.sync()
         });
-        closed.await.map_err(|error| CoreError::System(error.to_string()))??;
+        let closed = tokio::time::timeout(RELEASED_WITHIN, closed).await.map_err(|_| CoreError::Stuck)?;
+        closed.map_err(|error| CoreError::System(error.to_string()))??;
         landed
     }
 }
@@ -576,6 +578,19 @@ mod tests {
         // Nothing of it was changed: what fits starts.
         put_in_place(&data.join(STATE), &newer.join(STATE));
         let core = Core::start(config(&data, usize::MAX)).await.unwrap();
+        assert_eq!(core.head(), head);
+        core.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_was_killed_between_installing_a_state_and_giving_up_its_log_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let [leader, learner] = ["leader", "learner"].map(|name| folder.path().join(name));
+        let head = write_and_stop(&leader, usize::MAX, 10).await;
+        // The state of a cluster with one voter, at another node that has no log.
+        put_in_place(&learner.join(STATE), &leader.join(STATE));
+        Node { id: 7, has_begun: false }.write(&learner).unwrap();
+        let core = Core::start(config(&learner, usize::MAX)).await.unwrap();
         assert_eq!(core.head(), head);
         core.shutdown().await.unwrap();
     }

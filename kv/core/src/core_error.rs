@@ -75,6 +75,11 @@ pub enum CoreError {
     /// A bug; the log has the place.
     #[error("the thread that proposes changes has panicked: this is a bug; the log says where, start again")]
     Panicked,
+    /// A write does not come to its end.
+    #[error(
+        "the disk hangs: a write of the raft log or the state does not end; look at the kernel's log, replace the disk"
+    )]
+    DiskHangs,
     /// Changes under way, or a user of the stores, did not end in time.
     #[error("the core could not end within {} s", LAND_WITHIN.as_secs())]
     Stuck,

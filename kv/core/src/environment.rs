@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::AsyncRuntime;
@@ -86,6 +87,10 @@ pub(crate) trait EntryLog: Debug + Send + Sync + 'static {
     fn purge(&self, upto: u64, mark: Bytes) -> Result<(), StoreError>;
     fn save_vote(&self, vote: Bytes, done: Completion) -> Result<(), StoreError>;
     fn save_committed(&self, committed: Option<Bytes>);
+    /// How long the present write has taken so far, if there is one under way.
+    fn writing_for(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// The applied part of the log, as [`StateStore`](zonecast_kv_store::StateStore) has it. Clones share it.

@@ -7,6 +7,7 @@ mod checkpoint;
 mod codec;
 mod core;
 mod core_error;
+mod disk_watch;
 mod entry;
 mod environment;
 mod flight;

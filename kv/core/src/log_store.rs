@@ -57,7 +57,7 @@ impl<E: Environment> LogStore<E> {
             Bound::Unbounded => u64::MAX,
         };
         let entries = match self.log.read_cached(start..end) {
-            Some(entries) => entries,
+            Some(entries) => at_most(entries, max_bytes),
             None => {
                 let log = Arc::clone(&self.log);
                 self.on_disk(move || log.read(start..end, max_bytes)).await?
@@ -80,6 +80,19 @@ impl<E: Environment> LogStore<E> {
     ) -> io::Result<T> {
         self.environment.on_disk(work).await?.map_err(io::Error::other)
     }
+}
+
+/// The first entry, and as many of the others as come to about so many bytes: what goes into one message.
+fn at_most(mut entries: Vec<(u64, Bytes)>, max_bytes: usize) -> Vec<(u64, Bytes)> {
+    let mut total = 0_usize;
+    let fit = entries.iter().take_while(|(_, bytes)| {
+        let has_room = total < max_bytes;
+        total = total.saturating_add(bytes.len());
+        has_room
+    });
+    let count = fit.count().max(1);
+    entries.truncate(count);
+    entries
 }
 
 impl<E: Environment> RaftLogReader<TypeConfig<E>> for LogStore<E> {
@@ -159,5 +172,22 @@ impl<E: Environment> RaftLogStorage<TypeConfig<E>> for LogStore<E> {
             log.purge(log_id.index, encode_log_id(&log_id))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What goes into one message must fit into one, also where it comes from memory.
+    #[test]
+    fn entries_of_one_message_end_at_the_first_that_reaches_the_limit() {
+        let entries = |lens: &[usize]| lens.iter().map(|len| (0, Bytes::from(vec![0; *len]))).collect::<Vec<_>>();
+        let lens = |entries: Vec<(u64, Bytes)>| entries.iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>();
+        assert_eq!(lens(at_most(entries(&[3, 3, 3, 3]), 5)), [3, 3]);
+        assert_eq!(lens(at_most(entries(&[9, 1]), 5)), [9]);
+        assert_eq!(lens(at_most(entries(&[9, 1]), 0)), [9]);
+        assert_eq!(lens(at_most(entries(&[3, 3]), usize::MAX)), [3, 3]);
+        assert!(at_most(vec![], 5).is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use openraft_rt_tokio::TokioRuntime;
@@ -206,6 +206,10 @@ impl EntryLog for RaftLog {
 
     fn save_committed(&self, committed: Option<Bytes>) {
         self.save_committed(committed);
+    }
+
+    fn writing_for(&self) -> Option<Duration> {
+        self.writing_for()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Metrics of the core.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Metrics of proposals. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct CoreMetrics {
     pub proposals: IntCounterVec,
     /// Bytes proposed and not applied yet.
     pub in_flight_bytes: IntGauge,
+    /// Seconds that the present write of the raft log or the state has taken so far.
+    pub disk_write_seconds: Gauge,
     /// Snapshots of the state that another voter has got from here.
     pub snapshots_sent: IntCounter,
     /// Snapshots of the state that were received and installed here.
@@ -47,11 +49,17 @@ impl CoreMetrics {
         };
         registry.register(Box::new(commit_seconds.clone()))?;
         registry.register(Box::new(proposals.clone()))?;
+        let disk_write_seconds = Gauge::new(
+            "zonecast_disk_write_seconds",
+            "Seconds that the present write of the raft log or the state has taken so far.",
+        )?;
+        registry.register(Box::new(disk_write_seconds.clone()))?;
         registry.register(Box::new(in_flight_bytes.clone()))?;
         Ok(Self {
             commit_seconds,
             proposals,
             in_flight_bytes,
+            disk_write_seconds,
             snapshots_sent: counter("zonecast_snapshots_sent_total", "Snapshots of the state sent to other voters.")?,
             snapshots_received: counter(
                 "zonecast_snapshots_received_total",

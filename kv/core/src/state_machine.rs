@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use zonecast_kv_proto::Position;
 use zonecast_kv_store::StoreError;
 
+use crate::disk_watch::Applying;
 use crate::entry::{decode_log_id, decode_membership, encode_log_id, encode_membership};
 use crate::environment::{EntryLog as _, Environment, State, Step, StepContent};
 use crate::snapshots::with_meta;
@@ -79,6 +80,7 @@ pub(crate) struct StateMachine<E: Environment> {
     state: E::State,
     sink: Arc<dyn AppliedSink>,
     purge_after: PurgeAfter,
+    applying: Applying<E>,
     applied_bytes: usize,
 }
 
@@ -90,6 +92,7 @@ impl<E: Environment> Clone for StateMachine<E> {
             state: self.state.clone(),
             sink: Arc::clone(&self.sink),
             purge_after: self.purge_after.clone(),
+            applying: self.applying.clone(),
             applied_bytes: self.applied_bytes,
         }
     }
@@ -105,12 +108,20 @@ impl<E: Environment> StateMachine<E> {
         sink: Arc<dyn AppliedSink>,
         purge_after: PurgeAfter,
     ) -> Self {
-        Self { environment, log, state, sink, purge_after, applied_bytes: 0 }
+        Self { environment, log, state, sink, purge_after, applying: Applying::new(), applied_bytes: 0 }
+    }
+
+    /// Tells how long the present write of the state takes.
+    pub(crate) fn applying(&self) -> Applying<E> {
+        self.applying.clone()
     }
 
     async fn apply_slice(&mut self, slice: ToApply<E>) -> io::Result<()> {
         let (state, sink) = (self.state.clone(), Arc::clone(&self.sink));
-        self.environment.on_disk(move || apply::<E>(&state, &*sink, slice)).await?
+        self.applying.begin();
+        let applied = self.environment.on_disk(move || apply::<E>(&state, &*sink, slice)).await;
+        self.applying.end();
+        applied?
     }
 }
 

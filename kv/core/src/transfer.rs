@@ -132,7 +132,7 @@ impl Transfer<'_> {
 /// What has come of a state.
 enum Incoming {
     Nothing,
-    Part(ReceiveState),
+    Part(Box<ReceiveState>),
     Whole(ReceivedState),
 }
 
@@ -143,7 +143,7 @@ impl Incoming {
             (_, ReceiverAction::Begin(manifest)) => {
                 let part = store.receive(manifest)?;
                 let begun = ReceiverInput::Begun(part.progress());
-                Ok((Self::Part(part), Some(begun)))
+                Ok((Self::Part(Box::new(part)), Some(begun)))
             }
             (Self::Part(mut part), ReceiverAction::Write { place, bytes }) => {
                 part.write(place, &bytes)?;

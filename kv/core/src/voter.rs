@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, RestoreId, StoreId, Verdict, View};
 
 use crate::core_error::CoreError;
+use crate::disk_watch::DiskWatch;
 use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
@@ -88,6 +89,8 @@ pub(crate) struct Voter<E: Environment> {
     metrics: CoreMetrics,
     /// The proposer's thread has.
     panicked: watch::Sender<bool>,
+    /// The disk does.
+    hangs: watch::Sender<bool>,
     /// Dropped, nothing is proposed any more.
     stopping: watch::Sender<bool>,
 }
@@ -100,6 +103,7 @@ impl<E: Environment> Voter<E> {
             let purge = Arc::new(Notify::new());
             let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
             let machine = StateMachine::new(environment.clone(), Arc::clone(&log), state.clone(), sink, purge_after);
+            let applying = machine.applying();
             let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
             let keep = store.keep();
             let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
@@ -124,6 +128,16 @@ impl<E: Environment> Voter<E> {
             drop(E::Runtime::spawn(until_stopping::<E>(looking_after, stopping.subscribe())));
             let asking = ask_without_vote(raft.clone(), network.clone());
             drop(E::Runtime::spawn(until_stopping::<E>(asking, stopping.subscribe())));
+            let hangs = watch::Sender::new(false);
+            let disk = DiskWatch {
+                raft: raft.clone(),
+                log: Arc::clone(&log),
+                applying,
+                members: Arc::clone(&members),
+                metrics: metrics.clone(),
+                hangs: hangs.clone(),
+            };
+            drop(E::Runtime::spawn(until_stopping::<E>(disk.watch(), stopping.subscribe())));
             let server = Arc::new(Server::new(ServerParts {
                 raft: raft.clone(),
                 state: state.clone(),
@@ -136,7 +150,21 @@ impl<E: Environment> Voter<E> {
                     stopping.subscribe(),
                 ),
             }));
-            Ok(Self { raft, state, log, loan, keep, network, members, server, lead, metrics, panicked, stopping })
+            Ok(Self {
+                raft,
+                state,
+                log,
+                loan,
+                keep,
+                network,
+                members,
+                server,
+                lead,
+                metrics,
+                panicked,
+                hangs,
+                stopping,
+            })
         }
         .boxed()
     }
@@ -412,15 +440,15 @@ impl<E: Environment> Voter<E> {
                     }
                 }
             };
-            let mut panicked = self.panicked.subscribe();
-            let panicked = async {
-                if panicked.wait_for(|panicked| *panicked).await.is_err() {
-                    std::future::pending::<()>().await;
+            let ill = async {
+                match E::Runtime::select2(is_told(&self.hangs).boxed(), is_told(&self.panicked).boxed()).await {
+                    Select2::First(()) => CoreError::DiskHangs,
+                    Select2::Second(()) => CoreError::Panicked,
                 }
             };
-            match E::Runtime::select2(stopped, panicked).await {
-                Select2::First(why) => why,
-                Select2::Second(()) => CoreError::Panicked,
+            // Raft stops because the disk hangs, so that comes first.
+            match E::Runtime::select2(ill.boxed(), stopped.boxed()).await {
+                Select2::First(why) | Select2::Second(why) => why,
             }
         }
         .boxed()
@@ -441,7 +469,9 @@ impl<E: Environment> Voter<E> {
                     tracing::info!(%error, "the lead was not handed over before this core stops; the others elect one");
                 }
             }
-            self.raft.shutdown().await.map_err(failed)?;
+            // It may wait for a disk that hangs.
+            let stopped = E::Runtime::timeout(LAND_WITHIN, self.raft.shutdown()).await;
+            stopped.map_err(|_| CoreError::Stuck)?.map_err(failed)?;
             self.loan.end();
             landed
         }
@@ -466,7 +496,7 @@ impl<E: Environment> Voter<E> {
 
     /// The present lead.
     fn lead(&self) -> Result<Arc<Lead<E>>, ProposeError> {
-        if *self.stopping.borrow() {
+        if *self.stopping.borrow() || *self.hangs.borrow() {
             return Err(ProposeError::Stopped);
         }
         if let Some(lead) = &*self.lead.borrow() {
@@ -584,10 +614,18 @@ async fn tell_all<E: Environment>(
     }
 }
 
-/// Does something until the voter stops.
+/// Works until the voter stops.
 async fn until_stopping<E: Environment>(work: impl Future<Output = ()> + Send, mut stopping: watch::Receiver<bool>) {
     let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
     E::Runtime::select2(work, stops).await;
+}
+
+/// Waits until somebody says yes.
+async fn is_told(told: &watch::Sender<bool>) {
+    let mut told = told.subscribe();
+    if told.wait_for(|told| *told).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Up to where the follower that is furthest behind has the log, as far as this voter leads and knows.
@@ -601,4 +639,8 @@ fn slowest_follower<E: Environment>(raft: &Raft<E>) -> Option<u64> {
 
 pub(crate) fn failed(error: impl fmt::Display) -> CoreError {
     CoreError::Raft(error.to_string())
+}
+
+async fn look_after<E: Environment>(members: Arc<Members<E>>) {
+    members.look_after().await;
 }

@@ -42,6 +42,7 @@ mod state_tests;
 #[cfg(test)]
 mod state_transfer_tests;
 mod state_view;
+mod under_way;
 
 pub use edge::EdgeStore;
 pub use edge_load::SnapshotLoad;

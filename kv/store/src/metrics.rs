@@ -13,6 +13,8 @@ pub struct StoreMetrics {
     pub fsync_group: Histogram,
     /// Bytes of entries written to the raft log.
     pub raft_log_bytes: IntCounter,
+    /// Bytes that the files of the raft log take.
+    pub raft_log_disk_bytes: IntGauge,
     /// Versions written to the batch log.
     pub batches: IntCounter,
     /// Bytes of versions written to the batch log.
@@ -43,7 +45,11 @@ impl StoreMetrics {
         };
         let batch_log_bytes = IntGauge::new("zonecast_batch_log_bytes", "Bytes of versions the batch log holds.")?;
         registry.register(Box::new(batch_log_bytes.clone()))?;
+        let raft_log_disk_bytes =
+            IntGauge::new("zonecast_raft_log_disk_bytes", "Bytes that the files of the raft log take.")?;
+        registry.register(Box::new(raft_log_disk_bytes.clone()))?;
         Ok(Self {
+            raft_log_disk_bytes,
             fsync_seconds: histogram(
                 "zonecast_raft_fsync_seconds",
                 "Seconds to make one group of raft log writes durable.",

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rocksdb::{Cache, DB, DBRecoveryMode};
@@ -36,6 +37,8 @@ const MAX_JOBS: usize = 16 * 1024;
 const WRITE_BUFFER: usize = 64 * 1024 * 1024;
 /// Old write-ahead logs are given up beyond this.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
+/// A write that takes longer may never end. Nothing that was acknowledged waits for it.
+const HANGS_AFTER: Duration = Duration::from_secs(20);
 /// Reads of the log are rare and in order.
 const CACHE: usize = 8 * 1024 * 1024;
 
@@ -198,11 +201,19 @@ impl RaftLog {
         options::checkpoint(&self.shared.db, to)
     }
 
-    /// Writes and syncs everything, and ends the writer. Later writes fail.
+    /// How long the present write or sync has taken so far, if there is one under way.
+    pub fn writing_for(&self) -> Option<Duration> {
+        self.shared.under_way.so_long()
+    }
+
+    /// Writes and syncs everything, and ends the writer. Does not wait for a disk that hangs. Later writes fail.
     ///
     /// # Errors
     /// The last writes could not be made durable.
     pub fn close(&self) -> Result<(), StoreError> {
+        if self.writing_for().is_some_and(|so_long| so_long > HANGS_AFTER) {
+            return Err(StoreError::Stopped { path: self.shared.path.clone() });
+        }
         // A writer that is gone already has nothing left to write.
         let _ = self.submit(None, |_, _| Ok(Work::Close));
         let writer = self.writer.lock().expect("no holder panics").take();

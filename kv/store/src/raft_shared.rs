@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rocksdb::{DB, Direction, IteratorMode};
 
 use crate::raft_keys::{COMMITTED, PURGED, VOTE, entry_index, entry_key};
+use crate::under_way::UnderWay;
 use crate::{StoreError, StoreMetrics};
 
 /// Written entries that are kept in memory, because they are about to be applied or sent to followers.
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) db: DB,
     pub(crate) path: PathBuf,
     pub(crate) metrics: StoreMetrics,
+    pub(crate) under_way: UnderWay,
     state: Mutex<State>,
 }
 
@@ -54,7 +56,9 @@ impl Shared {
     /// It could not be read, or is damaged.
     pub(crate) fn load(db: DB, path: &Path, metrics: StoreMetrics) -> Result<Self, StoreError> {
         let state = Mutex::new(State::load(&db, path)?);
-        Ok(Self { db, path: path.to_path_buf(), metrics, state })
+        let shared = Self { db, path: path.to_path_buf(), metrics, under_way: UnderWay::new(), state };
+        shared.show_size();
+        Ok(shared)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -66,6 +70,13 @@ impl Shared {
         let mut state = self.state();
         let unwritten = !std::mem::replace(&mut state.committed_written, true);
         state.committed.clone().filter(|_| unwritten)
+    }
+
+    /// Shows what the files of the database take.
+    pub(crate) fn show_size(&self) {
+        let files = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let bytes: u64 = files.filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+        self.metrics.raft_log_disk_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Everything up to this write is in the database.

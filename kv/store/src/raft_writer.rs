@@ -15,6 +15,9 @@ use crate::raft_shared::Shared;
 /// One write, so that a group of bulk entries does not hold up what comes after it for long.
 const MAX_GROUP_BYTES: usize = 4 * 1024 * 1024;
 
+/// Bytes written between two looks at how much room the log takes.
+const SHOW_EVERY: usize = 4 * 1024 * 1024;
+
 /// Called once when a write is durable, or with the error that stopped the log.
 pub type Completion = Box<dyn FnOnce(Result<(), Arc<StoreError>>) + Send>;
 
@@ -65,6 +68,7 @@ pub(crate) enum Work {
 pub(crate) fn run(shared: &Shared, queue: &Receiver<Job>) {
     let mut failed: Option<Arc<StoreError>> = None;
     let mut closing = false;
+    let mut unshown = 0;
     while !closing && let Ok(first) = queue.recv() {
         let (mut batch, mut number, mut dones, mut bytes) = (WriteBatch::default(), 0, Vec::new(), 0);
         let mut next = Some(first);
@@ -78,8 +82,13 @@ pub(crate) fn run(shared: &Shared, queue: &Receiver<Job>) {
         if failed.is_none() {
             failed = write(shared, batch, number, dones.len(), bytes).err().map(Arc::new);
         }
+        unshown += bytes;
         for done in dones {
             done.call(failed.clone().map_or(Ok(()), Err));
+        }
+        if unshown >= SHOW_EVERY {
+            unshown = 0;
+            shared.show_size();
         }
     }
 }
@@ -95,7 +104,9 @@ fn write(shared: &Shared, mut batch: WriteBatch, number: u64, group: usize, byte
     let mut options = WriteOptions::default();
     options.set_sync(group > 0);
     let timer = (group > 0).then(|| shared.metrics.fsync_seconds.start_timer());
+    let writing = shared.under_way.begin();
     let written = shared.db.write_opt(batch, &options);
+    drop(writing);
     drop(timer);
     if let Err(error) = written {
         let error = StoreError::from_rocksdb(&shared.path, error);

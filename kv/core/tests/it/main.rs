@@ -11,6 +11,7 @@ mod cancelled;
 mod changes;
 mod cluster;
 mod crash;
+mod disk;
 mod once;
 mod restart;
 mod site;

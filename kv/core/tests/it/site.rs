@@ -67,6 +67,21 @@ impl Site {
         }
     }
 
+    /// The same at an address that was in use.
+    pub(crate) async fn prepare_at(&self, name: &str, address: &str) -> Prepared {
+        let binding = async {
+            loop {
+                match Endpoint::server(address.parse().unwrap(), &self.identity(name)) {
+                    Ok(endpoint) => return endpoint,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let endpoint = tokio::time::timeout(WITHIN, binding).await.expect("nobody has it any more");
+        let member = Member { name: name.into(), address: address.into() };
+        Prepared { member, endpoint, data_dir: self.path(name), state: self.state.clone() }
+    }
+
     /// The first of a cluster.
     pub(crate) async fn found(&self, name: &str) -> Node {
         self.prepare(name).start(vec![]).await.unwrap()
@@ -190,6 +205,7 @@ impl Node {
     }
 
     /// What a counter of this core says.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes in a test")]
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let families = self.registry.gather();
         let family = families.iter().find(|family| family.name() == name).expect("it is registered");
