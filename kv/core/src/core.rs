@@ -514,22 +514,6 @@ mod tests {
         }
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    #[ignore = "it measures"]
-    #[expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "it tells people")]
-    async fn changes_and_entries_a_second() {
-        for writers in [1, 8, 64, 1000] {
-            let folder = tempfile::tempdir().unwrap();
-            let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();
-            let (before, began, each) = (entries(&core), Instant::now(), 20_000 / writers / 2);
-            write_together(&core, writers, each).await;
-            let (seconds, changes) = (began.elapsed().as_secs_f64(), writers * each);
-            let entries = entries(&core) - before;
-            println!("{writers} writers: {changes} changes in {entries} entries, {:.0}/s", changes as f64 / seconds);
-            core.shutdown().await.unwrap();
-        }
-    }
-
     fn put_in_place(folder: &Path, from: &Path) {
         let _ = std::fs::remove_dir_all(folder);
         std::fs::create_dir_all(folder).unwrap();
