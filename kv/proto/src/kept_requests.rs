@@ -57,7 +57,7 @@ pub struct RequestChanges {
     /// These go.
     pub gone: Vec<RequestId>,
     /// This one comes.
-    pub new: Option<(RequestId, RequestRecord)>,
+    pub new: Option<Box<(RequestId, RequestRecord)>>,
 }
 
 positional! {
@@ -118,7 +118,7 @@ impl KeptRequests {
     }
 
     /// Where records that are too old begin, if there may be any, and how many are to be looked at.
-    pub(crate) fn to_sweep(&self, now_us: u64) -> Option<(RequestId, usize)> {
+    pub(crate) fn due(&self, now_us: u64) -> Option<(RequestId, usize)> {
         let is_due = self.records > 0 && self.limits.is_too_old(self.oldest_ms, now_us);
         let first = RequestId { key: RequestKey::made_at(self.oldest_ms, 0), scope: [0; 16] };
         is_due.then_some((first, SWEEP + 1))

@@ -57,7 +57,7 @@ impl Store {
             for id in &accepted.requests.gone {
                 assert!(self.requests.remove(id).is_some(), "{id:?} goes twice");
             }
-            if let Some((id, record)) = accepted.requests.new.clone() {
+            if let Some((id, record)) = accepted.requests.new.clone().map(|new| *new) {
                 assert!(self.requests.insert(id, record).is_none(), "{id:?} is done twice");
             }
         }
@@ -179,7 +179,7 @@ proptest! {
                 None => {
                     let Effect::Accepted(accepted) = effect else { panic!("{effect:?}") };
                     (model.time_us, model.edition) = (accepted.time_us, model.edition + 1);
-                    if let Some((id, record)) = accepted.requests.new {
+                    if let Some((id, record)) = accepted.requests.new.map(|new| *new) {
                         prop_assert_eq!((Some(id), record.version), (once.map(|once| once.id()), Some(store.head.position.version)));
                         prop_assert_eq!((record.revision, record.time_us), (accepted.revision, accepted.time_us));
                         model.done.push((once.unwrap(), record));

@@ -395,7 +395,7 @@ impl Head {
         beside: &B,
     ) -> Result<Result<RequestChanges, Refusal>, B::Error> {
         let mut changes = RequestChanges::default();
-        if let Some((first, most)) = self.requests.to_sweep(self.time_us) {
+        if let Some((first, most)) = self.requests.due(self.time_us) {
             changes.gone = self.requests.sweep(beside.requests(&first, most)?, self.time_us);
         }
         if let Some(once) = once {
@@ -410,7 +410,7 @@ impl Head {
             if let Err(refusal) = self.requests.add(&once, &record) {
                 return Ok(Err(refusal));
             }
-            changes.new = Some((once.idempotency.id(), record));
+            changes.new = Some(Box::new((once.idempotency.id(), record)));
         }
         Ok(Ok(changes))
     }
@@ -477,7 +477,7 @@ mod tests {
             if let Effect::Accepted(accepted) = &effect {
                 self.editions.extend(accepted.editions.iter().copied());
                 self.requests.retain(|id, _| !accepted.requests.gone.contains(id));
-                self.requests.extend(accepted.requests.new.clone());
+                self.requests.extend(accepted.requests.new.clone().map(|new| *new));
             }
             Ok(effect)
         }

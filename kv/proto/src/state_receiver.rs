@@ -9,6 +9,7 @@ use crate::{StateManifest, StateMessage, StatePlace, TransferEnd};
 
 /// What a receiver is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and the large one comes once")]
 pub enum ReceiverInput {
     /// The sender sent this.
     Message(StateMessage),

@@ -13,6 +13,7 @@ use crate::{MAX_PIECE, StateManifest, StateMessage, StatePlace};
 
 /// What a sender is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and the large one comes once")]
 pub enum SenderInput {
     /// The receiver sent this.
     Message(StateMessage),
@@ -26,6 +27,7 @@ pub enum SenderInput {
 
 /// What a sender wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and the large one comes once")]
 pub enum SenderAction {
     /// Send this. No answer; the next action is asked for when there is room for more.
     Send(StateMessage),

@@ -26,7 +26,7 @@ impl PendingChanges {
         self.editions.extend(accepted.editions.iter().copied());
         let RequestChanges { gone, new } = &accepted.requests;
         self.requests.extend(gone.iter().map(|id| (*id, None)));
-        self.requests.extend(new.iter().map(|(id, record)| (*id, Some(record.clone()))));
+        self.requests.extend(new.iter().map(|new| (new.0, Some(new.1.clone()))));
     }
 }
 
