@@ -640,7 +640,3 @@ fn slowest_follower<E: Environment>(raft: &Raft<E>) -> Option<u64> {
 pub(crate) fn failed(error: impl fmt::Display) -> CoreError {
     CoreError::Raft(error.to_string())
 }
-
-async fn look_after<E: Environment>(members: Arc<Members<E>>) {
-    members.look_after().await;
-}

@@ -6,6 +6,7 @@ use openraft::AsyncRuntime as _;
 use openraft::async_runtime::Select2;
 use openraft_rt_sim::SimRuntime;
 use prometheus::Registry;
+use zonecast_kv_proto::{Head, Position};
 
 use super::disk::Disk;
 use super::event::Event;
@@ -23,7 +24,7 @@ use crate::metrics::CoreMetrics;
 use crate::network::Network;
 use crate::removal::Removal;
 use crate::start::FOUNDER as FOUNDER_ID;
-use crate::state_machine::Applied;
+use crate::state_machine::{Applied, AppliedSink};
 use crate::voter::{Voter, VoterParts};
 
 /// Runs a machine until its power is lost.
@@ -105,12 +106,7 @@ async fn voter(
     let state = SimState::open(run.clone(), disk.state.clone());
     check_no_gap(run, &state.content(), disk);
     let removal = Removal::new();
-    let sink = {
-        let run = run.clone();
-        Arc::new(move |applied: &Applied| {
-            run.witness.see(&Event::Published { run: &run, position: applied.position });
-        })
-    };
+    let sink = Arc::new(SimSink(run.clone()));
     let parts = VoterParts {
         id: run.id,
         environment: SimMachine { run: run.clone(), ahead: world.ahead(&run.name) },
@@ -122,4 +118,18 @@ async fn voter(
         raft_log_bytes: world.raft_log_bytes(),
     };
     (Voter::start(parts).await, removal)
+}
+
+/// Shows the witness what edges would be given.
+struct SimSink(Run);
+
+impl AppliedSink for SimSink {
+    fn applied(&self, applied: &Applied) {
+        self.0.witness.see(&Event::Published { run: &self.0, position: applied.position });
+    }
+
+    /// As at a start: what lies between is in the batch log of the installed state.
+    fn installed(&self, position: Position) {
+        self.0.witness.see(&Event::Opened { run: &self.0, head: Head { position, ..Head::default() } });
+    }
 }

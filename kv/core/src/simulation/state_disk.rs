@@ -101,7 +101,7 @@ impl Content {
         if let Effect::Accepted(Accepted { editions, published, private, requests, .. }) = effect {
             self.beside.editions.extend(editions);
             requests.gone.iter().for_each(|id| drop(self.beside.requests.remove(id)));
-            self.beside.requests.extend(requests.new);
+            self.beside.requests.extend(requests.new.map(|new| *new));
             self.write(&private);
             if let Some(published) = published {
                 self.write(&published.sections);
