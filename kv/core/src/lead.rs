@@ -82,6 +82,9 @@ pub(crate) struct LeadTools<E: Environment> {
     pub(crate) metrics: CoreMetrics,
     /// Told when the thread of a proposer has panicked.
     pub(crate) panicked: watch::Sender<bool>,
+    /// Whether everything that this voter may have acknowledged is applied here: while it leads, and after raft has
+    /// stopped under a lead.
+    pub(crate) is_complete: Arc<AtomicBool>,
 }
 
 /// A lead that has begun, from the side of whoever ends it.
@@ -104,10 +107,12 @@ pub(crate) async fn keep_lead<E: Environment>(tools: LeadTools<E>, present: watc
         if begun.as_ref().map(|begun| begun.lead.term.leader_id) != leads || has_stopped {
             if let Some(ended) = begun.take() {
                 present.send_replace(None);
+                tools.is_complete.store(has_stopped, Ordering::Release);
                 end::<E>(ended);
             }
             if let Some(leader_id) = leads.filter(|_| !has_stopped) {
                 begun = begin(&tools, leader_id);
+                tools.is_complete.store(begun.is_some(), Ordering::Release);
                 present.send_replace(begun.as_ref().map(|begun| Arc::clone(&begun.lead)));
             }
         }

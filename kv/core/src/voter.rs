@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,8 @@ pub(crate) struct Voter<E: Environment> {
     pub(crate) members: Arc<Members<E>>,
     pub(crate) server: Arc<Server<E>>,
     lead: watch::Receiver<PresentLead<E>>,
+    /// Everything that this voter may have acknowledged is applied here.
+    is_complete: Arc<AtomicBool>,
     metrics: CoreMetrics,
     /// The proposer's thread has.
     panicked: watch::Sender<bool>,
@@ -110,12 +113,14 @@ impl<E: Environment> Voter<E> {
             let loan = Arc::new(Loan::new(environment.clone()));
             network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
             let panicked = watch::Sender::new(false);
+            let is_complete = Arc::new(AtomicBool::new(false));
             let tools = LeadTools {
                 environment: environment.clone(),
                 raft: raft.clone(),
                 state: state.clone(),
                 metrics: metrics.clone(),
                 panicked: panicked.clone(),
+                is_complete: Arc::clone(&is_complete),
             };
             let present = watch::Sender::new(None);
             let lead = present.subscribe();
@@ -160,6 +165,7 @@ impl<E: Environment> Voter<E> {
                 members,
                 server,
                 lead,
+                is_complete,
                 metrics,
                 panicked,
                 hangs,
@@ -272,8 +278,8 @@ impl<E: Environment> Voter<E> {
     /// majority whether it still leads (ReadIndex, section 6.4 of the Raft dissertation).
     pub(crate) fn catch_up(&self, within: Duration) -> BoxFuture<'_, Result<(), ReadError>> {
         async move {
-            // What nobody else can have committed is applied here before it is acknowledged.
-            if self.is_alone() {
+            // What nobody else can have committed is applied here before it is acknowledged. After a start it is not yet.
+            if self.is_alone() && self.is_complete.load(Ordering::Acquire) {
                 return Ok(());
             }
             let catching_up = async {

@@ -69,7 +69,8 @@ fn entry(keyspace: KeyspaceId, tail: &[u8]) -> (Bytes, Bytes) {
 fn examples() -> Vec<(&'static str, String)> {
     let mut examples = vec![("zone", ZONE.to_owned())];
     examples.extend(keys().into_iter().map(|(name, key)| (name, Lines::default().key(&key).into_text())));
-    let values = published_values().into_iter().chain(private_values()).chain(batches()).chain(frames());
+    let values =
+        published_values().into_iter().chain(private_values()).chain(commands()).chain(batches()).chain(frames());
     examples
         .extend(values.map(|(name, bytes, names)| (name, Lines::default().message_pack(&bytes, names).into_text())));
     let snapshot = encode_entries(&[entry(KeyspaceId::DNS, b"\x01b\0\0\xff\xff")]);
@@ -203,10 +204,8 @@ fn request_record() -> RequestRecord {
     RequestRecord { request_hash: [2; 32], epoch, revision, version: None, time_us: 1_000_001, note: note() }
 }
 
-fn batches() -> Vec<Example> {
+fn commands() -> Vec<Example> {
     let batch = batch().encode().expect("small");
-    let version = Published::after(&position(), 1_000_000, batch.sections.clone()).expect("the first");
-    let head = head_after(&version);
     vec![
         (
             "command",
@@ -279,6 +278,14 @@ fn batches() -> Vec<Example> {
             request_record().to_bytes(),
             &["record", "format", "hash", "epoch", "revision", "version", "time", "note"],
         ),
+    ]
+}
+
+fn batches() -> Vec<Example> {
+    let batch = batch().encode().expect("small");
+    let version = Published::after(&position(), 1_000_000, batch.sections).expect("the first");
+    let head = head_after(&version);
+    vec![
         (
             "version",
             version.to_bytes(),
