@@ -128,11 +128,7 @@ impl<E: Environment> Voter<E> {
             let stopping = watch::Sender::new(false);
             drop(E::Runtime::spawn(give_up_log(raft.clone(), network.outgoing().clone(), purge, stopping.subscribe())));
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
-            let looks_after = Arc::clone(&members);
-            let looking_after = async move { looks_after.look_after().await };
-            drop(E::Runtime::spawn(until_stopping::<E>(looking_after, stopping.subscribe())));
-            let asking = ask_without_vote(raft.clone(), network.clone());
-            drop(E::Runtime::spawn(until_stopping::<E>(asking, stopping.subscribe())));
+            mind_membership(&members, ask_without_vote(raft.clone(), network.clone()), &stopping);
             let hangs = watch::Sender::new(false);
             let disk = DiskWatch {
                 raft: raft.clone(),
@@ -618,6 +614,18 @@ async fn tell_all<E: Environment>(
             tracing::debug!(core = %member, %error, "it was not told the address of this core");
         }
     }
+}
+
+/// Looks after the membership, and asks whether this voter is still in it, until it stops.
+fn mind_membership<E: Environment>(
+    members: &Arc<Members<E>>,
+    asking: impl Future<Output = ()> + Send + 'static,
+    stopping: &watch::Sender<bool>,
+) {
+    let members = Arc::clone(members);
+    let looking_after = async move { members.look_after().await };
+    drop(E::Runtime::spawn(until_stopping::<E>(looking_after, stopping.subscribe())));
+    drop(E::Runtime::spawn(until_stopping::<E>(asking, stopping.subscribe())));
 }
 
 /// Works until the voter stops.
