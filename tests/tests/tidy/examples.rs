@@ -69,8 +69,13 @@ fn entry(keyspace: KeyspaceId, tail: &[u8]) -> (Bytes, Bytes) {
 fn examples() -> Vec<(&'static str, String)> {
     let mut examples = vec![("zone", ZONE.to_owned())];
     examples.extend(keys().into_iter().map(|(name, key)| (name, Lines::default().key(&key).into_text())));
-    let values =
-        published_values().into_iter().chain(private_values()).chain(commands()).chain(batches()).chain(frames());
+    let values = published_values()
+        .into_iter()
+        .chain(private_values())
+        .chain(commands())
+        .chain(groups())
+        .chain(batches())
+        .chain(frames());
     examples
         .extend(values.map(|(name, bytes, names)| (name, Lines::default().message_pack(&bytes, names).into_text())));
     let snapshot = encode_entries(&[entry(KeyspaceId::DNS, b"\x01b\0\0\xff\xff")]);
@@ -206,43 +211,46 @@ fn request_record() -> RequestRecord {
 
 fn commands() -> Vec<Example> {
     let batch = batch().encode().expect("small");
-    vec![
-        (
+    vec![(
+        "command",
+        Command::Batch(Commit { time_us: 1_000_000, batch, once: None }).to_bytes(),
+        &[
             "command",
-            Command::Batch(Commit { time_us: 1_000_000, batch, once: None }).to_bytes(),
-            &[
-                "command",
-                "format",
-                "kind",
-                "time",
-                "batch",
-                "format",
-                "preconditions",
-                "precondition",
-                "section id",
-                "keyspace",
-                "partition",
-                "edition",
-                "sections",
-                "section",
-                "section id",
-                "keyspace",
-                "partition",
-                "operations",
-                ">operations",
-                "operation",
-                "put",
-                "key",
-                "value",
-                "operation",
-                "delete",
-                "key",
-                "operation",
-                "delete range",
-                "start",
-                "end",
-            ],
-        ),
+            "format",
+            "kind",
+            "time",
+            "batch",
+            "format",
+            "preconditions",
+            "precondition",
+            "section id",
+            "keyspace",
+            "partition",
+            "edition",
+            "sections",
+            "section",
+            "section id",
+            "keyspace",
+            "partition",
+            "operations",
+            ">operations",
+            "operation",
+            "put",
+            "key",
+            "value",
+            "operation",
+            "delete",
+            "key",
+            "operation",
+            "delete range",
+            "start",
+            "end",
+        ],
+    )]
+}
+
+fn groups() -> Vec<Example> {
+    vec![
         (
             "command-group",
             group().to_bytes(),
