@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use quinn::VarInt;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::credentials::Credentials;
 use crate::protocol::Protocol;
@@ -76,7 +76,8 @@ impl Drop for Guard {
 async fn run(watched: Arc<Watched>, server: Option<quinn::Endpoint>) {
     let mut changes = watched.identity.changes();
     let mut may_change = true;
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    // A peer that refuses a certificate that has expired says so before this closes the connection without a word of it.
+    let mut ticks = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -90,7 +90,7 @@ async fn refused(address: SocketAddr, identity: &Identity) -> NotTrusted {
         Err(error) => error.refused().unwrap_or_else(|| panic!("{error}")),
         Ok(connection) => {
             let closed = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is still open");
-            closed.refused().expect("it was refused for something else")
+            closed.refused().unwrap_or_else(|| panic!("it was refused for something else: {closed:?}"))
         }
     }
 }

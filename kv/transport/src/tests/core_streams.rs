@@ -122,7 +122,7 @@ async fn half_of_a_stream_is_not_taken_for_all_of_it() {
     assert!(stream.receiver.next().await.unwrap().is_some());
     drop(stream.sender);
     failure(&mut stream.receiver).await;
-    assert!(cluster.one.service.until_failed().await.starts_with("receiving"));
+    assert!(cluster.one.service.until_failed().await.starts_with("cannot receive"));
 
     // Ended within one.
     cluster.one.service.failed.send_replace(None);
