@@ -175,6 +175,12 @@ impl Core {
         self.inner.voter.leads().borrow().is_some()
     }
 
+    /// Whether nothing can be committed here any more: raft has ended, by a failed disk or at the end of the process.
+    #[must_use]
+    pub fn has_stopped(&self) -> bool {
+        self.inner.voter.has_stopped()
+    }
+
     /// Waits until this core leads, or does not lead any more; never, once it has stopped.
     pub async fn lead_changed(&self, leads: bool) {
         let mut lead = self.inner.voter.leads();

@@ -257,6 +257,11 @@ impl<E: Environment> Voter<E> {
         member(&seen, seen.current_leader?)
     }
 
+    /// Whether raft has ended.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.raft.metrics().borrow_watched().running_state.is_err()
+    }
+
     /// The same, if it is another voter.
     pub(crate) fn other_leader(&self) -> Option<Member> {
         let metrics = self.raft.metrics();
@@ -504,7 +509,7 @@ impl<E: Environment> Voter<E> {
         if let Some(lead) = &*self.lead.borrow() {
             return Ok(Arc::clone(lead));
         }
-        if self.raft.metrics().borrow_watched().running_state.is_err() {
+        if self.has_stopped() {
             return Err(ProposeError::Stopped);
         }
         Err(ProposeError::NotLeader { leader: self.other_leader() })

@@ -76,7 +76,8 @@ impl Forward {
     pub(super) async fn leader(&self, was_forwarded: bool) -> Result<Option<Member>, ApiError> {
         let finding = async {
             loop {
-                if self.core.leads() {
+                // A core that has stopped says why itself.
+                if self.core.leads() || self.core.has_stopped() {
                     return None;
                 }
                 if let Some(leader) = self.core.other_leader().filter(|_| !was_forwarded) {
