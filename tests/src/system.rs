@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
 
-use crate::{Node, NodeRole, zonecast_binary};
+use crate::{Node, NodeRole, poll_until, zonecast_binary};
 
 /// A core and its edges as processes, with the certificates they need. All processes are killed when it is dropped.
 pub struct System {
@@ -54,6 +55,36 @@ impl System {
         system.edges.iter_mut().try_for_each(Node::start)?;
         system.edges.iter_mut().try_for_each(|edge| edge.wait_ready().map(drop))?;
         Ok(system)
+    }
+
+    /// A further core, not started, that asks the first one to let it in.
+    ///
+    /// # Errors
+    /// `zonecast ca` fails.
+    pub fn joining(&self, name: &str) -> anyhow::Result<Node> {
+        let mut core = Node::new(NodeRole::Core, name, &self.folder().join(name));
+        core.http_lines = format!("{}\n[cluster]\njoin = [\"{}\"]\n", self.core.http_lines, self.core.service);
+        self.issue(&core, &["--role", "core", "--host", "127.0.0.1"])?;
+        Ok(core)
+    }
+
+    /// Starts such a core, lets it in, and waits until it is ready.
+    ///
+    /// # Errors
+    /// It is not let in, or does not get ready.
+    pub fn let_in(&self, core: &mut Node) -> anyhow::Result<()> {
+        core.start()?;
+        let ca = text(&self.ca().join("ca.pem"))?;
+        let is_tls = self.core.http_lines.contains("tls = true");
+        let url = format!("{}://{}", if is_tls { "https" } else { "http" }, self.core.http);
+        let ca: &[&str] = if is_tls { &["--ca", &ca] } else { &[] };
+        let add = [&["--core", &url], ca, &["cluster", "add", &core.name]].concat();
+        // The leader does not know it before it has asked.
+        let added = poll_until(Instant::now() + core.patience, || {
+            run_any(&add).is_ok_and(|output| output.status.success()).then_some(())
+        });
+        added.with_context(|| format!("{} is not let in: {} {}", core.name, self.core.log(), core.log()))?;
+        core.wait_ready().map(drop)
     }
 
     /// Puts a certificate of this node's name into its identity folder, in place of what is there; `options` has at

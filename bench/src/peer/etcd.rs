@@ -1,9 +1,10 @@
-//! etcd, one node, and the few calls of its API that measuring needs: `rpc.proto` of etcd 3.4, written out by hand.
+//! etcd, one node or a cluster, and the few calls of its API that measuring needs: `rpc.proto` of etcd 3.4, written out
+//! by hand.
 //!
-//! Both ends show a certificate (mutual TLS), as core and edges do.
+//! Both ends show a certificate (mutual TLS), as core and edges do; between its nodes, too.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use anyhow::{Context as _, bail};
 use futures_util::{StreamExt as _, stream};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic_prost::ProstCodec;
 use zonecast_kv_transport::{Ca, IssueOptions, Role};
 use zonecast_tests::{Child, free_port};
@@ -69,12 +70,44 @@ struct KeyValue {
     value: Vec<u8>,
 }
 
-/// One node, ended when dropped.
+#[derive(Clone, PartialEq, prost::Message)]
+struct StatusRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct StatusResponse {
+    #[prost(message, optional, tag = "1")]
+    header: Option<ResponseHeader>,
+    #[prost(uint64, tag = "4")]
+    leader: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ResponseHeader {
+    #[prost(uint64, tag = "2")]
+    member_id: u64,
+}
+
+/// One node or several that are one cluster, ended when dropped.
 pub(crate) struct Etcd {
-    child: Child,
-    url: String,
+    nodes: Vec<Node>,
     tls: ClientTlsConfig,
     configuration: String,
+}
+
+struct Node {
+    name: String,
+    /// For clients.
+    url: String,
+    /// For the other nodes.
+    peer: String,
+    child: Option<Child>,
+}
+
+/// Files of a certificate, its key, and the CA.
+struct Identity {
+    root: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 impl Etcd {
@@ -85,46 +118,31 @@ impl Etcd {
         text.lines().next()?.split_whitespace().last().map(str::to_owned)
     }
 
-    /// Starts one with its defaults and mutual TLS, and an empty store in this folder.
-    pub(crate) fn start(folder: &Path) -> anyhow::Result<Self> {
+    /// Starts so many nodes with their defaults and mutual TLS, and empty stores in this folder.
+    pub(crate) fn start(folder: &Path, nodes: usize) -> anyhow::Result<Self> {
         let host = Ipv4Addr::LOCALHOST;
-        let (url, peer) = (format!("https://{host}:{}", free_port()), format!("http://{host}:{}", free_port()));
-        // The node shows the certificate to itself, too, so it is one for both ends of a connection.
-        let options = IssueOptions { hosts: vec![host.to_string().parse()?], ..IssueOptions::new(Role::Core, "etcd") };
-        let identity = folder.join("etcd-identity");
-        std::fs::create_dir_all(&identity)?;
-        Ca::open_or_create(&folder.join("etcd-ca"))?.issue_with(&options)?.save(&identity)?;
-        let [root, certificate, key] = ["ca.pem", "node.pem", "node.key"].map(|file| identity.join(file));
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(std::fs::read(&root)?))
-            .identity(Identity::from_pem(std::fs::read(&certificate)?, std::fs::read(&key)?));
-        let cluster = format!("default={peer}");
-        let arguments = [
-            ["--data-dir", &folder.join("etcd").to_string_lossy()],
-            ["--listen-client-urls", &url],
-            ["--advertise-client-urls", &url],
-            ["--listen-peer-urls", &peer],
-            ["--initial-advertise-peer-urls", &peer],
-            ["--initial-cluster", &cluster],
-            ["--cert-file", &certificate.to_string_lossy()],
-            ["--key-file", &key.to_string_lossy()],
-            ["--trusted-ca-file", &root.to_string_lossy()],
-            ["--client-cert-auth", "true"],
-        ]
-        .map(|pair| pair.map(str::to_owned));
-        let child = Child::spawn(Path::new(PROGRAM), |command| {
+        let url = || format!("https://{host}:{}", free_port());
+        let identity = Identity::make(folder)?;
+        let nodes =
+            (1..=nodes).map(|number| Node { name: format!("etcd-{number}"), url: url(), peer: url(), child: None });
+        let mut nodes: Vec<Node> = nodes.collect();
+        let cluster: Vec<String> = nodes.iter().map(|node| format!("{}={}", node.name, node.peer)).collect();
+        let mut configuration = format!("# etcd {}", Self::version().unwrap_or_default());
+        for node in &mut nodes {
             // A switch takes its value in the same word.
-            let words = arguments.iter().map(|[name, value]| format!("{name}={value}"));
-            command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
-        })?;
-        let version = Self::version().unwrap_or_default();
-        let configuration = format!("# etcd {version}\netcd {}", arguments.as_flattened().join(" "));
-        Ok(Self { child, url, tls, configuration })
+            let words = node.switches(folder, &identity, &cluster.join(","));
+            configuration.push_str(&format!("\netcd {}", words.join(" ")));
+            let child = Child::spawn(Path::new(PROGRAM), |command| {
+                command.args(words).stdout(Stdio::null()).stderr(Stdio::null());
+            })?;
+            node.child = Some(child);
+        }
+        Ok(Self { nodes, tls: identity.tls()?, configuration })
     }
 
-    /// Its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
+    /// Its processes.
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        self.nodes.iter().filter_map(|node| node.child.as_ref().map(Child::id)).collect()
     }
 
     /// What it was told, for the report.
@@ -132,19 +150,71 @@ impl Etcd {
         &self.configuration
     }
 
-    /// A connection of its own; waits until it answers.
+    /// A connection of its own to the node that leads; waits until one does.
     pub(crate) async fn client(&self) -> anyhow::Result<EtcdClient> {
         let deadline = Instant::now() + READY;
         loop {
-            let endpoint = Endpoint::from_shared(self.url.clone())?.tcp_nodelay(true).tls_config(self.tls.clone())?;
-            if let Ok(channel) = endpoint.connect().await {
-                return Ok(EtcdClient { channel });
+            for node in &self.nodes {
+                let endpoint = Endpoint::from_shared(node.url.clone())?.tcp_nodelay(true);
+                let Ok(channel) = endpoint.tls_config(self.tls.clone())?.connect().await else { continue };
+                let client = EtcdClient { channel };
+                if client.leads().await.unwrap_or(false) {
+                    return Ok(client);
+                }
             }
             if Instant::now() > deadline {
                 bail!("etcd does not answer within {READY:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Identity {
+    /// A node shows its certificate to the others, too, so it is one for both ends of a connection.
+    fn make(folder: &Path) -> anyhow::Result<Self> {
+        let host = Ipv4Addr::LOCALHOST;
+        let options = IssueOptions { hosts: vec![host.to_string().parse()?], ..IssueOptions::new(Role::Core, "etcd") };
+        let identity = folder.join("etcd-identity");
+        std::fs::create_dir_all(&identity)?;
+        Ca::open_or_create(&folder.join("etcd-ca"))?.issue_with(&options)?.save(&identity)?;
+        let [root, certificate, key] = ["ca.pem", "node.pem", "node.key"].map(|file| identity.join(file));
+        Ok(Self { root, certificate, key })
+    }
+
+    /// For a client.
+    fn tls(&self) -> anyhow::Result<ClientTlsConfig> {
+        let read = |path: &Path| std::fs::read(path);
+        let identity = tonic::transport::Identity::from_pem(read(&self.certificate)?, read(&self.key)?);
+        Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(&self.root)?)).identity(identity))
+    }
+}
+
+impl Node {
+    /// What it is started with, in a cluster of these.
+    fn switches(&self, folder: &Path, identity: &Identity, cluster: &str) -> Vec<String> {
+        let Self { name, url, peer, .. } = self;
+        let data = folder.join(name).display().to_string();
+        let [root, certificate, key] =
+            [&identity.root, &identity.certificate, &identity.key].map(|path| path.display().to_string());
+        let switches = [
+            ("name", name.as_str()),
+            ("data-dir", &data),
+            ("listen-client-urls", url),
+            ("advertise-client-urls", url),
+            ("listen-peer-urls", peer),
+            ("initial-advertise-peer-urls", peer),
+            ("initial-cluster", cluster),
+            ("cert-file", &certificate),
+            ("key-file", &key),
+            ("trusted-ca-file", &root),
+            ("client-cert-auth", "true"),
+            ("peer-cert-file", &certificate),
+            ("peer-key-file", &key),
+            ("peer-trusted-ca-file", &root),
+            ("peer-client-cert-auth", "true"),
+        ];
+        switches.map(|(name, value)| format!("--{name}={value}")).into()
     }
 }
 
@@ -164,6 +234,16 @@ impl EtcdClient {
         let path = PathAndQuery::from_static("/etcdserverpb.KV/Put");
         grpc.unary(tonic::Request::new(request), path, codec).await?;
         Ok(())
+    }
+
+    /// Whether this is the node that leads.
+    async fn leads(&self) -> anyhow::Result<bool> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.context("etcd is gone")?;
+        let codec = ProstCodec::<StatusRequest, StatusResponse>::default();
+        let path = PathAndQuery::from_static("/etcdserverpb.Maintenance/Status");
+        let status = grpc.unary(tonic::Request::new(StatusRequest {}), path, codec).await?.into_inner();
+        Ok(status.leader != 0 && status.header.is_some_and(|header| header.member_id == status.leader))
     }
 
     /// Follows all keys with this prefix; what comes is told with the time at which it came, until nobody listens.

@@ -70,7 +70,7 @@ fn etcd(bench: &mut Bench, work: &str, count: usize, changes: usize) -> anyhow::
         return Ok(Vec::new());
     }
     bench.say(&format!("etcd and {count} watchers"));
-    let etcd = Etcd::start(&bench.folder("etcd")?)?;
+    let etcd = Etcd::start(&bench.folder("etcd")?, 1)?;
     let times = Runtime::new()?.block_on(watched(&etcd, count, changes))?;
     Ok(Figure::percentiles(&Samples::new(&times), "ms", |measure| {
         Figure::new(work, "etcd", measure).kind(Kind::Peer).configuration(etcd.configuration())

@@ -1,6 +1,6 @@
 //! The scenarios by their names on the command line.
 
-use super::{bootstrap, build, churn, fanout, propagation, restart, serve, space, store};
+use super::{bootstrap, build, churn, fanout, propagation, restart, serve, space, store, voters};
 use crate::bench::Bench;
 
 /// A scenario by its name on the command line.
@@ -24,11 +24,13 @@ pub(crate) enum Scenario {
     Space,
     /// ACME: a TXT record added, awaited everywhere, deleted.
     Churn,
+    /// Three voters: changes at a rate, and a leader that is killed.
+    Voters,
 }
 
 impl Scenario {
     /// All of them, in the order in which they are run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Propagation,
         Self::Serve,
         Self::Build,
@@ -38,6 +40,7 @@ impl Scenario {
         Self::Restart,
         Self::Space,
         Self::Churn,
+        Self::Voters,
     ];
 
     /// As on the command line.
@@ -52,6 +55,7 @@ impl Scenario {
             Self::Restart => "restart",
             Self::Space => "space",
             Self::Churn => "churn",
+            Self::Voters => "voters",
         }
     }
 
@@ -68,6 +72,7 @@ impl Scenario {
             Self::Restart => restart::run(bench),
             Self::Space => space::run(bench),
             Self::Churn => churn::run(bench),
+            Self::Voters => voters::run(bench),
         }
     }
 }

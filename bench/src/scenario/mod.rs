@@ -10,5 +10,6 @@ mod restart;
 mod serve;
 mod space;
 mod store;
+mod voters;
 
 pub(crate) use list::Scenario;

@@ -67,11 +67,12 @@ const CRATES: [&str; 16] = [
     "zonecast-tests",
 ];
 
-/// Dependencies that exactly one package has, in its tests too. The harness measures a bare QUIC stream as a limit.
+/// Dependencies that exactly one package has, in its tests too. The harness measures a bare QUIC stream and openraft alone as
+/// limits.
 const HEAVY: &[(&str, &[&str])] = &[
     ("rocksdb", &["zonecast-kv-store"]),
     ("quinn", &["zonecast-kv-transport", "zonecast-bench"]),
-    ("openraft", &["zonecast-kv-core"]),
+    ("openraft", &["zonecast-kv-core", "zonecast-bench"]),
 ];
 
 /// What whoever embeds an edge does not get, not even through others: consensus, HTTP, a command line, DNS sockets.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use zonecast_tests::Node;
 
 use super::processors::SERVER;
-use crate::cluster::{Cluster, wait_served};
+use crate::cluster::{Cluster, Layout, wait_served};
 use crate::figure::{Figure, Kind};
 use crate::limit::udp_echo::Echoing;
 use crate::peer::Server;
@@ -32,7 +32,8 @@ enum Running {
 impl Subject {
     /// An edge that serves the zones of a folder and thinks that its machine has one processor, as peers are told.
     pub(super) fn ours(folder: &Path, apex: &str) -> anyhow::Result<Self> {
-        let cluster = Cluster::start_edges_on(Some(SERVER), folder, 1, apex)?;
+        let layout = Layout { edges: 1, edge_cpu: Some(SERVER), ..Layout::default() };
+        let cluster = Cluster::laid_out(layout, folder, apex)?;
         Ok(Self {
             name: "zonecast".into(),
             settings: "as shipped".into(),

@@ -1,4 +1,5 @@
-//! Durable changes per second that one client makes over TLS, and what they cost the server: of a core and of etcd (T4).
+//! Durable changes per second that one client makes over TLS, and what they cost the server: of one core or
+//! three, and of etcd with as many nodes (T4).
 //!
 //! Both clients are tasks of one runtime in this process, so they take a share of the same processors; what a change costs
 //! the server does not depend on them. HTTP/1.1 takes a connection for each change on its way, gRPC a stream of one.
@@ -11,39 +12,46 @@ use anyhow::Context as _;
 use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
 use zonecast_api::types::{Action, ChangeRequest, RecordChange};
-use zonecast_tests::System;
+use zonecast_tests::Node;
 
-use super::writes::{KEYS, VALUE, put_etcd, puts, rounds};
+use super::writes::{KEYS, VALUE, one_by_one, p50_p99, put_etcd, puts, rounds};
 use crate::bench::Bench;
+use crate::cluster::{Cluster, Layout};
 use crate::figure::{Figure, Kind};
 use crate::generate;
 use crate::https::{HttpsConnection, trusting};
-use crate::peer::etcd::Etcd;
+use crate::limit::fdatasync;
+use crate::peer::etcd::{Etcd, EtcdClient};
 use crate::process::cpu_time;
+use crate::samples::Samples;
 
 const APEX: &str = "changed.example";
 
-/// Changes on their way at a time: as many requests as the API works on.
+/// Changes on their way at a time: as many requests as the API works on for one client.
 const IN_FLIGHT: usize = 128;
 
 /// How often a core must make as many changes as etcd.
 const TIMES: f64 = 4.0;
+
+/// What one change at a time may take, in appends with fdatasync: one voter, and three.
+const APPENDS: [f64; 2] = [2.5, 5.0];
 
 /// What rounds came to.
 #[derive(Default)]
 struct Rounds {
     /// Changes a second.
     rates: Vec<f64>,
-    /// Processor time of the server for each change, in microseconds.
+    /// Processor time of the servers for each change, in microseconds.
     costs: Vec<f64>,
 }
 
 impl Rounds {
-    /// One more, of this server.
-    fn round(&mut self, server: u32, run: impl FnOnce() -> anyhow::Result<f64>) -> anyhow::Result<()> {
-        let (before, started) = (cpu_time(server), Instant::now());
+    /// One more, of these servers.
+    fn round(&mut self, servers: &[u32], run: impl FnOnce() -> anyhow::Result<f64>) -> anyhow::Result<()> {
+        let spent = || servers.iter().map(|server| cpu_time(*server)).sum::<Duration>();
+        let (before, started) = (spent(), Instant::now());
         let rate = run()?;
-        let (spent, took) = (cpu_time(server).saturating_sub(before), started.elapsed());
+        let (spent, took) = (spent().saturating_sub(before), started.elapsed());
         self.rates.push(rate);
         self.costs.push(spent.as_secs_f64() * 1e6 / (rate * took.as_secs_f64()));
         Ok(())
@@ -51,52 +59,118 @@ impl Rounds {
 
     fn figures(&self, work: &str, subject: &str, kind: Kind) -> [Figure; 2] {
         let rate = Figure::new(work, subject, "changes per second").kind(kind).values(&self.rates, "1/s");
-        let cost = Figure::new(work, subject, "CPU of the server per change").kind(kind).values(&self.costs, "us");
+        let cost = Figure::new(work, subject, "CPU of the servers per change").kind(kind).values(&self.costs, "us");
         [rate.more_is_better(), cost]
     }
 }
 
-pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
-    let work = format!("durable changes of {VALUE} bytes over TLS, {IN_FLIGHT} in flight, one node");
-    let folder = bench.folder("network")?;
-    generate::zone(&folder, APEX, 10)?;
-    bench.say("starting a core");
-    let mut system = System::new(0)?;
-    system.core.zones = Some(folder.clone());
-    system.core.http_lines = "tls = true".into();
-    system.core.start_ready()?;
-    let (address, trust) = (system.core.http, trusting(&system.ca().join("ca.pem"))?);
-    let runtime = Runtime::new()?;
-    let open = (0..IN_FLIGHT).map(|_| HttpsConnection::open(address, Arc::clone(&trust)));
-    let mut connections = runtime.block_on(try_join_all(open))?;
-    let core = system.core.id().context("the core has ended")?;
-    let etcd = Etcd::version().map(|_| Etcd::start(&folder)).transpose()?;
-    let client = etcd.as_ref().map(|etcd| runtime.block_on(etcd.client())).transpose()?;
+/// A cluster and etcd with as many nodes, and what asks them.
+struct Pair {
+    runtime: Runtime,
+    cluster: Cluster,
+    etcd: Option<(Etcd, EtcdClient)>,
+    /// In words.
+    nodes: &'static str,
+    /// Appends with fdatasync that one change at a time may take.
+    appends: f64,
+}
 
-    let (rounds, time) = rounds(bench);
-    let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
-    for round in 1..=rounds {
-        bench.say(&format!("{work}: round {round} of {rounds}"));
-        ours.round(core, || runtime.block_on(changes(&mut connections, time)))?;
-        if let Some((etcd, client)) = etcd.as_ref().zip(client.as_ref()) {
-            theirs.round(etcd.id(), || runtime.block_on(puts(time, IN_FLIGHT, |number| put_etcd(client, number))))?;
-        }
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
+    let [one, three] = APPENDS;
+    for (further, nodes, appends) in [(0, "one node", one), (2, "three nodes on one machine", three)] {
+        let folder = bench.folder("network")?;
+        generate::zone(&folder, APEX, 10)?;
+        bench.say(&format!("starting {nodes}"));
+        let runtime = Runtime::new()?;
+        let cluster = Cluster::laid_out(Layout { further, tls: true, ..Layout::default() }, &folder, APEX)?;
+        cluster.wait_whole()?;
+        let etcd = Etcd::version().map(|_| Etcd::start(&folder, 1 + further)).transpose()?;
+        let etcd = etcd.map(|etcd| anyhow::Ok((runtime.block_on(etcd.client())?, etcd))).transpose()?;
+        let etcd = etcd.map(|(client, etcd)| (etcd, client));
+        let pair = Pair { runtime, cluster, etcd, nodes, appends };
+        pair.one_by_one(bench)?;
+        pair.many(bench)?;
     }
-    let [rate, cost] = ours.figures(&work, "zonecast", Kind::Ours);
-    let rate =
-        rate.of_row("T4").note("records set over the HTTP API: keys are built, history is kept; etcd puts bytes");
-    let Some(etcd) = etcd else {
-        bench.skipped(&work, "etcd", "etcd-server is not installed")?;
-        bench.record(cost)?;
-        return bench.record(rate);
-    };
-    let theirs = theirs.figures(&work, "etcd", Kind::Peer);
-    let [their_rate, their_cost] =
-        theirs.map(|figure| figure.settings("mutual TLS").configuration(etcd.configuration()));
-    bench.record(rate.against(&their_rate, Some(TIMES)))?;
-    bench.record(cost.against(&their_cost, None))?;
-    bench.record(their_rate)?;
-    bench.record(their_cost)
+    Ok(())
+}
+
+impl Pair {
+    fn connections(&self, count: usize) -> anyhow::Result<Vec<HttpsConnection>> {
+        let trust = trusting(&self.cluster.system.ca().join("ca.pem"))?;
+        let address = self.cluster.leader()?.http;
+        let open = (0..count).map(|_| HttpsConnection::open(address, Arc::clone(&trust)));
+        self.runtime.block_on(try_join_all(open))
+    }
+
+    /// Many changes at a time.
+    fn many(&self, bench: &mut Bench) -> anyhow::Result<()> {
+        let work = format!("durable changes of {VALUE} bytes over TLS, {IN_FLIGHT} in flight, {}", self.nodes);
+        let mut connections = self.connections(IN_FLIGHT)?;
+        let cores: Vec<u32> = self.cluster.cores().filter_map(Node::id).collect();
+        let (rounds, time) = rounds(bench);
+        let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
+        for round in 1..=rounds {
+            bench.say(&format!("{work}: round {round} of {rounds}"));
+            ours.round(&cores, || self.runtime.block_on(changes(&mut connections, time)))?;
+            if let Some((etcd, client)) = &self.etcd {
+                let puts = puts(time, IN_FLIGHT, |number| put_etcd(client, number));
+                theirs.round(&etcd.ids(), || self.runtime.block_on(puts))?;
+            }
+        }
+        let [rate, cost] = ours.figures(&work, "zonecast", Kind::Ours);
+        let rate =
+            rate.of_row("T4").note("records set over the HTTP API: keys are built, history is kept; etcd puts bytes");
+        let Some((etcd, _)) = &self.etcd else {
+            bench.skipped(&work, "etcd", "etcd-server is not installed")?;
+            bench.record(cost)?;
+            return bench.record(rate);
+        };
+        let theirs = theirs.figures(&work, "etcd", Kind::Peer);
+        let [their_rate, their_cost] =
+            theirs.map(|figure| figure.settings("mutual TLS").configuration(etcd.configuration()));
+        bench.record(rate.against(&their_rate, Some(TIMES)))?;
+        bench.record(cost.against(&their_cost, None))?;
+        bench.record(their_rate)?;
+        bench.record(their_cost)
+    }
+
+    /// One change at a time: against the bare disk, and against etcd.
+    fn one_by_one(&self, bench: &mut Bench) -> anyhow::Result<()> {
+        let work = format!("durable change of {VALUE} bytes over TLS, one at a time, {}", self.nodes);
+        let count = bench.size.pick(100, 1_000, 10_000);
+        bench.say(&work);
+        let disk = fdatasync::append(&bench.folder("appended")?, count)?;
+        let mut connections = self.connections(1)?;
+        let connection = connections.first_mut().context("a connection")?;
+        let ours = self.runtime.block_on(set_one_by_one(connection, count))?;
+        let theirs = self
+            .etcd
+            .as_ref()
+            .map(|(_, client)| self.runtime.block_on(one_by_one(count, |number| put_etcd(client, number))));
+        let limit = p50_p99(&work, "append of 4 KiB and fdatasync", Kind::Limit, &disk);
+        let theirs = theirs.transpose()?.map(|theirs| p50_p99(&work, "etcd", Kind::Peer, &theirs)).unwrap_or_default();
+        for figure in p50_p99(&work, "zonecast", Kind::Ours, &ours) {
+            let of = |others: &[Figure]| others.iter().find(|other| other.measure == figure.measure).cloned();
+            let figure = match (figure.measure.as_str(), of(&limit), of(&theirs)) {
+                ("p50", Some(limit), _) => figure.of_row("T4").against(&limit, Some(self.appends)),
+                (_, _, Some(theirs)) => figure.of_row("T4").against(&theirs, Some(1.0)),
+                _ => figure,
+            };
+            bench.record(figure)?;
+        }
+        limit.into_iter().chain(theirs).try_for_each(|figure| bench.record(figure))
+    }
+}
+
+async fn set_one_by_one(connection: &mut HttpsConnection, count: usize) -> anyhow::Result<Samples> {
+    let (mut times, path) = (Vec::with_capacity(count), format!("/v1/zones/{APEX}/changes"));
+    for number in 0..count {
+        let request = serde_json::to_string(&change(number))?;
+        let started = Instant::now();
+        connection.post(&path, request).await?;
+        times.push(started.elapsed());
+    }
+    Ok(Samples::new(&times))
 }
 
 /// Changes a second over so many connections, each of which waits for its answer.

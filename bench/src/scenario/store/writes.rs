@@ -15,12 +15,16 @@ use zonecast_kv_store::StateOptions;
 use crate::bench::Bench;
 use crate::figure::{Figure, Kind};
 use crate::limit::fdatasync;
+use crate::limit::openraft_alone::OpenraftAlone;
 use crate::peer::etcd::{Etcd, EtcdClient};
 use crate::peer::redis::{Durability, Redis};
 use crate::samples::Samples;
 
 /// Changes on their way at a time.
 const IN_FLIGHT: usize = 256;
+
+/// The part of what openraft alone takes that a core must take.
+const OF_OPENRAFT: f64 = 0.5;
 
 /// Bytes of a value.
 pub(super) const VALUE: usize = 100;
@@ -42,7 +46,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         cluster: None,
     }))?;
     let etcd = match Etcd::version() {
-        Some(_) => Some(Etcd::start(&folder)?),
+        Some(_) => Some(Etcd::start(&folder, 1)?),
         None => None,
     };
     let client = match &etcd {
@@ -55,18 +59,24 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
     replicated(bench)
 }
 
-/// What the core takes without a network.
+/// What the core takes without a network, and openraft with nothing around it.
 fn in_process(bench: &mut Bench, runtime: &Runtime, core: &Core) -> anyhow::Result<()> {
     let work = format!("durable puts of {VALUE} bytes, {IN_FLIGHT} in flight, in the measuring process");
     let (rounds, time) = rounds(bench);
-    let mut rates = Vec::new();
+    let alone = runtime.block_on(OpenraftAlone::start(&bench.folder("alone")?))?;
+    let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         bench.say(&format!("{work}: round {round} of {rounds}"));
-        rates.push(runtime.block_on(puts(time, IN_FLIGHT, |number| async move { put(core, number).await }))?);
+        ours.push(runtime.block_on(puts(time, IN_FLIGHT, |number| async move { put(core, number).await }))?);
+        limit.push(runtime.block_on(puts(time, IN_FLIGHT, |number| alone.put(value(number))))?);
     }
-    bench.record(Figure::new(&work, "zonecast", "puts per second").values(&rates, "1/s").more_is_better())?;
-    bench.record(Figure::not_yet("T4", &work, "openraft alone with a log that syncs, to compare with"))?;
-    bench.record(Figure::not_yet("T4", "durable puts, three voters on one machine", "three voters"))
+    runtime.block_on(alone.stop())?;
+    let figure = |subject: &str, rates: &[f64]| {
+        Figure::new(&work, subject, "puts per second").values(rates, "1/s").more_is_better()
+    };
+    let limit = figure("openraft alone, with a log that syncs", &limit).kind(Kind::Limit);
+    bench.record(figure("zonecast", &ours).of_row("T4").against(&limit, Some(OF_OPENRAFT)))?;
+    bench.record(limit)
 }
 
 /// Rounds, and how long each is.
@@ -124,11 +134,11 @@ fn latency(
     limit.into_iter().try_for_each(|figure| bench.record(figure))
 }
 
-fn p50_p99(work: &str, subject: &str, kind: Kind, samples: &Samples) -> Vec<Figure> {
+pub(super) fn p50_p99(work: &str, subject: &str, kind: Kind, samples: &Samples) -> Vec<Figure> {
     Figure::percentiles(samples, "ms", |measure| Figure::new(work, subject, measure).kind(kind))
 }
 
-async fn one_by_one<F>(count: usize, put: impl Fn(usize) -> F) -> anyhow::Result<Samples>
+pub(super) async fn one_by_one<F>(count: usize, put: impl Fn(usize) -> F) -> anyhow::Result<Samples>
 where
     F: Future<Output = anyhow::Result<()>>,
 {
