@@ -107,7 +107,7 @@ fn text(value: &Value) -> &str {
 fn dashboards_are_whole_and_link_to_each_other() {
     let dashboards = dashboards();
     let names: Vec<&str> = dashboards.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["core", "dns", "edge", "overview", "propagation"]);
+    assert_eq!(names, ["cluster", "core", "dns", "edge", "overview", "propagation"]);
     let violations = violations(&dashboards);
     assert!(violations.is_empty(), "{violations:#?}");
 }
