@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use zonecast_kv_core::{ClusterConfig, Core, CoreConfig, Member};
 use zonecast_kv_store::StateOptions;
 use zonecast_kv_transport::{CoreService, Endpoint, Identity, Peer, Publisher, PublisherOptions, TransportMetrics};
@@ -27,6 +28,12 @@ use crate::vitals::VitalSigns;
 
 /// How often it looks for generations that were kept long enough.
 const RETIRED_EVERY: Duration = Duration::from_mins(1);
+
+/// How often a majority of the cores confirms that this one is up to date.
+const CONFIRMED_EVERY: Duration = Duration::from_secs(1);
+
+/// A try of that ends.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a core is started with.
 #[derive(Debug)]
@@ -78,7 +85,7 @@ pub struct RunningService {
     publisher: Arc<Publisher>,
     core: Core,
     streams: Arc<CoreStreams>,
-    tasks: [JoinHandle<()>; 8],
+    tasks: [JoinHandle<()>; 9],
 }
 
 /// A service whose parts have ended and whose waits are answered; requests that are under way may still write.
@@ -220,7 +227,7 @@ impl StoppedService {
 }
 
 /// What runs beside the API for as long as it lives.
-fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 8] {
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 9] {
     let by_leader = |part: fn(Arc<Service>) -> BoxFuture<'static, ()>| {
         let (core, service) = (core.clone(), Arc::clone(service));
         while_leading(core, move || part(Arc::clone(&service)))
@@ -248,6 +255,11 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
             "the leader does not hear of the edges that connect here any more",
             tell_leader(core.clone(), Arc::downgrade(publisher)),
         ),
+        run_part(
+            fault,
+            "edges do not hear any more whether this core is up to date",
+            confirm(core.clone(), Arc::downgrade(publisher)),
+        ),
         tokio::spawn(accepting),
     ]
 }
@@ -256,6 +268,21 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
 async fn watch(core: Core, fault: Fault) {
     let reason = core.stopped().await;
     fault.set(|| reason.into());
+}
+
+/// Lets a majority of the cores confirm again and again that this one is up to date, for those who follow it.
+async fn confirm(core: Core, publisher: Weak<Publisher>) {
+    let mut ticks = tokio::time::interval(CONFIRMED_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Downstreams count from here on, whether or not anybody ever confirms it.
+    while let Some(publisher) = publisher.upgrade() {
+        publisher.confirmed();
+        drop(publisher);
+        ticks.tick().await;
+        while core.catch_up(CONFIRMED_WITHIN).await.is_err() {
+            ticks.tick().await;
+        }
+    }
 }
 
 /// Deletes what zones were before they were replaced or deleted, once it is old enough.

@@ -83,7 +83,7 @@ impl Edge {
             damage: store.damage(),
         });
         let driver = Driver {
-            follower: Follower::new(now, name.clone(), incarnation, position),
+            follower: Follower::new(now, name.clone(), incarnation, position).with_others(config.upstreams.len() > 1),
             name,
             upstreams: config.upstreams,
             identity: config.identity,

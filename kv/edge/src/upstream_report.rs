@@ -116,6 +116,7 @@ fn reason(end: &FollowerEnd) -> &'static str {
     match end {
         FollowerEnd::Goodbye => "goodbye",
         FollowerEnd::Silent => "silent",
+        FollowerEnd::Unconfirmed => "unconfirmed",
         FollowerEnd::Damaged => "damaged",
         FollowerEnd::Trickling => "trickling",
         FollowerEnd::Refused(_) => "refused",
@@ -128,6 +129,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
     match end {
         FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
         FollowerEnd::Silent => REACH,
+        FollowerEnd::Unconfirmed => "this edge goes to the next upstream; look why that core reaches no majority",
         FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {

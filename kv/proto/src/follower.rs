@@ -52,6 +52,14 @@ pub const ACK_BURST: u32 = 16;
 /// Silence after which the publisher counts as dead: five heartbeats.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
+/// An upstream that no majority of cores has confirmed for so long is left, if there is another one: it may be cut off from
+/// what is committed elsewhere.
+pub const UNCONFIRMED_AFTER: Duration = Duration::from_secs(5);
+
+/// So long whoever is followed next is followed, confirmed or not: perhaps no core is, and changing from one to the next
+/// would not help.
+pub const BEARS_UNCONFIRMED: Duration = Duration::from_mins(1);
+
 /// A subscription of which nothing is heard for this long: the publisher may have much to look up first, and the transport
 /// notices by itself when it is gone.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -117,6 +125,9 @@ pub enum FollowerEnd {
     /// Nothing came for [`SILENT_AFTER`], or no answer for [`ANSWER_WITHIN`].
     #[error("the publisher is silent")]
     Silent,
+    /// No majority has confirmed the publisher for [`UNCONFIRMED_AFTER`], and there is another one.
+    #[error("no majority of the cores has confirmed it for {} s", UNCONFIRMED_AFTER.as_secs())]
+    Unconfirmed,
     /// A message came more slowly than [`LEAST_RATE`](crate::LEAST_RATE) over a minute.
     #[error("the publisher sends less than {} KiB a second in the middle of a message", crate::LEAST_RATE / 1024)]
     Trickling,
@@ -161,7 +172,7 @@ impl FollowerEnd {
     /// that was restored to an older state never does.
     #[must_use]
     pub fn needs_a_hand(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent | Self::Trickling | Self::Damaged)
+        !matches!(self, Self::Goodbye | Self::Silent | Self::Unconfirmed | Self::Trickling | Self::Damaged)
     }
 
     /// Whether data or histories disagree: tried again only after the longest wait.
@@ -207,6 +218,10 @@ pub struct Follower {
     /// Time between two acks that go on and on, as the publisher asked last.
     ack_every: Duration,
     attempts: u32,
+    /// There are other publishers to go to.
+    has_others: bool,
+    /// Until then an unconfirmed publisher is followed all the same.
+    bears_unconfirmed_until: Duration,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
     timeout: Duration,
@@ -242,9 +257,17 @@ impl Follower {
             acks_paid_at: now,
             ack_every: ACK_EVERY,
             attempts: 0,
+            has_others: false,
+            bears_unconfirmed_until: now,
             ready: VecDeque::new(),
             timeout: now,
         }
+    }
+
+    /// There are other publishers to go to when this one may be behind.
+    #[must_use]
+    pub fn with_others(self, has_others: bool) -> Self {
+        Self { has_others, ..self }
     }
 
     /// Takes what happened.
@@ -259,7 +282,7 @@ impl Follower {
                     return;
                 }
                 self.pace = Pace::begin(now);
-                if let Err(end) = self.frame(frame) {
+                if let Err(end) = self.frame(now, frame) {
                     self.leave(now, end);
                 }
             }
@@ -389,7 +412,7 @@ impl Follower {
         self.acks_paid_at = now;
     }
 
-    fn frame(&mut self, frame: Frame) -> Result<(), FollowerEnd> {
+    fn frame(&mut self, now: Duration, frame: Frame) -> Result<(), FollowerEnd> {
         match (&mut self.state, frame) {
             (State::Subscribed, Frame::Stream(head)) => self.stream(head),
             (State::Subscribed, Frame::Refused(why)) => Err(FollowerEnd::Refused(why)),
@@ -410,7 +433,7 @@ impl Follower {
                 self.attempts = 0;
                 self.see_head(heartbeat.head);
                 self.ack_every = asked_ack_every(heartbeat.ack_every_us);
-                Ok(())
+                self.bear(now, Duration::from_micros(heartbeat.unconfirmed_us))
             }
             (_, Frame::Goodbye) => Err(FollowerEnd::Goodbye),
             _ => Err(FollowerEnd::Malformed("a frame that does not belong here")),
@@ -480,6 +503,15 @@ impl Follower {
         let bytes = bytes + PER_MESSAGE;
         self.outstanding += bytes;
         bytes
+    }
+
+    /// Whether to stay with a publisher that has not been confirmed for so long.
+    fn bear(&mut self, now: Duration, unconfirmed: Duration) -> Result<(), FollowerEnd> {
+        if !self.has_others || unconfirmed < UNCONFIRMED_AFTER || now < self.bears_unconfirmed_until {
+            return Ok(());
+        }
+        self.bears_unconfirmed_until = now + BEARS_UNCONFIRMED;
+        Err(FollowerEnd::Unconfirmed)
     }
 
     fn see_head(&mut self, head: Option<Position>) {

@@ -150,6 +150,9 @@ positional! {
         pub time_us: u64,
         /// The time between two acks that it wants, in microseconds; 0 if it does not say.
         pub ack_every_us: u64,
+        /// The time since a majority of the cores last confirmed that this publisher has everything that was committed, in
+        /// microseconds; 0 if it needs nobody to confirm it.
+        pub unconfirmed_us: u64,
     }
 }
 
@@ -500,7 +503,7 @@ mod tests {
                 digest: serde_bytes::ByteBuf::from([7; 32]),
             }),
             Frame::Version(Bytes::from_static(b"a version")),
-            Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5, ack_every_us: 7 }),
+            Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5, ack_every_us: 7, unconfirmed_us: 9 }),
             Frame::Goodbye,
         ];
         frames.extend(refusals.map(Frame::Refused));

@@ -71,8 +71,8 @@ pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use follower::{
-    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
-    LEAST_ACK_EVERY, MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER,
+    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, BEARS_UNCONFIRMED, Follower, FollowerAction, FollowerEnd, FollowerInput,
+    FollowerState, LEAST_ACK_EVERY, MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER, UNCONFIRMED_AFTER,
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,

@@ -439,7 +439,7 @@ impl Downstream {
                 self.state = State::Opening;
             }
             // It keeps its turn: without a word it would take this publisher for dead.
-            State::Queued(false) if now >= self.timeout => self.heartbeat(now, None),
+            State::Queued(false) if now >= self.timeout => self.heartbeat(now, None, tail),
             State::Snapshot(..) => self.ready.push_back(DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }),
             State::Streaming => self.stream(now, tail),
             _ => {}
@@ -462,14 +462,14 @@ impl Downstream {
                 self.adapt(now.saturating_sub(since.max(self.free_since)), frames.len());
                 if now >= self.told_at + HEARTBEAT_AFTER {
                     // However busy it is: the follower learns from it how often to acknowledge.
-                    frames.push(self.heartbeat_frame(now, Some(head)));
+                    frames.push(self.heartbeat_frame(now, Some(head), tail));
                 }
                 self.send(frames);
             }
             TailRead::Behind => {
                 self.ready.push_back(DownstreamAction::ReadAfter { after: self.sent, max_bytes: MAX_WRITE });
             }
-            TailRead::Nothing if now >= self.timeout => self.heartbeat(now, Some(head)),
+            TailRead::Nothing if now >= self.timeout => self.heartbeat(now, Some(head), tail),
             TailRead::Nothing => {}
         }
     }
@@ -483,16 +483,16 @@ impl Downstream {
         }
     }
 
-    fn heartbeat(&mut self, now: Duration, head: Option<Position>) {
-        let frame = self.heartbeat_frame(now, head);
+    fn heartbeat(&mut self, now: Duration, head: Option<Position>, tail: &Tail) {
+        let frame = self.heartbeat_frame(now, head, tail);
         self.send(vec![frame]);
     }
 
-    fn heartbeat_frame(&mut self, now: Duration, head: Option<Position>) -> Bytes {
+    fn heartbeat_frame(&mut self, now: Duration, head: Option<Position>, tail: &Tail) -> Bytes {
         self.told_at = now;
-        let [time_us, ack_every_us] =
-            [now, ack_every(self.followers)].map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-        Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us }).to_bytes()
+        let [time_us, ack_every_us, unconfirmed_us] = [now, ack_every(self.followers), tail.unconfirmed_for(now)]
+            .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us, unconfirmed_us }).to_bytes()
     }
 
     fn send(&mut self, frames: Vec<Bytes>) {

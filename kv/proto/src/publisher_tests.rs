@@ -273,12 +273,20 @@ fn a_heartbeat_says_where_the_store_is_and_another_history_ends_the_stream() {
     assert_eq!(downstream.poll_timeout(), Some(HEARTBEAT_AFTER));
     let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
     downstream.set_followers(2);
-    let heartbeat = [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us: 200 }))];
+    let heartbeat =
+        [sends(&Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us: 200, unconfirmed_us: 0 }))];
     assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), heartbeat);
     downstream.handle(HEARTBEAT_AFTER, DownstreamInput::Sent);
+    // Where a majority confirms that nothing is missing, it says how long ago that was.
+    let (confirmed, now) = (HEARTBEAT_AFTER + Duration::from_millis(1), HEARTBEAT_AFTER * 2);
+    tail.confirm(confirmed);
+    let unconfirmed_us = u64::try_from((now - confirmed).as_micros()).unwrap();
+    let heartbeat = Heartbeat { head: Some(at(3)), time_us: time_us * 2, ack_every_us: 200, unconfirmed_us };
+    assert_eq!(actions(&mut downstream, now, &tail), [sends(&Frame::Heartbeat(heartbeat))]);
+    downstream.handle(now, DownstreamInput::Sent);
     tail.push(HEARTBEAT_AFTER, Position { epoch: Epoch::new(1), ..at(4) }, Bytes::new());
     let over = [sends(&Frame::Goodbye), DownstreamAction::Close(DownstreamEnd::NewHistory)];
-    assert_eq!(actions(&mut downstream, HEARTBEAT_AFTER, &tail), over);
+    assert_eq!(actions(&mut downstream, now, &tail), over);
 }
 
 #[test]
@@ -341,7 +349,12 @@ fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
     for seconds in 1..=50 {
         let now = Duration::from_secs(seconds);
         assert_eq!(downstream.poll_timeout(), Some(now));
-        let heartbeat = Frame::Heartbeat(Heartbeat { head: None, time_us: seconds * 1_000_000, ack_every_us: 0 });
+        let heartbeat = Frame::Heartbeat(Heartbeat {
+            head: None,
+            time_us: seconds * 1_000_000,
+            ack_every_us: 0,
+            unconfirmed_us: 0,
+        });
         assert_eq!(actions(&mut downstream, now, &tail), [sends(&heartbeat)]);
         if seconds == 50 {
             // Its turn comes while the heartbeat is being written, which is over first.
@@ -380,7 +393,7 @@ fn the_more_followers_there_are_the_less_often_each_acknowledges() {
             panic!("no heartbeat")
         };
         let time_us = u64::try_from(HEARTBEAT_AFTER.as_micros()).unwrap();
-        let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us });
+        let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3)), time_us, ack_every_us, unconfirmed_us: 0 });
         assert_eq!(DownstreamAction::Send(frames.clone()), sends(&heartbeat), "{followers}");
     }
 }
@@ -397,7 +410,8 @@ fn a_follower_that_always_gets_versions_hears_how_often_to_acknowledge_all_the_s
         let [DownstreamAction::Send(frames)] = &actions(&mut downstream, now, &tail)[..] else { panic!("no write") };
         assert_eq!(frames[0], Bytes::from_static(b"version"));
         let time_us = 100_000 * number;
-        let heartbeat = Frame::Heartbeat(Heartbeat { head: Some(at(3 + number)), time_us, ack_every_us: 1_000 });
+        let heartbeat =
+            Frame::Heartbeat(Heartbeat { head: Some(at(3 + number)), time_us, ack_every_us: 1_000, unconfirmed_us: 0 });
         if let [_, frame] = &frames[..] {
             assert_eq!(*frame, heartbeat.to_bytes());
             told.push(number);

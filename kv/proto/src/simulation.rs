@@ -682,6 +682,31 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
 }
 
 #[test]
+fn an_unconfirmed_publisher_is_left_for_another_one_and_not_again_and_again() {
+    let head = source(5, 1, 1).head;
+    let says = |follower: &mut Follower, now, unconfirmed: Duration| {
+        let unconfirmed_us = u64::try_from(unconfirmed.as_micros()).unwrap();
+        let heartbeat = crate::Heartbeat { head: Some(head), unconfirmed_us, ..Default::default() };
+        follower.handle(now, FollowerInput::Frame(Frame::Heartbeat(heartbeat)));
+        actions(follower, now)
+    };
+    let left = [FollowerAction::Disconnect(FollowerEnd::Unconfirmed)];
+    let (long, now) = (crate::UNCONFIRMED_AFTER, Duration::from_secs(1));
+    assert_eq!(says(&mut subscribed(Some(head)), now, long * 100), [], "there is no other one");
+    let mut follower = subscribed(Some(head)).with_others(true);
+    assert_eq!(says(&mut follower, now, long - Duration::from_micros(1)), []);
+    assert_eq!(says(&mut follower, now, long), left);
+    follower.handle(now, FollowerInput::Disconnected);
+    let again = follower.poll_timeout().unwrap();
+    assert_eq!(actions(&mut follower, again), [FollowerAction::Connect]);
+    follower.handle(again, FollowerInput::Connected);
+    assert_eq!(actions(&mut follower, again), [asks(Some(head)), acks(head)]);
+    let end = now + crate::BEARS_UNCONFIRMED;
+    assert_eq!(says(&mut follower, end - Duration::from_micros(1), long), [], "the other one is not confirmed either");
+    assert_eq!(says(&mut follower, end, long), left);
+}
+
+#[test]
 fn a_few_acks_go_out_at_once_and_many_at_a_steady_rate() {
     let mut source = source(5, 1, 1);
     let mut follower = subscribed(Some(source.head));

@@ -15,6 +15,8 @@ pub struct Tail {
     frames: VecDeque<(Bytes, Duration)>,
     bytes: usize,
     max_bytes: usize,
+    /// When a majority last confirmed that nothing is missing at its end; nothing, where nobody needs to.
+    confirmed: Option<Duration>,
 }
 
 /// The result of reading from a [`Tail`].
@@ -32,7 +34,7 @@ impl Tail {
     /// Empty, behind the position where the store stands.
     #[must_use]
     pub fn new(head: Position, max_bytes: usize) -> Self {
-        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes }
+        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes, confirmed: None }
     }
 
     /// Where it ends.
@@ -70,7 +72,18 @@ impl Tail {
         if position.store == self.head.store && position.order() <= self.head.order() {
             return;
         }
-        *self = Self::new(position, self.max_bytes);
+        *self = Self { confirmed: self.confirmed, ..Self::new(position, self.max_bytes) };
+    }
+
+    /// A majority confirms `now` that nothing is missing at the end. Whoever says so once must go on to.
+    pub fn confirm(&mut self, now: Duration) {
+        self.confirmed = Some(now);
+    }
+
+    /// The time since a majority last confirmed that nothing is missing at the end; zero, where nobody needs to.
+    #[must_use]
+    pub fn unconfirmed_for(&self, now: Duration) -> Duration {
+        self.confirmed.map_or(Duration::ZERO, |confirmed| now.saturating_sub(confirmed))
     }
 
     /// The versions after `sent`, about `max_bytes` of them, at least one if there is one.

@@ -51,6 +51,11 @@ impl Feed {
         self.head.send_replace(position.version);
     }
 
+    /// A majority confirms that nothing is missing.
+    pub(crate) fn confirm(&self, now: Duration) {
+        self.tail().confirm(now);
+    }
+
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {
         lock(&self.tail)
     }

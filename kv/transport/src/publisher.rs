@@ -150,6 +150,12 @@ impl Publisher {
         self.parts.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
     }
 
+    /// A majority of the cores confirms that nothing is missing here. Once this was said, downstreams hear how long ago it
+    /// was said last, and may go to another core when that is too long.
+    pub fn confirmed(&self) {
+        self.parts.feed.confirm(self.parts.clock.now());
+    }
+
     /// The address it serves on.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use zonecast_tests::{Node, NodeRole, System, poll_until, run, run_any};
+use zonecast_tests::{Node, System, poll_until, run, run_any};
 
 use crate::http::Http;
 
@@ -12,14 +12,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const ZONE: &str =
     "@ 300 SOA ns hostmaster 1 7200 3600 1209600 60\n@ 300 NS ns\nns 300 A 192.0.2.53\nwww 60 A 192.0.2.1\n";
-
-/// A core that asks the first one to let it in when it is started.
-fn joining(system: &System, name: &str) -> Node {
-    let mut core = Node::new(NodeRole::Core, name, &system.folder().join(name));
-    core.http_lines = format!("[cluster]\njoin = [\"{}\"]\n", system.core.service);
-    system.issue(&core, &["--role", "core", "--host", "127.0.0.1"]).unwrap();
-    core
-}
 
 fn url(core: &Node) -> String {
     format!("http://{}", core.http)
@@ -53,15 +45,11 @@ fn takes_a_write(core: &Node, address: &str) -> bool {
 fn three_cores_go_on_without_one_and_become_one_again() {
     let _alone = crate::heavy::alone();
     let mut system = System::new(0).unwrap();
-    let (mut second, mut third) = (joining(&system, "core-2"), joining(&system, "core-3"));
+    let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
     system.core.start_ready().unwrap();
     assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
     for core in [&mut second, &mut third] {
-        core.start().unwrap();
-        let add = ["--core", &url(&system.core), "cluster", "add", &core.name];
-        let added = poll_until(Instant::now() + PATIENCE, || run_any(&add).unwrap().status.success().then_some(()));
-        assert!(added.is_some(), "{} is not let in: {} {}", core.name, system.core.log(), core.log());
-        core.wait_ready().unwrap();
+        system.let_in(core).unwrap();
     }
     wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
     let table = run(&["--core", &url(&system.core), "cluster", "status"]).unwrap();
@@ -101,8 +89,41 @@ fn three_cores_go_on_without_one_and_become_one_again() {
 fn a_core_that_waits_to_be_let_in_says_what_to_do_and_stops_at_once() {
     let mut system = System::new(0).unwrap();
     system.core.start_ready().unwrap();
-    let mut core = joining(&system, "core-2");
+    let mut core = system.joining("core-2").unwrap();
     core.start().unwrap();
     assert!(core.wait_log(&["zonecast cluster add core-2"], PATIENCE).is_some(), "{}", core.log());
     assert!(core.stop().unwrap().success(), "{}", core.log());
+}
+
+/// A core that is cut off from the others does not know what they commit. It says so, and its edges go elsewhere.
+#[test]
+fn an_edge_leaves_a_core_that_no_majority_confirms() {
+    let _alone = crate::heavy::alone();
+    let mut system = System::new(1).unwrap();
+    let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
+    system.core.start_ready().unwrap();
+    for core in [&mut second, &mut third] {
+        system.let_in(core).unwrap();
+    }
+    assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
+    wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
+    let edge = &mut system.edges[0];
+    edge.upstreams = vec![second.service, third.service];
+    edge.start_ready().unwrap();
+    let has_left = |edge: &Node| {
+        Http::new(edge.http).metric("zonecast_edge_left_upstream_total{reason=\"unconfirmed\"}") >= Some(1.0)
+    };
+    assert!(!has_left(&system.edges[0]));
+    [&system.core, &third].map(Node::pause);
+    let left = poll_until(Instant::now() + PATIENCE, || has_left(&system.edges[0]).then_some(()));
+    [&system.core, &third].map(Node::resume);
+    assert!(left.is_some(), "{}", system.edges[0].log());
+    let written = poll_until(Instant::now() + PATIENCE, || takes_a_write(&second, "192.0.2.9").then_some(()));
+    assert!(written.is_some(), "{}", second.log());
+    let version = Http::new(second.http).get("/v1/status")["position"]["version"].as_u64().unwrap();
+    let follows = || {
+        let status = Http::new(system.edges[0].http).get("/v1/status");
+        (status["position"]["version"].as_u64() >= Some(version)).then_some(())
+    };
+    assert!(poll_until(Instant::now() + PATIENCE, follows).is_some(), "{}", system.edges[0].log());
 }

@@ -330,7 +330,7 @@ fn frames() -> Vec<Example> {
         ..Subscribe::default()
     };
     let differs = SubscribeRefusal::ChainDiffers { version: Version::new(4), chain: Chain::origin(StoreId::new(9)) };
-    let heartbeat = Heartbeat { head: None, time_us: 1_000_000, ack_every_us: 100 };
+    let heartbeat = Heartbeat { head: None, time_us: 1_000_000, ack_every_us: 100, unconfirmed_us: 50_000 };
     // The length in front is no MessagePack.
     let body = |frame: Frame| frame.to_bytes().slice(4..);
     vec![
@@ -356,7 +356,11 @@ fn frames() -> Vec<Example> {
             body(Frame::Refused(differs)),
             &["frame", "kind", "body", "code", "head", "store id", "epoch", "version", "chain"],
         ),
-        ("frame-heartbeat", body(Frame::Heartbeat(heartbeat)), &["frame", "kind", "body", "head", "time", "ack every"]),
+        (
+            "frame-heartbeat",
+            body(Frame::Heartbeat(heartbeat)),
+            &["frame", "kind", "body", "head", "time", "ack every", "unconfirmed"],
+        ),
         (
             "frame-version",
             body(Frame::Version(Bytes::from_static(b"..."))),
