@@ -20,6 +20,7 @@ use openraft::impls::leader_id_adv::LeaderId;
 use openraft::{AsyncRuntime, Instant as _, RaftMetrics, ServerState};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock_watch::Clock;
 use crate::environment::Environment;
 use crate::flight::Flight;
 use crate::metrics::CoreMetrics;
@@ -77,6 +78,7 @@ pub(crate) type PresentLead<E> = Option<Arc<Lead<E>>>;
 /// What leads are made of.
 pub(crate) struct LeadTools<E: Environment> {
     pub(crate) environment: E,
+    pub(crate) clock: Clock<E>,
     pub(crate) raft: Raft<E>,
     pub(crate) state: E::State,
     pub(crate) metrics: CoreMetrics,
@@ -161,7 +163,7 @@ fn begin<E: Environment>(tools: &LeadTools<E>, leader_id: LeaderId<u64, u64>) ->
     let (jobs, queue) = mpsc::channel(MAX_JOBS);
     let proposer = Proposer::new(
         Tools {
-            environment: tools.environment.clone(),
+            clock: tools.clock.clone(),
             raft: tools.raft.clone(),
             state: tools.state.clone(),
             term: term.clone(),

@@ -4,6 +4,7 @@
 //! in the raft log, applied to the state, and handed as versions to an [`AppliedSink`].
 
 mod checkpoint;
+mod clock_watch;
 mod codec;
 mod core;
 mod core_error;

@@ -293,7 +293,7 @@ impl<E: Environment> Members<E> {
         }
     }
 
-    async fn hand_over(&self, to: u64, within: Duration) -> Result<(), MemberError> {
+    pub(crate) async fn hand_over(&self, to: u64, within: Duration) -> Result<(), MemberError> {
         if to == *self.raft.node_id() {
             return Ok(());
         }

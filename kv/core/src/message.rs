@@ -122,6 +122,8 @@ pub struct NodeStatus {
     pub applied: u64,
     /// The feature level of its release.
     pub level: u32,
+    /// Microseconds of Unix time, by its clock; 0 while it stops.
+    pub now_us: u64,
 }
 
 /// Why a core does not do what another asks.
@@ -223,11 +225,12 @@ impl<E: Environment> Answer<E> {
                 out.put_u8(INDEX);
                 out.put_u64(*index);
             }
-            Self::Status(NodeStatus { pid, term, last, applied, level }) => {
+            Self::Status(NodeStatus { pid, term, last, applied, level, now_us }) => {
                 out.put_u8(STANDS);
                 out.put_u32(*pid);
                 [term, last, applied].into_iter().for_each(|number| out.put_u64(*number));
                 out.put_u32(*level);
+                out.put_u64(*now_us);
             }
             Self::Refused(refused) => put_refused(&mut out, refused),
         }
@@ -245,7 +248,8 @@ impl<E: Environment> Answer<E> {
             INDEX => Self::Index(reader.u64()?),
             STANDS => {
                 let (pid, term, last, applied) = (reader.u32()?, reader.u64()?, reader.u64()?, reader.u64()?);
-                Self::Status(NodeStatus { pid, term, last, applied, level: reader.u32()? })
+                let (level, now_us) = (reader.u32()?, reader.u64()?);
+                Self::Status(NodeStatus { pid, term, last, applied, level, now_us })
             }
             REFUSED => Self::Refused(read_refused(&mut reader)?),
             kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),

@@ -13,6 +13,8 @@ pub struct CoreMetrics {
     pub in_flight_bytes: IntGauge,
     /// Seconds that the present write of the raft log or the state has taken so far.
     pub disk_write_seconds: Gauge,
+    /// 1 while the clock of this machine is not believed.
+    pub clock_wrong: IntGauge,
     /// Snapshots of the state that another voter has got from here.
     pub snapshots_sent: IntCounter,
     /// Snapshots of the state that were received and installed here.
@@ -55,11 +57,17 @@ impl CoreMetrics {
         )?;
         registry.register(Box::new(disk_write_seconds.clone()))?;
         registry.register(Box::new(in_flight_bytes.clone()))?;
+        let clock_wrong = IntGauge::new(
+            "zonecast_clock_wrong",
+            "1 while the clock of this machine is wrong, or has jumped and nobody has confirmed it.",
+        )?;
+        registry.register(Box::new(clock_wrong.clone()))?;
         Ok(Self {
             commit_seconds,
             proposals,
             in_flight_bytes,
             disk_write_seconds,
+            clock_wrong,
             snapshots_sent: counter("zonecast_snapshots_sent_total", "Snapshots of the state sent to other voters.")?,
             snapshots_received: counter(
                 "zonecast_snapshots_received_total",

@@ -24,6 +24,7 @@ use zonecast_kv_proto::{
     Batch, Commit, Edition, EncodedBatch, Idempotency, Note, Once, SectionId, SeenRequest, Verdict, View, ViewError,
 };
 
+use crate::clock_watch::Clock;
 use crate::environment::{Environment, State as _};
 use crate::flight::{Flight, Flown, OVERHEAD, Room};
 use crate::lead::LeadTerm;
@@ -75,7 +76,7 @@ struct Waiting<E: Environment> {
 
 /// Builds and proposes, one thing after another.
 pub(crate) struct Proposer<E: Environment> {
-    environment: E,
+    clock: Clock<E>,
     raft: Raft<E>,
     state: E::State,
     term: LeadTerm,
@@ -91,7 +92,7 @@ pub(crate) struct Proposer<E: Environment> {
 
 /// What a proposer is made of.
 pub(crate) struct Tools<E: Environment> {
-    pub(crate) environment: E,
+    pub(crate) clock: Clock<E>,
     pub(crate) raft: Raft<E>,
     pub(crate) state: E::State,
     pub(crate) term: LeadTerm,
@@ -101,9 +102,9 @@ pub(crate) struct Tools<E: Environment> {
 
 impl<E: Environment> Proposer<E> {
     pub(crate) fn new(tools: Tools<E>, jobs: mpsc::WeakSender<Job<E>>) -> Self {
-        let Tools { environment, raft, state, term, flight, metrics } = tools;
+        let Tools { clock, raft, state, term, flight, metrics } = tools;
         let (turns, open) = (Turns::default(), OpenGroup::default());
-        Self { environment, raft, state, term, flight, metrics, jobs, turns, open, applied: None }
+        Self { clock, raft, state, term, flight, metrics, jobs, turns, open, applied: None }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -183,7 +184,8 @@ impl<E: Environment> Proposer<E> {
     fn see(&self, asked: &Idempotency) -> Result<SeenRequest, ProposeError> {
         // In this order: the head is not older than the record.
         let record = self.state.request(&asked.id()).map_err(ViewError::from)?;
-        let (head, now_us) = (self.state.head(), self.environment.now_us());
+        let now_us = self.stamp()?;
+        let head = self.state.head();
         Ok(head.requests.see(asked, now_us.max(head.time_us), head.position.epoch, record))
     }
 
@@ -231,6 +233,7 @@ impl<E: Environment> Proposer<E> {
         applied: &ViewOf<E>,
         arrived: Instant,
     ) -> Result<(Staged<E>, Pending), ProposeError> {
+        let time_us = self.stamp()?;
         if self.turns.pipeline.closed(&batch).is_some() {
             return Err(self.busy());
         }
@@ -246,7 +249,7 @@ impl<E: Environment> Proposer<E> {
         encoded.preconditions = batch.preconditions;
         let (tell, pending) = Pending::new(self.term.given_up());
         let who = Waiting { flown: room.start(ticket, false), is_bulk: false, arrived, tell };
-        Ok((Staged { commit: self.commit(encoded, once), who }, pending))
+        Ok((Staged { commit: Commit { time_us, batch: encoded, once }, who }, pending))
     }
 
     fn refused(&self, why: NotProposed) -> ProposeError {
@@ -256,6 +259,11 @@ impl<E: Environment> Proposer<E> {
         }
     }
 
+    /// The time of a change. A core whose clock may be wrong has none: it gives up the lead.
+    fn stamp(&self) -> Result<u64, ProposeError> {
+        self.clock.stamp().ok_or(ProposeError::NotLeader { leader: None })
+    }
+
     fn busy(&self) -> ProposeError {
         self.metrics.proposals.with_label_values(&["busy"]).inc();
         ProposeError::Busy
@@ -263,6 +271,11 @@ impl<E: Environment> Proposer<E> {
 
     /// Takes a chunk of bulk in.
     fn stage(&mut self, bulk: Bulk<E>) -> Option<Staged<E>> {
+        let Ok(time_us) = self.stamp() else {
+            // Nobody may be waiting for it.
+            let _ = bulk.tell.send(Outcome::NotLeader { leader: None });
+            return None;
+        };
         let applied = self.applied();
         let staged = self.turns.pipeline.stage_bulk(&bulk.batch, |id| E::State::edition(&applied, id));
         self.applied = Some(applied);
@@ -270,7 +283,7 @@ impl<E: Environment> Proposer<E> {
         match staged {
             Ok(Ok(ticket)) => {
                 let who = Waiting { flown: room.start(ticket, true), is_bulk: true, arrived, tell };
-                return Some(Staged { commit: self.commit(batch, None), who });
+                return Some(Staged { commit: Commit { time_us, batch, once: None }, who });
             }
             Ok(Err(refusal)) => {
                 drop(room);
@@ -287,10 +300,6 @@ impl<E: Environment> Proposer<E> {
 
     fn applied(&mut self) -> ViewOf<E> {
         self.applied.take().unwrap_or_else(|| self.state.view())
-    }
-
-    fn commit(&self, batch: EncodedBatch, once: Option<Once>) -> Commit {
-        Commit { time_us: self.environment.now_us(), batch, once }
     }
 
     /// Puts a staged change into the open group, and says how many are in it. A group that is full goes first.

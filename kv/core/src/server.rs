@@ -17,6 +17,7 @@ use openraft::{AsyncRuntime as _, ReadPolicy};
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
 use crate::join::{FEATURE_LEVEL, JoinRequest};
+use crate::loan::Loan;
 use crate::members::Members;
 use crate::message::{Answer, Call, Hello, NodeStatus, Refused, decode_append, encode_appended, stream};
 use crate::snapshots::Incoming;
@@ -31,6 +32,7 @@ pub(crate) struct Server<E: Environment> {
     raft: Raft<E>,
     state: E::State,
     members: Arc<Members<E>>,
+    loan: Arc<Loan<E>>,
     snapshots: Incoming<E>,
 }
 
@@ -39,13 +41,14 @@ pub(crate) struct ServerParts<E: Environment> {
     pub(crate) raft: Raft<E>,
     pub(crate) state: E::State,
     pub(crate) members: Arc<Members<E>>,
+    pub(crate) loan: Arc<Loan<E>>,
     pub(crate) snapshots: Incoming<E>,
 }
 
 impl<E: Environment> Server<E> {
     pub(crate) fn new(parts: ServerParts<E>) -> Self {
-        let ServerParts { raft, state, members, snapshots } = parts;
-        Self { raft, state, members, snapshots }
+        let ServerParts { raft, state, members, loan, snapshots } = parts;
+        Self { raft, state, members, loan, snapshots }
     }
 
     /// Serves one stream that a core with this name has opened.
@@ -115,7 +118,7 @@ impl<E: Environment> Server<E> {
                 Ok((read, _)) => Ok(Answer::Index(read.index())),
                 Err(error) => Err(error.to_string()),
             },
-            Call::Status => Ok(Answer::Status(own_status(&self.raft))),
+            Call::Status => Ok(Answer::Status(own_status(&self.raft, &self.loan))),
             Call::Moved(member) => {
                 self.members.moved(from, member).await.map(|()| Answer::Done).map_err(|error| error.to_string())
             }
@@ -204,7 +207,7 @@ impl<E: Environment> Server<E> {
 }
 
 /// Where this core stands.
-pub(crate) fn own_status<E: Environment>(raft: &Raft<E>) -> NodeStatus {
+pub(crate) fn own_status<E: Environment>(raft: &Raft<E>, loan: &Loan<E>) -> NodeStatus {
     let metrics = raft.metrics();
     let seen = metrics.borrow_watched();
     NodeStatus {
@@ -213,6 +216,7 @@ pub(crate) fn own_status<E: Environment>(raft: &Raft<E>) -> NodeStatus {
         last: seen.last_log_index.unwrap_or_default(),
         applied: seen.last_applied.map_or(0, |applied| applied.index),
         level: FEATURE_LEVEL,
+        now_us: loan.get().map_or(0, |environment| environment.now_us()),
     }
 }
 

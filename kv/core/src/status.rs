@@ -74,7 +74,7 @@ impl<E: Environment> Voter<E> {
             };
             let asked = cluster.members.iter().map(|member| async move {
                 if member.id == id {
-                    return Some(own_status(&self.raft));
+                    return Some(own_status(&self.raft, &self.loan));
                 }
                 let way = self.network.to(member.id, member.member.clone());
                 match way.call(&Call::Status, ANSWERED_WITHIN).await {

@@ -15,8 +15,9 @@ use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, RestoreId, StoreId, Verdict, View};
 
+use crate::clock_watch::{Clock, ClockWatch};
 use crate::core_error::CoreError;
-use crate::disk_watch::DiskWatch;
+use crate::disk_watch::{Applying, DiskWatch};
 use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
@@ -80,7 +81,7 @@ pub(crate) struct Voter<E: Environment> {
     pub(crate) state: E::State,
     pub(crate) log: Arc<E::Log>,
     /// Ends at shutdown, because it says that the stores are in use.
-    loan: Arc<Loan<E>>,
+    pub(crate) loan: Arc<Loan<E>>,
     /// Held for writing while the log is copied.
     pub(crate) keep: Arc<RwLock<()>>,
     pub(crate) network: Network<E>,
@@ -89,7 +90,7 @@ pub(crate) struct Voter<E: Environment> {
     lead: watch::Receiver<PresentLead<E>>,
     /// Everything that this voter may have acknowledged is applied here.
     is_complete: Arc<AtomicBool>,
-    metrics: CoreMetrics,
+    pub(crate) metrics: CoreMetrics,
     /// The proposer's thread has.
     panicked: watch::Sender<bool>,
     /// The disk does.
@@ -114,8 +115,10 @@ impl<E: Environment> Voter<E> {
             network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
             let panicked = watch::Sender::new(false);
             let is_complete = Arc::new(AtomicBool::new(false));
+            let clock = Clock::new(environment.clone());
             let tools = LeadTools {
                 environment: environment.clone(),
+                clock: clock.clone(),
                 raft: raft.clone(),
                 state: state.clone(),
                 metrics: metrics.clone(),
@@ -130,19 +133,13 @@ impl<E: Environment> Voter<E> {
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
             mind_membership(&members, ask_without_vote(raft.clone(), network.clone()), &stopping);
             let hangs = watch::Sender::new(false);
-            let disk = DiskWatch {
-                raft: raft.clone(),
-                log: Arc::clone(&log),
-                applying,
-                members: Arc::clone(&members),
-                metrics: metrics.clone(),
-                hangs: hangs.clone(),
-            };
-            drop(E::Runtime::spawn(until_stopping::<E>(disk.watch(), stopping.subscribe())));
+            let watched = Watched { raft: &raft, log: &log, network: &network, members: &members, metrics: &metrics };
+            watched.watch(applying, hangs.clone(), clock, &stopping);
             let server = Arc::new(Server::new(ServerParts {
                 raft: raft.clone(),
                 state: state.clone(),
                 members: Arc::clone(&members),
+                loan: Arc::clone(&loan),
                 snapshots: Incoming::new(
                     raft.clone(),
                     state.clone(),
@@ -637,6 +634,45 @@ fn mind_membership<E: Environment>(
 async fn until_stopping<E: Environment>(work: impl Future<Output = ()> + Send, mut stopping: watch::Receiver<bool>) {
     let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
     E::Runtime::select2(work, stops).await;
+}
+
+/// What the watches of a voter look at.
+struct Watched<'v, E: Environment> {
+    raft: &'v Raft<E>,
+    log: &'v Arc<E::Log>,
+    network: &'v Network<E>,
+    members: &'v Arc<Members<E>>,
+    metrics: &'v CoreMetrics,
+}
+
+impl<E: Environment> Watched<'_, E> {
+    /// Watches the disk and the clock until the voter stops.
+    fn watch(
+        &self,
+        applying: Applying<E>,
+        hangs: watch::Sender<bool>,
+        clock: Clock<E>,
+        stopping: &watch::Sender<bool>,
+    ) {
+        let Self { raft, log, network, members, metrics } = *self;
+        let disk = DiskWatch {
+            raft: raft.clone(),
+            log: Arc::clone(log),
+            applying,
+            members: Arc::clone(members),
+            metrics: metrics.clone(),
+            hangs,
+        };
+        let clock = ClockWatch {
+            clock,
+            raft: raft.clone(),
+            network: network.clone(),
+            members: Arc::clone(members),
+            metrics: metrics.clone(),
+        };
+        drop(E::Runtime::spawn(until_stopping::<E>(disk.watch(), stopping.subscribe())));
+        drop(E::Runtime::spawn(until_stopping::<E>(clock.watch(), stopping.subscribe())));
+    }
 }
 
 /// Waits until somebody says yes.

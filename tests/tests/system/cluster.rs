@@ -120,10 +120,10 @@ fn an_edge_leaves_a_core_that_no_majority_confirms() {
     assert!(left.is_some(), "{}", system.edges[0].log());
     let written = poll_until(Instant::now() + PATIENCE, || takes_a_write(&second, "192.0.2.9").then_some(()));
     assert!(written.is_some(), "{}", second.log());
-    let version = Http::new(second.http).get("/v1/status")["position"]["version"].as_u64().unwrap();
+    let version = Http::new(second.http).get("/v1/status")["version"].as_u64().unwrap();
     let follows = || {
         let status = Http::new(system.edges[0].http).get("/v1/status");
-        (status["position"]["version"].as_u64() >= Some(version)).then_some(())
+        (status["version"].as_u64() >= Some(version)).then_some(())
     };
     assert!(poll_until(Instant::now() + PATIENCE, follows).is_some(), "{}", system.edges[0].log());
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use openraft::AsyncRuntime as _;
@@ -26,7 +27,7 @@ const BEGAN: u64 = 1_800_000_000_000_000;
 pub(crate) struct SimMachine {
     pub(crate) run: Run,
     /// Microseconds that its clock is ahead.
-    pub(crate) ahead: u64,
+    pub(crate) ahead: Arc<AtomicU64>,
 }
 
 impl Environment for SimMachine {
@@ -85,6 +86,6 @@ impl Environment for SimMachine {
     }
 
     fn now_us(&self) -> u64 {
-        BEGAN + self.ahead + now() / 1000
+        BEGAN + self.ahead.load(Ordering::Relaxed) + now() / 1000
     }
 }

@@ -1,6 +1,7 @@
 //! Single faults that need a certain order of things.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::AsyncRuntime as _;
@@ -12,6 +13,7 @@ use super::net::Cut;
 use super::operators::add;
 use super::random_runs::{cluster, converge};
 use super::world::{Running, World};
+use crate::environment::State as _;
 
 const SEEDS: std::ops::Range<u64> = 1..6;
 
@@ -141,5 +143,46 @@ fn a_leader_that_removes_itself_and_a_learner_leaves_the_rest_to_others_and_all_
         let names: Vec<String> = names.map(|name| name.to_string()).collect();
         leader.voter.members.remove(&names).await.unwrap();
         assert!(another_leads(&world, &leader, Duration::from_secs(15)).await);
+    });
+}
+
+/// Microseconds.
+const HOUR: u64 = 3_600_000_000;
+
+#[test]
+fn a_leader_whose_clock_jumps_stamps_nothing_and_gives_up_the_lead() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        let leader = world.leader().unwrap();
+        let clock = world.ahead(&leader.run.name);
+        let before = leader.voter.state.head().time_us;
+        clock.fetch_add(HOUR, Ordering::Relaxed);
+        assert!(another_leads(&world, &leader, Duration::from_secs(10)).await);
+        let stamped = leader.voter.state.head().time_us;
+        assert!(stamped < before + HOUR / 2, "{stamped} comes from the wrong clock");
+        // Nobody can make it lead until it is set.
+        let new = world.leader().unwrap();
+        let _ = new.voter.members.transfer(&leader.run.name, Duration::from_secs(2)).await;
+        assert!(another_leads(&world, &leader, Duration::from_secs(20)).await);
+        clock.fetch_sub(HOUR, Ordering::Relaxed);
+        let is_set = || leader.voter.metrics.clock_wrong.get() == 0;
+        assert!(world.until(Duration::from_secs(30), is_set).await);
+    });
+}
+
+#[test]
+fn clocks_that_all_jump_are_right_again_once_they_are_compared() {
+    each_seed(|world| async move {
+        cluster(&world, 3).await;
+        let leader = world.leader().unwrap();
+        for name in world.names() {
+            world.ahead(&name).fetch_add(HOUR, Ordering::Relaxed);
+        }
+        let taken = async {
+            while !matches!(ask(&world, leader.clone(), Ask::Count).await, Ok(Told::Committed(_))) {
+                SimRuntime::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        assert!(SimRuntime::timeout(Duration::from_secs(20), Box::pin(taken)).await.is_ok());
     });
 }

@@ -52,7 +52,7 @@ struct Machine {
     /// Once it is up.
     running: Option<Running>,
     /// Microseconds that its clock is ahead.
-    ahead: u64,
+    ahead: Arc<AtomicU64>,
 }
 
 /// A voter that is up.
@@ -152,7 +152,7 @@ impl World {
 
     /// Puts a machine with an empty disk there, in place of the one of this name.
     pub(crate) fn place(&self, name: &str) {
-        let (disk, ahead) = (Disk::new(self.number()), self.dice().below(2_000_000));
+        let (disk, ahead) = (Disk::new(self.number()), Arc::new(self.dice().below(2_000_000).into()));
         self.machines().insert(name.into(), Machine { disk, power: None, running: None, ahead });
     }
 
@@ -160,8 +160,9 @@ impl World {
         self.machines().get(name).map(|machine| machine.disk.clone())
     }
 
-    pub(crate) fn ahead(&self, name: &str) -> u64 {
-        self.machines().get(name).map_or(0, |machine| machine.ahead)
+    /// Microseconds that a clock is ahead, and may be put to.
+    pub(crate) fn ahead(&self, name: &str) -> Arc<AtomicU64> {
+        self.machines().get(name).map(|machine| Arc::clone(&machine.ahead)).unwrap_or_default()
     }
 
     /// Switches a machine on, if it is off.
