@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_wrong_if_a_majority_agrees_against_it() {
+    fn a_clock_is_wrong_if_a_majority_agrees_against_it() {
         const S: i64 = 1_000_000;
         assert_eq!(judge(1, &[]), Verdict::Right, "nobody to compare with");
         assert_eq!(judge(3, &[S, -S]), Verdict::Right);

@@ -157,6 +157,7 @@ fn a_leader_whose_clock_jumps_stamps_nothing_and_gives_up_the_lead() {
         let clock = world.ahead(&leader.run.name);
         let before = leader.voter.state.head().time_us;
         clock.fetch_add(HOUR, Ordering::Relaxed);
+        assert_eq!(ask(&world, leader.clone(), Ask::Count).await.unwrap(), Told::NotDone);
         assert!(another_leads(&world, &leader, Duration::from_secs(10)).await);
         let stamped = leader.voter.state.head().time_us;
         assert!(stamped < before + HOUR / 2, "{stamped} comes from the wrong clock");
