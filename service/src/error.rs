@@ -56,6 +56,20 @@ pub enum ServiceError {
         /// Where it is.
         present: String,
     },
+    /// The idempotency key was used for another request; nothing has changed.
+    #[error("the idempotency key was used for another request; nothing has changed")]
+    KeyReused,
+    /// The idempotency key was made too long ago, or later than now: this request was not done.
+    #[error("{message}; this request was not done: make a new key, and look at the clock of the client")]
+    KeyTime {
+        /// What is wrong with the time of the key.
+        message: String,
+        /// What time it is here, milliseconds of Unix time.
+        store_ms: Option<u64>,
+    },
+    /// The records of idempotency keys are at their limit; nothing has changed.
+    #[error("too many idempotency keys are kept, retry later; nothing has changed")]
+    TooManyKeys,
     /// Too much is proposed and not applied yet.
     #[error("too many changes wait to be applied, retry in a moment")]
     Overloaded,

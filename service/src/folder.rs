@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use zonecast_builder::ChangeKind;
 use zonecast_ingest::{ManifestEntry, ZoneRoot};
+use zonecast_kv_core::HeldLead;
 use zonecast_kv_proto::{Batch, Precondition};
 use zonecast_kv_store::{StateView, StoreError};
 use zonecast_records::Name;
@@ -80,6 +81,8 @@ struct Work {
     entries: Vec<ManifestEntry>,
     nesting: Nesting,
     choices: ImportChoices,
+    /// All is committed under it.
+    lead: HeldLead,
     ids: IdSource,
     next: AtomicUsize,
     /// Some worker has failed, or the process is to end.
@@ -93,7 +96,7 @@ struct Work {
 /// zone that was never loaded is marked, until it is or is not listed any more. `stop` ends it early.
 ///
 /// # Errors
-/// The core cannot commit.
+/// The core cannot commit, or has lost its lead on the way: the import ends with it.
 pub async fn import_folder(
     service: &Arc<Service>,
     root: ZoneRoot,
@@ -102,6 +105,8 @@ pub async fn import_folder(
     stop: Arc<AtomicBool>,
 ) -> Result<ImportReport, ServiceError> {
     let ListedZones { mut entries, left_out } = zones;
+    // Before ids are drawn: those drawn under an earlier lead are swept.
+    let lead = service.core().hold_lead()?;
     let listed = entries.iter().map(|entry| entry.apex).chain(left_out.iter().copied()).collect();
     if !left_out.is_empty() {
         let ids = service.allocate(left_out.len()).await?;
@@ -113,6 +118,7 @@ pub async fn import_folder(
     let work = Arc::new(Work {
         service: Arc::clone(service),
         root,
+        lead,
         ids: service.allocate(entries.len()).await?,
         nesting,
         entries,
@@ -190,7 +196,7 @@ impl Grouped for ZoneWork {
 
 impl<'w> Worker<'w> {
     fn new(work: &'w Work, runtime: &'w Handle) -> Self {
-        let committer = Committer::new(work.service.core().clone());
+        let committer = Committer::new(work.service.core().clone(), work.lead.clone());
         Self { work, runtime, committer, group: Group::default() }
     }
 
@@ -291,7 +297,8 @@ impl<'w> Worker<'w> {
                 (planned.records, planned.warnings, Imported::Changed)
             }
             Plan::Large(planned) => {
-                self.runtime.block_on(replace_generation(service.core(), planned.work))?;
+                let replacing = replace_generation(service.core(), self.work.lead.clone(), planned.work, None);
+                self.runtime.block_on(replacing)?;
                 (planned.records, planned.warnings, Imported::Changed)
             }
         };
@@ -414,6 +421,7 @@ mod tests {
         let root = open_root(folder).unwrap();
         let entries = Manifest::of_folder(root.folder()).unwrap().entries;
         Work {
+            lead: service.core().hold_lead().unwrap(),
             ids: api.runtime().block_on(service.allocate(entries.len())).unwrap(),
             nesting: Nesting::of(entries.iter().map(|entry| &entry.apex)),
             choices: ImportChoices::default(),

@@ -8,6 +8,7 @@
 //! ```
 //! [`RunningService`] is a core with all of its parts but the API. Its callers are the binary's HTTP side and its roles.
 
+mod answer;
 pub mod backup;
 mod cluster_metrics;
 mod core_streams;
@@ -25,6 +26,7 @@ mod leading;
 mod metrics;
 mod part;
 mod progress;
+mod requests;
 mod running;
 mod scope;
 mod service;
@@ -36,6 +38,7 @@ mod vitals;
 mod who;
 mod zone;
 
+pub use answer::{Answer, Done, Earlier, Wrote};
 pub use core_streams::REQUESTS;
 pub use day::{age, day, day_and_time};
 pub use error::ServiceError;

@@ -23,11 +23,17 @@ pub struct ErrorDetail {
     /// `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// The time of the core, milliseconds of Unix time, if the time of an idempotency key is what is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_ms: Option<u64>,
 }
 
 /// The `code` of an error when it is not known whether a write was done. After any other error, a repeated write cannot
-/// be done twice.
+/// be done twice; under the same idempotency key, a write cannot be done twice in any case.
 pub const UNKNOWN: &str = "unknown";
+
+/// The `code` of an error when the idempotency key was made too long ago, or later than now.
+pub const KEY_TIME: &str = "key_time";
 
 /// Severity of a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

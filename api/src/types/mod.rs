@@ -24,7 +24,7 @@ pub use cluster::{
 };
 pub use deleted_zone::{DeletedZone, DeletedZones};
 pub use edge_node::EdgeNode;
-pub use error_body::{ErrorBody, ErrorDetail, Finding, Severity, UNKNOWN};
+pub use error_body::{ErrorBody, ErrorDetail, Finding, KEY_TIME, Severity, UNKNOWN};
 pub use lookup::{Entry, Lookup};
 pub use ready::{Process, Ready, ReadyCore};
 pub use record_change::{Action, ChangeRequest, RecordChange};

@@ -14,6 +14,9 @@ pub struct Written {
     pub version: u64,
     /// Whether the write changed anything.
     pub changed: bool,
+    /// Whether this is the answer of an earlier request under the same idempotency key, and nothing was done now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
     /// Serial of the zone after it; absent when the zone was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<u32>,

@@ -10,13 +10,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Epoch, Head, Idempotency, Note, Peer, Position, Published, RequestId, RequestKey,
+    Batch, BatchSource, Epoch, Head, Idempotency, Note, Once, Peer, Position, Published, RequestId, RequestKey,
     RequestRecord, RestoreId, View,
 };
 use zonecast_kv_store::{StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
 use crate::core_error::CoreError;
+use crate::held_lead::HeldLead;
 use crate::machine::{Machine, MachineParts};
 use crate::member::Member;
 use crate::members::MemberError;
@@ -324,6 +325,32 @@ impl Core {
     /// Too much is on its way already (wait for an earlier one), the batch cannot be encoded, or the core has stopped.
     pub async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
         self.inner.voter.propose(batch).await
+    }
+
+    /// The present lead, for work of many batches that must not go on in another term.
+    ///
+    /// # Errors
+    /// This core does not lead, or has stopped.
+    pub fn hold_lead(&self) -> Result<HeldLead, ProposeError> {
+        self.inner.voter.lead().map(|lead| HeldLead::of(&lead))
+    }
+
+    /// As [`Core::propose`], in the term of this lead only, and `once` if it is to be done once: where it was done before,
+    /// the outcome is that of the first time.
+    ///
+    /// # Errors
+    /// As [`Core::propose`], or the lead is over. Nothing was done then.
+    pub async fn propose_in(
+        &self,
+        lead: &HeldLead,
+        batch: &Batch,
+        once: Option<Once>,
+    ) -> Result<Pending, ProposeError> {
+        match lead.get() {
+            Some(lead) => self.inner.voter.propose_in(&lead, batch, once).await,
+            // Another one that this core has by now will not do.
+            None => Err(self.hold_lead().err().unwrap_or(ProposeError::NotLeader { leader: None })),
+        }
     }
 
     /// Hands out ids that were never handed out before, and never will be again. The first is 1.

@@ -12,6 +12,7 @@ mod disk_watch;
 mod entry;
 mod environment;
 mod flight;
+mod held_lead;
 mod join;
 mod lead;
 mod loan;
@@ -48,6 +49,7 @@ mod voter;
 
 pub use self::core::{ClusterConfig, Core, CoreConfig, FIRST_OTHER_KIND};
 pub use core_error::CoreError;
+pub use held_lead::HeldLead;
 pub use member::Member;
 pub use members::{Candidate, MemberError, MemberRole};
 pub use message::{NodeStatus, Refused};

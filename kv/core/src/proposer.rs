@@ -55,6 +55,7 @@ pub(crate) type Change<E> = Box<dyn FnOnce(Result<&mut Proposer<E>, ProposeError
 /// A chunk of bulk that waits for its turn.
 pub(crate) struct Bulk<E: Environment> {
     pub(crate) batch: EncodedBatch,
+    pub(crate) once: Option<Once>,
     pub(crate) room: Room<E>,
     pub(crate) arrived: Instant,
     pub(crate) tell: oneshot::Sender<Outcome>,
@@ -279,11 +280,14 @@ impl<E: Environment> Proposer<E> {
         let applied = self.applied();
         let staged = self.turns.pipeline.stage_bulk(&bulk.batch, |id| E::State::edition(&applied, id));
         self.applied = Some(applied);
-        let Bulk { batch, room, arrived, tell } = bulk;
+        let Bulk { batch, once, room, arrived, tell } = bulk;
         match staged {
             Ok(Ok(ticket)) => {
+                if let Some(once) = &once {
+                    self.turns.pipeline.stage_request(once.idempotency.id());
+                }
                 let who = Waiting { flown: room.start(ticket, true), is_bulk: true, arrived, tell };
-                return Some(Staged { commit: Commit { time_us, batch, once: None }, who });
+                return Some(Staged { commit: Commit { time_us, batch, once }, who });
             }
             Ok(Err(refusal)) => {
                 drop(room);

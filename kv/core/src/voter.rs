@@ -13,7 +13,7 @@ use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
-use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, RestoreId, StoreId, Verdict, View};
+use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, Once, RestoreId, StoreId, Verdict, View};
 
 use crate::clock_watch::{Clock, ClockWatch};
 use crate::core_error::CoreError;
@@ -392,15 +392,26 @@ impl<E: Environment> Voter<E> {
 
     /// See [`Core::propose`](crate::Core::propose).
     pub(crate) async fn propose(&self, batch: &Batch) -> Result<Pending, ProposeError> {
+        let lead = self.lead()?;
+        self.propose_in(&lead, batch, None).await
+    }
+
+    /// The same under this lead, and once, if it says so.
+    pub(crate) async fn propose_in(
+        &self,
+        lead: &Lead<E>,
+        batch: &Batch,
+        once: Option<Once>,
+    ) -> Result<Pending, ProposeError> {
         let arrived = Instant::now();
         let batch = batch.encode()?;
-        let lead = self.lead()?;
-        let Some(room) = lead.flight.take(batch.len() + OVERHEAD) else {
+        let bytes = batch.len() + once.as_ref().map_or(0, |once| once.note.len()) + OVERHEAD;
+        let Some(room) = lead.flight.take(bytes) else {
             self.metrics.proposals.with_label_values(&["busy"]).inc();
             return Err(ProposeError::Busy);
         };
         let (tell, pending) = Pending::new(lead.term.given_up());
-        self.ask_lead(&lead, Job::Bulk(Bulk { batch, room, arrived, tell })).await?;
+        self.ask_lead(lead, Job::Bulk(Bulk { batch, once, room, arrived, tell })).await?;
         Ok(pending)
     }
 
@@ -499,7 +510,7 @@ impl<E: Environment> Voter<E> {
     }
 
     /// The present lead.
-    fn lead(&self) -> Result<Arc<Lead<E>>, ProposeError> {
+    pub(crate) fn lead(&self) -> Result<Arc<Lead<E>>, ProposeError> {
         if *self.stopping.borrow() || *self.hangs.borrow() {
             return Err(ProposeError::Stopped);
         }

@@ -36,7 +36,7 @@ pub async fn mark_all(core: &Core, apexes: HashSet<Name>, ids: IdSource) -> Resu
         marks.filter_map(Result::transpose).collect::<Result<Vec<Batch>, ServiceError>>()
     });
     let marks = marks.await.map_err(ServiceError::internal)??;
-    let mut committer = Committer::new(core.clone());
+    let mut committer = Committer::leading(core)?;
     for batch in &marks {
         committer.push(batch, ()).await?;
     }
@@ -59,7 +59,7 @@ pub async fn unmark_unlisted(core: &Core, listed: HashSet<Name>) -> Result<(), S
         marks.map(removal).collect::<Result<Vec<Batch>, ServiceError>>()
     });
     let removals = removals.await.map_err(ServiceError::internal)??;
-    let mut committer = Committer::new(core.clone());
+    let mut committer = Committer::leading(core)?;
     for removal in &removals {
         committer.push(removal, ()).await?;
     }

@@ -32,7 +32,7 @@ pub(crate) async fn sweep_orphans(core: &Core, before: u64) -> Result<usize, Ser
     let view = core.view();
     let found = tokio::task::spawn_blocking(move || orphans(&view, before)).await.map_err(ServiceError::internal)?;
     let found = found.map_err(ServiceError::internal)?;
-    let mut committer = Committer::new(core.clone());
+    let mut committer = Committer::leading(core)?;
     for generation in &found {
         let deletion = delete_generation(ZoneIdentity { id: NO_ZONE, generation: *generation });
         committer.push(&deletion, ()).await?;
@@ -157,7 +157,7 @@ mod tests {
             cluster: None,
         };
         let core = Core::start(config).await.unwrap();
-        let mut committer = Committer::new(core.clone());
+        let mut committer = Committer::leading(&core).unwrap();
         for batch in build(1, 2).into_batches(512) {
             committer.push(&batch, ()).await.unwrap();
         }

@@ -19,8 +19,9 @@ use zonecast_records::Name;
 
 use super::Service;
 use super::records::serial_time;
+use crate::answer::Wrote;
 use crate::error::ServiceError;
-use crate::import::committed;
+use crate::import::landed;
 
 /// Author in the history of a zone, where what follows a target is not a part of somebody's change.
 const ALIAS: &str = "target of the alias at the apex";
@@ -156,9 +157,9 @@ impl Service {
         &self,
         pending: Pending,
         entries: Vec<AliasEntry>,
-    ) -> Result<Option<zonecast_kv_proto::Version>, ServiceError> {
-        let committed = committed(pending.await);
+    ) -> Result<Wrote<Option<zonecast_kv_proto::Version>>, ServiceError> {
+        let landed = landed(pending.await);
         self.aliases.look(entries.into_iter().map(|entry| Look::Alias(Box::new(entry))));
-        committed
+        landed
     }
 }

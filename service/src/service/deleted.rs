@@ -9,10 +9,11 @@ use zonecast_records::Name;
 
 use super::Service;
 use super::made::never_too_large;
+use crate::Scope;
+use crate::answer::{Answer, Wrote};
 use crate::error::ServiceError;
-use crate::import::committed;
+use crate::import::landed;
 use crate::zone::{Guard, Terms, blocking, hides};
-use crate::{Scope, Who};
 use zonecast_api::types::{DeletedZone, DeletedZones, Written};
 
 impl Service {
@@ -27,13 +28,14 @@ impl Service {
         allow_shrink: bool,
         terms: Terms,
     ) -> Result<Written, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(&terms.who.clone(), async move { service.delete_now(apex, allow_shrink, terms).await }).await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        let delete = async move { service.delete_now(apex, allow_shrink, on).await };
+        Ok(self.wrote(apex, self.do_once(&terms, delete).await?))
     }
 
-    async fn delete_now(&self, apex: Name, allow_shrink: bool, terms: Terms) -> Result<Written, ServiceError> {
+    async fn delete_now(&self, apex: Name, allow_shrink: bool, terms: Terms) -> Result<Wrote<Written>, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { who, condition } = terms;
+        let Terms { who, condition, once } = terms;
         let author = self.author(who.name());
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
@@ -42,41 +44,48 @@ impl Service {
             let records = RecordCounts { before: zone.records, after: 0 };
             Guard::of(view, &zone, allow_shrink)?.records(records, 0)?;
             let batch = delete_zone(view, &apex, author.note(ChangeKind::Deleted)).map_err(never_too_large)?;
-            Ok::<_, ServiceError>((batch, ()))
+            Ok::<_, ServiceError>((batch, Written::default().note(), ()))
         };
-        let ((), pending) = self.core().change(build).await?;
-        let committed = committed(pending.await);
+        let (_, pending) = self.propose(once, build).await?;
+        let landed = landed(pending.await);
         self.look_within(apex);
-        let written = self.written(apex, committed?);
+        let wrote = landed?.map(|version| self.written(apex, version));
         let minutes = self.parts.keep_replaced.as_secs() / 60;
-        tracing::info!(zone = %apex, by = name, "deleted; for {minutes} minutes it can be brought back");
-        Ok(written)
+        if let Wrote::Now(_) = wrote {
+            tracing::info!(zone = %apex, by = name, "deleted; for {minutes} minutes it can be brought back");
+        }
+        Ok(wrote)
     }
 
     /// Brings back a zone that was deleted, with its history.
     ///
     /// # Errors
     /// There is such a zone, none was deleted lately, or the core cannot commit.
-    pub async fn undelete_zone(self: &Arc<Self>, apex: Name, who: Who) -> Result<Written, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(&who.clone(), async move { service.undelete_now(apex, &who).await }).await
+    pub async fn undelete_zone(self: &Arc<Self>, apex: Name, terms: Terms) -> Result<Written, ServiceError> {
+        let (service, on) = (Arc::clone(self), terms.clone());
+        let undelete = async move { service.undelete_now(apex, on).await };
+        Ok(self.wrote(apex, self.do_once(&terms, undelete).await?))
     }
 
-    async fn undelete_now(&self, apex: Name, who: &Who) -> Result<Written, ServiceError> {
+    async fn undelete_now(&self, apex: Name, Terms { who, once, .. }: Terms) -> Result<Wrote<Written>, ServiceError> {
         let _guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let author = self.author(who.name());
         let name = author.name().to_owned();
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let (batch, serial) = undelete_zone(view, &apex, author.note(ChangeKind::Undeleted))?;
-            Ok::<_, ServiceError>((batch, (serial, hides(view, &apex)?)))
+            let warnings = hides(view, &apex)?.into_iter().collect();
+            let answer = Written { serial: Some(serial), warnings, ..Written::default() };
+            Ok::<_, ServiceError>((batch, answer.note(), answer))
         };
-        let ((serial, hides), pending) = self.core().change(build).await?;
-        let committed = committed(pending.await);
+        let (answer, pending) = self.propose(once, build).await?;
+        let landed = landed(pending.await);
         self.look_within(apex);
-        let warnings = hides.into_iter().collect();
-        let written = Written { serial: Some(serial), warnings, ..self.written(apex, committed?) };
-        tracing::info!(zone = %apex, by = name, "brought back");
-        Ok(written)
+        let Written { serial, warnings, .. } = answer.unwrap_or_default();
+        let wrote = landed?.map(|version| Written { serial, warnings, ..self.written(apex, version) });
+        if let Wrote::Now(_) = wrote {
+            tracing::info!(zone = %apex, by = name, "brought back");
+        }
+        Ok(wrote)
     }
 
     /// Zones of a scope after `after` in canonical order that can be brought back, some `limit` of them.

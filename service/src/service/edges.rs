@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use zonecast_kv_proto::{Batch, EdgeLink, KnownNode, KnownNodeError, Op, Section};
+use zonecast_kv_core::Editions;
+use zonecast_kv_proto::{Batch, EdgeLink, Idempotency, KnownNode, KnownNodeError, Note, Op, Section, View};
 use zonecast_kv_transport::{DownstreamStatus, Peer};
 
 use super::Service;
+use crate::answer::{Done, Wrote};
 use crate::error::ServiceError;
-use crate::import::committed;
-use crate::who::Who;
-use crate::zone::blocking;
+use crate::import::landed;
+use crate::zone::{Terms, blocking};
 use zonecast_api::types::{EdgeInfo, EdgeList};
 
 /// How often it is compared with what is written down.
@@ -105,17 +106,22 @@ impl Service {
     ///
     /// # Errors
     /// The core cannot commit, or no more edges can be known.
-    pub async fn expect_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeInfo, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(who, async move { service.expect_now(&peer).await }).await
+    pub async fn expect_edge(self: &Arc<Self>, peer: Peer, terms: Terms) -> Result<Done<EdgeInfo>, ServiceError> {
+        let (service, asked, once) = (Arc::clone(self), peer.clone(), terms.once);
+        let wrote = self.do_once(&terms, async move { service.expect_now(&asked, once).await }).await?;
+        Ok(self.edge_after(&peer, wrote))
     }
 
-    async fn expect_now(&self, peer: &Peer) -> Result<EdgeInfo, ServiceError> {
+    async fn expect_now(&self, peer: &Peer, once: Option<Idempotency>) -> Result<Wrote<EdgeInfo>, ServiceError> {
         let _turn = self.edges.lock().await;
         let now = self.parts.publisher.now();
         let known = self.known_nodes().await?;
-        if known.get(peer).is_none_or(|node| node.is_forgotten) {
-            self.write_nodes(vec![KnownNode::new(now.as_secs(), now.as_secs(), &[]).put(peer)]).await?;
+        let is_new = known.get(peer).is_none_or(|node| node.is_forgotten);
+        let ops = if is_new { vec![KnownNode::new(now.as_secs(), now.as_secs(), &[]).put(peer)] } else { vec![] };
+        if let Wrote::Before(earlier) = self.write_nodes_once(ops, once).await? {
+            return Ok(Wrote::Before(earlier));
+        }
+        if is_new {
             tracing::info!(%peer, "the edge is expected from now on");
         }
         if !self.parts.publisher.expect(peer, now) {
@@ -126,19 +132,36 @@ impl Service {
         }
         let edges = self.parts.publisher.edges();
         let edge = edges.iter().find(|edge| edge.report.peer == *peer);
-        edge.map(|edge| self.edge_status(edge)).ok_or_else(|| ServiceError::NotExpected(peer.label()))
+        let edge = edge.map(|edge| self.edge_status(edge));
+        edge.map(Wrote::Now).ok_or_else(|| ServiceError::NotExpected(peer.label()))
     }
 
     /// Waits for an edge no more.
     ///
     /// # Errors
     /// Nobody waits for it, it is connected, or the core cannot commit.
-    pub async fn forget_edge(self: &Arc<Self>, peer: Peer, who: &Who) -> Result<EdgeInfo, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(who, async move { service.forget_now(&peer).await }).await
+    pub async fn forget_edge(self: &Arc<Self>, peer: Peer, terms: Terms) -> Result<Done<EdgeInfo>, ServiceError> {
+        let (service, asked, once) = (Arc::clone(self), peer.clone(), terms.once);
+        let wrote = self.do_once(&terms, async move { service.forget_now(&asked, once).await }).await?;
+        Ok(self.edge_after(&peer, wrote))
     }
 
-    async fn forget_now(&self, peer: &Peer) -> Result<EdgeInfo, ServiceError> {
+    /// The answer to a write about an edge. It is as the edge is now, also when it was done before: where an edge stands
+    /// changes by itself.
+    fn edge_after(&self, peer: &Peer, wrote: Wrote<EdgeInfo>) -> Done<EdgeInfo> {
+        match wrote {
+            Wrote::Now(value) => Done { value, repeated: false },
+            Wrote::Before(_) => {
+                let edges = self.parts.publisher.edges();
+                let edge = edges.iter().find(|edge| edge.report.peer == *peer).map(|edge| self.edge_status(edge));
+                let unknown =
+                    || EdgeInfo { edge: peer.name.clone(), role: peer.role.to_string(), ..EdgeInfo::default() };
+                Done { value: edge.unwrap_or_else(unknown), repeated: true }
+            }
+        }
+    }
+
+    async fn forget_now(&self, peer: &Peer, once: Option<Idempotency>) -> Result<Wrote<EdgeInfo>, ServiceError> {
         let _turn = self.edges.lock().await;
         let edges = self.parts.publisher.edges();
         let edge = edges.iter().find(|edge| edge.report.peer == *peer && edge.report.is_expected);
@@ -148,10 +171,12 @@ impl Service {
                 format!("{} is connected, so it would be expected again at once: stop it first", peer.label());
             return Err(ServiceError::refused(message, vec![]));
         }
-        self.write_nodes(vec![self.removal(peer)]).await?;
+        if let Wrote::Before(earlier) = self.write_nodes_once(vec![self.removal(peer)], once).await? {
+            return Ok(Wrote::Before(earlier));
+        }
         self.parts.publisher.forget(peer);
         tracing::info!(%peer, "the edge is forgotten");
-        Ok(EdgeInfo { expected: false, trouble: None, ..self.edge_status(edge) })
+        Ok(Wrote::Now(EdgeInfo { expected: false, trouble: None, ..self.edge_status(edge) }))
     }
 
     /// Forgets everybody whom the configuration does not name: of a process that has all its edges in itself.
@@ -235,12 +260,18 @@ impl Service {
     }
 
     async fn write_nodes(&self, ops: Vec<Op>) -> Result<(), ServiceError> {
-        if ops.is_empty() {
-            return Ok(());
+        self.write_nodes_once(ops, None).await.map(drop)
+    }
+
+    /// The same, once if it is asked for under a key: that nothing had to change is kept then, too.
+    async fn write_nodes_once(&self, ops: Vec<Op>, once: Option<Idempotency>) -> Result<Wrote<()>, ServiceError> {
+        if ops.is_empty() && once.is_none() {
+            return Ok(Wrote::Now(()));
         }
-        let section = Section { id: KnownNode::SECTION, ops };
-        let batch = Batch { preconditions: vec![], sections: vec![section] };
-        let ((), pending) = self.core().change(move |_, _| Ok::<_, ServiceError>((batch, ()))).await?;
-        committed(pending.await).map(drop)
+        let section = (!ops.is_empty()).then_some(Section { id: KnownNode::SECTION, ops });
+        let batch = Batch { preconditions: vec![], sections: section.into_iter().collect() };
+        let build = move |_: &dyn View, _: &Editions<'_>| Ok::<_, ServiceError>((batch, Note::default(), ()));
+        let (_, pending) = self.propose(once, build).await?;
+        landed(pending.await).map(|landed| landed.map(drop))
     }
 }

@@ -12,8 +12,9 @@ use zonecast_kv_proto::{Batch, View};
 use zonecast_records::{Name, RecordRef};
 
 use super::Service;
-use super::made::Made;
+use super::made::{CommittedChange, Made};
 use super::records::{MAX_DATA, serial_time};
+use crate::answer::Wrote;
 use crate::error::ServiceError;
 use crate::import::committed;
 use crate::who::Who;
@@ -75,20 +76,23 @@ impl Service {
         target: Target,
         terms: Terms,
     ) -> Result<Written, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(&terms.who.clone(), async move { service.roll_back_now(apex, target, terms).await }).await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        let roll_back = async move { service.roll_back_now(apex, target, on).await };
+        Ok(self.wrote(apex, self.do_once(&terms, roll_back).await?))
     }
 
-    async fn roll_back_now(&self, apex: Name, target: Target, terms: Terms) -> Result<Written, ServiceError> {
+    async fn roll_back_now(&self, apex: Name, target: Target, terms: Terms) -> Result<Wrote<Written>, ServiceError> {
         let make = move |view: &dyn View| {
             let Rollback { batch, serial, undo } = rollback(view, &apex, target, serial_time(), unix_time())?;
-            Ok(Made { batch, undo, serial, extra: () })
+            let answer = Written { serial: Some(serial), changed: !batch.is_empty(), ..Written::default() };
+            Ok(Made { batch, undo, serial, answer })
         };
-        let committed = self.make(apex, terms, ChangeKind::RolledBack, make).await;
+        let wrote = self.make(apex, terms, ChangeKind::RolledBack, make).await;
         self.look_within(apex);
-        let committed = committed?;
-        let written = self.written(apex, committed.version);
-        Ok(Written { serial: Some(committed.serial), changed: committed.changed, ..written })
+        Ok(wrote?.map(|CommittedChange { version, changed, answer }| {
+            let serial = answer.serial;
+            Written { serial, changed, ..self.written(apex, version) }
+        }))
     }
 
     /// What a rollback would change, at most `limit` names of it; refuses what the rollback would refuse.
@@ -102,7 +106,7 @@ impl Service {
         terms: Terms,
         limit: usize,
     ) -> Result<Written, ServiceError> {
-        let Terms { who, condition } = terms;
+        let Terms { who, condition, .. } = terms;
         let place = self.large_reads.take(&who).await;
         let core = self.core().clone();
         let (serial, changed, diff) = blocking(move || {

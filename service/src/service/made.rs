@@ -12,10 +12,11 @@ use zonecast_builder::{
     ChangeKind, FullBuild, ReadError, RememberError, Undo, aliases_through, retire_present, zone_info, zone_sections,
 };
 use zonecast_kv_core::{ChangeError, Editions};
-use zonecast_kv_proto::{Batch, Version, View};
+use zonecast_kv_proto::{Batch, Idempotency, Once, Version, View};
 use zonecast_records::Name;
 
 use super::Service;
+use crate::answer::{Answer, Wrote};
 use crate::error::ServiceError;
 use crate::import::{NewGeneration, SWEPT, basis, replace_generation};
 use crate::zone::{Author, Terms, blocking};
@@ -25,28 +26,33 @@ pub(super) const MAX_ATTEMPTS: u32 = 5;
 
 /// What a change comes to.
 #[derive(Debug)]
-pub struct Made<T> {
+pub struct Made<A> {
     /// Empty if all was so already.
     pub batch: Batch,
     /// What takes it back.
     pub undo: Undo,
     /// Of the zone afterwards.
     pub serial: u32,
-    /// For whoever asked.
-    pub extra: T,
+    /// For whoever asked, and asks again.
+    pub answer: A,
 }
 
 /// A change that is committed.
 #[derive(Debug)]
-pub struct CommittedChange<T> {
+pub struct CommittedChange<A> {
     /// Without one, edges see nothing of it.
     pub version: Option<Version>,
     /// Whether anything changed.
     pub changed: bool,
-    /// Of the zone afterwards.
-    pub serial: u32,
     /// For whoever asked.
-    pub extra: T,
+    pub answer: A,
+}
+
+/// Of a change that is built beside what answers.
+struct Beside {
+    author: Author,
+    kind: ChangeKind,
+    once: Option<Idempotency>,
 }
 
 /// Why a change was not proposed as one batch.
@@ -72,15 +78,15 @@ impl Service {
     ///
     /// # Errors
     /// The condition does not hold, what `make` says, somebody replaces the zone, or the core cannot commit.
-    pub async fn make<T: Send + 'static>(
+    pub async fn make<A: Answer>(
         &self,
         apex: Name,
         terms: Terms,
         kind: ChangeKind,
-        make: impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static,
-    ) -> Result<CommittedChange<T>, ServiceError> {
+        make: impl Fn(&dyn View) -> Result<Made<A>, ServiceError> + Send + Sync + 'static,
+    ) -> Result<Wrote<CommittedChange<A>>, ServiceError> {
         let guard = self.locks().change(apex).ok_or_else(|| ServiceError::busy(&apex))?;
-        let Terms { who, condition } = terms;
+        let Terms { who, condition, once } = terms;
         let author = self.author(who.name());
         let make = Arc::new(move |view: &dyn View| {
             condition.check(view, &apex)?;
@@ -88,7 +94,7 @@ impl Service {
         });
         let (first, by) = (Arc::clone(&make), author.clone());
         let build = move |view: &dyn View, _: &Editions<'_>| {
-            let Made { mut batch, undo, serial, extra } = first(view)?;
+            let Made { mut batch, undo, serial: _, answer } = first(view)?;
             let changed = !batch.is_empty();
             match undo.remember(view, &mut batch, by.note(kind)) {
                 Ok(()) => {}
@@ -96,54 +102,60 @@ impl Service {
                 Err(RememberError::Read(error)) => return Err(error.into()),
             }
             let entries = aliases_through(view, &apex, &batch)?;
-            Ok((batch, (entries, CommittedChange { version: None, changed, serial, extra })))
+            Ok((batch, answer.note(), (entries, CommittedChange { version: None, changed, answer })))
         };
-        let ((entries, committed), pending) = match self.core().change(build).await {
+        let (built, pending) = match self.propose(once, build).await {
             Ok(proposed) => proposed,
             Err(ChangeError::Build(NotOne::Beside)) => {
                 drop(guard);
-                return self.make_beside(apex, author, kind, make).await;
+                return self.make_beside(apex, Beside { author, kind, once }, make).await;
             }
             Err(ChangeError::Build(NotOne::Refused(error))) => return Err(error),
             Err(ChangeError::Propose(error)) => return Err(error.into()),
         };
-        let version = self.commit_and_look(pending, entries).await?;
-        Ok(CommittedChange { version, ..committed })
+        let (entries, committed) = built.unzip();
+        let landed = self.commit_and_look(pending, entries.unwrap_or_default()).await?;
+        match (landed, committed) {
+            (Wrote::Now(version), Some(committed)) => Ok(Wrote::Now(CommittedChange { version, ..committed })),
+            (Wrote::Now(_), None) => Err(ServiceError::internal("a change was committed that was not built")),
+            (Wrote::Before(earlier), _) => Ok(Wrote::Before(earlier)),
+        }
     }
 
     /// The same as a new generation.
-    async fn make_beside<T: Send + 'static>(
+    async fn make_beside<A: Answer>(
         &self,
         apex: Name,
-        author: Author,
-        kind: ChangeKind,
-        make: Arc<impl Fn(&dyn View) -> Result<Made<T>, ServiceError> + Send + Sync + 'static>,
-    ) -> Result<CommittedChange<T>, ServiceError> {
+        Beside { author, kind, once }: Beside,
+        make: Arc<impl Fn(&dyn View) -> Result<Made<A>, ServiceError> + Send + Sync + 'static>,
+    ) -> Result<Wrote<CommittedChange<A>>, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let mut attempts = 1..;
-        let committed = loop {
+        let wrote = loop {
+            let lead = self.core().hold_lead()?;
             let (ids, core) = (self.allocate(1).await?, self.core().clone());
             let (make, author) = (Arc::clone(&make), author.clone());
             let planned = blocking(move || {
                 let view = core.view();
-                let Made { batch, serial, extra, .. } = make(&view)?;
+                let Made { batch, serial, answer, .. } = make(&view)?;
                 let zone = zone_info(&view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
                 let [published, private] = zone_sections(zone.identity.id);
                 let basis = basis(&view, [published, private, SWEPT])?;
-                let committed = CommittedChange { version: None, changed: !batch.is_empty(), serial, extra };
+                let committed = CommittedChange { version: None, changed: !batch.is_empty(), answer };
                 let build = FullBuild::beside(&view, &apex, &batch, ids.generation()?)?;
                 let closing = retire_present(&view, &apex, serial, author.note(kind)).map_err(never_too_large)?;
                 Ok((NewGeneration::of(build, closing, basis), committed))
             });
             let (work, committed) = planned.await?;
-            match replace_generation(self.core(), work).await {
+            let once = once.map(|idempotency| Once { idempotency, note: committed.answer.note() });
+            match replace_generation(self.core(), lead, work, once).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
-                version => break version.map(|version| CommittedChange { version, ..committed }),
+                wrote => break wrote.map(|wrote| wrote.map(|version| CommittedChange { version, ..committed })),
             }
         };
         drop(guard);
         self.look_within(apex);
-        committed
+        wrote
     }
 }
 

@@ -16,6 +16,9 @@ mod inspect;
 mod local_edge;
 mod lookup;
 mod made;
+mod once;
+#[cfg(test)]
+mod once_tests;
 mod records;
 #[expect(clippy::module_inception, reason = "one main type per file, named after it")]
 mod service;

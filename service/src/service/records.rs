@@ -13,8 +13,9 @@ use zonecast_ingest::{MAX_TTL, format_rdata, parse_owner, parse_rdata_words, par
 use zonecast_kv_proto::View;
 use zonecast_records::{Name, RecordRef};
 
-use super::made::Made;
+use super::made::{CommittedChange, Made};
 use super::{Service, settings};
+use crate::answer::Wrote;
 use crate::day::day_number;
 use crate::error::ServiceError;
 use crate::metrics::Build;
@@ -88,12 +89,9 @@ impl Service {
         for change in &changes {
             parse_change(&apex, change, &mut open)?;
         }
-        let service = Arc::clone(self);
-        self.to_the_end(
-            &terms.who.clone(),
-            async move { service.change_records(apex, open, allow_shrink, terms).await },
-        )
-        .await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        let change = async move { service.change_records(apex, open, allow_shrink, on).await };
+        Ok(self.wrote(apex, self.do_once(&terms, change).await?))
     }
 
     async fn change_records(
@@ -102,7 +100,7 @@ impl Service {
         changes: Vec<OpenChange>,
         allow_shrink: bool,
         terms: Terms,
-    ) -> Result<Written, ServiceError> {
+    ) -> Result<Wrote<Written>, ServiceError> {
         let timed = self.metrics().clone();
         let make = move |view: &dyn View| {
             let started = Instant::now();
@@ -116,11 +114,16 @@ impl Service {
             guard.records(records, FEW_RECORDS)?;
             // The builder has warned already.
             guard.serial(zone.serial, serial)?;
-            Ok(Made { batch, undo, serial: serial.into_int(), extra: warnings })
+            let serial = serial.into_int();
+            let warnings = warnings.iter().map(described).collect();
+            let answer = Written { serial: Some(serial), warnings, ..Written::default() };
+            Ok(Made { batch, undo, serial, answer })
         };
-        let committed = self.make(apex, terms, ChangeKind::Records, make).await?;
-        let warnings = committed.extra.iter().map(described).collect();
-        Ok(Written { serial: Some(committed.serial), warnings, ..self.written(apex, committed.version) })
+        let wrote = self.make(apex, terms, ChangeKind::Records, make).await?;
+        Ok(wrote.map(|CommittedChange { version, answer, .. }| {
+            let Written { serial, warnings, .. } = answer;
+            Written { serial, warnings, ..self.written(apex, version) }
+        }))
     }
 }
 

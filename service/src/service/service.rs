@@ -19,6 +19,7 @@ use crate::exit::Failure;
 use crate::fault::Fault;
 use crate::import::IdSource;
 use crate::metrics::Metrics;
+use crate::requests::Requests;
 use crate::shares::Shares;
 use crate::vitals::VitalSigns;
 use crate::who::Who;
@@ -75,6 +76,8 @@ pub struct Service {
     pub(super) parts: ServiceParts,
     pub(super) locks: Arc<ZoneLocks>,
     pub(super) aliases: Aliases,
+    /// Those under way that are to be done once.
+    pub(super) requests: Arc<Requests>,
     /// Places of writes, each taken until its write has ended.
     writes: Shares,
     /// Held by who writes which edges are waited for.
@@ -97,6 +100,7 @@ impl Service {
             parts,
             locks: ZoneLocks::new(),
             aliases: Aliases::default(),
+            requests: Arc::default(),
             edges: tokio::sync::Mutex::default(),
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
@@ -123,7 +127,8 @@ impl Service {
             let _place = place;
             write.await
         });
-        task.await.unwrap_or_else(|error| Err(ServiceError::internal(error)))
+        // One that panicked may have committed something before.
+        task.await.unwrap_or_else(|error| Err(ServiceError::Unknown(format!("a fault of zonecast: {error}"))))
     }
 
     /// Writes under way.

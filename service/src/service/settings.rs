@@ -10,10 +10,10 @@ use zonecast_kv_proto::View;
 use zonecast_records::Name;
 
 use super::Service;
-use super::made::Made;
+use super::made::{CommittedChange, Made};
+use crate::answer::{Answer, Done, Wrote};
 use crate::error::ServiceError;
-use crate::import::committed;
-use crate::who::Who;
+use crate::import::landed;
 use crate::zone::{ChangeTag, Chosen, ChosenGuards, DEFAULT, Tagged, Terms, blocking, default_ttl};
 use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 
@@ -35,9 +35,9 @@ impl Service {
     ///
     /// # Errors
     /// The store could not be read.
-    pub async fn store_settings(&self) -> Result<StoreSettings, ServiceError> {
-        let core = self.core().clone();
-        blocking(move || Ok(store_described(store_guards(&core.view())?))).await
+    pub async fn store_settings(self: &Arc<Self>) -> Result<StoreSettings, ServiceError> {
+        let service = Arc::clone(self);
+        blocking(move || service.store_settings_now()).await
     }
 
     /// Chooses something else for all zones that choose nothing themselves, as `who` asks.
@@ -47,28 +47,42 @@ impl Service {
     pub async fn change_store_settings(
         self: &Arc<Self>,
         change: StoreSettingsChange,
-        who: Who,
-    ) -> Result<StoreSettings, ServiceError> {
+        terms: Terms,
+    ) -> Result<Done<StoreSettings>, ServiceError> {
         let chosen = ChosenGuards::read(change.max_shrink.as_deref(), change.older_serial.as_deref())?;
-        let service = Arc::clone(self);
-        self.to_the_end(&who.clone(), async move { service.choose_for_all(chosen, who).await }).await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        match self.do_once(&terms, async move { service.choose_for_all(chosen, on).await }).await? {
+            Wrote::Now(value) => Ok(Done { value, repeated: false }),
+            Wrote::Before(earlier) => {
+                let value = earlier.answer().map_or_else(|| self.store_settings_now(), Ok)?;
+                Ok(Done { value, repeated: true })
+            }
+        }
     }
 
-    async fn choose_for_all(&self, chosen: ChosenGuards, who: Who) -> Result<StoreSettings, ServiceError> {
+    fn store_settings_now(&self) -> Result<StoreSettings, ServiceError> {
+        Ok(store_described(store_guards(&self.core().view())?))
+    }
+
+    async fn choose_for_all(
+        &self,
+        chosen: ChosenGuards,
+        Terms { who, once, .. }: Terms,
+    ) -> Result<Wrote<StoreSettings>, ServiceError> {
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let guards = chosen.over(store_guards(view)?);
             let batch = choose_guards(view, guards)?;
-            let changed = !batch.is_empty();
-            Ok::<_, ReadError>((batch, (guards, changed)))
+            let (changed, settings) = (!batch.is_empty(), store_described(guards));
+            Ok::<_, ReadError>((batch, settings.note(), (settings, changed)))
         };
-        let ((guards, changed), pending) = self.core().change(build).await?;
-        committed(pending.await)?;
-        let settings = store_described(guards);
+        let (built, pending) = self.propose(once, build).await?;
+        let landed = landed(pending.await)?;
+        let (settings, changed) = built.unwrap_or_default();
         if changed {
             let StoreSettings { max_shrink, older_serial } = &settings;
             tracing::info!(by = who.name(), max_shrink, older_serial, "settings of the store changed");
         }
-        Ok(settings)
+        Ok(landed.map(|_| settings))
     }
 
     /// What is chosen for a zone.
@@ -94,13 +108,19 @@ impl Service {
         apex: Name,
         change: SettingsChange,
         terms: Terms,
-    ) -> Result<ZoneSettingsInfo, ServiceError> {
+    ) -> Result<Done<ZoneSettingsInfo>, ServiceError> {
         let chosen = Chosen::read(&change)?;
-        let service = Arc::clone(self);
-        self.to_the_end(&terms.who.clone(), async move { service.choose(apex, chosen, terms).await }).await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        match self.do_once(&terms, async move { service.choose(apex, chosen, on).await }).await? {
+            Wrote::Now(value) => Ok(Done { value, repeated: false }),
+            Wrote::Before(earlier) => {
+                let noted: ZoneSettingsInfo = earlier.answer().unwrap_or_default();
+                Ok(Done { value: ZoneSettingsInfo { zone: apex.to_string(), ..noted }, repeated: true })
+            }
+        }
     }
 
-    async fn choose(&self, apex: Name, chosen: Chosen, terms: Terms) -> Result<ZoneSettingsInfo, ServiceError> {
+    async fn choose(&self, apex: Name, chosen: Chosen, terms: Terms) -> Result<Wrote<ZoneSettingsInfo>, ServiceError> {
         let make = move |view: &dyn View| {
             let zone = zone_info(view, &apex)?.ok_or_else(|| ServiceError::no_zone(&apex))?;
             let settings = chosen.over(zone.settings);
@@ -108,19 +128,24 @@ impl Service {
                 return Err(SettingsError::Alias(Box::new(apex)).into());
             }
             let (batch, undo) = change_settings(view, &apex, settings)?;
-            Ok(Made { batch, undo, serial: zone.serial.into_int(), extra: settings })
+            // A note need not say which zone it is: a name may be as long as a note.
+            let answer = ZoneSettingsInfo { zone: String::new(), ..described(&apex, settings) };
+            Ok(Made { batch, undo, serial: zone.serial.into_int(), answer })
         };
         let who = terms.who.clone();
-        let done = self.make(apex, terms, ChangeKind::Settings, make).await?;
-        let settings = described(&apex, done.extra);
-        if done.changed {
+        let CommittedChange { changed, answer, .. } = match self.make(apex, terms, ChangeKind::Settings, make).await? {
+            Wrote::Now(committed) => committed,
+            Wrote::Before(earlier) => return Ok(Wrote::Before(earlier)),
+        };
+        let settings = ZoneSettingsInfo { zone: apex.to_string(), ..answer };
+        if changed {
             let ZoneSettingsInfo { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = &settings;
             tracing::info!(
                 zone = %apex, by = who.name(), serial_policy, default_ttl, flatten_apex, max_shrink, older_serial,
                 "settings changed"
             );
         }
-        Ok(settings)
+        Ok(Wrote::Now(settings))
     }
 }
 

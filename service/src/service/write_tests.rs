@@ -26,9 +26,9 @@ use zonecast_api::types::{Action, RecordChange, SettingsChange, StoreSettingsCha
 /// Everything in these tests is done long before.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-const ZONE: &str = "$TTL 1h\n@ SOA ns1 hostmaster 7 2h 15m 1w 5m\n@ NS ns1\nns1 A 192.0.2.1\n";
+pub(super) const ZONE: &str = "$TTL 1h\n@ SOA ns1 hostmaster 7 2h 15m 1w 5m\n@ NS ns1\nns1 A 192.0.2.1\n";
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
@@ -36,7 +36,7 @@ fn tag(service: &Service, zone: &str) -> Option<ChangeTag> {
     ChangeTag::read(&service.core().view(), &name(zone)).unwrap()
 }
 
-fn upload(text: &str) -> Upload {
+pub(super) fn upload(text: &str) -> Upload {
     Upload {
         text: Bytes::copy_from_slice(text.as_bytes()),
         file: "file".into(),
@@ -98,10 +98,10 @@ fn writes(service: &Arc<Service>, backup: PathBuf) -> Vec<(&'static str, Write, 
             boxed(async move { five.delete_zone(a(), true, terms()).await }),
             Box::new(|service: &Service| tag(service, "a.test").is_none()),
         ),
-        ("return", boxed(async move { six.undelete_zone(a(), who()).await }), change_is(5)),
-        ("store", boxed(async move { seven.change_store_settings(for_all, who()).await }), Box::new(chosen)),
-        ("expect", boxed(async move { eight.expect_edge(Peer::edge("edge-9"), &who()).await }), expects(true)),
-        ("forget", boxed(async move { nine.forget_edge(Peer::edge("edge-9"), &who()).await }), expects(false)),
+        ("return", boxed(async move { six.undelete_zone(a(), terms()).await }), change_is(5)),
+        ("store", boxed(async move { seven.change_store_settings(for_all, terms()).await }), Box::new(chosen)),
+        ("expect", boxed(async move { eight.expect_edge(Peer::edge("edge-9"), terms()).await }), expects(true)),
+        ("forget", boxed(async move { nine.forget_edge(Peer::edge("edge-9"), terms()).await }), expects(false)),
         ("restore", boxed(async move { ten.accept_restore(who()).await }), Box::new(restores)),
         (
             "backup",

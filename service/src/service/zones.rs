@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zonecast_builder::{ChangeKind, ReadError};
-use zonecast_kv_proto::Version;
+use zonecast_kv_core::HeldLead;
+use zonecast_kv_proto::{Batch, Idempotency, Once, Version};
 use zonecast_records::Name;
 
 use super::Service;
 use super::history::preview_diff;
 use super::made::MAX_ATTEMPTS;
+use crate::answer::{Answer, Wrote};
 use crate::error::ServiceError;
 use crate::import::{Committer, Plan, Planned, Preview, ZoneRequest, plan_zone, preview_zone, replace_generation};
 use crate::scope::Scope;
@@ -84,9 +86,9 @@ impl Service {
     /// The text breaks a rule or takes away too much, somebody else replaces the zone, or the core cannot commit.
     pub async fn put_zone(self: &Arc<Self>, apex: Name, upload: Upload, terms: Terms) -> Result<Written, ServiceError> {
         let chosen = Chosen::read(&upload.settings)?.tolerating(upload.tolerance);
-        let service = Arc::clone(self);
-        self.to_the_end(&terms.who.clone(), async move { service.replace(apex, Arc::new(upload), chosen, terms).await })
-            .await
+        let (service, on) = (Arc::clone(self), terms.clone());
+        let replace = async move { service.replace(apex, Arc::new(upload), chosen, on).await };
+        Ok(self.wrote(apex, self.do_once(&terms, replace).await?))
     }
 
     async fn replace(
@@ -95,11 +97,13 @@ impl Service {
         upload: Arc<Upload>,
         chosen: Chosen,
         terms: Terms,
-    ) -> Result<Written, ServiceError> {
+    ) -> Result<Wrote<Written>, ServiceError> {
         let guard = self.locks().replace(apex).await.ok_or_else(|| ServiceError::busy(&apex))?;
         let author = self.author(terms.who.name());
         let mut attempts = 1..;
-        let written = loop {
+        let wrote = loop {
+            // Before ids are drawn: those drawn under an earlier lead are swept.
+            let lead = self.core().hold_lead()?;
             let ids = self.allocate(1).await?;
             let (core, metrics) = (self.core().clone(), self.metrics().clone());
             let (upload, author, condition) = (Arc::clone(&upload), author.clone(), terms.condition.clone());
@@ -110,14 +114,14 @@ impl Service {
                 let note = author.note(ChangeKind::Replaced);
                 plan_zone(&view, upload.request(&apex, chosen), &ids, note, &metrics)
             });
-            match self.commit_zone(apex, plan.await?).await {
+            match self.commit_zone(apex, plan.await?, lead, terms.once).await {
                 Err(ServiceError::Overtaken(_)) if attempts.next() < Some(MAX_ATTEMPTS) => {}
-                written => break written,
+                wrote => break wrote,
             }
         };
         drop(guard);
         self.look_within(apex);
-        written
+        wrote
     }
 
     /// What that would change, without doing it; at most `limit` names are looked at.
@@ -152,30 +156,51 @@ impl Service {
         Ok(Written { serial, records, warnings, changed: !batch.is_empty(), diff: Some(diff), ..written })
     }
 
-    async fn commit_zone(&self, apex: Name, plan: Plan) -> Result<Written, ServiceError> {
-        let (version, planned) = match plan {
+    async fn commit_zone(
+        &self,
+        apex: Name,
+        plan: Plan,
+        lead: HeldLead,
+        once: Option<Idempotency>,
+    ) -> Result<Wrote<Written>, ServiceError> {
+        let (wrote, answer) = match plan {
             Plan::Unchanged { records } => {
-                (None, Planned { work: (), records, serial: self.zone(apex).await?.value.serial, warnings: vec![] })
+                let serial = self.zone(apex).await?.value.serial;
+                let answer = answer(&Planned { work: (), records, serial, warnings: vec![] });
+                (self.commit_small(&Batch::default(), lead, noted(once, &answer)).await?, answer)
             }
-            Plan::Small(Planned { work, records, serial, warnings }) => {
-                let mut committer = Committer::new(self.core().clone());
-                if !work.sections.is_empty() {
-                    committer.push(&work, ()).await?;
-                }
-                let version = committer.finish().await?;
-                if let Some(((), refusal)) = committer.overtaken().next() {
-                    return Err(ServiceError::Overtaken(refusal.to_string()));
-                }
-                (version, Planned { work: (), records, serial, warnings })
+            Plan::Small(planned) => {
+                let answer = answer(&planned);
+                (self.commit_small(&planned.work, lead, noted(once, &answer)).await?, answer)
             }
-            Plan::Large(Planned { work, records, serial, warnings }) => {
-                let version = replace_generation(self.core(), work).await?;
-                (version, Planned { work: (), records, serial, warnings })
+            Plan::Large(planned) => {
+                let answer = answer(&planned);
+                let once = noted(once, &answer);
+                (replace_generation(self.core(), lead, planned.work, once).await?, answer)
             }
         };
-        let Planned { records, serial, warnings, .. } = planned;
-        let written = self.written(apex, version);
-        Ok(Written { serial: Some(serial), records: Some(records), warnings, ..written })
+        Ok(wrote.map(|version| {
+            let Written { serial, records, warnings, .. } = answer;
+            Written { serial, records, warnings, ..self.written(apex, version) }
+        }))
+    }
+
+    /// Commits what one batch holds. That nothing had to change is kept as well, if it is asked for once.
+    async fn commit_small(
+        &self,
+        work: &Batch,
+        lead: HeldLead,
+        once: Option<Once>,
+    ) -> Result<Wrote<Option<Version>>, ServiceError> {
+        let mut committer = Committer::new(self.core().clone(), lead);
+        if !work.sections.is_empty() || once.is_some() {
+            committer.push_once(work, once, ()).await?;
+        }
+        let version = committer.finish().await?;
+        if let Some(((), refusal)) = committer.overtaken().next() {
+            return Err(ServiceError::Overtaken(refusal.to_string()));
+        }
+        Ok(committer.earlier().map_or(Wrote::Now(version), Wrote::Before))
     }
 
     /// The answer of a write that had this version, or changed nothing that edges see.
@@ -188,6 +213,15 @@ impl Service {
             ..Written::default()
         }
     }
+}
+
+fn answer<W>(planned: &Planned<W>) -> Written {
+    let Planned { records, serial, warnings, .. } = planned;
+    Written { serial: Some(*serial), records: Some(*records), warnings: warnings.clone(), ..Written::default() }
+}
+
+fn noted(once: Option<Idempotency>, answer: &Written) -> Option<Once> {
+    once.map(|idempotency| Once { idempotency, note: answer.note() })
 }
 
 fn info(zone: &StoredZone) -> ZoneInfo {

@@ -21,7 +21,7 @@ pub use condition::{ChangeTag, Condition, Tagged, Wanted};
 pub(crate) use guard::{FEW_RECORDS, Guard};
 pub(crate) use hides::hides;
 pub use nesting::Nesting;
-pub(crate) use note::{Author, unix_time};
+pub(crate) use note::{Author, unix_time, unix_time_ms};
 pub(crate) use origin::{FileOrigin, Origin};
 pub(crate) use stored_zone::StoredZone;
 pub use terms::Terms;

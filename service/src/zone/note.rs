@@ -29,6 +29,12 @@ impl Author {
     }
 }
 
+/// Milliseconds since 1970 on the clock of this machine.
+pub(crate) fn unix_time_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Seconds since 1970 on the clock of this machine.
 pub(crate) fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

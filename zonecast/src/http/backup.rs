@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 
+use super::asked::NoKey;
 use super::query::{self, NoParams};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
@@ -12,7 +13,7 @@ use zonecast_service::Who;
 
 pub(super) async fn backup(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<BackupInfo>, ApiError> {
@@ -22,7 +23,7 @@ pub(super) async fn backup(
 
 pub(super) async fn accept_restore(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ForkInfo>, ApiError> {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 
+use super::asked::NoKey;
 use super::query::{self, NoParams};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{AddCore, ClusterInfo, RemoveCores, TransferLead};
@@ -16,7 +17,7 @@ pub(super) async fn get(State(state): State<ApiState>, _: NoParams) -> Json<Clus
 
 pub(super) async fn add(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ClusterInfo>, ApiError> {
@@ -26,7 +27,7 @@ pub(super) async fn add(
 
 pub(super) async fn remove(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ClusterInfo>, ApiError> {
@@ -36,7 +37,7 @@ pub(super) async fn remove(
 
 pub(super) async fn transfer(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ClusterInfo>, ApiError> {

@@ -1,15 +1,15 @@
 //! `/v1/edges`: which edges are waited for.
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_kv_proto::is_node_name;
 use zonecast_kv_transport::{Peer, Role};
 
+use super::asked::{Answered, Asked};
 use super::query::{NoParams, Params, Segments};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{EdgeInfo, EdgeList};
-use zonecast_service::Who;
 
 /// `role` of a node that is no edge.
 #[derive(Debug, Default, Deserialize)]
@@ -26,18 +26,18 @@ pub(super) async fn expect(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
-    Extension(who): Extension<Who>,
-) -> Result<Json<EdgeInfo>, ApiError> {
-    Ok(Json(state.service.expect_edge(peer(&name, &query)?, &who).await?))
+    asked: Asked,
+) -> Result<Answered<EdgeInfo>, ApiError> {
+    Ok(Answered(state.service.expect_edge(peer(&name, &query)?, asked.terms(&[])).await?))
 }
 
 pub(super) async fn forget(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
     Params(query): Params<RoleQuery>,
-    Extension(who): Extension<Who>,
-) -> Result<Json<EdgeInfo>, ApiError> {
-    Ok(Json(state.service.forget_edge(peer(&name, &query)?, &who).await?))
+    asked: Asked,
+) -> Result<Answered<EdgeInfo>, ApiError> {
+    Ok(Answered(state.service.forget_edge(peer(&name, &query)?, asked.terms(&[])).await?))
 }
 
 fn peer(name: &str, query: &RoleQuery) -> Result<Peer, ApiError> {

@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::auth::AccessRefusal;
-use zonecast_api::types::{ErrorBody, ErrorDetail, UNKNOWN};
+use zonecast_api::types::{ErrorBody, ErrorDetail, KEY_TIME, UNKNOWN};
 use zonecast_service::ServiceError;
 use zonecast_service::exit::{Code, Failure};
 
@@ -42,7 +42,7 @@ pub(crate) struct ApiError {
 impl ApiError {
     /// With this status, word and line.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
-        let detail = ErrorDetail { code: code.into(), message: message.to_string(), findings: vec![], fault: None };
+        let detail = ErrorDetail { code: code.into(), message: message.to_string(), ..ErrorDetail::default() };
         Self { status, detail, refusal: None }
     }
 
@@ -97,6 +97,9 @@ impl From<ServiceError> for ApiError {
             ServiceError::Held(_) => (StatusCode::UNPROCESSABLE_ENTITY, "held"),
             ServiceError::Busy(_) | ServiceError::Overtaken(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Moved { .. } => (StatusCode::PRECONDITION_FAILED, "moved"),
+            ServiceError::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"),
+            ServiceError::KeyTime { .. } => (StatusCode::UNPROCESSABLE_ENTITY, KEY_TIME),
+            ServiceError::TooManyKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_keys"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             ServiceError::NoCore(_) => (StatusCode::NOT_FOUND, "no_core"),
             ServiceError::Membership(_) => (StatusCode::CONFLICT, "membership"),
@@ -107,8 +110,10 @@ impl From<ServiceError> for ApiError {
             ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         let mut api = Self::new(status, code, &error);
-        if let ServiceError::Refused { findings, .. } = error {
-            api.detail.findings = findings;
+        match error {
+            ServiceError::Refused { findings, .. } => api.detail.findings = findings,
+            ServiceError::KeyTime { store_ms, .. } => api.detail.store_ms = store_ms,
+            _ => {}
         }
         api
     }

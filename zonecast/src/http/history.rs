@@ -7,7 +7,8 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_builder::Target;
 
-use super::query::{self, OnTerms, Params, Segments, zone_in_path};
+use super::asked::{Answered, Asked};
+use super::query::{self, Params, Segments, zone_in_path};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{RollbackRequest, Written, ZoneDiff, ZoneLog};
 use zonecast_service::Who;
@@ -62,14 +63,15 @@ pub(super) struct RollbackQuery {
 
 pub(super) async fn roll_back(
     State(state): State<ApiState>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Segments(zone): Segments<String>,
     Params(params): Params<RollbackQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let RollbackQuery { wait, timeout, dry_run } = params;
     let (zone, patience) = (zone_in_path(&zone)?, query::patience(wait.as_deref(), timeout.as_deref())?);
-    let request: RollbackRequest = query::json(body)?;
+    let body = query::body(body)?;
+    let request: RollbackRequest = query::parse(&body)?;
     let target = match request {
         RollbackRequest { to: Some(to), undo: None } => Target::After(to),
         RollbackRequest { to: None, undo: Some(undo) } => Target::Undo(undo),
@@ -80,8 +82,9 @@ pub(super) async fn roll_back(
         }
     };
     if dry_run {
-        return Ok(Json(state.service.preview_rollback(zone, target, terms, MAX_NAMES).await?));
+        let terms = asked.terms_of_preview();
+        return Ok(Answered(state.service.preview_rollback(zone, target, terms, MAX_NAMES).await?.into()));
     }
-    let written = state.service.roll_back(zone, target, terms).await?;
-    Ok(Json(state.service.wait(written, patience).await))
+    let written = state.service.roll_back(zone, target, asked.terms(&body)).await?;
+    Ok(Answered(state.service.wait(written, patience).await.into()))
 }

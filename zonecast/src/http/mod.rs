@@ -1,5 +1,6 @@
 //! The HTTP side: `/v1`, `/metrics`, `/healthz` and `/readyz` on one listener. docs/api.md describes it for users.
 
+mod asked;
 mod backup;
 mod chain;
 mod cluster;

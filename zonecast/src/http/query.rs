@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 use zonecast_records::Name;
 
 use super::ApiError;
+use super::asked::Asked;
 use crate::auth::{AccessRefusal, Grant};
 use zonecast_api::Patience;
 use zonecast_api::{DEFAULT_TIMEOUT, parse_timeout};
-use zonecast_service::Who;
-use zonecast_service::{Condition, Terms};
+use zonecast_service::Terms;
 
 /// A query string; a wrong one is answered in our shape.
 #[derive(Debug)]
@@ -75,22 +75,6 @@ impl WriteQuery {
     }
 }
 
-/// By whom and on what condition a write is asked, as the gate found.
-#[derive(Debug)]
-pub(super) struct OnTerms(pub(super) Terms);
-
-impl<S: Send + Sync> FromRequestParts<S> for OnTerms {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let (who, condition) = (parts.extensions.get::<Who>(), parts.extensions.get::<Condition>());
-        let (Some(who), Some(condition)) = (who, condition) else {
-            return Err(ApiError::internal("a write without a name and a condition"));
-        };
-        Ok(Self(Terms { who: who.clone(), condition: condition.clone() }))
-    }
-}
-
 /// `wait` and `timeout` of a write.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +124,7 @@ pub(super) fn too_large() -> ApiError {
 }
 
 /// The bytes of a body, within the limit of its path.
-fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
+pub(super) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
     body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => ApiError::bad_request(error.body_text()),
@@ -149,6 +133,18 @@ fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiError> {
 
 /// JSON whatever its content type, so that plain `curl -d` works.
 pub(super) fn json<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
+    parse(&body(bytes)?)
+}
+
+/// The same of a write, with its terms.
+pub(super) fn asked<T: DeserializeOwned>(
+    asked: Asked,
+    bytes: Result<Bytes, BytesRejection>,
+) -> Result<(T, Terms), ApiError> {
     let bytes = body(bytes)?;
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::bad_request(format_args!("body: {error}")))
+    Ok((parse(&bytes)?, asked.terms(&bytes)))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(bytes).map_err(|error| ApiError::bad_request(format_args!("body: {error}")))
 }

@@ -1,14 +1,15 @@
 //! `/v1/zones/{zone}/records`, `/v1/zones/{zone}/records/{name}/{type}`, `/v1/zones/{zone}/changes`.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
-use axum::{Extension, Json};
 use serde::Deserialize;
 
+use super::asked::{Answered, Asked};
 use super::condition::tagged;
-use super::query::{self, NoParams, OnTerms, Params, Segments, WriteQuery, zone_in_path};
+use super::query::{self, NoParams, Params, Segments, WriteQuery, zone_in_path};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{Action, ChangeRequest, RecordChange, Written};
 use zonecast_service::{Condition, Terms};
@@ -38,12 +39,12 @@ pub(super) async fn list(
 
 pub(super) async fn change(
     State(state): State<ApiState>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Segments(zone): Segments<String>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Written>, ApiError> {
-    let request: ChangeRequest = query::json(body)?;
+) -> Result<Answered<Written>, ApiError> {
+    let (request, terms): (ChangeRequest, _) = query::asked(asked, body)?;
     apply(&state, terms, &zone, &query, request.changes).await
 }
 
@@ -76,44 +77,44 @@ pub(super) async fn get(
 
 pub(super) async fn set(
     State(state): State<ApiState>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Segments(path): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Written>, ApiError> {
-    apply_body(&state, terms, path, &query, Action::Set, body).await
+) -> Result<Answered<Written>, ApiError> {
+    apply_body(&state, asked, path, &query, Action::Set, body).await
 }
 
 pub(super) async fn add(
     State(state): State<ApiState>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Segments(path): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Written>, ApiError> {
-    apply_body(&state, terms, path, &query, Action::Add, body).await
+) -> Result<Answered<Written>, ApiError> {
+    apply_body(&state, asked, path, &query, Action::Add, body).await
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Segments(RrsetPath { zone, name, rtype }): Segments<RrsetPath>,
     Params(query): Params<WriteQuery>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let change = RecordChange { action: Action::Delete, name, rtype: Some(rtype), ..RecordChange::default() };
-    apply(&state, terms, &zone, &query, vec![change]).await
+    apply(&state, asked.terms(&[]), &zone, &query, vec![change]).await
 }
 
 async fn apply_body(
     state: &ApiState,
-    terms: Terms,
+    asked: Asked,
     path: RrsetPath,
     query: &WriteQuery,
     action: Action,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let RrsetPath { zone, name, rtype } = path;
-    let RrsetBody { ttl, data } = query::json(body)?;
+    let (RrsetBody { ttl, data }, terms) = query::asked(asked, body)?;
     let change = RecordChange { action, name, rtype: Some(rtype), ttl, data, ..RecordChange::default() };
     apply(state, terms, &zone, query, vec![change]).await
 }
@@ -124,8 +125,8 @@ async fn apply(
     zone: &str,
     query: &WriteQuery,
     changes: Vec<RecordChange>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(zone)?, query.patience()?);
     let written = state.service.change(zone, changes, query.allow_shrink, terms).await?;
-    Ok(Json(state.service.wait(written, patience).await))
+    Ok(Answered(state.service.wait(written, patience).await.into()))
 }

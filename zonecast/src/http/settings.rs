@@ -6,12 +6,12 @@ use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use axum::{Extension, Json};
 
+use super::asked::{Answered, Asked};
 use super::condition::tagged;
-use super::query::{self, NoParams, OnTerms, Segments, zone_in_path};
+use super::query::{self, NoParams, Segments, zone_in_path};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};
 use zonecast_service::Condition;
-use zonecast_service::Who;
 
 pub(super) async fn get(
     State(state): State<ApiState>,
@@ -26,11 +26,12 @@ pub(super) async fn change(
     State(state): State<ApiState>,
     _: NoParams,
     Segments(zone): Segments<String>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<ZoneSettingsInfo>, ApiError> {
-    let (zone, change): (_, SettingsChange) = (zone_in_path(&zone)?, query::json(body)?);
-    Ok(Json(state.service.change_settings(zone, change, terms).await?))
+) -> Result<Answered<ZoneSettingsInfo>, ApiError> {
+    let zone = zone_in_path(&zone)?;
+    let (change, terms): (SettingsChange, _) = query::asked(asked, body)?;
+    Ok(Answered(state.service.change_settings(zone, change, terms).await?))
 }
 
 pub(super) async fn get_store(State(state): State<ApiState>, _: NoParams) -> Result<Json<StoreSettings>, ApiError> {
@@ -40,9 +41,9 @@ pub(super) async fn get_store(State(state): State<ApiState>, _: NoParams) -> Res
 pub(super) async fn change_store(
     State(state): State<ApiState>,
     _: NoParams,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<StoreSettings>, ApiError> {
-    let change: StoreSettingsChange = query::json(body)?;
-    Ok(Json(state.service.change_store_settings(change, who).await?))
+) -> Result<Answered<StoreSettings>, ApiError> {
+    let (change, terms): (StoreSettingsChange, _) = query::asked(asked, body)?;
+    Ok(Answered(state.service.change_store_settings(change, terms).await?))
 }

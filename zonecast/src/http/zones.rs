@@ -8,10 +8,11 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_records::Name;
 
+use super::asked::{Answered, Asked};
 use super::condition::{tagged, with_tag};
 use super::history::MAX_NAMES;
-use super::query::{self, NoParams, OnTerms, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
-use super::{ApiError, ApiState};
+use super::query::{self, NoParams, Params, Segments, WaitQuery, WriteQuery, zone_in_path};
+use super::{ApiError, ApiState, off_thread};
 use crate::auth::Grant;
 use zonecast_api::types::{DeletedZones, SettingsChange, Written, ZonePage};
 use zonecast_api::{OutOfZone, Tolerance, WithoutNs};
@@ -83,10 +84,10 @@ pub(super) struct PutQuery {
 pub(super) async fn put(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Params(params): Params<PutQuery>,
     body: Body,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let zone = zone_in_path(&zone)?;
     let PutQuery { wait, timeout, file, allow_shrink, dry_run, out_of_zone, without_ns, .. } = params;
     let PutQuery { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial, .. } = params;
@@ -94,37 +95,41 @@ pub(super) async fn put(
     let file = file.unwrap_or_else(|| "request".into());
     let settings = SettingsChange { serial_policy, default_ttl, flatten_apex, max_shrink, older_serial };
     // Before the body is read: what waits here is in the socket, not in memory.
-    let place = state.zone_bodies.take(&terms.who).await;
+    let place = state.zone_bodies.take(asked.who()).await;
     let text = to_bytes(body, MAX_ZONE_FILE).await.map_err(|_| query::too_large())?;
     let tolerance = Tolerance { out_of_zone, without_ns };
     let upload = Upload { text, file, settings, tolerance, allow_shrink, place };
     if dry_run {
-        return Ok(Json(state.service.preview_zone(zone, upload, terms.condition, MAX_NAMES).await?));
+        let condition = asked.terms_of_preview().condition;
+        return Ok(Answered(state.service.preview_zone(zone, upload, condition, MAX_NAMES).await?.into()));
     }
+    // A zone file takes a while to hash.
+    let text = upload.text.clone();
+    let terms = off_thread(move || asked.terms(&text)).await?;
     let written = state.service.put_zone(zone, upload, terms).await?;
-    Ok(Json(state.service.wait(written, patience).await))
+    Ok(Answered(state.service.wait(written, patience).await.into()))
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-    OnTerms(terms): OnTerms,
+    asked: Asked,
     Params(query): Params<WriteQuery>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.delete_zone(zone, query.allow_shrink, terms).await?;
-    Ok(Json(state.service.wait(written, patience).await))
+    let written = state.service.delete_zone(zone, query.allow_shrink, asked.terms(&[])).await?;
+    Ok(Answered(state.service.wait(written, patience).await.into()))
 }
 
 pub(super) async fn undelete(
     State(state): State<ApiState>,
     Segments(zone): Segments<String>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(query): Params<WaitQuery>,
-) -> Result<Json<Written>, ApiError> {
+) -> Result<Answered<Written>, ApiError> {
     let (zone, patience) = (zone_in_path(&zone)?, query.patience()?);
-    let written = state.service.undelete_zone(zone, who).await?;
-    Ok(Json(state.service.wait(written, patience).await))
+    let written = state.service.undelete_zone(zone, asked.terms(&[])).await?;
+    Ok(Answered(state.service.wait(written, patience).await.into()))
 }
 
 pub(super) async fn list_deleted(
