@@ -1,8 +1,9 @@
 //! A blocking client of `/v1`, for the command line, tests and benches.
 
 use std::io::{self, Read as _};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,8 +11,9 @@ use ureq::http::Response;
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use zonecast_kv_proto::WaitFor;
+use zonecast_kv_proto::{RequestKey, WaitFor};
 
+use crate::attempts::Attempts;
 use crate::client_error::ClientError;
 use crate::client_options::{ClientOptions, ClientOptionsError};
 use crate::client_trouble::Trouble;
@@ -91,6 +93,10 @@ pub struct Client {
     only_at: Option<u64>,
     /// Whom it asks in place of `core`, if there are several.
     cores: Option<Arc<Cores>>,
+    /// How long a write is asked for again, if that was chosen.
+    retry_within: Option<Duration>,
+    /// Of the write that is asked for now.
+    key: Option<RequestKey>,
 }
 
 impl Client {
@@ -111,7 +117,7 @@ impl Client {
     }
 
     /// Makes a client of the cores at these URLs, all of one cluster. A request goes to the one that answered last, and
-    /// to the next one when that cannot be reached. A write that may have arrived is not sent again.
+    /// to the next one when that cannot be reached.
     ///
     /// # Errors
     /// There is no URL, or one is invalid, needs a CA, or would send the token unencrypted.
@@ -129,7 +135,8 @@ impl Client {
     }
 
     fn over(core: &str, options: ClientOptions) -> Self {
-        Self { core: core.trim_end_matches('/').into(), agent: options.agent(core), only_at: None, cores: None }
+        let (core, agent) = (core.trim_end_matches('/').into(), options.agent(core));
+        Self { core, agent, only_at: None, cores: None, retry_within: None, key: None }
     }
 
     fn target(&self) -> Target {
@@ -140,10 +147,28 @@ impl Client {
     fn at_one<T>(&self, ask: impl Fn(&Self) -> Result<T, ClientError>) -> Result<T, ClientError> {
         match &self.cores {
             None => ask(self),
-            Some(cores) => {
-                cores.ask(|Target { core, agent }| ask(&Self { core, agent, only_at: self.only_at, cores: None }))
+            Some(cores) => cores.ask(|Target { core, agent }| ask(&Self { core, agent, cores: None, ..self.clone() })),
+        }
+    }
+
+    /// Asks for a write under a key of its own, again and again while its outcome is not known or no core leads.
+    fn once<T>(&self, timeout: Duration, ask: impl Fn(&Self) -> Result<T, ClientError>) -> Result<T, ClientError> {
+        let mut attempts = Attempts::new(self.retry_within.unwrap_or(timeout.max(DEFAULT_TIMEOUT)));
+        loop {
+            let keyed = Self { key: Some(attempts.key()), ..self.clone() };
+            match keyed.at_one(&ask).map_err(|error| attempts.after(error, Instant::now())) {
+                Ok(done) => return Ok(done),
+                Err(ControlFlow::Continue(pause)) => std::thread::sleep(pause),
+                Err(ControlFlow::Break(error)) => return Err(error),
             }
         }
+    }
+
+    /// Makes a client that asks for a write again for at most this long, instead of for as long as the write may wait for
+    /// edges and at least 10 s. It does so under the same idempotency key, when the outcome is not known or no core leads.
+    #[must_use]
+    pub fn retry_within(&self, within: Duration) -> Self {
+        Self { retry_within: Some(within), ..self.clone() }
     }
 
     /// Makes a client whose writes are done only if the last change of the zone has this number.
@@ -242,13 +267,14 @@ impl Client {
         query.extend(older_serial.clone().map(|what| ("older_serial", what)));
         query.extend(flag("allow_shrink", *allow_shrink));
         query.extend(flag("dry_run", *dry_run));
-        self.at_one(|core| {
+        let put = |core: &Self| {
             let url = core.url(&zone_path(zone, ""), &query);
             // So that who is refused hears why, instead of being cut off while still sending.
             let request = core.agent.put(url).header("content-type", "text/dns").header("expect", "100-continue");
             let request = core.conditional(request);
             core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(text))
-        })
+        };
+        if *dry_run { self.at_one(put) } else { self.once(patience.timeout, put) }
     }
 
     /// Deletes a zone. Without `allow_shrink` the deletion is held.
@@ -257,7 +283,7 @@ impl Client {
     /// No answer, no such zone, or held.
     pub fn delete_zone(&self, zone: &str, allow_shrink: bool, patience: Patience) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
-        self.at_one(|core| {
+        self.once(patience.timeout, |core| {
             let request = core.conditional(core.agent.delete(core.url(&zone_path(zone, ""), &query)));
             core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
         })
@@ -277,7 +303,7 @@ impl Client {
     /// # Errors
     /// No answer, or no deleted zone of this name can be restored.
     pub fn undelete_zone(&self, zone: &str, patience: Patience) -> Result<Written, ClientError> {
-        self.post(&zone_path(zone, "/undelete"), &waiting(patience), &(), patience.timeout)
+        self.post_once(&zone_path(zone, "/undelete"), &waiting(patience), &(), patience.timeout)
     }
 
     /// The settings that apply to zones without settings of their own.
@@ -293,7 +319,7 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn change_store_settings(&self, change: &StoreSettingsChange) -> Result<StoreSettings, ClientError> {
-        self.at_one(|core| {
+        self.once(DEFAULT_TIMEOUT, |core| {
             let request = core.conditional(core.agent.patch(core.url("/v1/settings", &[])));
             core.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(change))
         })
@@ -351,7 +377,7 @@ impl Client {
     /// # Errors
     /// No answer, refused, or busy: try again.
     pub fn change_settings(&self, zone: &str, change: &SettingsChange) -> Result<ZoneSettingsInfo, ClientError> {
-        self.at_one(|core| {
+        self.once(DEFAULT_TIMEOUT, |core| {
             let request = core.agent.patch(core.url(&zone_path(zone, "/settings"), &[]));
             let request = core.conditional(request).config().timeout_global(Some(PATIENCE)).build();
             core.written(request.send_json(change))
@@ -384,7 +410,7 @@ impl Client {
     /// # Errors
     /// No answer, no such zone, a state that is not kept, or busy: try again.
     pub fn roll_back(&self, zone: &str, request: &RollbackRequest, patience: Patience) -> Result<Written, ClientError> {
-        self.post(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
+        self.post_once(&zone_path(zone, "/rollback"), &waiting(patience), request, patience.timeout)
     }
 
     /// Returns what a rollback would change, without doing it. Fails if the rollback would be refused.
@@ -430,7 +456,7 @@ impl Client {
         patience: Patience,
     ) -> Result<Written, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
-        self.post(&zone_path(zone, "/changes"), &query, change, patience.timeout)
+        self.post_once(&zone_path(zone, "/changes"), &query, change, patience.timeout)
     }
 
     /// Which edges serve a version.
@@ -457,8 +483,8 @@ impl Client {
     /// # Errors
     /// No answer, not a name or role.
     pub fn expect_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
-        self.at_one(|core| {
-            let request = core.agent.put(core.edge_url(name, role));
+        self.once(DEFAULT_TIMEOUT, |core| {
+            let request = core.keyed(core.agent.put(core.edge_url(name, role)));
             core.written(request.config().timeout_global(Some(PATIENCE)).build().send_empty())
         })
     }
@@ -468,8 +494,8 @@ impl Client {
     /// # Errors
     /// No answer, the edge is not in the list, or it is connected.
     pub fn forget_edge(&self, name: &str, role: &str) -> Result<EdgeInfo, ClientError> {
-        self.at_one(|core| {
-            let request = core.agent.delete(core.edge_url(name, role));
+        self.once(DEFAULT_TIMEOUT, |core| {
+            let request = core.keyed(core.agent.delete(core.edge_url(name, role)));
             core.written(request.config().timeout_global(Some(PATIENCE)).build().call())
         })
     }
@@ -595,7 +621,26 @@ impl Client {
         })
     }
 
+    /// The same as a write that is done once.
+    fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        self.once(timeout, |core| core.post(path, query, body, timeout))
+    }
+
+    fn keyed<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        match self.key {
+            Some(key) => request.header("idempotency-key", key.to_string()),
+            None => request,
+        }
+    }
+
     fn conditional<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = self.keyed(request);
         match self.only_at {
             Some(change) => request.header("if-match", format!("\"{change}\"")),
             None => request,
@@ -673,111 +718,4 @@ fn waiting(patience: Patience) -> Vec<(&'static str, String)> {
 
 fn flag(name: &'static str, is_set: bool) -> Option<(&'static str, String)> {
     is_set.then(|| (name, "true".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-
-    use super::*;
-
-    #[test]
-    fn nobody_listening_is_unreachable() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
-        let client = Client::new(&format!("http://{address}/"));
-        let error = client.status().unwrap_err();
-        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
-        let error = client.delete_zone("example", false, Patience::default()).unwrap_err();
-        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
-    }
-
-    /// Reads a request, answers so, and hangs up.
-    fn once(answer: &'static str) -> Client {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut heard = Vec::new();
-            while !heard.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                heard.extend(byte);
-            }
-            stream.write_all(answer.as_bytes()).unwrap();
-        });
-        client
-    }
-
-    /// A URL where nobody listens.
-    fn nobody() -> String {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    }
-
-    #[test]
-    fn the_next_core_is_asked_when_one_is_not_there_and_a_write_that_was_sent_is_not_sent_again() {
-        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 49\r\n\r\n\
-            {\"error\": {\"code\": \"busy\", \"message\": \"perhaps\"}}";
-        let cores = |cores: &[&str]| {
-            let cores: Vec<String> = cores.iter().copied().map(str::to_owned).collect();
-            Client::of_cores(&cores, ClientOptions::default()).unwrap()
-        };
-        let delete = |client: &Client| client.delete_zone("example", false, Patience::default()).unwrap_err();
-        let error = delete(&cores(&[&nobody(), &once(BUSY).core]));
-        assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
-        // The first gets the write and says nothing.
-        let error = delete(&cores(&[&once("").core, &once(BUSY).core]));
-        assert!(matches!(error, ClientError::Unknown { .. }), "{error:?}");
-        // A read is asked again.
-        let error = cores(&[&once("").core, &once(BUSY).core]).status().unwrap_err();
-        assert!(matches!(error, ClientError::Refused { .. }), "{error:?}");
-        let (one, other) = (nobody(), nobody());
-        let error = delete(&cores(&[&one, &other]));
-        assert!(
-            matches!(&error, ClientError::Unreachable { core, .. } if *core == format!("{one}, {other}")),
-            "{error:?}"
-        );
-        assert!(Client::of_cores(&[], ClientOptions::default()).is_err());
-    }
-
-    #[test]
-    fn a_write_that_was_sent_and_has_no_answer_is_not_called_undone() {
-        const UNKNOWN: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 52\r\n\r\n\
-            {\"error\": {\"code\": \"unknown\", \"message\": \"perhaps\"}}";
-        const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 49\r\n\r\n\
-            {\"error\": {\"code\": \"busy\", \"message\": \"perhaps\"}}";
-        let broken = [
-            "",
-            "HTTP/1.1 200 OK\r\nContent-",
-            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"zone\": ",
-            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops",
-            UNKNOWN,
-        ];
-        for answer in broken {
-            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
-            assert!(matches!(error, ClientError::Unknown { .. }), "{answer:?}: {error:?}");
-            assert!(error.to_string().contains("not known"), "{error}");
-        }
-        for answer in ["HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\noops", BUSY] {
-            let error = once(answer).delete_zone("example", false, Patience::default()).unwrap_err();
-            assert!(
-                matches!(error, ClientError::Foreign { .. } | ClientError::Refused { .. }),
-                "{answer:?}: {error:?}"
-            );
-        }
-        let core = || once("");
-        let writes = [
-            core().expect_edge("edge-1", "edge").map(drop),
-            core().forget_edge("edge-1", "edge").map(drop),
-            core().change_settings("example", &SettingsChange::default()).map(drop),
-            core().change_store_settings(&StoreSettingsChange::default()).map(drop),
-        ];
-        for (number, written) in writes.into_iter().enumerate() {
-            assert!(matches!(written, Err(ClientError::Unknown { .. })), "{number}: {written:?}");
-        }
-        let read = once("").status().unwrap_err();
-        assert!(matches!(read, ClientError::Unreachable { .. }), "{read:?}");
-    }
 }

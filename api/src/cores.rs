@@ -14,6 +14,15 @@ pub(crate) struct Target {
     pub(crate) agent: Agent,
 }
 
+/// Whether the core that was asked may have lost the others, or its life.
+fn is_cut_off(error: &ClientError) -> bool {
+    match error {
+        ClientError::Unknown { .. } => true,
+        ClientError::Refused { detail, .. } => matches!(detail.code.as_str(), "not_leader" | "no_leader"),
+        _ => false,
+    }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Cores {
@@ -27,8 +36,8 @@ impl Cores {
         Self { targets, present: AtomicUsize::new(0) }
     }
 
-    /// Asks one after the other, until one is reached. A request that may have arrived is not sent again, unless it is a
-    /// read: the errors for those that are asked for here say that nothing was done.
+    /// Asks one after the other, until one is reached. A request that may have arrived is not sent again here, unless it is
+    /// a read: the errors after which the next one is asked say that nothing was done.
     pub(crate) fn ask<T>(&self, ask: impl Fn(Target) -> Result<T, ClientError>) -> Result<T, ClientError> {
         let first = self.present.load(Ordering::Relaxed);
         let mut last = None;
@@ -36,6 +45,11 @@ impl Cores {
         for (number, target) in numbered.clone().skip(first).chain(numbered.take(first)) {
             match ask(target.clone()) {
                 Err(error @ (ClientError::Unreachable { .. } | ClientError::Silent { .. })) => last = Some(error),
+                // Asked again, the next one may know more.
+                Err(error) if is_cut_off(&error) => {
+                    self.present.store((number + 1) % self.targets.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
                 answered => {
                     self.present.store(number, Ordering::Relaxed);
                     return answered;

@@ -24,9 +24,12 @@
 //! # }
 //! ```
 
+mod attempts;
 mod client;
 mod client_error;
 mod client_options;
+#[cfg(test)]
+mod client_tests;
 mod client_trouble;
 mod cores;
 mod paths;

@@ -34,6 +34,8 @@ impl From<ClientError> for Failure {
             ClientError::Foreign { .. } | ClientError::BrokenOff { .. } => (Code::Failed, vec![]),
             ClientError::Refused { detail, .. } if detail.fault.as_deref() == Some("disk") => (Code::Disk, vec![]),
             ClientError::Refused { detail, .. } if is_busy(&detail.code) => (Code::Busy, vec![]),
+            // The change of a membership that was begun may still come to its end.
+            ClientError::Refused { detail, .. } if detail.code == "not_now" => (Code::Unknown, vec![]),
             ClientError::Refused { detail, .. } => (Code::Failed, detail.findings),
         };
         Self { findings, ..Self::new(code, message) }
@@ -48,7 +50,7 @@ impl From<ClientOptionsError> for Failure {
 }
 
 fn is_busy(code: &str) -> bool {
-    matches!(code, "busy" | "overloaded" | "not_leader" | "not_now")
+    matches!(code, "busy" | "overloaded" | "too_many_keys" | "not_leader" | "no_leader" | "no_majority")
 }
 
 impl From<std::io::Error> for Failure {
@@ -56,5 +58,37 @@ impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         let code = if is_disk_full(&error) { Code::Disk } else { Code::Failed };
         Self::new(code, format_args!("cannot write the result: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zonecast_api::types::ErrorDetail;
+
+    use super::*;
+
+    fn code(error: ClientError) -> Code {
+        Failure::from(error).code
+    }
+
+    fn refused(code: &str, fault: Option<&str>) -> ClientError {
+        let (code, fault) = (code.to_owned(), fault.map(str::to_owned));
+        ClientError::Refused { status: 503, detail: ErrorDetail { code, fault, ..ErrorDetail::default() } }
+    }
+
+    /// Scripts repeat what is not done, and look first where that is not known.
+    #[test]
+    fn what_is_not_known_has_a_code_of_its_own() {
+        let unknown = ClientError::Unknown { core: "core".into(), reason: "perhaps".into() };
+        for error in [unknown, refused("not_now", None)] {
+            assert_eq!(code(error), Code::Unknown);
+        }
+        for word in ["busy", "overloaded", "too_many_keys", "not_leader", "no_leader", "no_majority"] {
+            assert_eq!(code(refused(word, None)), Code::Busy, "{word}");
+        }
+        for word in ["held", "refused", "moved", "key_reused", "key_time", "unavailable"] {
+            assert_eq!(code(refused(word, None)), Code::Failed, "{word}");
+        }
+        assert_eq!(code(refused("unavailable", Some("disk"))), Code::Disk);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use zonecast_kv_core::Core;
+use zonecast_kv_core::{Core, CoreError};
 use zonecast_kv_proto::LineLimit;
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
@@ -211,12 +211,23 @@ impl Service {
         reason.unwrap_or_else(|_| error.into())
     }
 
+    /// Whether an error of an import means that it has ended with the lead of this core. What it had committed stays.
+    #[must_use]
+    pub fn has_lost_lead(&self, error: &ServiceError) -> bool {
+        let may_be =
+            matches!(error, ServiceError::NotLeader { .. } | ServiceError::Unavailable(_) | ServiceError::Unknown(_));
+        may_be && !self.core().has_stopped()
+    }
+
     /// Ids to import so many zones with.
     ///
     /// # Errors
     /// The core cannot commit.
     pub async fn allocate(&self, zones: usize) -> Result<IdSource, ServiceError> {
         let ids = self.core().allocate(IdSource::needed(zones)).await;
-        Ok(IdSource::new(ids.map_err(|error| ServiceError::Unavailable(error.to_string()))?))
+        Ok(IdSource::new(ids.map_err(|error| match error {
+            CoreError::Propose(error) => error.into(),
+            error => ServiceError::Unavailable(error.to_string()),
+        })?))
     }
 }

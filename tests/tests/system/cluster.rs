@@ -8,13 +8,21 @@ use zonecast_tests::{Node, System, poll_until, run, run_any};
 use crate::http::Http;
 
 /// For an election, and for what follows it, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-const ZONE: &str =
+pub(crate) const ZONE: &str =
     "@ 300 SOA ns hostmaster 1 7200 3600 1209600 60\n@ 300 NS ns\nns 300 A 192.0.2.53\nwww 60 A 192.0.2.1\n";
 
-fn url(core: &Node) -> String {
+pub(crate) fn url(core: &Node) -> String {
     format!("http://{}", core.http)
+}
+
+/// Starts cores and lets them in, until all three vote.
+pub(crate) fn let_in(system: &System, cores: [&mut Node; 2]) {
+    for core in cores {
+        system.let_in(core).unwrap();
+    }
+    wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
 }
 
 /// What `zonecast cluster` says with these arguments.
@@ -26,7 +34,7 @@ fn cluster(cores: &[&Node], arguments: &[&str]) -> Value {
 }
 
 /// Waits until the cluster is so, as this core knows it.
-fn wait(core: &Node, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn wait(core: &Node, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let look = || Some(Http::new(core.http).get("/v1/cluster")).filter(&is_so);
     poll_until(Instant::now() + PATIENCE, look).unwrap_or_else(|| {
         panic!("{what}: {}; log of {}: {}", Http::new(core.http).get("/v1/cluster"), core.name, core.log())
@@ -48,10 +56,7 @@ fn three_cores_go_on_without_one_and_become_one_again() {
     let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
     system.core.start_ready().unwrap();
     assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
-    for core in [&mut second, &mut third] {
-        system.let_in(core).unwrap();
-    }
-    wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
+    let_in(&system, [&mut second, &mut third]);
     let table = run(&["--core", &url(&system.core), "cluster", "status"]).unwrap();
     assert!(table.ends_with("3 voters, core-1 leads, one may fail\n"), "{table}");
     assert!(takes_a_write(&system.core, "192.0.2.2"));
@@ -102,11 +107,8 @@ fn an_edge_leaves_a_core_that_no_majority_confirms() {
     let mut system = System::new(1).unwrap();
     let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
     system.core.start_ready().unwrap();
-    for core in [&mut second, &mut third] {
-        system.let_in(core).unwrap();
-    }
+    let_in(&system, [&mut second, &mut third]);
     assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
-    wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
     let edge = &mut system.edges[0];
     edge.upstreams = vec![second.service, third.service];
     edge.start_ready().unwrap();

@@ -38,7 +38,29 @@ impl Http {
 
     /// Status and body of the answer.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&str>) -> Result<(u16, Value), NoAnswer> {
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        self.call_with(&[], method, path, body)
+    }
+
+    /// The same of a request under this idempotency key.
+    pub(crate) fn once(
+        &self,
+        key: &str,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(u16, Value), NoAnswer> {
+        self.call_with(&[("idempotency-key", key)], method, path, body)
+    }
+
+    fn call_with(
+        &self,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<(u16, Value), NoAnswer> {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let mut request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

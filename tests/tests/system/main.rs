@@ -16,6 +16,7 @@ mod heavy;
 mod histories;
 mod hostile;
 mod http;
+mod keys;
 mod operator;
 mod pipeline;
 mod prometheus;

@@ -15,7 +15,7 @@ use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 use super::majority::{self, Stands};
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
-use super::zone_folder::ZoneFolder;
+use super::zone_folder::{Import, ZoneFolder};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::config::{CoreFile, ZonesSection};
 use crate::metrics::MetricsRegistry;
@@ -139,20 +139,26 @@ async fn become_ready(
     stop: &Stop,
 ) -> Outcome<Option<Ready>> {
     let (mut refused, mut held) = (0, 0);
-    let Some(stands) = majority::wait(running, stop).await? else { return Ok(None) };
-    if stands == Stands::Follows {
-        if zones.is_some() {
-            tracing::info!(
+    loop {
+        let Some(stands) = majority::wait(running, stop).await? else { return Ok(None) };
+        match (stands, &zones) {
+            (Stands::Follows, Some(_)) => tracing::info!(
                 "another core leads: the zone files of `[zones]` are imported by a core that leads when it starts"
-            );
+            ),
+            (Stands::Leads, Some(zones)) => match zones.import(running.service(), stop).await? {
+                Import::Done(report) => (refused, held) = (report.refused, report.held),
+                Import::Stopped => return Ok(None),
+                // Whoever leads now says what comes of it.
+                Import::LeadLost => continue,
+            },
+            (Stands::Leads, None) => match unmark_unlisted(running.core(), HashSet::new()).await {
+                Err(error) if running.service().has_lost_lead(&error) => continue,
+                Err(error) => return Err(running.service().failure(error).await),
+                Ok(()) => {}
+            },
+            (Stands::Follows, None) => {}
         }
-    } else if let Some(zones) = zones {
-        match zones.import(running.service(), stop).await? {
-            Some(report) => (refused, held) = (report.refused, report.held),
-            None => return Ok(None),
-        }
-    } else if let Err(error) = unmark_unlisted(running.core(), HashSet::new()).await {
-        return Err(running.service().failure(error).await);
+        break;
     }
     let Holdings { zones, records } = Holdings::read(&running.core().view()).map_err(Failure::failed)?;
     running.service().set_ready();

@@ -20,7 +20,7 @@ use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
-use super::zone_folder::ZoneFolder;
+use super::zone_folder::{Import, ZoneFolder};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, voters};
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};
@@ -200,7 +200,11 @@ impl Dev {
     }
 
     async fn become_ready(&mut self, zones: ZoneFolder, started: Instant, stop: &Stop) -> Outcome {
-        let Some(report) = zones.import(self.core.service(), stop).await? else { return Ok(()) };
+        let report = match zones.import(self.core.service(), stop).await? {
+            Import::Done(report) => report,
+            Import::Stopped => return Ok(()),
+            Import::LeadLost => return Err(Failure::failed("another core took the lead while zones were imported")),
+        };
         let version = self.core.core().position().version;
         if !self.edges_have(version, stop).await? {
             return Ok(());

@@ -28,6 +28,17 @@ pub(crate) struct ZoneFolder {
     choices: ImportChoices,
 }
 
+/// How an import ends.
+#[derive(Debug)]
+pub(crate) enum Import {
+    /// Every file is imported, or reported.
+    Done(ImportReport),
+    /// It was asked to stop.
+    Stopped,
+    /// The core does not lead any more, or leads anew.
+    LeadLost,
+}
+
 /// What cannot be a zone and keeps no other out.
 #[derive(Debug)]
 pub(crate) struct LeftOutZone {
@@ -77,34 +88,38 @@ impl ZoneFolder {
         self.entries.len()
     }
 
-    /// Imports what differs; `None` when it was asked to stop before the end.
+    /// Imports what differs. Ends early when it is asked to stop, and with the lead of the core.
     ///
     /// # Errors
     /// The core cannot commit.
-    pub(crate) async fn import(self, service: &Arc<Service>, stop: &Stop) -> Outcome<Option<ImportReport>> {
+    pub(crate) async fn import(&self, service: &Arc<Service>, stop: &Stop) -> Outcome<Import> {
         self.report_left_out(service);
         let left_out = u64::try_from(self.left_out.len()).unwrap_or(u64::MAX).saturating_add(self.more_left_out);
         // What is left out may be the zone of a file that turned bad: it is listed, and stays as it is.
         let known = self.left_out.iter().filter_map(|left_out| left_out.apex);
         let known: HashSet<Name> = known.collect();
         let listed: Vec<_> = self.entries.iter().map(|entry| entry.apex).chain(known.iter().copied()).collect();
-        let zones = ListedZones { entries: self.entries, left_out: known };
+        let zones = ListedZones { entries: self.entries.clone(), left_out: known };
         let report = tokio::select! {
-            report = import_folder(service, self.root, zones, self.choices, stop.flag()) => report,
+            report = import_folder(service, self.root.clone(), zones, self.choices, stop.flag()) => report,
             // A zone that is being built is not waited for.
-            () = stop.asked() => return Ok(None),
+            () = stop.asked() => return Ok(Import::Stopped),
         };
         let report = match report {
             Ok(report) => ImportReport { refused: report.refused + left_out, ..report },
+            Err(error) if service.has_lost_lead(&error) => {
+                tracing::warn!(%error, "the lead was lost, and the import of zone files ends with it");
+                return Ok(Import::LeadLost);
+            }
             Err(error) => return Err(service.failure(error).await),
         };
         if stop.is_asked() {
-            return Ok(None);
+            return Ok(Import::Stopped);
         }
         warn_of_unlisted(&service.core().view(), listed.into_iter()).map_err(Failure::failed)?;
         let ImportReport { changed, unchanged, refused, held, .. } = report;
         tracing::info!(changed, unchanged, refused, held, version = %service.core().position().version, "imported");
-        Ok(Some(report))
+        Ok(Import::Done(report))
     }
 
     /// Says what cannot be a zone, and counts it.

@@ -11,7 +11,7 @@ use zonecast_builder::marked_zones;
 
 use super::Stop;
 use super::http_tests::Api;
-use super::zone_folder::ZoneFolder;
+use super::zone_folder::{Import, ZoneFolder};
 use zonecast_service::{ImportChoices, ImportReport, Scope};
 
 /// Zone text with this serial.
@@ -21,8 +21,9 @@ fn text(serial: u32) -> String {
 
 fn import(api: &Api, folder: &Path) -> ImportReport {
     let zones = ZoneFolder::open(folder, None, ImportChoices::default()).unwrap();
-    let report = api.runtime().block_on(zones.import(api.service(), &Stop::new()));
-    report.unwrap().unwrap()
+    let ended = api.runtime().block_on(zones.import(api.service(), &Stop::new())).unwrap();
+    let Import::Done(report) = ended else { panic!("{ended:?}") };
+    report
 }
 
 /// Zones of the store with their serials.
