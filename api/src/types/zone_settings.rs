@@ -30,6 +30,12 @@ pub struct StoreSettings {
     pub max_shrink: String,
     /// See [`ZoneSettingsInfo::older_serial`].
     pub older_serial: String,
+    /// Most outcomes that are kept for idempotency keys.
+    #[serde(default)]
+    pub max_keys: u64,
+    /// Most bytes of them.
+    #[serde(default)]
+    pub max_key_bytes: u64,
 }
 
 /// What else is to be chosen for all zones; what is left out stays.
@@ -42,6 +48,12 @@ pub struct StoreSettingsChange {
     /// See [`ZoneSettingsInfo::older_serial`]; `default` is as it comes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older_serial: Option<String>,
+    /// See [`StoreSettings::max_keys`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_keys: Option<u64>,
+    /// See [`StoreSettings::max_key_bytes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_key_bytes: Option<u64>,
 }
 
 /// What else is to be chosen for a zone; what is left out stays.

@@ -361,6 +361,15 @@ impl Core {
         self.inner.voter.allocate(count).await
     }
 
+    /// Keeps from now on at most so many records of requests that are done once, and so many bytes of them; nothing is
+    /// forgotten for it. [`Head::requests`] has the limits.
+    ///
+    /// # Errors
+    /// This voter does not lead, has stopped, or lost its lead on the way.
+    pub async fn limit_requests(&self, records: u64, bytes: u64) -> Result<(), CoreError> {
+        self.inner.voter.limit_requests(records, bytes).await
+    }
+
     /// Accepts the content of the store after a restore from a backup, although edges may be ahead of it. A new epoch
     /// begins, at least this one. The fork that begins it is the last of [`Core::forks`] then.
     ///

@@ -435,6 +435,14 @@ impl<E: Environment> Voter<E> {
         }
     }
 
+    /// See [`Core::limit_requests`](crate::Core::limit_requests).
+    pub(crate) async fn limit_requests(&self, records: u64, bytes: u64) -> Result<(), CoreError> {
+        match self.command(&Command::LimitRequests { records, bytes }).await? {
+            Verdict::Done => Ok(()),
+            other => Err(CoreError::Raft(format!("limits of requests were answered by {other:?}"))),
+        }
+    }
+
     async fn command(&self, command: &Command) -> Result<Verdict, CoreError> {
         self.lead()?;
         let verdicts = self.raft.client_write(Proposal(command.to_bytes())).await.map_err(failed)?.data;

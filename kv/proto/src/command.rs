@@ -2,8 +2,8 @@
 //!
 //! # Format
 //! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, once,
-//! group]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a [`Group`](crate::Group) of batches. A
-//! voter that meets a format or kind it does not know must halt: to skip what others do would be to leave their history.
+//! group, bytes]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a
+//! [`Group`](crate::Group) of batches, 5 limits what is kept of requests. A voter that meets a format or kind it does not know must halt: to skip what others do would be to leave their history.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -16,6 +16,7 @@ const ALLOCATE: u8 = 1;
 const FOUND: u8 = 2;
 const ACCEPT_RESTORE: u8 = 3;
 const GROUP: u8 = 4;
+const LIMIT_REQUESTS: u8 = 5;
 
 /// One command of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub enum Command {
         restore: RestoreId,
         /// The epoch to begin, if it is later than the next one: edges may have seen later ones before the restore.
         epoch: Epoch,
+    },
+    /// Limits from now on what is kept of requests that are done once. Nothing is forgotten for it.
+    LimitRequests {
+        /// Most records.
+        records: u64,
+        /// Most bytes of them.
+        bytes: u64,
     },
 }
 
@@ -74,6 +82,7 @@ positional! {
         epoch: Epoch,
         once: Option<Once>,
         group: Vec<Commit> where len <= MAX_GROUP,
+        bytes: u64,
     }
 }
 
@@ -110,6 +119,7 @@ impl WireCommand {
                 let restore = RestoreId::new(self.restore);
                 Ok(Command::AcceptRestore { time_us: self.time_us, restore, epoch: self.epoch })
             }
+            LIMIT_REQUESTS => Ok(Command::LimitRequests { records: self.count, bytes: self.bytes }),
             kind => Err(CommandError::Kind(kind)),
         }
     }
@@ -136,6 +146,9 @@ impl Command {
             Self::AcceptRestore { time_us, restore, epoch } => {
                 let (time_us, restore, epoch) = (*time_us, restore.get(), *epoch);
                 (WireCommand { kind: ACCEPT_RESTORE, time_us, restore, epoch, ..empty }, 0)
+            }
+            Self::LimitRequests { records, bytes } => {
+                (WireCommand { kind: LIMIT_REQUESTS, count: *records, bytes: *bytes, ..empty }, 0)
             }
         };
         wire.to_bytes(about)
@@ -181,6 +194,7 @@ mod tests {
             Command::Allocate { count: 300 },
             Command::Found { store: StoreId::new(u128::MAX - 1) },
             Command::AcceptRestore { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },
+            Command::LimitRequests { records: 1_000, bytes: u64::MAX },
         ]
     }
 

@@ -248,3 +248,23 @@ fn other_limits_are_kept_with_the_head() {
     assert_eq!(Head::from_bytes(&store.head.to_bytes()).unwrap().requests.limits, LIMITS);
     assert_eq!(Head::from_bytes(&Head::default().to_bytes()).unwrap().requests.limits, RequestLimits::default());
 }
+
+#[test]
+fn other_limits_count_from_now_on_and_forget_nothing() {
+    let mut store = Store::new(RequestLimits { records: 2, ..LIMITS });
+    for number in 1..=2 {
+        assert!(matches!(ask(&mut store, 5 * MS, asked(5, number, 1)), Effect::Accepted(_)));
+    }
+    assert_eq!(ask(&mut store, 5 * MS, asked(5, 3, 1)), Effect::Refused(Refusal::TooManyKeys));
+    let limit = |store: &mut Store, records| {
+        assert_eq!(store.apply(Command::LimitRequests { records, bytes: 10_000 }), Effect::Limited);
+    };
+    limit(&mut store, 3);
+    assert!(matches!(ask(&mut store, 5 * MS, asked(5, 3, 1)), Effect::Accepted(_)));
+    limit(&mut store, 1);
+    assert_eq!(store.requests.len(), 3);
+    assert!(matches!(ask(&mut store, 5 * MS, asked(5, 1, 1)), Effect::Repeated(_)));
+    assert_eq!(ask(&mut store, 5 * MS, asked(5, 4, 1)), Effect::Refused(Refusal::TooManyKeys));
+    assert_eq!(store.head.requests.limits, RequestLimits { records: 1, ..LIMITS }, "the window stays");
+    assert_eq!(Head::from_bytes(&store.head.to_bytes()).unwrap(), store.head);
+}

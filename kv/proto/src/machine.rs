@@ -17,8 +17,8 @@ use thiserror::Error;
 use crate::kept_requests::WireKept;
 use crate::{
     Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, Idempotency,
-    KeptRequests, Once, OpError, Position, Precondition, Published, RequestChanges, RequestId, RequestRecord,
-    RestoreId, Revision, SectionId, SeenRequest, StoreId, Version, decode_ops, positional, read_whole,
+    KeptRequests, Once, OpError, Position, Precondition, Published, RequestChanges, RequestId, RequestLimits,
+    RequestRecord, RestoreId, Revision, SectionId, SeenRequest, StoreId, Version, decode_ops, positional, read_whole,
 };
 
 const FORMAT: u8 = 1;
@@ -70,6 +70,8 @@ pub trait Beside {
 pub enum Effect {
     /// The store has its identity.
     Founded,
+    /// Less or more may be kept of requests.
+    Limited,
     /// The batch is committed, with these effects.
     Accepted(Accepted),
     /// This was done before under the same key, and nothing changes.
@@ -107,7 +109,7 @@ impl Effect {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Founded => Verdict::Done,
+            Self::Founded | Self::Limited => Verdict::Done,
             Self::Accepted(accepted) => Verdict::Committed {
                 revision: accepted.revision,
                 version: accepted.published.as_ref().map(|published| published.version),
@@ -302,6 +304,11 @@ impl Head {
                 }
                 None => Ok(Effect::Refused(Refusal::NoIds)),
             },
+            Command::LimitRequests { records, bytes } => {
+                let limits = self.requests.limits;
+                self.requests.limits = RequestLimits { records, bytes, ..limits };
+                Ok(Effect::Limited)
+            }
             Command::Batch(_) | Command::AcceptRestore { .. } if !self.is_founded() => {
                 Ok(Effect::Refused(Refusal::NotFounded))
             }

@@ -13,6 +13,7 @@ mod export;
 mod export_tests;
 mod history;
 mod inspect;
+mod key_limits;
 mod local_edge;
 mod lookup;
 mod made;

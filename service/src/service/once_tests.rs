@@ -204,3 +204,26 @@ fn a_key_that_cannot_be_used_says_why_and_nothing_is_done() {
     assert!(matches!(of_before, Err(ServiceError::Unknown(_))), "{of_before:?}");
     api.stop();
 }
+
+#[test]
+fn where_too_many_outcomes_are_kept_a_write_is_refused_until_there_may_be_more() {
+    let api = Api::start();
+    let service = Arc::clone(api.service());
+    api.put_zone("a.test", ZONE.as_bytes());
+    let limit = |max_keys, terms| {
+        let change = StoreSettingsChange { max_keys: Some(max_keys), ..StoreSettingsChange::default() };
+        api.runtime().block_on(service.change_store_settings(change, terms))
+    };
+    let write = |address| api.runtime().block_on(service.change(name("a.test"), add(address), false, keyed()));
+    assert_eq!(limit(2, keyed()).unwrap().value.max_keys, 2);
+    write("192.0.2.1").unwrap();
+    let refused = write("192.0.2.2");
+    assert!(matches!(refused, Err(ServiceError::TooManyKeys)), "{refused:?}");
+    assert_eq!(addresses(&api), ["192.0.2.1"]);
+    let refused = limit(1, Terms::default());
+    assert!(matches!(refused, Err(ServiceError::BadRequest(_))), "{refused:?}");
+    // Under a key, too: there is room for its own outcome then.
+    assert!(!limit(4, keyed()).unwrap().repeated);
+    write("192.0.2.2").unwrap();
+    api.stop();
+}

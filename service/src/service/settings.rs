@@ -6,10 +6,11 @@ use thiserror::Error;
 use zonecast_builder::{
     ChangeKind, Guards, ReadError, ZoneSettings, apex_alias, change_settings, choose_guards, store_guards, zone_info,
 };
-use zonecast_kv_proto::View;
+use zonecast_kv_proto::{RequestLimits, View};
 use zonecast_records::Name;
 
 use super::Service;
+use super::key_limits::KeyLimits;
 use super::made::{CommittedChange, Made};
 use crate::answer::{Answer, Done, Wrote};
 use crate::error::ServiceError;
@@ -50,8 +51,8 @@ impl Service {
         terms: Terms,
     ) -> Result<Done<StoreSettings>, ServiceError> {
         let chosen = ChosenGuards::read(change.max_shrink.as_deref(), change.older_serial.as_deref())?;
-        let (service, on) = (Arc::clone(self), terms.clone());
-        match self.do_once(&terms, async move { service.choose_for_all(chosen, on).await }).await? {
+        let (service, on, limits) = (Arc::clone(self), terms.clone(), KeyLimits::read(&change));
+        match self.do_once(&terms, async move { service.choose_for_all(chosen, limits, on).await }).await? {
             Wrote::Now(value) => Ok(Done { value, repeated: false }),
             Wrote::Before(earlier) => {
                 let value = earlier.answer().map_or_else(|| self.store_settings_now(), Ok)?;
@@ -61,26 +62,37 @@ impl Service {
     }
 
     fn store_settings_now(&self) -> Result<StoreSettings, ServiceError> {
-        Ok(store_described(store_guards(&self.core().view())?))
+        Ok(store_described(store_guards(&self.core().view())?, self.core().head().requests.limits))
     }
 
     async fn choose_for_all(
         &self,
         chosen: ChosenGuards,
+        limits: KeyLimits,
         Terms { who, once, .. }: Terms,
     ) -> Result<Wrote<StoreSettings>, ServiceError> {
+        // First: where it is done and the rest is not, the same request once more does the rest.
+        let is_limited = self.limit_keys(limits).await?;
+        let limits = self.core().head().requests.limits;
         let build = move |view: &dyn View, _: &zonecast_kv_core::Editions<'_>| {
             let guards = chosen.over(store_guards(view)?);
             let batch = choose_guards(view, guards)?;
-            let (changed, settings) = (!batch.is_empty(), store_described(guards));
+            let (changed, settings) = (!batch.is_empty() || is_limited, store_described(guards, limits));
             Ok::<_, ReadError>((batch, settings.note(), (settings, changed)))
         };
         let (built, pending) = self.propose(once, build).await?;
         let landed = landed(pending.await)?;
         let (settings, changed) = built.unwrap_or_default();
         if changed {
-            let StoreSettings { max_shrink, older_serial } = &settings;
-            tracing::info!(by = who.name(), max_shrink, older_serial, "settings of the store changed");
+            let StoreSettings { max_shrink, older_serial, max_keys, max_key_bytes } = &settings;
+            tracing::info!(
+                by = who.name(),
+                max_shrink,
+                older_serial,
+                max_keys,
+                max_key_bytes,
+                "settings of the store changed"
+            );
         }
         Ok(landed.map(|_| settings))
     }
@@ -164,9 +176,11 @@ fn described(apex: &Name, settings: ZoneSettings) -> ZoneSettingsInfo {
     }
 }
 
-fn store_described(guards: Guards) -> StoreSettings {
+fn store_described(guards: Guards, limits: RequestLimits) -> StoreSettings {
     StoreSettings {
         max_shrink: format!("{}%", guards.max_shrink().get()),
         older_serial: guards.older_serial().to_string(),
+        max_keys: limits.records,
+        max_key_bytes: limits.bytes,
     }
 }

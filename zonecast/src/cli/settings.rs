@@ -1,4 +1,4 @@
-//! `zonecast settings`: the settings of all zones that have none of their own.
+//! `zonecast settings`: the settings of the store, and of all zones that have none of their own.
 
 use clap::Args;
 
@@ -11,6 +11,13 @@ use zonecast_service::exit::Outcome;
 pub(super) struct Settings {
     #[command(flatten)]
     guards: Guards,
+    /// Most outcomes of writes that are kept for idempotency keys. Nothing is forgotten for it: what is kept stays for
+    /// 24 hours.
+    #[arg(long, value_name = "NUMBER")]
+    max_keys: Option<u64>,
+    /// Most bytes of them; an outcome counts 160 to 1,184.
+    #[arg(long, value_name = "BYTES")]
+    max_key_bytes: Option<u64>,
 }
 
 /// The guards against mistakes: writes beyond these limits are held.
@@ -27,15 +34,16 @@ pub(super) struct Guards {
 
 impl Settings {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let Guards { max_shrink, older_serial } = self.guards;
-        let change = StoreSettingsChange { max_shrink, older_serial };
+        let Self { guards: Guards { max_shrink, older_serial }, max_keys, max_key_bytes } = self;
+        let change = StoreSettingsChange { max_shrink, older_serial, max_keys, max_key_bytes };
         let settings = if change == StoreSettingsChange::default() {
             context.client.store_settings()?
         } else {
             context.client.change_store_settings(&change)?
         };
         context.output.show(&settings, |settings, out| {
-            writeln!(out, "max shrink\t{}\nolder serial\t{}", settings.max_shrink, settings.older_serial)
+            writeln!(out, "max shrink\t{}\nolder serial\t{}", settings.max_shrink, settings.older_serial)?;
+            writeln!(out, "max keys\t{}\nmax key bytes\t{}", settings.max_keys, settings.max_key_bytes)
         })?;
         Ok(())
     }

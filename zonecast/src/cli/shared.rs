@@ -22,7 +22,8 @@ pub(super) struct Shared {
     #[arg(long, global = true, value_name = "LEVEL")]
     pub log_level: Option<String>,
     /// URL of the API of the core [default: http://127.0.0.1:8053]. Of the cores of one cluster, several URLs may be
-    /// given, separated by commas; the next one is asked when one cannot be reached.
+    /// given, separated by commas; the next one is asked when one cannot be reached. A write is done once however often it
+    /// is asked for.
     #[arg(long, global = true, env = "ZONECAST_CORE", value_name = "URL", value_delimiter = ',')]
     pub core: Vec<String>,
     /// File with a token for the API; only its owner may be able to read it. Without this option, the token in the

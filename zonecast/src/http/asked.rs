@@ -74,8 +74,8 @@ impl Keyed {
         };
         add(parts.method.as_str().as_bytes());
         add(parts.uri.path().as_bytes());
-        let pairs = parts.uri.query().unwrap_or_default().split('&');
-        pairs.filter(|pair| !WAITING.iter().any(|name| pair.starts_with(name))).for_each(|pair| add(pair.as_bytes()));
+        let is_asked = |pair: &&str| !pair.is_empty() && !WAITING.iter().any(|name| pair.starts_with(name));
+        parts.uri.query().unwrap_or_default().split('&').filter(is_asked).for_each(|pair| add(pair.as_bytes()));
         for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
             add(name.as_str().as_bytes());
             parts.headers.get_all(name).iter().for_each(|value| add(value.as_bytes()));
@@ -172,10 +172,12 @@ mod tests {
         let of = |method, uri, headers: &[_], body| hash(&parts(method, uri, &[&[key], headers].concat()), body);
         let first = of("PUT", "/v1/zones/a?allow_shrink=true&wait=all", &[], b"body");
         assert_eq!(first, of("PUT", "/v1/zones/a?allow_shrink=true&wait=2&timeout=9s", &[], b"body"));
+        let whole = of("PUT", "/v1/zones/a", &[], b"body");
+        assert_eq!(whole, of("PUT", "/v1/zones/a?wait=all&timeout=1s", &[], b"body"));
         for other in [
+            whole,
             of("DELETE", "/v1/zones/a?allow_shrink=true&wait=all", &[], b"body"),
             of("PUT", "/v1/zones/b?allow_shrink=true&wait=all", &[], b"body"),
-            of("PUT", "/v1/zones/a?wait=all", &[], b"body"),
             of("PUT", "/v1/zones/a?allow_shrink=true&wait=all", &[("if-match", "\"1\"")], b"body"),
             of("PUT", "/v1/zones/a?allow_shrink=true&wait=all", &[("if-none-match", "\"1\"")], b"body"),
             of("PUT", "/v1/zones/a?allow_shrink=true&wait=all", &[], b"Body"),

@@ -307,6 +307,18 @@ fn no_read_ignores_a_precondition() {
     api.stop();
 }
 
+/// Whoever counts on a key must not be left without it.
+#[test]
+fn no_write_ignores_an_idempotency_key() {
+    let api = Api::start(false, None);
+    for (method, path, _) in all_routes() {
+        let refused = api.ask(&method, &filled(path), "idempotency-key: 1\r\n");
+        let is_refused = refused.status == 400 && refused.text.contains("idempotency-key");
+        assert_eq!(is_refused, method != Method::GET, "{method} {path}: {}", refused.text);
+    }
+    api.stop();
+}
+
 /// Else a typing mistake would be a silent no-op.
 #[test]
 fn no_path_ignores_a_parameter_that_it_does_not_know() {

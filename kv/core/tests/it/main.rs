@@ -12,6 +12,7 @@ mod changes;
 mod cluster;
 mod crash;
 mod disk;
+mod held_lead;
 mod once;
 mod restart;
 mod site;
