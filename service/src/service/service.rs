@@ -214,9 +214,7 @@ impl Service {
     /// Whether an error of an import means that it has ended with the lead of this core. What it had committed stays.
     #[must_use]
     pub fn has_lost_lead(&self, error: &ServiceError) -> bool {
-        let may_be =
-            matches!(error, ServiceError::NotLeader { .. } | ServiceError::Unavailable(_) | ServiceError::Unknown(_));
-        may_be && !self.core().has_stopped()
+        matches!(error, ServiceError::NotLeader { .. } | ServiceError::Unknown(_)) && !self.core().has_stopped()
     }
 
     /// Ids to import so many zones with.
@@ -227,6 +225,9 @@ impl Service {
         let ids = self.core().allocate(IdSource::needed(zones)).await;
         Ok(IdSource::new(ids.map_err(|error| match error {
             CoreError::Propose(error) => error.into(),
+            _ if !self.core().leads() && !self.core().has_stopped() => {
+                ServiceError::NotLeader { leader: self.core().other_leader().map(|leader| leader.to_string()) }
+            }
             error => ServiceError::Unavailable(error.to_string()),
         })?))
     }
