@@ -22,9 +22,9 @@ use crate::paths::{escape_into, zone_path};
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::types::{
     AcceptRestore, AddCore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, ClusterInfo, DeletedZones, EdgeInfo,
-    EdgeList, ErrorBody, ForkInfo, Lookup, NodeStatus, Receipt, RemoveCores, RollbackRequest, RrsetPage,
-    SettingsChange, Status, StoreSettings, StoreSettingsChange, TransferLead, UNKNOWN, Written, ZoneDiff, ZoneInfo,
-    ZoneLog, ZonePage, ZoneSettingsInfo,
+    EdgeList, ErrorBody, ForkInfo, ImportAt, Lookup, NewToken, NodeStatus, Receipt, RemoveCores, Revocations,
+    RollbackRequest, RrsetPage, SettingsChange, Status, StoreSettings, StoreSettingsChange, TokenInfo, TokenList,
+    TransferLead, UNKNOWN, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::{OutOfZone, Tolerance, WithoutNs};
 
@@ -504,6 +504,62 @@ impl Client {
         let mut path = String::from("/v1/edges/");
         escape_into(&mut path, name);
         self.url(&path, &[("role", role.to_owned())])
+    }
+
+    /// Has the zone files of this core imported from its next start on, and those of no other.
+    ///
+    /// # Errors
+    /// No answer, or no such core.
+    pub fn import_at(&self, name: &str) -> Result<ClusterInfo, ClientError> {
+        self.post("/v1/cluster/import-at", &[], &ImportAt { name: name.into() }, DEFAULT_TIMEOUT)
+    }
+
+    /// All tokens of the API, without the tokens themselves.
+    ///
+    /// # Errors
+    /// No answer, or the token of this client is not of role admin.
+    pub fn tokens(&self) -> Result<TokenList, ClientError> {
+        self.get("/v1/tokens", &[])
+    }
+
+    /// Makes a token. The answer has the token itself, which cannot be read again.
+    ///
+    /// # Errors
+    /// No answer, it makes no sense, or there is one of this name.
+    pub fn create_token(&self, new: &NewToken) -> Result<TokenInfo, ClientError> {
+        self.post("/v1/tokens", &[], new, DEFAULT_TIMEOUT)
+    }
+
+    /// Revokes a token.
+    ///
+    /// # Errors
+    /// No answer, there is none of this name, or it is the last one of role admin.
+    pub fn revoke_token(&self, name: &str) -> Result<TokenInfo, ClientError> {
+        self.at_one(|core| {
+            let mut path = String::from("/v1/tokens/");
+            escape_into(&mut path, name);
+            let request = core.agent.delete(core.url(&path, &[]));
+            core.written(request.config().timeout_global(Some(PATIENCE)).build().call())
+        })
+    }
+
+    /// The certificates that every core and edge refuses.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn revocations(&self) -> Result<Revocations, ClientError> {
+        self.get("/v1/revocations", &[])
+    }
+
+    /// Has every core and edge refuse whom this list names, in PEM and signed by the CA of the system.
+    ///
+    /// # Errors
+    /// No answer, it is no such list, or there is a later one.
+    pub fn publish_revocations(&self, list: &str) -> Result<Revocations, ClientError> {
+        self.at_one(|core| {
+            let request = core.agent.put(core.url("/v1/revocations", &[]));
+            core.written(request.config().timeout_global(Some(PATIENCE)).build().send(list))
+        })
     }
 
     /// The cluster as the core at the URL knows it.

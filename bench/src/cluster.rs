@@ -54,7 +54,7 @@ impl Cluster {
         let mut further = further.collect::<anyhow::Result<Vec<Node>>>()?;
         for core in &mut further {
             core.patience = LOADED;
-            system.let_in(core)?;
+            system.let_in(core, &[])?;
         }
         for edge in &mut system.edges {
             edge.patience = LOADED;

@@ -1,5 +1,5 @@
-//! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them, and news of
-//! edges to the publisher.
+//! The streams that other cores open to this one: raft's go to the core, requests to whoever answers them, news of edges
+//! to the publisher, and who asks to import zone files to the service.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -9,6 +9,7 @@ use zonecast_kv_core::{Core, FIRST_OTHER_KIND};
 use zonecast_kv_transport::{CoreService, CoreStream, Peer, Publisher};
 
 use crate::edge_news::{EDGE_NEWS, hear};
+use crate::service::{IMPORT, Service, answer_import};
 
 /// Kind of the streams on which a core hands requests of clients on to the leader: HTTP/1.1.
 pub const REQUESTS: u8 = FIRST_OTHER_KIND;
@@ -21,12 +22,26 @@ pub(crate) struct CoreStreams {
     publisher: OnceLock<Weak<Publisher>>,
     /// Weak: whoever answers requests holds the service, and that the publisher, which holds this.
     requests: OnceLock<Weak<dyn CoreService>>,
+    /// Weak, as it holds the publisher.
+    service: OnceLock<Weak<Service>>,
 }
 
 impl CoreStreams {
     /// Nobody answers requests yet.
     pub(crate) fn new(core: &Core) -> Self {
-        Self { core: core.clone(), raft: core.service(), publisher: OnceLock::new(), requests: OnceLock::new() }
+        Self {
+            core: core.clone(),
+            raft: core.service(),
+            publisher: OnceLock::new(),
+            requests: OnceLock::new(),
+            service: OnceLock::new(),
+        }
+    }
+
+    /// Cores that ask to import their zone files are answered by it from now on.
+    pub(crate) fn answer_imports(&self, service: &Arc<Service>) {
+        // There is one.
+        let _ = self.service.set(Arc::downgrade(service));
     }
 
     /// What other cores tell of their edges goes there from now on.
@@ -53,6 +68,10 @@ impl CoreService for CoreStreams {
             EDGE_NEWS => {
                 let publisher = self.publisher.get().cloned().unwrap_or_default();
                 hear(self.core.clone(), publisher, peer.name.clone(), stream).boxed()
+            }
+            IMPORT => {
+                let service = self.service.get().cloned().unwrap_or_default();
+                answer_import(self.core.clone(), service, peer.name.clone(), stream).boxed()
             }
             kind => self.raft.serve(peer, kind, stream),
         }

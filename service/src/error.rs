@@ -73,6 +73,9 @@ pub enum ServiceError {
     /// Too much is proposed and not applied yet.
     #[error("too many changes wait to be applied, retry in a moment")]
     Overloaded,
+    /// There is no token of this name.
+    #[error("there is no token {0:?}; `zonecast token list` shows which ones there are")]
+    NoToken(String),
     /// No core of this name asks to join, or is there.
     #[error("{0}")]
     NoCore(String),

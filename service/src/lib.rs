@@ -8,6 +8,7 @@
 //! ```
 //! [`RunningService`] is a core with all of its parts but the API. Its callers are the binary's HTTP side and its roles.
 
+mod access;
 mod answer;
 pub mod backup;
 mod cluster_metrics;
@@ -38,6 +39,7 @@ mod vitals;
 mod who;
 mod zone;
 
+pub use access::{Secret, SecretHash, Token, TokenDraft, TokenError, TokenRecord, TokenTable};
 pub use answer::{Answer, Done, Earlier, Wrote};
 pub use core_streams::REQUESTS;
 pub use day::{age, day, day_and_time};

@@ -22,7 +22,7 @@ use crate::import::sweep_orphans;
 use crate::leading::while_leading;
 use crate::metrics::Metrics;
 use crate::part::run_part;
-use crate::service::{LocalEdge, Service, ServiceParts};
+use crate::service::{LocalEdge, Service, ServiceParts, take_revocations};
 use crate::sink::PublisherSink;
 use crate::vitals::VitalSigns;
 
@@ -58,6 +58,8 @@ pub struct ServiceSetup {
     pub edge_away: Duration,
     /// How long what a zone was before it was replaced is kept.
     pub keep_replaced: Duration,
+    /// Where the first token is left; nowhere, if the API asks for none.
+    pub first_token: Option<PathBuf>,
     /// Of the raft log, what is applied before it is given up.
     pub raft_log_bytes: usize,
     /// What ends writing, also for edges of the same process.
@@ -85,7 +87,7 @@ pub struct RunningService {
     publisher: Arc<Publisher>,
     core: Core,
     streams: Arc<CoreStreams>,
-    tasks: [JoinHandle<()>; 9],
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// A service whose parts have ended and whose waits are answered; requests that are under way may still write.
@@ -134,6 +136,8 @@ impl RunningService {
             cluster: Some(setup.cluster.config(&identity, endpoint.clone(), quic)),
         })
         .await?;
+        // Before it takes connections.
+        take_revocations(&core, &identity)?;
         let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
         let streams = Arc::new(CoreStreams::new(&core));
         let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
@@ -153,11 +157,16 @@ impl RunningService {
             started,
             data,
             keep_replaced: setup.keep_replaced,
+            first_token: setup.first_token,
             fault: fault.clone(),
         });
+        streams.answer_imports(&service);
         // Before anybody can ask who is waited for.
         service.load_edges().await?;
-        let tasks = parts(&core, &service, &publisher, &fault);
+        service.refresh_access().await?;
+        let mut tasks = parts(&core, &service, &publisher, &fault);
+        let access = Arc::clone(&service).follow_access(sink.writes());
+        tasks.push(run_part(&fault, "tokens and revocations of others are not noticed any more", access));
         Ok(Self { quic, service, publisher, core, streams, tasks })
     }
 
@@ -227,7 +236,7 @@ impl StoppedService {
 }
 
 /// What runs beside the API for as long as it lives.
-fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> [JoinHandle<()>; 9] {
+fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault: &Fault) -> Vec<JoinHandle<()>> {
     let by_leader = |part: fn(Arc<Service>) -> BoxFuture<'static, ()>| {
         let (core, service) = (core.clone(), Arc::clone(service));
         while_leading(core, move || part(Arc::clone(&service)))
@@ -236,6 +245,7 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
     let edges = by_leader(|service| async move { service.keep_edges().await }.boxed());
     let retired = by_leader(|service| delete_retired(service).boxed());
     let orphans = by_leader(|service| sweep(service).boxed());
+    let first_token = by_leader(|service| first_token(service).boxed());
     let cluster = Arc::clone(service);
     let cluster = async move { cluster.watch_cluster().await };
     let (accepting, ended) = (fault.clone(), publisher.ended());
@@ -243,7 +253,8 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
         ended.await;
         accepting.part_died("edges cannot connect any more");
     };
-    [
+    vec![
+        run_part(fault, "nobody makes the first token of role admin", first_token),
         run_part(fault, "what an interrupted import left is not deleted", orphans),
         run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
         run_part(fault, "what zones were before stays for ever", retired),
@@ -299,6 +310,13 @@ async fn delete_retired(service: Arc<Service>) {
                 tracing::warn!(%error, "the old generations of zones that were replaced or deleted stay a while longer")
             }
         }
+    }
+}
+
+/// Makes the first token, where it is missing.
+async fn first_token(service: Arc<Service>) {
+    if let Err(error) = service.ensure_admin_token().await {
+        tracing::warn!(%error, "there may be no token of role admin; the next lead tries again");
     }
 }
 

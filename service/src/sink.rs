@@ -1,7 +1,9 @@
-//! From the core to the publisher: every applied version, at once.
+//! From the core to the publisher: every applied version, at once. Whoever keeps something private in step is told of
+//! every write of the state.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use tokio::sync::watch;
 use zonecast_kv_core::{Applied, AppliedSink};
 use zonecast_kv_proto::Position;
 use zonecast_kv_transport::Publisher;
@@ -12,6 +14,7 @@ use zonecast_kv_transport::Publisher;
 pub(crate) struct PublisherSink {
     // Weak, so that the core does not keep the publisher from shutting down.
     publisher: Mutex<Option<Weak<Publisher>>>,
+    writes: watch::Sender<()>,
 }
 
 impl PublisherSink {
@@ -24,6 +27,11 @@ impl PublisherSink {
         *connected = Some(Arc::downgrade(&publisher));
         publisher
     }
+
+    /// Changes with every write of the state.
+    pub(crate) fn writes(&self) -> watch::Receiver<()> {
+        self.writes.subscribe()
+    }
 }
 
 impl AppliedSink for PublisherSink {
@@ -34,10 +42,15 @@ impl AppliedSink for PublisherSink {
         }
     }
 
+    fn written(&self) {
+        self.writes.send_replace(());
+    }
+
     fn installed(&self, position: Position) {
         let connected = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publisher) = connected.as_ref().and_then(Weak::upgrade) {
             publisher.jumped(position);
         }
+        self.writes.send_replace(());
     }
 }

@@ -45,6 +45,7 @@ impl TestService {
                 expected: vec![],
                 edge_away: Duration::from_mins(60),
                 keep_replaced: Duration::from_mins(60),
+                first_token: None,
                 raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                 fault: Fault::new(folder.path()),
                 registry: Registry::new(),

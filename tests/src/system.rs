@@ -68,17 +68,18 @@ impl System {
         Ok(core)
     }
 
-    /// Starts such a core, lets it in, and waits until it is ready.
+    /// Starts such a core, lets it in, and waits until it is ready. `options` are for the command that lets it in, such as
+    /// a token.
     ///
     /// # Errors
     /// It is not let in, or does not get ready.
-    pub fn let_in(&self, core: &mut Node) -> anyhow::Result<()> {
+    pub fn let_in(&self, core: &mut Node, options: &[&str]) -> anyhow::Result<()> {
         core.start()?;
         let ca = text(&self.ca().join("ca.pem"))?;
         let is_tls = self.core.http_lines.contains("tls = true");
         let url = format!("{}://{}", if is_tls { "https" } else { "http" }, self.core.http);
         let ca: &[&str] = if is_tls { &["--ca", &ca] } else { &[] };
-        let add = [&["--core", &url], ca, &["cluster", "add", &core.name]].concat();
+        let add = [&["--core", &url], ca, options, &["cluster", "add", &core.name]].concat();
         // The leader does not know it before it has asked.
         let added = poll_until(Instant::now() + core.patience, || {
             run_any(&add).is_ok_and(|output| output.status.success()).then_some(())
@@ -96,6 +97,16 @@ impl System {
         let (ca, out) = (text(&self.ca())?, text(&node.identity)?);
         let fixed = ["ca", "issue", &ca, "--name", &node.name, "--out", &out, "--force"];
         run(&[&fixed, options].concat()).map(drop)
+    }
+
+    /// Has a core that asks for tokens make one; `options` has at least `--role`.
+    ///
+    /// # Errors
+    /// `zonecast token create` fails.
+    pub fn token(&self, core: &Node, name: &str, options: &[&str]) -> anyhow::Result<String> {
+        let first = text(&core.data.join("first-token"))?;
+        let fixed = ["token", "create", name, "--core", &format!("http://{}", core.http), "--token-file", &first];
+        Ok(run(&[&fixed, options].concat())?.trim().to_owned())
     }
 
     /// The folder of the certificate authority.

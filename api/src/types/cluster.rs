@@ -28,6 +28,9 @@ pub struct ClusterInfo {
     pub level: u32,
     /// Each core of the cluster, by name.
     pub members: Vec<ClusterMember>,
+    /// Name of the core whose folder of zone files is imported; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub importer: Option<String>,
     /// Cores that ask to join; known to the leader only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub asking: Vec<ClusterCandidate>,
@@ -110,6 +113,14 @@ pub struct RemoveCores {
 pub struct TransferLead {
     /// Its name.
     pub to: String,
+}
+
+/// Names the core whose folder of zone files is imported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportAt {
+    /// The name in its certificate.
+    pub name: String,
 }
 
 impl ClusterInfo {

@@ -11,7 +11,9 @@ mod error_body;
 mod lookup;
 mod ready;
 mod record_change;
+mod revocations;
 mod status;
+mod token;
 mod vitals;
 mod written;
 mod zone_info;
@@ -20,7 +22,8 @@ mod zone_settings;
 
 pub use backup_info::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
 pub use cluster::{
-    AddCore, ClusterCandidate, ClusterInfo, ClusterMember, ClusterMemberState, ClusterRole, RemoveCores, TransferLead,
+    AddCore, ClusterCandidate, ClusterInfo, ClusterMember, ClusterMemberState, ClusterRole, ImportAt, RemoveCores,
+    TransferLead,
 };
 pub use deleted_zone::{DeletedZone, DeletedZones};
 pub use edge_node::EdgeNode;
@@ -28,7 +31,9 @@ pub use error_body::{ErrorBody, ErrorDetail, Finding, KEY_TIME, Severity, UNKNOW
 pub use lookup::{Entry, Lookup};
 pub use ready::{Process, Ready, ReadyCore};
 pub use record_change::{Action, ChangeRequest, RecordChange};
+pub use revocations::Revocations;
 pub use status::{ChainInfo, EdgeInfo, EdgeList, NodeStatus, Status};
+pub use token::{NewToken, TokenInfo, TokenList, TokenRole, UnknownTokenRole};
 pub use vitals::{CertificateInfo, DiskSpace, Vitals};
 pub use written::{EdgeReceipt, Receipt, Written};
 pub use zone_info::{RrsetInfo, RrsetPage, ZoneInfo, ZonePage};

@@ -62,6 +62,9 @@ pub struct Status {
     pub chain: String,
     /// Number of zones hosted.
     pub zones: u64,
+    /// This core has a folder of zone files that is not imported, because that of the core of this name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported_elsewhere: Option<String>,
     /// What ended writing for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,

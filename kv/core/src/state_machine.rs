@@ -34,6 +34,12 @@ pub trait AppliedSink: Send + Sync + 'static {
     /// Runs on the path that applies commands, so it must not block.
     fn applied(&self, version: &Applied);
 
+    /// Called after each write of commands to the state, published or not, when what they changed can be read. For whoever
+    /// keeps something private in step.
+    ///
+    /// Must not block, either.
+    fn written(&self) {}
+
     /// Called once when the state has come to there without applying what is between: this core was behind, and has
     /// received the state of another one. The versions between are in the batch log, as far as that reaches back. What is
     /// applied after it follows this position.
@@ -133,6 +139,7 @@ fn apply<E: Environment>(state: &E::State, sink: &dyn AppliedSink, slice: ToAppl
     for version in applied.versions {
         sink.applied(&Applied { bytes: version.bytes, position: version.position, at });
     }
+    sink.written();
     for (responder, verdict) in responders.into_iter().zip(applied.verdicts) {
         if let Some(responder) = responder {
             responder.send(verdict);

@@ -61,6 +61,7 @@ impl Edge {
             work: queue,
             reports: Arc::clone(&reports),
             metrics: metrics.clone(),
+            identity: config.identity.clone(),
         };
         writer.begin()?;
         let position = store.position();

@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{OpRef, Position, Published, View, decode_ops};
+use zonecast_kv_proto::{OpRef, Position, Published, RevokedList, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
+use zonecast_kv_transport::{Identity, Serial};
 
 use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
@@ -64,6 +65,8 @@ pub(crate) struct Writer {
     pub(crate) work: Receiver<Work>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) metrics: EdgeMetrics,
+    /// Believes no certificate that the copy says is revoked.
+    pub(crate) identity: Identity,
 }
 
 /// Versions that go into one write.
@@ -78,7 +81,10 @@ impl Writer {
     pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
         let Some(position) = self.store.position() else { return Ok(()) };
         let error = match show_all(&self.store, &mut *self.index, position) {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.take_revocations();
+                return Ok(());
+            }
             Err(error) => error,
         };
         let is_damaged = matches!(&error, EdgeError::Index(ReaderIndexError::Value(_)))
@@ -123,6 +129,7 @@ impl Writer {
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
                     show_all(&store, &mut *self.index, position)?;
+                    self.take_revocations();
                     damaged = false;
                     self.metrics.snapshots.inc();
                     self.reports.add(|progress| {
@@ -167,6 +174,15 @@ impl Writer {
         }
     }
 
+    /// Refuses from now on whom the copy says is revoked. One that cannot be read changes nothing about that.
+    fn take_revocations(&self) {
+        let list = self.store.snapshot().map_err(|error| error.to_string());
+        match list.and_then(|copy| RevokedList::read(&copy.view()).map_err(|error| error.to_string())) {
+            Ok(list) => self.identity.revoke(list.serials.iter().map(|serial| Serial::new(serial)).collect()),
+            Err(error) => tracing::error!(error, "the list of revoked certificates cannot be read: the last one stays"),
+        }
+    }
+
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
         let Some(seen_at) = group.versions.last().map(|version| version.version) else { return Ok(()) };
         for op in group.versions.iter().flat_map(|version| &version.sections).flat_map(decode_ops) {
@@ -175,6 +191,10 @@ impl Writer {
         }
         let position = self.store.apply(&group.versions)?;
         self.index.publish(self.store.snapshot()?, position);
+        let mut sections = group.versions.iter().flat_map(|version| &version.sections);
+        if sections.any(|section| section.id == RevokedList::SECTION) {
+            self.take_revocations();
+        }
         let now = unix_micros();
         let mut delay = 0;
         for version in &group.versions {

@@ -137,10 +137,14 @@ pub struct KeyspaceId(u16);
 impl KeyspaceId {
     /// The DNS answers, published to every edge.
     pub const DNS: Self = Self(0x0001);
+    /// Which certificates are revoked, published to every edge.
+    pub const REVOKED: Self = Self(0x0002);
     /// Private data that the published keys do not hold.
     pub const CORE: Self = Self(0x8000);
     /// Which nodes are waited for; private.
     pub const NODES: Self = Self(0x8001);
+    /// Who may ask the API for what, and which core imports its zone files; private.
+    pub const ACCESS: Self = Self(0x8002);
 
     /// From its number.
     #[must_use]

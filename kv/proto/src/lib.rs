@@ -42,6 +42,7 @@ mod publisher_tests;
 mod receipt;
 mod request;
 mod request_key;
+mod revoked_list;
 mod role;
 #[cfg(test)]
 mod simulation;
@@ -99,6 +100,7 @@ pub use publisher::{
 pub use receipt::{EdgeReceipt, Receipt};
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
 pub use request_key::{RequestKey, RequestKeyError};
+pub use revoked_list::{RevokedList, RevokedListError};
 pub use role::{DOMAIN, Role, RoleError};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};

@@ -22,12 +22,16 @@ const MAX_SERIAL: usize = 20;
 pub struct Serial(Vec<u8>);
 
 impl Serial {
-    pub(crate) fn new(bytes: &[u8]) -> Self {
+    /// From its bytes, big-endian.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         Self(bytes.get(zeros..).unwrap_or_default().to_vec())
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// Its bytes, big-endian, without leading zeros.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

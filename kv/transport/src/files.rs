@@ -13,8 +13,11 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A file that only its owner may read, there whole or not at all.
-pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a file that only its owner may read, there whole or not at all.
+///
+/// # Errors
+/// It cannot be written; one that was there before is as it was.
+pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);

@@ -3,6 +3,7 @@
 //! # Invariants
 //! - When the credentials change, every connection is looked at again as a handshake would; one that begins meanwhile is
 //!   looked at when it is added, so none slips through between.
+//! - When the replicated list of revoked certificates changes, so is every connection; those between cores a moment later.
 //! - A connection ends within two seconds after the peer's certificate, or the own one it was made with, has expired.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -21,6 +22,9 @@ use crate::{CertificateFault, Identity, Peer};
 
 /// How often connections are looked at: expiry has the precision of a second anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A core that is revoked is cut off so long after that has been applied: it hears of it itself, and so do its edges.
+const CORES_LINGER: Duration = Duration::from_secs(1);
 
 /// A connection and whose it is.
 #[derive(Debug)]
@@ -76,6 +80,8 @@ impl Drop for Guard {
 async fn run(watched: Arc<Watched>, server: Option<quinn::Endpoint>) {
     let mut changes = watched.identity.changes();
     let mut may_change = true;
+    let mut revoked = watched.identity.revoked().changes();
+    let mut cut_cores_at: Option<Instant> = None;
     // A peer that refuses a certificate that has expired says so before this closes the connection without a word of it.
     let mut ticks = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,11 +97,31 @@ async fn run(watched: Arc<Watched>, server: Option<quinn::Endpoint>) {
                 }
                 Err(_) => may_change = false,
             },
+            // We hold the identity, and it the sender.
+            Ok(()) = revoked.changed() => {
+                revoked.borrow_and_update();
+                let present = watched.identity.present();
+                let goes = |connection: &Verified| connection.protocol != Protocol::Core;
+                watched.close_if(|connection| goes(connection).then(|| connection.check(&present).err()).flatten());
+                cut_cores_at = Some(Instant::now() + CORES_LINGER);
+            }
+            () = sleep_until(cut_cores_at) => {
+                cut_cores_at = None;
+                let present = watched.identity.present();
+                watched.close_if(|connection| connection.check(&present).err());
+            }
             _ = ticks.tick() => {
                 let now = SystemTime::now();
                 watched.close_if(|connection| connection.is_over(now).then_some(CertificateFault::Expired));
             }
         }
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A node keeps who it is while its certificate is renewed under it: an identity that watches its folder takes over
 //! what is put there, and everything made from it (endpoints, dials, HTTPS) uses that from then on.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,8 +13,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio::sync::watch;
 
 use crate::credentials::Credentials;
+use crate::revoked::RevokedSerials;
 use crate::trust::Side;
-use crate::{CertificateMetrics, IdentityError, Peer, Serial, reload};
+use crate::{CertificateMetrics, IdentityError, Peer, RevocationList, Serial, reload, revocation_list};
 
 /// A node's certificate with its key, and the CA that both ends trust. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -104,6 +106,25 @@ impl Identity {
         self.present.borrow().is_revoked()
     }
 
+    /// Refuses these certificates and no others besides those that the revocation list in the identity folder names: they
+    /// are what the replicated list says. Connections with them end: of cores a second later, so that one in good order
+    /// hears why, of all others at once.
+    pub fn revoke(&self, serials: HashSet<Serial>) {
+        let was_revoked = self.is_revoked();
+        self.revoked().set(serials);
+        if !was_revoked && self.is_revoked() {
+            reload::tell(&self.present());
+        }
+    }
+
+    /// Reads a revocation list, in PEM, if the CA of this node has signed it.
+    ///
+    /// # Errors
+    /// It is no list, or not one of this CA.
+    pub fn read_list(&self, pem: &str) -> Result<RevocationList, IdentityError> {
+        revocation_list::read(pem, &self.present())
+    }
+
     /// Whether a certificate of a node that subscribes, in DER, was good once and is no longer: it has expired, or was
     /// revoked as far as this node knows.
     #[must_use]
@@ -143,6 +164,10 @@ impl Identity {
     /// A file cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), IdentityError> {
         self.present().save(folder)
+    }
+
+    pub(crate) fn revoked(&self) -> RevokedSerials {
+        self.present.borrow().trust.revoked().clone()
     }
 
     pub(crate) fn present(&self) -> Arc<Credentials> {

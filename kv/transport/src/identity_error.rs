@@ -22,6 +22,9 @@ pub enum IdentityError {
     /// Certificate, key, CA certificate and revocation list that do not belong together.
     #[error("{0}")]
     Mismatch(String),
+    /// A revocation list that is not one of this system.
+    #[error("the revocation list cannot be used: {0}")]
+    List(String),
     /// The files were replaced by those of another node.
     #[error("the new certificate is that of {now}, but this node is {was}: put a certificate of {was} there")]
     AnotherNode {

@@ -108,7 +108,7 @@ async fn run(
 }
 
 /// Says what is in force from now on, and what about it needs a hand.
-fn tell(credentials: &Credentials) {
+pub(crate) fn tell(credentials: &Credentials) {
     let Credentials { peer, facts, .. } = credentials;
     let left = facts.not_after.duration_since(SystemTime::now());
     match left {
@@ -156,6 +156,7 @@ impl Folder {
             new.pem.crl.clone_from(&old.pem.crl);
             new = Credentials::from_pem(new.pem)?;
         }
+        new.trust = new.trust.refusing(old.trust.revoked().clone());
         Ok(new)
     }
 }

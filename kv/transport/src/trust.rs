@@ -1,4 +1,5 @@
-//! Whom a node believes: certificates of one CA, but for those that it has revoked.
+//! Whom a node believes: certificates of one CA, but for those that it has revoked, as far as the list in the identity
+//! folder or the replicated one says.
 //!
 //! # Invariants
 //! - A revocation list refuses whom it names. Who is not named is let in, and an old list goes on refusing: were lists
@@ -8,19 +9,21 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::ServerCertVerifier as _;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
 use crate::Role;
+use crate::revoked::{NotRevoked, RevokedSerials};
 
 /// Whom a node believes: the CA, and the list of those it has revoked.
 #[derive(Clone, Debug)]
 pub(crate) struct Trust {
-    pub(crate) clients: Arc<dyn ClientCertVerifier>,
-    pub(crate) servers: Arc<WebPkiServerVerifier>,
+    clients: Arc<dyn ClientCertVerifier>,
+    servers: Arc<WebPkiServerVerifier>,
+    revoked: RevokedSerials,
 }
 
 /// How a peer came to be one.
@@ -51,16 +54,37 @@ impl Trust {
             .only_check_end_entity_revocation()
             .allow_unknown_revocation_status()
             .build();
-        Ok(Self { clients: clients.map_err(unusable)?, servers: servers.map_err(unusable)? })
+        let (clients, servers) = (clients.map_err(unusable)?, servers.map_err(unusable)?);
+        Ok(Self { clients, servers, revoked: RevokedSerials::default() })
+    }
+
+    /// The same, and refuses whom these name.
+    pub(crate) fn refusing(self, revoked: RevokedSerials) -> Self {
+        Self { revoked, ..self }
+    }
+
+    /// The certificates that the replicated list revokes.
+    pub(crate) fn revoked(&self) -> &RevokedSerials {
+        &self.revoked
+    }
+
+    /// What looks at those who dial.
+    pub(crate) fn clients(&self) -> Arc<dyn ClientCertVerifier> {
+        Arc::new(NotRevoked { revoked: self.revoked.clone(), verifier: Arc::clone(&self.clients) })
+    }
+
+    /// What looks at those who are dialled.
+    pub(crate) fn servers(&self) -> Arc<dyn ServerCertVerifier> {
+        Arc::new(NotRevoked { revoked: self.revoked.clone(), verifier: Arc::clone(&self.servers) })
     }
 
     /// Looks at a peer's certificate as a handshake would.
     pub(crate) fn check(&self, peer: &CertificateDer<'_>, side: Side, now: UnixTime) -> Result<(), rustls::Error> {
         match side {
-            Side::Client => self.clients.verify_client_cert(peer, &[], now).map(|_| ()),
+            Side::Client => self.clients().verify_client_cert(peer, &[], now).map(|_| ()),
             Side::Server(role) => {
                 let name = ServerName::try_from(role.server_name()).expect("two labels");
-                self.servers.verify_server_cert(peer, &[], &name, &[], now).map(|_| ())
+                self.servers().verify_server_cert(peer, &[], &name, &[], now).map(|_| ())
             }
         }
     }

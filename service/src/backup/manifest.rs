@@ -16,11 +16,10 @@ const FORMAT: u32 = 1;
 const MAX_LEN: u64 = 64 * 1024 * 1024;
 
 /// What somebody needs beside a backup to run a core from it.
-const LACKS: [&str; 5] = [
+const LACKS: [&str; 4] = [
     "the certificate authority with its key (the folder of `zonecast ca`)",
     "the certificate of the core (`identity` in its configuration)",
     "the configuration of the core",
-    "the tokens of the API (`tokens` in its configuration)",
     "zone files (`[zones]` in its configuration)",
 ];
 

@@ -11,6 +11,7 @@
 
 mod commit;
 mod group;
+mod importer;
 mod mark;
 mod plan;
 mod replace;
@@ -18,6 +19,7 @@ mod sweep;
 
 pub(crate) use commit::{Committer, committed, landed};
 pub(crate) use group::{Group, Grouped, joined};
+pub(crate) use importer::{put_importer, read_importer};
 pub use mark::{mark, mark_all, unmark_unlisted};
 pub(crate) use plan::{IdSource, NewGeneration, Plan, Planned, Preview, ZoneRequest, basis, plan_zone, preview_zone};
 pub(crate) use replace::replace_generation;

@@ -20,7 +20,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 impl Service {
     /// The cluster as this core knows it. Asks every other core, for a second at the most.
     pub async fn cluster(&self) -> ClusterInfo {
-        described(self.core().cluster().await)
+        let importer = self.importer().unwrap_or_else(|error| {
+            tracing::error!(%error, "whose zone files are imported cannot be read");
+            None
+        });
+        ClusterInfo { importer, ..described(self.core().cluster().await) }
     }
 
     /// Lets a core in that asks to join.
@@ -116,6 +120,7 @@ fn described(cluster: ClusterStatus) -> ClusterInfo {
         changing: cluster.is_changing,
         level: own.and_then(|own| own.status).map_or(0, |state| state.level),
         members,
+        importer: None,
         asking: cluster
             .candidates
             .iter()

@@ -12,6 +12,7 @@ mod export;
 #[cfg(test)]
 mod export_tests;
 mod history;
+mod importer;
 mod inspect;
 mod key_limits;
 mod local_edge;
@@ -21,16 +22,20 @@ mod once;
 #[cfg(test)]
 mod once_tests;
 mod records;
+mod revocations;
 #[expect(clippy::module_inception, reason = "one main type per file, named after it")]
 mod service;
 mod settings;
 mod status;
+mod tokens;
 #[cfg(test)]
 mod write_tests;
 mod zone_count;
 mod zones;
 
+pub(crate) use importer::{IMPORT, answer_import};
 pub use local_edge::LocalEdge;
+pub(crate) use revocations::take_revocations;
 pub(crate) use service::ServiceParts;
 pub use service::{MAX_WRITES, Service};
 pub use zones::Upload;

@@ -3,17 +3,18 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use zonecast_kv_core::{Core, CoreError};
-use zonecast_kv_proto::LineLimit;
+use zonecast_kv_proto::{Edition, LineLimit};
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::LocalEdge;
 use super::aliases::Aliases;
 use super::zone_count::ZoneCount;
+use crate::access::TokenTable;
 use crate::error::ServiceError;
 use crate::exit::Failure;
 use crate::fault::Fault;
@@ -66,6 +67,8 @@ pub struct ServiceParts {
     pub data: PathBuf,
     /// How long what was replaced or deleted is kept.
     pub keep_replaced: Duration,
+    /// Where the first token is left, if the API asks for tokens.
+    pub first_token: Option<PathBuf>,
     /// What ended writing.
     pub fault: Fault,
 }
@@ -82,6 +85,14 @@ pub struct Service {
     writes: Shares,
     /// Held by who writes which edges are waited for.
     pub(super) edges: tokio::sync::Mutex<()>,
+    /// Those of the applied state.
+    pub(super) tokens: Arc<TokenTable>,
+    /// The edition of the list of revoked certificates that is in force here.
+    pub(super) revocations_seen: Mutex<Edition>,
+    /// The core whose zone files are imported, if those of this one are not.
+    pub(super) imported_elsewhere: OnceLock<String>,
+    /// Held by who makes the first token.
+    pub(super) access: tokio::sync::Mutex<()>,
     ready: AtomicBool,
     /// When this process accepted a restore last.
     pub(super) restore_accepted: Mutex<Option<Instant>>,
@@ -102,6 +113,10 @@ impl Service {
             aliases: Aliases::default(),
             requests: Arc::default(),
             edges: tokio::sync::Mutex::default(),
+            tokens: Arc::default(),
+            revocations_seen: Mutex::default(),
+            imported_elsewhere: OnceLock::new(),
+            access: tokio::sync::Mutex::default(),
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
             restore_accepted: Mutex::default(),

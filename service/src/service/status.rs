@@ -76,6 +76,7 @@ impl Service {
             data: self.parts.data.display().to_string(),
             moved_from: self.parts.moved_from.clone(),
             vitals: Some(self.parts.vitals.read()),
+            imported_elsewhere: self.imported_elsewhere.get().cloned(),
             forks: self.forks()?,
             away_after_s,
             edges,

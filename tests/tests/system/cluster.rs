@@ -20,7 +20,7 @@ pub(crate) fn url(core: &Node) -> String {
 /// Starts cores and lets them in, until all three vote.
 pub(crate) fn let_in(system: &System, cores: [&mut Node; 2]) {
     for core in cores {
-        system.let_in(core).unwrap();
+        system.let_in(core, &[]).unwrap();
     }
     wait(&system.core, "three vote", |cluster| cluster["voters"] == 3 && cluster["changing"] == false);
 }

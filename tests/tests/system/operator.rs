@@ -29,17 +29,17 @@ fn hang_up(node: &Node, words: &[&str]) {
 fn sighup_reads_certificates_and_tokens_again_says_so_and_kills_nobody() {
     let mut system = System::new(1).unwrap();
     let file = system.folder().join("tokens.toml").display().to_string();
-    let token = zonecast_tests::run(&["token", "create", "--file", &file, "all", "--role", "admin"]).unwrap();
-    system.core.http_lines = format!("tokens = \"{file}\"");
+    zonecast_tests::run(&["token", "create", "--file", &file, "all", "--role", "admin"]).unwrap();
+    system.edges[0].http_lines = format!("tokens = \"{file}\"");
     system.core.start_ready().unwrap();
     system.edges[0].start_ready().unwrap();
-    hang_up(&system.edges[0], &["certificate=\"read again\"", "none are asked for"]);
-    hang_up(&system.core, &["certificate=\"read again\"", "tokens=\"read again\""]);
+    hang_up(&system.core, &["certificate=\"read again\"", "none in a file"]);
+    hang_up(&system.edges[0], &["certificate=\"read again\"", "tokens=\"read again\""]);
     // What cannot be used changes nothing, and is said.
     std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-    std::fs::set_permissions(system.core.identity.join("node.key"), Permissions::from_mode(0o640)).unwrap();
-    hang_up(&system.core, &["not used", "node.key", "tokens.toml", "chmod 600"]);
-    let core = Http::new(system.core.http).with_token(token.trim());
+    std::fs::set_permissions(system.edges[0].identity.join("node.key"), Permissions::from_mode(0o640)).unwrap();
+    hang_up(&system.edges[0], &["not used", "node.key", "tokens.toml", "chmod 600"]);
+    let core = Http::new(system.core.http);
     assert_eq!(core.call("PUT", "/v1/zones/one.test?wait=all", Some(ZONE)).unwrap().0, 200);
     assert!(system.core.ended().is_none() && system.edges[0].ended().is_none());
 }
@@ -47,11 +47,10 @@ fn sighup_reads_certificates_and_tokens_again_says_so_and_kills_nobody() {
 #[test]
 fn the_history_and_the_log_say_whose_token_did_what() {
     let mut system = System::new(0).unwrap();
-    let file = system.folder().join("tokens.toml").display().to_string();
-    let token = zonecast_tests::run(&["token", "create", "--file", &file, "alice", "--role", "admin"]).unwrap();
-    system.core.http_lines = format!("tokens = \"{file}\"");
+    system.core.http_lines = "tokens = true".into();
     system.core.start_ready().unwrap();
-    let core = Http::new(system.core.http).with_token(token.trim());
+    let token = system.token(&system.core, "alice", &["--role", "admin"]).unwrap();
+    let core = Http::new(system.core.http).with_token(&token);
     let settings = Some("{\"max_shrink\": \"10%\"}");
     for (method, path, body) in [
         ("PUT", "/v1/zones/one.test", Some(ZONE)),

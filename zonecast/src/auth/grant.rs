@@ -2,7 +2,7 @@
 
 use zonecast_records::Name;
 
-use zonecast_service::Scope;
+use zonecast_service::{Scope, Token};
 
 use super::TokenRole;
 
@@ -17,14 +17,14 @@ pub(crate) struct Grant {
 impl Grant {
     /// Of a token.
     #[must_use]
-    pub(super) fn new(name: &str, role: TokenRole, scope: Scope) -> Self {
-        Self { name: name.to_owned(), role, scope }
+    pub(super) fn of(token: &Token) -> Self {
+        Self { name: token.name().to_owned(), role: token.role(), scope: token.scope().clone() }
     }
 
     /// Everything.
     #[must_use]
     pub(crate) fn everything() -> Self {
-        Self::new("", TokenRole::Admin, Scope::All)
+        Self { name: String::new(), role: TokenRole::Admin, scope: Scope::All }
     }
 
     /// Of the token; empty where no token is asked for.

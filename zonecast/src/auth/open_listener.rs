@@ -12,9 +12,9 @@ pub(crate) fn refuse_open_listener(address: SocketAddr, tls: bool, tokens: bool)
     let wanting = match (tls, tokens) {
         _ if address.ip().to_canonical().is_loopback() => return Ok(()),
         (true, true) => return Ok(()),
-        (true, false) => "`tokens`, a file that `zonecast token create` makes",
+        (true, false) => "`tokens`, so that not everybody may ask it for anything",
         (false, true) => "`tls = true`, so that tokens are not sent in the clear",
-        (false, false) => "`tls = true` and `tokens`, a file that `zonecast token create` makes",
+        (false, false) => "`tls = true` and `tokens`",
     };
     Err(Failure::usage(format_args!(
         "HTTP beyond loopback, on {address}, needs in [http] of a configuration: {wanting}"

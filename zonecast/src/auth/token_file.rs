@@ -1,4 +1,4 @@
-//! The file of tokens: TOML, for its owner only, with hashes instead of tokens.
+//! The file of tokens of an edge: TOML, for its owner only, with hashes instead of tokens.
 //!
 //! # Format
 //! ```toml
@@ -18,10 +18,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zonecast_kv_transport::{PrivateFileError, read_private};
+use zonecast_service::{Token, TokenError, TokenRecord};
 
-use super::Token;
 use super::private_file::{folder_of, replace_private};
-use super::token::{StoredToken, TokenError};
 
 /// Largest file in bytes: that many tokens, each with some zones.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -92,7 +91,7 @@ pub(crate) struct TokenFile {
 #[serde(deny_unknown_fields)]
 struct Stored {
     #[serde(default)]
-    token: Vec<StoredToken>,
+    token: Vec<TokenRecord>,
 }
 
 impl TokenFile {
@@ -144,7 +143,7 @@ impl TokenFile {
     }
 
     fn text(&self) -> Result<String, TokenFileError> {
-        let stored = Stored { token: self.tokens.iter().map(Token::stored).collect() };
+        let stored = Stored { token: self.tokens.iter().map(Token::record).collect() };
         let malformed = |reason: String| TokenFileError::Malformed { path: self.path.clone(), line: None, reason };
         let text = toml::to_string(&stored).map_err(|error| malformed(error.to_string()))?;
         match u64::try_from(text.len() + HEADER.len()) {
@@ -168,7 +167,7 @@ impl TokenFile {
         if self.tokens.len() == MAX_TOKENS {
             return Err(TokenFileError::Many { path: path() });
         }
-        if self.tokens.iter().any(|other| other.name() == token.name() || other.has_secret_of(&token)) {
+        if self.tokens.iter().any(|other| other.name() == token.name() || other.hash() == token.hash()) {
             return Err(TokenFileError::Twice { path: path(), name: token.name().into() });
         }
         self.tokens.push(token);
@@ -189,7 +188,8 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::auth::{NewToken, Secret, TokenRole};
+    use crate::auth::TokenRole;
+    use zonecast_service::{Secret, TokenDraft};
 
     const HASH: &str = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
 
@@ -197,7 +197,7 @@ mod tests {
         let hash = Secret::generate().unwrap().hash();
         let (role, zones) = (TokenRole::Write, vec!["Example.com".into()]);
         let (now, lasts) = (SystemTime::now(), Some(Duration::from_secs(60)));
-        Token::new(NewToken { name: name.into(), hash, role, zones, now, lasts }).unwrap()
+        Token::new(TokenDraft { name: name.into(), hash, role, zones, now, lasts }).unwrap()
     }
 
     fn refused(text: &str) -> String {

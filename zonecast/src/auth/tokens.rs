@@ -1,9 +1,12 @@
-//! The tokens of a running listener: as the file says now, without a restart.
+//! The tokens of a running listener: as the store or the file has them now, without a restart.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::{Grant, Secret, TokenFile, TokenFileError, Watched};
+use zonecast_service::{Secret, Token, TokenTable};
+
+use super::{Grant, TokenFile, TokenFileError, Watched};
 
 /// Why a token gives nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +30,13 @@ impl Moment {
     }
 }
 
-/// The tokens of a listener; each use reads the token file again if it has changed.
+/// Where the tokens of a listener are.
 #[derive(Debug)]
-pub(crate) struct Tokens {
-    file: Watched<TokenFile>,
+pub(crate) enum Tokens {
+    /// In a file, which is read again when it has changed: those of an edge.
+    File(Watched<TokenFile>),
+    /// In the store, the same ones at every core.
+    Stored(Arc<TokenTable>),
 }
 
 impl Tokens {
@@ -41,15 +47,18 @@ impl Tokens {
     pub(crate) fn open(path: &Path) -> Result<Self, TokenFileError> {
         let file = path.to_owned();
         let load = move || TokenFile::read(&file);
-        Ok(Self { file: Watched::open("token file", vec![path.into()], load)? })
+        Ok(Self::File(Watched::open("token file", vec![path.into()], load)?))
     }
 
-    /// Reads the file again.
+    /// Reads the file again, if there is one.
     ///
     /// # Errors
     /// It cannot be used; the tokens before stay.
-    pub(crate) fn reload(&self) -> Result<(), String> {
-        self.file.reload()
+    pub(crate) fn reload(&self) -> Option<Result<(), String>> {
+        match self {
+            Self::File(file) => Some(file.reload()),
+            Self::Stored(_) => None,
+        }
     }
 
     /// What the holder of a token may do.
@@ -57,15 +66,22 @@ impl Tokens {
     /// # Errors
     /// Nothing.
     pub(crate) fn grant(&self, token: &str, now: Moment) -> Result<Grant, BadToken> {
-        let hash = Secret::parse(token).ok_or(BadToken::Unknown)?.hash();
-        let file = self.file.current(now.steady);
-        // All of them, so that the time says nothing about which.
-        let found = file.tokens().iter().fold(None, |found, token| if token.has(&hash) { Some(token) } else { found });
-        match found {
-            None => Err(BadToken::Unknown),
-            Some(token) if token.is_expired(now.wall) => Err(BadToken::Expired),
-            Some(token) => Ok(token.grant()),
+        match self {
+            Self::File(file) => {
+                let hash = Secret::parse(token).ok_or(BadToken::Unknown)?.hash();
+                let file = file.current(now.steady);
+                granted(file.tokens().iter().find(|token| *token.hash() == hash), now)
+            }
+            Self::Stored(table) => granted(table.find(token).as_deref(), now),
         }
+    }
+}
+
+fn granted(found: Option<&Token>, now: Moment) -> Result<Grant, BadToken> {
+    match found {
+        None => Err(BadToken::Unknown),
+        Some(token) if token.is_expired(now.wall) => Err(BadToken::Expired),
+        Some(token) => Ok(Grant::of(token)),
     }
 }
 
@@ -75,7 +91,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::auth::{NewToken, Token, TokenRole};
+    use crate::auth::TokenRole;
+    use zonecast_service::TokenDraft;
 
     struct Book {
         _folder: tempfile::TempDir,
@@ -93,7 +110,7 @@ mod tests {
         fn create(&self, name: &str, lasts: Option<Duration>) -> String {
             let secret = Secret::generate().unwrap();
             let (hash, role, zones) = (secret.hash(), TokenRole::Read, vec![]);
-            let new = NewToken { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts };
+            let new = TokenDraft { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts };
             let token = Token::new(new).unwrap();
             TokenFile::update(&self.path, |file| file.add(token)).unwrap();
             secret.reveal().to_owned()

@@ -88,7 +88,13 @@ mod tests {
     #[test]
     fn a_cluster_has_commands_of_its_own() {
         let parse = |args: &[&str]| Cli::try_parse_from(["zonecast", "cluster"].iter().chain(args));
-        for args in [&["status"][..], &["add", "core-2"], &["remove", "core-2", "core-3"], &["transfer", "core-2"]] {
+        for args in [
+            &["status"][..],
+            &["add", "core-2"],
+            &["remove", "core-2", "core-3"],
+            &["transfer", "core-2"],
+            &["import-at", "core-2"],
+        ] {
             assert!(matches!(parse(args).unwrap().command, Command::Cluster(_)), "{args:?}");
         }
         for args in [&["add"][..], &["remove"], &["transfer"], &["add", "core-2", "core-3"]] {

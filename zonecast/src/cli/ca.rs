@@ -1,4 +1,5 @@
-//! `zonecast ca init|issue|show|revoke`: the certificate authority, on the machine that its folder is on.
+//! `zonecast ca init|issue|show|revoke|publish`: the certificate authority, on the machine that its folder is on, and its
+//! revocation list for all nodes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use zonecast_kv_transport::{
 };
 
 use crate::output::Output;
+use zonecast_api::Client;
 use zonecast_service::day;
 use zonecast_service::exit::{Failure, Outcome};
 
@@ -33,9 +35,11 @@ pub(super) enum Ca {
     /// Show the certificates that an authority has issued, or the name and expiry of the certificate in a node's
     /// folder.
     Show(Show),
-    /// Revoke certificates. Copy the revocation list that this command writes to the identity folder of every node;
-    /// running nodes apply it within five seconds.
+    /// Revoke certificates: writes the revocation list, which `zonecast ca publish` then brings to every node.
     Revoke(Revoke),
+    /// Have every core and edge refuse the certificates of a revocation list. A core does so as soon as it has applied
+    /// that, an edge as soon as it has received it.
+    Publish(Publish),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +92,13 @@ pub(super) struct Revoke {
     which: String,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// The revocation list that `zonecast ca revoke` has written: `crl.pem` in the folder of the certificate authority.
+    #[arg(value_name = "CRL")]
+    list: PathBuf,
+}
+
 /// A certificate in the output. Times are seconds since 1970.
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -124,12 +135,14 @@ struct Revoked {
 }
 
 impl Ca {
-    pub(super) fn run(self, output: Output) -> Outcome {
+    /// `client` is the way to a core, for those who ask one.
+    pub(super) fn run(self, output: Output, client: impl FnOnce() -> Outcome<Client>) -> Outcome {
         match self {
             Self::Init(init) => init.run(output),
             Self::Issue(issue) => issue.run(output),
             Self::Show(show) => show.run(output),
             Self::Revoke(revoke) => revoke.run(output),
+            Self::Publish(publish) => publish.run(output, &client()?),
         }
     }
 }
@@ -192,7 +205,18 @@ impl Revoke {
         let revoked = revocation.revoked.into_iter().map(|one| shown(one, now)).collect();
         output.show(&Revoked { revoked, crl: revocation.crl }, |revoked, out| {
             revoked.revoked.iter().try_for_each(|certificate| line(certificate, out))?;
-            writeln!(out, "now copy {} into the identity folder of every node", revoked.crl.display())
+            writeln!(out, "now `zonecast ca publish {}` brings it to every node", revoked.crl.display())
+        })?;
+        Ok(())
+    }
+}
+
+impl Publish {
+    fn run(self, output: Output, client: &Client) -> Outcome {
+        let list = std::fs::read_to_string(&self.list).map_err(|error| Failure::io("read", &self.list, &error))?;
+        let published = client.publish_revocations(&list)?;
+        output.show(&published, |published, out| {
+            writeln!(out, "{} certificates are refused by every core and edge", published.serials.len())
         })?;
         Ok(())
     }

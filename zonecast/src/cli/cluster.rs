@@ -19,6 +19,8 @@ pub(super) enum Cluster {
     Remove(Several),
     /// Give the lead to another core.
     Transfer(Named),
+    /// Import the zone files of this core from its next start on, and those of no other core.
+    ImportAt(Named),
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +45,7 @@ impl Cluster {
             Self::Add(Named { name }) => client.add_core(name)?,
             Self::Remove(Several { names }) => client.remove_cores(names)?,
             Self::Transfer(Named { name }) => client.transfer_lead(name)?,
+            Self::ImportAt(Named { name }) => client.import_at(name)?,
         };
         context.output.show(&cluster, show)?;
         Ok(())
@@ -72,6 +75,9 @@ fn show(cluster: &ClusterInfo, out: &mut dyn Write) -> io::Result<()> {
             "{} at {} asks to join: `zonecast cluster add {}` lets it in",
             core.name, core.address, core.name
         )?;
+    }
+    if let Some(importer) = &cluster.importer {
+        writeln!(out, "the zone files of {importer} are imported when it starts")?;
     }
     if cluster.changing {
         writeln!(out, "a change of the membership is under way")?;

@@ -60,8 +60,8 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Doctor(doctor) => doctor.run(&shared, output),
         Command::Backup(backup) => backup.run(&shared, output),
         Command::AcceptRestore(accept) => accept.run(&context()?),
-        Command::Ca(ca) => ca.run(output),
-        Command::Token(token) => token.run(output),
+        Command::Ca(ca) => ca.run(output, || Ok(context()?.client)),
+        Command::Token(token) => token.run(output, || Ok(context()?.client)),
         Command::Completions(completions) => completions.run(),
     }
 }

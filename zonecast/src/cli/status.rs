@@ -50,6 +50,12 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     writeln!(out, "zones   {}", core.zones)?;
+    if let Some(other) = &core.imported_elsewhere {
+        writeln!(
+            out,
+            "folder  the zone files of this core are not imported, those of {other} are: `zonecast cluster import-at`"
+        )?;
+    }
     show_vitals(core.vitals.as_ref(), &core.data, out)?;
     core.edges.iter().try_for_each(|edge| show_known(edge, out))
 }

@@ -86,6 +86,6 @@ impl CoreFile {
             return Err(Failure::usage(format_args!("edges: {name:?} is not a node name: 1 to 63 of a-z, 0-9 and -")));
         }
         self.cluster.check(self.quic)?;
-        self.http.check()
+        self.http.check_of_core()
     }
 }

@@ -96,7 +96,7 @@ impl EdgeFile {
         }
         self.access.access()?;
         self.rate_limit.rate_limit()?;
-        self.http.check()
+        self.http.check_of_edge()
     }
 
     /// Converts the settings for the front end.

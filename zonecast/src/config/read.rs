@@ -155,11 +155,24 @@ mod tests {
     #[test]
     fn nothing_listens_beyond_loopback_unguarded() {
         core("[http]\nlisten = \"[::1]:8053\"\n").unwrap();
-        for wanting in ["", "tls = true\n", "tokens = \"/t\"\n"] {
+        for wanting in ["", "tls = true\n", "tokens = true\n", "tls = true\ntokens = false\n"] {
             let message = core(&format!("[http]\nlisten = \"0.0.0.0:8053\"\n{wanting}")).unwrap_err().message;
             assert!(message.contains("beyond loopback"), "{message}");
         }
-        core("[http]\nlisten = \"0.0.0.0:8053\"\ntls = true\ntokens = \"/t\"\n").unwrap();
+        core("[http]\nlisten = \"0.0.0.0:8053\"\ntls = true\ntokens = true\n").unwrap();
+    }
+
+    #[test]
+    fn tokens_of_a_core_are_in_its_store_and_those_of_an_edge_in_a_file() {
+        let message = core("[http]\nlisten = \"127.0.0.1:1\"\ntokens = \"/t\"\n").unwrap_err().message;
+        assert!(message.contains("true or false"), "{message}");
+        let edge = "role = \"edge\"\ndata = \"/d\"\nidentity = \"/i\"\ndns = [\"127.0.0.1:53\"]\nupstreams = [\"192.0.2.1:1\"]\n";
+        let edge = |tokens: &str| {
+            parse::<EdgeFile>(Path::new("e"), &format!("{edge}[http]\nlisten = \"127.0.0.1:1\"\ntokens = {tokens}\n"))
+        };
+        assert_eq!(edge("\"/t\"").unwrap().http.token_file(), Some(Path::new("/t")));
+        let message = edge("true").unwrap_err().message;
+        assert!(message.contains("zonecast token create --file"), "{message}");
     }
 
     #[test]

@@ -15,10 +15,13 @@ pub(super) fn check(cluster: &ClusterInfo, about: &mut About<'_>) {
     for member in cluster.away() {
         let message = format_args!("{} at {} is away", member.name, member.address);
         if is_last {
-            let advice = "start it, or replace it: when one more is away, nothing can be changed";
+            let advice = "start it, or replace it: when one more is away, nothing can be changed; if its certificate was \
+                          revoked, issue it a new one, or remove it";
             about.error(CHECK, message, advice);
         } else {
-            about.warn(CHECK, message, "start it, or replace it");
+            let advice = "start it, or replace it; if its certificate was revoked, issue it a new one, or \
+                          `zonecast cluster remove` it";
+            about.warn(CHECK, message, advice);
         }
     }
     for core in &cluster.asking {

@@ -38,7 +38,7 @@ pub(super) fn look(config: &RoleFile) -> LocalFacts {
             key: file(&identity.join(KEY)),
             certificate: loaded.as_ref().map(certificate).map_err(ToString::to_string),
         },
-        tokens: http.tokens.as_deref().map(|path| TokensFacts {
+        tokens: http.token_file().map(|path| TokensFacts {
             file: file(path),
             count: TokenFile::read(path).map(|file| file.tokens().len()).map_err(|error| error.to_string()),
         }),

@@ -126,6 +126,11 @@ fn check_core(core: &Status, about: &mut About<'_>) {
         let message = format_args!("its data folder was moved or copied; before, it was {from}");
         about.warn("moved", message, "if a core still runs there, stop one of the two: edges can follow only one");
     }
+    if let Some(other) = &core.imported_elsewhere {
+        let message = format_args!("its folder of zone files is not imported, because that of {other} is");
+        let advice = "take [zones] out of its configuration, or `zonecast cluster import-at` it and restart it";
+        about.warn("zones", message, advice);
+    }
     if core.ready {
         about.ok("ready", format_args!("{} zones at version {}", core.zones, core.version));
     } else {

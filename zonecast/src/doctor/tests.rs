@@ -305,6 +305,7 @@ fn clocks_files_and_faults() {
     assert_eq!(with_core(|core| core.fault = Some("disk full".into())), ["ERROR core-1 fault"]);
     assert_eq!(with_core(|core| core.ready = false), ["warn core-1 ready"]);
     assert_eq!(with_core(|core| core.moved_from = Some("/d on m".into())), ["warn core-1 moved"]);
+    assert_eq!(with_core(|core| core.imported_elsewhere = Some("core-2".into())), ["warn core-1 zones"]);
     assert_eq!(with_core(|core| core.vitals = None), ["warn core vitals"]);
 }
 

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::asked::NoKey;
 use super::query::{self, NoParams};
 use super::{ApiError, ApiState};
-use zonecast_api::types::{AddCore, ClusterInfo, RemoveCores, TransferLead};
+use zonecast_api::types::{AddCore, ClusterInfo, ImportAt, RemoveCores, TransferLead};
 use zonecast_service::Who;
 
 pub(super) async fn get(State(state): State<ApiState>, _: NoParams) -> Json<ClusterInfo> {
@@ -43,4 +43,14 @@ pub(super) async fn transfer(
 ) -> Result<Json<ClusterInfo>, ApiError> {
     let TransferLead { to } = query::json(body)?;
     Ok(Json(state.service.transfer_lead(to, &who).await?))
+}
+
+pub(super) async fn import_at(
+    State(state): State<ApiState>,
+    _: NoParams,
+    Extension(who): Extension<Who>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<ClusterInfo>, ApiError> {
+    let ImportAt { name } = query::json(body)?;
+    Ok(Json(state.service.import_at(name, &who).await?))
 }

@@ -101,6 +101,7 @@ impl From<ServiceError> for ApiError {
             ServiceError::KeyTime { .. } => (StatusCode::UNPROCESSABLE_ENTITY, KEY_TIME),
             ServiceError::TooManyKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_keys"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
+            ServiceError::NoToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::NoCore(_) => (StatusCode::NOT_FOUND, "no_core"),
             ServiceError::Membership(_) => (StatusCode::CONFLICT, "membership"),
             ServiceError::NotLeader { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_leader"),

@@ -15,7 +15,6 @@
 //! it does.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +35,7 @@ use super::{ApiError, May, query, same_site};
 use crate::auth::{AccessRefusal, BadToken, Grant, Moment, Refusals, Tokens};
 use zonecast_service::Fault;
 use zonecast_service::Who;
-use zonecast_service::exit::{Code, Failure, Outcome};
+use zonecast_service::exit::Outcome;
 
 /// Why a core cannot commit comes on another way than the error, a moment before or after it.
 const REASON_WITHIN: Duration = Duration::from_secs(1);
@@ -80,14 +79,11 @@ pub(super) struct Guarded {
 }
 
 impl Gate {
-    /// That asks for the tokens of this file; without one, nobody is asked anything. What ends writing for good stands in
-    /// `fault`.
+    /// That asks for these tokens; without, nobody is asked anything. What ends writing for good stands in `fault`.
     ///
     /// # Errors
-    /// The file cannot be used.
-    pub(crate) fn open(tokens: Option<&Path>, registry: &Registry, fault: Fault) -> Outcome<Self> {
-        let tokens = tokens.map(Tokens::open).transpose();
-        let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
+    /// The metrics are registered already.
+    pub(crate) fn new(tokens: Option<Tokens>, registry: &Registry, fault: Fault) -> Outcome<Self> {
         Ok(Self {
             tokens: tokens.map(Arc::new),
             refusals: Arc::new(Refusals::register(registry)?),
@@ -101,12 +97,12 @@ impl Gate {
         &self.fault
     }
 
-    /// Reads the tokens again; nothing where nobody is asked for one.
+    /// Reads the file of tokens again, if there is one.
     ///
     /// # Errors
     /// The file cannot be used; those before stay.
     pub(crate) fn reload(&self) -> Option<Result<(), String>> {
-        self.tokens.as_ref().map(|tokens| tokens.reload())
+        self.tokens.as_ref().and_then(|tokens| tokens.reload())
     }
 
     /// Tells of what is broken for all requests, once a minute, and says to this one what is known of it.

@@ -17,11 +17,13 @@ mod off_thread;
 mod query;
 mod receipts;
 mod records;
+mod revocations;
 mod route;
 mod router;
 mod same_site;
 mod settings;
 mod status;
+mod tokens;
 mod zones;
 
 pub(crate) use edge::{EdgeApi, edge_router};

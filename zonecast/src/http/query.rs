@@ -131,6 +131,11 @@ pub(super) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, ApiErro
     })
 }
 
+/// A body that is text.
+pub(super) fn text(bytes: Result<Bytes, BytesRejection>) -> Result<String, ApiError> {
+    String::from_utf8(body(bytes)?.into()).map_err(|_| ApiError::bad_request("body: not text in UTF-8"))
+}
+
 /// JSON whatever its content type, so that plain `curl -d` works.
 pub(super) fn json<T: DeserializeOwned>(bytes: Result<Bytes, BytesRejection>) -> Result<T, ApiError> {
     parse(&body(bytes)?)

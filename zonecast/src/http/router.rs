@@ -7,7 +7,10 @@ use axum::http::Method;
 
 use super::forward::Forward;
 use super::route::{May, Route, routed};
-use super::{Gate, backup, chain, cluster, edges, health, history, lookup, receipts, records, settings, status, zones};
+use super::{
+    Gate, backup, chain, cluster, edges, health, history, lookup, receipts, records, revocations, settings, status,
+    tokens, zones,
+};
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
 use zonecast_service::Service;
@@ -61,6 +64,11 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/edges", May::Role(Read), edges::list).here(),
         Route::new(Method::PUT, "/v1/edges/{edge}", May::Role(Admin), edges::expect),
         Route::new(Method::DELETE, "/v1/edges/{edge}", May::Role(Admin), edges::forget),
+        Route::new(Method::GET, "/v1/tokens", May::Role(Admin), tokens::list),
+        Route::new(Method::POST, "/v1/tokens", May::Role(Admin), tokens::create),
+        Route::new(Method::DELETE, "/v1/tokens/{token}", May::Role(Admin), tokens::revoke),
+        Route::new(Method::GET, "/v1/revocations", May::Role(Read), revocations::get),
+        Route::new(Method::PUT, "/v1/revocations", May::Role(Admin), revocations::publish),
         Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt).here(),
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain).here(),
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup).here(),
@@ -70,6 +78,7 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::POST, "/v1/cluster/add", May::Role(Admin), cluster::add),
         Route::new(Method::POST, "/v1/cluster/remove", May::Role(Admin), cluster::remove),
         Route::new(Method::POST, "/v1/cluster/transfer", May::Role(Admin), cluster::transfer),
+        Route::new(Method::POST, "/v1/cluster/import-at", May::Role(Admin), cluster::import_at),
         Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics).here(),
         Route::new(Method::GET, "/healthz", May::Everybody, health::healthz).here(),
         Route::new(Method::GET, "/readyz", May::Everybody, health::readyz).here(),

@@ -4,7 +4,6 @@
 //! config ─▶ ports ─▶ data folder ─▶ voter ─▶ fan-out, API ─▶ import of [zones] ─▶ ready
 //! ```
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +14,8 @@ use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 use super::majority::{self, Stands};
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
-use super::zone_folder::{Import, ZoneFolder};
-use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use super::zone_folder::ZoneFolder;
+use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, zone_import};
 use crate::config::{CoreFile, ZonesSection};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
@@ -25,7 +24,7 @@ use zonecast_service::Fault;
 use zonecast_service::Holdings;
 use zonecast_service::ServiceSetup;
 use zonecast_service::exit::{Failure, Outcome};
-use zonecast_service::{ImportChoices, unmark_unlisted};
+use zonecast_service::{ImportChoices, ImportReport};
 
 /// Runs until a signal; prints the ready line.
 ///
@@ -64,13 +63,13 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
             expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
             edge_away: Duration::from_mins(config.edge_away_minutes),
             keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
+            first_token: config.http.asks_for_stored_tokens().then(|| folder.first_token()),
             raft_log_bytes: config.raft_log_bytes,
             fault: fault.clone(),
             registry: metrics.registry().clone(),
             started,
         },
         http,
-        tokens: config.http.tokens,
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         metrics,
     };
@@ -138,28 +137,14 @@ async fn become_ready(
     started: Instant,
     stop: &Stop,
 ) -> Outcome<Option<Ready>> {
-    let (mut refused, mut held) = (0, 0);
-    loop {
-        let Some(stands) = majority::wait(running, stop).await? else { return Ok(None) };
-        match (stands, &zones) {
-            (Stands::Follows, Some(_)) => tracing::info!(
-                "another core leads: the zone files of `[zones]` are imported by a core that leads when it starts"
-            ),
-            (Stands::Leads, Some(zones)) => match zones.import(running.service(), stop).await? {
-                Import::Done(report) => (refused, held) = (report.refused, report.held),
-                Import::Stopped => return Ok(None),
-                // Whoever leads now says what comes of it.
-                Import::LeadLost => continue,
-            },
-            (Stands::Leads, None) => match unmark_unlisted(running.core(), HashSet::new()).await {
-                Err(error) if running.service().has_lost_lead(&error) => continue,
-                Err(error) => return Err(running.service().failure(error).await),
-                Ok(()) => {}
-            },
-            (Stands::Follows, None) => {}
-        }
-        break;
+    let Some(stands) = majority::wait(running, stop).await? else { return Ok(None) };
+    if stands == Stands::Leads
+        && let Err(error) = running.service().ensure_admin_token().await
+    {
+        return Err(running.service().failure(error).await);
     }
+    let Some(report) = zone_import::import(running, zones.as_ref(), stop).await? else { return Ok(None) };
+    let ImportReport { refused, held, .. } = report;
     let Holdings { zones, records } = Holdings::read(&running.core().view()).map_err(Failure::failed)?;
     running.service().set_ready();
     Ok(Some(Ready {

@@ -87,6 +87,12 @@ impl DataFolder {
         self.path.join("core")
     }
 
+    /// Where the first token of the API is left.
+    #[must_use]
+    pub(crate) fn first_token(&self) -> PathBuf {
+        self.path.join("first-token")
+    }
+
     /// Where another core of the same process is kept.
     #[must_use]
     pub(crate) fn other_core(&self, name: &str) -> PathBuf {

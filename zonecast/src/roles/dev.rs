@@ -139,6 +139,7 @@ impl Dev {
             expected: expected.clone(),
             edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
             keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
+            first_token: None,
             raft_log_bytes: RAFT_LOG_BYTES,
             fault: fault.clone(),
             registry: metrics.registry().clone(),
@@ -152,11 +153,11 @@ impl Dev {
             let cluster = ClusterSetup { address: None, join: vec![upstream.to_string()] };
             let service = ServiceSetup { store, cluster, registry, ..setup(identity, endpoint) };
             let http = ports::bind_http((Ipv4Addr::LOCALHOST, 0).into())?;
-            Ok(CoreSetup { service, http, tokens: None, tls: None, metrics })
+            Ok(CoreSetup { service, http, tls: None, metrics })
         };
         let setups = (2..).zip(other_quics).map(other).collect::<Outcome<Vec<_>>>()?;
         let service = ServiceSetup { edges: local.clone(), ..setup(identity, endpoint) };
-        let core = RunningCore::start(CoreSetup { service, http, tokens: None, tls: None, metrics }).await?;
+        let core = RunningCore::start(CoreSetup { service, http, tls: None, metrics }).await?;
         let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
         let mut dev = Self { ready: None, core, others: vec![], edges, local, fault, folder };
         if let Err(failure) = dev.gather(setups, zones, started, stop).await {
@@ -200,10 +201,10 @@ impl Dev {
     }
 
     async fn become_ready(&mut self, zones: ZoneFolder, started: Instant, stop: &Stop) -> Outcome {
-        let report = match zones.import(self.core.service(), stop).await? {
-            Import::Done(report) => report,
-            Import::Stopped => return Ok(()),
-            Import::LeadLost => return Err(Failure::failed("another core took the lead while zones were imported")),
+        let report = match zones.import(self.core.service(), stop).await {
+            Ok(Some(report)) => report,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(self.core.service().failure(error).await),
         };
         let version = self.core.core().position().version;
         if !self.edges_have(version, stop).await? {

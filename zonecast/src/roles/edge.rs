@@ -22,6 +22,7 @@ use super::http::HttpServer;
 use super::process::{self, Ended, notify};
 use super::running_edge::{EdgeSetup, RunningEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use crate::auth::Tokens;
 use crate::config::EdgeFile;
 use crate::http::{EdgeApi, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
@@ -56,7 +57,9 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let name = identity.peer().name.clone();
     tracing::info!(data = %folder.path().display(), edge = name, "starting");
     let fault = Fault::new(folder.path());
-    let gate = Gate::open(config.http.tokens.as_deref(), metrics.registry(), fault.clone())?;
+    let tokens = config.http.token_file().map(Tokens::open).transpose();
+    let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
+    let gate = Gate::new(tokens, metrics.registry(), fault.clone())?;
     let hangup = reload::on_hangup(&stop, identity.clone(), gate.clone());
     let vitals = VitalSigns::register(metrics.registry(), folder.path(), identity.clone(), started)?;
     let setup = EdgeSetup {

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -16,14 +16,15 @@ use zonecast_kv_transport::{Ca, Endpoint, Role};
 
 use super::running_core::{CoreSetup, RunningCore};
 use super::{DataFolder, ports};
-use crate::auth::{NewToken, Secret, Token, TokenFile, TokenRole};
+use crate::auth::TokenRole;
 use crate::http::{May, all_routes};
 use crate::metrics::MetricsRegistry;
 use zonecast_api::ClientOptions;
-use zonecast_api::types::RollbackRequest;
+use zonecast_api::types::{NewToken, RollbackRequest};
 use zonecast_api::{Client, ClientError, Patience};
 use zonecast_service::ClusterSetup;
 use zonecast_service::Fault;
+use zonecast_service::Secret;
 use zonecast_service::ServiceSetup;
 use zonecast_service::exit::{Code, Failure};
 use zonecast_service::{MAX_WRITES, Service, ServiceError, Terms, Who};
@@ -47,10 +48,6 @@ impl Api {
         let runtime = Runtime::new().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let api = Self { core: None, address: (Ipv4Addr::LOCALHOST, 0).into(), runtime, folder: Arc::clone(&folder) };
-        let tokens = with_tokens.then(|| api.tokens());
-        if with_tokens {
-            api.token("first", TokenRole::Read, &[]);
-        }
         let core = api.runtime.block_on(async {
             let ca = Ca::open_or_create(&folder.ca()).unwrap();
             let identity = ca.issue(Role::Core, "core-1").unwrap();
@@ -67,13 +64,13 @@ impl Api {
                     expected: vec![],
                     edge_away: Duration::from_mins(60),
                     keep_replaced: Duration::from_mins(60),
+                    first_token: with_tokens.then(|| folder.first_token()),
                     raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                     fault: Fault::new(folder.path()),
                     registry: metrics.registry().clone(),
                     started: Instant::now(),
                 },
                 http: ports::bind_http((Ipv4Addr::LOCALHOST, 0).into()).unwrap(),
-                tokens,
                 tls,
                 metrics,
             };
@@ -95,23 +92,15 @@ impl Api {
         Client::new(&format!("http://{}", self.address)).metrics().unwrap()
     }
 
-    fn tokens(&self) -> PathBuf {
-        self.folder.path().join("tokens.toml")
-    }
-
-    /// A new token; a running API knows it within a second.
+    /// A new token, in force at once.
     fn token(&self, name: &str, role: TokenRole, zones: &[&str]) -> String {
         self.lasting(name, role, zones, None)
     }
 
-    fn lasting(&self, name: &str, role: TokenRole, zones: &[&str], lasts: Option<(SystemTime, Duration)>) -> String {
-        let secret = Secret::generate().unwrap();
-        let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
-        let (now, lasts) = lasts.map_or((SystemTime::now(), None), |(now, lasts)| (now, Some(lasts)));
-        let new = NewToken { name: name.into(), hash: secret.hash(), role, zones, now, lasts };
-        let token = Token::new(new).unwrap();
-        TokenFile::update(&self.tokens(), |file| file.add(token)).unwrap();
-        secret.reveal().to_owned()
+    fn lasting(&self, name: &str, role: TokenRole, zones: &[&str], lasts_s: Option<u64>) -> String {
+        let zones = zones.iter().map(|zone| (*zone).to_owned()).collect();
+        let new = NewToken { name: name.into(), role, zones, lasts_s };
+        self.runtime.block_on(self.service().create_token(new, &Who::default())).unwrap().token.unwrap()
     }
 
     fn client(&self, token: &str) -> Client {
@@ -209,7 +198,11 @@ fn until(is_so: impl Fn() -> bool) {
 
 /// A path that a request can have, in the zone `example.com`.
 fn filled(path: &str) -> String {
-    let path = path.replace("{zone}", "example.com").replace("{name}", "www").replace("{type}", "A");
+    let path = path
+        .replace("{zone}", "example.com")
+        .replace("{name}", "www")
+        .replace("{type}", "A")
+        .replace("{token}", "none");
     match path.as_str() {
         "/v1/lookup" => "/v1/lookup?name=www.example.com&at=core".into(),
         _ => path.replace("{version}", "0"),
@@ -219,8 +212,7 @@ fn filled(path: &str) -> String {
 #[test]
 fn every_path_asks_for_a_token_of_its_role_and_scope() {
     let api = Api::start(true, None);
-    let ended = Some((SystemTime::UNIX_EPOCH, Duration::from_secs(1)));
-    let expired = api.lasting("expired", TokenRole::Admin, &[], ended);
+    let expired = api.lasting("expired", TokenRole::Admin, &[], Some(0));
     let reader = api.token("reader", TokenRole::Read, &[]);
     let elsewhere = api.token("elsewhere", TokenRole::Write, &["example.net", "www.example.com"]);
     let writer = api.token("writer", TokenRole::Write, &["Example.COM."]);
@@ -478,17 +470,14 @@ fn a_token_is_good_from_when_it_is_made_until_it_is_revoked_without_a_restart() 
     let api = Api::start(true, None);
     let token = api.token("new", TokenRole::Read, &[]);
     let client = api.known(&token);
-    TokenFile::update(&api.tokens(), |file| {
-        file.remove("new");
-        Ok::<_, crate::auth::TokenFileError>(())
-    })
-    .unwrap();
-    until(|| matches!(client.status(), Err(ClientError::Refused { status: 401, .. })));
+    let first = std::fs::read_to_string(api.folder.first_token()).unwrap();
+    api.known(first.trim()).revoke_token("new").unwrap();
+    assert!(matches!(client.status(), Err(ClientError::Refused { status: 401, .. })));
     api.stop();
 }
 
 #[test]
-fn without_a_token_file_nobody_is_asked() {
+fn where_no_tokens_are_asked_for_everybody_passes() {
     let api = Api::start(false, None);
     for (method, path, _) in all_routes() {
         api.ask(&method, &filled(path), "").assert_passed(path);

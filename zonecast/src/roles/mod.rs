@@ -31,6 +31,7 @@ mod voters;
 pub(crate) mod zone_folder;
 #[cfg(test)]
 mod zone_folder_tests;
+mod zone_import;
 #[cfg(test)]
 mod zone_tests;
 

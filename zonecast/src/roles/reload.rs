@@ -20,7 +20,7 @@ pub(crate) fn on_hangup(stop: &Stop, identity: Identity, gate: Gate) -> JoinHand
             let gate = gate.clone();
             // It reads a file.
             let tokens = tokio::task::spawn_blocking(move || gate.reload()).await.ok().flatten();
-            let tokens = tokens.map_or("none are asked for".to_owned(), said);
+            let tokens = tokens.map_or("none in a file".to_owned(), said);
             tracing::info!(certificate, tokens, "SIGHUP: the rest of the configuration is read at a start only");
         }
     })

@@ -1,7 +1,6 @@
 //! A running core with its API. The same in a process of its own and beside edges in `zonecast dev`.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use zonecast_kv_core::Core;
@@ -11,6 +10,7 @@ use zonecast_service::{RunningService, Service, ServiceSetup, Shares, StoppedSer
 
 use super::forwarded::ForwardedRequests;
 use super::http::HttpServer;
+use crate::auth::Tokens;
 use crate::http::{ApiState, Gate, ZONE_BODIES, router};
 use crate::metrics::MetricsRegistry;
 
@@ -21,8 +21,6 @@ pub(crate) struct CoreSetup {
     pub service: ServiceSetup,
     /// Where the API listens.
     pub http: TcpListener,
-    /// Who may ask it for what; without it, everybody for everything.
-    pub tokens: Option<PathBuf>,
     /// With which certificate it speaks TLS, if it does.
     pub tls: Option<rustls::ServerConfig>,
     /// What `/metrics` shows.
@@ -46,10 +44,12 @@ impl RunningCore {
     /// # Errors
     /// A store cannot be opened, or a listener not be used.
     pub(crate) async fn start(setup: CoreSetup) -> Outcome<Self> {
-        let CoreSetup { service, http, tokens, tls, metrics } = setup;
-        let gate = Gate::open(tokens.as_deref(), metrics.registry(), service.fault.clone())?;
+        let CoreSetup { service, http, tls, metrics } = setup;
+        let (fault, asks_for_tokens) = (service.fault.clone(), service.first_token.is_some());
         let name = service.identity.peer().name.clone();
         let running = RunningService::start(service).await?;
+        let tokens = asks_for_tokens.then(|| Tokens::Stored(Arc::clone(running.service().token_table())));
+        let gate = Gate::new(tokens, metrics.registry(), fault)?;
         let zone_bodies = Shares::new(ZONE_BODIES);
         let state = ApiState { service: Arc::clone(running.service()), zone_bodies, metrics };
         let router = router(state, gate.clone());

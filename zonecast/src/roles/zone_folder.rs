@@ -14,7 +14,7 @@ use zonecast_service::Service;
 use zonecast_service::exit::{Code, Failure, Outcome};
 use zonecast_service::warn_of_unlisted;
 use zonecast_service::zone_file::{open_root, word};
-use zonecast_service::{ImportChoices, ImportReport, ListedZones, import_folder};
+use zonecast_service::{ImportChoices, ImportReport, ListedZones, ServiceError, import_folder};
 
 /// A folder whose list of zones was read.
 #[derive(Debug)]
@@ -26,17 +26,6 @@ pub(crate) struct ZoneFolder {
     more_left_out: u64,
     hidden: u64,
     choices: ImportChoices,
-}
-
-/// How an import ends.
-#[derive(Debug)]
-pub(crate) enum Import {
-    /// Every file is imported, or reported.
-    Done(ImportReport),
-    /// It was asked to stop.
-    Stopped,
-    /// The core does not lead any more, or leads anew.
-    LeadLost,
 }
 
 /// What cannot be a zone and keeps no other out.
@@ -92,7 +81,11 @@ impl ZoneFolder {
     ///
     /// # Errors
     /// The core cannot commit.
-    pub(crate) async fn import(&self, service: &Arc<Service>, stop: &Stop) -> Outcome<Import> {
+    pub(crate) async fn import(
+        &self,
+        service: &Arc<Service>,
+        stop: &Stop,
+    ) -> Result<Option<ImportReport>, ServiceError> {
         self.report_left_out(service);
         let left_out = u64::try_from(self.left_out.len()).unwrap_or(u64::MAX).saturating_add(self.more_left_out);
         // What is left out may be the zone of a file that turned bad: it is listed, and stays as it is.
@@ -103,23 +96,17 @@ impl ZoneFolder {
         let report = tokio::select! {
             report = import_folder(service, self.root.clone(), zones, self.choices, stop.flag()) => report,
             // A zone that is being built is not waited for.
-            () = stop.asked() => return Ok(Import::Stopped),
+            () = stop.asked() => return Ok(None),
         };
-        let report = match report {
-            Ok(report) => ImportReport { refused: report.refused + left_out, ..report },
-            Err(error) if service.has_lost_lead(&error) => {
-                tracing::warn!(%error, "the lead was lost, and the import of zone files ends with it");
-                return Ok(Import::LeadLost);
-            }
-            Err(error) => return Err(service.failure(error).await),
-        };
+        let report = report?;
+        let report = ImportReport { refused: report.refused + left_out, ..report };
         if stop.is_asked() {
-            return Ok(Import::Stopped);
+            return Ok(None);
         }
-        warn_of_unlisted(&service.core().view(), listed.into_iter()).map_err(Failure::failed)?;
+        warn_of_unlisted(&service.core().view(), listed.into_iter()).map_err(ServiceError::internal)?;
         let ImportReport { changed, unchanged, refused, held, .. } = report;
         tracing::info!(changed, unchanged, refused, held, version = %service.core().position().version, "imported");
-        Ok(Import::Done(report))
+        Ok(Some(report))
     }
 
     /// Says what cannot be a zone, and counts it.

@@ -33,16 +33,13 @@ struct Ended {
 struct Place(tempfile::TempDir);
 
 impl Place {
-    /// With a CA, a certificate for a core, and the token of an administrator.
+    /// With a CA and a certificate for a core.
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         for ca in ["ca", "other-ca"] {
             assert_eq!(place.run(&["ca", "init", &place.text(ca)]).code, 0);
         }
         place.issue("ca");
-        let admin = place.run(&["token", "create", "--file", &place.text("tokens"), "admin", "--role", "admin"]);
-        assert_eq!((admin.code, admin.err.as_str()), (0, ""));
-        place.keep_token("admin", &admin.out);
         place
     }
 
@@ -67,8 +64,7 @@ impl Place {
     }
 
     fn configure(&self, http: &str) -> PathBuf {
-        let (data, identity, tokens) = (self.text("data"), self.text("identity"), self.text("tokens"));
-        let http = http.replace("TOKENS", &tokens);
+        let (data, identity) = (self.text("data"), self.text("identity"));
         let text = format!(
             "role = \"core\"\ndata = {data:?}\nidentity = {identity:?}\nquic = \"127.0.0.1:0\"\n[http]\n{http}"
         );
@@ -77,11 +73,12 @@ impl Place {
     }
 
     fn start(&self) -> Core {
-        let config = self.configure("listen = \"127.0.0.1:0\"\ntls = true\ntokens = \"TOKENS\"\n");
+        let config = self.configure("listen = \"127.0.0.1:0\"\ntls = true\ntokens = true\n");
         let mut child = command(&["core", "--json", "--config"]).arg(config).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: serde_json::Value = serde_json::from_str(&line).unwrap();
+        std::fs::copy(self.path("data/first-token"), self.path("admin")).unwrap();
         Core { child, url: format!("https://{}", ready["http"].as_str().unwrap()) }
     }
 
@@ -151,18 +148,23 @@ fn commands_show_their_token_and_trust_one_ca() {
 fn tokens_come_and_go_while_the_core_runs() {
     let place = Place::new();
     let core = place.start();
-    let (file, zones) = (place.text("tokens"), ["--zone", "example.net", "--zone", "example.com"]);
-    let made = place.run(&[&["token", "create", "--file", &file, "ci", "--role", "read"], &zones[..]].concat());
+    let zones = ["--zone", "example.net", "--zone", "example.com"];
+    let admin = |arguments: &[&str]| place.ask(&core, "ca", "admin", &[&["token"], arguments].concat());
+    let made = admin(&[&["create", "ci", "--role", "read"], &zones[..]].concat());
     place.keep_token("ci", &made.out);
-    until(|| place.ask(&core, "ca", "ci", &["status"]).code == 0);
+    assert_eq!(place.ask(&core, "ca", "ci", &["status"]).code, 0);
     std::fs::write(place.path("example.com.zone"), ZONE).unwrap();
     fails(&place.ask(&core, "ca", "ci", &["zone", "import", "example.com.zone"]), 10, "role write");
     fails(&place.ask(&core, "ca", "ci", &["zone", "export", "example.org"]), 10, "outside the scope");
-    let listed = place.run(&["token", "list", "--file", &file]).out;
-    assert_eq!(listed, "admin\tadmin\tall zones\tnever expires\nci\tread\texample.com. example.net.\tnever expires\n");
-    assert!(!std::fs::read_to_string(place.path("tokens")).unwrap().contains(made.out.trim()));
-    assert_eq!(place.run(&["token", "revoke", "--file", &file, "ci"]).code, 0);
-    until(|| place.ask(&core, "ca", "ci", &["status"]).code == 10);
+    fails(&place.ask(&core, "ca", "ci", &["token", "list"]), 10, "role admin");
+    fails(&admin(&["create", "ci", "--role", "read"]), 1, "already");
+    fails(&admin(&["create", "a b", "--role", "read"]), 1, "is not a name for a token");
+    fails(&admin(&["revoke", "first"]), 1, "the last token of role admin");
+    fails(&admin(&["revoke", "other"]), 1, "there is no token");
+    let listed = admin(&["list"]).out;
+    assert_eq!(listed, "ci\tread\texample.com. example.net.\tnever expires\nfirst\tadmin\tall zones\tnever expires\n");
+    assert_eq!(admin(&["revoke", "ci"]).code, 0);
+    fails(&place.ask(&core, "ca", "ci", &["status"]), 10, "not valid");
 }
 
 #[test]
@@ -179,15 +181,12 @@ fn a_certificate_is_renewed_while_the_core_runs() {
 fn a_core_that_others_could_ask_anything_does_not_start() {
     let place = Place::new();
     let start = |config: &Path| run(command(&["core", "--config"]).arg(config));
-    for wanting in ["", "tls = true\n", "tokens = \"TOKENS\"\n"] {
+    for wanting in ["", "tls = true\n", "tokens = true\n"] {
         let config = place.configure(&format!("listen = \"0.0.0.0:0\"\n{wanting}"));
         fails(&start(&config), 2, "beyond loopback");
     }
     let dev = place.run(&["dev", "--zones", ".", "--http", "0.0.0.0:0", "--dns", "127.0.0.1:0"]);
     fails(&dev, 2, "beyond loopback");
-    std::fs::set_permissions(place.path("tokens"), Permissions::from_mode(0o640)).unwrap();
-    let config = place.configure("listen = \"127.0.0.1:0\"\ntokens = \"TOKENS\"\n");
-    let ended = start(&config);
-    assert_eq!(ended.code, 5, "{}", ended.err);
-    assert!(ended.err.lines().last().unwrap().contains("chmod 600"), "{}", ended.err);
+    let config = place.configure("listen = \"127.0.0.1:0\"\ntokens = \"/tokens\"\n");
+    fails(&start(&config), 2, "true or false");
 }

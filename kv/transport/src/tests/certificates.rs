@@ -13,6 +13,7 @@ use crate::{CertificateFault, CertificateMetrics, Host, IssueOptions, NotTrusted
 /// A core and a folder for each node, as they stand on machines of their own.
 struct Installation {
     world: World,
+    core: Identity,
     metrics: CertificateMetrics,
 }
 
@@ -27,7 +28,7 @@ impl Installation {
             .save(&home)
             .unwrap();
         let identity = Identity::watch(&home, &metrics).unwrap();
-        Self { world: World::with(folder, ca, &identity), metrics }
+        Self { world: World::with(folder, ca, &identity), core: identity, metrics }
     }
 
     fn home(&self, name: &str) -> PathBuf {
@@ -282,6 +283,72 @@ async fn revoking_closes_a_live_connection_and_no_other() {
     it.world.publisher.publish(&Bytes::from_static(b"version one"), next);
     until_version_one(&mut receiver).await;
     assert!(is_open(&good));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_the_replicated_list_names_is_cut_off_at_once_and_refused_from_then_on() {
+    let it = Installation::new(LONG);
+    let (good, _sender, _receiver) = it.subscribed(&it.issue("good", LONG)).await;
+    let bad = it.issue("bad", LONG);
+    let (cut, _bad_sender, _bad_receiver) = it.subscribed(&bad).await;
+    it.core.revoke([bad.serial()].into());
+    assert!(ended(&cut).await.contains("revoked"));
+    assert_eq!(refused(it.world.address, &bad).await, NotTrusted { refusal: CertificateFault::Revoked, by_peer: true });
+
+    // It stays so when something else in the identity folder changes.
+    it.world.ca.issue_with(&IssueOptions::new(Role::Core, "core-1")).unwrap().save(&it.home("core-1")).unwrap();
+    it.until_reloaded("ok", 1).await;
+    assert_eq!(refused(it.world.address, &bad).await.refusal, CertificateFault::Revoked);
+    assert!(is_open(&good));
+    it.core.revoke([].into());
+    it.subscribed(&bad).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_leaves_a_core_that_the_replicated_list_names() {
+    let it = Installation::new(LONG);
+    let edge = it.issue("edge-1", LONG);
+    let endpoint = Endpoint::client(it.world.address, &edge).unwrap();
+    let connection = endpoint.connect(it.world.address, Role::Core).await.unwrap();
+    edge.revoke([it.core.serial()].into());
+    ended(&connection).await;
+    assert_eq!(
+        refused(it.world.address, &edge).await,
+        NotTrusted { refusal: CertificateFault::Revoked, by_peer: false }
+    );
+    // The core itself learns it in the same way.
+    assert!(!it.core.is_revoked());
+    it.core.revoke([it.core.serial()].into());
+    assert!(it.core.is_revoked());
+}
+
+#[test]
+fn only_a_list_that_the_own_ca_has_signed_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ca, other] = ["ca", "other"].map(|name| Ca::create(&folder.path().join(name)).unwrap());
+    let issue = |ca: &Ca, role, name| ca.issue_with(&IssueOptions::new(role, name)).unwrap();
+    let (core, bad) = (issue(&ca, Role::Core, "core-1"), issue(&ca, Role::Edge, "bad"));
+    issue(&other, Role::Edge, "bad");
+    let revoke = |ca: &Ca| std::fs::read_to_string(ca.revoke("bad").unwrap().crl).unwrap();
+    let (first, foreign) = (revoke(&ca), revoke(&other));
+    let list = core.read_list(&first).unwrap();
+    assert_eq!(list.serials, [bad.serial()]);
+    issue(&ca, Role::Core, "core-1");
+    let now = SystemTime::now();
+    while SystemTime::now() < now + Duration::from_millis(2) {}
+    ca.revoke("core-1").unwrap();
+    let later = core.read_list(&std::fs::read_to_string(folder.path().join("ca/crl.pem")).unwrap()).unwrap();
+    assert!(later.number > list.number && later.serials.len() == 3, "a revoked core reads it, too: {later:?}");
+    let damaged = first.replacen('M', "N", 5);
+    for bad in [
+        foreign.as_str(),
+        "",
+        "x",
+        damaged.as_str(),
+        &std::fs::read_to_string(folder.path().join("ca/ca.pem")).unwrap(),
+    ] {
+        assert!(core.read_list(bad).is_err(), "{bad}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ fn pretender(identity: &Identity) -> (quinn::Endpoint, SocketAddr) {
     let mut tls = rustls::ServerConfig::builder_with_provider(crate::trust::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
-        .with_client_cert_verifier(Arc::clone(&credentials.trust.clients))
+        .with_client_cert_verifier(credentials.trust.clients())
         .with_single_cert(vec![identity.certificate()], identity.key())
         .unwrap();
     tls.alpn_protocols = vec![Protocol::Core.alpn().to_vec()];

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zonecast_records::Name;
 
-use super::{Grant, SecretHash, TokenRole};
-use zonecast_service::Scope;
+use super::SecretHash;
+use crate::scope::Scope;
+use zonecast_api::types::{TokenInfo, TokenRole};
 
 /// Longest name of a token: a word for people, a label in log lines.
 const MAX_NAME: usize = 63;
@@ -17,7 +18,7 @@ const MAX_ZONES: usize = 1000;
 
 /// What a token says that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum TokenError {
+pub enum TokenError {
     /// Not 1 to 63 letters, digits, `.`, `_`, `-`.
     #[error("{0:?} is not a name for a token: 1 to 63 letters, digits, `.`, `_` and `-`")]
     Name(String),
@@ -39,9 +40,9 @@ pub(crate) enum TokenError {
     AdminOfZones(String),
 }
 
-/// A token as the token file keeps it: with the hash of its secret, by which a request is matched.
+/// A token as it is kept: with the hash of its secret, by which a request is matched.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub struct Token {
     name: String,
     hash: SecretHash,
     role: TokenRole,
@@ -52,30 +53,34 @@ pub(crate) struct Token {
 
 /// What a token is made of.
 #[derive(Debug)]
-pub(crate) struct NewToken {
-    pub(crate) name: String,
-    pub(crate) hash: SecretHash,
-    pub(crate) role: TokenRole,
+pub struct TokenDraft {
+    /// For people.
+    pub name: String,
+    /// Of its secret.
+    pub hash: SecretHash,
+    /// What it may do.
+    pub role: TokenRole,
     /// All, where it names none.
-    pub(crate) zones: Vec<String>,
-    pub(crate) now: SystemTime,
+    pub zones: Vec<String>,
+    /// When it is made.
+    pub now: SystemTime,
     /// For ever, without.
-    pub(crate) lasts: Option<Duration>,
+    pub lasts: Option<Duration>,
 }
 
-/// The same as it stands in the file.
+/// The same as it is written down.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StoredToken {
-    name: String,
-    role: TokenRole,
+pub struct TokenRecord {
+    pub(super) name: String,
+    pub(super) role: TokenRole,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    zones: Vec<String>,
-    blake3: SecretHash,
+    pub(super) zones: Vec<String>,
+    pub(super) blake3: SecretHash,
     /// Seconds since 1970, as below.
-    created: u64,
+    pub(super) created: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<u64>,
+    pub(super) expires: Option<u64>,
 }
 
 impl Token {
@@ -83,15 +88,19 @@ impl Token {
     ///
     /// # Errors
     /// A name or zone that is none, or an admin of some zones.
-    pub(crate) fn new(new: NewToken) -> Result<Self, TokenError> {
-        let NewToken { name, hash, role, zones, now, lasts } = new;
+    pub fn new(new: TokenDraft) -> Result<Self, TokenError> {
+        let TokenDraft { name, hash, role, zones, now, lasts } = new;
         let created = seconds(now);
         let expires = lasts.map(|lasts| created.saturating_add(lasts.as_secs()));
-        Self::checked(StoredToken { name, role, zones, blake3: hash, created, expires })
+        Self::checked(TokenRecord { name, role, zones, blake3: hash, created, expires })
     }
 
-    pub(super) fn checked(stored: StoredToken) -> Result<Self, TokenError> {
-        let StoredToken { name, role, zones, blake3, created, expires } = stored;
+    /// From what was written down.
+    ///
+    /// # Errors
+    /// As [`Token::new`].
+    pub fn checked(stored: TokenRecord) -> Result<Self, TokenError> {
+        let TokenRecord { name, role, zones, blake3, created, expires } = stored;
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(good) {
             return Err(TokenError::Name(name));
@@ -113,8 +122,10 @@ impl Token {
         Ok(Self { name, hash: blake3, role, scope, created, expires })
     }
 
-    pub(super) fn stored(&self) -> StoredToken {
-        StoredToken {
+    /// As it is written down.
+    #[must_use]
+    pub fn record(&self) -> TokenRecord {
+        TokenRecord {
             name: self.name.clone(),
             role: self.role,
             zones: self.zones(),
@@ -126,44 +137,57 @@ impl Token {
 
     /// For people.
     #[must_use]
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// What it may do.
     #[must_use]
-    pub(crate) fn role(&self) -> TokenRole {
+    pub fn role(&self) -> TokenRole {
         self.role
     }
 
     /// Where, none for everywhere.
     #[must_use]
-    pub(crate) fn zones(&self) -> Vec<String> {
+    pub fn zones(&self) -> Vec<String> {
         self.scope.apexes().iter().map(ToString::to_string).collect()
     }
 
     /// When it ends, in seconds since 1970.
     #[must_use]
-    pub(crate) fn expires(&self) -> Option<u64> {
+    pub fn expires(&self) -> Option<u64> {
         self.expires
     }
 
     /// Whether it has ended.
     #[must_use]
-    pub(crate) fn is_expired(&self, now: SystemTime) -> bool {
+    pub fn is_expired(&self, now: SystemTime) -> bool {
         self.expires.is_some_and(|expires| seconds(now) >= expires)
     }
 
-    pub(super) fn has(&self, hash: &SecretHash) -> bool {
-        self.hash == *hash
+    /// In which zones.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
-    pub(super) fn has_secret_of(&self, other: &Self) -> bool {
-        self.has(&other.hash)
+    /// Of its secret.
+    #[must_use]
+    pub fn hash(&self) -> &SecretHash {
+        &self.hash
     }
 
-    pub(super) fn grant(&self) -> Grant {
-        Grant::new(&self.name, self.role, self.scope.clone())
+    /// Everything but its secret.
+    #[must_use]
+    pub fn describe(&self, now: SystemTime) -> TokenInfo {
+        TokenInfo {
+            name: self.name.clone(),
+            token: None,
+            role: self.role,
+            zones: self.zones(),
+            expires: self.expires,
+            expired: self.is_expired(now),
+        }
     }
 }
 
@@ -174,12 +198,12 @@ fn seconds(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Secret;
+    use crate::access::Secret;
 
     fn token(name: &str, role: TokenRole, zones: &[&str], lasts: Option<Duration>) -> Result<Token, TokenError> {
         let zones: Vec<String> = zones.iter().map(|zone| (*zone).to_owned()).collect();
         let hash = Secret::generate().unwrap().hash();
-        Token::new(NewToken { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts })
+        Token::new(TokenDraft { name: name.into(), hash, role, zones, now: SystemTime::UNIX_EPOCH, lasts })
     }
 
     #[test]

@@ -13,18 +13,18 @@ const BYTES: usize = 32;
 
 /// A token. It is shown once, when it is made.
 #[derive(Clone)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 /// BLAKE3 of a whole token. Comparing takes the same time whatever differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SecretHash(blake3::Hash);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SecretHash(blake3::Hash);
 
 impl Secret {
     /// A new one.
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub(crate) fn generate() -> Result<Self, getrandom::Error> {
+    pub fn generate() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes)?;
         let mut text = String::from(PREFIX);
@@ -37,7 +37,7 @@ impl Secret {
 
     /// From the text of a request, if it looks like one.
     #[must_use]
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (digits.len() == BYTES * 2 && digits.bytes().all(hex)).then(|| Self(text.to_owned()))
@@ -45,14 +45,24 @@ impl Secret {
 
     /// What is kept of it.
     #[must_use]
-    pub(crate) fn hash(&self) -> SecretHash {
+    pub fn hash(&self) -> SecretHash {
         SecretHash(blake3::hash(self.0.as_bytes()))
     }
 
     /// Itself, to be given to its holder.
     #[must_use]
-    pub(crate) fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl SecretHash {
+    pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        blake3::Hash::from_slice(bytes).ok().map(Self)
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
