@@ -21,10 +21,10 @@ use crate::cores::{Cores, Target};
 use crate::paths::{escape_into, zone_path};
 use crate::timeout::DEFAULT_TIMEOUT;
 use crate::types::{
-    AcceptRestore, AddCore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, ClusterInfo, DeletedZones, EdgeInfo,
-    EdgeList, ErrorBody, ForkInfo, ImportAt, Lookup, NewToken, NodeStatus, Receipt, RemoveCores, Revocations,
-    RollbackRequest, RrsetPage, SettingsChange, Status, StoreSettings, StoreSettingsChange, TokenInfo, TokenList,
-    TransferLead, UNKNOWN, Written, ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
+    AddCore, BackupInfo, BackupRequest, ChainInfo, ChangeRequest, ClusterInfo, DeletedZones, EdgeInfo, EdgeList,
+    ErrorBody, ImportAt, Lookup, NewToken, NodeStatus, Receipt, RemoveCores, Revocations, RollbackRequest, RrsetPage,
+    SettingsChange, Status, StoreSettings, StoreSettingsChange, TokenInfo, TokenList, TransferLead, UNKNOWN, Written,
+    ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::{OutOfZone, Tolerance, WithoutNs};
 
@@ -606,21 +606,13 @@ impl Client {
         self.get("/v1/lookup", &query)
     }
 
-    /// Makes a backup in a folder on the machine of the core.
+    /// Makes a backup in a folder of backups on the machine of the core.
     ///
     /// # Errors
     /// No answer, or it could not be made.
     pub fn backup(&self, folder: &str) -> Result<BackupInfo, ClientError> {
         let request = BackupRequest { folder: folder.into() };
         self.post("/v1/backup", &[], &request, BACKUP_PATIENCE)
-    }
-
-    /// Confirms that the core was restored on purpose, so that edges that are ahead of it follow it again.
-    ///
-    /// # Errors
-    /// No answer, or the core cannot commit.
-    pub fn accept_restore(&self) -> Result<ForkInfo, ClientError> {
-        self.post("/v1/accept-restore", &[], &AcceptRestore {}, DEFAULT_TIMEOUT)
     }
 
     /// The metrics in Prometheus text format.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A restore that was accepted: where an epoch begins.
+/// A restore, or a recovery of the one core that was left: where an epoch begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForkInfo {
     /// The epoch that begins.
@@ -11,23 +11,15 @@ pub struct ForkInfo {
     pub version: u64,
     /// Random id of the restore.
     pub restore: String,
-    /// When it was accepted, in seconds of Unix time.
+    /// When it was made, in seconds of Unix time.
     pub time: u64,
-    /// In the answer of the request that accepts it: what is odd about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
 }
-
-/// Body of `POST /v1/accept-restore`: says nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptRestore {}
 
 /// Body of `POST /v1/backup`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupRequest {
-    /// Absolute path on the machine of the core: a folder that is not there yet, or empty.
+    /// Absolute path on the machine of the core: a folder of backups, or one that is empty or not there yet.
     pub folder: String,
 }
 
@@ -40,6 +32,9 @@ pub struct BackupInfo {
     pub files: usize,
     /// Bytes of these files.
     pub bytes: u64,
+    /// Bytes of those that were copied: the others are links to files of the backup before it in the same folder.
+    #[serde(default)]
+    pub new_bytes: u64,
     /// Identity of the store.
     pub store: String,
     /// The epoch of the store.
@@ -48,4 +43,7 @@ pub struct BackupInfo {
     pub version: u64,
     /// What is not in it.
     pub lacks: Vec<String>,
+    /// What is odd about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }

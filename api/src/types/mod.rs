@@ -20,7 +20,7 @@ mod zone_info;
 mod zone_log;
 mod zone_settings;
 
-pub use backup_info::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+pub use backup_info::{BackupInfo, BackupRequest, ForkInfo};
 pub use cluster::{
     AddCore, ClusterCandidate, ClusterInfo, ClusterMember, ClusterMemberState, ClusterRole, ImportAt, RemoveCores,
     TransferLead,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use prometheus::Registry;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Epoch, Head, Idempotency, Note, Once, Peer, Position, Published, RequestId, RequestKey,
-    RequestRecord, RestoreId, View,
+    Batch, BatchSource, Head, Idempotency, Note, Once, Peer, Position, Published, RequestId, RequestKey, RequestRecord,
+    View,
 };
-use zonecast_kv_store::{StateOptions, StateView, StoreMetrics};
+use zonecast_kv_store::{SendState, StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
 use crate::core_error::CoreError;
@@ -24,12 +24,14 @@ use crate::members::MemberError;
 use crate::message::stream;
 use crate::metrics::CoreMetrics;
 use crate::network::Network;
-use crate::node_file::Node;
+use crate::node_file::{Node, Stage};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
 use crate::proposer::Editions;
 use crate::quic_wire::{QuicWire, Receiver, Sender};
 use crate::removal::Removal;
-use crate::start::{FOUNDER, Opened, check_address, check_name, has_log, known_node, new_node, open};
+use crate::start::{
+    FOUNDER, Opened, check_address, check_name, has_log, known_node, new_node, open, refuse_unfinished,
+};
 use crate::state_machine::AppliedSink;
 use crate::status::ClusterStatus;
 use crate::store_use::{Released, StoreUse};
@@ -96,6 +98,7 @@ impl Core {
     pub async fn start(config: CoreConfig) -> Result<Self, CoreError> {
         let store_metrics = StoreMetrics::register(&config.registry)?;
         let metrics = CoreMetrics::register(&config.registry)?;
+        refuse_unfinished(&config.data_dir)?;
         let opened = open(config.data_dir.clone(), config.state.clone(), store_metrics).await?;
         let (endpoint, me, join) = match config.cluster {
             Some(ClusterConfig { member, endpoint, join }) => (Some(endpoint), member, join),
@@ -124,7 +127,7 @@ impl Core {
             raft_log_bytes: config.state.raft_log_bytes,
         })
         .await?;
-        if !node.has_begun {
+        if node.stage == Stage::Admitted {
             drop(tokio::spawn(mark_begun(node, Arc::downgrade(&voter.log), config.data_dir)));
         }
         let known = voter.effective_membership().await?;
@@ -370,16 +373,7 @@ impl Core {
         self.inner.voter.limit_requests(records, bytes).await
     }
 
-    /// Accepts the content of the store after a restore from a backup, although edges may be ahead of it. A new epoch
-    /// begins, at least this one. The fork that begins it is the last of [`Core::forks`] then.
-    ///
-    /// # Errors
-    /// This voter does not lead, or has stopped.
-    pub async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
-        self.inner.voter.accept_restore(epoch).await
-    }
-
-    /// Every restore that was ever accepted, the first one first.
+    /// Every restore of the store, the first one first.
     ///
     /// # Errors
     /// The state could not be read.
@@ -387,18 +381,13 @@ impl Core {
         Ok(self.inner.voter.state.forks()?)
     }
 
-    /// Copies state and raft log, as they are now, into `folder`, which is there and has neither. What is copied opens as
-    /// what was acknowledged before. Reads and writes go on meanwhile. Blocks on the disk.
+    /// The applied state as files, as it is now. They stay while reads and writes go on, as long as this is held. Blocks on
+    /// the disk.
     ///
     /// # Errors
     /// The disk failed or is full.
-    pub fn checkpoint(&self, folder: &Path) -> Result<(), CoreError> {
-        // The log must still have what the copied state lacks, so the state is copied first, and the log kept.
-        let voter = &self.inner.voter;
-        let _kept = voter.keep.write().unwrap_or_else(PoisonError::into_inner);
-        voter.state.checkpoint(&folder.join(STATE))?;
-        voter.log.checkpoint(&folder.join(RAFT))?;
-        Ok(())
+    pub fn state_files(&self) -> Result<SendState, CoreError> {
+        Ok(self.inner.voter.state.snapshot_files()?)
     }
 
     /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a
@@ -453,7 +442,7 @@ impl CoreService for Service {
 async fn mark_begun(node: Node, log: Weak<zonecast_kv_store::RaftLog>, data_dir: PathBuf) {
     while let Some(log) = log.upgrade() {
         if has_log(&log) {
-            let begun = Node { has_begun: true, ..node };
+            let begun = Node { stage: Stage::Began, ..node };
             if let Err(error) = tokio::task::block_in_place(|| begun.write(&data_dir)) {
                 tracing::warn!(%error, "it is not noted that this node has begun");
             }
@@ -472,7 +461,8 @@ impl fmt::Debug for Core {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::path::Path;
+    use std::time::Duration;
 
     use bytes::Bytes;
     use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
@@ -592,7 +582,7 @@ mod tests {
         assert!(message.contains("the state has applied entry") && message.contains("the raft log ends"), "{message}");
         // A learner of one voter applies what that one has committed, before its own disk has it.
         let own = Node::read(&data).unwrap().unwrap();
-        Node { id: own.id + 6, has_begun: true }.write(&data).unwrap();
+        Node { id: own.id + 6, stage: Stage::Began }.write(&data).unwrap();
         let options = StateOptions { raft_log_bytes: 20_000, ..StateOptions::default() };
         let metrics = StoreMetrics::register(&Registry::new()).unwrap();
         drop(open(data.clone(), options, metrics).await.unwrap());
@@ -615,40 +605,9 @@ mod tests {
         let head = write_and_stop(&leader, usize::MAX, 10).await;
         // The state of a cluster with one voter, at another node that has no log.
         put_in_place(&learner.join(STATE), &leader.join(STATE));
-        Node { id: 7, has_begun: false }.write(&learner).unwrap();
+        Node { id: 7, stage: Stage::Admitted }.write(&learner).unwrap();
         let core = Core::start(config(&learner, usize::MAX)).await.unwrap();
         assert_eq!(core.head(), head);
-        core.shutdown().await.unwrap();
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_log_gives_nothing_up_while_a_copy_is_made_and_does_afterwards() {
-        let folder = tempfile::tempdir().unwrap();
-        let core = Core::start(config(folder.path(), 20_000)).await.unwrap();
-        let (tell_held, held) = std::sync::mpsc::channel();
-        let (let_go, told) = std::sync::mpsc::channel::<()>();
-        let copying = std::thread::spawn({
-            let core = core.clone();
-            move || {
-                let _kept = core.inner.voter.keep.write().unwrap();
-                tell_held.send(()).unwrap();
-                told.recv().unwrap();
-            }
-        });
-        held.recv().unwrap();
-        let first = core.inner.voter.log.range().start;
-        // More than the log keeps behind what it gives up.
-        for number in 0..600 {
-            assert!(matches!(write(&core, number).await, Some(Outcome::Committed { .. })));
-        }
-        assert_eq!(core.inner.voter.log.range().start, first);
-        let_go.send(()).unwrap();
-        copying.join().unwrap();
-        let deadline = Instant::now() + LEAD_TIMEOUT;
-        while core.inner.voter.log.range().start == first {
-            assert!(Instant::now() < deadline, "it keeps everything for ever");
-            assert!(matches!(write(&core, 600).await, Some(Outcome::Committed { .. })));
-        }
         core.shutdown().await.unwrap();
     }
 

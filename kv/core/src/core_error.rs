@@ -44,6 +44,15 @@ pub enum CoreError {
         "{} holds the raft log of a cluster of several voters and no file `node` that says which one this is", .0.display()
     )]
     Nameless(PathBuf),
+    /// A recovery was cut off.
+    #[error(
+        "{} was being made a cluster of its own, and that has not come to its end: run `zonecast cluster recover` again",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
+    /// There is nothing to recover.
+    #[error("{} holds no state of a core", .0.display())]
+    NoState(PathBuf),
     /// The certificate is for another member.
     #[error("this data folder belongs to the core {member}, and the certificate names {certificate}")]
     OtherName {

@@ -30,6 +30,7 @@ mod outcome;
 mod pipeline;
 mod proposer;
 mod quic_wire;
+mod remains;
 mod removal;
 mod server;
 #[cfg(test)]
@@ -56,5 +57,6 @@ pub use message::{NodeStatus, Refused};
 pub use metrics::CoreMetrics;
 pub use outcome::{ChangeError, Outcome, Pending, ProposeError, ReadError};
 pub use proposer::Editions;
+pub use remains::{Found, Recovered, Remains};
 pub use state_machine::{Applied, AppliedSink};
 pub use status::{ClusterStatus, MemberStatus};

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
@@ -23,26 +23,18 @@ pub(crate) struct LogStore<E: Environment> {
     environment: E,
     log: Arc<E::Log>,
     state: E::State,
-    /// Written to while nothing may be given up.
-    keep: Arc<RwLock<()>>,
 }
 
 impl<E: Environment> Clone for LogStore<E> {
     fn clone(&self) -> Self {
-        let Self { environment, log, state, keep } = self;
-        Self { environment: environment.clone(), log: log.clone(), state: state.clone(), keep: keep.clone() }
+        let Self { environment, log, state } = self;
+        Self { environment: environment.clone(), log: log.clone(), state: state.clone() }
     }
 }
 
 impl<E: Environment> LogStore<E> {
     pub(crate) fn new(environment: E, log: Arc<E::Log>, state: E::State) -> Self {
-        Self { environment, log, state, keep: Arc::default() }
-    }
-
-    /// Whoever holds this for writing keeps every entry in the log; what could be given up meanwhile is given up with
-    /// what comes after it.
-    pub(crate) fn keep(&self) -> Arc<RwLock<()>> {
-        Arc::clone(&self.keep)
+        Self { environment, log, state }
     }
 
     async fn read(&self, range: impl RangeBounds<u64>, max_bytes: usize) -> io::Result<Vec<Entry>> {
@@ -165,9 +157,8 @@ impl<E: Environment> RaftLogStorage<TypeConfig<E>> for LogStore<E> {
     /// The state may be ahead of the log: a majority of others can commit an entry before this disk has it, and a power
     /// cut then takes it from the log alone. openraft gives up the log to beyond its end then.
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
-        let (log, state, keep) = (Arc::clone(&self.log), self.state.clone(), Arc::clone(&self.keep));
+        let (log, state) = (Arc::clone(&self.log), self.state.clone());
         self.on_disk(move || {
-            let Ok(_nobody_copies) = keep.try_read() else { return Ok(()) };
             state.sync()?;
             log.purge(log_id.index, encode_log_id(&log_id))
         })

@@ -1,11 +1,13 @@
 //! The file that says which node of its cluster a data folder is.
 //!
 //! # Format
-//! `<data>/node` is three lines: `zonecast node 1`, `id <number>`, and `admitted` or `began`. It is replaced by a rename.
+//! `<data>/node` is three lines: `zonecast node 1`, `id <number>`, and `admitted`, `began` or `recovering`. It is replaced by
+//! a rename.
 //!
 //! # Invariants
 //! - A node id belongs to one disk: whoever lost what raft wrote may not come back under its id, because the others count
 //!   on what it acknowledged. The last line says whether there must be something.
+//! - Between the first and the last write of a recovery the last line says so, and nobody starts on the folder.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write as _};
@@ -19,8 +21,30 @@ const FIRST_LINE: &str = "zonecast node 1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) id: u64,
+    pub(crate) stage: Stage,
+}
+
+/// How far a node has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It has its id, and raft may have written nothing under it yet.
+    Admitted,
     /// Raft has written something under this id.
-    pub(crate) has_begun: bool,
+    Began,
+    /// The folder is being made a cluster of its own, whose first node has this id.
+    Recovering,
+}
+
+impl Stage {
+    const ALL: [Self; 3] = [Self::Admitted, Self::Began, Self::Recovering];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Began => "began",
+            Self::Recovering => "recovering",
+        }
+    }
 }
 
 impl Node {
@@ -44,10 +68,9 @@ impl Node {
     /// Durable when it returns.
     pub(crate) fn write(self, folder: &Path) -> io::Result<()> {
         let (path, next) = (folder.join(NAME), folder.join(NEXT));
-        let state = if self.has_begun { "began" } else { "admitted" };
         let write = || {
             let mut file = File::create(&next)?;
-            write!(file, "{FIRST_LINE}\nid {}\n{state}\n", self.id)?;
+            write!(file, "{FIRST_LINE}\nid {}\n{}\n", self.id, self.stage.word())?;
             file.sync_all()?;
             std::fs::rename(&next, &path)?;
             File::open(folder)?.sync_all()
@@ -60,12 +83,9 @@ fn parse(text: &str) -> Option<Node> {
     let mut lines = text.lines();
     let id = lines.next().filter(|first| *first == FIRST_LINE).and(lines.next())?;
     let id = id.strip_prefix("id ")?.parse().ok()?;
-    let has_begun = match lines.next()? {
-        "began" => true,
-        "admitted" => false,
-        _ => return None,
-    };
-    Some(Node { id, has_begun })
+    let word = lines.next()?;
+    let stage = Stage::ALL.into_iter().find(|stage| stage.word() == word)?;
+    Some(Node { id, stage })
 }
 
 fn at(path: &Path, error: io::Error) -> io::Error {
@@ -81,7 +101,8 @@ mod tests {
     fn it_is_read_as_written_and_what_is_no_node_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Node::read(folder.path()).unwrap(), None);
-        for node in [Node { id: 1, has_begun: false }, Node { id: u64::MAX, has_begun: true }] {
+        let (first, last) = (Node { id: 1, stage: Stage::Admitted }, Node { id: u64::MAX, stage: Stage::Began });
+        for node in [first, last, Node { id: 7, stage: Stage::Recovering }] {
             node.write(folder.path()).unwrap();
             assert_eq!(Node::read(folder.path()).unwrap(), Some(node));
         }

@@ -10,7 +10,7 @@ use crate::entry::{decode_entry, decode_log_id, decode_membership, decode_vote};
 use crate::join::ask_to_join;
 use crate::machine::Machine;
 use crate::member::Member;
-use crate::node_file::Node;
+use crate::node_file::{Node, Stage};
 use crate::quic_wire::QuicWire;
 use crate::types::StoredMembership;
 
@@ -21,6 +21,14 @@ pub(crate) const FOUNDER: u64 = 1;
 pub(crate) struct Opened {
     pub(crate) log: RaftLog,
     pub(crate) state: StateStore,
+}
+
+/// A folder that was being made a cluster of its own is neither what it was nor what it is to be.
+pub(crate) fn refuse_unfinished(data_dir: &Path) -> Result<(), CoreError> {
+    match Node::read(data_dir)? {
+        Some(Node { stage: Stage::Recovering, .. }) => Err(CoreError::Unfinished(data_dir.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Opens both databases; the log first, because its lock is the voter's.
@@ -38,12 +46,12 @@ pub(crate) async fn open(data_dir: PathBuf, options: StateOptions, metrics: Stor
 pub(crate) fn known_node(data_dir: &Path, opened: &Opened) -> Result<Option<Node>, CoreError> {
     let has_log = has_log(&opened.log);
     match Node::read(data_dir)? {
-        Some(node) if node.has_begun && !has_log => {
+        Some(node) if node.stage != Stage::Admitted && !has_log => {
             Err(CoreError::Emptied { folder: data_dir.to_owned(), id: node.id })
         }
         Some(node) => Ok(Some(node)),
         None if has_log => {
-            let node = Node { id: only_voter(opened, data_dir)?, has_begun: true };
+            let node = Node { id: only_voter(opened, data_dir)?, stage: Stage::Began };
             node.write(data_dir)?;
             Ok(Some(node))
         }
@@ -65,7 +73,7 @@ pub(crate) async fn new_node(
         tracing::info!(id = admitted.id, store = %admitted.store, "this core was admitted");
         id = admitted.id;
     }
-    let node = Node { id, has_begun: false };
+    let node = Node { id, stage: Stage::Admitted };
     node.write(&data_dir)?;
     Ok(node)
 }

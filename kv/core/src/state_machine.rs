@@ -148,7 +148,8 @@ fn apply<E: Environment>(state: &E::State, sink: &dyn AppliedSink, slice: ToAppl
     Ok(())
 }
 
-fn step(entry: Entry) -> Step {
+/// One entry, as the state takes it.
+pub(crate) fn step(entry: Entry) -> Step {
     let content = match entry.payload {
         EntryPayload::Blank => StepContent::Nothing,
         EntryPayload::Normal(proposal) => StepContent::Command(proposal.0),

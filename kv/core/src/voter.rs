@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -13,7 +13,7 @@ use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
-use zonecast_kv_proto::{Batch, Command, Epoch, Idempotency, Note, Once, RestoreId, StoreId, Verdict, View};
+use zonecast_kv_proto::{Batch, Command, Idempotency, Note, Once, StoreId, Verdict, View};
 
 use crate::clock_watch::{Clock, ClockWatch};
 use crate::core_error::CoreError;
@@ -82,8 +82,6 @@ pub(crate) struct Voter<E: Environment> {
     pub(crate) log: Arc<E::Log>,
     /// Ends at shutdown, because it says that the stores are in use.
     pub(crate) loan: Arc<Loan<E>>,
-    /// Held for writing while the log is copied.
-    pub(crate) keep: Arc<RwLock<()>>,
     pub(crate) network: Network<E>,
     pub(crate) members: Arc<Members<E>>,
     pub(crate) server: Arc<Server<E>>,
@@ -109,7 +107,6 @@ impl<E: Environment> Voter<E> {
             let machine = StateMachine::new(environment.clone(), Arc::clone(&log), state.clone(), sink, purge_after);
             let applying = machine.applying();
             let store = LogStore::new(environment.clone(), Arc::clone(&log), state.clone());
-            let keep = store.keep();
             let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
             let loan = Arc::new(Loan::new(environment.clone()));
             network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
@@ -153,7 +150,6 @@ impl<E: Environment> Voter<E> {
                 state,
                 log,
                 loan,
-                keep,
                 network,
                 members,
                 server,
@@ -421,17 +417,6 @@ impl<E: Environment> Voter<E> {
             Verdict::Allocated(ids) => Ok(ids),
             Verdict::Refused(refusal) => Err(CoreError::Raft(refusal.to_string())),
             other => Err(CoreError::Raft(format!("an allocation was answered by {other:?}"))),
-        }
-    }
-
-    /// See [`Core::accept_restore`](crate::Core::accept_restore).
-    pub(crate) async fn accept_restore(&self, epoch: Epoch) -> Result<RestoreId, CoreError> {
-        let restore = RestoreId::new(random()?);
-        let now = self.loan.get().map(|environment| environment.now_us());
-        let command = Command::AcceptRestore { time_us: now.ok_or(ProposeError::Stopped)?, restore, epoch };
-        match self.command(&command).await? {
-            Verdict::Committed { .. } => Ok(restore),
-            other => Err(CoreError::Raft(format!("an accepted restore was answered by {other:?}"))),
         }
     }
 

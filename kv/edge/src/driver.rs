@@ -152,12 +152,24 @@ impl Driver {
             }
             FollowerAction::Apply(published, _, bytes) => self.hand_on(Work::Apply(published, bytes)),
             FollowerAction::SnapshotBegin(position) => {
-                tracing::info!(edge = %self.name, %position, "loading a snapshot");
+                self.say_loading(position);
                 self.hand_on(Work::SnapshotBegin)
             }
             FollowerAction::SnapshotEntries(entries, bytes) => self.hand_on(Work::SnapshotEntries(entries, bytes)),
             FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
             FollowerAction::SnapshotAbort => self.hand_on(Work::SnapshotAbort),
+        }
+    }
+
+    fn say_loading(&self, position: Position) {
+        let here = self.status.borrow().position;
+        match here.filter(|here| here.epoch < position.epoch) {
+            Some(here) => tracing::warn!(
+                edge = %self.name, %here, %position,
+                "the core was restored or recovered, and what this edge has is not in its history: it answers what it has \
+                 until it has loaded a snapshot"
+            ),
+            None => tracing::info!(edge = %self.name, %position, "loading a snapshot"),
         }
     }
 

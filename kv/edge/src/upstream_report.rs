@@ -133,12 +133,12 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
-            "if the core was restored to an older state and that is to hold, run `zonecast accept-restore` there: this edge \
-             follows then by itself"
+            "if the core was put back to an older state and that is to hold, stop it and run `zonecast cluster recover` on its \
+             data folder: this edge follows then by itself"
         }
         FollowerEnd::Refused(SubscribeRefusal::ForkedAt { .. } | SubscribeRefusal::ChainDiffers { .. }) => {
-            "if the core was restored and what it holds is to hold, run `zonecast accept-restore` there: this edge follows \
-             then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
+            "if what the core holds is to hold, stop it and run `zonecast cluster recover` on its data folder: this edge \
+             follows then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
         }
         FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
         FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {

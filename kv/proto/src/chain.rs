@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | digest of each published section, in order )
-//! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | restore id )   where a restore was accepted
+//! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | restore id )   where a restored store begins an epoch
 //! digest   = BLAKE3( keyspace | partition | encoded operations )
 //! ```
 //! Numbers are big-endian. A filtered frame carries the digest of a section it leaves out, so a partial edge can
@@ -59,7 +59,7 @@ impl Chain {
         Self(hasher.finalize().into())
     }
 
-    /// After a restore was accepted: the first version of an epoch. No digests give the same, for those are longer.
+    /// After a restore: the first version of an epoch. No digests give the same, for those are longer.
     #[must_use]
     pub fn fork(&self, epoch: Epoch, version: Version, time_us: u64, restore: RestoreId) -> Self {
         let mut hasher = self.hasher(epoch, version, time_us);

@@ -2,8 +2,9 @@
 //!
 //! # Format
 //! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, once,
-//! group, bytes]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 accepts a restore, 4 is a
-//! [`Group`](crate::Group) of batches, 5 limits what is kept of requests. A voter that meets a format or kind it does not know must halt: to skip what others do would be to leave their history.
+//! group, bytes]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 begins an epoch, 4 is a
+//! [`Group`](crate::Group) of batches, 5 limits what is kept of requests. A voter that meets a format or kind it does not
+//! know must halt: to skip what others do would be to leave their history.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -14,7 +15,7 @@ const FORMAT: u8 = 1;
 const BATCH: u8 = 0;
 const ALLOCATE: u8 = 1;
 const FOUND: u8 = 2;
-const ACCEPT_RESTORE: u8 = 3;
+const FORK: u8 = 3;
 const GROUP: u8 = 4;
 const LIMIT_REQUESTS: u8 = 5;
 
@@ -33,9 +34,10 @@ pub enum Command {
         /// The id of the new store, drawn at random.
         store: StoreId,
     },
-    /// Accepts the content of the store after a restore, although edges may be ahead of it, and begins a new epoch.
-    AcceptRestore {
-        /// When the leader proposed it, microseconds of Unix time.
+    /// Begins a new epoch: what the store holds is to hold, although edges may be ahead of it. The first command of a store
+    /// that was restored, or of the one core that is left of several.
+    Fork {
+        /// When it was made, microseconds of Unix time.
         time_us: u64,
         /// The id of the restore, drawn at random.
         restore: RestoreId,
@@ -115,9 +117,9 @@ impl WireCommand {
             BATCH => Ok(Command::Batch(Commit { time_us: self.time_us, batch: self.batch, once: self.once })),
             ALLOCATE => Ok(Command::Allocate { count: self.count }),
             FOUND => Ok(Command::Found { store: StoreId::new(self.store) }),
-            ACCEPT_RESTORE => {
+            FORK => {
                 let restore = RestoreId::new(self.restore);
-                Ok(Command::AcceptRestore { time_us: self.time_us, restore, epoch: self.epoch })
+                Ok(Command::Fork { time_us: self.time_us, restore, epoch: self.epoch })
             }
             LIMIT_REQUESTS => Ok(Command::LimitRequests { records: self.count, bytes: self.bytes }),
             kind => Err(CommandError::Kind(kind)),
@@ -143,9 +145,9 @@ impl Command {
             Self::Batch(commit) => (WireCommand::of_commits(vec![commit.clone()]), commit.weight()),
             Self::Allocate { count } => (WireCommand { kind: ALLOCATE, count: *count, ..empty }, 0),
             Self::Found { store } => (WireCommand { kind: FOUND, store: store.get(), ..empty }, 0),
-            Self::AcceptRestore { time_us, restore, epoch } => {
+            Self::Fork { time_us, restore, epoch } => {
                 let (time_us, restore, epoch) = (*time_us, restore.get(), *epoch);
-                (WireCommand { kind: ACCEPT_RESTORE, time_us, restore, epoch, ..empty }, 0)
+                (WireCommand { kind: FORK, time_us, restore, epoch, ..empty }, 0)
             }
             Self::LimitRequests { records, bytes } => {
                 (WireCommand { kind: LIMIT_REQUESTS, count: *records, bytes: *bytes, ..empty }, 0)
@@ -193,7 +195,7 @@ mod tests {
             }),
             Command::Allocate { count: 300 },
             Command::Found { store: StoreId::new(u128::MAX - 1) },
-            Command::AcceptRestore { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },
+            Command::Fork { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },
             Command::LimitRequests { records: 1_000, bytes: u64::MAX },
         ]
     }

@@ -165,7 +165,7 @@ pub enum SubscribeRefusal {
     /// It holds a copy of another store.
     #[error("this publisher holds store {0}")]
     OtherStore(StoreId),
-    /// It is of the same epoch, and of another history: another restore was accepted where it comes from.
+    /// It is of the same epoch, and of another history: where it comes from the epoch was begun by another restore.
     #[error("the histories fork: epoch {epoch} begins at version {version} here")]
     ForkedAt {
         /// The epoch that both have.

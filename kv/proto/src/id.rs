@@ -96,7 +96,7 @@ impl fmt::Debug for StoreId {
     }
 }
 
-/// Drawn at random when a restore is accepted: it enters the chain, so that two restores of one backup never look alike.
+/// Drawn at random when a store is restored: it enters the chain, so that two restores of one backup never look alike.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RestoreId(u128);

@@ -165,7 +165,7 @@ proptest! {
                 Asks::Restore => {
                     model.epoch += 1;
                     let (restore, epoch) = (RestoreId::new(1), Epoch::ZERO);
-                    store.apply(Command::AcceptRestore { time_us: 0, restore, epoch });
+                    store.apply(Command::Fork { time_us: 0, restore, epoch });
                     continue;
                 }
             };

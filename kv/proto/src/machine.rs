@@ -168,7 +168,7 @@ pub enum Refusal {
     /// The key was made later than now.
     #[error("the idempotency key is from the future: the clock of the client is ahead")]
     KeyFromFuture,
-    /// The key was used before a restore was accepted: whether edges have kept what it did is not known.
+    /// The key was used before a restore: whether edges have kept what it did is not known.
     #[error("the idempotency key was used in epoch {0}, before a restore")]
     KeyOfOtherEpoch(Epoch),
     /// The records of requests are at their limit.
@@ -309,10 +309,8 @@ impl Head {
                 self.requests.limits = RequestLimits { records, bytes, ..limits };
                 Ok(Effect::Limited)
             }
-            Command::Batch(_) | Command::AcceptRestore { .. } if !self.is_founded() => {
-                Ok(Effect::Refused(Refusal::NotFounded))
-            }
-            Command::AcceptRestore { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
+            Command::Batch(_) | Command::Fork { .. } if !self.is_founded() => Ok(Effect::Refused(Refusal::NotFounded)),
+            Command::Fork { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
             Command::Batch(commit) => self.apply_batch(commit, beside),
         }
     }
@@ -601,12 +599,9 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_restore_begins_an_epoch_that_goes_on_from_there() {
-        let accept_at = |restore, epoch| Command::AcceptRestore {
-            time_us: 3,
-            restore: RestoreId::new(restore),
-            epoch: Epoch::new(epoch),
-        };
+    fn a_fork_begins_an_epoch_that_goes_on_from_there() {
+        let accept_at =
+            |restore, epoch| Command::Fork { time_us: 3, restore: RestoreId::new(restore), epoch: Epoch::new(epoch) };
         let accept = |restore| accept_at(restore, 0);
         let mut model = Model::new();
         assert_eq!(model.apply(accept(1)), Effect::Refused(Refusal::NotFounded));

@@ -76,21 +76,26 @@ impl Generations {
         Ok(Some(self.generation(number, true)))
     }
 
-    /// Lays out a folder that is not there yet, with a first generation that `fill` makes in the folder that it is given
-    /// the path of: a copy that opens as what it was made from.
+    /// Lays out a folder that is not there yet, with a first generation, which `fill` makes in the empty folder that it is
+    /// given, complete and durable.
     ///
     /// # Errors
     /// The folder is there or cannot be used, or `fill` failed.
-    pub(crate) fn lay_out(
+    pub(crate) fn lay_out<E: From<StoreError>>(
         folder: &Path,
         prefix: &'static str,
-        fill: impl FnOnce(&Path) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        fill: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
         options::make_new_folder(folder)?;
         let generations = Self::open(folder, prefix)?;
-        let first = generations.generation(1, false);
+        let first = generations.begin()?;
         fill(&first.path)?;
-        generations.switch(&first)
+        Ok(generations.switch(&first)?)
+    }
+
+    /// Whether there is a live one in this folder.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        folder.join(CURRENT).exists()
     }
 
     /// Begins a new one, in an empty folder.

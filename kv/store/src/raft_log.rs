@@ -193,14 +193,6 @@ impl RaftLog {
         self.shared.state().commit(committed);
     }
 
-    /// Puts a copy of the database, with every entry that is durable now, into a folder that is not there yet.
-    ///
-    /// # Errors
-    /// The disk failed or is full, or the folder is there.
-    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
-        options::checkpoint(&self.shared.db, to)
-    }
-
     /// How long the present write or sync has taken so far, if there is one under way.
     pub fn writing_for(&self) -> Option<Duration> {
         self.shared.under_way.so_long()

@@ -26,7 +26,7 @@ use crate::state_db::{Opened, Settings, StateDb};
 use crate::state_receive::ReceivedState;
 use crate::state_send::SendState;
 use crate::state_view::StateView;
-use crate::{StoreError, StoreMetrics, options};
+use crate::{StoreError, StoreMetrics};
 
 /// What the name of every database in the folder begins with.
 const PREFIX: &str = "state-";
@@ -190,17 +190,22 @@ impl StateStore {
         live.db.flush_wal(true).map_err(|error| live.fail(error))
     }
 
-    /// Puts a copy of the state, as it is now, into a folder that is not there yet, where it opens as a state. Where the
-    /// folder is on the same file system the copy shares what never changes.
+    /// Lays out a state in a folder that is not there yet, of the files of one ([`StateStore::snapshot_files`]): `fill` puts
+    /// them into the empty folder that it is given, and makes them durable.
     ///
     /// # Errors
-    /// The disk failed or is full, or the folder is there.
-    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
-        let live = self.live();
-        Generations::lay_out(to, PREFIX, |path| options::checkpoint(&live.db, path))
+    /// The folder is there or cannot be used, or `fill` failed.
+    pub fn lay_out<E: From<StoreError>>(to: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+        Generations::lay_out(to, PREFIX, fill)
     }
 
-    /// The whole state as files, as it is now, to be sent to another voter.
+    /// Whether this folder holds a state. Opening one that does not makes a new state.
+    #[must_use]
+    pub fn is_in(path: &Path) -> bool {
+        Generations::is_in(path)
+    }
+
+    /// The whole state as files, as it is now, to be sent to another voter or kept as a backup.
     ///
     /// # Errors
     /// The disk failed or is full.

@@ -1,5 +1,5 @@
-//! The whole state of a voter as files, to be sent to another one: a checkpoint, which stays as it is while the state
-//! goes on.
+//! The whole state of a voter as files, to be sent to another one or kept as a backup: a checkpoint, which stays as it is
+//! while the state goes on.
 //!
 //! The checkpoint is in a generation of its own that never becomes live, so it goes when nobody sends it any more, or at
 //! the next start.
@@ -106,7 +106,11 @@ impl SendState {
         hash(&path).map_err(io_error(&path))
     }
 
-    fn path(&self, file: u32) -> Result<PathBuf, StoreError> {
+    /// Where a file is. It never changes, and the live database may have it, too.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn path(&self, file: u32) -> Result<PathBuf, StoreError> {
         let found = usize::try_from(file).ok().and_then(|file| self.files.get(file));
         let found = found.ok_or_else(|| StoreError::BadState(format!("there is no file {file}")))?;
         Ok(self.folder.join(&found.name))

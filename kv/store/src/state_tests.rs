@@ -13,7 +13,7 @@ use zonecast_kv_proto::{
     StoreId, Value, Verdict, Version, View, decode_entries,
 };
 
-use crate::{StateOptions, StateStore, StoreMetrics};
+use crate::{StateOptions, StateStore, StoreError, StoreMetrics};
 
 pub(crate) const ZONE: SectionId = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
 pub(crate) const NOTES: SectionId = SectionId { keyspace: KeyspaceId::CORE, partition: 1 };
@@ -222,7 +222,7 @@ fn what_was_done_once_is_known_in_its_slice_after_it_after_a_restart_and_in_a_ch
     assert_eq!((record.revision.get(), &record.note[..]), (1, &[1; 3][..]));
     assert_eq!(verdicts[2], Verdict::Refused(Refusal::KeyReused));
     assert!(matches!(verdicts[3], Verdict::Committed { .. }));
-    state.checkpoint(&copy).unwrap();
+    copy_state(&state, &copy).unwrap();
     drop(state);
     for path in [&data, &copy] {
         let state = open(path);
@@ -313,7 +313,7 @@ fn the_batch_log_leads_from_the_origin_to_the_head() {
 }
 
 #[test]
-fn an_accepted_restore_is_a_version_and_is_kept_when_the_log_is_trimmed() {
+fn a_fork_is_a_version_and_is_kept_when_the_log_is_trimmed() {
     let folder = tempfile::tempdir().unwrap();
     let state = founded(folder.path());
     let origin = state.position();
@@ -321,7 +321,7 @@ fn an_accepted_restore_is_a_version_and_is_kept_when_the_log_is_trimmed() {
     let before = state.position();
     for (restore, epoch) in [(8, 0), (9, 5)] {
         let (restore, epoch) = (RestoreId::new(restore), Epoch::new(epoch));
-        apply(&state, &[Command::AcceptRestore { time_us: 6, restore, epoch }]);
+        apply(&state, &[Command::Fork { time_us: 6, restore, epoch }]);
         add_versions(&state, 2);
     }
     assert_eq!(follow(&state, origin, usize::MAX), state.position());
@@ -336,6 +336,17 @@ fn an_accepted_restore_is_a_version_and_is_kept_when_the_log_is_trimmed() {
     assert_eq!((state.began(), state.position().epoch), (Version::new(7), Epoch::new(5)));
 }
 
+/// As a backup does, and who restores it.
+pub(crate) fn copy_state(state: &StateStore, to: &Path) -> Result<(), StoreError> {
+    let files = state.snapshot_files()?;
+    StateStore::lay_out(to, |folder| {
+        for (number, file) in (0..).zip(files.files()) {
+            std::fs::copy(files.path(number)?, folder.join(&file.name)).unwrap();
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn a_checkpoint_opens_as_what_was_applied_when_it_was_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -343,8 +354,9 @@ fn a_checkpoint_opens_as_what_was_applied_when_it_was_taken() {
     let state = founded(&here);
     add_versions(&state, 5);
     let head = state.head();
-    state.checkpoint(&copy).unwrap();
-    assert!(state.checkpoint(&copy).is_err(), "nothing is copied over");
+    copy_state(&state, &copy).unwrap();
+    assert!(copy_state(&state, &copy).is_err(), "nothing is copied over");
+    assert!(StateStore::is_in(&copy) && !StateStore::is_in(folder.path()));
     add_versions(&state, 5);
     drop(state);
     std::fs::remove_dir_all(&here).unwrap();

@@ -1,20 +1,15 @@
 //! What is published: the newest versions, encoded once for all downstreams, and the store for those who are further
 //! behind.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
-use zonecast_kv_proto::{BatchSource, Epoch, Position, Tail, Version};
+use zonecast_kv_proto::{BatchSource, Position, Tail, Version};
 
 use crate::lock::lock;
 use crate::publisher_options::PublisherOptions;
-
-/// Epochs that a downstream is believed to be ahead: more than restores that anybody accepts and loses again. The next one
-/// accepted begins above, and epochs must not come to an end because one node is out of its mind.
-const MAX_EPOCHS_AHEAD: u64 = 1 << 16;
 
 /// The newest versions in memory for downstreams that are up to date, and the store for those that are behind.
 pub(crate) struct Feed {
@@ -24,8 +19,6 @@ pub(crate) struct Feed {
     /// Changes when there is something new in the tail.
     head: watch::Sender<Version>,
     tail: Mutex<Tail>,
-    /// The latest epoch of this store that anybody has subscribed with.
-    highest_epoch: AtomicU64,
 }
 
 impl Feed {
@@ -35,7 +28,6 @@ impl Feed {
             snapshots: Semaphore::new(options.max_snapshots),
             head: watch::Sender::new(head.version),
             tail: Mutex::new(Tail::new(head, options.tail_bytes)),
-            highest_epoch: AtomicU64::new(head.epoch.get()),
         }
     }
 
@@ -73,18 +65,5 @@ impl Feed {
     /// How many sessions follow.
     pub(crate) fn followers(&self) -> usize {
         self.head.receiver_count()
-    }
-
-    /// An edge stands there.
-    pub(crate) fn seen(&self, position: Option<Position>) {
-        let head = self.source.position();
-        let epoch = position.filter(|position| position.store == head.store).map(|position| position.epoch.get());
-        let epoch = epoch.filter(|epoch| epoch.saturating_sub(head.epoch.get()) <= MAX_EPOCHS_AHEAD);
-        self.highest_epoch.fetch_max(epoch.unwrap_or_default(), Ordering::Relaxed);
-    }
-
-    /// The latest epoch that the store or any downstream of it has been in.
-    pub(crate) fn highest_epoch(&self) -> Epoch {
-        Epoch::new(self.highest_epoch.load(Ordering::Relaxed))
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use zonecast_kv_proto::{BatchSource, EdgeReport, Epoch, Frame, Peer, Position, Receipt, Version, WaitFor};
+use zonecast_kv_proto::{BatchSource, EdgeReport, Frame, Peer, Position, Receipt, Version, WaitFor};
 
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
@@ -248,13 +248,6 @@ impl Publisher {
     /// catches up. Says whether it was expected.
     pub fn forget(&self, peer: &Peer) -> bool {
         self.parts.book.forget(peer)
-    }
-
-    /// The latest epoch that this store or any downstream of it has been in, as far as is known here. Later than the
-    /// store's where a restore was accepted, and the store then restored to a state from before that.
-    #[must_use]
-    pub fn highest_epoch(&self) -> Epoch {
-        self.parts.feed.highest_epoch()
     }
 
     /// Says goodbye to every downstream, ends the streams of other cores, then closes the endpoint and with it what was

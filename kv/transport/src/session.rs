@@ -169,7 +169,6 @@ impl Session {
         let operation: Operation = match action {
             DownstreamAction::Subscribed(subscribe) => {
                 let from = subscribe.position.map(|position| position.to_string());
-                self.parts.feed.seen(subscribe.position);
                 tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
                 self.incarnation = subscribe.incarnation;
                 return Ok(());

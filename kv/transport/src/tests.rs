@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use zonecast_kv_proto::{
-    Ack, BatchSource, Chain, EdgeLink, Epoch, Frame, PROTOCOL, Peer, Position, SnapshotSource, SourceError, StoreId,
+    Ack, BatchSource, Chain, EdgeLink, Frame, PROTOCOL, Peer, Position, SnapshotSource, SourceError, StoreId,
     Subscribe, SubscribeRefusal, Version,
 };
 

@@ -1,4 +1,4 @@
-//! The files of a backup: made durable and hashed when it is taken, compared with their hashes later.
+//! The files of a backup, compared with their hashes.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::{BackedUpFile, Manifest};
+
+/// Where the files of the state are in a backup.
+pub(super) const STATE: &str = "state";
 
 /// Why a folder is no good backup.
 #[derive(Debug, Error)]
@@ -44,28 +47,6 @@ pub enum VerifyError {
     },
 }
 
-/// Makes every file of the folder durable, and then the manifest that names them.
-///
-/// # Errors
-/// Something cannot be read or written.
-pub fn seal(folder: &Path, mut manifest: Manifest) -> Result<Manifest, VerifyError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| VerifyError::Unreadable { path, source }
-    };
-    for path in files(folder)? {
-        let file = hash(folder, &path).map_err(unreadable(&folder.join(&path)))?;
-        manifest.files.push(file);
-    }
-    let folders: BTreeSet<PathBuf> =
-        manifest.files.iter().filter_map(|file| Some(folder.join(Path::new(&file.path).parent()?))).collect();
-    for path in folders {
-        File::open(&path).and_then(|folder| folder.sync_all()).map_err(unreadable(&path))?;
-    }
-    manifest.write(folder).map_err(|source| VerifyError::Manifest { path: Manifest::path(folder), source })?;
-    Ok(manifest)
-}
-
 /// Compares every file with the manifest.
 ///
 /// # Errors
@@ -80,12 +61,10 @@ pub fn verify(folder: &Path) -> Result<Manifest, VerifyError> {
         }
     }
     for file in &manifest.files {
-        if !Path::new(&file.path).components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(VerifyError::Stray { path: file.path.clone() });
-        }
+        check_path(&file.path)?;
         let path = folder.join(&file.path);
-        let found =
-            hash(folder, &file.path).map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
+        let found = hash_file(&path, file.path.clone())
+            .map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
         if found != *file {
             return Err(VerifyError::Damaged { path });
         }
@@ -114,13 +93,17 @@ fn files(folder: &Path) -> Result<BTreeSet<String>, VerifyError> {
     Ok(found)
 }
 
-/// Reads a file to its end; it is durable then.
-fn hash(folder: &Path, path: &str) -> io::Result<BackedUpFile> {
-    let file = File::open(folder.join(path))?;
+/// A manifest names nothing outside its folder.
+pub(super) fn check_path(path: &str) -> Result<(), VerifyError> {
+    let is_below = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    if is_below { Ok(()) } else { Err(VerifyError::Stray { path: path.to_owned() }) }
+}
+
+/// Reads a file to its end; how a manifest has it, under this path.
+pub(super) fn hash_file(file: &Path, path: String) -> io::Result<BackedUpFile> {
     let mut hasher = blake3::Hasher::new();
-    let bytes = io::copy(&mut &file, &mut hasher)?;
-    file.sync_all()?;
-    Ok(BackedUpFile { path: path.to_owned(), bytes, blake3: hasher.finalize().to_hex().to_string() })
+    let bytes = io::copy(&mut File::open(file)?, &mut hasher)?;
+    Ok(BackedUpFile { path, bytes, blake3: hasher.finalize().to_hex().to_string() })
 }
 
 #[cfg(test)]
@@ -131,7 +114,11 @@ mod tests {
         std::fs::create_dir(folder.join("state")).unwrap();
         std::fs::write(folder.join("state/one"), b"first").unwrap();
         std::fs::write(folder.join("state/two"), b"").unwrap();
-        seal(folder, Manifest::new("5".into(), 1, 2, 3)).unwrap()
+        let mut manifest = Manifest::new("5".into(), 1, 2, 3);
+        let files = ["state/one", "state/two"].map(|path| hash_file(&folder.join(path), path.into()).unwrap());
+        manifest.files = files.into();
+        manifest.write(folder).unwrap();
+        manifest
     }
 
     #[test]

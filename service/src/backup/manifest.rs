@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 const NAME: &str = "manifest.json";
 
 /// Of this release.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Longest manifest that is read: a file of a database takes some 150 bytes of it.
 const MAX_LEN: u64 = 64 * 1024 * 1024;
@@ -26,7 +26,7 @@ const LACKS: [&str; 4] = [
 /// The manifest of a backup: its content and what it does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Now 1.
+    /// Now 2.
     pub format: u32,
     /// Release that made it.
     pub release: String,

@@ -1,14 +1,19 @@
-//! Backups of a core: copies of its state and its raft log, and the manifest that makes them one.
+//! Backups of a core: copies of its state, the manifest that makes them backups, and data folders made of them.
 //!
 //! # Format
 //! ```text
-//! state/, raft/      what the core keeps in `core/` of its data folder
-//! manifest.json      written and synced last: a folder without it is no backup
+//! <folder>/<time>/state/          the files of the database that the state is
+//! <folder>/<time>/manifest.json   written and synced last: a folder without it is no backup
 //! ```
 
 mod contents;
 mod manifest;
+mod restore;
+mod shelf;
+mod take;
 
-pub use contents::seal;
 pub use contents::{VerifyError, verify};
 pub use manifest::{BackedUpFile, Manifest};
+pub use restore::{RestoreError, RestoreTime, Restored, restore};
+pub use shelf::{Begun, Shelf, ShelfError, backup_at};
+pub use take::{Source, Taken, take};

@@ -6,6 +6,7 @@ use zonecast_kv_store::{NO_SPACE, StoreError};
 use zonecast_kv_transport::{CaError, EndpointError, IdentityError};
 
 use super::{Code, Failure, is_disk_full};
+use crate::backup::{RestoreError, ShelfError};
 use crate::error::ServiceError;
 
 impl From<StoreError> for Failure {
@@ -77,6 +78,34 @@ impl From<prometheus::Error> for Failure {
     fn from(error: prometheus::Error) -> Self {
         Self::failed(format_args!("metrics: {error}"))
     }
+}
+
+impl From<ShelfError> for Failure {
+    fn from(error: ShelfError) -> Self {
+        match &error {
+            ShelfError::Io { source, .. } => Self::new(of_io(source), error),
+            ShelfError::Busy(_) => Self::new(Code::Locked, error),
+            ShelfError::Foreign { .. } | ShelfError::Empty(_) => Self::failed(error),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Shelf(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            RestoreError::Core(error) => error.into(),
+            RestoreError::Io { ref source, .. } => Self::new(of_io(source), error),
+            RestoreError::Backup(_) | RestoreError::InTheWay(_) | RestoreError::OtherStore { .. } => {
+                Self::failed(error)
+            }
+        }
+    }
+}
+
+fn of_io(error: &std::io::Error) -> Code {
+    if is_disk_full(error) { Code::Disk } else { Code::Unreadable }
 }
 
 impl From<ServiceError> for Failure {

@@ -1,81 +1,42 @@
-//! Backups of the core while it runs, and what is said about them afterwards: that a restore is meant.
+//! Backups of the core while it runs, and the restores of its store.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
-use zonecast_kv_proto::{EdgeLink, SubscribeRefusal};
+use zonecast_kv_core::Core;
 
 use super::Service;
-use crate::backup::{Manifest, seal};
+use crate::backup::{Manifest, Shelf, Source, Taken, take};
 use crate::error::ServiceError;
 use crate::who::Who;
 use crate::zone::{blocking, unix_time};
 use zonecast_api::types::{BackupInfo, ForkInfo};
 
+/// How long a backup waits until everything that was acknowledged anywhere is applied here.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(10);
+
 impl Service {
-    /// Copies what the core holds into a new folder on its machine.
+    /// Copies what the core holds into a new folder in this one on its machine.
     ///
     /// # Errors
-    /// The folder is not absolute, cannot be made or holds something, or the disk failed.
+    /// The folder is not absolute, cannot be made or holds something else, or the disk failed.
     pub async fn backup(self: &Arc<Self>, folder: PathBuf, who: &Who) -> Result<BackupInfo, ServiceError> {
         let core = self.core().clone();
-        let copy = blocking(move || {
-            make_empty(&folder)?;
-            // What is committed while the copy is made may be in it, too.
-            let position = core.position();
-            let manifest =
-                Manifest::new(position.store.to_string(), position.epoch.get(), position.version.get(), unix_time());
-            core.checkpoint(&folder).map_err(|error| unfinished(&folder, &error))?;
-            let manifest = seal(&folder, manifest).map_err(|error| unfinished(&folder, &error))?;
-            tracing::info!(folder = %folder.display(), version = manifest.version, "backed up");
-            Ok(BackupInfo {
-                folder: folder.display().to_string(),
-                bytes: manifest.bytes(),
-                files: manifest.files.len(),
-                store: manifest.store,
-                epoch: manifest.epoch,
-                version: manifest.version,
-                lacks: manifest.lacks,
-            })
-        });
+        let copy = async move {
+            // Without a majority it may lack what the others have acknowledged; that is better than no backup.
+            let warning = core.catch_up(CATCH_UP_WITHIN).await.err().map(|error| {
+                format!(
+                    "{error}: the backup holds what this core has applied, which may not be all that was acknowledged"
+                )
+            });
+            let taken = blocking(move || back_up(&core, &folder)).await?;
+            Ok(info(taken, warning))
+        };
         self.to_the_end(who, copy).await
     }
 
-    /// Says that a restore is meant: a new epoch begins, and edges that are ahead take what the core holds.
-    ///
-    /// # Errors
-    /// The core cannot commit.
-    pub async fn accept_restore(self: &Arc<Self>, who: Who) -> Result<ForkInfo, ServiceError> {
-        let service = Arc::clone(self);
-        self.to_the_end(&who.clone(), async move { service.accept_restore_now(who.name()).await }).await
-    }
-
-    async fn accept_restore_now(&self, by: &str) -> Result<ForkInfo, ServiceError> {
-        let was_needed = self.parts.publisher.edges().iter().any(|edge| is_cured_by_restore(edge.report.link));
-        // Later than any that an edge has seen, or edges would stay that follow an earlier restore.
-        let above = self.parts.publisher.highest_epoch().next().unwrap_or_default();
-        let restore = self.core().accept_restore(above).await;
-        // It may have been on its way when the core stopped.
-        let restore = restore.map_err(|error| ServiceError::Unknown(error.to_string()))?.to_string();
-        let forks = self.forks()?;
-        let fork = forks.into_iter().find(|fork| fork.restore == restore);
-        let fork = fork.ok_or_else(|| ServiceError::internal("an accepted restore is not among the forks"))?;
-        *self.restore_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        tracing::warn!(
-            epoch = fork.epoch,
-            version = fork.version,
-            by,
-            "a restore was accepted: edges that are ahead take a snapshot"
-        );
-        let warning = (!was_needed).then(|| {
-            "no edge was refused by this core as being ahead of it, so none needs this; edges that connect later may"
-                .to_owned()
-        });
-        Ok(ForkInfo { warning, ..fork })
-    }
-
-    /// Every restore that was accepted, the first one first.
+    /// Every restore of the store, the first one first.
     pub fn forks(&self) -> Result<Vec<ForkInfo>, ServiceError> {
         let forks = self.core().forks().map_err(ServiceError::internal)?;
         let info = |fork: &zonecast_kv_proto::Published| ForkInfo {
@@ -83,78 +44,98 @@ impl Service {
             version: fork.version.get(),
             restore: fork.restore().map(|restore| restore.to_string()).unwrap_or_default(),
             time: fork.time_us / 1_000_000,
-            warning: None,
         };
         Ok(forks.iter().map(info).collect())
     }
 }
 
-/// Whether an edge was refused for having what this core has lost.
-fn is_cured_by_restore(link: EdgeLink) -> bool {
-    use SubscribeRefusal::{Ahead, ChainDiffers, ForkedAt};
-    matches!(link, EdgeLink::Refused(_, Ahead(_) | ForkedAt { .. } | ChainDiffers { .. }))
-}
-
-/// The folder, for the core's user only, with nothing in it.
-fn make_empty(folder: &Path) -> Result<(), ServiceError> {
+fn back_up(core: &Core, folder: &Path) -> Result<Taken, ServiceError> {
     if !folder.is_absolute() {
-        return Err(ServiceError::bad("the folder of a backup is an absolute path on the machine of the core"));
+        return Err(ServiceError::bad("the folder of backups is an absolute path on the machine of the core"));
     }
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let made = match builder.create(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let has_something = folder.read_dir().map(|mut entries| entries.next().is_some());
-            match has_something {
-                Ok(true) => return Err(ServiceError::bad(format_args!("{} is not empty", folder.display()))),
-                Ok(false) => for_its_user_only(folder),
-                Err(error) => Err(error),
-            }
-        }
-        made => made,
-    };
-    made.map_err(|error| {
-        let folder = folder.display();
-        ServiceError::bad(format_args!("the core cannot make folder {folder} on its machine, as its user: {error}"))
-    })
+    let shelf = Shelf::open(folder).map_err(ServiceError::bad)?;
+    let files = core.state_files().map_err(ServiceError::internal)?;
+    let position = files.head().position;
+    let manifest = Manifest::new(position.store.to_string(), position.epoch.get(), position.version.get(), unix_time());
+    let sources = (0..).zip(files.files()).map(|(number, file)| {
+        let path = files.path(number).map_err(ServiceError::internal)?;
+        Ok(Source { name: file.name.clone(), path })
+    });
+    let sources: Vec<Source> = sources.collect::<Result<_, ServiceError>>()?;
+    let taken = take(&shelf, &sources, manifest).map_err(ServiceError::internal)?;
+    let (folder, version, new_bytes) = (taken.folder.display(), taken.manifest.version, taken.new_bytes);
+    tracing::info!(%folder, version, new_bytes, "backed up");
+    for file in &taken.damaged {
+        tracing::warn!(file = %file.display(), "a file of the backup before is damaged; it was copied anew");
+    }
+    Ok(taken)
 }
 
-fn for_its_user_only(folder: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
-}
-
-fn unfinished(folder: &Path, error: &dyn std::fmt::Display) -> ServiceError {
-    let folder = folder.display();
-    ServiceError::Internal(format!("{error}; what is in {folder} is no backup, remove it"))
+fn info(taken: Taken, warning: Option<String>) -> BackupInfo {
+    let Taken { folder, manifest, new_bytes, damaged } = taken;
+    let damaged = damaged.first().map(|file| format!("the backup before is damaged, at {}", file.display()));
+    BackupInfo {
+        folder: folder.display().to_string(),
+        bytes: manifest.bytes(),
+        new_bytes,
+        files: manifest.files.len(),
+        store: manifest.store,
+        epoch: manifest.epoch,
+        version: manifest.version,
+        lacks: manifest.lacks,
+        warning: warning.or(damaged),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::{RestoreError, RestoreTime, VerifyError, restore, verify};
     use crate::test_service::TestService;
+    use zonecast_kv_core::Remains;
+    use zonecast_kv_proto::Epoch;
+    use zonecast_kv_store::StateOptions;
 
-    #[cfg(unix)]
+    const NOW: RestoreTime = RestoreTime { now_us: 9_000_000, above: Epoch::ZERO };
+
     #[test]
-    fn a_folder_that_is_there_is_for_its_user_only_from_then_on() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_backup_is_restored_as_it_was_and_only_where_nothing_is() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        make_empty(folder.path()).unwrap();
-        assert_eq!(folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        std::fs::write(folder.path().join("x"), "").unwrap();
-        assert!(make_empty(folder.path()).unwrap_err().to_string().contains("not empty"));
+        let [shelf, data] = ["backups", "data"].map(|name| folder.path().join(name));
+        let api = TestService::start();
+        let back_up = || api.runtime().block_on(api.service().backup(shelf.clone(), &Who::default())).unwrap();
+        let (first, second) = (back_up(), back_up());
+        assert_eq!((first.new_bytes, first.warning), (first.bytes, None));
+        assert!(second.new_bytes < first.new_bytes, "{second:?}");
+        let position = api.service().core().position();
+        api.stop();
+
+        let restored = restore(&shelf, &data, NOW).unwrap();
+        assert_eq!(restored.backup.display().to_string(), second.folder);
+        assert_eq!((restored.recovered.kept, restored.recovered.fork.epoch), (position, Epoch::new(9000)));
+        assert!(matches!(restore(&shelf, &data, NOW), Err(RestoreError::InTheWay(_))));
+        let again = Remains::open(&data, &StateOptions::default()).unwrap();
+        assert_eq!(again.found().position, restored.recovered.fork);
+        drop(again);
+        verify(&restored.backup).unwrap();
+
+        let table = restored.backup.join("state").read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let table = table.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "sst")).unwrap();
+        let mut bytes = std::fs::read(&table).unwrap();
+        bytes[10] ^= 1;
+        std::fs::write(&table, bytes).unwrap();
+        let other = folder.path().join("other");
+        let refused = restore(&shelf, &other, NOW).unwrap_err();
+        assert!(matches!(&refused, RestoreError::Backup(VerifyError::Damaged { path }) if *path == table), "{refused}");
+        assert!(!other.exists());
     }
 
     #[test]
-    fn whether_a_restore_was_accepted_is_not_known_when_the_core_has_stopped() {
+    fn the_folder_is_named_from_the_root() {
         let api = TestService::start();
-        api.runtime().block_on(api.service().accept_restore(Who::default())).unwrap();
-        api.runtime().block_on(api.service().core().shutdown()).unwrap();
-        let error = api.runtime().block_on(api.service().accept_restore(Who::default())).unwrap_err();
-        assert!(matches!(error, ServiceError::Unknown(_)), "{error}");
+        let who = Who::default();
+        let error = api.runtime().block_on(api.service().backup("backups".into(), &who)).unwrap_err();
+        assert!(error.to_string().contains("absolute"), "{error}");
         api.stop();
     }
 }

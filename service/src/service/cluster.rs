@@ -144,7 +144,7 @@ fn about(member: &MemberStatus, leader: Option<u64>, longest: u64) -> ClusterMem
 }
 
 fn stands(state: NodeStatus, longest: u64) -> ClusterMemberState {
-    let NodeStatus { pid, term, last, applied, level } = state;
+    let NodeStatus { pid, term, last, applied, level, now_us: _ } = state;
     ClusterMemberState { pid, term, last, applied, lag: longest.saturating_sub(last), level }
 }
 
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     fn member(id: u64, role: MemberRole, last: Option<u64>) -> MemberStatus {
-        let status = last.map(|last| NodeStatus { pid: 1, term: 2, last, applied: last, level: 1 });
+        let status = last.map(|last| NodeStatus { pid: 1, term: 2, last, applied: last, level: 1, now_us: 0 });
         MemberStatus { id, member: Member { name: format!("core-{id}"), address: String::new() }, role, status }
     }
 

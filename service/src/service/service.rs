@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -94,8 +95,6 @@ pub struct Service {
     /// Held by who makes the first token.
     pub(super) access: tokio::sync::Mutex<()>,
     ready: AtomicBool,
-    /// When this process accepted a restore last.
-    pub(super) restore_accepted: Mutex<Option<Instant>>,
     pub(super) zone_count: ZoneCount,
     /// Places of reads that hold much, or hold it for long.
     pub(super) large_reads: Shares,
@@ -119,7 +118,6 @@ impl Service {
             access: tokio::sync::Mutex::default(),
             writes: Shares::new(MAX_WRITES),
             ready: AtomicBool::new(false),
-            restore_accepted: Mutex::default(),
             zone_count: ZoneCount::default(),
             large_reads: Shares::new(LARGE_READS),
             broken_exports: LineLimit::default(),

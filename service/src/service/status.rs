@@ -1,7 +1,6 @@
 //! Where changes are, and how the system stands.
 
-use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zonecast_kv_proto::{EdgeLink, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Version};
 use zonecast_kv_transport::{DownstreamStatus, Peer, Twins};
@@ -101,18 +100,13 @@ impl Service {
             lag: status.lag,
             address: status.address.map(|address| address.to_string()),
             silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
-            trouble: trouble(status, self.parts.away_after, self.redialing()),
+            trouble: trouble(status, self.parts.away_after, self.has_just_started()),
         }
     }
 
-    /// Why edges that are expected may be on their way here just now.
-    fn redialing(&self) -> Option<Redialing> {
-        let accepted = *self.restore_accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = |since: Instant| since.elapsed() < REDIALED_WITHIN;
-        match accepted {
-            Some(accepted) if lately(accepted) => Some(Redialing::RestoreAccepted),
-            _ => lately(self.parts.started).then_some(Redialing::CoreStarted),
-        }
+    /// All edges had lost the core, and may be on their way here.
+    fn has_just_started(&self) -> bool {
+        self.parts.started.elapsed() < REDIALED_WITHIN
     }
 
     /// The chain at a version, if the core remembers it.
@@ -152,17 +146,9 @@ impl Service {
     }
 }
 
-/// What makes edges connect again, so that one that is away is nothing to act on yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Redialing {
-    /// Whoever was refused asks again.
-    RestoreAccepted,
-    /// All edges had lost the core.
-    CoreStarted,
-}
-
-/// What is wrong with an edge as the core sees it; and after `; ` what to do.
-fn trouble(edge: &DownstreamStatus, away_after: Duration, redialing: Option<Redialing>) -> Option<String> {
+/// What is wrong with an edge as the core sees it; and after `; ` what to do. Edges connect again when the core has started,
+/// so that one that is away is nothing to act on yet.
+fn trouble(edge: &DownstreamStatus, away_after: Duration, has_just_started: bool) -> Option<String> {
     let name = edge.report.peer.label();
     if let Some(Twins { addresses: [one, other], .. }) = edge.twins {
         return Some(format!(
@@ -171,13 +157,11 @@ fn trouble(edge: &DownstreamStatus, away_after: Duration, redialing: Option<Redi
         ));
     }
     let away = edge.away_for.filter(|away| edge.report.is_expected && *away > away_after);
-    if let (EdgeLink::Away(_), Some(redialing)) = (edge.report.link, redialing) {
-        let since = match redialing {
-            Redialing::RestoreAccepted => "a restore was accepted",
-            Redialing::CoreStarted => "this core started",
-        };
+    if let (EdgeLink::Away(_), true) = (edge.report.link, has_just_started) {
         let within = REDIALED_WITHIN.as_secs();
-        return Some(format!("has not connected since {since} a moment ago; edges try again within {within} seconds"));
+        return Some(format!(
+            "has not connected since this core started a moment ago; edges try again within {within} seconds"
+        ));
     }
     match (edge.report.link, away) {
         // One that has everything has nothing to acknowledge.
@@ -241,18 +225,17 @@ mod tests {
         DownstreamStatus { report, lag: 0, silent_for: None, away_for, address: None, certificate: None, twins: None }
     }
 
-    fn told(link: EdgeLink, redialing: Option<Redialing>) -> String {
-        trouble(&edge(link, Some(DAY * 3)), DAY, redialing).unwrap()
+    fn told(link: EdgeLink, has_just_started: bool) -> String {
+        trouble(&edge(link, Some(DAY * 3)), DAY, has_just_started).unwrap()
     }
 
     #[test]
     fn an_edge_that_is_away_is_nothing_to_act_on_until_it_had_time_to_connect_again() {
         let away = EdgeLink::Away(Duration::ZERO);
-        assert!(told(away, Some(Redialing::CoreStarted)).contains("since this core started a moment ago"));
-        assert!(told(away, Some(Redialing::RestoreAccepted)).contains("since a restore was accepted a moment ago"));
-        assert!(told(away, None).starts_with("away for 3 days"), "{}", told(away, None));
+        assert!(told(away, true).contains("since this core started a moment ago"));
+        assert!(told(away, false).starts_with("away for 3 days"), "{}", told(away, false));
         // One that was refused meanwhile has been here.
         let refused = EdgeLink::Refused(Duration::ZERO, SubscribeRefusal::OtherStore(StoreId::new(1)));
-        assert!(told(refused, Some(Redialing::RestoreAccepted)).starts_with("refused:"));
+        assert!(told(refused, true).starts_with("refused:"));
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn commands() -> Vec<Vec<u8>> {
         Command::Batch(Commit { time_us: 5, batch: batch.clone(), once: None }),
         Command::Allocate { count: 3 },
         Command::Found { store: StoreId::new(9) },
-        Command::AcceptRestore { time_us: 6, restore: RestoreId::new(7), epoch: Epoch::new(2) },
+        Command::Fork { time_us: 6, restore: RestoreId::new(7), epoch: Epoch::new(2) },
     ];
     let mut group = Group::default();
     let key = RequestKey::made_at(1, 2);

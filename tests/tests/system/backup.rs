@@ -1,6 +1,7 @@
 //! A backup that is taken while the core runs, and the restore page of docs/operations.md, followed word for word.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -41,11 +42,10 @@ impl Places<'_> {
             }
             line => {
                 let url = format!("http://{}", self.system.core.http);
-                let user = rustix::process::getuid().as_raw();
                 let line = line
                     .replace("/var/lib/zonecast/core", self.system.core.data.to_str().unwrap())
                     .replace("/srv/backup", self.backup.to_str().unwrap())
-                    .replace("zonecast:", &user.to_string());
+                    .replace("sudo -u zonecast ", "");
                 let mut words = line.split_whitespace();
                 let program = match words.next().unwrap() {
                     "zonecast" => zonecast_binary().unwrap(),
@@ -59,103 +59,84 @@ impl Places<'_> {
     }
 }
 
-fn set_waiting(core: &Http, address: &str) -> Value {
+fn set_waiting(core: &Http, address: &str, edges: &str) -> Value {
     let body = json!({"ttl": 60, "data": [address]}).to_string();
-    let path = "/v1/zones/one.test/records/www/A?wait=all&timeout=30s";
-    let (status, written) = core.call("PUT", path, Some(&body)).unwrap();
+    let path = format!("/v1/zones/one.test/records/www/A?wait={edges}&timeout=30s");
+    let (status, written) = core.call("PUT", &path, Some(&body)).unwrap();
     assert_eq!(status, 200, "{written}");
     written
 }
 
-fn refuses(edge: &Node, answer: &str) {
-    let status = Http::new(edge.http).wait_status(edge, "refused", |status| {
-        status["trouble"].as_str().is_some_and(|trouble| trouble.contains("accept-restore"))
-    });
-    assert_eq!((&status["following"], &status["ready"]), (&json!("away"), &json!(true)), "{status}");
-    assert_eq!(addresses(edge.service, "www.one.test"), [answer], "it answers what it has");
+/// Waits until these edges have all that the core has.
+fn follow(core: &Node, edges: &[&Node]) -> u64 {
+    let at = Http::new(core.http).get("/v1/status");
+    for edge in edges {
+        let here = Http::new(edge.http).wait_status(edge, "back", |status| {
+            status["following"] == "streaming" && status["version"] == at["version"] && status["epoch"] == at["epoch"]
+        });
+        assert_eq!(here["chain"], at["chain"], "{here}");
+        assert!(edge.log_lines(&["panicked"]).is_empty(), "{}", edge.log());
+    }
+    at["epoch"].as_u64().unwrap()
 }
 
-fn follows(system: &System, epoch: u64) {
-    let at = Http::new(system.core.http).get("/v1/status");
-    assert_eq!(at["epoch"], epoch, "{at}");
-    for edge in &system.edges {
-        let here = Http::new(edge.http).wait_status(edge, "back", |status| {
-            status["following"] == "streaming" && status["version"] == at["version"]
-        });
-        assert_eq!((&here["epoch"], &here["chain"]), (&at["epoch"], &at["chain"]), "{here}");
-    }
+fn snapshots(edge: &Node) -> f64 {
+    Http::new(edge.http).metric("zonecast_loaded_snapshots_total").unwrap()
 }
 
 #[test]
-fn a_restore_is_followed_once_it_is_accepted_and_not_before() {
-    let mut system = System::start(2).unwrap();
+fn edges_beyond_a_restore_take_a_snapshot_by_themselves_and_others_follow_on() {
+    let mut system = System::start(3).unwrap();
     let core = Http::new(system.core.http);
     assert_eq!(core.call("PUT", "/v1/zones/one.test?wait=all", Some(ZONE)).unwrap().0, 200);
-    set_waiting(&core, "192.0.2.2");
-    let backup = system.folder().join("backup");
+    set_waiting(&core, "192.0.2.2", "all");
+    let backups = system.folder().join("backups");
     let url = format!("http://{}", system.core.http);
     let at = core.get("/v1/status");
-    let said = run(&["--json", "--core", &url, "backup", backup.to_str().unwrap()]).unwrap();
+    let said = run(&["--json", "--core", &url, "backup", backups.to_str().unwrap()]).unwrap();
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((&said["store"], &said["version"]), (&at["store"], &at["version"]), "{said}");
-    assert!(
-        said["lacks"].as_array().unwrap().iter().any(|what| what.as_str().unwrap().contains("authority")),
-        "{said}"
-    );
-    let again = run_any(&["--core", &url, "backup", backup.to_str().unwrap()]).unwrap();
-    assert!(String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
+    assert!(said["warning"].is_null() && said["new_bytes"] == said["bytes"], "{said}");
+    let lacks = said["lacks"].as_array().unwrap();
+    assert!(lacks.iter().any(|what| what.as_str().unwrap().contains("authority")), "{said}");
 
-    // What came after the backup is lost, and edges have it.
-    (3..=6).for_each(|last| drop(set_waiting(&core, &format!("192.0.2.{last}"))));
-    let restore = commands("Restore");
-    let (accept, before) = restore.split_last().unwrap();
-    assert_eq!(accept, "zonecast accept-restore");
-    let mut places = Places { system: &mut system, backup: &backup };
-    before.iter().for_each(|line| drop(places.follow(line)));
-    for edge in &system.edges {
-        refuses(edge, "192.0.2.6");
-    }
-    let held = core.get("/v1/zones/one.test/records/www/A");
-    assert_eq!(held["rrsets"][0]["data"], json!(["192.0.2.2"]), "{held}");
-    let known = core.get("/v1/status");
-    assert!(known["forks"].is_null(), "{known}");
-
-    let output = Places { system: &mut system, backup: &backup }.follow(accept);
-    assert!(!output.contains("warning"), "{output}");
-    follows(&system, 1);
-    for edge in &system.edges {
+    // The third sleeps from here on; what comes after the backup is lost, and the others have it. The second sleeps then.
+    system.edges[2].stop().unwrap();
+    (3..=6).for_each(|last| drop(set_waiting(&core, &format!("192.0.2.{last}"), "2")));
+    system.edges[1].stop().unwrap();
+    let mut epochs = vec![0];
+    for round in 0..2 {
+        let _ = std::fs::remove_dir_all(system.core.data.join("core.before"));
+        let mut places = Places { system: &mut system, backup: &backups };
+        let said: Vec<String> = commands("Restore").iter().map(|line| places.follow(line)).collect();
+        assert!(said.iter().any(|said| said.contains("take a snapshot by themselves")), "{said:?}");
+        let edge = &system.edges[0];
+        epochs.push(follow(&system.core, &[edge]));
         assert_eq!(addresses(edge.service, "www.one.test"), ["192.0.2.2"]);
-        assert!(edge.log_lines(&["panicked"]).is_empty(), "{}", edge.log());
+        assert_eq!(edge.log_lines(&["WARN", "it answers what it has"]).len(), round + 1, "{}", edge.log());
+        set_waiting(&core, &format!("192.0.2.{}", 7 + round), "1");
     }
-    let written = set_waiting(&core, "192.0.2.7");
-    assert_eq!((&written["receipt"]["reached"], &written["receipt"]["of"]), (&json!(true), &json!(2)), "{written}");
+    assert!(epochs.is_sorted_by(|one, other| one < other), "a second restore of one backup is a later one: {epochs:?}");
     let forks = core.get("/v1/status")["forks"].clone();
-    assert_eq!(forks.as_array().unwrap().len(), 1, "{forks}");
-    assert_eq!(
-        (&forks[0]["epoch"], forks[0]["version"].as_u64()),
-        (&json!(1), Some(at["version"].as_u64().unwrap() + 1))
-    );
+    assert_eq!((forks.as_array().unwrap().len(), &forks[0]["epoch"]), (1, &json!(epochs[2])), "{forks}");
+    assert!(run(&["status", "--core", &url]).unwrap().contains(&format!("epoch {} begins at version", epochs[2])));
 
-    let url = format!("http://{}", system.core.http);
-    let shown = run(&["status", "--core", &url]).unwrap();
-    assert!(shown.contains("epoch 1 begins at version"), "{shown}");
-
-    // The same backup once more: edges have seen epoch 1 now, so this begins a later one.
-    let mut places = Places { system: &mut system, backup: &backup };
-    std::fs::remove_dir_all(places.system.core.data.join("core.before")).unwrap();
-    before.iter().for_each(|line| drop(places.follow(line)));
-    refuses(&system.edges[0], "192.0.2.7");
-    Places { system: &mut system, backup: &backup }.follow(accept);
-    follows(&system, 2);
-    // Fetched as snapshots: nobody has taken a folder away, and an accepted restore survives a restart.
+    for slept in [1, 2] {
+        let edge = &mut system.edges[slept];
+        edge.start_ready().unwrap();
+        let before = if slept == 1 { "192.0.2.6" } else { "192.0.2.2" };
+        assert!([before, "192.0.2.8"].contains(&addresses(edge.service, "www.one.test")[0].as_str()));
+        follow(&system.core, &[&system.edges[slept]]);
+        assert_eq!(addresses(system.edges[slept].service, "www.one.test"), ["192.0.2.8"]);
+    }
+    assert_eq!(snapshots(&system.edges[1]), 1.0, "it was beyond both forks");
+    assert_eq!(snapshots(&system.edges[2]), 0.0, "it was before both");
+    let written = set_waiting(&core, "192.0.2.9", "all");
+    assert_eq!((&written["receipt"]["reached"], &written["receipt"]["of"]), (&json!(true), &json!(3)), "{written}");
+    // A restart is no restore.
     system.core.stop().unwrap();
     system.core.start_ready().unwrap();
-    set_waiting(&core, "192.0.2.8");
-    follows(&system, 2);
-
-    // Nobody needs another.
-    let again = run(&["--core", &url, "accept-restore"]).unwrap();
-    assert!(again.contains("warning: no edge was refused"), "{again}");
+    assert_eq!(follow(&system.core, &system.edges.iter().collect::<Vec<_>>()), epochs[2]);
 }
 
 #[test]
@@ -167,7 +148,7 @@ fn a_backup_while_changes_flow_is_whole_and_a_damaged_one_is_known() {
     assert_eq!(core.call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
     let (url, address) = (format!("http://{}", system.core.http), system.core.http);
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let backup = system.folder().join("backup");
+    let backups = system.folder().join("backups");
     let (least, most) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let (core, mut last) = (Http::new(address), 0);
@@ -187,24 +168,67 @@ fn a_backup_while_changes_flow_is_whole_and_a_damaged_one_is_known() {
         let deadline = std::time::Instant::now() + crate::api::DEADLINE * 6;
         assert!(zonecast_tests::poll_until(deadline, || (count() > 300).then_some(())).is_some());
         let least = count();
-        run(&["--core", &url, "backup", backup.to_str().unwrap()]).unwrap();
+        back_up(&url, &backups);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         (least, writer.join().unwrap())
     });
-    run(&["backup", "verify", backup.to_str().unwrap()]).unwrap();
-    let mut places = Places { system: &mut system, backup: &backup };
+    run(&["backup", "verify", backups.to_str().unwrap()]).unwrap();
+    let mut places = Places { system: &mut system, backup: &backups };
     commands("Restore").iter().for_each(|line| drop(places.follow(line)));
     let held = core.get("/v1/zones/one.test/records/count/TXT");
     let found: u64 = held["rrsets"][0]["data"][0].as_str().unwrap().trim_matches('"').parse().unwrap();
     assert!((least..=most).contains(&found), "{found} of {least} to {most}");
 
-    let table = backup.join("state/state-1").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let table = table.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "sst")).unwrap();
+    // What has not changed since is linked, and not to a live file.
+    let [first, second, third] = [(); 3].map(|()| back_up(&url, &backups));
+    assert!(second["new_bytes"].as_u64() < second["bytes"].as_u64(), "{second}");
+    let folders = [&first, &second, &third].map(|said| PathBuf::from(said["folder"].as_str().unwrap()));
+    let kept = |folder: &Path| -> Vec<(u64, u64)> {
+        tables(folder).iter().map(|path| path.metadata().unwrap()).map(|file| (file.ino(), file.nlink())).collect()
+    };
+    let shared = kept(&folders[2]);
+    assert!(shared.iter().any(|(_, names)| *names == 3), "{shared:?}");
+    let live = tables(&system.core.data.join("core/state")).into_iter().map(|path| path.metadata().unwrap().ino());
+    let live: Vec<u64> = live.collect();
+    assert!(!live.is_empty() && shared.iter().all(|(file, _)| !live.contains(file)), "{live:?} {shared:?}");
+
+    // A damaged one is no backup, whichever way it is looked at.
+    std::fs::remove_dir_all(&folders[0]).unwrap();
+    run(&["backup", "verify", folders[1].to_str().unwrap()]).unwrap();
+    let table = tables(&folders[2]).remove(0);
     let mut bytes = std::fs::read(&table).unwrap();
     bytes[10] ^= 1;
     std::fs::remove_file(&table).unwrap();
     std::fs::write(&table, bytes).unwrap();
-    let refused = run_any(&["backup", "verify", backup.to_str().unwrap()]).unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("is damaged"), "{refused:?}");
+    let (backups, empty) = (backups.to_str().unwrap(), system.folder().join("empty"));
+    let refused = [&["backup", "verify", backups][..], &["restore", backups, "--data", empty.to_str().unwrap()]];
+    for refused in refused.map(|command| run_any(command).unwrap()) {
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("is damaged"), "{refused:?}");
+    }
+    assert!(!empty.join("core").exists());
+    // Nor is one restored over a core.
+    let data = system.core.data.to_str().unwrap().to_owned();
+    let running = run_any(&["restore", folders[1].to_str().unwrap(), "--data", &data]).unwrap();
+    assert_eq!(running.status.code(), Some(3), "{running:?}");
+    system.core.stop().unwrap();
+    let refused = run_any(&["restore", folders[1].to_str().unwrap(), "--data", &data]).unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not empty"), "{refused:?}");
+}
+
+fn back_up(url: &str, backups: &Path) -> Value {
+    let said = run(&["--json", "--core", url, "backup", backups.to_str().unwrap()]).unwrap();
+    serde_json::from_str(&said).unwrap()
+}
+
+/// Every table file below a folder.
+fn tables(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => found.extend(tables(&entry)),
+            false => found.extend(entry.extension().is_some_and(|kind| kind == "sst").then_some(entry)),
+        }
+    }
+    found
 }

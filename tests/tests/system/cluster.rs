@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use zonecast_tests::{Node, System, poll_until, run, run_any};
 
+use crate::api::addresses;
 use crate::http::Http;
 
 /// For an election, and for what follows it, on a busy machine.
@@ -43,6 +44,77 @@ pub(crate) fn wait(core: &Node, what: &str, is_so: impl Fn(&Value) -> bool) -> V
 
 fn members(cluster: &Value) -> impl Iterator<Item = &Value> {
     cluster["members"].as_array().unwrap().iter()
+}
+
+/// What `zonecast cluster recover` comes to on the data of this core.
+fn recover(core: &Node, options: &[&str]) -> (Option<i32>, String) {
+    let data = core.data.to_str().unwrap();
+    let said = run_any(&[&["cluster", "recover", "--data", data], options].concat()).unwrap();
+    let text = [said.stdout, said.stderr].concat();
+    (said.status.code(), String::from_utf8(text).unwrap())
+}
+
+/// Waits until an edge has this address and all else that the core has.
+fn has(edge: &Node, core: &Node, address: &str) {
+    let at = Http::new(core.http).get("/v1/status");
+    let here = Http::new(edge.http).wait_status(edge, "following", |status| {
+        status["following"] == "streaming" && status["version"] == at["version"] && status["epoch"] == at["epoch"]
+    });
+    assert_eq!(here["chain"], at["chain"], "{here}");
+    assert_eq!(addresses(edge.service, "www.one.test"), [address]);
+}
+
+#[test]
+fn the_one_core_that_is_left_of_three_goes_on_alone_and_others_join_anew() {
+    let _alone = crate::heavy::alone();
+    let mut system = System::new(2).unwrap();
+    let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
+    system.core.start_ready().unwrap();
+    assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
+    let_in(&system, [&mut second, &mut third]);
+    // One edge knows another core, too, and gets beyond what the core has that will be left.
+    system.edges[0].upstreams.push(second.service);
+    system.edges.iter_mut().for_each(|edge| drop(edge.start_ready().unwrap()));
+    assert!(takes_a_write(&system.core, "192.0.2.2"));
+    system.edges.iter().for_each(|edge| has(edge, &system.core, "192.0.2.2"));
+    system.core.kill();
+    let asked = poll_until(Instant::now() + PATIENCE, || takes_a_write(&second, "192.0.2.3").then_some(()));
+    assert!(asked.is_some(), "nobody takes the lead: {}", second.log());
+    has(&system.edges[0], &second, "192.0.2.3");
+    let store = Http::new(second.http).get("/v1/status")["store"].as_str().unwrap().to_owned();
+    let (code, said) = recover(&second, &["--confirm", &store]);
+    assert_eq!(code, Some(3), "it runs: {said}");
+    second.kill();
+    third.kill();
+
+    // Nothing is done before somebody has said which store is meant.
+    for options in [&[][..], &["--confirm", "yes"], &["--confirm", &store[1..]]] {
+        let (code, said) = recover(&system.core, options);
+        assert!(code == Some(1) && said.contains("nothing was changed"), "{said}");
+        assert_eq!(said.contains(&store), options.is_empty(), "{said}");
+    }
+    let (code, said) = recover(&system.core, &["--confirm", &store]);
+    assert!(code == Some(0) && said.contains("acknowledged after that is lost"), "{said}");
+    assert_eq!(addresses(system.edges[0].service, "www.one.test"), ["192.0.2.3"], "it answers what it has");
+    let before = snapshots(&system.edges[1]);
+    system.core.start_ready().unwrap();
+    system.edges.iter().for_each(|edge| has(edge, &system.core, "192.0.2.2"));
+    let told = system.edges[0].log_lines(&["WARN", "it answers what it has"]);
+    assert_eq!((told.len(), snapshots(&system.edges[1]) - before), (1, 0.0), "{}", system.edges[0].log());
+    let status = cluster(&[&system.core], &["status"]);
+    assert_eq!((&status["voters"], members(&status).count()), (&Value::from(1), 1), "{status}");
+    assert!(takes_a_write(&system.core, "192.0.2.4"));
+
+    for core in [&second, &third] {
+        std::fs::remove_dir_all(&core.data).unwrap();
+    }
+    let_in(&system, [&mut second, &mut third]);
+    assert!(takes_a_write(&third, "192.0.2.5"), "it hands it on");
+    system.edges.iter().for_each(|edge| has(edge, &system.core, "192.0.2.5"));
+}
+
+fn snapshots(edge: &Node) -> f64 {
+    Http::new(edge.http).metric("zonecast_loaded_snapshots_total").unwrap()
 }
 
 fn takes_a_write(core: &Node, address: &str) -> bool {
@@ -116,9 +188,9 @@ fn an_edge_leaves_a_core_that_no_majority_confirms() {
         Http::new(edge.http).metric("zonecast_edge_left_upstream_total{reason=\"unconfirmed\"}") >= Some(1.0)
     };
     assert!(!has_left(&system.edges[0]));
-    [&system.core, &third].map(Node::pause);
+    [&system.core, &third].into_iter().for_each(Node::pause);
     let left = poll_until(Instant::now() + PATIENCE, || has_left(&system.edges[0]).then_some(()));
-    [&system.core, &third].map(Node::resume);
+    [&system.core, &third].into_iter().for_each(Node::resume);
     assert!(left.is_some(), "{}", system.edges[0].log());
     let written = poll_until(Instant::now() + PATIENCE, || takes_a_write(&second, "192.0.2.9").then_some(()));
     assert!(written.is_some(), "{}", second.log());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use zonecast_tests::{Node, System, copy_folder};
+use zonecast_tests::{Node, System, copy_folder, run};
 
 use crate::api::{DEADLINE, addresses};
 use crate::http::Http;
@@ -105,11 +105,33 @@ fn a_core_restored_to_an_older_state_or_replaced_is_not_followed() {
     system.core.kill();
     replace(&system.core.data, &backup);
     system.core.start_ready().unwrap();
-    assert_in_trouble(&system.edges[0], &["ahead", "restored"], "192.0.2.5");
+    assert_in_trouble(&system.edges[0], &["ahead", "cluster recover"], "192.0.2.5");
     let known = core.get("/v1/status");
     assert!(known["edges"].as_array().unwrap().iter().all(|edge| edge["connected"] == false), "{known}");
 
+    // If that is to hold, as the line says.
+    system.core.stop().unwrap();
+    let aside = system.folder().join("aside");
+    copy_folder(&system.core.data, &aside).unwrap();
+    let (data, store) = (system.core.data.to_str().unwrap(), known["store"].as_str().unwrap());
+    run(&["cluster", "recover", "--data", data, "--confirm", store]).unwrap();
+    system.core.start_ready().unwrap();
+    caught_up(&system);
+    assert_eq!(addresses(system.edges[0].service, "www.one.test"), ["192.0.2.1"]);
+    // A later epoch than that of the core is ahead, too.
+    system.core.kill();
+    replace(&system.core.data, &aside);
+    system.core.start_ready().unwrap();
+    assert_in_trouble(&system.edges[0], &["ahead", "cluster recover"], "192.0.2.1");
+    follow_the_advice(&mut system.edges[0]);
+    caught_up(&system);
+
     // It overtakes the edge with other changes: the chains differ at the edge's version.
+    (2..=5).for_each(|last| set(&core, &format!("192.0.2.{last}")));
+    caught_up(&system);
+    system.core.kill();
+    replace(&system.core.data, &backup);
+    system.core.start_ready().unwrap();
     (12..=20).for_each(|last| set(&core, &format!("192.0.2.{last}")));
     assert_in_trouble(&system.edges[0], &["chain"], "192.0.2.5");
     follow_the_advice(&mut system.edges[0]);

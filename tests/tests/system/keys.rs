@@ -84,7 +84,7 @@ fn a_write_is_done_once_though_its_leader_dies_between_commit_and_answer() {
     assert_eq!((status, &reused["error"]["code"]), (422, &json!("key_reused")), "{reused}");
     let (status, old) = set(&second, &RequestKey::made_at(1, 1).to_string(), "192.0.2.9");
     assert_eq!((status, &old["error"]["code"]), (422, &json!("key_time")), "{old}");
-    assert_eq!(http(&third).once(&key(3), "POST", "/v1/accept-restore", Some("{}")).unwrap().0, 400);
+    assert_eq!(http(&third).once(&key(3), "POST", "/v1/backup", Some("{}")).unwrap().0, 400);
     wait_for(&second, "192.0.2.3");
     assert_eq!(changes(&third), 2);
 }

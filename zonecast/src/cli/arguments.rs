@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::shared::Shared;
 use super::{
-    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, record, role, settings, status, token,
-    zone,
+    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, record, restore, role, settings,
+    status, token, zone,
 };
 
 /// Change a DNS record once; every edge answers with it in well under a second, and you can prove that it did.
@@ -53,8 +53,9 @@ pub(super) enum Command {
     Doctor(doctor::Doctor),
     /// Back up the data of a running core into a folder, or verify a backup.
     Backup(backup::Backup),
-    /// Confirm that a core was restored from a backup on purpose, so that edges that are ahead of it follow it again.
-    AcceptRestore(backup::AcceptRestore),
+    /// Make the data folder of a core from a backup. A new epoch begins: edges that have what the backup has not take a
+    /// snapshot by themselves.
+    Restore(restore::Restore),
     /// Issue, show and revoke the certificates of nodes.
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -97,6 +98,9 @@ mod tests {
         ] {
             assert!(matches!(parse(args).unwrap().command, Command::Cluster(_)), "{args:?}");
         }
+        let recover = |args: &[&str]| parse(&[&["recover"], args].concat());
+        assert!(recover(&["--data", "d"]).is_ok() && recover(&["--config", "f", "--confirm", "id"]).is_ok());
+        assert!(recover(&[]).is_err() && recover(&["--data", "d", "--config", "f"]).is_err());
         for args in [&["add"][..], &["remove"], &["transfer"], &["add", "core-2", "core-3"]] {
             assert!(parse(args).is_err(), "{args:?}");
         }

@@ -1,4 +1,4 @@
-//! `zonecast backup` and `zonecast accept-restore`.
+//! `zonecast backup`.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,8 +16,9 @@ use zonecast_service::exit::{Code, Failure, Outcome};
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Backup {
-    /// Folder for the backup, on the machine of the core; it must be empty or not exist yet. On the disk of the core's
-    /// data the backup shares its files and takes no space at first. Copy it to another machine afterwards.
+    /// Folder of backups, on the machine of the core; it is made if it is missing. Each backup is a folder in it, named
+    /// after its time; files that have not changed since the backup before are hard links. Copy it to another machine
+    /// afterwards.
     #[arg(value_name = "DIR", required = true)]
     folder: Option<PathBuf>,
     #[command(subcommand)]
@@ -28,21 +29,18 @@ pub(super) struct Backup {
 enum Command {
     /// Compare every file of a backup on this machine with the manifest of the backup.
     Verify {
-        /// Folder of the backup.
+        /// A backup, or a folder of backups: then the newest one.
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
 }
 
-/// See `zonecast accept-restore --help`.
-#[derive(Debug, Args)]
-pub(super) struct AcceptRestore {}
-
 impl Backup {
     pub(super) fn run(&self, shared: &Shared, output: Output) -> Outcome {
         match (&self.command, &self.folder) {
             (Some(Command::Verify { folder }), _) => {
-                let manifest = backup::verify(folder).map_err(Failure::failed)?;
+                let folder = backup::backup_at(folder)?;
+                let manifest = backup::verify(&folder).map_err(Failure::failed)?;
                 output.show(&manifest, |manifest, out| {
                     let (files, bytes, folder) = (manifest.files.len(), size(manifest.bytes()), folder.display());
                     writeln!(out, "{folder} is good: {files} files, {bytes}")?;
@@ -54,8 +52,10 @@ impl Backup {
                 let folder = folder.to_str().ok_or_else(|| Failure::usage("the folder's name must be text"))?;
                 let info = Context::of(shared, output)?.client.backup(folder)?;
                 output.show(&info, |info, out| {
-                    writeln!(out, "backed up into {}: {} files, {}", info.folder, info.files, size(info.bytes))?;
-                    show_contents(&info.store, info.epoch, info.version, &info.lacks, out)
+                    let (bytes, new) = (size(info.bytes), size(info.new_bytes));
+                    writeln!(out, "backed up into {}: {} files, {bytes}, {new} of it new", info.folder, info.files)?;
+                    show_contents(&info.store, info.epoch, info.version, &info.lacks, out)?;
+                    info.warning.as_ref().map_or(Ok(()), |warning| writeln!(out, "warning: {warning}"))
                 })
             }
             (None, None) => return Err(Failure::new(Code::Usage, "which folder?")),
@@ -65,22 +65,6 @@ impl Backup {
 }
 
 fn show_contents(store: &str, epoch: u64, version: u64, lacks: &[String], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "store {store}, version {version} of epoch {epoch} or later")?;
+    writeln!(out, "store {store}, version {version} of epoch {epoch}")?;
     lacks.iter().try_for_each(|what| writeln!(out, "not in it: {what}"))
-}
-
-impl AcceptRestore {
-    #[expect(clippy::unused_self, reason = "every command runs the same way")]
-    pub(super) fn run(&self, context: &Context) -> Outcome {
-        let fork = context.client.accept_restore()?;
-        context.output.show(&fork, |fork, out| {
-            let (epoch, version) = (fork.epoch, fork.version);
-            writeln!(
-                out,
-                "epoch {epoch} begins at version {version}; edges that are ahead take a snapshot by themselves"
-            )?;
-            fork.warning.as_ref().map_or(Ok(()), |warning| writeln!(out, "warning: {warning}"))
-        })?;
-        Ok(())
-    }
 }

@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 
 use super::Context;
+use super::recover::Recover;
+use super::shared::Shared;
+use crate::output::Output;
 use zonecast_api::types::{ClusterInfo, ClusterMember};
 use zonecast_service::exit::Outcome;
 
@@ -21,6 +24,9 @@ pub(super) enum Cluster {
     Transfer(Named),
     /// Import the zone files of this core from its next start on, and those of no other core.
     ImportAt(Named),
+    /// Make a cluster of the one core that is left, when the others are lost for good. Works on its data folder while it
+    /// does not run, keeps all that it has, and asks for confirmation.
+    Recover(Recover),
 }
 
 #[derive(Debug, Args)]
@@ -38,16 +44,20 @@ pub(super) struct Several {
 }
 
 impl Cluster {
-    pub(super) fn run(&self, context: &Context) -> Outcome {
-        let client = &context.client;
+    pub(super) fn run(&self, shared: &Shared, output: Output) -> Outcome {
+        if let Self::Recover(recover) = self {
+            return recover.run(output);
+        }
+        let client = Context::of(shared, output)?.client;
         let cluster = match self {
             Self::Status => client.cluster()?,
             Self::Add(Named { name }) => client.add_core(name)?,
             Self::Remove(Several { names }) => client.remove_cores(names)?,
             Self::Transfer(Named { name }) => client.transfer_lead(name)?,
             Self::ImportAt(Named { name }) => client.import_at(name)?,
+            Self::Recover(_) => return Ok(()),
         };
-        context.output.show(&cluster, show)?;
+        output.show(&cluster, show)?;
         Ok(())
     }
 }

@@ -41,13 +41,7 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "store   {}", core.store)?;
     writeln!(out, "version {} of epoch {}, chain {}", core.version, core.epoch, core.chain)?;
     for fork in &core.forks {
-        writeln!(
-            out,
-            "restore accepted on {}: epoch {} begins at version {}",
-            day(fork.time),
-            fork.epoch,
-            fork.version
-        )?;
+        writeln!(out, "restored on {}: epoch {} begins at version {}", day(fork.time), fork.epoch, fork.version)?;
     }
     writeln!(out, "zones   {}", core.zones)?;
     if let Some(other) = &core.imported_elsewhere {

@@ -41,10 +41,10 @@ fn check_copy(core: &Status, edge: &EdgeNode, answer: &Answer, about: &mut About
     if edge.epoch != core.epoch {
         let message = format_args!("it stands in epoch {}, the core in {}", edge.epoch, core.epoch);
         let advice = if edge.epoch < core.epoch {
-            "a restore was accepted at the core: the edge follows by itself once it reaches it"
+            "the core was restored or recovered: the edge follows by itself once it reaches it"
         } else {
-            "the core was restored to a state from before a restore: run `zonecast accept-restore` there, and the edge \
-             follows by itself"
+            "the core was put back to a state from before a restore: if that is to hold, stop it and run `zonecast cluster \
+             recover` on its data folder, and the edge follows by itself"
         };
         return about.error("store", message, advice);
     }
@@ -61,8 +61,8 @@ fn check_copy(core: &Status, edge: &EdgeNode, answer: &Answer, about: &mut About
         Some(CoreChain::Ahead) => about.error(
             "chain",
             format_args!("it is at version {version}, the core only at {}", core.version),
-            "the core was restored to an older state: bring the newer core back; or, to keep this one, run \
-             `zonecast accept-restore` there, and the edge follows by itself",
+            "the core was put back to an older state: bring the newer core back; or, to keep this one, stop it and run \
+             `zonecast cluster recover` on its data folder, and the edge follows by itself",
         ),
         Some(CoreChain::Forgotten) => {
             let message = format_args!("not known: the core does not remember version {version}");

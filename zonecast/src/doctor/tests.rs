@@ -343,7 +343,7 @@ fn copies_against_the_core() {
     assert_eq!(with_edge(|edge, _, _| edge.epoch = 2), ["ERROR edge-1 store"]);
     let restored = with_edge(|edge, _, _| {
         (edge.epoch, edge.following) = (0, "away".into());
-        edge.trouble = Some("refused; run `zonecast accept-restore` there".into());
+        edge.trouble = Some("refused; run `zonecast cluster recover` there".into());
     });
     assert_eq!(restored, ["warn edge-1 following", "ERROR edge-1 store"], "it is not advised again");
     assert_eq!(with_edge(|edge, _, _| edge.store = String::new()), ["warn edge-1 store"]);

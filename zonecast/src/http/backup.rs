@@ -1,4 +1,4 @@
-//! `/v1/backup` and `/v1/accept-restore`.
+//! `/v1/backup`.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::asked::NoKey;
 use super::query::{self, NoParams};
 use super::{ApiError, ApiState};
-use zonecast_api::types::{AcceptRestore, BackupInfo, BackupRequest, ForkInfo};
+use zonecast_api::types::{BackupInfo, BackupRequest};
 use zonecast_service::Who;
 
 pub(super) async fn backup(
@@ -19,14 +19,4 @@ pub(super) async fn backup(
 ) -> Result<Json<BackupInfo>, ApiError> {
     let request: BackupRequest = query::json(body)?;
     Ok(Json(state.service.backup(request.folder.into(), &who).await?))
-}
-
-pub(super) async fn accept_restore(
-    State(state): State<ApiState>,
-    (_, _): (NoParams, NoKey),
-    Extension(who): Extension<Who>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<ForkInfo>, ApiError> {
-    let AcceptRestore {} = query::json(body)?;
-    Ok(Json(state.service.accept_restore(who).await?))
 }

@@ -73,7 +73,6 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain).here(),
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup).here(),
         Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup).here(),
-        Route::new(Method::POST, "/v1/accept-restore", May::Role(Admin), backup::accept_restore),
         Route::new(Method::GET, "/v1/cluster", May::Role(Read), cluster::get).here(),
         Route::new(Method::POST, "/v1/cluster/add", May::Role(Admin), cluster::add),
         Route::new(Method::POST, "/v1/cluster/remove", May::Role(Admin), cluster::remove),

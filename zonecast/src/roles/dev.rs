@@ -20,7 +20,7 @@ use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
-use super::zone_folder::{Import, ZoneFolder};
+use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, voters};
 use crate::auth::refuse_open_listener;
 use crate::config::{DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB, DEFAULT_KEEP_REPLACED_MINUTES, cookie_secrets};

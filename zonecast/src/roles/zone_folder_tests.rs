@@ -11,7 +11,7 @@ use zonecast_builder::marked_zones;
 
 use super::Stop;
 use super::http_tests::Api;
-use super::zone_folder::{Import, ZoneFolder};
+use super::zone_folder::ZoneFolder;
 use zonecast_service::{ImportChoices, ImportReport, Scope};
 
 /// Zone text with this serial.
@@ -22,7 +22,7 @@ fn text(serial: u32) -> String {
 fn import(api: &Api, folder: &Path) -> ImportReport {
     let zones = ZoneFolder::open(folder, None, ImportChoices::default()).unwrap();
     let ended = api.runtime().block_on(zones.import(api.service(), &Stop::new())).unwrap();
-    let Import::Done(report) = ended else { panic!("{ended:?}") };
+    let Some(report) = ended else { panic!("it was not asked to stop") };
     report
 }
 

@@ -14,6 +14,7 @@ mod crash;
 mod disk;
 mod held_lead;
 mod once;
+mod recover;
 mod restart;
 mod site;
 mod snapshots;

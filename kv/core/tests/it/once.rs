@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zonecast_kv_core::{ChangeError, Core, Outcome, Pending};
 use zonecast_kv_proto::{Epoch, Idempotency, Note, Refusal, RequestKey, ViewError};
 
+use super::recover::recover;
 use super::{ZONE, increment, is_busy, number, put, start};
 
 const SCOPE: [u8; 16] = [1; 16];
@@ -59,7 +60,10 @@ async fn who_asks_again_gets_the_first_answer_also_after_a_restart() {
     // Another scope is another request.
     let other = Idempotency { scope: [2; 16], ..asked(key, 2) };
     assert_eq!(increment_once(&core, other).await.unwrap().0, Some(3));
-    core.accept_restore(Epoch::ZERO).await.unwrap();
+    core.shutdown().await.unwrap();
+    drop(core);
+    recover(folder.path(), 1000).unwrap();
+    let (core, _) = start(folder.path()).await.unwrap();
     let (_, pending) = increment_once(&core, asked(key, 1)).await.unwrap();
     assert_eq!(pending.await, Outcome::Refused(Refusal::KeyOfOtherEpoch(Epoch::ZERO)));
     core.shutdown().await.unwrap();

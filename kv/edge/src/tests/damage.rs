@@ -97,7 +97,7 @@ async fn a_damaged_copy_does_not_go_back_to_what_a_restored_core_holds_and_says_
     edge.edge.snapshot().unwrap().report_damage("a value that makes no sense");
     restored.commit(vec![put(&[1], &[0])]);
     let (_publisher, served) = world.publisher_at(&address, &restored, PublisherOptions::default());
-    let told = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("accept-restore"));
+    let told = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("cluster recover"));
     edge.until("told", told).await;
     assert!(served.snapshots.get() > 0, "it was refused otherwise");
     assert_eq!((edge.edge.position(), edge.content()), (Some(known.position()), known.content()));

@@ -141,19 +141,3 @@ async fn half_open_handshakes_keep_nobody_out() {
     let (_connection, _sender, _receiver) = subscribed(&world, "edge-2").await;
     assert_eq!(world.metrics.connections.get(), 1);
 }
-
-/// Else the next restore that is accepted begins there, and the one after it has no epoch left.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_epoch_that_cannot_be_is_not_believed() {
-    let world = World::new();
-    let (honest, mad) = (Position { epoch: Epoch::new(7), ..origin() }, Epoch::new(u64::MAX - 1));
-    let mad = Position { epoch: mad, ..origin() };
-    let other_store = Position { epoch: Epoch::new(9), ..Position::origin(StoreId::new(6)) };
-    for (name, position) in [("mad", mad), ("other", other_store), ("honest", honest)] {
-        let connection = world.connect(&world.ca.issue(Role::Edge, name).unwrap()).await;
-        let (mut sender, _receiver) = connection.open().await.unwrap();
-        sender.send(&subscribe(name, Some(position))).await.unwrap();
-        ended(&connection).await;
-    }
-    assert_eq!(world.publisher.highest_epoch(), Epoch::new(7));
-}
