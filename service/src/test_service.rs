@@ -1,6 +1,7 @@
 //! A core without an API, for tests.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use tokio::runtime::Runtime;
 use zonecast_api::Tolerance;
 use zonecast_api::types::SettingsChange;
 use zonecast_kv_proto::Role;
-use zonecast_kv_transport::{Ca, Endpoint};
+use zonecast_kv_transport::{Ca, Endpoint, Identity};
 
 use crate::fault::Fault;
 use crate::running::{ClusterSetup, RunningService, ServiceSetup};
@@ -23,29 +24,39 @@ use crate::zone::Terms;
 pub(crate) struct TestService {
     runtime: Runtime,
     running: Option<RunningService>,
-    _folder: TempDir,
+    identity: Identity,
+    folder: TempDir,
 }
 
 impl TestService {
     pub(crate) fn start() -> Self {
+        Self::started(false)
+    }
+
+    /// One whose API asks for tokens: it leaves the first one in the file `first-token` of its folder.
+    pub(crate) fn start_with_tokens() -> Self {
+        Self::started(true)
+    }
+
+    fn started(asks_for_tokens: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let ca = Ca::open_or_create(&folder.path().join("ca")).unwrap();
+        let identity = ca.issue(Role::Core, "core-1").unwrap();
         let running = runtime.block_on(async {
-            let ca = Ca::open_or_create(&folder.path().join("ca")).unwrap();
-            let identity = ca.issue(Role::Core, "core-1").unwrap();
             let setup = ServiceSetup {
                 store: folder.path().join("core"),
                 data: folder.path().to_owned(),
                 moved_from: None,
                 endpoint: Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity).unwrap(),
-                identity,
+                identity: identity.clone(),
                 edges: vec![],
                 cluster: ClusterSetup::default(),
                 expected: vec![],
                 edge_away: Duration::from_mins(60),
                 keep_replaced: Duration::from_mins(60),
-                first_token: None,
+                first_token: asks_for_tokens.then(|| folder.path().join("first-token")),
                 raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                 fault: Fault::new(folder.path()),
                 registry: Registry::new(),
@@ -53,7 +64,17 @@ impl TestService {
             };
             RunningService::start(setup).await.unwrap()
         });
-        Self { runtime, running: Some(running), _folder: folder }
+        Self { runtime, running: Some(running), identity, folder }
+    }
+
+    /// Where it keeps everything; its certificate authority is in `ca`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Who it is, and whom it believes.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     pub(crate) fn service(&self) -> &Arc<Service> {

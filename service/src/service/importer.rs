@@ -112,7 +112,11 @@ impl Service {
 /// Answers a core that asks whether its zone files are to be imported.
 pub(crate) async fn answer_import(core: Core, service: Weak<Service>, name: String, stream: CoreStream) {
     let Some(service) = service.upgrade().filter(|_| core.leads()) else { return };
-    let CoreStream { mut sender, .. } = stream;
+    let CoreStream { mut sender, mut receiver } = stream;
+    // It asks nothing more; whoever lets go of the half before would look like one that refuses.
+    if !matches!(receiver.next().await, Ok(None)) {
+        return;
+    }
     let named = match service.claim_import(&name).await {
         Ok(named) => named,
         Err(error) => return tracing::debug!(core = name, %error, "a core is not told whose zone files are imported"),

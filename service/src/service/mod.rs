@@ -3,6 +3,8 @@
 //! Reads come from the applied state; record changes are built by the core over everything in flight; whole zones come
 //! in through [`crate::import`].
 
+#[cfg(test)]
+mod access_tests;
 mod aliases;
 mod backup;
 mod cluster;

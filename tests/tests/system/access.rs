@@ -53,7 +53,8 @@ fn a_token_that_is_made_at_one_core_is_good_at_all_and_a_revoked_one_at_none() {
     let admin = first.data.join("first-token").display().to_string();
     assert!(!second.data.join("first-token").exists() && !third.data.join("first-token").exists());
     let ask = |core: &Node, arguments: &[&str]| {
-        run(&[&["token"], arguments, &["--core", &url(core), "--token-file", &admin]].concat()).unwrap()
+        let url = url(core);
+        run(&[&["token"], arguments, &["--core", &url, "--token-file", &admin]].concat()).unwrap()
     };
 
     let token = ask(second, &["create", "ci", "--role", "write"]);
