@@ -20,6 +20,8 @@ use crate::day::day_and_time;
 
 const LOCK: &str = "lock";
 const PART: &str = ".part";
+/// Of the year 9999: names rise with time up to there.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Why a folder takes no backup, or gives none.
 #[derive(Debug, Error)]
@@ -102,8 +104,7 @@ impl Shelf {
             std::fs::remove_dir_all(&path).map_err(at(&path))?;
         }
         let last = names.iter().filter(|name| is_backup(name)).max();
-        let later = |name: &String| last.is_none_or(|last| name > last);
-        let name = (time..).map(name_of).find(later).expect("time does not end");
+        let name = name_of(last.map_or(time, |last| first_after(last, time)));
         let part = self.folder.join(format!("{name}{PART}"));
         make(&part, false)?;
         Ok(Begun { part, name })
@@ -139,6 +140,20 @@ fn newest_in(folder: &Path) -> Result<Option<PathBuf>, ShelfError> {
 
 fn name_of(time: u64) -> String {
     format!("{}Z", day_and_time(time).replace(' ', "T").replace(':', "-"))
+}
+
+/// The first second, not before this time, whose name is later than that of a backup: the clock may have been ahead.
+fn first_after(last: &str, time: u64) -> u64 {
+    let (mut low, mut high) = (time, LAST_SECOND.max(time));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if name_of(middle).as_str() > last {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
 }
 
 /// Whether it has the form of [`name_of`].
