@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Head, StateManifest, StatePlace};
+use zonecast_kv_proto::{Head, StateManifest, StateMessage, StatePlace};
 
 use crate::generations::{io_error, sync_folder};
 use crate::state::{Shared, StateStore};
@@ -80,6 +80,22 @@ impl StateStore {
         let mut receive = ReceiveState::new(self, manifest, folder, hashes.unwrap_or_default(), only_one)?;
         receive.open_part()?;
         Ok(receive)
+    }
+
+    /// What the state stands for that an interrupted transfer has left some of: its log id, opaque here, or nothing in it
+    /// where that cannot be told. None, if no transfer has left anything.
+    #[must_use]
+    pub fn incoming(&self) -> Option<Bytes> {
+        let folder = self.shared.incoming();
+        if !folder.exists() {
+            return None;
+        }
+        let announced = std::fs::read(folder.join(MANIFEST)).ok();
+        let applied = announced.and_then(|bytes| match StateMessage::from_bytes(&bytes) {
+            Ok(StateMessage::Manifest(manifest)) => manifest.applied,
+            _ => None,
+        });
+        Some(applied.unwrap_or_default())
     }
 
     /// Removes what an interrupted transfer has left, because nobody will go on with it.

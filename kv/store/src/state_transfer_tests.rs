@@ -331,7 +331,9 @@ fn a_transfer_goes_on_where_it_ended_and_one_of_another_snapshot_begins_anew() {
     let (folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (state, other) = (full(folder.path()), other(other_folder.path()));
     let sent = state.snapshot_files().unwrap();
+    assert_eq!(other.incoming(), None);
     let mut part = other.receive(sent.manifest(1)).unwrap();
+    assert_eq!(other.incoming(), Some(Bytes::from_static(b"id")));
     assert_eq!(part.progress(), StatePlace::default());
     assert!(other.receive(sent.manifest(1)).is_err(), "two at a time");
     assert!(other.forget_incoming().is_err());
@@ -377,7 +379,10 @@ fn a_transfer_goes_on_where_it_ended_and_one_of_another_snapshot_begins_anew() {
     drop(part);
     std::fs::remove_file(other_folder.path().join("incoming/files").join(&sent.files()[0].name)).unwrap();
     assert_eq!(other.receive(sent.manifest(3)).unwrap().progress(), StatePlace::default());
+    std::fs::write(other_folder.path().join("incoming/manifest"), b"harmed").unwrap();
+    assert_eq!(other.incoming(), Some(Bytes::new()));
     other.forget_incoming().unwrap();
+    assert_eq!(other.incoming(), None);
     assert_eq!(names(other_folder.path()), ["current", "lock", "state-1"]);
     other.install(receive(&sent, &other)).unwrap();
     assert_eq!(content(&other), content(&state));
