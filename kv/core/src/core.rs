@@ -26,6 +26,7 @@ use crate::metrics::CoreMetrics;
 use crate::network::Network;
 use crate::node_file::{Node, Stage};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
+use crate::patience::Patience;
 use crate::proposer::Editions;
 use crate::quic_wire::{QuicWire, Receiver, Sender};
 use crate::removal::Removal;
@@ -35,7 +36,7 @@ use crate::start::{
 use crate::state_machine::AppliedSink;
 use crate::status::ClusterStatus;
 use crate::store_use::{Released, StoreUse};
-use crate::voter::{LAND_WITHIN, Voter, VoterParts};
+use crate::voter::{Voter, VoterParts};
 
 /// Folders of the databases.
 pub(crate) const RAFT: &str = "raft";
@@ -44,8 +45,6 @@ pub(crate) const STATE: &str = "state";
 pub const FIRST_OTHER_KIND: u8 = stream::FIRST_OTHER;
 /// Between two looks whether raft has written something.
 const MARK_EVERY: Duration = Duration::from_millis(100);
-/// How long a shutdown waits for those who use the stores: much longer than a slow disk takes.
-const RELEASED_WITHIN: Duration = LAND_WITHIN;
 
 /// How to start a core.
 #[derive(Clone)]
@@ -96,6 +95,14 @@ impl Core {
     /// # Errors
     /// A database cannot be opened, raft cannot start, or the cluster refuses it.
     pub async fn start(config: CoreConfig) -> Result<Self, CoreError> {
+        Self::start_with(config, Patience::default()).await
+    }
+
+    /// As [`Core::start`], with less patience, or more.
+    ///
+    /// # Errors
+    /// As [`Core::start`].
+    pub async fn start_with(config: CoreConfig, patience: Patience) -> Result<Self, CoreError> {
         let store_metrics = StoreMetrics::register(&config.registry)?;
         let metrics = CoreMetrics::register(&config.registry)?;
         refuse_unfinished(&config.data_dir)?;
@@ -107,7 +114,7 @@ impl Core {
         let wire = QuicWire::new(endpoint);
         let node = match known_node(&config.data_dir, &opened)? {
             Some(node) => node,
-            None => new_node(config.data_dir.clone(), wire.clone(), me.clone(), join).await?,
+            None => new_node(config.data_dir.clone(), wire.clone(), me.clone(), join.clone()).await?,
         };
         let (store_use, released) = StoreUse::new();
         let removal = Removal::new();
@@ -125,6 +132,8 @@ impl Core {
             sink: config.sink,
             metrics,
             raft_log_bytes: config.state.raft_log_bytes,
+            join,
+            patience,
         })
         .await?;
         if node.stage == Stage::Admitted {
@@ -409,14 +418,15 @@ impl Core {
         let Some(released) = released else { return Ok(()) };
         let voter = &self.inner.voter;
         let landed = voter.shutdown().await;
-        tokio::time::timeout(RELEASED_WITHIN, released.wait()).await.map_err(|_| CoreError::Stuck)?;
+        let within = voter.patience.end_within;
+        tokio::time::timeout(within, released.wait()).await.map_err(|_| CoreError::Stuck(within))?;
         let (log, state) = (Arc::clone(&voter.log), voter.state.clone());
         let closed = tokio::task::spawn_blocking(move || {
             // Says no at once where the disk hangs.
             log.close()?;
             state.sync()
         });
-        let closed = tokio::time::timeout(RELEASED_WITHIN, closed).await.map_err(|_| CoreError::Stuck)?;
+        let closed = tokio::time::timeout(within, closed).await.map_err(|_| CoreError::Stuck(within))?;
         closed.map_err(|error| CoreError::System(error.to_string()))??;
         landed
     }

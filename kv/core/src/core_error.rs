@@ -2,13 +2,13 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 use zonecast_kv_store::StoreError;
 
 use crate::member::Member;
 use crate::outcome::ProposeError;
-use crate::voter::LAND_WITHIN;
 
 /// A core that cannot start or go on.
 #[derive(Debug, Error)]
@@ -90,8 +90,8 @@ pub enum CoreError {
     )]
     DiskHangs,
     /// Changes under way, or a user of the stores, did not end in time.
-    #[error("the core could not end within {} s", LAND_WITHIN.as_secs())]
-    Stuck,
+    #[error("the core could not end within {} s", .0.as_secs())]
+    Stuck(Duration),
 }
 
 impl From<io::Error> for CoreError {

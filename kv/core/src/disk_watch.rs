@@ -14,13 +14,10 @@ use tokio::sync::watch;
 use crate::environment::{EntryLog as _, Environment};
 use crate::members::Members;
 use crate::metrics::CoreMetrics;
+use crate::patience::Patience;
 use crate::state_machine::Raft;
 use crate::types::Moment;
 
-/// A write that takes so long is one that others should not wait for: many times what a slow disk takes.
-const HAND_OVER_AFTER: Duration = Duration::from_secs(5);
-/// And one that takes so long is not expected to end.
-const STOP_AFTER: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long another voter has to take the lead, before it is offered again.
@@ -71,11 +68,11 @@ enum Verdict {
     Stop,
 }
 
-fn judge(under_way: Duration, standing: Standing) -> Verdict {
+fn judge(patience: &Patience, under_way: Duration, standing: Standing) -> Verdict {
     match standing {
-        _ if under_way < HAND_OVER_AFTER => Verdict::Fine,
+        _ if under_way < patience.hand_over_after => Verdict::Fine,
         Standing::Alone => Verdict::Slow,
-        _ if under_way >= STOP_AFTER => Verdict::Stop,
+        _ if under_way >= patience.stop_after => Verdict::Stop,
         Standing::Leads => Verdict::HandOver,
         Standing::Follows => Verdict::Slow,
     }
@@ -88,6 +85,7 @@ pub(crate) struct DiskWatch<E: Environment> {
     pub(crate) applying: Applying<E>,
     pub(crate) members: Arc<Members<E>>,
     pub(crate) metrics: CoreMetrics,
+    pub(crate) patience: Patience,
     /// Told when the voter must stop.
     pub(crate) hangs: watch::Sender<bool>,
 }
@@ -100,7 +98,7 @@ impl<E: Environment> DiskWatch<E> {
             E::Runtime::sleep(LOOK_EVERY).await;
             let under_way = self.log.writing_for().max(self.applying.so_long()).unwrap_or_default();
             self.metrics.disk_write_seconds.set(under_way.as_secs_f64());
-            let verdict = judge(under_way, self.standing());
+            let verdict = judge(&self.patience, under_way, self.standing());
             let was_slow = std::mem::replace(&mut is_slow, verdict != Verdict::Fine);
             if is_slow && !was_slow {
                 tracing::warn!(
@@ -146,7 +144,8 @@ mod tests {
 
     #[test]
     fn a_leader_hands_over_before_it_stops_and_who_is_alone_does_neither() {
-        let verdicts = |standing| [4, 5, 29, 30, 9000].map(|seconds| judge(Duration::from_secs(seconds), standing));
+        let after = |seconds, standing| judge(&Patience::default(), Duration::from_secs(seconds), standing);
+        let verdicts = |standing| [4, 5, 29, 30, 9000].map(|seconds| after(seconds, standing));
         use Verdict::{Fine, HandOver, Slow, Stop};
         assert_eq!(verdicts(Standing::Leads), [Fine, HandOver, HandOver, Stop, Stop]);
         assert_eq!(verdicts(Standing::Follows), [Fine, Slow, Slow, Stop, Stop]);

@@ -114,6 +114,15 @@ pub(crate) trait State: Clone + Debug + Send + Sync + 'static {
     fn sync(&self) -> Result<(), StoreError>;
     /// All of the state as it is now, for another voter.
     fn snapshot(&self) -> Result<StateSnapshot<Self::Snapshot>, StoreError>;
+    /// The log id, encoded, of a snapshot of which some has come and the rest has not, if there is one. Empty where it is
+    /// not known.
+    fn part(&self) -> Option<Bytes> {
+        None
+    }
+    /// Removes that part. Fails while the rest is coming.
+    fn forget_part(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Replaces the state as a whole by one that has applied the log up to this log id, encoded. Durable when it returns.
     fn install(&self, snapshot: Self::Snapshot, applied: Option<Bytes>) -> Result<(), StoreError>;
 }

@@ -164,7 +164,7 @@ pub(crate) fn ask_to_join<E: Environment>(
 }
 
 /// Whoever is there.
-fn anyone(addresses: &[String]) -> Vec<Member> {
+pub(crate) fn anyone(addresses: &[String]) -> Vec<Member> {
     addresses.iter().map(|address| Member { name: String::new(), address: address.clone() }).collect()
 }
 

@@ -3,6 +3,7 @@
 //! [`Core`] is one voter. Changes are built and proposed in one order on one thread ([`Core::change`]), made durable
 //! in the raft log, applied to the state, and handed as versions to an [`AppliedSink`].
 
+mod addresses;
 mod checkpoint;
 mod clock_watch;
 mod codec;
@@ -27,9 +28,12 @@ mod network;
 mod node_file;
 mod open_group;
 mod outcome;
+mod patience;
 mod pipeline;
 mod proposer;
 mod quic_wire;
+mod read_round;
+mod reads;
 mod remains;
 mod removal;
 mod server;
@@ -56,6 +60,7 @@ pub use members::{Candidate, MemberError, MemberRole};
 pub use message::{NodeStatus, Refused};
 pub use metrics::CoreMetrics;
 pub use outcome::{ChangeError, Outcome, Pending, ProposeError, ReadError};
+pub use patience::Patience;
 pub use proposer::Editions;
 pub use remains::{Found, Recovered, Remains};
 pub use state_machine::{Applied, AppliedSink};

@@ -272,6 +272,14 @@ impl State for StateStore {
         Ok(StateSnapshot { applied, membership, content: MachineSnapshot::Present(view) })
     }
 
+    fn part(&self) -> Option<Bytes> {
+        self.incoming()
+    }
+
+    fn forget_part(&self) -> Result<(), StoreError> {
+        self.forget_incoming()
+    }
+
     fn install(&self, snapshot: MachineSnapshot, applied: Option<Bytes>) -> Result<(), StoreError> {
         let received = match snapshot {
             MachineSnapshot::Present(view) => self.receive_local(&view)?,

@@ -17,6 +17,9 @@ pub struct Member {
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.name, self.address)
+        match self.name.as_str() {
+            "" => f.write_str(&self.address),
+            name => write!(f, "{name} at {}", self.address),
+        }
     }
 }

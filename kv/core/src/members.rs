@@ -351,11 +351,12 @@ impl<E: Environment> Members<E> {
         Ok(())
     }
 
-    /// A leader that has removed itself is still the last one that it has heard of. openraft would take further changes
-    /// from it, and panics on them with its debug assertions on.
+    /// A leader that removes itself leads until that is committed, and is still the last one that it has heard of
+    /// afterwards. openraft would take further changes from it, and panics on them with its debug assertions on.
     fn leads(&self, seen: &RaftMetrics<TypeConfig<E>>) -> Result<(), MemberError> {
+        let has_vote = seen.membership_config.voter_ids().any(|voter| voter == seen.id);
         let leads = seen.current_leader == Some(seen.id) && seen.state == ServerState::Leader;
-        if leads { Ok(()) } else { Err(MemberError::NotLeader) }
+        if leads && has_vote { Ok(()) } else { Err(MemberError::NotLeader) }
     }
 }
 

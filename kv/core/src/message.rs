@@ -2,7 +2,7 @@
 //!
 //! # Format
 //! A stream between two cores begins with a hello: `format (1 byte: 1)`, store id (16 bytes, 0 where it is not known),
-//! node ids of the sender and of the one it means (8 bytes each). Then, on a stream of calls, one call and one answer;
+//! node ids of the sender and of the one it means (8 bytes each; 0 means whoever is there, in calls 5 and 6 only). Then, on a stream of calls, one call and one answer;
 //! on a stream of entries, appends and their answers in order. Each is one message. Numbers are big-endian, lists and
 //! byte strings stand behind their length (4 bytes), options behind a byte 0 or 1.
 //!
@@ -12,13 +12,15 @@
 //! | take the lead | kind 3, vote of the leader, node id, option of a log id |
 //! | read index | kind 4 |
 //! | where do you stand | kind 5 |
-//! | I am there now | kind 6, name, address |
+//! | somebody is there now | kind 6, node id, name, address |
+//! | whom do you follow | kind 7 |
 //!
 //! | answer | bytes |
 //! |---|---|
 //! | vote | kind 1, vote, byte: granted, option of a log id |
 //! | done | kind 2 |
 //! | read index | kind 3, index |
+//! | whom it follows | kind 5, term, node id |
 //! | where it stands | kind 4, process id (4 bytes), term, index of the last entry, of the last applied one, feature level (4 bytes) |
 //! | refused | kind 255, reason (1 byte), number (8 bytes), text |
 //!
@@ -29,6 +31,7 @@
 use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use openraft::impls::leader_id_adv::LeaderId;
 use openraft::raft::{
     AppendEntriesRequest, StreamAppendError, StreamAppendResult, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
@@ -48,10 +51,12 @@ const TRANSFER: u8 = 3;
 const READ_INDEX: u8 = 4;
 const STATUS: u8 = 5;
 const MOVED: u8 = 6;
+const LEADER: u8 = 7;
 const VOTED: u8 = 1;
 const DONE: u8 = 2;
 const INDEX: u8 = 3;
 const STANDS: u8 = 4;
+const FOLLOWS: u8 = 5;
 const APPENDED: u8 = 1;
 const CONFLICT: u8 = 2;
 const HIGHER_VOTE: u8 = 3;
@@ -82,9 +87,12 @@ pub(crate) struct Hello {
     pub(crate) store: Option<StoreId>,
     /// Node id of the sender.
     pub(crate) from: u64,
-    /// Node id of the one who is meant.
+    /// Node id of the one who is meant, or [`ANYBODY`].
     pub(crate) to: u64,
 }
+
+/// Whoever is there. No node has this id.
+pub(crate) const ANYBODY: u64 = 0;
 
 /// A question with one answer.
 pub(crate) enum Call<E: Environment> {
@@ -95,8 +103,10 @@ pub(crate) enum Call<E: Environment> {
     ReadIndex,
     /// Where the other one stands.
     Status,
-    /// The sender is reached there now.
-    Moved(Member),
+    /// Somebody is reached there now: the sender, or who has told it.
+    Moved(u64, Member),
+    /// Whom the other one has voted for, or follows.
+    Leader,
 }
 
 /// Its answer.
@@ -106,6 +116,7 @@ pub(crate) enum Answer<E: Environment> {
     Done,
     Index(u64),
     Status(NodeStatus),
+    Leader(LeaderId<u64, u64>),
     Refused(Refused),
 }
 
@@ -183,10 +194,12 @@ impl<E: Environment> Call<E> {
             }
             Self::ReadIndex => out.put_u8(READ_INDEX),
             Self::Status => out.put_u8(STATUS),
-            Self::Moved(member) => {
+            Self::Moved(id, member) => {
                 out.put_u8(MOVED);
+                out.put_u64(*id);
                 out.put_member(member);
             }
+            Self::Leader => out.put_u8(LEADER),
         }
         out.freeze()
     }
@@ -202,7 +215,8 @@ impl<E: Environment> Call<E> {
             }
             READ_INDEX => Self::ReadIndex,
             STATUS => Self::Status,
-            MOVED => Self::Moved(reader.member()?),
+            MOVED => Self::Moved(reader.u64()?, reader.member()?),
+            LEADER => Self::Leader,
             kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
         };
         reader.end()?;
@@ -232,6 +246,10 @@ impl<E: Environment> Answer<E> {
                 out.put_u32(*level);
                 out.put_u64(*now_us);
             }
+            Self::Leader(LeaderId { term, node_id }) => {
+                out.put_u8(FOLLOWS);
+                [term, node_id].into_iter().for_each(|number| out.put_u64(*number));
+            }
             Self::Refused(refused) => put_refused(&mut out, refused),
         }
         out.freeze()
@@ -251,6 +269,7 @@ impl<E: Environment> Answer<E> {
                 let (level, now_us) = (reader.u32()?, reader.u64()?);
                 Self::Status(NodeStatus { pid, term, last, applied, level, now_us })
             }
+            FOLLOWS => Self::Leader(LeaderId { term: reader.u64()?, node_id: reader.u64()? }),
             REFUSED => Self::Refused(read_refused(&mut reader)?),
             kind => return Err(reader.bad(&format!("kind {kind} is not known to this release"))),
         };

@@ -23,6 +23,7 @@ use openraft::raft::{
 use openraft::{AsyncRuntime, OptionalSend, RPCTypes, RaftNetworkFactory, RaftNetworkV2};
 use tokio::sync::mpsc;
 
+use crate::addresses::Addresses;
 use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, State as _, Wire as _};
 use crate::loan::Loan;
 use crate::member::Member;
@@ -49,6 +50,7 @@ pub(crate) struct Shared<E: Environment> {
     wire: E::Wire,
     pub(crate) state: E::State,
     removal: Removal,
+    addresses: Addresses,
     pub(crate) outgoing: Outgoing,
     /// Set once raft runs.
     running: OnceLock<Running<E>>,
@@ -74,8 +76,8 @@ pub(crate) struct Connection<E: Environment> {
 
 impl<E: Environment> Network<E> {
     pub(crate) fn new(id: u64, wire: E::Wire, state: E::State, removal: Removal) -> Self {
-        let (outgoing, running) = (Outgoing::default(), OnceLock::new());
-        Self { shared: Arc::new(Shared { id, wire, state, removal, outgoing, running }) }
+        let (addresses, outgoing, running) = (Addresses::default(), Outgoing::default(), OnceLock::new());
+        Self { shared: Arc::new(Shared { id, wire, state, removal, addresses, outgoing, running }) }
     }
 
     /// Looks up in the membership from now on where a member is: openraft keeps its ways to members, and does not make
@@ -83,6 +85,11 @@ impl<E: Environment> Network<E> {
     pub(crate) fn follow(&self, running: Running<E>) {
         // Raft starts once.
         let _ = self.shared.running.set(running);
+    }
+
+    /// Where members say that they are.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.shared.addresses
     }
 
     /// The snapshots that are on their way from here.
@@ -137,9 +144,8 @@ impl<E: Environment> Connection<E> {
     /// Where it is now, as far as is known here.
     fn member(&self) -> Member {
         let running = self.shared.running.get();
-        running
-            .and_then(|running| member(&running.seen.borrow_watched(), self.to))
-            .unwrap_or_else(|| self.member.clone())
+        let known = running.and_then(|running| member(&running.seen.borrow_watched(), self.to));
+        self.shared.addresses.of(self.to, known.unwrap_or_else(|| self.member.clone()))
     }
 
     /// Asks, and waits for the answer.

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime as _, ServerState};
+use openraft::{AsyncRuntime as _, Instant as _, ServerState};
 use tokio::sync::watch;
 
 use crate::environment::Environment;
+use crate::join::anyone;
 use crate::member::Member;
-use crate::message::Call;
+use crate::message::{ANYBODY, Call};
 use crate::network::Network;
 use crate::state_machine::Raft;
 
-/// How often somebody without a vote asks whether it is a member.
+/// How often somebody who hears of no leader asks whether it is a member.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -58,25 +60,39 @@ impl Removal {
     }
 }
 
-/// Whoever has no vote asks for none and would never hear that it was removed: a learner, and a leader that has removed
-/// itself. It asks everybody where they stand, and a refusal is noted.
-pub(crate) async fn ask_without_vote<E: Environment>(raft: Raft<E>, network: Network<E>) {
+/// Whoever has heard of no leader for a while asks all others where they stand: a refusal is noted. A voter would hear it
+/// when it asks for votes, too, but not a learner, a leader that has removed itself, or one that reaches nobody at the
+/// addresses that it knows. So those are asked, too, where a core asks to be let in.
+pub(crate) async fn ask_whether_removed<E: Environment>(raft: Raft<E>, network: Network<E>, join: Vec<String>) {
     loop {
         E::Runtime::sleep(ASK_EVERY).await;
-        for (id, member) in others_without_vote(&raft) {
-            // The network notes what a refusal says; whoever does not answer is asked again.
-            let _ = network.to(id, member).call(&Call::Status, ANSWERED_WITHIN).await;
+        if hears_leader(&raft).await {
+            continue;
         }
+        let anyone = anyone(&join).into_iter().map(|member| (ANYBODY, member));
+        let asked = others(&raft).into_iter().chain(anyone).map(|(id, member)| {
+            let way = network.to(id, member);
+            // The network notes what a refusal says; whoever does not answer is asked again.
+            async move { way.call(&Call::Status, ANSWERED_WITHIN).await.is_ok() }
+        });
+        join_all(asked).await;
     }
 }
 
-/// The other members, if this one has no vote.
-fn others_without_vote<E: Environment>(raft: &Raft<E>) -> Vec<(u64, Member)> {
+/// Whether this voter leads, or has heard of its leader since it was looked last.
+async fn hears_leader<E: Environment>(raft: &Raft<E>) -> bool {
+    let heard = raft.with_raft_state(|state| {
+        // One that asks for votes has given its own a moment ago.
+        let since = state.vote_last_modified().filter(|_| state.vote_ref().committed).map(|heard| heard.elapsed());
+        state.server_state == ServerState::Leader || since.is_some_and(|since| since < ASK_EVERY)
+    });
+    heard.await.unwrap_or(true)
+}
+
+/// The other members, as this voter knows them.
+fn others<E: Environment>(raft: &Raft<E>) -> Vec<(u64, Member)> {
     let metrics = raft.metrics();
     let seen = metrics.borrow_watched();
-    if seen.state != ServerState::Learner {
-        return vec![];
-    }
-    let members = seen.membership_config.membership().nodes();
-    members.filter(|(id, _)| **id != seen.id).map(|(id, member)| (*id, member.clone())).collect()
+    let members = seen.membership_config.membership().nodes().filter(|(id, _)| **id != seen.id);
+    members.map(|(id, member)| (*id, member.clone())).collect()
 }

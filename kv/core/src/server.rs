@@ -10,45 +10,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
+use openraft::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime as _, ReadPolicy};
 
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
 use crate::join::{FEATURE_LEVEL, JoinRequest};
 use crate::loan::Loan;
-use crate::members::Members;
-use crate::message::{Answer, Call, Hello, NodeStatus, Refused, decode_append, encode_appended, stream};
+use crate::member::Member;
+use crate::members::{MemberError, Members, member};
+use crate::message::{ANYBODY, Answer, Call, Hello, NodeStatus, Refused, decode_append, encode_appended, stream};
+use crate::network::Network;
+use crate::reads::Reads;
 use crate::snapshots::Incoming;
 use crate::state_machine::Raft;
 use crate::types::{Membership, StoredMembership};
 
 /// A stream whose first words do not come in this time is closed.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// How long the leader has to write down where a member is.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub(crate) struct Server<E: Environment> {
     raft: Raft<E>,
     state: E::State,
+    network: Network<E>,
     members: Arc<Members<E>>,
     loan: Arc<Loan<E>>,
-    snapshots: Incoming<E>,
+    snapshots: Arc<Incoming<E>>,
+    reads: Reads,
 }
 
 /// What it is made of.
 pub(crate) struct ServerParts<E: Environment> {
     pub(crate) raft: Raft<E>,
     pub(crate) state: E::State,
+    pub(crate) network: Network<E>,
     pub(crate) members: Arc<Members<E>>,
     pub(crate) loan: Arc<Loan<E>>,
-    pub(crate) snapshots: Incoming<E>,
+    pub(crate) snapshots: Arc<Incoming<E>>,
+    pub(crate) reads: Reads,
 }
 
 impl<E: Environment> Server<E> {
     pub(crate) fn new(parts: ServerParts<E>) -> Self {
-        let ServerParts { raft, state, members, loan, snapshots } = parts;
-        Self { raft, state, members, loan, snapshots }
+        let ServerParts { raft, state, network, members, loan, snapshots, reads } = parts;
+        Self { raft, state, network, members, loan, snapshots, reads }
     }
 
     /// Serves one stream that a core with this name has opened.
@@ -91,6 +100,10 @@ impl<E: Environment> Server<E> {
     ) -> io::Result<()> {
         let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
         let call = Call::<E>::from_bytes(first::<E>(&mut receiver).await?)?;
+        let hello = match call {
+            Call::Status | Call::Moved(..) if hello.to == ANYBODY => Hello { to: *self.raft.node_id(), ..hello },
+            _ => hello,
+        };
         let answer = match self.check(name, &hello) {
             Ok(()) => self.answer(hello.from, call).await,
             Err(refused) => {
@@ -114,16 +127,38 @@ impl<E: Environment> Server<E> {
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(fatal) => Err(fatal.to_string()),
             },
-            Call::ReadIndex => match self.raft.get_read_log_id(ReadPolicy::ReadIndex).await {
-                Ok((read, _)) => Ok(Answer::Index(read.index())),
-                Err(error) => Err(error.to_string()),
+            Call::ReadIndex => self.reads.index().await.map(Answer::Index),
+            // What raft itself has, not what it shows: it may have promised its vote to a later leader a moment ago.
+            Call::Leader => match self.raft.with_raft_state(|state| state.vote_ref().leader_id).await {
+                Ok(leader) => Ok(Answer::Leader(leader)),
+                Err(fatal) => Err(fatal.to_string()),
             },
             Call::Status => Ok(Answer::Status(own_status(&self.raft, &self.loan))),
-            Call::Moved(member) => {
-                self.members.moved(from, member).await.map(|()| Answer::Done).map_err(|error| error.to_string())
-            }
+            Call::Moved(id, to) => self.moved(from, id, to).await.map(|()| Answer::Done),
         };
         answered.unwrap_or_else(|why| Answer::Refused(Refused::NotNow(why)))
+    }
+
+    /// A member is there now, as it says itself or somebody whom it has told. The leader writes it down; whoever does not
+    /// lead tells the leader, who may be one that the member does not reach.
+    async fn moved(&self, from: u64, id: u64, to: Member) -> Result<(), String> {
+        let (known, leader) = {
+            let metrics = self.raft.metrics();
+            let seen = metrics.borrow_watched();
+            let leader = seen.current_leader.filter(|leader| *leader != seen.id);
+            (member(&seen, id), leader.and_then(|leader| Some((leader, member(&seen, leader)?))))
+        };
+        let known = known.filter(|known| known.name == to.name);
+        let known = known.ok_or_else(|| format!("{} is not the member with node id {id} here", to.name))?;
+        self.network.addresses().hear(id, &known, to.clone());
+        match (self.members.moved(id, to.clone()).await, leader) {
+            (Err(MemberError::NotLeader), Some((leader, at))) if from == id => {
+                let leader = self.network.to(leader, at);
+                let told = leader.call(&Call::Moved(id, to), TOLD_WITHIN).boxed().await;
+                told.map(drop).map_err(|error| error.to_string())
+            }
+            (moved, _) => moved.map_err(|error| error.to_string()),
+        }
     }
 
     async fn serve_appends(

@@ -14,6 +14,7 @@
 //! - What is installed is what the received database says that it is: the leader takes its checkpoint after raft asked for
 //!   a snapshot, so it may hold more.
 //! - One transfer comes in at a time: the newest, because the one before is from before a cut.
+//! - What has come of a snapshot goes when the log has led to where it stands: nobody will send the rest.
 
 use std::io;
 use std::sync::Arc;
@@ -24,10 +25,10 @@ use openraft::AsyncRuntime as _;
 use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::raft::VoteResponse;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::entry::{decode_log_id, decode_membership, decode_vote, encode_vote};
-use crate::environment::{Environment, MessageReceiver, MessageSender, StateSnapshot};
+use crate::environment::{Environment, MessageReceiver, MessageSender, State as _, StateSnapshot};
 use crate::loan::Loan;
 use crate::message::{Answer, Refused};
 use crate::metrics::CoreMetrics;
@@ -120,6 +121,8 @@ pub(crate) struct Incoming<E: Environment> {
     newest: watch::Sender<u64>,
     /// Held by the one that receives.
     turn: Mutex<()>,
+    /// Told when a transfer has ended, however it did.
+    ended: Notify,
 }
 
 impl<E: Environment> Incoming<E> {
@@ -130,7 +133,41 @@ impl<E: Environment> Incoming<E> {
         metrics: CoreMetrics,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { raft, state, loan, metrics, stopping, newest: watch::Sender::new(0), turn: Mutex::default() }
+        let (newest, turn, ended) = (watch::Sender::new(0), Mutex::default(), Notify::new());
+        Self { raft, state, loan, metrics, stopping, newest, turn, ended }
+    }
+
+    /// Removes what transfers that were cut off have left, once the log has led to where their snapshots stand.
+    pub(crate) async fn forget_parts(self: Arc<Self>) {
+        loop {
+            if let Some(index) = self.part().await {
+                let caught_up = self.raft.wait(None);
+                let caught_up = Box::pin(caught_up.applied_index_at_least(Some(index), "the log has led further"));
+                match E::Runtime::select2(Box::pin(self.ended.notified()), caught_up).await {
+                    Select2::First(()) => continue,
+                    Select2::Second(Err(_)) => return,
+                    Select2::Second(Ok(_)) => self.forget_part().await,
+                }
+            }
+            self.ended.notified().await;
+        }
+    }
+
+    /// The index at which the snapshot stands of which a part is here.
+    async fn part(&self) -> Option<u64> {
+        let state = self.state.clone();
+        let part = self.loan.get()?.on_disk(move || state.part()).await.ok()??;
+        Some(decode_log_id(part).map_or(0, |log_id| log_id.index))
+    }
+
+    async fn forget_part(&self) {
+        let (Some(environment), state) = (self.loan.get(), self.state.clone()) else { return };
+        match environment.on_disk(move || state.forget_part()).await {
+            Ok(Ok(())) => tracing::info!("what had come of a snapshot is removed: the log has led further"),
+            // Another transfer is under way, perhaps; this is tried again when it has ended.
+            Ok(Err(error)) => tracing::info!(%error, "what had come of a snapshot is not removed yet"),
+            Err(_) => {}
+        }
     }
 
     /// Serves a stream whose sender may say something, after its hello.
@@ -178,10 +215,12 @@ impl<E: Environment> Incoming<E> {
             let environment = self.loan.get().ok_or(io::ErrorKind::NotConnected)?;
             environment.receive_snapshot(&self.state, sender, receiver).await
         });
-        match E::Runtime::select2(is_over, receiving).await {
+        let received = match E::Runtime::select2(is_over, receiving).await {
             Select2::First(()) => Err(io::Error::other("a newer transfer has come, or this voter stops")),
             Select2::Second(received) => received,
-        }
+        };
+        self.ended.notify_one();
+        received
     }
 
     async fn install(&self, vote: Vote, snapshot: StateSnapshot<E::Snapshot>) -> Result<Vote, String> {

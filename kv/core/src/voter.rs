@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
-use openraft::{AsyncRuntime, Config, ReadPolicy, ServerState, SnapshotPolicy};
+use openraft::{AsyncRuntime, Config, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{Batch, Command, Idempotency, Note, Once, StoreId, Verdict, View};
 
@@ -20,18 +20,21 @@ use crate::core_error::CoreError;
 use crate::disk_watch::{Applying, DiskWatch};
 use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
+use crate::join::anyone;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
 use crate::loan::Loan;
 use crate::log_store::LogStore;
 use crate::marks::Marks;
 use crate::member::Member;
 use crate::members::{Members, member};
-use crate::message::{Answer, Call};
+use crate::message::{ANYBODY, Answer, Call};
 use crate::metrics::CoreMetrics;
 use crate::network::{Network, Running};
 use crate::outcome::{ChangeError, Pending, ProposeError, ReadError};
+use crate::patience::Patience;
 use crate::proposer::{Built, Bulk, Editions, Job, Proposer};
-use crate::removal::ask_without_vote;
+use crate::reads::Reads;
+use crate::removal::ask_whether_removed;
 use crate::server::{Server, ServerParts};
 use crate::snapshots::{Incoming, Outgoing};
 use crate::state_machine::{AppliedSink, PurgeAfter, Raft, StateMachine};
@@ -59,8 +62,6 @@ const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries of a read for which there is no leader.
 const READ_AGAIN_AFTER: Duration = Duration::from_millis(20);
-/// How long a shutdown waits for what is on its way.
-pub(crate) const LAND_WITHIN: Duration = Duration::from_secs(20);
 
 /// What a voter is made of.
 pub(crate) struct VoterParts<E: Environment> {
@@ -73,6 +74,9 @@ pub(crate) struct VoterParts<E: Environment> {
     pub(crate) metrics: CoreMetrics,
     /// Bytes of the log that are applied before some of it is given up.
     pub(crate) raft_log_bytes: usize,
+    /// Addresses of the cluster, for one that knows no member yet.
+    pub(crate) join: Vec<String>,
+    pub(crate) patience: Patience,
 }
 
 /// See the module.
@@ -85,6 +89,10 @@ pub(crate) struct Voter<E: Environment> {
     pub(crate) network: Network<E>,
     pub(crate) members: Arc<Members<E>>,
     pub(crate) server: Arc<Server<E>>,
+    reads: Reads,
+    /// Addresses of the cluster, as an operator has given them.
+    join: Vec<String>,
+    pub(crate) patience: Patience,
     lead: watch::Receiver<PresentLead<E>>,
     /// Everything that this voter may have acknowledged is applied here.
     is_complete: Arc<AtomicBool>,
@@ -101,7 +109,8 @@ impl<E: Environment> Voter<E> {
     /// Starts raft on what the databases hold. It elects and follows by itself from here on.
     pub(crate) fn start(parts: VoterParts<E>) -> BoxFuture<'static, Result<Self, CoreError>> {
         async move {
-            let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes } = parts;
+            let VoterParts { id, environment, log, state, network, sink, metrics, raft_log_bytes, join, patience } =
+                parts;
             let purge = Arc::new(Notify::new());
             let purge_after = PurgeAfter { bytes: raft_log_bytes, purge: Arc::clone(&purge) };
             let machine = StateMachine::new(environment.clone(), Arc::clone(&log), state.clone(), sink, purge_after);
@@ -128,22 +137,24 @@ impl<E: Environment> Voter<E> {
             let stopping = watch::Sender::new(false);
             drop(E::Runtime::spawn(give_up_log(raft.clone(), network.outgoing().clone(), purge, stopping.subscribe())));
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
-            mind_membership(&members, ask_without_vote(raft.clone(), network.clone()), &stopping);
+            mind_membership(&members, ask_whether_removed(raft.clone(), network.clone(), join.clone()), &stopping);
             let hangs = watch::Sender::new(false);
             let watched = Watched { raft: &raft, log: &log, network: &network, members: &members, metrics: &metrics };
-            watched.watch(applying, hangs.clone(), clock, &stopping);
+            watched.watch(applying, hangs.clone(), patience, clock, &stopping);
+            let (reads, confirming) = Reads::new(raft.clone(), network.clone());
+            drop(E::Runtime::spawn(until_stopping::<E>(confirming, stopping.subscribe())));
+            let incoming = |stop| Incoming::new(raft.clone(), state.clone(), loan.clone(), metrics.clone(), stop);
+            let snapshots = Arc::new(incoming(stopping.subscribe()));
+            let forgetting = Arc::clone(&snapshots).forget_parts();
+            drop(E::Runtime::spawn(until_stopping::<E>(forgetting, stopping.subscribe())));
             let server = Arc::new(Server::new(ServerParts {
+                reads: reads.clone(),
                 raft: raft.clone(),
                 state: state.clone(),
+                network: network.clone(),
                 members: Arc::clone(&members),
                 loan: Arc::clone(&loan),
-                snapshots: Incoming::new(
-                    raft.clone(),
-                    state.clone(),
-                    Arc::clone(&loan),
-                    metrics.clone(),
-                    stopping.subscribe(),
-                ),
+                snapshots,
             }));
             Ok(Self {
                 raft,
@@ -153,6 +164,9 @@ impl<E: Environment> Voter<E> {
                 network,
                 members,
                 server,
+                reads,
+                join,
+                patience,
                 lead,
                 is_complete,
                 metrics,
@@ -206,11 +220,13 @@ impl<E: Environment> Voter<E> {
         effective.map_err(failed)
     }
 
-    /// Tells the leader where this voter is reached, if that is not what the membership says. Ends with that, or with
-    /// raft. The leader may not reach this voter, so everybody is told, and the one who leads takes it.
+    /// Tells the leader where this voter is reached, if that is not what the membership says. Ends when it is committed,
+    /// or with raft. The leader may not reach this voter, nor be reached, so everybody is told, and tells the leader. Others
+    /// may have moved, too; whoever is at the addresses of `join` is told as well.
     pub(crate) fn announce(&self, me: Member) -> impl Future<Output = ()> + Send + 'static + use<E> {
         let (raft, network) = (self.raft.clone(), self.network.clone());
         let (members, mut stopping) = (Arc::clone(&self.members), self.stopping.subscribe());
+        let join = self.join.clone();
         async move {
             let stops = async { drop(stopping.wait_for(|stopping| *stopping).await) };
             let announces = async {
@@ -219,13 +235,16 @@ impl<E: Environment> Voter<E> {
                     let (own, known) = {
                         let metrics = raft.metrics();
                         let seen = metrics.borrow_watched();
-                        let known = seen.membership_config.membership().nodes();
+                        let known = seen.committed_membership_config.membership().nodes();
                         (seen.id, known.map(|(id, member)| (*id, member.clone())).collect::<BTreeMap<_, _>>())
                     };
+                    // One without the entry that has admitted it is told nothing by those who do not reach it.
                     match known.get(&own) {
-                        None => {}
                         Some(known) if *known == me => return,
-                        Some(_) => tell_all(&network, &members, known, own, &me).await,
+                        _ => {
+                            let asked = anyone(&join).into_iter().map(|member| (ANYBODY, member));
+                            tell_all(&network, &members, known.into_iter().chain(asked), own, &me).await;
+                        }
                     }
                 }
             };
@@ -305,10 +324,7 @@ impl<E: Environment> Voter<E> {
         };
         match leader {
             None => Err("no leader is known".into()),
-            Some((id, _)) if id == own => {
-                let read = self.raft.get_read_log_id(ReadPolicy::ReadIndex).await;
-                read.map(|(read, _)| read.index()).map_err(|error| error.to_string())
-            }
+            Some((id, _)) if id == own => self.reads.index().await,
             Some((id, leader)) => match self.network.to(id, leader).call(&Call::ReadIndex, within).await {
                 Ok(Answer::Index(index)) => Ok(index),
                 Ok(_) => Err("the leader answered something else".into()),
@@ -478,8 +494,9 @@ impl<E: Environment> Voter<E> {
                 }
             }
             // It may wait for a disk that hangs.
-            let stopped = E::Runtime::timeout(LAND_WITHIN, self.raft.shutdown()).await;
-            stopped.map_err(|_| CoreError::Stuck)?.map_err(failed)?;
+            let within = self.patience.end_within;
+            let stopped = E::Runtime::timeout(within, self.raft.shutdown()).await;
+            stopped.map_err(|_| CoreError::Stuck(within))?.map_err(failed)?;
             self.loan.end();
             landed
         }
@@ -493,13 +510,14 @@ impl<E: Environment> Voter<E> {
             let _ = tell.send(());
             None
         }));
+        let within = self.patience.end_within;
         let landing = async {
             if lead.jobs.send(last).await.is_err() || built.await.is_err() {
                 return Err(CoreError::Panicked);
             }
-            if lead.flight.drain(LAND_WITHIN).await { Ok(()) } else { Err(CoreError::Stuck) }
+            if lead.flight.drain(within).await { Ok(()) } else { Err(CoreError::Stuck(within)) }
         };
-        E::Runtime::timeout(2 * LAND_WITHIN, landing).await.unwrap_or(Err(CoreError::Stuck))
+        E::Runtime::timeout(2 * within, landing).await.unwrap_or(Err(CoreError::Stuck(within)))
     }
 
     /// The present lead.
@@ -606,7 +624,7 @@ fn applied<E: Environment>(raft: &Raft<E>) -> u64 {
 async fn tell_all<E: Environment>(
     network: &Network<E>,
     members: &Members<E>,
-    known: BTreeMap<u64, Member>,
+    known: impl Iterator<Item = (u64, Member)> + Send,
     own: u64,
     me: &Member,
 ) {
@@ -615,7 +633,7 @@ async fn tell_all<E: Environment>(
             let _ = members.moved(own, me.clone()).await;
             continue;
         }
-        let call = Call::Moved(me.clone());
+        let call = Call::Moved(own, me.clone());
         if let Err(error) = network.to(id, member.clone()).call(&call, ANNOUNCE_EVERY).await {
             tracing::debug!(core = %member, %error, "it was not told the address of this core");
         }
@@ -655,6 +673,7 @@ impl<E: Environment> Watched<'_, E> {
         &self,
         applying: Applying<E>,
         hangs: watch::Sender<bool>,
+        patience: Patience,
         clock: Clock<E>,
         stopping: &watch::Sender<bool>,
     ) {
@@ -665,6 +684,7 @@ impl<E: Environment> Watched<'_, E> {
             applying,
             members: Arc::clone(members),
             metrics: metrics.clone(),
+            patience,
             hangs,
         };
         let clock = ClockWatch {

@@ -12,7 +12,7 @@ use super::disk::Disk;
 use super::event::Event;
 use super::log_disk::SimLog;
 use super::machine::SimMachine;
-use super::net::Served;
+use super::net::{Served, host};
 use super::pipe::Place;
 use super::run::{Power, Run};
 use super::state_disk::{Content, SimState};
@@ -22,6 +22,7 @@ use crate::join::ask_to_join;
 use crate::member::Member;
 use crate::metrics::CoreMetrics;
 use crate::network::Network;
+use crate::patience::Patience;
 use crate::removal::Removal;
 use crate::start::FOUNDER as FOUNDER_ID;
 use crate::state_machine::{Applied, AppliedSink};
@@ -39,7 +40,8 @@ pub(crate) async fn boot(world: World, name: Arc<str>, power: Power) {
 }
 
 async fn run(world: &World, name: &Arc<str>, power: &Power) -> Result<(), String> {
-    let me = Member { name: name.to_string(), address: name.to_string() };
+    let address = world.address(name).ok_or("there is no such machine")?;
+    let me = Member { name: name.to_string(), address: address.to_string() };
     let from = Place { name: Arc::clone(name), power: power.clone() };
     let wire = SimWire { net: world.net().clone(), from };
     let disk = world.disk(name).ok_or("there is no such machine")?;
@@ -49,14 +51,16 @@ async fn run(world: &World, name: &Arc<str>, power: &Power) -> Result<(), String
     let run = Run { name: name.clone(), id, number: world.number(), power: power.clone(), dice, witness, snapshots };
     let (voter, removal) = voter(world, &run, &disk, wire).await;
     let voter = Arc::new(voter.map_err(|error| broken(&run, &error))?);
-    let served = Served { power: power.clone(), server: Arc::clone(&voter.server) };
-    world.net().serve(name.clone(), served);
+    let served = Served { name: Arc::clone(name), power: power.clone(), server: Arc::clone(&voter.server) };
+    world.net().serve(address, served);
     let running = Running { voter: Arc::clone(&voter), run: run.clone(), removal };
     world.is_up(running);
     let known = voter.effective_membership().await.map_err(|error| broken(&run, &error))?;
     let founds = id == FOUNDER_ID && known.log_id().is_none();
     if founds || known.voter_ids().eq([id]) {
-        voter.lead_alone(me).await.map_err(|error| broken(&run, &error))?;
+        voter.lead_alone(me.clone()).await.map_err(|error| broken(&run, &error))?;
+        // It may have another voter by now, who has the lead.
+        let _ = voter.members.moved(id, me).await;
     } else {
         drop(SimRuntime::spawn(voter.announce(me)));
     }
@@ -78,14 +82,16 @@ async fn node_id(world: &World, disk: &Disk, me: &Member, wire: &SimWire) -> Res
     let id = match known {
         Some(id) => return Ok(id),
         None if me.name == FOUNDER && world.nodes().is_empty() => FOUNDER_ID,
-        None => {
-            let others = world.names().iter().filter(|name| ***name != me.name).map(ToString::to_string).collect();
-            ask_to_join::<SimMachine>(wire.clone(), me.clone(), others).await?.id
-        }
+        None => ask_to_join::<SimMachine>(wire.clone(), me.clone(), others(world, &me.name)).await?.id,
     };
     world.witness().see(&Event::Admitted { id, disk: disk.number });
     *disk.node.lock().unwrap() = Some(id);
     Ok(id)
+}
+
+/// All other machines, by names that lead to their addresses wherever they move.
+fn others(world: &World, name: &str) -> Vec<String> {
+    world.names().iter().filter(|other| ***other != *name).map(|other| host(other)).collect()
 }
 
 /// What `start.rs` checks of databases.
@@ -116,6 +122,8 @@ async fn voter(
         sink,
         metrics: CoreMetrics::register(&Registry::new()).unwrap(),
         raft_log_bytes: world.raft_log_bytes(),
+        join: others(world, &run.name),
+        patience: Patience::default(),
     };
     (Voter::start(parts).await, removal)
 }

@@ -21,6 +21,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 enum Fault {
     /// A machine loses its power.
     Kill,
+    /// A machine loses its power and comes back at another address.
+    Move,
     /// All machines lose their power at once.
     Blackout,
     /// A voter is stopped as an operator does it.
@@ -45,10 +47,12 @@ enum Fault {
     Transfer,
 }
 
-const ALL: [Fault; 15] = [
+const ALL: [Fault; 17] = [
     Fault::Kill,
     Fault::Kill,
     Fault::Kill,
+    Fault::Move,
+    Fault::Move,
     Fault::Blackout,
     Fault::Stop,
     Fault::CutOff,
@@ -85,6 +89,12 @@ async fn happen(world: World, fault: Fault, lasts: Duration) {
     world.witness().note(&format!("{fault:?} of {one} (and {other}) for {lasts:?}"));
     match fault {
         Fault::Kill => kill(&world, &one, lasts).await,
+        Fault::Move => {
+            world.kill(&one);
+            world.move_away(&one);
+            SimRuntime::sleep(lasts).await;
+            world.start(&one);
+        }
         Fault::Blackout => blackout(&world, lasts).await,
         Fault::Stop => stop(&world, &one, lasts).await,
         Fault::CutOff => cut(&world, &[(vec![one.clone()], others.clone()), (others, vec![one])], lasts).await,

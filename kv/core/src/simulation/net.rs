@@ -26,6 +26,7 @@ pub(crate) struct Net(Arc<Inner>);
 
 struct Inner {
     dice: Dice,
+    /// By address.
     served: Mutex<BTreeMap<Arc<str>, Served>>,
     cuts: Mutex<BTreeMap<u64, Cut>>,
     next_cut: AtomicU64,
@@ -34,9 +35,10 @@ struct Inner {
     pipes: Mutex<Vec<Weak<Pipe>>>,
 }
 
-/// A machine that answers at its address, which is its name.
+/// A machine that answers at its address.
 #[derive(Clone)]
 pub(crate) struct Served {
+    pub(crate) name: Arc<str>,
     pub(crate) power: Power,
     pub(crate) server: Arc<Server<SimMachine>>,
 }
@@ -46,6 +48,11 @@ pub(crate) struct Served {
 pub(crate) struct Cut {
     pub(crate) from: Vec<Arc<str>>,
     pub(crate) to: Vec<Arc<str>>,
+}
+
+/// The name of a machine that leads to its address, as DNS has it.
+pub(crate) fn host(name: &str) -> String {
+    format!("{name}.example")
 }
 
 impl Net {
@@ -60,16 +67,19 @@ impl Net {
         }))
     }
 
-    pub(crate) fn serve(&self, name: Arc<str>, served: Served) {
-        self.0.served.lock().unwrap().insert(name, served);
+    pub(crate) fn serve(&self, address: Arc<str>, served: Served) {
+        self.0.served.lock().unwrap().insert(address, served);
     }
 
-    pub(crate) fn forget(&self, name: &str) {
-        self.0.served.lock().unwrap().remove(name);
+    pub(crate) fn forget(&self, address: &str) {
+        self.0.served.lock().unwrap().remove(address);
     }
 
+    /// Who is at an address, or at the one to which a name leads.
     pub(crate) fn served(&self, address: &str) -> Option<Served> {
-        self.0.served.lock().unwrap().get(address).filter(|served| served.power.is_on()).cloned()
+        let served = self.0.served.lock().unwrap();
+        let named = served.values().find(|served| host(&served.name) == address);
+        served.get(address).or(named).filter(|served| served.power.is_on()).cloned()
     }
 
     /// Says by which number it is healed.

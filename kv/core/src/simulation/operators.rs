@@ -66,7 +66,7 @@ pub(crate) async fn add(world: &World, name: &str, within: Duration) -> bool {
 /// Removes one member or two. Says who surely is none any more.
 async fn remove_some(world: &World) -> Vec<String> {
     let Some(leader) = world.leader() else { return vec![] };
-    let members: Vec<String> = leader.standing().members.into_values().collect();
+    let members: Vec<String> = leader.standing().members.into_values().map(|member| member.name).collect();
     let mut names: Vec<String> = (0..=world.dice().below(2)).filter_map(|_| world.dice().pick(&members)).collect();
     names.sort();
     names.dedup();

@@ -28,20 +28,20 @@ impl Wire for SimWire {
     async fn open(&self, to: &Member, kind: u8) -> io::Result<(SimSender, SimReceiver)> {
         let net = &self.net;
         SimRuntime::sleep(net.delay() + net.delay()).await;
-        let (from, address) = (&self.from, to.address.as_str());
+        let from = &self.from;
         if !from.power.is_on() {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        let is_open = net.is_open(&from.name, address) && net.is_open(address, &from.name);
-        let Some(served) = net.served(address).filter(|_| is_open) else {
+        let reaches = |name: &str| net.is_open(&from.name, name) && net.is_open(name, &from.name);
+        let Some(served) = net.served(&to.address).filter(|served| reaches(&served.name)) else {
             SimRuntime::sleep(OPEN_WITHIN).await;
             return Err(io::ErrorKind::TimedOut.into());
         };
         // The certificate must have the name.
-        if !to.name.is_empty() && to.name != address {
+        if !to.name.is_empty() && *to.name != *served.name {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let there = Place { name: address.into(), power: served.power };
+        let there = Place { name: served.name, power: served.power };
         let forth = Pipe::new(net, from.clone(), there.clone());
         let back = Pipe::new(net, there, from.clone());
         let (sender, receiver) = (SimSender(back.clone()), SimReceiver(forth.clone()));

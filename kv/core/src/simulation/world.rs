@@ -18,6 +18,7 @@ use super::run::Snapshots;
 use super::run::{Power, Run};
 use super::state_disk::Content;
 use super::witness::Witness;
+use crate::member::Member;
 use crate::removal::Removal;
 use crate::voter::Voter;
 
@@ -47,6 +48,8 @@ struct Inner {
 #[derive(Debug)]
 struct Machine {
     disk: Disk,
+    /// Where it is reached.
+    address: Arc<str>,
     /// While it has some.
     power: Option<Power>,
     /// Once it is up.
@@ -70,7 +73,7 @@ pub(crate) struct Standing {
     pub(crate) last: u64,
     pub(crate) applied: u64,
     pub(crate) voters: Vec<u64>,
-    pub(crate) members: BTreeMap<u64, String>,
+    pub(crate) members: BTreeMap<u64, Member>,
     pub(crate) is_changing: bool,
 }
 
@@ -84,7 +87,7 @@ impl Running {
             last: seen.last_log_index.unwrap_or_default(),
             applied: seen.last_applied.map_or(0, |log_id| log_id.index),
             voters: membership.voter_ids().collect(),
-            members: membership.nodes().map(|(id, member)| (*id, member.name.clone())).collect(),
+            members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
             is_changing: membership.get_joint_config().len() > 1,
         }
     }
@@ -153,11 +156,23 @@ impl World {
     /// Puts a machine with an empty disk there, in place of the one of this name.
     pub(crate) fn place(&self, name: &str) {
         let (disk, ahead) = (Disk::new(self.number()), Arc::new(self.dice().below(2_000_000).into()));
-        self.machines().insert(name.into(), Machine { disk, power: None, running: None, ahead });
+        self.machines().insert(name.into(), Machine { disk, address: name.into(), power: None, running: None, ahead });
     }
 
     pub(crate) fn disk(&self, name: &str) -> Option<Disk> {
         self.machines().get(name).map(|machine| machine.disk.clone())
+    }
+
+    pub(crate) fn address(&self, name: &str) -> Option<Arc<str>> {
+        self.machines().get(name).map(|machine| Arc::clone(&machine.address))
+    }
+
+    /// A machine that is off gets another address.
+    pub(crate) fn move_away(&self, name: &str) {
+        let address: Arc<str> = format!("{name}/{}", self.number()).into();
+        if let Some(machine) = self.machines().get_mut(name).filter(|machine| machine.power.is_none()) {
+            machine.address = address;
+        }
     }
 
     /// Microseconds that a clock is ahead, and may be put to.
@@ -191,8 +206,9 @@ impl World {
         power.cut();
         machine.disk.lose_power(self.dice());
         let (running, net, noticed) = (machine.running.take(), self.net().clone(), self.dice().millis(NOTICED));
+        let address = Arc::clone(&machine.address);
         drop(machines);
-        net.forget(name);
+        net.forget(&address);
         self.witness().note(&format!("{name} loses power"));
         drop(SimRuntime::spawn(async move {
             if let Some(running) = running {

@@ -5,7 +5,7 @@ use std::sync::{OnceLock, Weak};
 use std::time::Duration;
 
 use zonecast_kv_core::{
-    AppliedSink, ClusterConfig, ClusterStatus, Core, CoreError, Member, MemberError, MemberRole, Outcome,
+    AppliedSink, ClusterConfig, ClusterStatus, Core, CoreError, Member, MemberError, MemberRole, Outcome, Patience,
 };
 use zonecast_kv_transport::{Ca, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics};
 
@@ -112,16 +112,20 @@ impl Prepared {
     }
 
     pub(crate) async fn start(self, join: Vec<String>) -> Result<Node, CoreError> {
+        self.start_with(join, Patience::default()).await
+    }
+
+    pub(crate) async fn start_with(self, join: Vec<String>, patience: Patience) -> Result<Node, CoreError> {
         let Self { member, endpoint, data_dir, state } = self;
         let (registry, sink) = (Registry::new(), Arc::new(Sink::default()));
-        let core = Core::start(CoreConfig {
+        let config = CoreConfig {
             data_dir,
             state,
             registry: registry.clone(),
             sink: Arc::clone(&sink) as Arc<_>,
             cluster: Some(ClusterConfig { member, endpoint: endpoint.clone(), join }),
-        })
-        .await?;
+        };
+        let core = Core::start_with(config, patience).await?;
         let metrics = TransportMetrics::register(&Registry::new()).unwrap();
         let options = PublisherOptions::default();
         let publisher =

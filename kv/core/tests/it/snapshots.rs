@@ -170,6 +170,10 @@ async fn a_snapshot_that_was_cut_off_goes_on_where_it_was() {
     tokio::time::timeout(WITHIN, under_way).await.expect("it comes");
     let before = c.counter(RECEIVED);
     c.kill().await;
+    let incoming = site.path("c").join("state/incoming");
+    let part = site.path("part");
+    let copied = std::process::Command::new("cp").arg("-r").args([&incoming, &part]).status().unwrap();
+    assert!(copied.success());
     let c = site.prepare("c").start(vec![]).await.unwrap();
     a.write("n").await;
     assert_eq!(c.read("n").await, 1);
@@ -179,6 +183,19 @@ async fn a_snapshot_that_was_cut_off_goes_on_where_it_was() {
     assert!(before + after >= least);
     assert!(after < least * 3 / 4, "it came as a whole once more: {after} of {least} after {before}");
     are_equal(&a, &c).await;
+    // What had come lies there as if the log had led further than the rest.
+    c.kill().await;
+    std::fs::rename(&part, &incoming).unwrap();
+    let c = site.prepare("c").start(vec![]).await.unwrap();
+    a.write("n").await;
+    assert_eq!(c.read("n").await, 2);
+    let is_gone = async {
+        while incoming.exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(WITHIN, is_gone).await.expect("it is removed");
+    assert_eq!(c.counter(INSTALLED), 0);
     drop(b);
 }
 
