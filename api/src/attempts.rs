@@ -136,7 +136,10 @@ mod tests {
     }
 
     fn refused(code: &str) -> ClientError {
-        ClientError::Refused { status: 503, detail: ErrorDetail { code: code.into(), ..ErrorDetail::default() } }
+        ClientError::Refused {
+            status: 503,
+            detail: Box::new(ErrorDetail { code: code.into(), ..ErrorDetail::default() }),
+        }
     }
 
     fn silent() -> ClientError {
@@ -183,7 +186,7 @@ mod tests {
     fn a_client_whose_clock_is_wrong_goes_by_that_of_the_core_once() {
         let wrong = |store_ms| {
             let detail = ErrorDetail { code: KEY_TIME.into(), store_ms, ..ErrorDetail::default() };
-            ClientError::Refused { status: 422, detail }
+            ClientError::Refused { status: 422, detail: Box::new(detail) }
         };
         let (mut attempts, now) = (Attempts::new(WITHIN), Instant::now());
         let first = attempts.key();

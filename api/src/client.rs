@@ -1,5 +1,7 @@
 //! A blocking client of `/v1`, for the command line, tests and benches.
 
+mod keyspaces;
+
 use std::io::{self, Read as _};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::types::{
     ZoneDiff, ZoneInfo, ZoneLog, ZonePage, ZoneSettingsInfo,
 };
 use crate::{OutOfZone, Tolerance, WithoutNs};
+pub use keyspaces::{KeyList, KeyRead, KeyWhen, WatchOptions};
 
 /// To reach the core and to hear from it beyond the wait that was asked for; importing a million records takes some.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -719,7 +722,7 @@ impl Client {
         let odd = format_args!("status {status} without an error of ours");
         match response.body_mut().read_json::<ErrorBody>() {
             Ok(body) if body.error.code == UNKNOWN => Err(self.unknown(format_args!("says: {}", body.error.message))),
-            Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: body.error }),
+            Ok(body) => Err(ClientError::Refused { status: status.as_u16(), detail: Box::new(body.error) }),
             // Of a proxy, perhaps, behind which a core has it.
             Err(_) if asked == Asked::Write && status.is_server_error() => Err(self.unknown(odd)),
             Err(_) => Err(self.foreign(odd)),

@@ -70,7 +70,7 @@ pub enum ClientError {
         /// The HTTP status of the response.
         status: u16,
         /// The error in the body of the response.
-        detail: ErrorDetail,
+        detail: Box<ErrorDetail>,
     },
     /// The response is not as docs/api.md specifies.
     #[error("{core} does not answer as a zonecast core: {reason}")]

@@ -37,7 +37,7 @@ mod timeout;
 mod tolerance;
 pub mod types;
 
-pub use client::{Client, Patience, PutOptions};
+pub use client::{Client, KeyList, KeyRead, KeyWhen, Patience, PutOptions, WatchOptions};
 pub use client_error::ClientError;
 pub use client_options::{ClientOptions, ClientOptionsError};
 pub use timeout::{DEFAULT_TIMEOUT, MAX_TIMEOUT, TimeoutError, parse_timeout};

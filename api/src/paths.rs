@@ -12,7 +12,12 @@ pub(crate) fn zone_path(zone: &str, rest: &str) -> String {
 
 /// Percent-encodes everything but what RFC 3986 section 2.3 calls unreserved.
 pub(crate) fn escape_into(url: &mut String, text: &str) {
-    for byte in text.bytes() {
+    escape_bytes_into(url, text.as_bytes());
+}
+
+/// The same of bytes that may be no text.
+pub(crate) fn escape_bytes_into(url: &mut String, bytes: &[u8]) {
+    for byte in bytes.iter().copied() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
             byte => {

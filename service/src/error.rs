@@ -1,6 +1,7 @@
 //! Why a request on zones or records is not done.
 
 use thiserror::Error;
+use zonecast_keyspaces::KeyspaceError;
 use zonecast_records::Name;
 
 use zonecast_api::types::Finding;
@@ -42,8 +43,8 @@ pub enum ServiceError {
     /// Somebody replaces the zone.
     #[error("zone {0} is being replaced, retry")]
     Busy(String),
-    /// Somebody else changed the zone in between.
-    #[error("another request changed the zone in the meantime, retry: {0}")]
+    /// Somebody else changed the zone or keyspace in between.
+    #[error("another request changed the same in the meantime, retry: {0}")]
     Overtaken(String),
     /// The zone is not where the request wants it to be; nothing has changed.
     #[error(
@@ -70,6 +71,14 @@ pub enum ServiceError {
     /// The records of idempotency keys are at their limit; nothing has changed.
     #[error("too many idempotency keys are kept, retry later; nothing has changed")]
     TooManyKeys,
+    /// Not done with a keyspace.
+    #[error(transparent)]
+    Keyspace(Box<KeyspaceError>),
+    /// What is asked for is not in the batch log any more.
+    #[error(
+        "what changed after version {0} is not kept any more: read the keys, and go on from the version of that read"
+    )]
+    Gone(u64),
     /// Too much is proposed and not applied yet.
     #[error("too many changes wait to be applied, retry in a moment")]
     Overloaded,
@@ -103,6 +112,16 @@ pub enum ServiceError {
     /// A store that cannot be read, or a broken invariant.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<KeyspaceError> for ServiceError {
+    fn from(error: KeyspaceError) -> Self {
+        match error {
+            KeyspaceError::View(_) | KeyspaceError::Damaged { .. } => Self::internal(error),
+            KeyspaceError::Malformed(message) => Self::BadRequest(message),
+            error => Self::Keyspace(Box::new(error)),
+        }
+    }
 }
 
 impl ServiceError {

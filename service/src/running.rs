@@ -159,6 +159,7 @@ impl RunningService {
             keep_replaced: setup.keep_replaced,
             first_token: setup.first_token,
             fault: fault.clone(),
+            versions: sink.versions(),
         });
         streams.answer_imports(&service);
         // Before anybody can ask who is waited for.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::watch;
 use zonecast_kv_core::{Applied, AppliedSink};
-use zonecast_kv_proto::Position;
+use zonecast_kv_proto::{Position, Version};
 use zonecast_kv_transport::Publisher;
 
 /// Hands versions to a publisher that is there only once the core is up. It serves what the store holds; a core that
@@ -15,9 +15,16 @@ pub(crate) struct PublisherSink {
     // Weak, so that the core does not keep the publisher from shutting down.
     publisher: Mutex<Option<Weak<Publisher>>>,
     writes: watch::Sender<()>,
+    /// The last version, for those who wait for the next.
+    last: watch::Sender<Version>,
 }
 
 impl PublisherSink {
+    /// The last version, each time that there is one.
+    pub(crate) fn versions(&self) -> watch::Receiver<Version> {
+        self.last.subscribe()
+    }
+
     /// Starts a publisher. Every version that the store did not hold when it looked goes to it, and perhaps one or the
     /// other that it did hold, which the publisher notices.
     pub(crate) fn connect(&self, start: impl FnOnce() -> Arc<Publisher>) -> Arc<Publisher> {
@@ -40,6 +47,8 @@ impl AppliedSink for PublisherSink {
         if let Some(publisher) = connected.as_ref().and_then(Weak::upgrade) {
             publisher.publish(&version.bytes, version.position);
         }
+        drop(connected);
+        self.last.send_replace(version.position.version);
     }
 
     fn written(&self) {
@@ -52,5 +61,7 @@ impl AppliedSink for PublisherSink {
             publisher.jumped(position);
         }
         self.writes.send_replace(());
+        drop(connected);
+        self.last.send_replace(position.version);
     }
 }

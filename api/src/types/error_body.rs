@@ -26,6 +26,9 @@ pub struct ErrorDetail {
     /// The time of the core, milliseconds of Unix time, if the time of an idempotency key is what is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_ms: Option<u64>,
+    /// The present revision of the key whose comparison does not hold; absent if there is no such key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u64>,
 }
 
 /// The `code` of an error when it is not known whether a write was done. After any other error, a repeated write cannot

@@ -8,7 +8,9 @@ mod cluster;
 mod deleted_zone;
 mod edge_node;
 mod error_body;
+mod keyspace;
 mod lookup;
+mod octets;
 mod ready;
 mod record_change;
 mod revocations;
@@ -28,7 +30,12 @@ pub use cluster::{
 pub use deleted_zone::{DeletedZone, DeletedZones};
 pub use edge_node::EdgeNode;
 pub use error_body::{ErrorBody, ErrorDetail, Finding, KEY_TIME, Severity, UNKNOWN};
+pub use keyspace::{
+    GroupContent, GroupEntry, GroupLog, GroupLogEntry, KeyChange, KeyComparison, KeyEntry, KeyNews, KeyPage,
+    KeyTransaction, KeyspaceInfo, KeyspaceList, KeyspaceSetup, KeyspaceWritten, WatchLine,
+};
 pub use lookup::{Entry, Lookup};
+pub use octets::{Base64, Octets, OctetsError};
 pub use ready::{Process, Ready, ReadyCore};
 pub use record_change::{Action, ChangeRequest, RecordChange};
 pub use revocations::Revocations;

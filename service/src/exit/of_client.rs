@@ -73,7 +73,7 @@ mod tests {
 
     fn refused(code: &str, fault: Option<&str>) -> ClientError {
         let (code, fault) = (code.to_owned(), fault.map(str::to_owned));
-        ClientError::Refused { status: 503, detail: ErrorDetail { code, fault, ..ErrorDetail::default() } }
+        ClientError::Refused { status: 503, detail: Box::new(ErrorDetail { code, fault, ..ErrorDetail::default() }) }
     }
 
     /// Scripts repeat what is not done, and look first where that is not known.

@@ -13,10 +13,14 @@ mod edges;
 mod export;
 #[cfg(test)]
 mod export_tests;
+mod groups;
 mod history;
 mod importer;
 mod inspect;
 mod key_limits;
+mod key_watch;
+mod keys;
+mod keyspaces;
 mod local_edge;
 mod lookup;
 mod made;
@@ -36,6 +40,8 @@ mod zone_count;
 mod zones;
 
 pub(crate) use importer::{IMPORT, answer_import};
+pub use key_watch::{KeyWatch, WatchFrom};
+pub use keys::{KeyValue, KeysWanted};
 pub use local_edge::LocalEdge;
 pub(crate) use revocations::take_revocations;
 pub(crate) use service::ServiceParts;

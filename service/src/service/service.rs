@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use zonecast_kv_core::{Core, CoreError};
-use zonecast_kv_proto::{Edition, LineLimit};
+use zonecast_kv_proto::{Edition, LineLimit, Version};
 use zonecast_kv_transport::{Identity, Peer, Publisher};
 
 use super::LocalEdge;
@@ -37,6 +37,9 @@ pub const MAX_WRITES: usize = 512;
 /// Zone files on their way out, and differences, at a time; four of one name. A file holds a thread, a state of the store and
 /// some MiB, a difference all that has changed since.
 pub(super) const LARGE_READS: usize = 8;
+
+/// Those who watch a keyspace at a time; no name takes all of their places. Each reads what is published once more.
+const WATCHES: usize = 64;
 
 /// How long writes under way may take once the API has stopped.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -72,6 +75,8 @@ pub struct ServiceParts {
     pub first_token: Option<PathBuf>,
     /// What ended writing.
     pub fault: Fault,
+    /// The last version that is applied here, each time that there is one.
+    pub versions: watch::Receiver<Version>,
 }
 
 /// Zones and records over a core; one for the process.
@@ -98,6 +103,8 @@ pub struct Service {
     pub(super) zone_count: ZoneCount,
     /// Places of reads that hold much, or hold it for long.
     pub(super) large_reads: Shares,
+    /// Places of those who watch a keyspace.
+    pub(super) watches: Shares,
     pub(super) broken_exports: LineLimit<Instant>,
     ending: watch::Sender<bool>,
 }
@@ -120,6 +127,7 @@ impl Service {
             ready: AtomicBool::new(false),
             zone_count: ZoneCount::default(),
             large_reads: Shares::new(LARGE_READS),
+            watches: Shares::new(WATCHES),
             broken_exports: LineLimit::default(),
             ending: watch::Sender::new(false),
         })

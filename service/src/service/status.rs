@@ -36,7 +36,7 @@ impl Service {
         Ok(self.receipt_of(version, patience).await)
     }
 
-    async fn receipt_of(&self, version: Version, Patience { wait, timeout }: Patience) -> Receipt {
+    pub(super) async fn receipt_of(&self, version: Version, Patience { wait, timeout }: Patience) -> Receipt {
         let publisher = &self.parts.publisher;
         match wait {
             None => receipt(&publisher.receipt(version), publisher.now(), true),

@@ -16,9 +16,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zonecast-records", &["zonecast-kv-proto"]),
     ("zonecast-builder", &["zonecast-kv-proto", "zonecast-records"]),
     ("zonecast-edge-reader", &["zonecast-kv-proto", "zonecast-records"]),
+    ("zonecast-keyspaces", &["zonecast-kv-proto"]),
     (
         "zonecast-edge",
-        &["zonecast-kv-proto", "zonecast-kv-transport", "zonecast-kv-edge", "zonecast-records", "zonecast-edge-reader"],
+        &[
+            "zonecast-kv-proto",
+            "zonecast-kv-transport",
+            "zonecast-kv-edge",
+            "zonecast-records",
+            "zonecast-edge-reader",
+            "zonecast-keyspaces",
+        ],
     ),
     ("zonecast-dns", &["zonecast-kv-proto", "zonecast-records", "zonecast-edge-reader"]),
     ("zonecast-ingest", &["zonecast-kv-proto", "zonecast-records", "zonecast-builder"]),
@@ -37,18 +45,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "zonecast-kv-edge",
             "zonecast-records",
             "zonecast-builder",
+            "zonecast-keyspaces",
             "zonecast-edge",
             "zonecast-ingest",
             "zonecast-api",
         ],
     ),
-    ("zonecast", CRATES.split_at(14).0),
+    ("zonecast", CRATES.split_at(15).0),
     ("zonecast-bench", &CRATES),
-    ("zonecast-tests", CRATES.split_at(15).0),
+    ("zonecast-tests", CRATES.split_at(16).0),
 ];
 
 /// Those that others use, the highest last. The harness starts the same processes as the tests.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
@@ -57,6 +66,7 @@ const CRATES: [&str; 16] = [
     "zonecast-records",
     "zonecast-builder",
     "zonecast-edge-reader",
+    "zonecast-keyspaces",
     "zonecast-edge",
     "zonecast-dns",
     "zonecast-ingest",
@@ -94,6 +104,7 @@ const PURE: &[(&str, &str)] = &[
     ("zonecast-records", "records/"),
     ("zonecast-builder", "builder/"),
     ("zonecast-edge-reader", "edge-reader/"),
+    ("zonecast-keyspaces", "keyspaces/"),
 ];
 
 const IMPURE_DEPENDENCIES: &[&str] =

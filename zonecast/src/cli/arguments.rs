@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::shared::Shared;
 use super::{
-    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, record, restore, role, settings,
+    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, kv, record, restore, role, settings,
     status, token, zone,
 };
 
@@ -39,6 +39,9 @@ pub(super) enum Command {
     Settings(settings::Settings),
     /// Show the stored keys of a name with their decoded values and versions.
     Get(get::Get),
+    /// Keyspaces beside DNS: other configuration that takes the same way to the edges.
+    #[command(subcommand)]
+    Kv(kv::Kv),
     /// Send two name servers every question that a zone can answer, and report where their answers differ.
     Compare(compare::Compare),
     /// Show the state of the core and its edges.

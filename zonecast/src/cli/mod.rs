@@ -16,6 +16,7 @@ mod doctor;
 mod edges;
 mod get;
 mod history;
+mod kv;
 mod place;
 mod record;
 mod record_data;

@@ -53,6 +53,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Settings(settings) => settings.run(&context()?),
         Command::Zone(zone) => zone.run(&context()?),
         Command::Get(get) => get.run(&context()?),
+        Command::Kv(kv) => kv.run(&context()?),
         Command::Compare(compare) => compare.run(&context()?),
         Command::Edges(edges) => edges.run(&context()?),
         Command::Cluster(cluster) => cluster.run(&shared, output),

@@ -13,7 +13,7 @@ use zonecast_kv_proto::FollowerState;
 
 use super::lookup::{LookupQuery, shown};
 use super::query::{self, Params};
-use super::{ApiError, Gate, May, Route, off_thread, routed};
+use super::{ApiError, Gate, May, Route, kv, off_thread, routed};
 use crate::auth::{Grant, TokenRole};
 use crate::metrics::MetricsRegistry;
 use zonecast_api::types::{EdgeNode, Lookup};
@@ -43,6 +43,15 @@ impl EdgeApi {
         started: Instant,
     ) -> Self {
         Self { edge, status, fault, metrics, vitals, started }
+    }
+
+    /// The edge, if it is the one that is asked for.
+    pub(super) fn edge_at(&self, at: Option<String>) -> Result<LocalEdge, ApiError> {
+        if at.is_some_and(|at| at != "edge" && at != self.edge.name) {
+            let message = "this is an edge, which knows its own copy only; ask the core for others";
+            return Err(ApiError::bad_request(message));
+        }
+        Ok(self.edge.clone())
     }
 
     /// Whether it has a copy to answer from, however old.
@@ -97,13 +106,15 @@ pub(crate) fn edge_router(api: EdgeApi, gate: Gate) -> Router {
 
 /// All paths, and who may ask each.
 pub(super) fn edge_routes() -> Vec<Route<EdgeApi>> {
-    vec![
+    let mut routes = vec![
         Route::new(Method::GET, "/v1/status", May::Role(TokenRole::Read), status),
         Route::new(Method::GET, "/v1/lookup", May::Role(TokenRole::Read), lookup),
         Route::new(Method::GET, "/metrics", May::AnyToken, metrics),
         Route::new(Method::GET, "/healthz", May::Everybody, healthz),
         Route::new(Method::GET, "/readyz", May::Everybody, readyz),
-    ]
+    ];
+    routes.extend(kv::edge_routes());
+    routes
 }
 
 async fn status(State(api): State<EdgeApi>) -> Result<Json<EdgeNode>, ApiError> {
@@ -115,12 +126,10 @@ async fn lookup(
     Extension(grant): Extension<Grant>,
     Params(query): Params<LookupQuery>,
 ) -> Result<Json<Lookup>, ApiError> {
-    if query.at.is_some_and(|at| at != "edge" && at != api.edge.name) {
-        return Err(ApiError::bad_request("this is an edge, which knows its own copy only; ask the core for others"));
-    }
+    let edge = api.edge_at(query.at)?;
     let name = query::name(&query.name)?;
     query::in_scope(&grant, &name)?;
-    shown(&grant, api.edge.lookup(name, query.rtype).await?)
+    shown(&grant, edge.lookup(name, query.rtype).await?)
 }
 
 async fn metrics(State(api): State<EdgeApi>) -> Result<impl IntoResponse, ApiError> {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::kv;
 use crate::auth::AccessRefusal;
 use zonecast_api::types::{ErrorBody, ErrorDetail, KEY_TIME, UNKNOWN};
 use zonecast_service::ServiceError;
@@ -35,7 +36,7 @@ pub(super) enum NotDone {
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
-    detail: ErrorDetail,
+    detail: Box<ErrorDetail>,
     refusal: Option<AccessRefusal>,
 }
 
@@ -43,7 +44,7 @@ impl ApiError {
     /// With this status, word and line.
     pub(crate) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
         let detail = ErrorDetail { code: code.into(), message: message.to_string(), ..ErrorDetail::default() };
-        Self { status, detail, refusal: None }
+        Self { status, detail: Box::new(detail), refusal: None }
     }
 
     /// The token does not allow it, or there is none. The response carries the refusal, for who counts them.
@@ -100,6 +101,8 @@ impl From<ServiceError> for ApiError {
             ServiceError::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key_reused"),
             ServiceError::KeyTime { .. } => (StatusCode::UNPROCESSABLE_ENTITY, KEY_TIME),
             ServiceError::TooManyKeys => (StatusCode::TOO_MANY_REQUESTS, "too_many_keys"),
+            ServiceError::Keyspace(error) => kv::status_of(error),
+            ServiceError::Gone(_) => (StatusCode::GONE, "gone"),
             ServiceError::Overloaded => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             ServiceError::NoToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::NoCore(_) => (StatusCode::NOT_FOUND, "no_core"),
@@ -114,6 +117,7 @@ impl From<ServiceError> for ApiError {
         match error {
             ServiceError::Refused { findings, .. } => api.detail.findings = findings,
             ServiceError::KeyTime { store_ms, .. } => api.detail.store_ms = store_ms,
+            ServiceError::Keyspace(error) => api.detail.revision = kv::present_revision(&error),
             _ => {}
         }
         api
@@ -130,7 +134,7 @@ impl IntoResponse for ApiError {
         };
         let retry = matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
             && self.detail.code != UNKNOWN;
-        let mut response = (self.status, Json(ErrorBody { error: self.detail })).into_response();
+        let mut response = (self.status, Json(ErrorBody { error: *self.detail })).into_response();
         if retry {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }

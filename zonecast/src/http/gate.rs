@@ -219,6 +219,10 @@ async fn allowed(gate: &Gate, may: Option<May>, request: &mut Request<Body>) -> 
         None | Some(May::Everybody | May::AnyToken) => return Ok(grant),
         Some(May::Role(role)) => (role, false),
         Some(May::InZone(role)) => (role, true),
+        Some(May::Unscoped(role)) => {
+            query::unscoped(&grant)?;
+            (role, false)
+        }
     };
     if !grant.may(needs) {
         let message = format_args!("this needs a token of role {needs}; this one's is {}", grant.role());

@@ -12,6 +12,7 @@ mod forward;
 mod gate;
 mod health;
 mod history;
+mod kv;
 mod lookup;
 mod off_thread;
 mod query;

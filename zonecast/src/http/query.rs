@@ -14,7 +14,7 @@ use super::asked::Asked;
 use crate::auth::{AccessRefusal, Grant};
 use zonecast_api::Patience;
 use zonecast_api::{DEFAULT_TIMEOUT, parse_timeout};
-use zonecast_service::Terms;
+use zonecast_service::{Scope, Terms};
 
 /// A query string; a wrong one is answered in our shape.
 #[derive(Debug)]
@@ -115,6 +115,14 @@ pub(super) fn in_scope(grant: &Grant, zone: &Name) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::denied(AccessRefusal::Forbidden, format_args!("{zone} is outside the scope of the token")))
+}
+
+/// Refuses a grant that is for some zones only: what is asked for lies in no zone.
+pub(super) fn unscoped(grant: &Grant) -> Result<(), ApiError> {
+    match grant.scope() {
+        Scope::All => Ok(()),
+        Scope::Zones(_) => Err(ApiError::denied(AccessRefusal::Forbidden, "the token is for some zones only")),
+    }
 }
 
 /// A body over the limit of its path, or one that broke off.

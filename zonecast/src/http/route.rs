@@ -28,6 +28,8 @@ pub(crate) enum May {
     Role(TokenRole),
     /// A token of this role whose scope covers `{zone}` of the path.
     InZone(TokenRole),
+    /// A token of this role that is not for some zones only.
+    Unscoped(TokenRole),
 }
 
 /// One method of one path.

@@ -8,7 +8,7 @@ use axum::http::Method;
 use super::forward::Forward;
 use super::route::{May, Route, routed};
 use super::{
-    Gate, backup, chain, cluster, edges, health, history, lookup, receipts, records, revocations, settings, status,
+    Gate, backup, chain, cluster, edges, health, history, kv, lookup, receipts, records, revocations, settings, status,
     tokens, zones,
 };
 use crate::auth::TokenRole::{Admin, Read, Write};
@@ -39,7 +39,7 @@ pub(crate) fn router(state: ApiState, gate: Gate) -> Router {
 /// All paths, and who may ask each.
 pub(super) fn routes() -> Vec<Route<ApiState>> {
     const RRSET: &str = "/v1/zones/{zone}/records/{name}/{type}";
-    vec![
+    let mut routes = vec![
         Route::new(Method::GET, "/v1/status", May::Role(Read), status::status).here(),
         Route::new(Method::GET, "/v1/zones", May::Role(Read), zones::list),
         Route::new(Method::GET, "/v1/zones/{zone}", May::InZone(Read), zones::get),
@@ -81,7 +81,9 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/metrics", May::AnyToken, health::metrics).here(),
         Route::new(Method::GET, "/healthz", May::Everybody, health::healthz).here(),
         Route::new(Method::GET, "/readyz", May::Everybody, health::readyz).here(),
-    ]
+    ];
+    routes.extend(kv::routes());
+    routes
 }
 
 /// What tests ask for one by one.

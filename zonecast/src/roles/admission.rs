@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET /healthz, /readyz, /metrics ─▶ watching    a place is there when the API is full
-//! ...?wait=...                    ─▶ waiting     hold a place for minutes, and do nothing
+//! ...?wait=..., /v1/kv/.../watch  ─▶ waiting     hold a place for minutes, and do little
 //! all others                      ─▶ working
 //! ```
 //! A request that finds no place is answered 429 at once. [No name](crate::shares) takes all of a kind. All places
@@ -50,7 +50,8 @@ impl Admission {
 
     /// A place for a request until its answer is sent, or what it is told without one.
     pub(super) fn admit(&self, uri: &Uri, who: &Who) -> Result<Place, ApiError> {
-        let waits = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")));
+        let waits = uri.query().is_some_and(|query| query.split('&').any(|part| part.starts_with("wait=")))
+            || is_watch(uri.path());
         let (places, full) = match uri.path() {
             "/healthz" | "/readyz" | "/metrics" => {
                 (&self.watching, "too many requests for health and metrics are under way: retry")
@@ -63,6 +64,12 @@ impl Admission {
         };
         places.try_take(who).ok_or_else(|| ApiError::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", full))
     }
+}
+
+/// Whether a path is the watch of a keyspace.
+fn is_watch(path: &str) -> bool {
+    let rest = path.strip_prefix("/v1/kv/").and_then(|rest| rest.split_once('/'));
+    rest.is_some_and(|(_, what)| what == "watch")
 }
 
 #[cfg(test)]
@@ -80,7 +87,15 @@ mod tests {
             |uri: &'static str| admit_at(&admission, "192.0.2.1", uri).map_err(|full| full.into_response().status());
         let held =
             ["/healthz", "/v1/receipts/1?timeout=1m&wait=all", "/v1/zones?limit=1"].map(|uri| admit(uri).unwrap());
-        for uri in ["/readyz", "/metrics", "/v1/zones/a/changes?wait=edge", "/v1/status", "/v1/x?await=1"] {
+        for uri in [
+            "/readyz",
+            "/metrics",
+            "/v1/zones/a/changes?wait=edge",
+            "/v1/kv/a/watch?from=1",
+            "/v1/status",
+            "/v1/x?await=1",
+            "/v1/kv/a/keys/watch",
+        ] {
             assert_eq!(admit(uri).unwrap_err(), StatusCode::TOO_MANY_REQUESTS, "{uri}");
         }
         drop(held);

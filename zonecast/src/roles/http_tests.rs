@@ -203,6 +203,7 @@ fn filled(path: &str) -> String {
         .replace("{name}", "www")
         .replace("{type}", "A")
         .replace("{token}", "none");
+    let path = path.replace("{keyspace}", "rules").replace("{*key}", "a").replace("{group}", "eu");
     match path.as_str() {
         "/v1/lookup" => "/v1/lookup?name=www.example.com&at=core".into(),
         _ => path.replace("{version}", "0"),
@@ -236,14 +237,14 @@ fn every_path_asks_for_a_token_of_its_role_and_scope() {
             ask(&bearer(bad)).assert_refused(&what, 401, "bad_token");
         }
         ask(&bearer(&admin)).assert_passed(&what);
-        if may == May::Role(TokenRole::Admin) {
+        if matches!(may, May::Role(TokenRole::Admin) | May::Unscoped(TokenRole::Admin)) {
             for token in [&reader, &elsewhere, &writer] {
                 ask(&bearer(token)).assert_refused(&what, 403, "forbidden");
             }
             continue;
         }
         let (writes, in_zone) = match may {
-            May::InZone(role) => (role > TokenRole::Read, true),
+            May::InZone(role) | May::Unscoped(role) => (role > TokenRole::Read, true),
             May::Role(role) => (role > TokenRole::Read, path.contains("/lookup")),
             May::AnyToken | May::Everybody => (false, false),
         };
@@ -260,9 +261,13 @@ fn every_path_asks_for_a_token_of_its_role_and_scope() {
         } else {
             other.assert_passed(&what);
         }
-        ask(&bearer(&writer)).assert_passed(&what);
+        match may {
+            // Its token is for a zone, and a keyspace is in none.
+            May::Unscoped(_) => ask(&bearer(&writer)).assert_refused(&what, 403, "forbidden"),
+            _ => ask(&bearer(&writer)).assert_passed(&what),
+        }
     }
-    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
     api.stop();
 }
 
