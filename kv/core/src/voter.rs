@@ -119,8 +119,7 @@ impl<E: Environment> Voter<E> {
             let raft = Raft::new(id, raft_config()?, network.clone(), store, machine).await.map_err(failed)?;
             let loan = Arc::new(Loan::new(environment.clone()));
             network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
-            let panicked = watch::Sender::new(false);
-            let is_complete = Arc::new(AtomicBool::new(false));
+            let (panicked, is_complete) = (watch::Sender::new(false), Arc::new(AtomicBool::new(false)));
             let clock = Clock::new(environment.clone());
             let tools = LeadTools {
                 environment: environment.clone(),
@@ -131,9 +130,7 @@ impl<E: Environment> Voter<E> {
                 panicked: panicked.clone(),
                 is_complete: Arc::clone(&is_complete),
             };
-            let present = watch::Sender::new(None);
-            let lead = present.subscribe();
-            drop(E::Runtime::spawn(keep_lead(tools, present)));
+            let lead = leads(tools);
             let stopping = watch::Sender::new(false);
             drop(E::Runtime::spawn(give_up_log(raft.clone(), network.outgoing().clone(), purge, stopping.subscribe())));
             let members = Arc::new(Members::new(raft.clone(), state.clone()));
@@ -141,12 +138,10 @@ impl<E: Environment> Voter<E> {
             let hangs = watch::Sender::new(false);
             let watched = Watched { raft: &raft, log: &log, network: &network, members: &members, metrics: &metrics };
             watched.watch(applying, hangs.clone(), patience, clock, &stopping);
-            let (reads, confirming) = Reads::new(raft.clone(), network.clone());
-            drop(E::Runtime::spawn(until_stopping::<E>(confirming, stopping.subscribe())));
-            let incoming = |stop| Incoming::new(raft.clone(), state.clone(), loan.clone(), metrics.clone(), stop);
-            let snapshots = Arc::new(incoming(stopping.subscribe()));
-            let forgetting = Arc::clone(&snapshots).forget_parts();
-            drop(E::Runtime::spawn(until_stopping::<E>(forgetting, stopping.subscribe())));
+            let reads = confirm_reads(&raft, &network, &stopping);
+            let (its_loan, stops) = (Arc::clone(&loan), stopping.subscribe());
+            let snapshots = Incoming::new(raft.clone(), state.clone(), its_loan, metrics.clone(), stops);
+            let snapshots = forget_parts(snapshots, &stopping);
             let server = Arc::new(Server::new(ServerParts {
                 reads: reads.clone(),
                 raft: raft.clone(),
@@ -650,6 +645,29 @@ fn mind_membership<E: Environment>(
     let looking_after = async move { members.look_after().await };
     drop(E::Runtime::spawn(until_stopping::<E>(looking_after, stopping.subscribe())));
     drop(E::Runtime::spawn(until_stopping::<E>(asking, stopping.subscribe())));
+}
+
+/// Begins and ends leads as raft does.
+fn leads<E: Environment>(tools: LeadTools<E>) -> watch::Receiver<PresentLead<E>> {
+    let present = watch::Sender::new(None);
+    let lead = present.subscribe();
+    drop(E::Runtime::spawn(keep_lead(tools, present)));
+    lead
+}
+
+/// Confirms reads until the voter stops.
+fn confirm_reads<E: Environment>(raft: &Raft<E>, network: &Network<E>, stopping: &watch::Sender<bool>) -> Reads {
+    let (reads, confirming) = Reads::new(raft.clone(), network.clone());
+    drop(E::Runtime::spawn(until_stopping::<E>(confirming, stopping.subscribe())));
+    reads
+}
+
+/// Removes parts of snapshots that nobody needs, until the voter stops.
+fn forget_parts<E: Environment>(snapshots: Incoming<E>, stopping: &watch::Sender<bool>) -> Arc<Incoming<E>> {
+    let snapshots = Arc::new(snapshots);
+    let forgetting = Arc::clone(&snapshots).forget_parts();
+    drop(E::Runtime::spawn(until_stopping::<E>(forgetting, stopping.subscribe())));
+    snapshots
 }
 
 /// Works until the voter stops.

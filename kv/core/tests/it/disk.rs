@@ -39,8 +39,8 @@ async fn a_leader_whose_disk_fails_stops_and_another_one_leads() {
     assert_eq!(leader(&nodes).await.write("n").await, 2);
 }
 
-/// RocksDB waits for ever where it begins its next write-ahead log here: nobody reads from a pipe with that name.
-fn let_hang(folder: &Path) {
+/// RocksDB waits where it begins its next write-ahead log here, until somebody reads from the pipe with that name.
+fn let_hang(folder: &Path) -> PathBuf {
     let files = folder.read_dir().unwrap().map(|file| PathBuf::from(file.unwrap().file_name()));
     let numbers = files.filter_map(|file| {
         let text = file.to_string_lossy().into_owned();
@@ -51,6 +51,7 @@ fn let_hang(folder: &Path) {
     let pipes = (last + 1..last + 40).map(|number| folder.join(format!("{number:06}.log")));
     let made = std::process::Command::new("mkfifo").args(pipes.map(|path| path.into_os_string())).status().unwrap();
     assert!(made.success());
+    folder.join(format!("{:06}.log", last + 1))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +62,7 @@ async fn a_leader_whose_disk_hangs_hands_over_and_then_stops() {
     let (b, c) = (site.add(&a, "b").await, site.add(&a, "c").await);
     a.until(|cluster| voters(cluster) == ["a", "b", "c"]).await;
     a.write("n").await;
-    let_hang(&site.path("a").join("raft"));
+    let pipe = let_hang(&site.path("a").join("raft"));
     let nodes = [a, b, c];
     // Whoever leads: it may lose the lead before its disk hangs, and then gets so much as a follower.
     let writing = async {
@@ -85,4 +86,7 @@ async fn a_leader_whose_disk_hangs_hands_over_and_then_stops() {
     let shut_down = tokio::time::timeout(WITHIN, a.core.shutdown()).await.expect("it ends");
     assert!(shut_down.is_err());
     assert_eq!(leader(&others).await.write("n").await, 3);
+    // Its thread ends with an error then, and with it the test; whoever reads ends with the database.
+    let reading = std::process::Command::new("sh").args(["-c", "cat \"$0\" >/dev/null 2>&1 &"]).arg(pipe).status();
+    assert!(reading.unwrap().success());
 }
