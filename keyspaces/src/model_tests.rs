@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
-use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView};
+use zonecast_kv_proto::{MAX_BATCH_LEN, MemoryView, SectionId};
 
 use crate::*;
 
@@ -218,6 +218,10 @@ proptest! {
                     let published = written.batch.sections.iter().any(|section| section.id.keyspace.is_published());
                     prop_assert!(!(published && second), "a private keyspace is published: {:?}", written.batch);
                     prop_assert_eq!(published, changed && !second);
+                    // Whose edition is required of the batch: limits and comparisons hold where it is applied, too.
+                    let entry = SectionId { keyspace: CATALOG, partition: written.keyspace.id.get().into() };
+                    let touches = written.batch.sections.iter().any(|section| section.id == entry);
+                    prop_assert!(touches || written.batch.is_empty());
                     prop_assert!(written.batch.encode().unwrap().len() <= MAX_BATCH_LEN);
                     view.apply(&written.batch);
                 }

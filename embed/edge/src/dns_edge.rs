@@ -11,7 +11,7 @@ use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, Ed
 use zonecast_kv_proto::Position;
 use zonecast_kv_transport::{CertificateMetrics, Identity, IdentityError, Role};
 
-use crate::{EdgeStates, Reading};
+use crate::{EdgeStates, KeyspaceError, KeyspaceMark, KeyspaceName, Reading};
 
 /// Configuration of an embedded edge.
 #[derive(Clone, Debug)]
@@ -42,6 +42,17 @@ pub enum DnsEdgeError {
     /// The copy cannot be opened, or no upstream is given.
     #[error(transparent)]
     Edge(#[from] EdgeError),
+}
+
+/// Why nobody can wait for the next change of a keyspace.
+#[derive(Debug, Error)]
+pub enum KeyspaceWaitError {
+    /// The edge cannot apply versions any more.
+    #[error(transparent)]
+    Edge(#[from] EdgeError),
+    /// The copy could not be read.
+    #[error(transparent)]
+    Keyspace(#[from] KeyspaceError),
 }
 
 /// An edge in this process. [`DnsEdge::shutdown`] ends it cleanly. Dropping it blocks until the received versions are
@@ -138,6 +149,28 @@ impl DnsEdge {
         match self.edge.watch().wait_for(EdgeStatus::has_caught_up).await {
             Ok(_) => Ok(()),
             Err(_) => Err(EdgeError::WriterGone),
+        }
+    }
+
+    /// Waits until a keyspace is not as it was at `seen`, `None` for not there, and returns how it is now. A change that
+    /// came meanwhile is not missed; changes that come together are seen together.
+    ///
+    /// # Errors
+    /// The edge cannot apply versions any more, or the copy could not be read.
+    pub async fn keyspace_changed(
+        &self,
+        name: &KeyspaceName,
+        seen: Option<KeyspaceMark>,
+    ) -> Result<Option<KeyspaceMark>, KeyspaceWaitError> {
+        let mut status = self.edge.watch();
+        loop {
+            // Before it is read, so that what comes in between wakes us.
+            status.borrow_and_update();
+            let now = self.read().keyspace(name)?.map(|keyspace| keyspace.mark());
+            if now != seen {
+                return Ok(now);
+            }
+            status.changed().await.map_err(|_| EdgeError::WriterGone)?;
         }
     }
 

@@ -69,22 +69,26 @@
 //! ```
 //! `Scratch::with_cache(BYTES)` instead of `Scratch::new()` adds a read cache for its thread; answers from it are exact
 //! at every version. A server that builds its own messages calls [`Reading::lookup`]. [`EdgeStates`] hands readings to
-//! other threads. [`DnsEdge::status`] and [`DnsEdge::watch`] report the position of the edge, and why it does not
+//! other threads. [`Reading::keyspace`] reads keyspaces beside DNS, and [`DnsEdge::keyspace_changed`] waits until one
+//! changes. [`DnsEdge::status`] and [`DnsEdge::watch`] report the position of the edge, and why it does not
 //! follow if it does not.
 
 mod dns_edge;
+mod keyspace_reading;
 mod next_state;
 mod reading;
 mod states;
 
-pub use dns_edge::{DnsEdge, DnsEdgeConfig, DnsEdgeError};
+pub use dns_edge::{DnsEdge, DnsEdgeConfig, DnsEdgeError, KeyspaceWaitError};
 pub use domain::base::iana::{Rcode, Rtype};
+pub use keyspace_reading::{KeyspaceMark, KeyspaceReading, KeyspaceValue};
 pub use reading::Reading;
 pub use states::{EdgeState, EdgeStates};
 pub use zonecast_edge_reader::{
     AnswerClass, COOKIE_SECRET_LEN, Client, CookieSecrets, Cookies, FindError, Found, Lookup, MAX_COOKIE_SECRETS,
     MAX_NSID_LEN, Outcome, Scratch, Transport, ZoneTable,
 };
+pub use zonecast_keyspaces::{KeyspaceError, KeyspaceName, UserKey};
 pub use zonecast_kv_edge::{EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream};
 pub use zonecast_kv_proto::Position;
 pub use zonecast_records::{Name, Rrset, TypeBitmap};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zonecast_edge_reader::{Changes, ZoneTable};
 use zonecast_kv_edge::{EdgeSnapshot, ReaderIndex, ReaderIndexError};
-use zonecast_kv_proto::{OpRef, Position, Version, View};
+use zonecast_kv_proto::{Key, KeyspaceId, OpRef, Position, Version, View};
 
 use crate::{EdgeState, EdgeStates};
 
@@ -31,8 +31,11 @@ impl ReaderIndex for NextState {
     }
 
     fn apply(&mut self, op: OpRef<'_>, seen_at: Version) -> Result<(), ReaderIndexError> {
-        self.zones.apply(op);
-        self.changes.stamp(op, seen_at.get());
+        // Of other keyspaces nothing is in memory.
+        if keyspace(op) == Some(KeyspaceId::DNS) {
+            self.zones.apply(op);
+            self.changes.stamp(op, seen_at.get());
+        }
         Ok(())
     }
 
@@ -40,4 +43,10 @@ impl ReaderIndex for NextState {
         let (zones, changes) = (self.zones.clone(), Arc::clone(&self.changes));
         self.states.swap_in(EdgeState { snapshot, zones, position, changes });
     }
+}
+
+/// The keyspace of an operation, which has been checked to be that of all its keys.
+fn keyspace(op: OpRef<'_>) -> Option<KeyspaceId> {
+    let (OpRef::Put { key, .. } | OpRef::Delete { key } | OpRef::DeleteRange { start: key, .. }) = op;
+    Key::check(key).ok()
 }

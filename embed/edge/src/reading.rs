@@ -39,6 +39,11 @@ impl Reading {
         Self { held: state.map(|state| Held::new(state, |state| state.snapshot.view())) }
     }
 
+    /// Reads the keys of this state; nothing while the edge is new.
+    pub(crate) fn with_view<T>(&self, read: impl FnOnce(&EdgeState, &EdgeView<'_>) -> T) -> Option<T> {
+        self.held.as_ref().map(|held| held.with_dependent(|state, view| read(state, view)))
+    }
+
     /// The position of this state; `None` while the edge is new.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
