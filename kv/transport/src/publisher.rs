@@ -153,6 +153,11 @@ impl Publisher {
     /// A majority of the cores confirms that nothing is missing here. Once this was said, downstreams hear how long ago it
     /// was said last, and may go to another core when that is too long.
     pub fn confirmed(&self) {
+        let position = self.parts.feed.source.position();
+        // A store that has no version yet has learnt its id from the others without publishing anything.
+        if self.parts.feed.tail().head().store != position.store {
+            self.jumped(position);
+        }
         self.parts.feed.confirm(self.parts.clock.now());
     }
 

@@ -180,10 +180,11 @@ fn an_edge_leaves_a_core_that_no_majority_confirms() {
     let [mut second, mut third] = ["core-2", "core-3"].map(|name| system.joining(name).unwrap());
     system.core.start_ready().unwrap();
     let_in(&system, [&mut second, &mut third]);
-    assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
     let edge = &mut system.edges[0];
     edge.upstreams = vec![second.service, third.service];
+    // Also while there is no version yet.
     edge.start_ready().unwrap();
+    assert_eq!(Http::new(system.core.http).call("PUT", "/v1/zones/one.test", Some(ZONE)).unwrap().0, 200);
     let has_left = |edge: &Node| {
         Http::new(edge.http).metric("zonecast_edge_left_upstream_total{reason=\"unconfirmed\"}") >= Some(1.0)
     };
