@@ -18,6 +18,7 @@ mod histories;
 mod hostile;
 mod http;
 mod keys;
+mod keyspaces;
 mod operator;
 mod pipeline;
 mod prometheus;
