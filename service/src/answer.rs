@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zonecast_api::types::{StoreSettings, Written, ZoneSettingsInfo};
+use zonecast_api::types::{KeyspaceInfo, KeyspaceWritten, StoreSettings, Written, ZoneSettingsInfo};
 use zonecast_kv_proto::{Note, Version};
 
 /// An answer that is kept.
@@ -39,6 +39,10 @@ impl Answer for Written {
 impl Answer for ZoneSettingsInfo {}
 
 impl Answer for StoreSettings {}
+
+impl Answer for KeyspaceInfo {}
+
+impl Answer for KeyspaceWritten {}
 
 /// What was done before under the same key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +90,12 @@ pub struct Done<T> {
 
 impl From<Written> for Done<Written> {
     fn from(written: Written) -> Self {
+        Self { repeated: written.repeated, value: written }
+    }
+}
+
+impl From<KeyspaceWritten> for Done<KeyspaceWritten> {
+    fn from(written: KeyspaceWritten) -> Self {
         Self { repeated: written.repeated, value: written }
     }
 }

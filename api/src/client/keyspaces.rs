@@ -86,8 +86,8 @@ impl Client {
     /// # Errors
     /// No answer, or refused.
     pub fn put_keyspace(&self, keyspace: &str, setup: &KeyspaceSetup) -> Result<KeyspaceInfo, ClientError> {
-        self.at_one(|core| {
-            let request = core.agent.put(core.url(&keyspace_path(keyspace, ""), &[]));
+        self.once(PATIENCE, |core| {
+            let request = core.keyed(core.agent.put(core.url(&keyspace_path(keyspace, ""), &[])));
             core.written(request.config().timeout_global(Some(PATIENCE)).build().send_json(setup))
         })
     }
@@ -135,8 +135,8 @@ impl Client {
         patience: Patience,
     ) -> Result<KeyspaceWritten, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(condition(when)).collect();
-        self.at_one(|core| {
-            let request = core.agent.put(core.url(&key_path(keyspace, key), &query));
+        self.once(patience.timeout, |core| {
+            let request = core.keyed(core.agent.put(core.url(&key_path(keyspace, key), &query)));
             let request = request.header("content-type", "application/octet-stream");
             core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send(value))
         })
@@ -192,7 +192,7 @@ impl Client {
         transaction: &KeyTransaction,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ClientError> {
-        self.post(&keyspace_path(keyspace, "/txn"), &waiting(patience), transaction, patience.timeout)
+        self.post_once(&keyspace_path(keyspace, "/txn"), &waiting(patience), transaction, patience.timeout)
     }
 
     /// Calls `visit` for each line of a watch, until it breaks or the watch ends. The last version that it saw is where the
@@ -249,8 +249,8 @@ impl Client {
         patience: Patience,
     ) -> Result<KeyspaceWritten, ClientError> {
         let query: Vec<_> = waiting(patience).into_iter().chain(flag("allow_shrink", allow_shrink)).collect();
-        self.at_one(|core| {
-            let request = core.agent.put(core.url(&group_path(keyspace, group, ""), &query));
+        self.once(patience.timeout, |core| {
+            let request = core.keyed(core.agent.put(core.url(&group_path(keyspace, group, ""), &query)));
             core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().send_json(content))
         })
     }
@@ -274,12 +274,12 @@ impl Client {
         request: &RollbackRequest,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ClientError> {
-        self.post(&group_path(keyspace, group, "/rollback"), &waiting(patience), request, patience.timeout)
+        self.post_once(&group_path(keyspace, group, "/rollback"), &waiting(patience), request, patience.timeout)
     }
 
     fn delete(&self, path: &str, query: &[(&str, String)], patience: Patience) -> Result<KeyspaceWritten, ClientError> {
-        self.at_one(|core| {
-            let request = core.agent.delete(core.url(path, query));
+        self.once(patience.timeout, |core| {
+            let request = core.keyed(core.agent.delete(core.url(path, query)));
             core.written(request.config().timeout_global(Some(patience.timeout + PATIENCE)).build().call())
         })
     }

@@ -65,6 +65,9 @@ pub struct KeyspaceWritten {
     pub version: Option<u64>,
     /// Whether the write changed anything.
     pub changed: bool,
+    /// Whether this is the answer of an earlier request under the same idempotency key, and nothing was done now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
     /// The edges that have the write, if the request waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,

@@ -10,8 +10,7 @@ use zonecast_kv_proto::View;
 
 use super::Service;
 use crate::error::ServiceError;
-use crate::who::Who;
-use crate::zone::blocking;
+use crate::zone::{Terms, blocking};
 use zonecast_api::Patience;
 use zonecast_api::types::{GroupContent, GroupEntry, GroupLog, GroupLogEntry, KeyspaceWritten};
 
@@ -30,7 +29,7 @@ impl Service {
         group: GroupName,
         content: GroupContent,
         allow_shrink: bool,
-        who: Who,
+        terms: Terms,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ServiceError> {
         let files = content.files.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
@@ -41,7 +40,7 @@ impl Service {
             };
             Ok(publish(view, &name, &group, files, shrink, by)?)
         };
-        self.write_keyspace(who, patience, build).await
+        self.write_keyspace(terms, patience, build).await
     }
 
     /// Makes a group what it was.
@@ -53,11 +52,11 @@ impl Service {
         name: KeyspaceName,
         group: GroupName,
         target: Target,
-        who: Who,
+        terms: Terms,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ServiceError> {
         let build = move |view: &dyn View, by: &_| Ok(roll_back(view, &name, &group, target, by)?);
-        self.write_keyspace(who, patience, build).await
+        self.write_keyspace(terms, patience, build).await
     }
 
     /// The last changes of a group, newest first, at most `limit`.

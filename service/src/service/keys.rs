@@ -12,8 +12,7 @@ use zonecast_kv_proto::{KeyspaceId, Version, View};
 use super::records::MAX_DATA;
 use super::{LocalEdge, Service};
 use crate::error::ServiceError;
-use crate::who::Who;
-use crate::zone::blocking;
+use crate::zone::{Terms, blocking};
 use zonecast_api::Patience;
 use zonecast_api::types::{
     KeyChange, KeyComparison, KeyEntry, KeyPage, KeyTransaction, KeyspaceWritten, Octets, OctetsError,
@@ -114,11 +113,11 @@ impl Service {
         self: &Arc<Self>,
         name: KeyspaceName,
         transaction: KeyTransaction,
-        who: Who,
+        terms: Terms,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ServiceError> {
         let transaction = understood(transaction)?;
-        self.write_keys(name, transaction, who, patience).await
+        self.write_keys(name, transaction, terms, patience).await
     }
 
     /// The same, understood already.
@@ -129,11 +128,11 @@ impl Service {
         self: &Arc<Self>,
         name: KeyspaceName,
         transaction: Transaction,
-        who: Who,
+        terms: Terms,
         patience: Patience,
     ) -> Result<KeyspaceWritten, ServiceError> {
         let build = move |view: &dyn View, by: &_| Ok(commit(view, &name, &transaction, by)?);
-        self.write_keyspace(who, patience, build).await
+        self.write_keyspace(terms, patience, build).await
     }
 }
 

@@ -9,7 +9,7 @@ use zonecast_service::exit::Outcome;
 /// Prints the result of a write. Fails if fewer edges have it than `--wait` asks for.
 pub(super) fn show_written(context: &Context, written: &KeyspaceWritten) -> Outcome {
     context.output.show(written, |written, out| {
-        let KeyspaceWritten { keyspace, revision, version, changed, receipt } = written;
+        let KeyspaceWritten { keyspace, revision, version, changed, repeated: _, receipt } = written;
         let what = if *changed { "changed in" } else { "needed no change at" };
         write!(out, "{keyspace} {what} revision {revision}")?;
         if let Some(version) = version {

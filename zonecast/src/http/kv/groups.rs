@@ -1,17 +1,17 @@
 //! `/v1/kv/{keyspace}/groups/{group}`, its log and its rollback.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_keyspaces::{GroupName, KeyspaceName, Target};
 
 use super::path::keyspace;
+use crate::http::asked::{Answered, Asked};
 use crate::http::query::{self, Params, Segments, WaitQuery, WriteQuery};
 use crate::http::{ApiError, ApiState};
 use zonecast_api::types::{GroupContent, GroupLog, KeyspaceWritten, RollbackRequest};
-use zonecast_service::Who;
 
 /// Changes in a log when the request does not say.
 const LOG: usize = 100;
@@ -38,14 +38,14 @@ pub(super) struct LogQuery {
 pub(super) async fn publish(
     State(state): State<ApiState>,
     Segments(path): Segments<GroupPath>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<WriteQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let ((keyspace, group), patience) = (path.names()?, params.patience()?);
-    let content: GroupContent = query::json(body)?;
-    let published = state.service.publish_group(keyspace, group, content, params.allow_shrink, who, patience);
-    Ok(Json(state.service.wait_for_keys(published.await?, patience).await))
+    let (content, terms): (GroupContent, _) = query::asked(asked, body)?;
+    let published = state.service.publish_group(keyspace, group, content, params.allow_shrink, terms, patience);
+    Ok(Answered(state.service.wait_for_keys(published.await?, patience).await.into()))
 }
 
 pub(super) async fn log(
@@ -60,16 +60,17 @@ pub(super) async fn log(
 pub(super) async fn roll_back(
     State(state): State<ApiState>,
     Segments(path): Segments<GroupPath>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let ((keyspace, group), patience) = (path.names()?, params.patience()?);
-    let target = match query::json(body)? {
+    let (request, terms) = query::asked(asked, body)?;
+    let target = match request {
         RollbackRequest { to: Some(revision), undo: None } => Target::After(revision),
         RollbackRequest { to: None, undo: Some(revision) } => Target::Undo(revision),
         _ => return Err(ApiError::bad_request("a rollback has either `to` or `undo`")),
     };
-    let written = state.service.roll_back_group(keyspace, group, target, who, patience).await?;
-    Ok(Json(state.service.wait_for_keys(written, patience).await))
+    let written = state.service.roll_back_group(keyspace, group, target, terms, patience).await?;
+    Ok(Answered(state.service.wait_for_keys(written, patience).await.into()))
 }

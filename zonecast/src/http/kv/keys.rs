@@ -1,20 +1,21 @@
 //! `/v1/kv/{keyspace}/keys`, `/v1/kv/{keyspace}/keys/{*key}`, `/v1/kv/{keyspace}/txn`.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use zonecast_keyspaces::{Comparison, Condition, KeyWrite, Transaction};
 
 use super::params::{KeyWriteQuery, ListParams};
 use super::path::{KeyPath, keyspace};
+use crate::http::asked::{Answered, Asked};
 use crate::http::query::{self, Params, Segments, WaitQuery};
 use crate::http::{ApiError, ApiState, EdgeApi};
 use zonecast_api::types::{KeyPage, KeyTransaction, KeyspaceWritten};
-use zonecast_service::{KeyValue, Who};
+use zonecast_service::KeyValue;
 
 /// The revision of the last change of the key.
 const REVISION: HeaderName = HeaderName::from_static("zonecast-revision");
@@ -69,10 +70,10 @@ fn shown(KeyValue { value, revision, version }: KeyValue) -> Response {
 pub(super) async fn put(
     State(state): State<ApiState>,
     KeyPath { keyspace, key }: KeyPath,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<KeyWriteQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let patience = params.patience()?;
     let condition = match (params.if_revision, params.if_absent) {
         (Some(_), true) => return Err(ApiError::bad_request("`if_revision` and `if_absent` exclude each other")),
@@ -81,17 +82,19 @@ pub(super) async fn put(
         (None, false) => None,
     };
     let compare = condition.map(|condition| Comparison { key: key.clone(), condition }).into_iter().collect();
-    let writes = vec![KeyWrite::Put { key, value: query::body(body)?.into() }];
-    let written = state.service.write_keys(keyspace, Transaction { compare, writes }, who, patience).await?;
-    Ok(Json(state.service.wait_for_keys(written, patience).await))
+    let body = query::body(body)?;
+    let terms = asked.terms(&body);
+    let writes = vec![KeyWrite::Put { key, value: body.into() }];
+    let written = state.service.write_keys(keyspace, Transaction { compare, writes }, terms, patience).await?;
+    Ok(Answered(state.service.wait_for_keys(written, patience).await.into()))
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
     KeyPath { keyspace, key }: KeyPath,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<KeyWriteQuery>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let patience = params.patience()?;
     if params.if_absent {
         return Err(ApiError::bad_request("`if_absent` is only for putting a key"));
@@ -99,19 +102,20 @@ pub(super) async fn delete(
     let condition = params.if_revision.map(Condition::Revision);
     let compare = condition.map(|condition| Comparison { key: key.clone(), condition }).into_iter().collect();
     let writes = vec![KeyWrite::Delete { key }];
-    let written = state.service.write_keys(keyspace, Transaction { compare, writes }, who, patience).await?;
-    Ok(Json(state.service.wait_for_keys(written, patience).await))
+    let transaction = Transaction { compare, writes };
+    let written = state.service.write_keys(keyspace, transaction, asked.terms(&[]), patience).await?;
+    Ok(Answered(state.service.wait_for_keys(written, patience).await.into()))
 }
 
 pub(super) async fn transaction(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<WaitQuery>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let (name, patience) = (keyspace(&name)?, params.patience()?);
-    let transaction: KeyTransaction = query::json(body)?;
-    let written = state.service.key_transaction(name, transaction, who, patience).await?;
-    Ok(Json(state.service.wait_for_keys(written, patience).await))
+    let (transaction, terms): (KeyTransaction, _) = query::asked(asked, body)?;
+    let written = state.service.key_transaction(name, transaction, terms, patience).await?;
+    Ok(Answered(state.service.wait_for_keys(written, patience).await.into()))
 }

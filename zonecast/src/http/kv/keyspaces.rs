@@ -1,16 +1,16 @@
 //! `/v1/kv` and `/v1/kv/{keyspace}`.
 
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::path::keyspace;
+use crate::http::asked::{Answered, Asked};
 use crate::http::query::{self, NoParams, Params, Segments};
 use crate::http::{ApiError, ApiState};
 use zonecast_api::types::{KeyspaceInfo, KeyspaceList, KeyspaceSetup, KeyspaceWritten};
-use zonecast_service::Who;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,20 +37,21 @@ pub(super) async fn put(
     State(state): State<ApiState>,
     _: NoParams,
     Segments(name): Segments<String>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<KeyspaceInfo>, ApiError> {
-    let (name, setup): (_, KeyspaceSetup) = (keyspace(&name)?, query::json(body)?);
-    Ok(Json(state.service.put_keyspace(name, setup, who).await?))
+) -> Result<Answered<KeyspaceInfo>, ApiError> {
+    let name = keyspace(&name)?;
+    let (setup, terms): (KeyspaceSetup, _) = query::asked(asked, body)?;
+    Ok(Answered(state.service.put_keyspace(name, setup, terms).await?))
 }
 
 pub(super) async fn delete(
     State(state): State<ApiState>,
     Segments(name): Segments<String>,
-    Extension(who): Extension<Who>,
+    asked: Asked,
     Params(params): Params<DropQuery>,
-) -> Result<Json<KeyspaceWritten>, ApiError> {
+) -> Result<Answered<KeyspaceWritten>, ApiError> {
     let patience = query::patience(params.wait.as_deref(), params.timeout.as_deref())?;
-    let written = state.service.drop_keyspace(keyspace(&name)?, params.with_keys, who).await?;
-    Ok(Json(state.service.wait_for_keys(written, patience).await))
+    let written = state.service.drop_keyspace(keyspace(&name)?, params.with_keys, asked.terms(&[])).await?;
+    Ok(Answered(state.service.wait_for_keys(written, patience).await.into()))
 }
