@@ -192,16 +192,13 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
     };
     let encoded = batch.encode().unwrap();
     let fork = Published::fork(&Position::origin(StoreId::new(5)), Epoch::ZERO, 1, RestoreId::new(u128::MAX)).unwrap();
-    let mut group = Group::default();
-    for time_us in [1, 2] {
-        group.push(Commit { time_us, batch: encoded.clone(), once: None }).unwrap();
-    }
+    let limits = Command::LimitRequests { records: 1, bytes: 2 };
     let requests = KeptRequests { records: 1, ..KeptRequests::default() };
     let head = Head { requests, ..Head::default() };
     vec![
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
         ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),
-        ("command", group.to_bytes().to_vec(), |bytes| Command::read_entry(bytes).is_ok()),
+        ("command", limits.to_bytes().to_vec(), |bytes| Command::read_entry(bytes).is_ok()),
         ("head", head.to_bytes().to_vec(), |bytes| Head::from_bytes(bytes).is_ok()),
     ]
 }
