@@ -27,7 +27,12 @@ pub(crate) enum NoAnswer {
 
 impl Http {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        Self::patient(address, PATIENCE)
+    }
+
+    /// That gives up after this time.
+    pub(crate) fn patient(address: SocketAddr, patience: Duration) -> Self {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(patience));
         Self { agent: config.build().into(), base: format!("http://{address}"), token: None }
     }
 

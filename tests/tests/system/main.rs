@@ -29,3 +29,4 @@ mod strangers;
 mod trouble;
 mod unloaded;
 mod validator;
+mod voters;
