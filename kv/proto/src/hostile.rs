@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::batch::sections_len;
 use crate::{
-    Batch, Command, Commit, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder,
-    FrameError, Group, Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN,
-    MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId,
-    SECTION_OVERHEAD, Section, SectionId, StoreId, Value, decode_ops,
+    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder, FrameError,
+    Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN, MAX_REQUEST_LEN,
+    MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId, SECTION_OVERHEAD, Section,
+    SectionId, StoreId, Value, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {

@@ -47,7 +47,7 @@ pub(super) async fn transfer(
 
 pub(super) async fn import_at(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ClusterInfo>, ApiError> {

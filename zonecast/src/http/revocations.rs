@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 
+use super::asked::NoKey;
 use super::query::{self, NoParams};
 use super::{ApiError, ApiState};
 use zonecast_api::types::Revocations;
@@ -16,7 +17,7 @@ pub(super) async fn get(State(state): State<ApiState>, _: NoParams) -> Result<Js
 
 pub(super) async fn publish(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Revocations>, ApiError> {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::{Extension, Json};
 
+use super::asked::NoKey;
 use super::query::{self, NoParams, Segments};
 use super::{ApiError, ApiState};
 use zonecast_api::types::{NewToken, TokenInfo, TokenList};
@@ -16,7 +17,7 @@ pub(super) async fn list(State(state): State<ApiState>, _: NoParams) -> Result<J
 
 pub(super) async fn create(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Extension(who): Extension<Who>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<TokenInfo>, ApiError> {
@@ -26,7 +27,7 @@ pub(super) async fn create(
 
 pub(super) async fn revoke(
     State(state): State<ApiState>,
-    _: NoParams,
+    (_, _): (NoParams, NoKey),
     Segments(name): Segments<String>,
     Extension(who): Extension<Who>,
 ) -> Result<Json<TokenInfo>, ApiError> {
