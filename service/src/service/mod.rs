@@ -20,6 +20,8 @@ mod inspect;
 mod key_limits;
 mod key_watch;
 mod keys;
+#[cfg(test)]
+mod keyspace_tests;
 mod keyspaces;
 mod local_edge;
 mod lookup;
