@@ -8,6 +8,7 @@
 //! that has jumped since it was last compared is suspect: it stamps nothing either, until it is compared again. A voter
 //! that is alone has nobody to compare with, and believes its clock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ struct Shared<E: Environment> {
     belief: Mutex<Belief<E>>,
     /// Told when the clock has become suspect.
     suspect: Notify,
+    /// There are other voters to compare it with.
+    has_others: AtomicBool,
 }
 
 /// When the clock was last found right, and whether it is believed still.
@@ -65,7 +68,14 @@ impl<E: Environment> Clock<E> {
     /// Believed until it is compared.
     pub(crate) fn new(environment: E) -> Self {
         let belief = Belief { wall_us: environment.now_us(), at: Moment::<E>::now(), is_believed: true };
-        Self { environment, shared: Arc::new(Shared { belief: Mutex::new(belief), suspect: Notify::new() }) }
+        Self {
+            environment,
+            shared: Arc::new(Shared {
+                belief: Mutex::new(belief),
+                suspect: Notify::new(),
+                has_others: AtomicBool::new(false),
+            }),
+        }
     }
 
     /// Microseconds of Unix time; nothing if the clock may be wrong.
@@ -76,7 +86,8 @@ impl<E: Environment> Clock<E> {
             return None;
         }
         let expected_us = belief.wall_us.saturating_add(micros(belief.at.elapsed()));
-        if now_us.abs_diff(expected_us) > micros(FAR) {
+        let has_others = self.shared.has_others.load(Ordering::Relaxed);
+        if has_others && now_us.abs_diff(expected_us) > micros(FAR) {
             belief.is_believed = false;
             self.shared.suspect.notify_one();
             return None;
@@ -166,6 +177,7 @@ impl<E: Environment> ClockWatch<E> {
     /// Compares the clock with those of the others, and acts on it.
     async fn compare(&self) -> Verdict {
         let (voters, offsets) = self.ask().await;
+        self.clock.shared.has_others.store(voters > 1, Ordering::Relaxed);
         let ahead: Vec<i64> = offsets.iter().map(|offset| offset.ahead_us).collect();
         let (was_believed, verdict) = (self.clock.is_believed(), judge(voters, &ahead));
         match verdict {
