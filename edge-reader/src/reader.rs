@@ -1,4 +1,4 @@
-//! Answers queries from a view and the zone table of the same version.
+//! A view with the zone table of the same version: looks names up in them. What answers a query with it is `answer.rs`.
 
 use std::sync::Arc;
 
