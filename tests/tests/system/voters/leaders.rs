@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use zonecast_tests::Random;
+
 use super::clients::Clients;
 use super::rounds;
-use super::three::Three;
+use super::three::{CORES, Three};
 use crate::crash::seed_of_run;
 
 const KILLS: u64 = 5;
@@ -23,12 +25,16 @@ fn nothing_acknowledged_is_lost_when_the_leader_is_killed() {
     println!("ZONECAST_SEED={seed} ZONECAST_ROUNDS={kills}");
     let mut three = Three::start(seed, |_, _| {});
     let clients = Clients::start(&three, seed);
-    let (mut without, started) = (Vec::new(), Instant::now());
+    let (mut random, mut without, started) = (Random::new(seed), Vec::new(), Instant::now());
     for kill in 1..=kills {
         let round = format!("seed {seed}, kill {kill}");
         let leader = three.wait_whole(&round);
+        // One of the others falls behind, and must not take the lead before it has what is acknowledged.
+        let behind = (leader + 1 + random.below(CORES - 1)) % CORES;
+        three.proxy.cut(leader, behind);
         clients.wait_for_writes(WRITES, &round);
         three.core_mut(leader).kill();
+        three.proxy.heal();
         let killed = Instant::now();
         clients.wait_for_writes(WRITES, &round);
         without.push(killed.elapsed());
