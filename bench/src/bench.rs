@@ -15,7 +15,7 @@ use crate::host::{self, NoiseWatch};
 pub(crate) enum Size {
     /// Seconds for each scenario: shows that everything works; figures mean little.
     Smoke,
-    /// About fourteen minutes for all of them.
+    /// About sixteen minutes for all of them.
     Standard,
     /// The sizes that the targets name; an hour or more.
     Full,
