@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,6 +42,8 @@ struct Shared {
     registers: Vec<Register>,
     apis: [SocketAddr; CORES],
     histories: Vec<Mutex<History>>,
+    /// Held by each client during an operation: a history has no write that is not written down yet and was read already.
+    gate: RwLock<()>,
     began: Instant,
     is_over: AtomicBool,
     /// Writes that were asked for.
@@ -58,6 +60,7 @@ impl Clients {
             histories: registers.iter().map(history).collect(),
             registers,
             apis: three.apis(),
+            gate: RwLock::new(()),
             began: Instant::now(),
             is_over: AtomicBool::new(false),
             values: 0.into(),
@@ -90,6 +93,7 @@ impl Clients {
 
     /// Everything is mended: each core reads each register, and what was done so far must be explained.
     pub(super) fn check(&self, round: &str) -> Counts {
+        let _nobody = self.shared.gate.write().unwrap();
         for (place, register) in self.shared.registers.iter().enumerate() {
             for api in self.shared.apis {
                 let deadline = Instant::now() + MENDED_WITHIN;
@@ -142,7 +146,9 @@ impl Client {
         let shared = Arc::clone(&self.shared);
         while !shared.is_over.load(Ordering::Relaxed) {
             let place = self.random.below(REGISTERS);
+            let one_operation = shared.gate.read().unwrap();
             let is_done = if self.random.below(2) == 0 { self.read(place) } else { self.write(place) };
+            drop(one_operation);
             if !is_done {
                 std::thread::park_timeout(AFTER_FAILURE);
             }
