@@ -8,7 +8,6 @@
 //! that has jumped since it was last compared is suspect: it stamps nothing either, until it is compared again. A voter
 //! that is alone has nobody to compare with, and believes its clock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use crate::message::{Answer, Call};
 use crate::metrics::CoreMetrics;
 use crate::network::Network;
 use crate::state_machine::Raft;
-use crate::types::Moment;
+use crate::types::{MetricsReceiver, Moment};
 
 /// Clocks that differ by more are not those of machines that keep time: NTP steps a clock that is off by 128 ms.
 const FAR: Duration = Duration::from_secs(10);
@@ -47,8 +46,6 @@ struct Shared<E: Environment> {
     belief: Mutex<Belief<E>>,
     /// Told when the clock has become suspect.
     suspect: Notify,
-    /// There are other voters to compare it with.
-    has_others: AtomicBool,
 }
 
 /// When the clock was last found right, and whether it is believed still.
@@ -56,6 +53,14 @@ struct Belief<E: Environment> {
     wall_us: u64,
     at: Moment<E>,
     is_believed: bool,
+    /// Says whether there are other voters to compare it with.
+    seen: MetricsReceiver<E>,
+}
+
+impl<E: Environment> Belief<E> {
+    fn has_others(&self) -> bool {
+        self.seen.borrow_watched().membership_config.voter_ids().nth(1).is_some()
+    }
 }
 
 impl<E: Environment> Clone for Clock<E> {
@@ -66,16 +71,10 @@ impl<E: Environment> Clone for Clock<E> {
 
 impl<E: Environment> Clock<E> {
     /// Believed until it is compared.
-    pub(crate) fn new(environment: E) -> Self {
-        let belief = Belief { wall_us: environment.now_us(), at: Moment::<E>::now(), is_believed: true };
-        Self {
-            environment,
-            shared: Arc::new(Shared {
-                belief: Mutex::new(belief),
-                suspect: Notify::new(),
-                has_others: AtomicBool::new(false),
-            }),
-        }
+    pub(crate) fn new(environment: E, seen: MetricsReceiver<E>) -> Self {
+        let (wall_us, at) = (environment.now_us(), Moment::<E>::now());
+        let belief = Mutex::new(Belief { wall_us, at, is_believed: true, seen });
+        Self { environment, shared: Arc::new(Shared { belief, suspect: Notify::new() }) }
     }
 
     /// Microseconds of Unix time; nothing if the clock may be wrong.
@@ -86,8 +85,7 @@ impl<E: Environment> Clock<E> {
             return None;
         }
         let expected_us = belief.wall_us.saturating_add(micros(belief.at.elapsed()));
-        let has_others = self.shared.has_others.load(Ordering::Relaxed);
-        if has_others && now_us.abs_diff(expected_us) > micros(FAR) {
+        if now_us.abs_diff(expected_us) > micros(FAR) && belief.has_others() {
             belief.is_believed = false;
             self.shared.suspect.notify_one();
             return None;
@@ -99,7 +97,7 @@ impl<E: Environment> Clock<E> {
     fn believe(&self, is_believed: bool) {
         let now_us = self.environment.now_us();
         let mut belief = self.shared.belief.lock().unwrap_or_else(PoisonError::into_inner);
-        *belief = Belief { wall_us: now_us, at: Moment::<E>::now(), is_believed };
+        (belief.wall_us, belief.at, belief.is_believed) = (now_us, Moment::<E>::now(), is_believed);
     }
 
     fn is_believed(&self) -> bool {
@@ -177,7 +175,6 @@ impl<E: Environment> ClockWatch<E> {
     /// Compares the clock with those of the others, and acts on it.
     async fn compare(&self) -> Verdict {
         let (voters, offsets) = self.ask().await;
-        self.clock.shared.has_others.store(voters > 1, Ordering::Relaxed);
         let ahead: Vec<i64> = offsets.iter().map(|offset| offset.ahead_us).collect();
         let (was_believed, verdict) = (self.clock.is_believed(), judge(voters, &ahead));
         match verdict {

@@ -120,7 +120,7 @@ impl<E: Environment> Voter<E> {
             let loan = Arc::new(Loan::new(environment.clone()));
             network.follow(Running { seen: raft.metrics(), loan: Arc::clone(&loan), metrics: metrics.clone() });
             let (panicked, is_complete) = (watch::Sender::new(false), Arc::new(AtomicBool::new(false)));
-            let clock = Clock::new(environment.clone());
+            let clock = Clock::new(environment.clone(), raft.metrics());
             let tools = LeadTools {
                 environment: environment.clone(),
                 clock: clock.clone(),
