@@ -41,10 +41,10 @@ soak: deps ## The same tests at large counts; results go into docs/proofs.md
 	PROPTEST_CASES=$(LAW_CASES) $(CARGO) test --locked -p zonecast-builder --lib law
 	ZONECAST_SOAK=1 PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --locked --workspace
 
-soak-system: deps ## Of those, 200 rounds of kill -9 and ten minutes of hostile bytes, with their figures
+soak-system: deps ## Of those, 200 rounds of kill -9, ten minutes of hostile bytes, and three cores under faults, with their figures
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast
-	ZONECAST_SOAK=1 $(CARGO) test --locked -p zonecast-tests --test system -- --nocapture crash hostile
+	ZONECAST_SOAK=1 $(CARGO) test --locked -p zonecast-tests --test system -- --nocapture crash hostile voters
 
 build: deps ## Release binaries in target/release
 	$(CARGO) build --locked --release -p zonecast -p zonecast-bench
@@ -58,7 +58,7 @@ deb-test: deps ## The package installed, upgraded and purged on a throw-away cop
 	$(CARGO) build --locked -p zonecast
 	@ops/deb-test.sh target/debug/zonecast
 
-bench: build ## Measures zonecast beside its peers, about fourteen minutes; report in target/bench
+bench: build ## Measures zonecast beside its peers, about sixteen minutes; report in target/bench
 	@ops/apt.sh bench
 	target/release/zonecast-bench run --out target/bench
 
