@@ -92,6 +92,13 @@ impl Forward {
         })
     }
 
+    /// Waits until this core does not lead any more, as far as is known here.
+    async fn is_succeeded(&self, leader: &Member) {
+        while self.core.other_leader().as_ref() == Some(leader) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Lets another core answer.
     pub(super) async fn hand_on(
         &self,
@@ -105,7 +112,11 @@ impl Forward {
         if let Some(Ok(client)) = client.map(|client| HeaderValue::from_str(&client.to_string())) {
             headers.insert(CLIENT, client);
         }
-        let stream = match self.core.open(leader, REQUESTS).await {
+        let opened = tokio::select! {
+            opened = self.core.open(leader, REQUESTS) => opened.map_err(|error| error.to_string()),
+            () = self.is_succeeded(leader) => Err("it does not lead any more".to_owned()),
+        };
+        let stream = match opened {
             Ok(stream) => stream,
             Err(error) => {
                 let message = format!("{leader} leads and cannot be reached: {error}; nothing has changed");
@@ -117,7 +128,12 @@ impl Forward {
             drop(tokio::spawn(connection));
             sender.send_request(request).await
         };
-        match answered.await {
+        let answered = tokio::select! {
+            answered = answered => answered.map_err(|error| error.to_string()),
+            // A core that has died says nothing, and its connection lasts for seconds more.
+            () = self.is_succeeded(leader) => Err("another core leads now, or none does".to_owned()),
+        };
+        match answered {
             Ok(response) => response.map(Body::new),
             Err(error) => {
                 let message = format!(
