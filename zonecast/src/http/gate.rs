@@ -201,10 +201,16 @@ async fn answer(forward: Option<Forward>, answered: Answered, mut request: Reque
         Ok(None) => next.run(request).await,
         Ok(Some(leader)) => {
             let client = request.extensions().get::<Asker>().map(|asker| asker.0);
-            forward.hand_on(&leader, client, request).await
+            of_another_core(forward.hand_on(&leader, client, request).await)
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// An answer whose reason, if it is not done, is not known here: nobody waits for it.
+fn of_another_core(mut response: Response) -> Response {
+    response.extensions_mut().remove::<NotDone>();
+    response
 }
 
 /// What a request may do, if that is enough for its path and for the zone in it.
@@ -248,4 +254,20 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (value, None) = (values.next()?, values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    /// The client whose leader was killed asks again at once.
+    #[test]
+    fn nobody_waits_for_a_reason_that_another_core_has() {
+        let unknown = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, zonecast_api::types::UNKNOWN, "silence");
+        let waits = |response: &Response| response.extensions().get::<NotDone>().is_some();
+        assert!(waits(&unknown.clone().into_response()));
+        assert!(!waits(&of_another_core(unknown.into_response())));
+    }
 }
