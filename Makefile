@@ -31,6 +31,7 @@ test: deps ## All tests, with NSD, Knot and BIND as partners; those that this ma
 	@ops/apt.sh test
 	@rm -f $(SKIPPED)
 	$(CARGO) build --locked --workspace
+	@ops/previous.sh
 	PROPTEST_RNG_SEED=$(TEST_SEED) ZONECAST_SKIPPED=$(SKIPPED) $(CARGO) test --locked --workspace
 	@ZONECAST_SKIPPED=$(SKIPPED) ops/deb-test.sh target/debug/zonecast
 	@ops/skipped.sh $(SKIPPED)
@@ -38,12 +39,14 @@ test: deps ## All tests, with NSD, Knot and BIND as partners; those that this ma
 soak: deps ## The same tests at large counts; results go into docs/proofs.md
 	@ops/apt.sh test
 	$(CARGO) build --locked --workspace
+	@ops/previous.sh
 	PROPTEST_CASES=$(LAW_CASES) $(CARGO) test --locked -p zonecast-builder --lib law
 	ZONECAST_SOAK=1 PROPTEST_CASES=$(SOAK_CASES) $(CARGO) test --locked --workspace
 
 soak-system: deps ## Of those, 200 rounds of kill -9, ten minutes of hostile bytes, and three cores under faults, with their figures
 	@ops/apt.sh test
 	$(CARGO) build --locked -p zonecast
+	@ops/previous.sh
 	ZONECAST_SOAK=1 $(CARGO) test --locked -p zonecast-tests --test system -- --nocapture crash hostile voters
 
 build: deps ## Release binaries in target/release

@@ -43,12 +43,12 @@ pub use poll::poll_until;
 pub use power_disk::PowerDisk;
 pub use random::Random;
 pub use report::Report;
-pub use skip::{or_skip, skip};
+pub use skip::{or_skip, skip, skip_also_in_ci};
 pub use suite::{compare_all, compare_asked};
 pub use system::{System, run, run_any};
 pub use udp_proxy::{Packets, UdpProxy, Weather};
 pub use wrong_clock::WrongClock;
-pub use zonecast::{DevOptions, Zonecast, c_library, zonecast_binary};
+pub use zonecast::{DevOptions, NoPrevious, Zonecast, c_library, previous_zonecast, zonecast_binary};
 pub use zonecast_compare::{
     AskError, Asker, Aspect, Breadth, Mode, Name, Question, Recursion, Reply, ReplyError, Rr, ZoneData, differences,
     encode, questions, transfer,

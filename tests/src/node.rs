@@ -53,6 +53,8 @@ pub struct Node {
     pub environment: Vec<(String, String)>,
     /// How long it may take to get ready, or to end by itself: more where it has much to load.
     pub patience: Duration,
+    /// The program, if not the one that was built with this test.
+    pub binary: Option<PathBuf>,
     /// The one processor that it is to think the machine has.
     pub cpu: Option<usize>,
     role: NodeRole,
@@ -82,6 +84,7 @@ impl Node {
             http_lines: String::new(),
             environment: Vec::new(),
             patience: READY_DEADLINE,
+            binary: None,
             cpu: None,
             role,
             home: home.to_owned(),
@@ -99,7 +102,7 @@ impl Node {
         let config = self.home.join("node.toml");
         std::fs::write(&config, self.config())?;
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let binary = zonecast_binary()?;
+        let binary = self.binary.clone().map_or_else(zonecast_binary, Ok)?;
         let cpu = self.cpu.map(|cpu| cpu.to_string());
         let program = if cpu.is_some() { Path::new("taskset") } else { binary.as_path() };
         let mut child = Child::spawn(program, |command| {

@@ -148,6 +148,33 @@ pub fn zonecast_binary() -> anyhow::Result<PathBuf> {
     }
 }
 
+/// `zonecast` of an earlier commit, which `ops/previous.sh` builds.
+///
+/// # Errors
+/// It was not built, for this reason.
+pub fn previous_zonecast() -> Result<PathBuf, NoPrevious> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/previous");
+    let binary = folder.join("zonecast");
+    if binary.exists() {
+        return Ok(binary);
+    }
+    match std::fs::read_to_string(folder.join("missing")) {
+        Ok(why) => Err(NoPrevious::NoHistory(why.trim().to_owned())),
+        Err(_) => Err(NoPrevious::NotBuilt),
+    }
+}
+
+/// Why there is no earlier `zonecast`.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPrevious {
+    /// It can be built.
+    #[error("there is no zonecast of an earlier commit: run `ops/previous.sh` (`make test` does)")]
+    NotBuilt,
+    /// Its sources are not in this clone.
+    #[error("{0}")]
+    NoHistory(String),
+}
+
 /// The library of package `zonecast-c` of the same build.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ pub struct ClusterInfo {
     pub may_fail: Option<u64>,
     /// Whether a change of the membership is under way.
     pub changing: bool,
-    /// The feature level of the core that says this.
+    /// The feature level that the cluster has agreed on: what each of its cores can read.
     pub level: u32,
     /// Each core of the cluster, by name.
     pub members: Vec<ClusterMember>,
@@ -65,7 +65,7 @@ pub struct ClusterMemberState {
     pub applied: u64,
     /// Number of entries that its raft log lacks, compared with the longest one.
     pub lag: u64,
-    /// The feature level of its release.
+    /// The feature level of its release: the highest that it can read.
     pub level: u32,
 }
 

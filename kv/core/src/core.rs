@@ -475,11 +475,12 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use zonecast_kv_proto::{Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
+    use zonecast_kv_proto::{FEATURE_LEVEL, Key, KeyspaceId, Op, Section, SectionId, Value, ViewError};
     use zonecast_kv_store::StoreError;
 
     use super::*;
     use crate::entry::decode_log_id;
+    use crate::join::{JoinAnswer, JoinRequest};
     use crate::types::Proposal;
     use crate::{Applied, Outcome};
 
@@ -618,6 +619,27 @@ mod tests {
         Node { id: 7, stage: Stage::Admitted }.write(&learner).unwrap();
         let core = Core::start(config(&learner, usize::MAX)).await.unwrap();
         assert_eq!(core.head(), head);
+        core.shutdown().await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_release_more_than_one_feature_level_apart_is_not_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let core = Core::start(config(folder.path(), usize::MAX)).await.unwrap();
+        assert_eq!(core.head().level, FEATURE_LEVEL, "nobody else has to be asked");
+        let join = |level| {
+            let request = JoinRequest { level, address: "192.0.2.9:8054".into() };
+            core.inner.voter.members.join("core-9", &request)
+        };
+        for level in [0, FEATURE_LEVEL - 1, FEATURE_LEVEL + 2, u32::MAX] {
+            let answer = join(level);
+            let why = format!("has feature level {level}, and the cluster has agreed on {FEATURE_LEVEL}");
+            assert!(matches!(&answer, JoinAnswer::Refused(said) if said.contains(&why)), "{answer:?}");
+            assert!(core.inner.voter.members.candidates().is_empty());
+        }
+        for level in [FEATURE_LEVEL, FEATURE_LEVEL + 1] {
+            assert_eq!(join(level), JoinAnswer::Wait);
+        }
         core.shutdown().await.unwrap();
     }
 

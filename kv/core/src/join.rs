@@ -16,7 +16,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::{AsyncRuntime as _, Instant as _};
-use zonecast_kv_proto::StoreId;
+use zonecast_kv_proto::{FEATURE_LEVEL, StoreId};
 
 use crate::codec::{Reader, Write as _};
 use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, Wire as _};
@@ -36,12 +36,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// Between two lines in the log that say what an operator has to do.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
-/// What this release can read of logs, states and messages. A cluster takes in whoever has its own level, or the next.
-pub(crate) const FEATURE_LEVEL: u32 = 1;
-
 /// What a core without a node id says. Its name is in its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct JoinRequest {
+    /// The feature level of its release. A cluster takes in whoever has the agreed level, or the next.
     pub(crate) level: u32,
     /// Where the others reach it.
     pub(crate) address: String,

@@ -16,6 +16,7 @@ mod flight;
 mod held_lead;
 mod join;
 mod lead;
+mod level_watch;
 mod loan;
 mod log_store;
 mod machine;

@@ -15,14 +15,14 @@ use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, ChangeMembers, Instant as _, Precondition, RaftMetrics, ServerState};
 use thiserror::Error;
-use zonecast_kv_proto::StoreId;
+use zonecast_kv_proto::{Command, StoreId};
 
 use crate::environment::{Environment, State as _};
-use crate::join::{FEATURE_LEVEL, JoinAnswer, JoinRequest};
+use crate::join::{JoinAnswer, JoinRequest};
 use crate::member::{MAX_TEXT, Member};
 use crate::sizes::{CannotRemove, Cores};
 use crate::state_machine::Raft;
-use crate::types::{Moment, TypeConfig};
+use crate::types::{LogId, Moment, Proposal, TypeConfig};
 
 /// A core that asked to join and was not heard again for so long is not there.
 const ASKED_WITHIN: Duration = Duration::from_secs(30);
@@ -47,6 +47,7 @@ pub(crate) struct Members<E: Environment> {
 
 struct Asking<E: Environment> {
     address: String,
+    level: u32,
     last: Moment<E>,
 }
 
@@ -71,6 +72,19 @@ pub enum MemberError {
     /// There is one already.
     #[error("{0} is a member already; to give it a new disk, remove it first")]
     IsMember(String),
+    /// Its release is too far from those that are here.
+    #[error(
+        "the release of {name} has feature level {level}, and the cluster has agreed on {agreed}: it takes in cores of its \
+         own level and of the next; install a release of one of them"
+    )]
+    OtherLevel {
+        /// Its name.
+        name: String,
+        /// The level of its release.
+        level: u32,
+        /// That of the cluster.
+        agreed: u32,
+    },
     /// There is none of this name.
     #[error("no member has the name {0}")]
     NoMember(String),
@@ -125,17 +139,14 @@ impl<E: Environment> Members<E> {
             let leader = seen.current_leader.and_then(|id| member(&seen, id));
             return leader.map_or(JoinAnswer::Wait, JoinAnswer::Elsewhere);
         }
-        if !(FEATURE_LEVEL..=FEATURE_LEVEL + 1).contains(&request.level) {
-            return JoinAnswer::Refused(format!(
-                "its release has feature level {}, this cluster {FEATURE_LEVEL}: releases one step apart work together",
-                request.level
-            ));
+        if let Err(error) = self.check_level(name, request.level) {
+            return JoinAnswer::Refused(error.to_string());
         }
         if request.address.is_empty() || request.address.len() > MAX_TEXT {
             return JoinAnswer::Refused("it does not say at which address it is reached".into());
         }
         let Some((id, _)) = find(&seen, name) else {
-            self.asks(name, &request.address);
+            self.asks(name, request);
             return JoinAnswer::Wait;
         };
         // A learner that never had anything of the log is one that was just admitted, or was killed right then.
@@ -151,16 +162,24 @@ impl<E: Environment> Members<E> {
         JoinAnswer::Admitted { id, store: self.store() }
     }
 
+    /// Whether a release of this level can be a member. Raising the level later waits for those that are members then.
+    fn check_level(&self, name: &str, level: u32) -> Result<(), MemberError> {
+        let agreed = self.state.head().level;
+        let can = (agreed..=agreed.saturating_add(1)).contains(&level);
+        can.then_some(()).ok_or_else(|| MemberError::OtherLevel { name: name.into(), level, agreed })
+    }
+
     fn store(&self) -> StoreId {
         self.state.head().position.store
     }
 
-    fn asks(&self, name: &str, address: &str) {
+    fn asks(&self, name: &str, request: &JoinRequest) {
+        let JoinRequest { level, address } = request;
         let mut asking = self.asking();
         asking.retain(|_, asking| asking.last.elapsed() < ASKED_WITHIN);
         if asking.contains_key(name) || asking.len() < MAX_ASKING {
-            let is_new =
-                asking.insert(name.into(), Asking { address: address.into(), last: Moment::<E>::now() }).is_none();
+            let asks = Asking { address: address.clone(), level: *level, last: Moment::<E>::now() };
+            let is_new = asking.insert(name.into(), asks).is_none();
             if is_new {
                 tracing::info!(core = name, address, "a core asks to join: `zonecast cluster add {name}` admits it");
             }
@@ -193,7 +212,10 @@ impl<E: Environment> Members<E> {
             };
             let candidate = self.candidates().into_iter().find(|candidate| candidate.name == name);
             let Candidate { name, address } = candidate.ok_or_else(|| MemberError::NotAsking(name.into()))?;
+            let level = self.asking().get(&name).map(|asking| asking.level);
             let id = self.raft.write_blank().await.map_err(not_now)?.log_id.index;
+            // Now that everything is applied which was committed before.
+            level.map_or(Ok(()), |level| self.check_level(&name, level))?;
             let nodes = BTreeMap::from([(id, Member { name: name.clone(), address })]);
             self.change(ChangeMembers::AddNodes(nodes), before).await?;
             self.asking().remove(&name);
@@ -321,6 +343,26 @@ impl<E: Environment> Members<E> {
             self.change(ChangeMembers::SetNodes(nodes), before).await
         }
         .boxed()
+    }
+
+    /// Raises the feature level, unless the membership is not that of this entry any more: all of its cores have the level.
+    pub(crate) async fn raise_level(&self, level: u32, membership: Option<LogId>) -> Result<(), MemberError> {
+        let _changing = self.changing.lock().await;
+        let leader_id = {
+            let metrics = self.raft.metrics();
+            let seen = metrics.borrow_watched();
+            self.leads(&seen)?;
+            if *seen.membership_config.log_id() != membership {
+                return Err(MemberError::NotNow("it has just changed".into()));
+            }
+            seen.vote.leader_id
+        };
+        let proposal = Proposal(Command::RaiseLevel { level: level.into() }.to_bytes());
+        let raising = self.raft.write(proposal).with_leader(leader_id);
+        let raised = E::Runtime::timeout(CHANGED_WITHIN, raising.into_future()).await;
+        raised.map_err(|_| MemberError::NotNow("no majority has answered".into()))?.map_err(not_now)?;
+        tracing::info!(level, "every core has this feature level, and the cluster has agreed on it");
+        Ok(())
     }
 
     /// As long as this voter leads: finishes changes that are half done, and gives votes to learners that are ready.

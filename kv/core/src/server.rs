@@ -13,10 +13,11 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use openraft::AsyncRuntime as _;
 use openraft::async_runtime::watch::WatchReceiver as _;
+use zonecast_kv_proto::FEATURE_LEVEL;
 
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
-use crate::join::{FEATURE_LEVEL, JoinRequest};
+use crate::join::JoinRequest;
 use crate::loan::Loan;
 use crate::member::Member;
 use crate::members::{MemberError, Members, member};

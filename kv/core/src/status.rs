@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use openraft::async_runtime::watch::WatchReceiver as _;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, State as _};
 use crate::member::Member;
 use crate::members::{Candidate, MemberRole};
 use crate::message::{Answer, Call, NodeStatus};
@@ -23,6 +23,8 @@ pub struct ClusterStatus {
     pub id: u64,
     /// Its raft term.
     pub term: u64,
+    /// The feature level that the cluster has agreed on, as far as this core has applied the log.
+    pub level: u32,
     /// Node id of the leader, if one is known.
     pub leader: Option<u64>,
     /// The membership is between two: a change is under way.
@@ -65,6 +67,7 @@ impl<E: Environment> Voter<E> {
                 let cluster = ClusterStatus {
                     id: seen.id,
                     term: seen.current_term,
+                    level: self.state.head().level,
                     leader: seen.current_leader,
                     is_changing: membership.get_joint_config().len() > 1,
                     members: members.collect(),

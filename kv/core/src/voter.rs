@@ -13,7 +13,7 @@ use openraft::async_runtime::Select2;
 use openraft::async_runtime::watch::WatchReceiver as _;
 use openraft::{AsyncRuntime, Config, ServerState, SnapshotPolicy};
 use tokio::sync::{Notify, oneshot, watch};
-use zonecast_kv_proto::{Batch, Command, Idempotency, Note, Once, StoreId, Verdict, View};
+use zonecast_kv_proto::{Batch, Command, FEATURE_LEVEL, Idempotency, Note, Once, StoreId, Verdict, View};
 
 use crate::clock_watch::{Clock, ClockWatch};
 use crate::core_error::CoreError;
@@ -22,6 +22,7 @@ use crate::environment::{Environment, State as _};
 use crate::flight::OVERHEAD;
 use crate::join::anyone;
 use crate::lead::{Lead, LeadTools, PresentLead, keep_lead};
+use crate::level_watch::LevelWatch;
 use crate::loan::Loan;
 use crate::log_store::LogStore;
 use crate::marks::Marks;
@@ -138,6 +139,13 @@ impl<E: Environment> Voter<E> {
             let hangs = watch::Sender::new(false);
             let watched = Watched { raft: &raft, log: &log, network: &network, members: &members, metrics: &metrics };
             watched.watch(applying, hangs.clone(), patience, clock, &stopping);
+            let level = LevelWatch {
+                raft: raft.clone(),
+                state: state.clone(),
+                network: network.clone(),
+                members: Arc::clone(&members),
+            };
+            drop(E::Runtime::spawn(until_stopping::<E>(level.watch(), stopping.subscribe())));
             let reads = confirm_reads(&raft, &network, &stopping);
             let (its_loan, stops) = (Arc::clone(&loan), stopping.subscribe());
             let snapshots = Incoming::new(raft.clone(), state.clone(), its_loan, metrics.clone(), stops);
@@ -190,6 +198,7 @@ impl<E: Environment> Voter<E> {
                 .map_err(failed)?;
             self.raft.write_blank().await.map_err(failed)?;
             self.found().await?;
+            self.raise_level_alone().await?;
             let mut lead = self.lead.clone();
             let has_lead = async { lead.wait_for(Option::is_some).await.map(drop) };
             match E::Runtime::timeout(LEAD_WITHIN, has_lead).await {
@@ -254,6 +263,15 @@ impl<E: Environment> Voter<E> {
         }
         let store = StoreId::new(random()?);
         self.raft.client_write(Proposal(Command::Found { store }.to_bytes())).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Raises the feature level to that of this release: there is nobody else to ask.
+    async fn raise_level_alone(&self) -> Result<(), CoreError> {
+        if self.state.head().level < FEATURE_LEVEL {
+            let raise = Command::RaiseLevel { level: FEATURE_LEVEL.into() };
+            self.raft.client_write(Proposal(raise.to_bytes())).await.map_err(failed)?;
+        }
         Ok(())
     }
 

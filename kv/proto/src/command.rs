@@ -3,7 +3,7 @@
 //! # Format
 //! A command is the positional MessagePack array `[format, kind, time, batch, count, store, restore, epoch, once,
 //! group, bytes]`. Kind 0 is a batch, 1 allocates ids, 2 founds the store, 3 begins an epoch, 4 is a
-//! [`Group`](crate::Group) of batches, 5 limits what is kept of requests. A voter that meets a format or kind it does not
+//! [`Group`](crate::Group) of batches, 5 limits what is kept of requests, 6 raises the feature level. A voter that meets a format or kind it does not
 //! know must halt: to skip what others do would be to leave their history.
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ const FOUND: u8 = 2;
 const FORK: u8 = 3;
 const GROUP: u8 = 4;
 const LIMIT_REQUESTS: u8 = 5;
+const RAISE_LEVEL: u8 = 6;
 
 /// One command of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,11 @@ pub enum Command {
         records: u64,
         /// Most bytes of them.
         bytes: u64,
+    },
+    /// Raises the feature level of the cluster, unless it is as high: every member can read it.
+    RaiseLevel {
+        /// The new one.
+        level: u64,
     },
 }
 
@@ -122,6 +128,7 @@ impl WireCommand {
                 Ok(Command::Fork { time_us: self.time_us, restore, epoch: self.epoch })
             }
             LIMIT_REQUESTS => Ok(Command::LimitRequests { records: self.count, bytes: self.bytes }),
+            RAISE_LEVEL => Ok(Command::RaiseLevel { level: self.count }),
             kind => Err(CommandError::Kind(kind)),
         }
     }
@@ -152,6 +159,7 @@ impl Command {
             Self::LimitRequests { records, bytes } => {
                 (WireCommand { kind: LIMIT_REQUESTS, count: *records, bytes: *bytes, ..empty }, 0)
             }
+            Self::RaiseLevel { level } => (WireCommand { kind: RAISE_LEVEL, count: *level, ..empty }, 0),
         };
         wire.to_bytes(about)
     }
@@ -197,6 +205,7 @@ mod tests {
             Command::Found { store: StoreId::new(u128::MAX - 1) },
             Command::Fork { time_us: 7, restore: RestoreId::new(u128::MAX - 2), epoch: Epoch::new(4) },
             Command::LimitRequests { records: 1_000, bytes: u64::MAX },
+            Command::RaiseLevel { level: 2 },
         ]
     }
 

@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::batch::sections_len;
 use crate::{
-    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FrameDecoder, FrameError,
-    Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN, MAX_REQUEST_LEN,
-    MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId, SECTION_OVERHEAD, Section,
-    SectionId, StoreId, Value, decode_ops,
+    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FEATURE_LEVEL,
+    FrameDecoder, FrameError, Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN,
+    MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId,
+    SECTION_OVERHEAD, Section, SectionId, StoreId, Value, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {
@@ -194,7 +194,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
     let fork = Published::fork(&Position::origin(StoreId::new(5)), Epoch::ZERO, 1, RestoreId::new(u128::MAX)).unwrap();
     let limits = Command::LimitRequests { records: 1, bytes: 2 };
     let requests = KeptRequests { records: 1, ..KeptRequests::default() };
-    let head = Head { requests, ..Head::default() };
+    let head = Head { requests, level: FEATURE_LEVEL, ..Head::default() };
     vec![
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
         ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),

@@ -257,7 +257,7 @@ fn other_limits_count_from_now_on_and_forget_nothing() {
     }
     assert_eq!(ask(&mut store, 5 * MS, asked(5, 3, 1)), Effect::Refused(Refusal::TooManyKeys));
     let limit = |store: &mut Store, records| {
-        assert_eq!(store.apply(Command::LimitRequests { records, bytes: 10_000 }), Effect::Limited);
+        assert_eq!(store.apply(Command::LimitRequests { records, bytes: 10_000 }), Effect::Done);
     };
     limit(&mut store, 3);
     assert!(matches!(ask(&mut store, 5 * MS, asked(5, 3, 1)), Effect::Accepted(_)));

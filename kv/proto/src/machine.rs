@@ -16,12 +16,16 @@ use thiserror::Error;
 
 use crate::kept_requests::WireKept;
 use crate::{
-    Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, Idempotency,
-    KeptRequests, Once, OpError, Position, Precondition, Published, RequestChanges, RequestId, RequestLimits,
-    RequestRecord, RestoreId, Revision, SectionId, SeenRequest, StoreId, Version, decode_ops, positional, read_whole,
+    Chain, Command, CommandError, Commit, DecodeError, Edition, EncodedBatch, EncodedSection, Epoch, FEATURE_LEVEL,
+    FIRST_LEVEL, Idempotency, KeptRequests, Once, OpError, Position, Precondition, Published, RequestChanges,
+    RequestId, RequestLimits, RequestRecord, RestoreId, Revision, SectionId, SeenRequest, StoreId, Version, decode_ops,
+    positional, read_whole,
 };
 
-const FORMAT: u8 = 1;
+/// Of a head at the first feature level.
+const FIRST_FORMAT: u8 = 1;
+/// Of one that says its level. Releases of the first level do not read it.
+const FORMAT: u8 = 2;
 
 /// Where the store of a voter stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +42,8 @@ pub struct Head {
     pub began: Version,
     /// What is kept of requests that are done once.
     pub requests: KeptRequests,
+    /// The feature level that the cluster has agreed on.
+    pub level: u32,
 }
 
 /// What the machine reads of the state beside its head.
@@ -68,10 +74,8 @@ pub trait Beside {
 /// of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The store has its identity.
-    Founded,
-    /// Less or more may be kept of requests.
-    Limited,
+    /// The head has changed, and nothing beside it.
+    Done,
     /// The batch is committed, with these effects.
     Accepted(Accepted),
     /// This was done before under the same key, and nothing changes.
@@ -109,7 +113,7 @@ impl Effect {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Founded | Self::Limited => Verdict::Done,
+            Self::Done => Verdict::Done,
             Self::Accepted(accepted) => Verdict::Committed {
                 revision: accepted.revision,
                 version: accepted.published.as_ref().map(|published| published.version),
@@ -185,6 +189,9 @@ pub enum MachineError<E> {
     /// A batch with parts of a later release.
     #[error("the batch comes from a later release: {0}")]
     Newer(DecodeError),
+    /// A level this release does not have.
+    #[error("the cluster has agreed on feature level {0}, and this release has {FEATURE_LEVEL}: start a later release")]
+    Level(u64),
     /// A counter is at its end.
     #[error("revisions, versions or editions have reached the end of 64 bits")]
     Exhausted,
@@ -202,6 +209,9 @@ pub enum HeadError {
     /// A format this release does not know.
     #[error("head format {0} is not known to this release")]
     Format(u8),
+    /// A level this release does not have.
+    #[error("the cluster has agreed on feature level {0}, and this release has {FEATURE_LEVEL}: start a later release")]
+    Level(u64),
 }
 
 positional! {
@@ -218,6 +228,7 @@ positional! {
         next_id: u64,
         began: Version,
         requests: WireKept,
+        level: u32,
     }
 }
 
@@ -230,6 +241,7 @@ impl Default for Head {
             next_id: 1,
             began: Version::ZERO,
             requests: KeptRequests::default(),
+            level: FIRST_LEVEL,
         }
     }
 }
@@ -244,8 +256,10 @@ impl Head {
     /// As one byte string.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
+        // At the first level as its releases write it.
+        let (format, level) = if self.level > FIRST_LEVEL { (FORMAT, self.level) } else { (FIRST_FORMAT, 0) };
         let wire = WireHead {
-            format: FORMAT,
+            format,
             revision: self.revision,
             store: self.position.store.get(),
             epoch: self.position.epoch,
@@ -255,6 +269,7 @@ impl Head {
             next_id: self.next_id,
             began: self.began,
             requests: self.requests.to_wire(),
+            level,
         };
         rmp_serde::to_vec(&wire).expect("plain data always encodes").into()
     }
@@ -265,14 +280,19 @@ impl Head {
     /// Not MessagePack of this shape, or another format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeadError> {
         let wire: WireHead = read_whole(bytes).map_err(HeadError::Syntax)?;
-        if wire.format != FORMAT {
-            return Err(HeadError::Format(wire.format));
+        let level = match wire.format {
+            FIRST_FORMAT => FIRST_LEVEL,
+            FORMAT => wire.level,
+            format => return Err(HeadError::Format(format)),
+        };
+        if !(FIRST_LEVEL..=FEATURE_LEVEL).contains(&level) {
+            return Err(HeadError::Level(level.into()));
         }
         let (epoch, version, chain) = (wire.epoch, wire.version, wire.chain);
         let position = Position { store: StoreId::new(wire.store), epoch, version, chain };
         let (revision, time_us, next_id, began) = (wire.revision, wire.time_us, wire.next_id, wire.began);
         let requests = KeptRequests::from_wire(wire.requests);
-        Ok(Self { revision, position, time_us, next_id, began, requests })
+        Ok(Self { revision, position, time_us, next_id, began, requests, level })
     }
 
     /// What a request is in this state, if it is asked for at this time.
@@ -294,7 +314,7 @@ impl Head {
                 if !self.is_founded() {
                     self.position = Position::origin(store);
                 }
-                Ok(Effect::Founded)
+                Ok(Effect::Done)
             }
             Command::Allocate { count } => match self.next_id.checked_add(count) {
                 Some(end) => {
@@ -307,7 +327,12 @@ impl Head {
             Command::LimitRequests { records, bytes } => {
                 let limits = self.requests.limits;
                 self.requests.limits = RequestLimits { records, bytes, ..limits };
-                Ok(Effect::Limited)
+                Ok(Effect::Done)
+            }
+            Command::RaiseLevel { level } => {
+                let known = u32::try_from(level).ok().filter(|level| *level <= FEATURE_LEVEL);
+                self.level = self.level.max(known.ok_or(MachineError::Level(level))?);
+                Ok(Effect::Done)
             }
             Command::Batch(_) | Command::Fork { .. } if !self.is_founded() => Ok(Effect::Refused(Refusal::NotFounded)),
             Command::Fork { time_us, restore, epoch } => self.fork(time_us, restore, epoch),
@@ -471,7 +496,7 @@ mod tests {
 
         fn founded() -> Self {
             let mut model = Self::new();
-            assert_eq!(model.apply(Command::Found { store: StoreId::new(7) }), Effect::Founded);
+            assert_eq!(model.apply(Command::Found { store: StoreId::new(7) }), Effect::Done);
             model
         }
 
@@ -633,6 +658,25 @@ mod tests {
         let before = model.clone();
         model.apply(Command::Found { store: StoreId::new(8) });
         assert_eq!(model, before);
+    }
+
+    #[test]
+    fn a_level_is_raised_and_never_lowered_and_what_is_above_this_release_halts() {
+        let mut model = Model::founded();
+        let (first, level) = (model.clone(), u64::from(FEATURE_LEVEL));
+        assert_eq!((model.head.level, model.head.to_bytes()[1]), (FIRST_LEVEL, FIRST_FORMAT));
+        assert!(matches!(model.try_apply(Command::RaiseLevel { level: level + 1 }), Err(MachineError::Level(_))));
+        assert!(matches!(model.try_apply(Command::RaiseLevel { level: u64::MAX }), Err(MachineError::Level(_))));
+        assert_eq!(model, first);
+        for raised in [level, 1, 0] {
+            assert_eq!(model.apply(Command::RaiseLevel { level: raised }), Effect::Done);
+            assert_eq!(model.head, Head { level: FEATURE_LEVEL, ..first.head });
+        }
+        // Not the format that a release of the first level reads.
+        assert_eq!(model.head.to_bytes()[1], FORMAT);
+        assert_eq!(Head::from_bytes(&model.head.to_bytes()).unwrap(), model.head);
+        let later = Head { level: FEATURE_LEVEL + 1, ..model.head };
+        assert!(matches!(Head::from_bytes(&later.to_bytes()), Err(HeadError::Level(_))));
     }
 
     #[test]

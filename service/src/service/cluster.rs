@@ -81,9 +81,11 @@ impl Service {
     fn not_changed(&self, error: MemberError) -> ServiceError {
         match error {
             MemberError::NotAsking(_) | MemberError::NoMember(_) => ServiceError::NoCore(error.to_string()),
-            MemberError::IsMember(_) | MemberError::NoVote(_) | MemberError::All | MemberError::Even(_) => {
-                ServiceError::Membership(error.to_string())
-            }
+            MemberError::IsMember(_)
+            | MemberError::NoVote(_)
+            | MemberError::All
+            | MemberError::Even(_)
+            | MemberError::OtherLevel { .. } => ServiceError::Membership(error.to_string()),
             MemberError::NotLeader => {
                 ServiceError::NotLeader { leader: self.core().leader().map(|leader| leader.to_string()) }
             }
@@ -105,7 +107,6 @@ fn described(cluster: ClusterStatus) -> ClusterInfo {
     let states = || cluster.members.iter().filter_map(|member| member.status);
     let last = states().map(|state| state.last).max().unwrap_or_default();
     let name = |id| cluster.members.iter().find(|member| member.id == id).map(|member| member.member.name.clone());
-    let own = cluster.members.iter().find(|member| member.id == cluster.id);
     let voters = || cluster.members.iter().filter(|member| member.role == MemberRole::Voter);
     let (of, reached) = (voters().count(), voters().filter(|member| member.status.is_some()).count());
     let mut members: Vec<_> = cluster.members.iter().map(|member| about(member, cluster.leader, last)).collect();
@@ -118,7 +119,7 @@ fn described(cluster: ClusterStatus) -> ClusterInfo {
         reached: reached as u64,
         may_fail: reached.checked_sub(of / 2 + 1).map(|left| left as u64),
         changing: cluster.is_changing,
-        level: own.and_then(|own| own.status).map_or(0, |state| state.level),
+        level: cluster.level,
         members,
         importer: None,
         asking: cluster
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     fn member(id: u64, role: MemberRole, last: Option<u64>) -> MemberStatus {
-        let status = last.map(|last| NodeStatus { pid: 1, term: 2, last, applied: last, level: 1, now_us: 0 });
+        let status = last.map(|last| NodeStatus { pid: 1, term: 2, last, applied: last, level: 2, now_us: 0 });
         MemberStatus { id, member: Member { name: format!("core-{id}"), address: String::new() }, role, status }
     }
 
@@ -164,6 +165,7 @@ mod tests {
         let cluster = ClusterStatus {
             id: 9,
             term: 2,
+            level: 1,
             leader: Some(1),
             is_changing: false,
             members: vec![

@@ -25,6 +25,7 @@ mod prometheus;
 mod random_zones;
 mod rdata;
 mod refusals;
+mod releases;
 mod strangers;
 mod trouble;
 mod unloaded;

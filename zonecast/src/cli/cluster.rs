@@ -92,6 +92,11 @@ fn show(cluster: &ClusterInfo, out: &mut dyn Write) -> io::Result<()> {
     if cluster.changing {
         writeln!(out, "a change of the membership is under way")?;
     }
+    let levels = || cluster.members.iter().filter_map(|member| member.state).map(|state| state.level);
+    if let Some(highest) = levels().max().filter(|highest| *highest > cluster.level) {
+        let level = cluster.level;
+        writeln!(out, "feature level {level}: it rises when every core runs a release that has {highest}")?;
+    }
     writeln!(out, "{}", cluster.summary())
 }
 
@@ -110,10 +115,11 @@ mod tests {
             state,
             ..ClusterMember::default()
         };
-        let state = ClusterMemberState { pid: 4711, term: 3, last: 90, applied: 88, lag: 2, level: 1 };
+        let state = ClusterMemberState { pid: 4711, term: 3, last: 90, applied: 88, lag: 2, level: 2 };
         let cluster = ClusterInfo {
             core: "core-1".into(),
             leader: Some("core-1".into()),
+            level: 1,
             voters: 3,
             reached: 2,
             may_fail: Some(0),
@@ -131,6 +137,7 @@ mod tests {
         assert_eq!(lines[1], ["core-1", "leader", "192.0.2.1:8054", "3", "88", "2", "4711"]);
         assert_eq!(lines[2], ["core-2", "follower", "192.0.2.1:8054", "away"]);
         assert!(text.contains("`zonecast cluster add core-4` lets it in"), "{text}");
+        assert!(text.contains("\nfeature level 1: it rises when every core runs a release that has 2\n"), "{text}");
         assert!(text.ends_with("3 voters, core-1 leads, core-2 is away, none may fail\n"), "{text}");
     }
 }
