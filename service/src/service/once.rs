@@ -28,25 +28,29 @@ impl Service {
     ///
     /// # Errors
     /// The key cannot be used, too many writes are under way, or what the write says.
-    pub(super) async fn do_once<T: Send + 'static>(
+    pub(super) fn do_once<T: Send + 'static>(
         self: &Arc<Self>,
         terms: &Terms,
         write: impl Future<Output = Result<Wrote<T>, ServiceError>> + Send + 'static,
-    ) -> Result<Wrote<T>, ServiceError> {
-        let Some(asked) = terms.once else { return self.to_the_end(&terms.who, write).await };
-        // Whoever waits here has begun nothing, and may go.
-        let turn = self.requests.begin(asked.id()).await;
-        let service = Arc::clone(self);
-        let once = async move {
-            let _turn = turn;
-            let done = match service.earlier(asked).await {
-                Ok(Some(earlier)) => return Ok(Wrote::Before(earlier)),
-                Ok(None) => write.await,
-                Err(error) => Err(error),
+    ) -> impl Future<Output = Result<Wrote<T>, ServiceError>> + Send {
+        // It has kilobytes, and whoever waits for it would move them from one future into the next.
+        let write = Box::pin(write);
+        async move {
+            let Some(asked) = terms.once else { return self.to_the_end(&terms.who, write).await };
+            // Whoever waits here has begun nothing, and may go.
+            let turn = self.requests.begin(asked.id()).await;
+            let service = Arc::clone(self);
+            let once = async move {
+                let _turn = turn;
+                let done = match service.earlier(asked).await {
+                    Ok(Some(earlier)) => return Ok(Wrote::Before(earlier)),
+                    Ok(None) => write.await,
+                    Err(error) => Err(error),
+                };
+                done.map_err(|error| service.with_time(error))
             };
-            done.map_err(|error| service.with_time(error))
-        };
-        self.to_the_end(&terms.who, once).await
+            self.to_the_end(&terms.who, once).await
+        }
     }
 
     /// What was done before under a key.
