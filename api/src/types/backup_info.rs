@@ -39,8 +39,11 @@ pub struct BackupInfo {
     pub store: String,
     /// The epoch of the store.
     pub epoch: u64,
-    /// The version that it holds at least.
+    /// The version that it holds.
     pub version: u64,
+    /// The version of the backup before it in the same folder, if every one between them can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
     /// What is not in it.
     pub lacks: Vec<String>,
     /// What is odd about it.

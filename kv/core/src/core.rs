@@ -1,10 +1,10 @@
 //! One voter on a real machine: its databases, and what can be asked of it.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
+use std::{fmt, io};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -17,6 +17,7 @@ use zonecast_kv_store::{SendState, StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
 use crate::core_error::CoreError;
+use crate::entry::decode_log_id;
 use crate::held_lead::HeldLead;
 use crate::machine::{Machine, MachineParts};
 use crate::member::Member;
@@ -30,6 +31,7 @@ use crate::patience::Patience;
 use crate::proposer::Editions;
 use crate::quic_wire::{QuicWire, Receiver, Sender};
 use crate::removal::Removal;
+use crate::saved_log::{LogSpan, SavedLog, save};
 use crate::start::{
     FOUNDER, Opened, check_address, check_name, has_log, known_node, new_node, open, refuse_unfinished,
 };
@@ -166,7 +168,7 @@ impl Core {
     ///
     /// # Errors
     /// It cannot be reached.
-    pub async fn open(&self, to: &Member, kind: u8) -> std::io::Result<CoreStream> {
+    pub async fn open(&self, to: &Member, kind: u8) -> io::Result<CoreStream> {
         self.inner.wire.open_stream(to, kind).await
     }
 
@@ -397,6 +399,23 @@ impl Core {
     /// The disk failed or is full.
     pub fn state_files(&self) -> Result<SendState, CoreError> {
         Ok(self.inner.voter.state.snapshot_files()?)
+    }
+
+    /// Index of the last entry of the raft log that these files stand for.
+    ///
+    /// # Errors
+    /// They say something else.
+    pub fn entry_of(files: &SendState) -> Result<Option<u64>, CoreError> {
+        Ok(files.applied().map(decode_log_id).transpose()?.map(|log_id| log_id.index))
+    }
+
+    /// Writes these entries of the raft log, as far as it still has them, in the form that [`Replay`](crate::Replay) reads.
+    /// Changes go on meanwhile. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The log cannot be read, or `out` not be written to.
+    pub fn save_log(&self, span: LogSpan, out: &mut dyn io::Write) -> io::Result<SavedLog> {
+        save(&self.inner.voter.log, self.position().store, span, out)
     }
 
     /// Waits until nothing can be committed any more, by [`Core::shutdown`] or because raft or the proposer cannot go on (a

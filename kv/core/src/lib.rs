@@ -37,6 +37,8 @@ mod read_round;
 mod reads;
 mod remains;
 mod removal;
+mod replay;
+mod saved_log;
 mod server;
 #[cfg(test)]
 mod simulation;
@@ -64,5 +66,7 @@ pub use outcome::{ChangeError, Outcome, Pending, ProposeError, ReadError};
 pub use patience::Patience;
 pub use proposer::Editions;
 pub use remains::{Found, Recovered, Remains};
+pub use replay::{Replay, ReplayError};
+pub use saved_log::{LogSpan, SavedLog, SavedLogError};
 pub use state_machine::{Applied, AppliedSink};
 pub use status::{ClusterStatus, MemberStatus};

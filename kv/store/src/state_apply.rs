@@ -81,14 +81,45 @@ impl<'s> Apply<'s> {
         Command::read_entry(entry)?.into_iter().map(|command| self.one(command)).collect()
     }
 
+    /// The same, until a command leads where `goes_on` says no: neither that one nor what follows it is applied then. Says
+    /// whether all commands were.
+    ///
+    /// # Errors
+    /// As [`Apply::command`].
+    pub fn command_while(
+        &mut self,
+        entry: &[u8],
+        goes_on: impl Fn(&Head) -> bool,
+    ) -> Result<bool, MachineError<StoreError>> {
+        for command in Command::read_entry(entry)? {
+            let before = self.current.head;
+            let effect = self.decide(command)?;
+            if !goes_on(&self.current.head) {
+                self.current.head = before;
+                return Ok(false);
+            }
+            self.take(effect);
+        }
+        Ok(true)
+    }
+
     fn one(&mut self, command: Command) -> Result<Verdict, MachineError<StoreError>> {
-        let beside = Decided { pending: &self.pending, written: &self.inner };
-        let effect = self.current.head.apply(command, &beside)?;
+        let effect = self.decide(command)?;
         let verdict = effect.verdict();
+        self.take(effect);
+        Ok(verdict)
+    }
+
+    /// Moves the head, and nothing else.
+    fn decide(&mut self, command: Command) -> Result<Effect, MachineError<StoreError>> {
+        let beside = Decided { pending: &self.pending, written: &self.inner };
+        self.current.head.apply(command, &beside)
+    }
+
+    fn take(&mut self, effect: Effect) {
         if let Effect::Accepted(accepted) = effect {
             self.accept(accepted);
         }
-        Ok(verdict)
     }
 
     /// The log id that the state now stands for. Opaque here.

@@ -11,6 +11,8 @@ use super::{BackedUpFile, Manifest};
 
 /// Where the files of the state are in a backup.
 pub(super) const STATE: &str = "state";
+/// The file of the entries of the raft log that lead to it.
+pub(super) const LOG: &str = "log";
 
 /// Why a folder is no good backup.
 #[derive(Debug, Error)]

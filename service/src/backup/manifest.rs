@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 const NAME: &str = "manifest.json";
 
 /// Of this release.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+/// The one before had nothing of the raft log, and is read, too.
+const WITHOUT_LOG: u32 = 2;
 
 /// Longest manifest that is read: a file of a database takes some 150 bytes of it.
 const MAX_LEN: u64 = 64 * 1024 * 1024;
@@ -26,7 +28,7 @@ const LACKS: [&str; 4] = [
 /// The manifest of a backup: its content and what it does not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Now 2.
+    /// Now 3.
     pub format: u32,
     /// Release that made it.
     pub release: String,
@@ -36,8 +38,14 @@ pub struct Manifest {
     pub store: String,
     /// Its epoch.
     pub epoch: u64,
-    /// The version that it holds at least.
+    /// The version of the state.
     pub version: u64,
+    /// Index of the last entry of the raft log that the state has applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<u64>,
+    /// With a log in the backup: it has the entries after this one, up to and with `entry`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_after: Option<u64>,
     /// What is not in it.
     pub lacks: Vec<String>,
     /// What is in it.
@@ -59,7 +67,8 @@ impl Manifest {
     /// Of a backup without files so far.
     pub fn new(store: String, epoch: u64, version: u64, time: u64) -> Self {
         let (release, lacks) = (env!("CARGO_PKG_VERSION").to_owned(), LACKS.map(str::to_owned).to_vec());
-        Self { format: FORMAT, release, time, store, epoch, version, lacks, files: vec![] }
+        let (entry, log_after) = (None, None);
+        Self { format: FORMAT, release, time, store, epoch, version, entry, log_after, lacks, files: vec![] }
     }
 
     /// Bytes of all files.
@@ -91,7 +100,7 @@ impl Manifest {
             return Err(odd("it is too long for a manifest".to_owned()));
         }
         let manifest: Self = serde_json::from_slice(&std::fs::read(path)?)?;
-        if manifest.format != FORMAT {
+        if ![FORMAT, WITHOUT_LOG].contains(&manifest.format) {
             return Err(odd(format!("format {} is not known to this release", manifest.format)));
         }
         Ok(manifest)
@@ -100,5 +109,26 @@ impl Manifest {
     /// Where its manifest is.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join(NAME)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_before_is_read_and_none_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |format: u32| {
+            let text = format!(
+                r#"{{"format": {format}, "release": "0", "time": 3, "store": "5", "epoch": 1, "version": 2,
+                    "lacks": [], "files": []}}"#
+            );
+            std::fs::write(folder.path().join(NAME), text).unwrap();
+            Manifest::read(folder.path())
+        };
+        let before = write(WITHOUT_LOG).unwrap();
+        assert_eq!((before.version, before.entry, before.log_after), (2, None, None));
+        assert!(write(FORMAT + 1).unwrap_err().to_string().contains("format 4 is not known"));
     }
 }

@@ -3,17 +3,20 @@
 //! # Format
 //! ```text
 //! <folder>/<time>/state/          the files of the database that the state is
+//! <folder>/<time>/log            what leads to that state from the backup before: entries of the raft log
 //! <folder>/<time>/manifest.json   written and synced last: a folder without it is no backup
 //! ```
 
 mod contents;
 mod manifest;
+mod points;
 mod restore;
 mod shelf;
 mod take;
 
 pub use contents::{VerifyError, verify};
 pub use manifest::{BackedUpFile, Manifest};
-pub use restore::{RestoreError, RestoreTime, Restored, restore};
+pub use points::{Backups, Listed, Point, VersionRange, Way};
+pub use restore::{Order, RestoreError, RestoreTime, Restored, restore};
 pub use shelf::{Begun, Shelf, ShelfError, backup_at};
-pub use take::{Source, Taken, take};
+pub use take::{Between, Content, Source, Taken, take};

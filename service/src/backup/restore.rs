@@ -1,21 +1,22 @@
 //! Making a data folder from a backup: a cluster of one, whose epoch is a later one.
 //!
 //! # Invariants
-//! - What is not, to the byte, what the backup was when it was taken becomes no data folder.
+//! - What is not, to the byte, what the backup was when it was taken becomes no data folder. So it is with the logs of later
+//!   backups, with which a version between two of them is made.
 //! - The folder is there whole or not at all: it is made beside its place and renamed.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use zonecast_kv_core::{CoreError, Recovered, Remains};
-use zonecast_kv_proto::Epoch;
+use zonecast_kv_core::{CoreError, Recovered, Remains, Replay, ReplayError};
+use zonecast_kv_proto::{Epoch, Version};
 use zonecast_kv_store::{StateOptions, StateStore, StoreError};
 
-use super::contents::{STATE, check_path};
+use super::contents::{LOG, STATE, check_path, hash_file};
 use super::take::Hashing;
-use super::{Manifest, ShelfError, VerifyError, backup_at};
+use super::{Backups, Listed, Manifest, Point, ShelfError, VerifyError, VersionRange, Way, backup_at};
 
 /// Why a backup was not restored.
 #[derive(Debug, Error)]
@@ -36,6 +37,31 @@ pub enum RestoreError {
         said: String,
         /// By its state.
         found: String,
+    },
+    /// No backup and no log leads there.
+    #[error("version {} cannot be restored from {}{}: it has {}", point.version, folder.display(), of(*point), list(ranges))]
+    OutOfReach {
+        /// What was asked for.
+        point: Point,
+        /// The folder of backups.
+        folder: PathBuf,
+        /// What can be.
+        ranges: Vec<VersionRange>,
+    },
+    /// A log does not lead where its manifest says.
+    #[error("the logs of the backups end at version {found}")]
+    EndsEarly {
+        /// The last version that they lead to.
+        found: u64,
+    },
+    /// A log cannot be applied.
+    #[error("{} cannot be applied: {source}", path.display())]
+    Log {
+        /// Which.
+        path: PathBuf,
+        /// The reason.
+        #[source]
+        source: ReplayError,
     },
     /// The folder cannot be made.
     #[error("{} cannot be made: {source}", path.display())]
@@ -61,6 +87,8 @@ pub struct Restored {
     pub backup: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// Logs of later backups that were applied to it.
+    pub logs: Vec<PathBuf>,
     /// How the core goes on.
     pub recovered: Recovered,
 }
@@ -74,15 +102,24 @@ pub struct RestoreTime {
     pub above: Epoch,
 }
 
-/// Restores the backup in a folder, or the newest one that it holds, into the folder of a core, which is empty or not
-/// there.
+/// What is to be restored, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// A backup, or a folder of backups.
+    pub from: &'a Path,
+    /// This version; or the backup as it is, the newest one of a folder.
+    pub point: Option<Point>,
+    /// The folder of a core, which is empty or not there.
+    pub core: &'a Path,
+}
+
+/// Makes the folder of a core.
 ///
 /// # Errors
 /// There is no folder of a core then.
-pub fn restore(from: &Path, core: &Path, time: RestoreTime) -> Result<Restored, RestoreError> {
-    let backup = backup_at(from)?;
-    let manifest =
-        Manifest::read(&backup).map_err(|source| VerifyError::Manifest { path: Manifest::path(&backup), source })?;
+pub fn restore(order: Order<'_>, time: RestoreTime) -> Result<Restored, RestoreError> {
+    let Order { from, point, core } = order;
+    let Way { base, logs } = way(from, point)?;
     if core.exists() && core.read_dir().map_err(at(core))?.next().is_some() {
         return Err(RestoreError::InTheWay(core.to_owned()));
     }
@@ -91,9 +128,14 @@ pub fn restore(from: &Path, core: &Path, time: RestoreTime) -> Result<Restored, 
         std::fs::remove_dir_all(&new).map_err(at(&new))?;
     }
     super::shelf::make(&new, false)?;
-    StateStore::lay_out(&new.join(STATE), |to| copy(&backup, &manifest, to))?;
+    StateStore::lay_out(&new.join(STATE), |to| copy(&base, to))?;
+    let logs = match point {
+        Some(point) => lead_to(&new, Version::new(point.version), &logs)?,
+        None => vec![],
+    };
     let remains = Remains::open(&new, &StateOptions::default())?;
     let found = remains.found().position.store.to_string();
+    let Listed { folder: backup, manifest } = base;
     if found != manifest.store {
         return Err(RestoreError::OtherStore { said: manifest.store, found });
     }
@@ -101,14 +143,61 @@ pub fn restore(from: &Path, core: &Path, time: RestoreTime) -> Result<Restored, 
     let parent = core.parent().unwrap_or(Path::new("."));
     std::fs::rename(&new, core).map_err(at(core))?;
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(at(parent))?;
-    Ok(Restored { backup, manifest, recovered })
+    Ok(Restored { backup, manifest, logs, recovered })
+}
+
+fn way(from: &Path, point: Option<Point>) -> Result<Way, RestoreError> {
+    let Some(point) = point else {
+        let folder = backup_at(from)?;
+        let unreadable = |source| VerifyError::Manifest { path: Manifest::path(&folder), source };
+        let manifest = Manifest::read(&folder).map_err(unreadable)?;
+        return Ok(Way { base: Listed { folder, manifest }, logs: vec![] });
+    };
+    let backups = Backups::read(from)?;
+    let out_of_reach = || RestoreError::OutOfReach { point, folder: from.to_owned(), ranges: backups.ranges() };
+    backups.way_to(point).ok_or_else(out_of_reach)
+}
+
+/// Applies the logs of later backups to the state, up to a version; which of them it took.
+fn lead_to(data_dir: &Path, version: Version, backups: &[Listed]) -> Result<Vec<PathBuf>, RestoreError> {
+    let mut replay = Replay::open(data_dir, &StateOptions::default(), version)?;
+    let mut taken = vec![];
+    for backup in backups {
+        let path = checked_log(backup)?;
+        let file = File::open(&path).map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
+        let goes_on =
+            replay.apply(BufReader::new(file)).map_err(|source| RestoreError::Log { path: path.clone(), source })?;
+        taken.push(path);
+        if !goes_on {
+            break;
+        }
+    }
+    let found = replay.position().version;
+    replay.close()?;
+    if found == version { Ok(taken) } else { Err(RestoreError::EndsEarly { found: found.get() }) }
+}
+
+/// The log of a backup, if it is what was written.
+fn checked_log(backup: &Listed) -> Result<PathBuf, VerifyError> {
+    let path = backup.folder.join(LOG);
+    let found =
+        hash_file(&path, LOG.into()).map_err(|source| VerifyError::Unreadable { path: path.clone(), source })?;
+    if backup.manifest.files.contains(&found) { Ok(path) } else { Err(VerifyError::Damaged { path }) }
+}
+
+fn of(point: Point) -> String {
+    point.epoch.map(|epoch| format!(" in epoch {epoch}")).unwrap_or_default()
+}
+
+fn list(ranges: &[VersionRange]) -> String {
+    ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Copies the files of the state, and compares each with the manifest on its way.
-fn copy(backup: &Path, manifest: &Manifest, to: &Path) -> Result<(), RestoreError> {
-    for file in &manifest.files {
+fn copy(backup: &Listed, to: &Path) -> Result<(), RestoreError> {
+    for file in backup.manifest.files.iter().filter(|file| file.path != LOG) {
         check_path(&file.path)?;
-        let from = backup.join(&file.path);
+        let from = backup.folder.join(&file.path);
         let unreadable = |source| VerifyError::Unreadable { path: from.clone(), source };
         let Some(name) = file.path.strip_prefix(STATE).and_then(|path| path.strip_prefix('/')) else {
             return Err(VerifyError::Stray { path: file.path.clone() }.into());

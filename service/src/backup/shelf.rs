@@ -133,6 +133,22 @@ pub fn backup_at(folder: &Path) -> Result<PathBuf, ShelfError> {
     newest_in(folder)?.ok_or_else(|| ShelfError::Empty(folder.to_owned()))
 }
 
+/// The backup that a folder is, or all that it holds, the oldest first.
+///
+/// # Errors
+/// It is none and holds none.
+pub(super) fn backups_at(folder: &Path) -> Result<Vec<PathBuf>, ShelfError> {
+    if Manifest::path(folder).exists() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut names: Vec<String> = names(folder)?.into_iter().filter(|name| is_backup(name)).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        return Err(ShelfError::Empty(folder.to_owned()));
+    }
+    Ok(names.iter().map(|name| folder.join(name)).collect())
+}
+
 fn newest_in(folder: &Path) -> Result<Option<PathBuf>, ShelfError> {
     let newest = names(folder)?.into_iter().filter(|name| is_backup(name)).max();
     Ok(newest.map(|name| folder.join(name)))

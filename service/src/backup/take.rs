@@ -5,13 +5,16 @@
 //! - A file is linked only when what the earlier backup holds of it was read just now and has its hash: damage is not handed
 //!   on.
 //! - Only table files are linked, which nobody ever writes again.
+//! - A log leads from the backup before to this one without a gap, or there is none.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::contents::{STATE, hash_file};
+use zonecast_kv_core::{LogSpan, SavedLog};
+
+use super::contents::{LOG, STATE, hash_file};
 use super::shelf::{ShelfError, at, make};
 use super::{BackedUpFile, Manifest, Shelf};
 
@@ -27,6 +30,35 @@ pub struct Source {
     pub path: PathBuf,
 }
 
+/// What goes into a backup.
+pub struct Content<'a> {
+    /// All but what is found on the way.
+    pub manifest: Manifest,
+    /// The files of the state.
+    pub sources: &'a [Source],
+    /// Writes these entries of the raft log.
+    pub log: &'a dyn Fn(LogSpan, &mut dyn Write) -> io::Result<SavedLog>,
+}
+
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("manifest", &self.manifest).finish_non_exhaustive()
+    }
+}
+
+/// What a backup has of the changes between the backup before and itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// None of this store and epoch was before it.
+    First,
+    /// All of them, since this version.
+    All(u64),
+    /// Nothing, since this version: the raft log has given up some.
+    Missing(u64),
+    /// Nothing, since this version: they are too many bytes.
+    TooLong(u64),
+}
+
 /// A backup that was made.
 #[derive(Debug)]
 pub struct Taken {
@@ -38,18 +70,24 @@ pub struct Taken {
     pub new_bytes: u64,
     /// Files of the backup before it that are damaged, and were copied anew.
     pub damaged: Vec<PathBuf>,
+    /// What leads to it from the backup before.
+    pub between: Between,
 }
 
-/// Makes a backup of these files.
+/// Makes a backup.
 ///
 /// # Errors
 /// The disk failed or is full: what there is of it is no backup.
-pub fn take(shelf: &Shelf, sources: &[Source], mut manifest: Manifest) -> Result<Taken, ShelfError> {
+pub fn take(shelf: &Shelf, content: Content<'_>) -> Result<Taken, ShelfError> {
+    let Content { mut manifest, sources, log } = content;
     let before = Before::of(shelf.newest()?, &manifest.store);
     let begun = shelf.begin(manifest.time)?;
+    let (mut new_bytes, mut damaged) = (0, vec![]);
+    // First, because the log goes on giving up its beginning.
+    let between = before.log(&begun.part, &mut manifest, log).map_err(at(&begun.part.join(LOG)))?;
+    new_bytes += manifest.bytes();
     let state = begun.part.join(STATE);
     make(&state, false)?;
-    let (mut new_bytes, mut damaged) = (0, vec![]);
     for source in sources {
         let to = state.join(&source.name);
         let linked = before.link(source, &to, &mut damaged).map_err(at(&to))?;
@@ -68,7 +106,7 @@ pub fn take(shelf: &Shelf, sources: &[Source], mut manifest: Manifest) -> Result
     }
     manifest.write(&begun.part).map_err(at(&begun.part))?;
     let folder = shelf.finish(&begun)?;
-    Ok(Taken { folder, manifest, new_bytes, damaged })
+    Ok(Taken { folder, manifest, new_bytes, damaged, between })
 }
 
 /// The backup before, as far as it can be read.
@@ -77,6 +115,15 @@ struct Before {
     folder: PathBuf,
     /// Its files by length and hash.
     files: HashMap<(u64, String), String>,
+    standing: Option<Standing>,
+}
+
+/// Where the state of a backup stands.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    epoch: u64,
+    version: u64,
+    entry: u64,
 }
 
 impl Before {
@@ -86,8 +133,39 @@ impl Before {
         let Some(manifest) = Manifest::read(&folder).ok().filter(|manifest| manifest.store == store) else {
             return Self::default();
         };
+        let (epoch, version) = (manifest.epoch, manifest.version);
+        let standing = manifest.entry.map(|entry| Standing { epoch, version, entry });
         let files = manifest.files.into_iter().map(|file| ((file.bytes, file.blake3), file.path));
-        Self { folder, files: files.collect() }
+        Self { folder, files: files.collect(), standing }
+    }
+
+    /// Writes the log that leads from it to the state of a manifest.
+    fn log(
+        &self,
+        part: &Path,
+        manifest: &mut Manifest,
+        log: &dyn Fn(LogSpan, &mut dyn Write) -> io::Result<SavedLog>,
+    ) -> io::Result<Between> {
+        let Some(before) = self.standing.filter(|before| before.epoch == manifest.epoch) else {
+            return Ok(Between::First);
+        };
+        let Some(upto) = manifest.entry.filter(|entry| *entry >= before.entry) else { return Ok(Between::First) };
+        let path = part.join(LOG);
+        let mut out = BufWriter::new(Hashing::create(&path)?);
+        let saved = log(LogSpan { after: before.entry, upto }, &mut out)?;
+        if saved != SavedLog::Whole {
+            std::fs::remove_file(&path)?;
+        }
+        match saved {
+            SavedLog::Whole => {
+                let blake3 = out.into_inner().map_err(io::Error::from)?.finish()?;
+                manifest.files.push(BackedUpFile { path: LOG.into(), bytes: path.metadata()?.len(), blake3 });
+                manifest.log_after = Some(before.entry);
+                Ok(Between::All(before.version))
+            }
+            SavedLog::Missing => Ok(Between::Missing(before.version)),
+            SavedLog::TooLong => Ok(Between::TooLong(before.version)),
+        }
     }
 
     /// Gives a table that the backup before has a second name, if that is still what it was.
@@ -177,10 +255,20 @@ mod tests {
         }
 
         fn take(&self, names: &[&str]) -> Taken {
+            self.take_at(10, SavedLog::Missing, names)
+        }
+
+        /// The state has applied this entry of the log, and the log has this of what is before it.
+        fn take_at(&self, entry: u64, saved: SavedLog, names: &[&str]) -> Taken {
+            let saved = |span: LogSpan, out: &mut dyn Write| {
+                write!(out, "{}-{}", span.after, span.upto)?;
+                Ok(saved)
+            };
             let source = |name: &&str| Source { name: (*name).to_owned(), path: self.live.path().join(name) };
             let sources: Vec<Source> = names.iter().map(source).collect();
             let shelf = Shelf::open(self.shelf.path()).unwrap();
-            let taken = take(&shelf, &sources, Manifest::new("5".into(), 1, 2, 3)).unwrap();
+            let manifest = Manifest { entry: Some(entry), ..Manifest::new("5".into(), 1, entry + 100, 3) };
+            let taken = take(&shelf, Content { manifest, sources: &sources, log: &saved }).unwrap();
             assert_eq!(verify(&taken.folder).unwrap(), taken.manifest);
             taken
         }
@@ -229,8 +317,30 @@ mod tests {
         world.write("1.sst", "first");
         let shelf = Shelf::open(world.shelf.path()).unwrap();
         let source = [Source { name: "1.sst".into(), path: world.live.path().join("1.sst") }];
-        take(&shelf, &source, Manifest::new("6".into(), 1, 2, 3)).unwrap();
+        let manifest = Manifest { entry: Some(1), ..Manifest::new("6".into(), 1, 2, 3) };
+        take(&shelf, Content { manifest, sources: &source, log: &|_, _| unreachable!() }).unwrap();
         drop(shelf);
-        assert_eq!(world.take(&["1.sst"]).new_bytes, 5);
+        let taken = world.take(&["1.sst"]);
+        assert_eq!((taken.new_bytes, taken.between), (5, Between::First));
+    }
+
+    #[test]
+    fn a_log_leads_from_the_backup_before_or_is_not_there() {
+        let world = World::new();
+        world.write("1.sst", "first");
+        let names = &["1.sst"];
+        assert_eq!(world.take_at(10, SavedLog::Whole, names).between, Between::First);
+        let second = world.take_at(25, SavedLog::Whole, names);
+        assert_eq!((second.between, second.manifest.log_after, second.new_bytes), (Between::All(110), Some(10), 5));
+        assert_eq!(std::fs::read_to_string(second.folder.join(LOG)).unwrap(), "10-25");
+        for (saved, between) in [(SavedLog::Missing, Between::Missing(125)), (SavedLog::TooLong, Between::TooLong(130))]
+        {
+            let entry = if saved == SavedLog::Missing { 30 } else { 31 };
+            let taken = world.take_at(entry, saved, names);
+            assert_eq!((taken.between, taken.manifest.log_after), (between, None));
+            assert!(!taken.folder.join(LOG).exists());
+        }
+        // Of a core that is behind the one of which the backup before was taken.
+        assert_eq!(world.take_at(20, SavedLog::Whole, names).between, Between::First);
     }
 }

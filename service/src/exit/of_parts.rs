@@ -1,6 +1,6 @@
 //! Errors of the parts as failures of the process, each with its exit code.
 
-use zonecast_kv_core::CoreError;
+use zonecast_kv_core::{CoreError, ReplayError};
 use zonecast_kv_edge::EdgeError;
 use zonecast_kv_store::{NO_SPACE, StoreError};
 use zonecast_kv_transport::{CaError, EndpointError, IdentityError};
@@ -97,9 +97,13 @@ impl From<RestoreError> for Failure {
             RestoreError::Store(error) => error.into(),
             RestoreError::Core(error) => error.into(),
             RestoreError::Io { ref source, .. } => Self::new(of_io(source), error),
-            RestoreError::Backup(_) | RestoreError::InTheWay(_) | RestoreError::OtherStore { .. } => {
-                Self::failed(error)
-            }
+            RestoreError::Log { source: ReplayError::Store(error), .. } => error.into(),
+            RestoreError::Backup(_)
+            | RestoreError::InTheWay(_)
+            | RestoreError::OtherStore { .. }
+            | RestoreError::OutOfReach { .. }
+            | RestoreError::EndsEarly { .. }
+            | RestoreError::Log { .. } => Self::failed(error),
         }
     }
 }

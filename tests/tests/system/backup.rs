@@ -216,6 +216,128 @@ fn a_backup_while_changes_flow_is_whole_and_a_damaged_one_is_known() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("is not empty"), "{refused:?}");
 }
 
+/// What a client sees of everything that the store holds: what it says of itself, every zone as text, history and keys.
+#[derive(Debug)]
+struct Seen {
+    at: [Value; 2],
+    zones: Vec<(String, u16, Value)>,
+    rest: Vec<(String, u16, Value)>,
+}
+
+impl Seen {
+    fn of(core: &Http) -> Self {
+        let answers = |paths: &[&str]| -> Vec<(String, u16, Value)> {
+            let answer = |path: &&str| {
+                let (status, mut body) = core.call("GET", path, None).unwrap();
+                // Of the answer, not of what it shows: a fork is a version of its own.
+                body.as_object_mut().and_then(|body| body.remove("version"));
+                ((*path).to_owned(), status, body)
+            };
+            paths.iter().map(answer).collect()
+        };
+        let status = core.get("/v1/status");
+        Self {
+            at: ["store", "version"].map(|what| status[what].clone()),
+            zones: answers(&[
+                "/v1/zones",
+                "/v1/zones/one.test/file",
+                "/v1/zones/two.test/file",
+                "/v1/zones/three.test/file",
+            ]),
+            rest: answers(&[
+                "/v1/zones/one.test/log",
+                "/v1/zones/two.test/log",
+                "/v1/deleted-zones",
+                "/v1/kv",
+                "/v1/kv/rules/keys",
+                "/v1/kv/hidden/keys",
+            ]),
+        }
+    }
+
+    fn version(&self) -> u64 {
+        self.at[1].as_u64().unwrap()
+    }
+
+    fn is_what_is_there_with_a_fork(&self, core: &Http) {
+        let now = Self::of(core);
+        assert_eq!((&now.at[0], now.version()), (&self.at[0], self.version() + 1));
+        assert_eq!((now.zones, now.rest), (self.zones.clone(), self.rest.clone()));
+    }
+}
+
+/// One change of each kind: what the core is asked for.
+const CHANGES: [(&str, &str, &str); 8] = [
+    ("PUT", "/v1/zones/one.test/records/www/A", r#"{"ttl": 60, "data": ["192.0.2.7"]}"#),
+    ("PUT", "/v1/zones/three.test", ZONE),
+    ("PUT", "/v1/kv/rules/keys/first", "walnut"),
+    ("DELETE", "/v1/zones/two.test?allow_shrink=true", ""),
+    ("PUT", "/v1/kv/hidden/keys/first", "hazel"),
+    ("PUT", "/v1/zones/one.test/records/www/A", r#"{"ttl": 60, "data": ["192.0.2.8"]}"#),
+    ("DELETE", "/v1/kv/rules/keys/first", ""),
+    ("PUT", "/v1/kv/hidden/keys/first", "maple"),
+];
+
+#[test]
+fn a_version_between_two_backups_is_restored_as_it_was() {
+    let mut system = System::start(0).unwrap();
+    let core = Http::new(system.core.http);
+    let url = format!("http://{}", system.core.http);
+    let backups = system.folder().join("backups");
+    let done = |(method, path, body): (&str, &str, &str)| {
+        let (status, answer) = core.call(method, path, (!body.is_empty()).then_some(body)).unwrap();
+        assert!([200, 201].contains(&status), "{method} {path}: {answer}");
+    };
+    done(("PUT", "/v1/zones/one.test", ZONE));
+    done(("PUT", "/v1/zones/two.test", ZONE));
+    done(("PUT", "/v1/kv/rules", "{}"));
+    done(("PUT", "/v1/kv/hidden", r#"{"private": true}"#));
+    back_up(&url, &backups);
+    // What was there before each next version.
+    let mut seen = vec![Seen::of(&core)];
+    for change in CHANGES {
+        done(change);
+        let now = Seen::of(&core);
+        if seen.last().unwrap().version() == now.version() {
+            seen.pop();
+        }
+        seen.push(now);
+    }
+    let second = back_up(&url, &backups);
+    assert_eq!((&second["since"], &second["warning"]), (&json!(seen[0].version()), &Value::Null), "{second}");
+    let dir = backups.to_str().unwrap().to_owned();
+    let can_be = format!("versions {} to {} of epoch 0", seen[0].version(), second["version"]);
+    assert!(run(&["backup", "list", &dir]).unwrap().contains(&format!("can be restored: {can_be}")));
+    assert_eq!(seen.len(), 7, "two changes are private");
+
+    system.core.stop().unwrap();
+    let data = system.core.data.to_str().unwrap().to_owned();
+    let restore =
+        |version: u64| run_any(&["restore", &dir, "--data", &data, "--version", &version.to_string()]).unwrap();
+    for before in &seen {
+        std::fs::remove_dir_all(system.core.data.join("core")).unwrap();
+        let said = restore(before.version());
+        assert!(said.status.success(), "{said:?}");
+        system.core.start_ready().unwrap();
+        before.is_what_is_there_with_a_fork(&core);
+        system.core.stop().unwrap();
+    }
+    std::fs::remove_dir_all(system.core.data.join("core")).unwrap();
+    let refused = restore(second["version"].as_u64().unwrap() + 1);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains(&can_be), "{said}");
+    // A flipped byte.
+    let log = Path::new(second["folder"].as_str().unwrap()).join("log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let refused = restore(seen[1].version());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains(&format!("{} is damaged", log.display())), "{said}");
+    assert!(!system.core.data.join("core").exists());
+}
+
 fn back_up(url: &str, backups: &Path) -> Value {
     let said = run(&["--json", "--core", url, "backup", backups.to_str().unwrap()]).unwrap();
     serde_json::from_str(&said).unwrap()

@@ -54,9 +54,9 @@ pub(super) enum Command {
     Cluster(cluster::Cluster),
     /// Check nodes and their files, and report each problem with its repair.
     Doctor(doctor::Doctor),
-    /// Back up the data of a running core into a folder, or verify a backup.
+    /// Back up the data of a running core into a folder, or verify or list backups.
     Backup(backup::Backup),
-    /// Make the data folder of a core from a backup. A new epoch begins: edges that have what the backup has not take a
+    /// Make the data folder of a core from a backup, or of a version between two backups. A new epoch begins: edges that have what the backup has not take a
     /// snapshot by themselves.
     Restore(restore::Restore),
     /// Issue, show and revoke the certificates of nodes.

@@ -9,16 +9,24 @@ use serde::Serialize;
 use super::place::Place;
 use super::recover::{Later, now_us};
 use crate::output::Output;
-use zonecast_service::backup::{RestoreTime, restore};
+use zonecast_service::backup::{Order, Point, RestoreTime, restore};
 use zonecast_service::day_and_time;
 use zonecast_service::exit::Outcome;
 
 /// See `zonecast restore --help`.
 #[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
 pub(super) struct Restore {
     /// A backup, or a folder of backups: then the newest one.
     #[arg(value_name = "DIR")]
     backup: PathBuf,
+    /// Restore this version, also one between two backups of the folder: everything as it was right before the next version.
+    /// `zonecast backup list DIR` shows the versions that can be restored.
+    #[arg(long, value_name = "VERSION")]
+    version: Option<u64>,
+    /// The epoch that the version is of, if it is not that of the newest backup.
+    #[arg(long, value_name = "EPOCH", requires = "version")]
+    epoch: Option<u64>,
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
@@ -31,6 +39,8 @@ struct Report {
     backup: String,
     /// When it was made, in seconds of Unix time.
     time: u64,
+    /// The logs of later backups that lead from there to the version.
+    logs: Vec<String>,
     data: String,
     store: String,
     /// Its version and epoch.
@@ -47,11 +57,13 @@ impl Restore {
     pub(super) fn run(&self, output: Output) -> Outcome {
         let folder = self.place.open()?;
         let time = RestoreTime { now_us: now_us(), above: self.later.above() };
-        let restored = restore(&self.backup, &folder.core(), time)?;
+        let point = self.version.map(|version| Point { version, epoch: self.epoch });
+        let restored = restore(Order { from: &self.backup, point, core: &folder.core() }, time)?;
         let (kept, fork) = (restored.recovered.kept, restored.recovered.fork);
         let report = Report {
             backup: restored.backup.display().to_string(),
             time: restored.manifest.time,
+            logs: restored.logs.iter().map(|log| log.display().to_string()).collect(),
             data: folder.path().display().to_string(),
             store: kept.store.to_string(),
             version: kept.version.get(),
@@ -69,6 +81,7 @@ impl Restore {
 fn show(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let Report { backup, data, store, version, of_epoch, epoch, first, .. } = report;
     writeln!(out, "restored {backup}, made {}, into {data}", day_and_time(report.time))?;
+    report.logs.iter().try_for_each(|log| writeln!(out, "went on with {log}"))?;
     writeln!(out, "store {store}, version {version} of epoch {of_epoch}")?;
     report.lacks.iter().try_for_each(|what| writeln!(out, "not in it: {what}"))?;
     writeln!(out, "epoch {epoch} begins at version {first}")?;
