@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use futures_util::FutureExt as _;
 use hyper::body::Body as _;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{Request, header};
+use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -27,6 +27,15 @@ pub(crate) fn trusting(ca: &Path) -> anyhow::Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// What is to be written.
+pub(crate) struct HttpsWrite {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// Media type of the body.
+    pub(crate) kind: &'static str,
+    pub(crate) body: String,
 }
 
 /// One connection, for one request at a time.
@@ -47,10 +56,10 @@ impl HttpsConnection {
         Ok(Self { sender, host: address.to_string() })
     }
 
-    /// Sends JSON and waits for the whole answer, which must be a good one.
-    pub(crate) async fn post(&mut self, path: &str, json: String) -> anyhow::Result<()> {
-        let request = Request::post(path).header(header::HOST, &self.host);
-        let request = request.header(header::CONTENT_TYPE, "application/json").body(json)?;
+    /// Sends a write and waits for the whole answer, which must be a good one.
+    pub(crate) async fn send(&mut self, HttpsWrite { method, path, kind, body }: HttpsWrite) -> anyhow::Result<()> {
+        let request = Request::builder().method(method).uri(&path).header(header::HOST, &self.host);
+        let request = request.header(header::CONTENT_TYPE, kind).body(body)?;
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures_util::future::try_join_all;
+use hyper::Method;
 use tokio::runtime::Runtime;
-use zonecast_api::types::{Action, ChangeRequest, RecordChange};
+use zonecast_api::types::{Action, ChangeRequest, KeyspaceSetup, RecordChange};
 use zonecast_tests::Node;
 
 use super::writes::{KEYS, VALUE, one_by_one, p50_p99, put_etcd, puts, rounds};
@@ -19,13 +20,14 @@ use crate::bench::Bench;
 use crate::cluster::{Cluster, Layout};
 use crate::figure::{Figure, Kind};
 use crate::generate;
-use crate::https::{HttpsConnection, trusting};
+use crate::https::{HttpsConnection, HttpsWrite, trusting};
 use crate::limit::fdatasync;
 use crate::peer::etcd::{Etcd, EtcdClient};
 use crate::process::cpu_time;
 use crate::samples::Samples;
 
 const APEX: &str = "changed.example";
+const KEYSPACE: &str = "bench";
 
 /// Changes on their way at a time: as many requests as the API works on for one client.
 const IN_FLIGHT: usize = 128;
@@ -36,8 +38,35 @@ const TIMES: f64 = 4.0;
 /// What one change at a time may take, in appends with fdatasync: one voter, and three.
 const APPENDS: [f64; 2] = [2.5, 5.0];
 
+/// What is written.
+#[derive(Clone, Copy)]
+enum Work {
+    /// A record of a zone.
+    Record,
+    /// A key of a keyspace beside DNS.
+    Key,
+}
+
+impl Work {
+    fn write(self, number: usize) -> anyhow::Result<HttpsWrite> {
+        Ok(match self {
+            Self::Record => HttpsWrite {
+                method: Method::POST,
+                path: format!("/v1/zones/{APEX}/changes"),
+                kind: "application/json",
+                body: serde_json::to_string(&change(number))?,
+            },
+            Self::Key => HttpsWrite {
+                method: Method::PUT,
+                path: format!("/v1/kv/{KEYSPACE}/keys/key-{}", number % KEYS),
+                kind: "application/octet-stream",
+                body: text(number),
+            },
+        })
+    }
+}
+
 /// What rounds came to.
-#[derive(Default)]
 struct Rounds {
     /// Changes a second.
     rates: Vec<f64>,
@@ -46,6 +75,8 @@ struct Rounds {
 }
 
 impl Rounds {
+    const NONE: Self = Self { rates: Vec::new(), costs: Vec::new() };
+
     /// One more, of these servers.
     fn round(&mut self, servers: &[u32], run: impl FnOnce() -> anyhow::Result<f64>) -> anyhow::Result<()> {
         let spent = || servers.iter().map(|server| cpu_time(*server)).sum::<Duration>();
@@ -84,6 +115,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<()> {
         let runtime = Runtime::new()?;
         let cluster = Cluster::laid_out(Layout { further, tls: true, ..Layout::default() }, &folder, APEX)?;
         cluster.wait_whole()?;
+        cluster.client()?.put_keyspace(KEYSPACE, &KeyspaceSetup::default())?;
         let etcd = Etcd::version().map(|_| Etcd::start(&folder, 1 + further)).transpose()?;
         let etcd = etcd.map(|etcd| anyhow::Ok((runtime.block_on(etcd.client())?, etcd))).transpose()?;
         let etcd = etcd.map(|(client, etcd)| (etcd, client));
@@ -102,36 +134,47 @@ impl Pair {
         self.runtime.block_on(try_join_all(open))
     }
 
-    /// Many changes at a time.
+    /// Many writes at a time: records of a zone, and keys beside DNS, which is what etcd does.
     fn many(&self, bench: &mut Bench) -> anyhow::Result<()> {
-        let work = format!("durable changes of {VALUE} bytes over TLS, {IN_FLIGHT} in flight, {}", self.nodes);
         let mut connections = self.connections(IN_FLIGHT)?;
         let cores: Vec<u32> = self.cluster.cores().filter_map(Node::id).collect();
         let (rounds, time) = rounds(bench);
-        let (mut ours, mut theirs) = (Rounds::default(), Rounds::default());
+        let [mut keys, mut records, mut theirs] = [const { Rounds::NONE }; 3];
         for round in 1..=rounds {
-            bench.say(&format!("{work}: round {round} of {rounds}"));
-            ours.round(&cores, || self.runtime.block_on(changes(&mut connections, time)))?;
+            bench.say(&format!("writes over TLS, {IN_FLIGHT} in flight, {}: round {round} of {rounds}", self.nodes));
+            for (work, done) in [(Work::Key, &mut keys), (Work::Record, &mut records)] {
+                done.round(&cores, || self.runtime.block_on(writes(&mut connections, work, time)))?;
+            }
             if let Some((etcd, client)) = &self.etcd {
                 let puts = puts(time, IN_FLIGHT, |number| put_etcd(client, number));
                 theirs.round(&etcd.ids(), || self.runtime.block_on(puts))?;
             }
         }
-        let [rate, cost] = ours.figures(&work, "zonecast", Kind::Ours);
-        let rate =
-            rate.of_row("T4").note("records set over the HTTP API: keys are built, history is kept; etcd puts bytes");
-        let Some((etcd, _)) = &self.etcd else {
-            bench.skipped(&work, "etcd", "etcd-server is not installed")?;
-            bench.record(cost)?;
-            return bench.record(rate);
-        };
-        let theirs = theirs.figures(&work, "etcd", Kind::Peer);
-        let [their_rate, their_cost] =
-            theirs.map(|figure| figure.settings("mutual TLS").configuration(etcd.configuration()));
-        bench.record(rate.against(&their_rate, Some(TIMES)))?;
-        bench.record(cost.against(&their_cost, None))?;
-        bench.record(their_rate)?;
-        bench.record(their_cost)
+        let of =
+            |what: &str| format!("durable {what} of {VALUE} bytes over TLS, {IN_FLIGHT} in flight, {}", self.nodes);
+        for (what, done) in [("puts", keys), ("changes", records)] {
+            let [rate, cost] = done.figures(&of(what), "zonecast", Kind::Ours);
+            let (rate, asked) = match what {
+                "puts" => (rate.of_row("T4"), Some(TIMES)),
+                _ => {
+                    (rate.note("records set over the HTTP API: keys are built, history is kept; etcd puts bytes"), None)
+                }
+            };
+            let Some((etcd, _)) = &self.etcd else {
+                bench.skipped(&of(what), "etcd", "etcd-server is not installed")?;
+                bench.record(cost)?;
+                bench.record(rate)?;
+                continue;
+            };
+            let theirs = theirs.figures(&of(what), "etcd", Kind::Peer);
+            let [their_rate, their_cost] =
+                theirs.map(|figure| figure.settings("mutual TLS").configuration(etcd.configuration()));
+            bench.record(rate.against(&their_rate, asked))?;
+            bench.record(cost.against(&their_cost, None))?;
+            bench.record(their_rate)?;
+            bench.record(their_cost)?;
+        }
+        Ok(())
     }
 
     /// One change at a time: against the bare disk, and against etcd.
@@ -163,26 +206,24 @@ impl Pair {
 }
 
 async fn set_one_by_one(connection: &mut HttpsConnection, count: usize) -> anyhow::Result<Samples> {
-    let (mut times, path) = (Vec::with_capacity(count), format!("/v1/zones/{APEX}/changes"));
+    let mut times = Vec::with_capacity(count);
     for number in 0..count {
-        let request = serde_json::to_string(&change(number))?;
+        let write = Work::Record.write(number)?;
         let started = Instant::now();
-        connection.post(&path, request).await?;
+        connection.send(write).await?;
         times.push(started.elapsed());
     }
     Ok(Samples::new(&times))
 }
 
-/// Changes a second over so many connections, each of which waits for its answer.
-async fn changes(connections: &mut [HttpsConnection], time: Duration) -> anyhow::Result<f64> {
+/// Writes a second over so many connections, each of which waits for its answer.
+async fn writes(connections: &mut [HttpsConnection], work: Work, time: Duration) -> anyhow::Result<f64> {
     let (next, started) = (AtomicUsize::new(0), Instant::now());
-    let (next, path) = (&next, format!("/v1/zones/{APEX}/changes"));
-    let path = &path;
+    let next = &next;
     let senders = connections.iter_mut().map(|connection| async move {
         let mut done = 0_u32;
         while started.elapsed() < time {
-            let request = change(next.fetch_add(1, Ordering::Relaxed));
-            connection.post(path, serde_json::to_string(&request)?).await?;
+            connection.send(work.write(next.fetch_add(1, Ordering::Relaxed))?).await?;
             done += 1;
         }
         anyhow::Ok(done)
@@ -191,13 +232,18 @@ async fn changes(connections: &mut [HttpsConnection], time: Duration) -> anyhow:
     Ok(f64::from(done) / started.elapsed().as_secs_f64())
 }
 
+/// Another one each time.
+fn text(number: usize) -> String {
+    format!("{number:0width$}", width = VALUE)
+}
+
 fn change(number: usize) -> ChangeRequest {
     let change = RecordChange {
         action: Action::Set,
         name: format!("key-{}", number % KEYS),
         rtype: Some("TXT".into()),
         ttl: Some(60),
-        data: vec![format!("\"{number:0width$}\"", width = VALUE)],
+        data: vec![format!("\"{}\"", text(number))],
         ..RecordChange::default()
     };
     ChangeRequest { changes: vec![change] }
