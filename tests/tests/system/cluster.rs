@@ -136,6 +136,11 @@ fn three_cores_go_on_without_one_and_become_one_again() {
     let said = String::from_utf8_lossy(&even.stderr);
     assert!(even.status.code() == Some(1) && said.contains("2 voters would be left"), "{said}");
 
+    // The core that gets the lead hands the request on to the one that gives it, and waits for its answer.
+    for (at, to) in [(&second, "core-2"), (&third, "core-3"), (&system.core, "core-1")] {
+        assert_eq!(cluster(&[at], &["transfer", to])["leader"], to);
+    }
+
     system.core.kill();
     let others = [&second, &third];
     let writes = || others.into_iter().find(|core| takes_a_write(core, "192.0.2.3"));

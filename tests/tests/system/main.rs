@@ -17,6 +17,7 @@ mod heavy;
 mod histories;
 mod hostile;
 mod http;
+mod import_lead;
 mod keys;
 mod keyspaces;
 mod operator;
