@@ -34,6 +34,7 @@ mod proposer;
 mod quic_wire;
 mod read_round;
 mod reads;
+mod refusals;
 mod remains;
 mod removal;
 mod server;

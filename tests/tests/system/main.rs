@@ -26,6 +26,7 @@ mod prometheus;
 mod random_zones;
 mod rdata;
 mod refusals;
+mod strange_cores;
 mod strangers;
 mod trouble;
 mod unloaded;
