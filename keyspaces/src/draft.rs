@@ -68,7 +68,7 @@ impl<'v, V: View + ?Sized> Draft<'v, V> {
         published: Option<&GroupName>,
     ) -> Result<Written, KeyspaceError> {
         let Self { view, keyspace, writes } = self;
-        let revision = keyspace.revision + 1;
+        let revision = keyspace.next_revision()?;
         let mut book = GroupBook::new(view, &keyspace, published)?;
         let (mut ops, mut sums) = (Vec::new(), Sums::default());
         let mut value = Vec::new();

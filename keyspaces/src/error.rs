@@ -82,7 +82,7 @@ pub enum KeyspaceError {
     /// More than one version holds.
     #[error(
         "the change has {0} bytes with what takes it back, and one version holds {MAX_BATCH_LEN}; nothing has changed: \
-         write it in parts"
+         change fewer keys at a time, or make a group several groups"
     )]
     TooLarge(usize),
     /// A group would lose most of its keys.

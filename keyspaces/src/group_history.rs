@@ -183,7 +183,7 @@ fn add(
 }
 
 fn is_too_much(changes: &[(u64, u64)]) -> bool {
-    let bytes: u64 = changes.iter().map(|(_, bytes)| bytes).sum();
+    let bytes = changes.iter().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
     changes.len() > KEPT_CHANGES || (changes.len() > 1 && bytes > KEPT_BYTES)
 }
 

@@ -16,8 +16,8 @@ const RESERVED: [&str; 5] = ["dns", "core", "nodes", "names", "catalog"];
 pub enum NameError {
     /// Not of the letters of a name.
     #[error(
-        "`{0}` is not a name: a name has 1 to {MAX_NAME_LEN} characters of a to z, 0 to 9, `-`, `_` and `.`, and begins with \
-         a letter or digit"
+        "`{}` is not a name: a name has 1 to {MAX_NAME_LEN} characters of a to z, 0 to 9, `-`, `_` and `.`, and begins with \
+         a letter or digit", .0.escape_debug()
     )]
     Malformed(String),
     /// The name of a keyspace of zonecast itself.
@@ -99,5 +99,7 @@ mod tests {
         }
         assert_eq!("dns".parse::<GroupName>().unwrap().as_str(), "dns");
         assert!("a/b".parse::<GroupName>().is_err());
+        let error = "a\n\u{1b}[2Jb".parse::<GroupName>().unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "a log and a terminal show it as it is: {error}");
     }
 }

@@ -85,10 +85,19 @@ struct Work {
     lead: HeldLead,
     ids: IdSource,
     next: AtomicUsize,
-    /// Some worker has failed, or the process is to end.
+    /// Whoever asked wants it to end. Not ours to set: an import that fails may begin anew.
     stop: Arc<AtomicBool>,
+    /// A worker has failed; the others do nothing more.
+    has_failed: AtomicBool,
     progress: Progress,
     report: Mutex<ImportReport>,
+}
+
+impl Work {
+    /// Whether no further zone is begun.
+    fn ends(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.has_failed.load(Ordering::Relaxed)
+    }
 }
 
 /// Imports every listed file that is not the one its zone was made of. Files that are refused are reported and leave
@@ -125,18 +134,19 @@ pub async fn import_folder(
         choices,
         next: AtomicUsize::new(0),
         stop,
+        has_failed: AtomicBool::new(false),
         progress,
         report: Mutex::default(),
     });
     let mut result = Ok(());
     let mut start = 0;
     for end in ends {
-        if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
+        if result.is_ok() && !work.ends() {
             result = import_run(&work, start..end).await;
         }
         start = end;
     }
-    if result.is_ok() && !work.stop.load(Ordering::Relaxed) {
+    if result.is_ok() && !work.ends() {
         result = unmark_unlisted(service.core(), listed).await;
     }
     work.progress.finish();
@@ -156,7 +166,7 @@ async fn import_run(work: &Arc<Work>, run: Range<usize>) -> Result<(), ServiceEr
             tokio::task::spawn_blocking(move || {
                 let done = Worker::new(&work, &runtime).run(end);
                 if done.is_err() {
-                    work.stop.store(true, Ordering::Relaxed);
+                    work.has_failed.store(true, Ordering::Relaxed);
                 }
                 done
             })
@@ -202,7 +212,7 @@ impl<'w> Worker<'w> {
 
     /// Takes zones up to this number.
     fn run(mut self, end: usize) -> Result<(), ServiceError> {
-        while !self.work.stop.load(Ordering::Relaxed) {
+        while !self.work.ends() {
             let number = self.work.next.fetch_add(1, Ordering::Relaxed);
             if number >= end {
                 break;
@@ -427,6 +437,7 @@ mod tests {
             choices: ImportChoices::default(),
             next: AtomicUsize::new(0),
             stop: Arc::new(AtomicBool::new(false)),
+            has_failed: AtomicBool::new(false),
             progress: Progress::new("importing", "zones", 3),
             report: Mutex::default(),
             service,

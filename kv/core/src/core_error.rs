@@ -41,7 +41,8 @@ pub enum CoreError {
     },
     /// The data folder was taken from a cluster.
     #[error(
-        "{} holds the raft log of a cluster of several voters and no file `node` that says which one this is", .0.display()
+        "{} holds the raft log of a cluster of several voters and no file `node` that says which one this is. Remove this \
+         core from the cluster, empty the folder, and add it anew", .0.display()
     )]
     Nameless(PathBuf),
     /// A recovery was cut off.
@@ -54,7 +55,10 @@ pub enum CoreError {
     #[error("{} holds no state of a core", .0.display())]
     NoState(PathBuf),
     /// The certificate is for another member.
-    #[error("this data folder belongs to the core {member}, and the certificate names {certificate}")]
+    #[error(
+        "this data folder belongs to the core {member}, and the certificate names {certificate}: issue it a certificate \
+         for {member}, or give it an empty data folder and start it with `join`"
+    )]
     OtherName {
         /// The name in the membership.
         member: String,

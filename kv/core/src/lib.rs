@@ -35,6 +35,7 @@ mod proposer;
 mod quic_wire;
 mod read_round;
 mod reads;
+mod refusals;
 mod remains;
 mod removal;
 mod replay;

@@ -141,20 +141,52 @@ pub struct NodeStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refused {
     /// The two are of different clusters.
-    #[error("it belongs to the cluster of store {0}")]
+    #[error("they are of different clusters, and the one that was asked has store {0}")]
     OtherStore(StoreId),
     /// Somebody else is meant: the one who is meant was here before, on another disk.
-    #[error("it is node {0}, somebody else is meant")]
+    #[error("the one that was asked is node {0}, and another node is meant")]
     OtherNode(u64),
     /// The sender is not a member, as of this index of the raft log.
-    #[error("this core was not a member any more at entry {0} of the raft log")]
+    #[error("the one that asks was not a member any more at entry {0} of the raft log")]
     NotMember(u64),
     /// The node id of the sender belongs to somebody with this name.
-    #[error("the node id belongs to {0}")]
+    #[error("the node id of the one that asks belongs to {0}")]
     OtherName(String),
     /// It cannot answer now.
     #[error("{0}")]
     NotNow(String),
+}
+
+impl Refused {
+    /// In metrics; nothing of one that goes away by itself.
+    pub(crate) fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::OtherStore(_) => Some("other_store"),
+            Self::OtherNode(_) => Some("other_node"),
+            Self::NotMember(_) => Some("not_member"),
+            Self::OtherName(_) => Some("other_name"),
+            Self::NotNow(_) => None,
+        }
+    }
+
+    /// What to do about it, for those who read the log of either core.
+    pub(crate) fn advice(&self) -> &'static str {
+        match self {
+            Self::OtherStore(_) => {
+                "correct `address` or `join`, or empty the data folder of the one that is to change its cluster and start \
+                 it with `join`"
+            }
+            Self::OtherNode(_) => {
+                "this ends by itself if that core was removed and added anew; else it came with an emptied disk: \
+                 `zonecast cluster remove` it, empty its data folder, start it with `join`, `zonecast cluster add` it"
+            }
+            Self::NotMember(_) => "stop it; to add it again, empty its data folder and start it with `join`",
+            Self::OtherName(_) => {
+                "issue it a certificate of that name again, or empty its data folder and start it with `join`"
+            }
+            Self::NotNow(_) => "it is tried again",
+        }
+    }
 }
 
 impl Hello {

@@ -2,6 +2,8 @@
 
 use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::refusals::REASONS;
+
 /// Metrics of proposals. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct CoreMetrics {
@@ -15,6 +17,8 @@ pub struct CoreMetrics {
     pub disk_write_seconds: Gauge,
     /// 1 while the clock of this machine is not believed.
     pub clock_wrong: IntGauge,
+    /// Other cores that are refused here, by reason.
+    pub refused: IntCounterVec,
     /// Snapshots of the state that another voter has got from here.
     pub snapshots_sent: IntCounter,
     /// Snapshots of the state that were received and installed here.
@@ -62,12 +66,21 @@ impl CoreMetrics {
             "1 while the clock of this machine is wrong, or has jumped and nobody has confirmed it.",
         )?;
         registry.register(Box::new(clock_wrong.clone()))?;
+        let refused = IntCounterVec::new(
+            Opts::new("zonecast_refused_cores_total", "Times that another core was refused here, by reason."),
+            &["reason"],
+        )?;
+        for reason in REASONS {
+            refused.with_label_values(&[reason]);
+        }
+        registry.register(Box::new(refused.clone()))?;
         Ok(Self {
             commit_seconds,
             proposals,
             in_flight_bytes,
             disk_write_seconds,
             clock_wrong,
+            refused,
             snapshots_sent: counter("zonecast_snapshots_sent_total", "Snapshots of the state sent to other voters.")?,
             snapshots_received: counter(
                 "zonecast_snapshots_received_total",

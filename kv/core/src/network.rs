@@ -30,6 +30,7 @@ use crate::member::Member;
 use crate::members::member;
 use crate::message::{Answer, Call, Hello, Refused, decode_appended, encode_append, stream};
 use crate::metrics::CoreMetrics;
+use crate::refusals::Refusals;
 use crate::removal::Removal;
 use crate::snapshots::{self, Outgoing};
 use crate::types::{MetricsReceiver, Snapshot, TypeConfig, Vote};
@@ -50,6 +51,7 @@ pub(crate) struct Shared<E: Environment> {
     wire: E::Wire,
     pub(crate) state: E::State,
     removal: Removal,
+    refusals: Refusals,
     addresses: Addresses,
     pub(crate) outgoing: Outgoing,
     /// Set once raft runs.
@@ -76,8 +78,17 @@ pub(crate) struct Connection<E: Environment> {
 
 impl<E: Environment> Network<E> {
     pub(crate) fn new(id: u64, wire: E::Wire, state: E::State, removal: Removal) -> Self {
-        let (addresses, outgoing, running) = (Addresses::default(), Outgoing::default(), OnceLock::new());
-        Self { shared: Arc::new(Shared { id, wire, state, removal, addresses, outgoing, running }) }
+        let shared = Shared {
+            id,
+            wire,
+            state,
+            removal,
+            refusals: Refusals::default(),
+            addresses: Addresses::default(),
+            outgoing: Outgoing::default(),
+            running: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Looks up in the membership from now on where a member is: openraft keeps its ways to members, and does not make
@@ -138,7 +149,8 @@ impl<E: Environment> Connection<E> {
     }
 
     pub(crate) async fn open(&self, kind: u8) -> io::Result<Streams<E>> {
-        self.shared.wire.open(&self.member(), kind).await
+        let to = self.member();
+        self.shared.wire.open(&to, kind).await.inspect_err(|error| self.shared.not_reached(&to, error))
     }
 
     /// Where it is now, as far as is known here.
@@ -151,11 +163,9 @@ impl<E: Environment> Connection<E> {
     /// Asks, and waits for the answer.
     pub(crate) async fn call(&self, call: &Call<E>, within: Duration) -> Result<Answer<E>, CallError> {
         let asking = async {
-            let (mut sender, mut receiver) = self.open(stream::CALL).await?;
-            sender.send(vec![self.hello(), call.to_bytes()]).await?;
-            sender.finish();
-            let answer = receiver.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
-            Answer::from_bytes(answer)
+            let streams = self.open(stream::CALL).await?;
+            let answer = self.call_on(streams, call).await;
+            answer.inspect_err(|error| self.shared.not_reached(&self.member(), error))
         };
         let answer = E::Runtime::timeout(within, asking).await.map_err(|_| CallError::Timeout)?;
         match answer.map_err(CallError::Failed)? {
@@ -164,8 +174,16 @@ impl<E: Environment> Connection<E> {
         }
     }
 
+    async fn call_on(&self, (mut sender, mut receiver): Streams<E>, call: &Call<E>) -> io::Result<Answer<E>> {
+        sender.send(vec![self.hello(), call.to_bytes()]).await?;
+        sender.finish();
+        let answer = receiver.next().await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Answer::from_bytes(answer)
+    }
+
     /// Notes what a refusal says about this voter.
     pub(crate) fn refused(&self, refused: Refused) -> Refused {
+        self.shared.refusals.refused_by(&self.member(), &refused);
         if let Refused::NotMember(index) = &refused {
             self.shared.removal.heard(&self.member(), *index);
         }
@@ -209,6 +227,17 @@ impl<E: Environment> Connection<E> {
         match self.ask(call, option, RPCTypes::Vote).await? {
             Answer::Vote(response) => Ok(response),
             _ => Err(unreachable(&io::Error::other("a vote was asked for, and something else answered"))),
+        }
+    }
+}
+
+impl<E: Environment> Shared<E> {
+    /// The way to another core cannot be had, or broke.
+    fn not_reached(&self, to: &Member, error: &io::Error) {
+        if let Some(reason) = self.refusals.not_reached(to, error)
+            && let Some(running) = self.running.get()
+        {
+            running.metrics.refused.with_label_values(&[reason]).inc();
         }
     }
 }
@@ -372,7 +401,10 @@ impl<E: Environment> Answers<'_, E> {
         Some(match answer {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(refused)) => Err(unreachable(&CallError::Refused(self.connection.refused(refused)))),
-            Err(error) => Err(unreachable(&error)),
+            Err(error) => {
+                self.connection.shared.not_reached(&self.connection.member(), &error);
+                Err(unreachable(&error))
+            }
         })
     }
 }

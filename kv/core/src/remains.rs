@@ -298,6 +298,7 @@ mod tests {
         let recovered = recover(folder.path());
         assert_eq!((recovered.kept.version, recovered.fork.version), (Version::new(12), Version::new(13)));
         assert_eq!((recovered.fork.epoch, recovered.last), (Epoch::new(7000), found.last));
+        assert!(recovered.node > found.last + 1_000_000_000, "the others may have given an id by now: {recovered:?}");
         for restart in 0..2 {
             let core = start(folder.path()).await.unwrap();
             assert!((0..12 + restart).all(|number| has(&core, number)), "{:?}", core.head());

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod revoked;
 mod source;
 mod way;
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::credentials::Credentials;
 use crate::protocol::Protocol;
 use crate::quic_config::server_config;
+use crate::refusal_log::RefusalLog;
 use crate::trust::Side;
 use crate::{CertificateFault, Identity, Peer};
 
@@ -49,12 +50,14 @@ pub(crate) struct Guard {
 struct Watched {
     identity: Identity,
     connections: Mutex<Vec<Weak<Verified>>>,
+    /// Between two cores there are several connections, which end together.
+    told: RefusalLog<(Peer, CertificateFault)>,
 }
 
 impl Guard {
     /// Call within a tokio runtime. A server's configuration follows the identity.
     pub(crate) fn start(identity: Identity, server: Option<quinn::Endpoint>) -> Self {
-        let watched = Arc::new(Watched { identity, connections: Mutex::default() });
+        let watched = Arc::new(Watched { identity, connections: Mutex::default(), told: RefusalLog::default() });
         let task = tokio::spawn(run(Arc::clone(&watched), server));
         Self { watched, task }
     }
@@ -155,7 +158,9 @@ impl Watched {
         let (peer, address) = (&connection.peer, connection.quinn.remote_address());
         let own = refusal == CertificateFault::Expired && connection.own_not_after < connection.peer_not_after;
         let whose = if own { "this node" } else { "the peer" };
-        tracing::warn!(%peer, %address, "closed: of {whose}, {refusal}; {}", refusal.advice());
+        if let Some(quiet) = self.told.due((peer.clone(), refusal)) {
+            tracing::warn!(%peer, %address, quiet, "closed: of {whose}, {refusal}; {}", refusal.advice());
+        }
         if let Some(metrics) = self.identity.metrics() {
             metrics.closed.with_label_values(&[refusal.label()]).inc();
         }

@@ -190,6 +190,22 @@ mod tests {
     use zonecast_kv_proto::Epoch;
 
     use super::*;
+    use crate::test_service::TestService;
+
+    /// What was begun under a lead that is over is not gone on with under a later one, which may have swept what was begun.
+    #[test]
+    fn nothing_is_proposed_after_the_lead_it_was_begun_under() {
+        let (leads, led) = (TestService::start(), TestService::start());
+        let over = led.service().core().hold_lead().unwrap();
+        led.stop();
+        let core = leads.service().core().clone();
+        assert!(over.is_over() && core.leads());
+        let mut committer = Committer::new(core, over);
+        let pushed = leads.runtime().block_on(committer.push(&Batch::default(), ()));
+        assert!(matches!(pushed, Err(ServiceError::NotLeader { .. })), "{pushed:?}");
+        drop(committer);
+        leads.stop();
+    }
 
     /// Whoever is told that nothing was done does it once more.
     #[test]

@@ -8,6 +8,7 @@ mod answer;
 mod changes;
 mod decoders;
 mod kept;
+mod keyspaces;
 mod seeds;
 mod target;
 mod text;

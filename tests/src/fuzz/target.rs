@@ -1,6 +1,6 @@
 //! The list of targets, and a bounded run of one.
 
-use super::{answer, changes, decoders, seeds, text};
+use super::{answer, changes, decoders, keyspaces, seeds, text};
 use crate::Random;
 
 /// Something that takes bytes from outside.
@@ -30,6 +30,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "answer", run: answer::answer, seeds: seeds::queries },
     Target { name: "record_build", run: changes::changes, seeds: seeds::changes },
     Target { name: "damaged_store", run: answer::damaged_store, seeds: seeds::damages },
+    Target { name: "keyspace_values", run: keyspaces::keyspace_values, seeds: keyspaces::value_seeds },
+    Target { name: "keyspace_names", run: keyspaces::keyspace_names, seeds: keyspaces::name_seeds },
+    Target { name: "keyspace_store", run: keyspaces::keyspace_store, seeds: keyspaces::store_seeds },
 ];
 
 /// Runs a target on its seeds, on each of them cut at every byte and with every bit flipped, and on `rounds` that are

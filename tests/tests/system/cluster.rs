@@ -83,7 +83,8 @@ fn the_one_core_that_is_left_of_three_goes_on_alone_and_others_join_anew() {
     let asked = poll_until(Instant::now() + PATIENCE, || takes_a_write(&second, "192.0.2.3").then_some(()));
     assert!(asked.is_some(), "nobody takes the lead: {}", second.log());
     has(&system.edges[0], &second, "192.0.2.3");
-    let store = Http::new(second.http).get("/v1/status")["store"].as_str().unwrap().to_owned();
+    let status = Http::new(second.http).get("/v1/status");
+    let (store, epoch) = (status["store"].as_str().unwrap().to_owned(), status["epoch"].as_u64());
     let (code, said) = recover(&second, &["--confirm", &store]);
     assert_eq!(code, Some(3), "it runs: {said}");
     second.kill();
@@ -100,6 +101,7 @@ fn the_one_core_that_is_left_of_three_goes_on_alone_and_others_join_anew() {
     assert_eq!(addresses(system.edges[0].service, "www.one.test"), ["192.0.2.3"], "it answers what it has");
     let before = snapshots(&system.edges[1]);
     system.core.start_ready().unwrap();
+    assert!(epoch.is_some() && Http::new(system.core.http).get("/v1/status")["epoch"].as_u64() > epoch);
     system.edges.iter().for_each(|edge| has(edge, &system.core, "192.0.2.2"));
     let told = system.edges[0].log_lines(&["WARN", "it answers what it has"]);
     assert_eq!((told.len(), snapshots(&system.edges[1]) - before), (1, 0.0), "{}", system.edges[0].log());
@@ -137,6 +139,11 @@ fn three_cores_go_on_without_one_and_become_one_again() {
     let even = run_any(&["--core", &url(&system.core), "cluster", "remove", "core-3"]).unwrap();
     let said = String::from_utf8_lossy(&even.stderr);
     assert!(even.status.code() == Some(1) && said.contains("2 voters would be left"), "{said}");
+
+    // The core that gets the lead hands the request on to the one that gives it, and waits for its answer.
+    for (at, to) in [(&second, "core-2"), (&third, "core-3"), (&system.core, "core-1")] {
+        assert_eq!(cluster(&[at], &["transfer", to])["leader"], to);
+    }
 
     system.core.kill();
     let others = [&second, &third];

@@ -169,6 +169,9 @@ fn commands_write_compare_watch_and_say_why_not() {
     assert_eq!(prefixed.lines().count(), 1, "{prefixed}");
 
     refused(&["drop", "rules"], "has 1 keys");
+    refused(&["create", "rules", "--private"], "stays published or private");
+    groups(&kv, &refused, system.folder());
+    large_groups(&kv, &refused, system.folder());
     kv(&["drop", "rules", "--with-keys"]).unwrap();
     let last = kv(&["keyspaces"]).unwrap();
     assert_eq!(last, "");
@@ -176,6 +179,49 @@ fn commands_write_compare_watch_and_say_why_not() {
     refused(&["put", "secret", "a", "b", "--wait", "all"], "is private");
     refused(&["watch", "secret"], "is private");
     assert_eq!(kv(&["list", "secret"]).unwrap(), "", "what is refused is not done");
+}
+
+/// A publish makes a group exactly what is published, if that is not much less; only its last change is undone.
+fn groups(kv: &impl Fn(&[&str]) -> anyhow::Result<String>, refused: &impl Fn(&[&str], &str), folder: &Path) {
+    let folder = folder.join("small");
+    std::fs::create_dir(&folder).unwrap();
+    ["1", "2", "3"].iter().for_each(|file| std::fs::write(folder.join(file), file).unwrap());
+    kv(&["create", "small"]).unwrap();
+    let publish = ["publish", "small", "set", folder.to_str().unwrap()];
+    kv(&publish).unwrap();
+    ["1", "2"].iter().for_each(|file| std::fs::remove_file(folder.join(file)).unwrap());
+    refused(&publish, "would lose 2 of its 3 keys");
+    kv(&[&publish[..], &["--allow-shrink"]].concat()).unwrap();
+    let keys = || kv(&["list", "small"]).unwrap();
+    assert!(keys().starts_with("set/3\t") && keys().lines().count() == 1, "{}", keys());
+    refused(&["rollback", "small", "set", "--undo", "1"], "is not the last change");
+    kv(&["rollback", "small", "set", "--undo", "2"]).unwrap();
+    assert_eq!(keys().lines().count(), 3, "{}", keys());
+    kv(&["drop", "small", "--with-keys"]).unwrap();
+}
+
+/// A group is replaced in one version, with what takes that back: one that is too large is refused whole.
+fn large_groups(kv: &impl Fn(&[&str]) -> anyhow::Result<String>, refused: &impl Fn(&[&str], &str), folder: &Path) {
+    let group = folder.join("group");
+    std::fs::create_dir(&group).unwrap();
+    let files = |count: usize, fill: u8| {
+        (0..count).for_each(|file| std::fs::write(group.join(file.to_string()), vec![fill; 1_000_000]).unwrap());
+    };
+    kv(&["create", "large"]).unwrap();
+    files(5, b'a');
+    let publish = ["publish", "large", "set", group.to_str().unwrap()];
+    refused(
+        &publish,
+        "one version holds 4194304; nothing has changed: change fewer keys at a time, or make a group several",
+    );
+    assert_eq!(kv(&["list", "large"]).unwrap(), "");
+    (2..5).for_each(|file| std::fs::remove_file(group.join(file.to_string())).unwrap());
+    kv(&publish).unwrap();
+    // Three new ones fit, and these two with what they replace do not fit with them.
+    files(3, b'b');
+    refused(&publish, "several groups");
+    assert_eq!(kv(&["list", "large"]).unwrap().lines().count(), 2);
+    kv(&["drop", "large", "--with-keys"]).unwrap();
 }
 
 #[test]

@@ -27,6 +27,10 @@ const LEAD_WITHIN: Duration = Duration::from_secs(3);
 /// How long a read waits for a majority to say that it is not out of date.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a leader that leads no more has for its answer: one that has handed the lead over is there, and knows what it
+/// has done.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(2);
+
 /// What a client says in the query whom an answer that is out of date serves as well.
 const STALE: &str = "stale=true";
 
@@ -99,6 +103,12 @@ impl Forward {
         }
     }
 
+    /// The same, and then for its last word.
+    async fn is_silent(&self, leader: &Member) {
+        self.is_succeeded(leader).await;
+        tokio::time::sleep(LAST_WORD_WITHIN).await;
+    }
+
     /// Lets another core answer.
     pub(super) async fn hand_on(
         &self,
@@ -131,7 +141,7 @@ impl Forward {
         let answered = tokio::select! {
             answered = answered => answered.map_err(|error| error.to_string()),
             // A core that has died says nothing, and its connection lasts for seconds more.
-            () = self.is_succeeded(leader) => Err("another core leads now, or none does".to_owned()),
+            () = self.is_silent(leader) => Err("another core leads now, or none does".to_owned()),
         };
         match answered {
             Ok(response) => response.map(Body::new),

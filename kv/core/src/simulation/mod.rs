@@ -15,6 +15,7 @@ mod history;
 mod invariants;
 mod log_disk;
 mod machine;
+mod moves;
 mod net;
 mod operators;
 mod pipe;

@@ -20,7 +20,7 @@ use crate::environment::State as _;
 const SEEDS: std::ops::Range<u64> = 1..11;
 
 /// Runs this for some seeds, and checks all that must hold.
-fn each_seed<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
+pub(super) fn each_seed<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
     for seed in SEEDS {
         SimRuntime::with_seed(seed).block_on(async {
             let world = World::new(seed, usize::MAX);
@@ -32,18 +32,18 @@ fn each_seed<F: Future<Output = ()>>(scenario: impl Fn(World) -> F) {
     }
 }
 
-fn others(world: &World, one: &Running) -> Vec<Arc<str>> {
+pub(super) fn others(world: &World, one: &Running) -> Vec<Arc<str>> {
     world.names().into_iter().filter(|name| *name != one.run.name).collect()
 }
 
-fn cut_both_ways(world: &World, these: &[Arc<str>], those: &[Arc<str>]) {
+pub(super) fn cut_both_ways(world: &World, these: &[Arc<str>], those: &[Arc<str>]) {
     for (from, to) in [(these, those), (those, these)] {
         world.net().cut(Cut { from: from.to_vec(), to: to.to_vec() });
     }
 }
 
 /// Says whether somebody other than this one takes a write in time.
-async fn another_leads(world: &World, old: &Running, within: Duration) -> bool {
+pub(super) async fn another_leads(world: &World, old: &Running, within: Duration) -> bool {
     let taken = async {
         loop {
             SimRuntime::sleep(Duration::from_millis(50)).await;

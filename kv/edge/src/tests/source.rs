@@ -30,7 +30,10 @@ impl MemorySource {
     }
 
     pub(super) fn commit(&self, ops: Vec<Op>) -> (Bytes, Position) {
-        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        self.commit_in(SectionId { keyspace: KeyspaceId::DNS, partition: 1 }, ops)
+    }
+
+    pub(super) fn commit_in(&self, id: SectionId, ops: Vec<Op>) -> (Bytes, Position) {
         let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
         let mut inner = self.lock();
