@@ -22,6 +22,7 @@ use crate::codec::{Reader, Write as _};
 use crate::environment::{Environment, MessageReceiver as _, MessageSender as _, Wire as _};
 use crate::member::Member;
 use crate::message::stream;
+use crate::refusals::Refusals;
 use crate::types::Moment;
 
 const FORMAT: u8 = 1;
@@ -133,8 +134,10 @@ pub(crate) fn ask_to_join<E: Environment>(
     async move {
         let request = JoinRequest { level: FEATURE_LEVEL, address: me.address.clone() };
         let mut leader: Option<Member> = None;
-        let mut told: Option<Moment<E>> = None;
+        let (mut told, mut missed): (Option<Moment<E>>, Option<Moment<E>>) = (None, None);
+        let refusals = Refusals::default();
         loop {
+            let says_missed = missed.is_none_or(|missed| missed.elapsed() > TOLD_EVERY);
             let known: Vec<Member> = leader.take().into_iter().chain(anyone(&addresses)).collect();
             for member in known {
                 match ask::<E>(&wire, &member, &request).await {
@@ -151,7 +154,11 @@ pub(crate) fn ask_to_join<E: Environment>(
                         break;
                     }
                     Err(error) => {
-                        tracing::info!(core = %member, %error, "a core that was asked to let this one in is not there")
+                        refusals.not_reached(&member, &error);
+                        if says_missed {
+                            tracing::info!(core = %member, %error, "a core that was asked to let this one in is not there");
+                            missed = Some(Moment::<E>::now());
+                        }
                     }
                 }
             }

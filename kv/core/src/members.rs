@@ -155,8 +155,9 @@ impl<E: Environment> Members<E> {
             seen.replication.as_ref().and_then(|replication| replication.get(&id)).is_none_or(Option::is_some);
         if is_voter || has_log {
             return JoinAnswer::Refused(format!(
-                "{name} is node {id} of this cluster and now comes with an empty disk: `zonecast cluster remove {name}`, \
-                 then `zonecast cluster add {name}`"
+                "{name} is node {id} of this cluster and now comes with an empty disk: if its disk is lost, `zonecast cluster \
+                 remove {name}`, then `zonecast cluster add {name}`; if {name} runs elsewhere, stop this process, or issue it \
+                 a certificate with a name of its own"
             ));
         }
         JoinAnswer::Admitted { id, store: self.store() }

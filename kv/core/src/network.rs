@@ -30,7 +30,7 @@ use crate::member::Member;
 use crate::members::member;
 use crate::message::{Answer, Call, Hello, Refused, decode_appended, encode_append, stream};
 use crate::metrics::CoreMetrics;
-use crate::refusals::Refusals;
+use crate::refusals::{JOIN, Refusals};
 use crate::removal::Removal;
 use crate::snapshots::{self, Outgoing};
 use crate::types::{MetricsReceiver, Snapshot, TypeConfig, Vote};
@@ -96,6 +96,18 @@ impl<E: Environment> Network<E> {
     pub(crate) fn follow(&self, running: Running<E>) {
         // Raft starts once.
         let _ = self.shared.running.set(running);
+    }
+
+    /// Counts and tells that this core refuses what another one asks.
+    pub(crate) fn refuses(&self, core: &str, refused: &Refused) {
+        self.shared.refusals.refuses(core, refused);
+        refused.label().into_iter().for_each(|reason| self.shared.count(reason));
+    }
+
+    /// The same of one that asks to be let in.
+    pub(crate) fn refuses_join(&self, core: &str, why: &str) {
+        self.shared.refusals.refuses_join(core, why);
+        self.shared.count(JOIN);
     }
 
     /// Where members say that they are.
@@ -234,9 +246,13 @@ impl<E: Environment> Connection<E> {
 impl<E: Environment> Shared<E> {
     /// The way to another core cannot be had, or broke.
     fn not_reached(&self, to: &Member, error: &io::Error) {
-        if let Some(reason) = self.refusals.not_reached(to, error)
-            && let Some(running) = self.running.get()
-        {
+        if let Some(reason) = self.refusals.not_reached(to, error) {
+            self.count(reason);
+        }
+    }
+
+    fn count(&self, reason: &str) {
+        if let Some(running) = self.running.get() {
             running.metrics.refused.with_label_values(&[reason]).inc();
         }
     }

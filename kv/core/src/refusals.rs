@@ -13,14 +13,34 @@ const WRONG_NAME: &str = "wrong_name";
 /// Of cores whose certificates are not good here.
 const CERTIFICATE: &str = "certificate";
 
+/// Of cores that ask to join and may not.
+pub(crate) const JOIN: &str = "join";
+
 /// Labels of the metric.
-pub(crate) const REASONS: [&str; 2] = [WRONG_NAME, CERTIFICATE];
+pub(crate) const REASONS: [&str; 7] =
+    ["other_store", "other_node", "not_member", "other_name", JOIN, WRONG_NAME, CERTIFICATE];
 
 /// Lines that were written, by core and reason. Who is named here has a certificate, or is a member.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(RefusalLog<(String, &'static str)>);
 
 impl Refusals {
+    /// This core refuses what another one asks.
+    pub(crate) fn refuses(&self, core: &str, refused: &Refused) {
+        let due = refused.label().and_then(|reason| self.0.due((core.to_owned(), reason)));
+        if let Some(quiet) = due {
+            let advice = refused.advice();
+            tracing::warn!(core, quiet, "refused what another core asks: {refused}; {advice}");
+        }
+    }
+
+    /// This core does not let another one in.
+    pub(crate) fn refuses_join(&self, core: &str, why: &str) {
+        if let Some(quiet) = self.0.due((core.to_owned(), JOIN)) {
+            tracing::warn!(core, quiet, "refused to let another core in: {why}");
+        }
+    }
+
     /// Another core refuses what this one asks.
     pub(crate) fn refused_by(&self, core: &Member, refused: &Refused) {
         let due = refused.label().and_then(|reason| self.0.due((core.to_string(), reason)));

@@ -17,7 +17,7 @@ use zonecast_kv_proto::FEATURE_LEVEL;
 
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
-use crate::join::JoinRequest;
+use crate::join::{JoinAnswer, JoinRequest};
 use crate::loan::Loan;
 use crate::member::Member;
 use crate::members::{MemberError, Members, member};
@@ -88,7 +88,11 @@ impl<E: Environment> Server<E> {
         mut receiver: impl MessageReceiver,
     ) -> io::Result<()> {
         let request = JoinRequest::from_bytes(first::<E>(&mut receiver).await?)?;
-        sender.send(vec![self.members.join(name, &request).to_bytes()]).await?;
+        let answer = self.members.join(name, &request);
+        if let JoinAnswer::Refused(why) = &answer {
+            self.network.refuses_join(name, why);
+        }
+        sender.send(vec![answer.to_bytes()]).await?;
         sender.finish();
         Ok(())
     }
@@ -108,7 +112,7 @@ impl<E: Environment> Server<E> {
         let answer = match self.check(name, &hello) {
             Ok(()) => self.answer(hello.from, call).await,
             Err(refused) => {
-                note(name, &refused);
+                self.network.refuses(name, &refused);
                 Answer::Refused(refused)
             }
         };
@@ -170,7 +174,7 @@ impl<E: Environment> Server<E> {
     ) -> io::Result<()> {
         let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
         if let Err(refused) = self.check(name, &hello) {
-            note(name, &refused);
+            self.network.refuses(name, &refused);
             sender.send(vec![encode_appended::<E>(&Err(refused))]).await?;
             sender.finish();
             return Ok(());
@@ -212,7 +216,7 @@ impl<E: Environment> Server<E> {
     ) -> io::Result<()> {
         let hello = Hello::from_bytes(first::<E>(&mut receiver).await?)?;
         if let Err(refused) = self.check(name, &hello) {
-            note(name, &refused);
+            self.network.refuses(name, &refused);
             sender.send(vec![Answer::<E>::Refused(refused).to_bytes()]).await?;
             sender.finish();
             return Ok(());
@@ -273,10 +277,6 @@ fn check_sender(name: &str, from: u64, effective: &Membership, applied: &StoredM
 pub(crate) async fn first<E: Environment>(receiver: &mut impl MessageReceiver) -> io::Result<Bytes> {
     let message = E::Runtime::timeout(HELLO_WITHIN, receiver.next()).await;
     message.map_err(|_| io::ErrorKind::TimedOut)??.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-}
-
-fn note(name: &str, refused: &Refused) {
-    tracing::warn!(core = name, "refused what a core asks: {refused}");
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ fn cores_with_anothers_name_role_ca_or_address_are_refused() {
     let mut twin = system.joining("twin").unwrap();
     copy_identity(&second.identity, &twin.identity);
     is_refused_at_start(&mut twin, &["core-2", "empty disk", "zonecast cluster remove core-2"]);
+    wait_refused(&voters, CORES, "join", &["core-2", "zonecast cluster remove core-2"]);
     assert!(!twin.data.join("core/node").exists(), "nothing is written that could speak as core-2");
 
     // The certificate of an edge.
@@ -169,6 +170,7 @@ fn a_stale_node_id_and_emptied_disks_are_refused_and_unmake_nothing() {
     let old = system.folder().join("old");
     std::fs::rename(&third.data, &old).unwrap();
     is_refused_at_start(&mut third, &["core-3", "empty disk", "zonecast cluster remove core-3"]);
+    wait_refused(&[&system.core, &second], CORES, "join", &["core-3", "zonecast cluster remove core-3"]);
     assert!(!third.data.join("core/node").exists());
     // An emptied log beside what says which node this was.
     std::fs::remove_dir_all(&third.data).unwrap();
@@ -189,6 +191,8 @@ fn a_stale_node_id_and_emptied_disks_are_refused_and_unmake_nothing() {
     third.start().unwrap();
     assert!(third.wait_log(&["was removed from its cluster", "with `join`"], PATIENCE).is_some(), "{}", third.log());
     wait_line(&third, &["another core refuses this one", "not a member any more", "empty its data folder"]);
+    let voters = [&system.core, &second, &fourth];
+    wait_refused(&voters, CORES, "not_member", &["core-3", "refused what another core asks", "empty its data folder"]);
     third.kill();
     writes(&second, "192.0.2.4");
 
@@ -199,6 +203,7 @@ fn a_stale_node_id_and_emptied_disks_are_refused_and_unmake_nothing() {
     for core in [&second, &fourth] {
         wait_line(core, &["another core refuses this one", "of different clusters", "empty the data folder"]);
     }
+    wait_refused(&[&system.core], CORES, "other_store", &["refused what another core asks", "of different clusters"]);
     let [here, there] = [&system.core, &second].map(|core| Http::new(core.http).get("/v1/status")["store"].clone());
     assert_ne!(here, there);
     writes(&second, "192.0.2.5");
