@@ -213,6 +213,13 @@ impl Core {
         self.inner.voter.catch_up(within).await
     }
 
+    /// How long ago this core was last told something by that one, which leads or led; nothing if another one has told it
+    /// something since.
+    #[must_use]
+    pub fn silent_for(&self, leader: &Member) -> Option<Duration> {
+        self.inner.voter.server.heard.silent_for(&leader.name)
+    }
+
     /// The members of the cluster, as this core knows them; where each stands is asked of it.
     pub async fn cluster(&self) -> ClusterStatus {
         self.inner.voter.cluster().await

@@ -13,6 +13,7 @@ mod disk_watch;
 mod entry;
 mod environment;
 mod flight;
+mod heard;
 mod held_lead;
 mod join;
 mod lead;

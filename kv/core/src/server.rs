@@ -17,6 +17,7 @@ use zonecast_kv_proto::FEATURE_LEVEL;
 
 use crate::entry::decode_membership;
 use crate::environment::{Environment, MessageReceiver, MessageSender, State as _};
+use crate::heard::Heard;
 use crate::join::{JoinAnswer, JoinRequest};
 use crate::loan::Loan;
 use crate::member::Member;
@@ -42,6 +43,7 @@ pub(crate) struct Server<E: Environment> {
     loan: Arc<Loan<E>>,
     snapshots: Arc<Incoming<E>>,
     reads: Reads,
+    pub(crate) heard: Heard<E>,
 }
 
 /// What it is made of.
@@ -58,7 +60,7 @@ pub(crate) struct ServerParts<E: Environment> {
 impl<E: Environment> Server<E> {
     pub(crate) fn new(parts: ServerParts<E>) -> Self {
         let ServerParts { raft, state, network, members, loan, snapshots, reads } = parts;
-        Self { raft, state, network, members, loan, snapshots, reads }
+        Self { raft, state, network, members, loan, snapshots, reads, heard: Heard::new() }
     }
 
     /// Serves one stream that a core with this name has opened.
@@ -179,9 +181,9 @@ impl<E: Environment> Server<E> {
             sender.finish();
             return Ok(());
         }
-        let name = name.to_owned();
+        let (name, heard) = (name.to_owned(), self.heard.clone());
         let appends = futures_util::stream::unfold(receiver, move |mut receiver| {
-            let name = name.clone();
+            let (name, heard) = (name.clone(), heard.clone());
             async move {
                 let append = match receiver.next().await {
                     Ok(Some(bytes)) => decode_append::<E>(bytes),
@@ -189,7 +191,10 @@ impl<E: Environment> Server<E> {
                     Err(error) => Err(error),
                 };
                 match append {
-                    Ok(append) => Some((append, receiver)),
+                    Ok(append) => {
+                        heard.hear(&name);
+                        Some((append, receiver))
+                    }
                     Err(error) => {
                         if error.kind() == io::ErrorKind::InvalidData {
                             tracing::warn!(%name, %error, "a core sent what makes no sense");

@@ -27,9 +27,11 @@ const LEAD_WITHIN: Duration = Duration::from_secs(3);
 /// How long a read waits for a majority to say that it is not out of date.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long a leader that leads no more has for its answer: one that has handed the lead over is there, and knows what it
-/// has done.
+/// How long a leader that has handed the lead over has for its answer: it is there, and knows what it has done.
 const LAST_WORD_WITHIN: Duration = Duration::from_secs(2);
+/// A leader that was silent for so long before it was succeeded has died, or is cut off: others elect only after a longer
+/// silence, and heartbeats come ten times a second.
+const SILENT_AFTER: Duration = Duration::from_millis(500);
 
 /// What a client says in the query whom an answer that is out of date serves as well.
 const STALE: &str = "stale=true";
@@ -96,17 +98,21 @@ impl Forward {
         })
     }
 
-    /// Waits until this core does not lead any more, as far as is known here.
-    async fn is_succeeded(&self, leader: &Member) {
+    /// Waits until this core does not lead any more, as far as is known here. Says for how long it was silent before.
+    async fn is_succeeded(&self, leader: &Member) -> Option<Duration> {
+        let mut silent = None;
         while self.core.other_leader().as_ref() == Some(leader) {
+            silent = self.core.silent_for(leader).or(silent);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        silent
     }
 
-    /// The same, and then for its last word.
+    /// The same, and then for its last word, if it can have one.
     async fn is_silent(&self, leader: &Member) {
-        self.is_succeeded(leader).await;
-        tokio::time::sleep(LAST_WORD_WITHIN).await;
+        if self.is_succeeded(leader).await.is_some_and(|silent| silent < SILENT_AFTER) {
+            tokio::time::sleep(LAST_WORD_WITHIN).await;
+        }
     }
 
     /// Lets another core answer.
@@ -124,7 +130,7 @@ impl Forward {
         }
         let opened = tokio::select! {
             opened = self.core.open(leader, REQUESTS) => opened.map_err(|error| error.to_string()),
-            () = self.is_succeeded(leader) => Err("it does not lead any more".to_owned()),
+            _ = self.is_succeeded(leader) => Err("it does not lead any more".to_owned()),
         };
         let stream = match opened {
             Ok(stream) => stream,
