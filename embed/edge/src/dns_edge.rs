@@ -78,7 +78,7 @@ impl DnsEdge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
         let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
-        let config = EdgeConfig { folder: data, upstreams, identity, store };
+        let config = EdgeConfig { folder: data, upstreams, identity, store, downstream: None };
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }
 

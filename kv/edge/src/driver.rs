@@ -9,11 +9,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Position};
+use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, Position};
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, Identity, NotTrusted, RefusalLog, StreamError};
 
+use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
+use crate::relay::Relay;
 use crate::repairs::Repairs;
 use crate::upstream_report::{Parting, Say, UpstreamReport};
 use crate::writer::{Reports, Work};
@@ -47,6 +49,9 @@ pub(crate) struct Driver {
     pub(crate) repairs: Repairs,
     /// Reads that have failed, as they are in the metrics.
     pub(crate) read_errors: u64,
+    /// Its downstream side, if it is a relay.
+    pub(crate) relay: Option<Relay>,
+    pub(crate) edge_reports: EdgeReports,
 }
 
 impl Driver {
@@ -83,6 +88,7 @@ impl Driver {
         self.act()?;
         self.show();
         let is_free = self.operation.is_none();
+        self.edge_reports.follow(self.relay.as_ref(), self.follower.state());
         let timeout = self.follower.poll_timeout().filter(|_| is_free);
         let timeout = timeout.map(|time| self.clock.instant(time).into());
         let reads = is_free && !self.follower.is_full();
@@ -91,6 +97,11 @@ impl Driver {
             () = self.reports.changed.notified() => self.take_reports()?,
             heard = hear(receiver) => self.take_frames(heard),
             done = end(&mut self.operation), if !is_free => self.done(done),
+            () = self.edge_reports.due(), if is_free => {
+                if let Some(reports) = self.edge_reports.take() {
+                    self.send(reports);
+                }
+            }
             synced = finish(&mut self.sync) => self.synced(synced)?,
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
@@ -142,15 +153,14 @@ impl Driver {
                 Ok(())
             }
             FollowerAction::Send(frame) => {
-                let sender = self.link.as_mut().and_then(|link| link.sender.take());
-                self.operation = sender.map(|sender| link::send(sender, frame));
+                self.send(frame);
                 Ok(())
             }
             FollowerAction::Disconnect(end) => {
                 self.leave(end);
                 Ok(())
             }
-            FollowerAction::Apply(published, _, bytes) => self.hand_on(Work::Apply(published, bytes)),
+            FollowerAction::Apply(version, _, bytes) => self.hand_on(Work::Apply(version, bytes)),
             FollowerAction::SnapshotBegin(position) => {
                 self.say_loading(position);
                 self.hand_on(Work::SnapshotBegin)
@@ -159,6 +169,11 @@ impl Driver {
             FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
             FollowerAction::SnapshotAbort => self.hand_on(Work::SnapshotAbort),
         }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        let sender = self.link.as_mut().and_then(|link| link.sender.take());
+        self.operation = sender.map(|sender| link::send(sender, frame));
     }
 
     fn say_loading(&self, position: Position) {
@@ -329,6 +344,10 @@ impl Driver {
             status.head = head;
             // For those who look, no news for those who wait.
             status.heard = self.follower.heard();
+            status.confirmed = self.follower.confirmed();
+            if status.path != *self.follower.path() {
+                status.path = self.follower.path().clone();
+            }
             if state != FollowerState::Away {
                 status.trouble = None;
             }
@@ -341,6 +360,9 @@ impl Driver {
             let connected = u64::from(state != FollowerState::Away);
             set(&self.metrics.connected, &self.name, connected);
             set(&self.metrics.head_version, &self.name, head.map_or(0, |head| head.version.get()));
+        }
+        if let Some((relay, confirmed)) = self.relay.as_ref().zip(self.follower.confirmed()) {
+            relay.heard(self.clock.now().saturating_sub(confirmed), self.follower.path());
         }
         if let Some(heard) = self.follower.heard() {
             set(&self.metrics.heard_seconds, &self.name, heard.as_secs());

@@ -6,11 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, FollowerState, Position};
+use zonecast_kv_proto::{Follower, FollowerState, Path, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
-use zonecast_kv_transport::{Clock, Identity, RefusalLog};
+use zonecast_kv_transport::{Clock, DownstreamStatus, Identity, RefusalLog};
 
 use crate::driver::Driver;
+use crate::edge_reports::EdgeReports;
+use crate::relay::{DownstreamConfig, Relay};
 use crate::repairs::Repairs;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
@@ -27,6 +29,8 @@ pub struct EdgeConfig {
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
+    /// Where others may follow it, if it is a relay: then its identity must be of role relay.
+    pub downstream: Option<DownstreamConfig>,
 }
 
 /// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB
@@ -35,6 +39,7 @@ pub struct EdgeConfig {
 pub struct Edge {
     store: Arc<EdgeStore>,
     status: watch::Receiver<EdgeStatus>,
+    relay: Option<Relay>,
     stop: Option<oneshot::Sender<()>>,
     driver: Option<tokio::task::JoinHandle<Option<EdgeError>>>,
     work: mpsc::Sender<Work>,
@@ -52,7 +57,14 @@ impl Edge {
         if config.upstreams.is_empty() {
             return Err(EdgeError::NoUpstream);
         }
-        let store = Arc::new(EdgeStore::open(&config.folder, config.store)?);
+        let own = config.identity.peer().clone();
+        if config.downstream.is_some() && own.role != Role::Relay {
+            return Err(EdgeError::NoRelay(own));
+        }
+        let options =
+            if config.downstream.is_some() { config.store } else { EdgeOptions { batch_log_bytes: 0, ..config.store } };
+        let store = Arc::new(EdgeStore::open(&config.folder, options)?);
+        let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone()));
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());
         let mut writer = Writer {
@@ -62,6 +74,7 @@ impl Edge {
             reports: Arc::clone(&reports),
             metrics: metrics.clone(),
             identity: config.identity.clone(),
+            relay: relay.clone(),
         };
         writer.begin()?;
         let position = store.position();
@@ -81,10 +94,14 @@ impl Edge {
             trouble: None,
             twin: None,
             heard: None,
+            confirmed: None,
+            path: Path::default(),
             damage: store.damage(),
         });
         let driver = Driver {
-            follower: Follower::new(now, name.clone(), incarnation, position).with_others(config.upstreams.len() > 1),
+            follower: Follower::new(now, name.clone(), incarnation, position)
+                .with_others(config.upstreams.len() > 1)
+                .passing_on_as(relay.is_some().then_some(own)),
             name,
             upstreams: config.upstreams,
             identity: config.identity,
@@ -103,6 +120,8 @@ impl Edge {
             sync_at: None,
             repairs: if store.damage().is_some() { Repairs::at_start(now) } else { Repairs::default() },
             read_errors: 0,
+            relay: relay.clone(),
+            edge_reports: EdgeReports::default(),
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {
@@ -110,6 +129,7 @@ impl Edge {
             status,
             stop: Some(stop),
             driver: Some(tokio::spawn(run(driver, stopped))),
+            relay,
             work,
             writer: Some(thread.map_err(EdgeError::Thread)?),
         })
@@ -139,6 +159,12 @@ impl Edge {
     /// The store could not be read.
     pub fn snapshot(&self) -> Result<EdgeSnapshot, EdgeError> {
         Ok(self.store.snapshot()?)
+    }
+
+    /// The nodes that follow this one or did, if it is a relay.
+    #[must_use]
+    pub fn downstreams(&self) -> Vec<DownstreamStatus> {
+        self.relay.as_ref().map(Relay::downstreams).unwrap_or_default()
     }
 
     /// Waits until applying has failed for good; says why. Answers can go on.
@@ -173,6 +199,10 @@ impl Edge {
             Ok(())
         };
         let finished = tokio::task::spawn_blocking(finish).await.unwrap_or(Err(EdgeError::WriterGone));
+        // After the last version, so that downstreams get it.
+        if let Some(relay) = &self.relay {
+            relay.shutdown().await;
+        }
         failed.map_or(finished, Err)
     }
 }

@@ -1,6 +1,7 @@
 //! Why an edge does not run.
 
 use thiserror::Error;
+use zonecast_kv_proto::Peer;
 use zonecast_kv_store::StoreError;
 use zonecast_kv_transport::EndpointError;
 
@@ -21,6 +22,9 @@ pub enum EdgeError {
     /// Nobody to follow.
     #[error("no upstream is configured")]
     NoUpstream,
+    /// Others may follow it, and its certificate does not say so.
+    #[error("{0} may not be followed; issue it a certificate of role relay")]
+    NoRelay(Peer),
     /// The thread that applies cannot be started.
     #[error("cannot start the thread that applies versions: {0}")]
     Thread(#[source] std::io::Error),

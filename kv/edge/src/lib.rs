@@ -10,10 +10,12 @@
 
 mod driver;
 mod edge;
+mod edge_reports;
 mod error;
 mod link;
 mod metrics;
 mod reader_index;
+mod relay;
 mod repairs;
 mod status;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub use edge::{Edge, EdgeConfig};
 pub use error::EdgeError;
 pub use metrics::EdgeMetrics;
 pub use reader_index::{ReaderIndex, ReaderIndexError};
+pub use relay::DownstreamConfig;
 pub use status::EdgeStatus;
 pub use upstream::Upstream;
 pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

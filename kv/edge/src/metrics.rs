@@ -3,8 +3,20 @@
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 10] =
-    ["connect", "certificate", "lost", "goodbye", "silent", "trickling", "damaged", "refused", "malformed", "replaced"];
+const REASONS: [&str; 12] = [
+    "connect",
+    "certificate",
+    "lost",
+    "goodbye",
+    "silent",
+    "unconfirmed",
+    "trickling",
+    "damaged",
+    "refused",
+    "circle",
+    "malformed",
+    "replaced",
+];
 
 /// Metrics of all edges of a process, by name where it matters. Cloning shares them.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use zonecast_kv_proto::{FollowerState, Position, Version};
+use zonecast_kv_proto::{FollowerState, Path, Position, Version};
 
 /// How an edge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ pub struct EdgeStatus {
     pub twin: Option<String>,
     /// When the upstream said anything last, since the Unix epoch.
     pub heard: Option<Duration>,
+    /// When a majority of the cores last confirmed that the upstream had everything, since the Unix epoch, as far as is
+    /// known since the start.
+    pub confirmed: Option<Duration>,
+    /// The way of the versions to the upstream; empty if it is not known.
+    pub path: Path,
     /// Damage of the copy. Until a snapshot has replaced the copy, the edge answers SERVFAIL for some names.
     pub damage: Option<String>,
 }

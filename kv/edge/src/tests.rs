@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod relays;
 mod revoked;
 mod source;
 mod way;
@@ -23,7 +24,7 @@ use crate::{
 use source::{MemorySource, content, owned};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20 };
+const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, batch_log_bytes: 0 };
 
 /// A CA in a folder of its own, and what runs under it.
 struct World {
@@ -68,6 +69,7 @@ impl World {
             upstreams: vec![Upstream { address: publisher.local_addr().unwrap(), role: Role::Core }],
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
+            downstream: None,
         }
     }
 

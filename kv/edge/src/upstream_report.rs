@@ -120,6 +120,7 @@ fn reason(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Damaged => "damaged",
         FollowerEnd::Trickling => "trickling",
         FollowerEnd::Refused(_) => "refused",
+        FollowerEnd::Circle(_) => "circle",
         _ => "malformed",
     }
 }
@@ -131,6 +132,10 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Silent => REACH,
         FollowerEnd::Unconfirmed => "this edge goes to the next upstream; look why that core reaches no majority",
         FollowerEnd::Damaged => "the core sends it anew",
+        FollowerEnd::Circle(_) => {
+            "this relay goes to the next upstream; one of its upstreams must lead to a core by another way"
+        }
+        FollowerEnd::Far(_) => "let it follow a node that is nearer to a core",
         FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
             "if the core was put back to an older state and that is to hold, stop it and run `zonecast cluster recover` on its \

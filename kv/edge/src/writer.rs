@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{OpRef, Position, Published, RevokedList, View, decode_ops};
+use zonecast_kv_proto::{OpRef, Position, ReceivedVersion, RevokedList, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
+use crate::relay::Relay;
 use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
 /// Most bytes of versions in one write: readers wait for all of it, and memory holds it twice.
@@ -20,7 +21,7 @@ const MAX_WRITE: usize = 4 * 1024 * 1024;
 /// What the follower hands on. Its channel needs no bound of its own: the follower stops reading at
 /// [`MAX_OUTSTANDING`](zonecast_kv_proto::MAX_OUTSTANDING) bytes.
 pub(crate) enum Work {
-    Apply(Published, usize),
+    Apply(ReceivedVersion, usize),
     SnapshotBegin,
     SnapshotEntries(Bytes, usize),
     SnapshotEnd(Position, usize),
@@ -67,12 +68,14 @@ pub(crate) struct Writer {
     pub(crate) metrics: EdgeMetrics,
     /// Believes no certificate that the copy says is revoked.
     pub(crate) identity: Identity,
+    /// Passes on what is applied, if others follow.
+    pub(crate) relay: Option<Relay>,
 }
 
 /// Versions that go into one write.
 #[derive(Default)]
 struct Group {
-    versions: Vec<Published>,
+    versions: Vec<ReceivedVersion>,
     bytes: usize,
 }
 
@@ -83,6 +86,9 @@ impl Writer {
         let error = match show_all(&self.store, &mut *self.index, position) {
             Ok(()) => {
                 self.take_revocations();
+                if let Some(relay) = &self.relay {
+                    relay.begin(&self.store);
+                }
                 return Ok(());
             }
             Err(error) => error,
@@ -129,6 +135,9 @@ impl Writer {
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
                     show_all(&store, &mut *self.index, position)?;
+                    if let Some(relay) = &self.relay {
+                        relay.jumped(&store, position);
+                    }
                     self.take_revocations();
                     damaged = false;
                     self.metrics.snapshots.inc();
@@ -147,7 +156,7 @@ impl Writer {
 
     /// Applies this version and all that wait behind it; returns what comes after them, if it is here already, and
     /// whether the copy turned out to be damaged, so that nothing of them is applied.
-    fn apply(&mut self, first: Published, bytes: usize) -> Result<(Option<Work>, bool), EdgeError> {
+    fn apply(&mut self, first: ReceivedVersion, bytes: usize) -> Result<(Option<Work>, bool), EdgeError> {
         let mut group = Group { versions: vec![first], bytes };
         let mut after = None;
         while group.bytes < MAX_WRITE {
@@ -184,21 +193,24 @@ impl Writer {
     }
 
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
-        let Some(seen_at) = group.versions.last().map(|version| version.version) else { return Ok(()) };
-        for op in group.versions.iter().flat_map(|version| &version.sections).flat_map(decode_ops) {
+        let Some(seen_at) = group.versions.last().map(|version| version.published.version) else { return Ok(()) };
+        let sections = || group.versions.iter().flat_map(|version| &version.published.sections);
+        for op in sections().flat_map(decode_ops) {
             let op: OpRef<'_> = op.map_err(|error| EdgeError::Operation(error.to_string()))?;
             self.index.apply(op, seen_at)?;
         }
         let position = self.store.apply(&group.versions)?;
         self.index.publish(self.store.snapshot()?, position);
-        let mut sections = group.versions.iter().flat_map(|version| &version.sections);
-        if sections.any(|section| section.id == RevokedList::SECTION) {
+        if let Some(relay) = &self.relay {
+            relay.applied(&group.versions, &position);
+        }
+        if sections().any(|section| section.id == RevokedList::SECTION) {
             self.take_revocations();
         }
         let now = unix_micros();
         let mut delay = 0;
         for version in &group.versions {
-            delay = now.saturating_sub(version.time_us);
+            delay = now.saturating_sub(version.published.time_us);
             self.metrics.commit_to_applied.observe(std::time::Duration::from_micros(delay).as_secs_f64());
         }
         self.metrics.applied_versions.inc_by(group.versions.len() as u64);

@@ -45,6 +45,8 @@ struct Edge {
     session: u64,
     link: EdgeLink,
     incarnation: u64,
+    connection: u64,
+    via: Option<String>,
     /// It has caught up when it has applied this.
     goal: Version,
     applied: Option<Version>,
@@ -52,6 +54,21 @@ struct Edge {
     last_ack: Option<Duration>,
     /// Ascending in both: up to this version had arrived at that time.
     arrivals: VecDeque<(Version, Duration)>,
+}
+
+/// A connection over which an edge is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedLink {
+    /// Number of the connection here, ascending with every one of the process.
+    pub session: u64,
+    /// The number that the process of the edge drew at its start.
+    pub incarnation: u64,
+    /// How many connections that process has made before.
+    pub connection: u64,
+    /// The edge has caught up when it has applied this.
+    pub goal: Version,
+    /// The name of the relay that serves it, if one does.
+    pub via: Option<String>,
 }
 
 /// How an edge stands towards this publisher.
@@ -63,6 +80,8 @@ pub enum EdgeLink {
     Away(Duration),
     /// It asked last for what it cannot have, and has not been served since the time.
     Refused(Duration, SubscribeRefusal),
+    /// The relay that serves it has been away since then: perhaps the edge is there, and nobody says so.
+    LastKnown(Duration),
 }
 
 /// The state of one edge as its publisher knows it.
@@ -76,6 +95,8 @@ pub struct EdgeReport {
     pub is_on_record: bool,
     /// Connection of the edge to this publisher.
     pub link: EdgeLink,
+    /// The name of the relay that serves it, or did last.
+    pub via: Option<String>,
     /// The number that its process drew at its start.
     pub incarnation: u64,
     /// The version that its readers see, if it has sent an ack.
@@ -112,7 +133,7 @@ impl EdgeLink {
     pub fn away_since(&self) -> Option<Duration> {
         match self {
             Self::Connected => None,
-            Self::Away(since) | Self::Refused(since, _) => Some(*since),
+            Self::Away(since) | Self::Refused(since, _) | Self::LastKnown(since) => Some(*since),
         }
     }
 }
@@ -132,7 +153,7 @@ impl AckBook {
             self.commits.clear();
             for edge in self.edges.values_mut() {
                 edge.retract_all();
-                if let EdgeLink::Refused(since, _) = edge.link {
+                if let EdgeLink::Refused(since, _) | EdgeLink::LastKnown(since) = edge.link {
                     edge.link = EdgeLink::Away(since);
                 }
             }
@@ -151,18 +172,21 @@ impl AckBook {
         }
     }
 
-    /// An edge is served from here on, and has caught up when it has applied `goal`. `session` ascends with every
-    /// connection of the process. Says no when the book is full.
-    pub fn accept(&mut self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
+    /// An edge is served from here on. Says no when the book is full.
+    pub fn accept(&mut self, peer: &Peer, link: AcceptedLink) -> bool {
+        let AcceptedLink { session, incarnation, connection, goal, via } = link;
         let is_known = self.know(Duration::ZERO, peer);
         self.update(peer, |edge| {
-            if session < edge.session {
+            // Of one process the edge itself says which connection is newer: news of two nodes come in any order.
+            let is_older = edge.incarnation == incarnation && connection < edge.connection;
+            if session < edge.session || is_older {
                 return;
             }
             if edge.incarnation != incarnation {
                 edge.retract_all();
             }
             (edge.session, edge.incarnation, edge.goal) = (session, incarnation, goal);
+            (edge.connection, edge.via) = (connection, via);
             edge.link = EdgeLink::Connected;
         });
         is_known
@@ -196,12 +220,20 @@ impl AckBook {
 
     /// Its connection is gone.
     pub fn disconnect(&mut self, now: Duration, peer: &Peer, session: u64) {
-        if let Some(edge) = self.edges.get_mut(peer)
-            && edge.session == session
-            && edge.link == EdgeLink::Connected
-        {
-            edge.link = EdgeLink::Away(now);
+        self.lose(peer, session, EdgeLink::Away(now));
+    }
+
+    /// The relay that serves it is gone: what it had durably counts on, and what only its memory had does not, because
+    /// nobody would hear of its loss.
+    pub fn out_of_sight(&mut self, now: Duration, peer: &Peer, session: u64) {
+        if self.lose(peer, session, EdgeLink::LastKnown(now)) {
+            self.update(peer, Edge::retract_to_durable);
         }
+    }
+
+    fn lose(&mut self, peer: &Peer, session: u64, link: EdgeLink) -> bool {
+        let edge = self.edges.get_mut(peer).filter(|edge| edge.session == session && edge.link == EdgeLink::Connected);
+        edge.map(|edge| edge.link = link).is_some()
     }
 
     /// Removes an edge: it no longer counts as missing. A connected edge counts again when it reconnects.
@@ -272,6 +304,7 @@ impl AckBook {
             is_expected: edge.is_expected,
             is_on_record: edge.is_on_record,
             link: edge.link,
+            via: edge.via.clone(),
             incarnation: edge.incarnation,
             applied: edge.applied,
             durable: edge.durable,
@@ -330,6 +363,8 @@ impl Edge {
             session: 0,
             link: EdgeLink::Away(since),
             incarnation: 0,
+            connection: 0,
+            via: None,
             goal: Version::ZERO,
             applied: None,
             durable: None,
@@ -369,6 +404,13 @@ impl Edge {
         let (covered, time) = self.arrivals.get(at)?;
         // The oldest arrival stands for everything before it too; only its own time is known.
         (self.is_on_record && (at > 0 || *covered == version)).then_some(*time)
+    }
+
+    fn retract_to_durable(&mut self) {
+        self.applied = self.durable;
+        while self.arrivals.back().is_some_and(|(version, _)| Some(*version) > self.durable) {
+            self.arrivals.pop_back();
+        }
     }
 
     fn retract_all(&mut self) {

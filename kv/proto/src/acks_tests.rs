@@ -5,7 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::acks::{MAX_ARRIVALS, MAX_COMMITS};
-use crate::{Ack, AckBook, Booked, EdgeLink, Epoch, Gained, Peer, Role, StoreId, SubscribeRefusal, Version, WaitFor};
+use crate::{
+    AcceptedLink, Ack, AckBook, Booked, EdgeLink, Epoch, Gained, Peer, Role, StoreId, SubscribeRefusal, Version,
+    WaitFor,
+};
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -19,6 +22,10 @@ fn at(version: u64) -> Version {
     Version::new(version)
 }
 
+fn link(session: u64, incarnation: u64, goal: Version) -> AcceptedLink {
+    AcceptedLink { session, incarnation, connection: 0, goal, via: None }
+}
+
 fn edge(name: &str) -> Peer {
     Peer::edge(name)
 }
@@ -27,7 +34,7 @@ fn edge(name: &str) -> Peer {
 fn book() -> AckBook {
     let mut book = AckBook::new(Epoch::ZERO);
     for (session, name) in [(1, "a"), (2, "b")] {
-        assert!(book.accept(&edge(name), session, 7, Version::ZERO));
+        assert!(book.accept(&edge(name), link(session, 7, Version::ZERO)));
         let booked = book.ack(ms(0), &edge(name), session, &ack(7, 0));
         assert_eq!(booked, Booked { took: vec![], gained: None, is_new: true });
         book.recorded(&edge(name));
@@ -62,7 +69,7 @@ fn an_edge_that_comes_back_lower_retracts_its_receipts() {
     book.ack(ms(100), &a, 1, &ack(7, 9));
     assert!(book.holds(at(9), WaitFor::Count(1)));
     // Another process of the same edge has lost the tail.
-    assert!(book.accept(&a, 3, 8, at(10)));
+    assert!(book.accept(&a, link(3, 8, at(10))));
     assert!(!book.holds(at(1), WaitFor::Count(1)));
     book.ack(ms(110), &a, 3, &ack(8, 6));
     assert!(book.holds(at(6), WaitFor::Count(1)));
@@ -108,7 +115,7 @@ fn an_edge_that_is_refused_has_nothing_and_is_missing() {
 fn an_edge_is_expected_once_it_has_caught_up() {
     let mut book = AckBook::new(Epoch::ZERO);
     let a = edge("a");
-    book.accept(&a, 1, 7, at(10));
+    book.accept(&a, link(1, 7, at(10)));
     assert!(!book.ack(ms(1), &a, 1, &ack(7, 9)).is_new);
     assert_eq!(book.receipt(at(9)).edges, []);
     assert!(!book.holds(at(9), WaitFor::Count(1)));
@@ -123,7 +130,7 @@ fn an_edge_is_expected_once_it_has_caught_up() {
 fn what_an_edge_has_counts_once_it_is_on_record_that_it_is_expected() {
     let (mut book, c) = (book(), edge("c"));
     ["a", "b"].into_iter().zip(1..).for_each(|(name, session)| _ = book.ack(ms(90), &edge(name), session, &ack(7, 10)));
-    book.accept(&c, 3, 7, at(10));
+    book.accept(&c, link(3, 7, at(10)));
     book.recorded(&c);
     assert!(book.holds(at(10), WaitFor::All), "it has not caught up, so there is nothing to record");
     let caught_up = book.ack(ms(100), &c, 3, &ack(7, 10));
@@ -142,7 +149,7 @@ fn what_an_edge_has_counts_once_it_is_on_record_that_it_is_expected() {
     assert_eq!(book.receipt(at(11)).edges[2].took, Some(ms(5)));
     assert!(book.forget(&c));
     book.recorded(&c);
-    book.accept(&c, 4, 7, at(11));
+    book.accept(&c, link(4, 7, at(11)));
     assert!(book.ack(ms(120), &c, 4, &ack(7, 11)).is_new);
     assert_eq!(missing(&book, 10), ["c"], "what was on record was forgotten with it");
 }
@@ -167,7 +174,7 @@ fn an_edge_that_is_expected_counts_before_it_connects() {
 fn a_role_is_part_of_a_name() {
     let mut book = book();
     let relay = Peer { role: Role::Relay, name: "a".into() };
-    book.accept(&relay, 3, 9, at(10));
+    book.accept(&relay, link(3, 9, at(10)));
     book.ack(ms(100), &relay, 3, &ack(9, 10));
     book.recorded(&relay);
     assert_eq!(missing(&book, 10), ["a", "b"], "the relay speaks for itself only");
@@ -179,7 +186,7 @@ fn a_role_is_part_of_a_name() {
 fn an_old_connection_changes_nothing() {
     let mut book = book();
     let a = edge("a");
-    book.accept(&a, 3, 7, at(10));
+    book.accept(&a, link(3, 7, at(10)));
     assert_eq!(book.ack(ms(100), &a, 1, &ack(7, 10)), Booked::default());
     book.disconnect(ms(100), &a, 1);
     book.refuse(ms(100), &a, 1, SubscribeRefusal::NotAllowed);
@@ -208,7 +215,7 @@ fn another_epoch_proves_nothing() {
 fn memory_is_bounded() {
     let mut book = AckBook::new(Epoch::ZERO);
     let a = edge("a");
-    book.accept(&a, 1, 1, Version::ZERO);
+    book.accept(&a, link(1, 1, Version::ZERO));
     book.expect(ms(0), &a);
     for version in 1..200_000 {
         book.committed(ms(version), at(version));
@@ -232,7 +239,7 @@ proptest! {
             match step {
                 0 => {
                     *session = now;
-                    book.accept(&peer, now, version / 4, at(version));
+                    book.accept(&peer, link(now, version / 4, at(version)));
                 }
                 1 => book.refuse(ms(now), &peer, now, SubscribeRefusal::NotAllowed),
                 2 => drop(book.expect(ms(now), &peer)),
@@ -260,4 +267,39 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn below_a_lost_relay_only_what_is_durable_counts() {
+    let mut book = book();
+    let a = edge("a");
+    book.ack(ms(20), &a, 1, &Ack { durable: at(4), ..ack(7, 9) });
+    assert!(book.receipt(at(9)).edges[0].applied);
+    book.out_of_sight(ms(30), &a, 1);
+    let has = |book: &AckBook, version| {
+        (book.receipt(at(version)).edges[0].applied, book.holds(at(version), WaitFor::Count(1)))
+    };
+    assert_eq!((has(&book, 4), has(&book, 5)), ((true, true), (false, false)));
+    assert_eq!(book.edges()[0].link, EdgeLink::LastKnown(ms(30)));
+    // Heard of again, with what it had.
+    book.accept(&a, AcceptedLink { connection: 1, ..link(3, 7, at(10)) });
+    let booked = book.ack(ms(40), &a, 3, &ack(7, 9));
+    assert_eq!(booked.gained, Some(Gained { before: Some(at(4)), applied: at(9) }));
+    assert_eq!(has(&book, 9), (true, true));
+}
+
+#[test]
+fn of_two_connections_of_one_process_the_later_one_counts_in_whatever_order_they_are_heard_of() {
+    let mut book = book();
+    let a = edge("a");
+    let over = |session, connection| AcceptedLink { connection, ..link(session, 7, at(10)) };
+    book.accept(&a, over(3, 5));
+    // What a relay says that has not noticed yet that the edge has gone elsewhere.
+    book.accept(&a, over(4, 4));
+    book.disconnect(ms(30), &a, 4);
+    assert_eq!(book.edges()[0].link, EdgeLink::Connected);
+    // Another process is another matter: nobody can tell which of the two is older.
+    book.accept(&a, link(5, 6, at(10)));
+    book.disconnect(ms(40), &a, 5);
+    assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(40)));
 }

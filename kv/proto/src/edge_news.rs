@@ -1,7 +1,8 @@
-//! What one core tells another about an edge that it serves, so that the leader knows who has what.
+//! What a core tells another, or a relay its upstream, about an edge that it serves, so that the leader knows who has what.
 //!
 //! # Format
-//! The positional MessagePack array `[format, role, name, session, goal, is_gone, has_acked, ack]`.
+//! The positional MessagePack array `[format, role, name, session, goal, is_gone, has_acked, ack, connection,
+//! is_unseen, via]`.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -25,22 +26,32 @@ positional! {
         is_gone: bool,
         has_acked: bool,
         ack: Ack,
+        connection: u64,
+        is_unseen: bool,
+        via: String,
     }
 }
 
-/// How an edge stands towards the core that serves it.
+/// How an edge stands towards the core or relay that serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeNews {
     /// The edge.
     pub peer: Peer,
-    /// Number of its connection, ascending in the process of the core.
+    /// Number of its connection, ascending in the process that serves it.
     pub session: u64,
+    /// How many connections the process of the edge has made before, as it says itself: which of two is the newer one,
+    /// where two nodes speak of it.
+    pub connection: u64,
     /// The number that the process of the edge drew at its start.
     pub incarnation: u64,
     /// It has caught up when it has applied this.
     pub goal: Version,
-    /// Its connection has ended.
+    /// Its connection has ended, or nobody knows of it any more.
     pub is_gone: bool,
+    /// The relay that serves it has gone: perhaps the edge is there all the same.
+    pub is_unseen: bool,
+    /// The name of the relay that serves it, where that is not the one who says this.
+    pub via: Option<String>,
     /// What it acknowledged last, if it has acknowledged anything.
     pub ack: Option<Ack>,
 }
@@ -77,8 +88,11 @@ impl EdgeNews {
             role: self.peer.role.label().into(),
             name: self.peer.name.clone(),
             session: self.session,
+            connection: self.connection,
             goal: self.goal,
             is_gone: self.is_gone,
+            is_unseen: self.is_unseen,
+            via: self.via.clone().unwrap_or_default(),
             has_acked: self.ack.is_some(),
             ack,
         };
@@ -97,13 +111,18 @@ impl EdgeNews {
         if wire.format != FORMAT {
             return Err(EdgeNewsError::Format(wire.format));
         }
-        let WireNews { role, name, session, goal, is_gone, has_acked, ack, .. } = wire;
+        let WireNews { role, name, session, goal, is_gone, has_acked, ack, connection, is_unseen, via, .. } = wire;
         let peer = match role.parse() {
             Ok(role) if is_node_name(&name) => Peer { role, name },
             _ => return Err(EdgeNewsError::Peer { role, name }),
         };
         let incarnation = ack.incarnation;
-        Ok(Self { peer, session, incarnation, goal, is_gone, ack: has_acked.then_some(ack) })
+        let ack = has_acked.then_some(ack);
+        if !via.is_empty() && !is_node_name(&via) {
+            return Err(EdgeNewsError::Peer { role: "relay".into(), name: via });
+        }
+        let via = (!via.is_empty()).then_some(via);
+        Ok(Self { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack })
     }
 }
 
@@ -123,7 +142,17 @@ mod tests {
         };
         let peer = Peer::edge("edge-1");
         for (is_gone, ack) in [(false, None), (false, Some(ack.clone())), (true, Some(ack))] {
-            let news = EdgeNews { peer: peer.clone(), session: 3, incarnation: 7, goal: Version::new(2), is_gone, ack };
+            let news = EdgeNews {
+                peer: peer.clone(),
+                session: 3,
+                connection: 4,
+                incarnation: 7,
+                goal: Version::new(2),
+                is_gone,
+                is_unseen: is_gone,
+                via: is_gone.then(|| "relay-1".into()),
+                ack,
+            };
             let bytes = news.to_bytes();
             assert!(bytes.len() <= MAX_EDGE_NEWS_LEN);
             assert_eq!(EdgeNews::from_bytes(&bytes).unwrap(), news);

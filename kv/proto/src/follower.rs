@@ -22,12 +22,15 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
-    Ack, DecodeError, EntryError, Frame, PROTOCOL, Pace, Position, Published, PublishedError, SECTION_OVERHEAD,
-    SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, Version, decode_ops,
+    Ack, DecodeError, EntryError, Frame, Heartbeat, PROTOCOL, Pace, Path, Peer, Position, PublishedError,
+    ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, Version, decode_ops,
 };
 
 /// Most bytes handed on and not applied: four of the largest batches.
 pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
+
+/// A version is handed on twice: decoded, and as it came.
+const COPIES: usize = 2;
 
 /// Counted for everything handed on on top of its bytes, so that a flood of tiny or empty messages is bounded too.
 pub(crate) const PER_MESSAGE: usize = 256;
@@ -103,7 +106,7 @@ pub enum FollowerAction {
     Send(Frame),
     /// Apply this version, which leads to this position; its bytes as they count
     /// against [`MAX_OUTSTANDING`].
-    Apply(Published, Position, usize),
+    Apply(ReceivedVersion, Position, usize),
     /// Begin a new copy beside the present one.
     SnapshotBegin(Position),
     /// Put these checked entries into it; what they count against [`MAX_OUTSTANDING`].
@@ -155,6 +158,12 @@ pub enum FollowerEnd {
     /// To come back for a snapshot.
     #[error("the copy is damaged; a snapshot replaces it")]
     Damaged,
+    /// The publisher gets its versions from this node.
+    #[error("the publisher follows this relay itself: {0}")]
+    Circle(Path),
+    /// A path that has no room for this node.
+    #[error("the publisher is {} nodes away from a core, and no further one may follow", Path::nodes(.0).len())]
+    Far(Path),
     /// A frame that does not belong here.
     #[error("malformed: {0}")]
     Malformed(&'static str),
@@ -172,7 +181,10 @@ impl FollowerEnd {
     /// that was restored to an older state never does.
     #[must_use]
     pub fn needs_a_hand(&self) -> bool {
-        !matches!(self, Self::Goodbye | Self::Silent | Self::Unconfirmed | Self::Trickling | Self::Damaged)
+        !matches!(
+            self,
+            Self::Goodbye | Self::Silent | Self::Unconfirmed | Self::Trickling | Self::Damaged | Self::Circle(_)
+        )
     }
 
     /// Whether data or histories disagree: tried again only after the longest wait.
@@ -206,6 +218,14 @@ pub struct Follower {
     two_clock_us: u64,
     /// The furthest the publisher is known to be.
     head: Option<Position>,
+    /// When a majority of the cores last confirmed it, as far as is known.
+    confirmed: Option<Duration>,
+    /// The way of the versions to the publisher.
+    path: Path,
+    /// Who it is to its own downstreams, if it has any.
+    passes_on_as: Option<Peer>,
+    /// How often it has connected.
+    connections: u64,
     heard: Option<Duration>,
     /// Of the message that is coming.
     pace: Pace,
@@ -249,6 +269,10 @@ impl Follower {
             durable: position,
             two_clock_us: 0,
             head: position,
+            confirmed: None,
+            path: Path::default(),
+            passes_on_as: None,
+            connections: 0,
             heard: None,
             pace: Pace::begin(now),
             outstanding: 0,
@@ -268,6 +292,12 @@ impl Follower {
     #[must_use]
     pub fn with_others(self, has_others: bool) -> Self {
         Self { has_others, ..self }
+    }
+
+    /// It is a relay, and its downstreams know it by this name.
+    #[must_use]
+    pub fn passing_on_as(self, relay: Option<Peer>) -> Self {
+        Self { passes_on_as: relay, ..self }
     }
 
     /// Takes what happened.
@@ -348,6 +378,19 @@ impl Follower {
         self.head
     }
 
+    /// When a majority of the cores last confirmed that the publisher had all of it, as far as is known; by its word, and
+    /// without the time that its word was on the way.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<Duration> {
+        self.confirmed
+    }
+
+    /// The way that versions take to the publisher; empty if it does not say.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// When the publisher said anything last.
     #[must_use]
     pub fn heard(&self) -> Option<Duration> {
@@ -406,8 +449,10 @@ impl Follower {
             name: self.name.clone(),
             incarnation: self.incarnation,
             position: self.received.filter(|_| !self.damaged),
+            connection: self.connections,
             ..Subscribe::default()
         })));
+        self.connections += 1;
         self.ack_due = true;
         self.acks_paid_at = now;
     }
@@ -427,14 +472,16 @@ impl Follower {
                 let (position, entries, digest) = (*position, check.entries(), check.digest());
                 self.end_snapshot(position, entries, digest, &end)
             }
-            (State::Streaming, Frame::Version(bytes)) => self.version(&bytes),
+            (State::Streaming, Frame::Version(bytes)) => self.version(bytes),
             // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
             (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
                 self.attempts = 0;
                 self.see_head(heartbeat.head);
                 self.ack_every = asked_ack_every(heartbeat.ack_every_us);
+                self.confirmed_for(now, &heartbeat);
                 self.bear(now, Duration::from_micros(heartbeat.unconfirmed_us))
             }
+            (State::Subscribed | State::Streaming | State::Loading(..), Frame::Path(path)) => self.comes_by(path),
             (_, Frame::Goodbye) => Err(FollowerEnd::Goodbye),
             _ => Err(FollowerEnd::Malformed("a frame that does not belong here")),
         }
@@ -451,16 +498,17 @@ impl Follower {
         Ok(())
     }
 
-    fn version(&mut self, bytes: &Bytes) -> Result<(), FollowerEnd> {
+    fn version(&mut self, bytes: Bytes) -> Result<(), FollowerEnd> {
         let received = self.received.expect("a copy streams only from a position");
-        let published = Published::from_bytes(bytes)?;
-        let position = published.follow(&received)?;
-        published.sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
+        let version = ReceivedVersion::read(bytes)?;
+        let position = version.published.follow(&received)?;
+        let sections = &version.published.sections;
+        sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
         self.attempts = 0;
         self.received = Some(position);
         self.see_head(Some(position));
-        let bytes = self.hand_on(bytes.len() + published.sections.len() * SECTION_OVERHEAD);
-        self.ready.push_back(FollowerAction::Apply(published, position, bytes));
+        let bytes = self.hand_on(version.bytes.len() * COPIES + sections.len() * SECTION_OVERHEAD);
+        self.ready.push_back(FollowerAction::Apply(version, position, bytes));
         Ok(())
     }
 
@@ -512,6 +560,27 @@ impl Follower {
         }
         self.bears_unconfirmed_until = now + BEARS_UNCONFIRMED;
         Err(FollowerEnd::Unconfirmed)
+    }
+
+    /// The publisher says how old its confirmation is. One without a head waits with its answer, and confirms nothing.
+    fn confirmed_for(&mut self, now: Duration, heartbeat: &Heartbeat) {
+        if heartbeat.head.is_some() {
+            let confirmed = now.saturating_sub(Duration::from_micros(heartbeat.unconfirmed_us));
+            self.confirmed = self.confirmed.max(Some(confirmed));
+        }
+    }
+
+    fn comes_by(&mut self, path: Path) -> Result<(), FollowerEnd> {
+        if let Some(own) = &self.passes_on_as {
+            if path.contains(own) {
+                return Err(FollowerEnd::Circle(path));
+            }
+            if path.to(own.clone()).is_none() {
+                return Err(FollowerEnd::Far(path));
+            }
+        }
+        self.path = path;
+        Ok(())
     }
 
     fn see_head(&mut self, head: Option<Position>) {

@@ -24,12 +24,12 @@
 //! [`MAX_REQUEST_LEN`].
 
 use bytes::{BufMut, Bytes, BytesMut};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, DeserializeSeed as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::wire_reader::WireReader;
-use crate::{Chain, Epoch, MAX_BATCH_LEN, Position, StoreId, Version, positional};
+use crate::{AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, Version, positional};
 
 /// Version of the protocol that frames and their order belong to.
 pub const PROTOCOL: u16 = 1;
@@ -56,6 +56,12 @@ pub const FIRST_SKIPPABLE: u8 = 0x40;
 
 /// Reserved for control records outside versions, such as release rings. Skipped until there are any.
 pub const CONTROL: u8 = 0x40;
+
+/// Most news of edges in one frame: as much as its length leaves room for, of the shortest names.
+pub const MAX_REPORTS: usize = 512;
+
+const PATH: u8 = 0x41;
+const REPORTS: u8 = 0x42;
 
 const SUBSCRIBE: u8 = 1;
 const ACK: u8 = 2;
@@ -91,6 +97,10 @@ pub enum Frame {
     Heartbeat(Heartbeat),
     /// This publisher is going away in good order; go to another or come back.
     Goodbye,
+    /// The way that the versions of this publisher take to it.
+    Path(Path),
+    /// What a relay knows of the edges that it serves: encoded [`EdgeNews`](crate::EdgeNews).
+    Reports(Vec<Bytes>),
 }
 
 positional! {
@@ -107,6 +117,8 @@ positional! {
         pub position: Option<Position>,
         /// Reserved for filters; empty asks for everything.
         pub filter: serde_bytes::ByteBuf,
+        /// How many connections this process has made before.
+        pub connection: u64,
     }
 }
 
@@ -153,6 +165,15 @@ positional! {
         /// The time since a majority of the cores last confirmed that this publisher has everything that was committed, in
         /// microseconds; 0 if it needs nobody to confirm it.
         pub unconfirmed_us: u64,
+    }
+}
+
+/// As they are read.
+struct Reports(Vec<Bytes>);
+
+impl<'de> Deserialize<'de> for Reports {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        AtMost::new(MAX_REPORTS).deserialize(deserializer).map(Self)
     }
 }
 
@@ -288,6 +309,8 @@ impl Frame {
             Self::Version(bytes) => put_fragments(out, VERSION, bytes),
             Self::Heartbeat(body) => put(out, &(HEARTBEAT, body)),
             Self::Goodbye => put(out, &(GOODBYE,)),
+            Self::Path(path) => put(out, &(PATH, path)),
+            Self::Reports(reports) => put(out, &(REPORTS, reports)),
         }
     }
 
@@ -406,6 +429,8 @@ impl FrameDecoder {
             VERSION | SNAPSHOT_ENTRIES if !self.assembles => return Err(FrameError::NotForPublishers(kind)),
             VERSION => return Ok(self.fragment(kind, bytes)?.map(Frame::Version)),
             SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
+            PATH => Frame::Path(body(kind, bytes)?),
+            REPORTS => Frame::Reports(read::<(u8, Reports)>(kind, bytes)?.1.0),
             FIRST_SKIPPABLE.. => return Ok(None),
             unknown => return Err(FrameError::Unknown(unknown)),
         };
@@ -488,6 +513,7 @@ mod tests {
             incarnation: 1 << 50,
             position: Some(position(4)),
             filter: serde_bytes::ByteBuf::new(),
+            connection: 3,
         };
         let ack = Ack { incarnation: 1, epoch: Epoch::ZERO, applied: version, durable: version, two_clock_us: 70 };
         let mut frames = vec![
@@ -505,6 +531,8 @@ mod tests {
             Frame::Version(Bytes::from_static(b"a version")),
             Frame::Heartbeat(Heartbeat { head: Some(position(8)), time_us: 5, ack_every_us: 7, unconfirmed_us: 9 }),
             Frame::Goodbye,
+            Frame::Path(Path::of_core(crate::Peer { role: crate::Role::Core, name: "core-1".into() })),
+            Frame::Reports(vec![Bytes::from_static(b"news"), Bytes::new()]),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames

@@ -33,6 +33,7 @@ mod machine;
 mod memory_view;
 mod overlay;
 mod pace;
+mod path;
 mod peer;
 mod position;
 mod positional;
@@ -41,6 +42,7 @@ mod publisher;
 #[cfg(test)]
 mod publisher_tests;
 mod receipt;
+mod received_version;
 mod request;
 mod request_key;
 mod revoked_list;
@@ -63,7 +65,7 @@ mod wait_for;
 mod whole;
 mod wire_reader;
 
-pub use acks::{AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES};
+pub use acks::{AcceptedLink, AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES};
 pub use at_most::AtMost;
 pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
@@ -78,7 +80,7 @@ pub use follower::{
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
-    MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
+    MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
 };
 pub use group::{Commit, Group, MAX_GROUP, MAX_GROUP_LEN};
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
@@ -91,6 +93,7 @@ pub use machine::{Accepted, Beside, Effect, Head, HeadError, MachineError, Refus
 pub use memory_view::MemoryView;
 pub use overlay::{Overlay, OverlayView};
 pub use pace::{LEAST_RATE, PACE_OVER, Pace};
+pub use path::{MAX_PATH, Path};
 pub use peer::{Peer, is_node_name};
 pub use position::Position;
 pub use positional::{Fields, Positional};
@@ -100,6 +103,7 @@ pub use publisher::{
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
 pub use receipt::{EdgeReceipt, Receipt};
+pub use received_version::ReceivedVersion;
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
 pub use request_key::{RequestKey, RequestKeyError};
 pub use revoked_list::{RevokedList, RevokedListError};

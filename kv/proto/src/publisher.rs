@@ -103,6 +103,8 @@ pub enum DownstreamAction {
     Refused(SubscribeRefusal),
     /// It said how far it is. No answer.
     Acked(Ack),
+    /// It said how far the edges are that it serves: encoded [`EdgeNews`](crate::EdgeNews). No answer.
+    Reported(Vec<Bytes>),
     /// Find the head and the chain at this version.
     LookUp(Version),
     /// Read versions from the log.
@@ -164,6 +166,8 @@ pub struct Downstream {
     sent: Version,
     /// An ack that came before the check of its position was back.
     early: Option<Ack>,
+    /// It is served.
+    is_accepted: bool,
     /// Acks count from this version on.
     books_from: Option<Version>,
     /// To be passed on, not before the time.
@@ -174,6 +178,8 @@ pub struct Downstream {
     followers: usize,
     /// When it was last told that, with a heartbeat.
     told_at: Duration,
+    /// The number of the path that it was told last.
+    told_path: u64,
     ready: VecDeque<DownstreamAction>,
     timeout: Duration,
     /// How long it rests after a write at present.
@@ -208,6 +214,7 @@ impl Downstream {
             base: None,
             sent: Version::ZERO,
             early: None,
+            is_accepted: false,
             books_from: None,
             acked: None,
             books_at: Duration::ZERO,
@@ -215,6 +222,7 @@ impl Downstream {
             followers: 0,
             // Due with the first write.
             told_at: now.saturating_sub(HEARTBEAT_AFTER),
+            told_path: 0,
             ready: VecDeque::new(),
             timeout: now + SUBSCRIBE_WITHIN,
             rest: Duration::ZERO,
@@ -286,6 +294,7 @@ impl Downstream {
             DownstreamAction::Subscribed(_)
                 | DownstreamAction::Accepted(_)
                 | DownstreamAction::Refused(_)
+                | DownstreamAction::Reported(_)
                 | DownstreamAction::QueueSnapshot
         );
         Some(action)
@@ -322,6 +331,7 @@ impl Downstream {
             (State::New, _) => self.close(DownstreamEnd::Malformed("something before its subscription")),
             (State::Refused(_), _) => {}
             (_, Frame::Ack(ack)) => self.ack(ack),
+            (_, Frame::Reports(reports)) => self.reports(reports),
             (_, Frame::Goodbye) => {}
             _ => self.close(DownstreamEnd::Malformed("a frame that is not for publishers")),
         }
@@ -360,6 +370,13 @@ impl Downstream {
         }
     }
 
+    /// What a relay says before it is accepted counts no more than its acks do; it says all of it again then.
+    fn reports(&mut self, reports: Vec<Bytes>) {
+        if self.is_accepted {
+            self.ready.push_back(DownstreamAction::Reported(reports));
+        }
+    }
+
     /// A chain says which epoch it is of, so an equal one is of one history, up to there. A copy of an earlier epoch that
     /// is not on the way here was left behind when a restore was accepted, and takes a snapshot.
     fn decide(&mut self, position: Option<Position>, head: Position, began: Version, chain: Option<Chain>) -> State {
@@ -372,7 +389,7 @@ impl Downstream {
             SubscribeRefusal::Ahead(head)
         } else if chain == Some(position.chain) {
             self.books_from = Some(Version::ZERO);
-            self.ready.push_back(DownstreamAction::Accepted(head.version));
+            self.accept(head.version);
             self.send(vec![Frame::Stream(head).to_bytes()]);
             return State::Streaming;
         } else if position.epoch < head.epoch {
@@ -388,6 +405,11 @@ impl Downstream {
         self.refuse(refusal)
     }
 
+    fn accept(&mut self, goal: Version) {
+        self.is_accepted = true;
+        self.ready.push_back(DownstreamAction::Accepted(goal));
+    }
+
     fn open_snapshot(&mut self) -> State {
         self.books_from = None;
         self.ready.push_back(DownstreamAction::QueueSnapshot);
@@ -397,7 +419,7 @@ impl Downstream {
     fn begin_snapshot(&mut self, position: Position) -> State {
         self.base = Some(position);
         self.books_from = Some(position.version);
-        self.ready.push_back(DownstreamAction::Accepted(position.version));
+        self.accept(position.version);
         self.send(vec![Frame::SnapshotFollows(position).to_bytes()]);
         State::Snapshot(position, SnapshotCheck::new())
     }
@@ -464,12 +486,15 @@ impl Downstream {
                     // However busy it is: the follower learns from it how often to acknowledge.
                     frames.push(self.heartbeat_frame(now, Some(head), tail));
                 }
+                frames.extend(self.path_frame(tail));
                 self.send(frames);
             }
             TailRead::Behind => {
                 self.ready.push_back(DownstreamAction::ReadAfter { after: self.sent, max_bytes: MAX_WRITE });
             }
-            TailRead::Nothing if now >= self.timeout => self.heartbeat(now, Some(head), tail),
+            TailRead::Nothing if now >= self.timeout || self.told_path != tail.path_number() => {
+                self.heartbeat(now, Some(head), tail);
+            }
             TailRead::Nothing => {}
         }
     }
@@ -485,7 +510,17 @@ impl Downstream {
 
     fn heartbeat(&mut self, now: Duration, head: Option<Position>, tail: &Tail) {
         let frame = self.heartbeat_frame(now, head, tail);
-        self.send(vec![frame]);
+        let path = self.path_frame(tail);
+        self.send([frame].into_iter().chain(path).collect());
+    }
+
+    /// The way that versions take to here, if it was not told yet.
+    fn path_frame(&mut self, tail: &Tail) -> Option<Bytes> {
+        if self.told_path == tail.path_number() {
+            return None;
+        }
+        self.told_path = tail.path_number();
+        Some(Frame::Path(tail.path().clone()).to_bytes())
     }
 
     fn heartbeat_frame(&mut self, now: Duration, head: Option<Position>, tail: &Tail) -> Bytes {

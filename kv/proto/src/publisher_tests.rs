@@ -421,3 +421,36 @@ fn a_follower_that_always_gets_versions_hears_how_often_to_acknowledge_all_the_s
     }
     assert_eq!((told, writes), (vec![10, 20, 30], 30));
 }
+
+#[test]
+fn a_path_is_told_once_and_again_when_it_changes() {
+    let core = crate::Path::of_core(crate::Peer { role: crate::Role::Core, name: "core-1".into() });
+    let mut tail = Tail::new(at(3), usize::MAX);
+    assert!(tail.set_path(core.clone()));
+    assert!(!tail.set_path(core.clone()));
+    let mut downstream = subscribed(Some(at(3)), &tail);
+    assert_eq!(after(&mut downstream, &tail, found(at(3), Some(at(3).chain))), streams(at(3)));
+    let told = |actions: Vec<DownstreamAction>, path: &crate::Path| {
+        let [DownstreamAction::Send(frames)] = actions.as_slice() else { panic!("{actions:?}") };
+        assert_eq!((frames.len(), frames.last()), (2, Some(&Frame::Path(path.clone()).to_bytes())));
+    };
+    told(after(&mut downstream, &tail, DownstreamInput::Sent), &core);
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), []);
+    let longer = core.to(crate::Peer { role: crate::Role::Relay, name: "relay-1".into() }).unwrap();
+    tail.set_path(longer.clone());
+    told(actions(&mut downstream, Duration::ZERO, &tail), &longer);
+}
+
+#[test]
+fn what_a_relay_reports_counts_once_it_is_served() {
+    let tail = Tail::new(at(3), usize::MAX);
+    let reports = vec![Bytes::from_static(b"news")];
+    let says = || DownstreamInput::Frame(Frame::Reports(reports.clone()));
+    let mut downstream = subscribed(Some(at(3)), &tail);
+    assert_eq!(after(&mut downstream, &tail, says()), []);
+    assert_eq!(after(&mut downstream, &tail, found(at(3), Some(at(3).chain))), streams(at(3)));
+    // Also while a write is under way.
+    assert_eq!(after(&mut downstream, &tail, says()), [DownstreamAction::Reported(reports.clone())]);
+    let mut new = Downstream::new(Duration::ZERO, NAME.into());
+    assert_eq!(after(&mut new, &tail, says()), [malformed("something before its subscription")]);
+}

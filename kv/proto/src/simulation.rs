@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crate::{
     Ack, Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
     FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, PROTOCOL, Position, Published,
-    RestoreId, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Tail, Value, Version, decode_entries,
-    decode_ops,
+    ReceivedVersion, RestoreId, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Tail, Value, Version,
+    decode_entries, decode_ops,
 };
 
 const NAME: &str = "edge-1";
@@ -120,8 +120,8 @@ struct Copy {
 impl Copy {
     fn work(&mut self) -> Option<FollowerInput> {
         match self.queue.pop_front()? {
-            FollowerAction::Apply(published, position, bytes) => {
-                for op in published.sections.iter().flat_map(decode_ops) {
+            FollowerAction::Apply(version, position, bytes) => {
+                for op in version.published.sections.iter().flat_map(decode_ops) {
                     self.data.apply_op(&owned(op.unwrap()));
                 }
                 self.advance(position);
@@ -324,7 +324,7 @@ impl Simulation {
             match action {
                 DownstreamAction::Subscribed(subscribe) => assert_eq!(subscribe.name, NAME),
                 DownstreamAction::Accepted(goal) => assert!(goal <= self.source.head.version),
-                DownstreamAction::Refused(_) => {}
+                DownstreamAction::Refused(_) | DownstreamAction::Reported(_) => {}
                 DownstreamAction::Acked(ack) => {
                     assert!(self.copy.position.is_some_and(|position| (ack.epoch, ack.applied) <= position.order()));
                 }
@@ -523,9 +523,15 @@ fn actions(follower: &mut Follower, now: Duration) -> Vec<FollowerAction> {
     std::iter::from_fn(|| follower.poll_action(now)).collect()
 }
 
-/// It asks for what comes after there.
+/// It asks for what comes after there, over its first connection.
 fn asks(position: Option<Position>) -> FollowerAction {
-    let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), incarnation: 1, position, ..Default::default() };
+    asks_over(0, position)
+}
+
+/// The same after so many connections.
+fn asks_over(connection: u64, position: Option<Position>) -> FollowerAction {
+    let (protocol, name) = (PROTOCOL, NAME.into());
+    let subscribe = Subscribe { protocol, name, incarnation: 1, position, connection, ..Default::default() };
     FollowerAction::Send(Frame::Subscribe(subscribe))
 }
 
@@ -562,7 +568,7 @@ fn a_damaged_copy_leaves_comes_back_for_a_snapshot_and_acknowledges_nothing_mean
     let later = Duration::from_secs(60);
     assert_eq!(actions(&mut follower, later), [FollowerAction::Connect]);
     follower.handle(later, FollowerInput::Connected);
-    assert_eq!(actions(&mut follower, later), [asks(None)]);
+    assert_eq!(actions(&mut follower, later), [asks_over(1, None)]);
 }
 
 /// Each of the two would end the other's connection, as fast as they come back.
@@ -660,9 +666,10 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
     let mut handed = Vec::new();
     while !follower.is_full() {
         let version = source.commit(&mut Random(2));
-        let published = Published::from_bytes(&version).unwrap();
-        let bytes = version.len() + published.sections.len() * crate::SECTION_OVERHEAD + crate::follower::PER_MESSAGE;
-        let apply = [FollowerAction::Apply(published, source.head, bytes)];
+        let received = ReceivedVersion::read(version.clone()).unwrap();
+        let sections = received.published.sections.len();
+        let bytes = 2 * version.len() + sections * crate::SECTION_OVERHEAD + crate::follower::PER_MESSAGE;
+        let apply = [FollowerAction::Apply(received, source.head, bytes)];
         assert_eq!(after(&mut follower, [Frame::Version(version)]), apply);
         handed.push((source.head, bytes));
     }
@@ -700,7 +707,7 @@ fn an_unconfirmed_publisher_is_left_for_another_one_and_not_again_and_again() {
     let again = follower.poll_timeout().unwrap();
     assert_eq!(actions(&mut follower, again), [FollowerAction::Connect]);
     follower.handle(again, FollowerInput::Connected);
-    assert_eq!(actions(&mut follower, again), [asks(Some(head)), acks(head)]);
+    assert_eq!(actions(&mut follower, again), [asks_over(1, Some(head)), acks(head)]);
     let end = now + crate::BEARS_UNCONFIRMED;
     assert_eq!(says(&mut follower, end - Duration::from_micros(1), long), [], "the other one is not confirmed either");
     assert_eq!(says(&mut follower, end, long), left);

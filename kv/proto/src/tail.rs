@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Position, Version};
+use crate::{Path, Position, Version};
 
 /// A dense run of versions that ends at the head, within a number of bytes.
 #[derive(Debug)]
@@ -17,6 +17,9 @@ pub struct Tail {
     max_bytes: usize,
     /// When a majority last confirmed that nothing is missing at its end; nothing, where nobody needs to.
     confirmed: Option<Duration>,
+    /// The way that versions take to it, and how often that has changed.
+    path: Path,
+    paths: u64,
 }
 
 /// The result of reading from a [`Tail`].
@@ -34,7 +37,7 @@ impl Tail {
     /// Empty, behind the position where the store stands.
     #[must_use]
     pub fn new(head: Position, max_bytes: usize) -> Self {
-        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes, confirmed: None }
+        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes, confirmed: None, path: Path::default(), paths: 0 }
     }
 
     /// Where it ends.
@@ -72,7 +75,31 @@ impl Tail {
         if position.store == self.head.store && position.order() <= self.head.order() {
             return;
         }
-        *self = Self { confirmed: self.confirmed, ..Self::new(position, self.max_bytes) };
+        self.head = position;
+        self.frames.clear();
+        self.bytes = 0;
+    }
+
+    /// The way that versions take to the end.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A number that differs from path to path.
+    #[must_use]
+    pub fn path_number(&self) -> u64 {
+        self.paths
+    }
+
+    /// Versions come by this way from now on. Says whether that is news.
+    pub fn set_path(&mut self, path: Path) -> bool {
+        let is_news = self.path != path;
+        if is_news {
+            self.path = path;
+            self.paths += 1;
+        }
+        is_news
     }
 
     /// A majority confirms `now` that nothing is missing at the end. Whoever says so once must go on to.

@@ -2,7 +2,7 @@
 //!
 //! # Format
 //! The generations (`generations.rs`) `copy-<n>` of a folder are RocksDB databases: published keys and values in
-//! `default`, one key in `position`. There are two while a snapshot is loading. The value of the only key in `position` is
+//! `default`, one key in `position`, and in `batches` the versions that led there if others follow (`edge_log.rs`). There are two while a snapshot is loading. The value of the only key in `position` is
 //! the position, and what it follows (`edge_position.rs`).
 //!
 //! # Invariants
@@ -20,7 +20,7 @@
 use std::path::Path;
 
 use rocksdb::WriteBatch;
-use zonecast_kv_proto::{OpRef, Position, Published, decode_ops};
+use zonecast_kv_proto::{OpRef, Position, ReceivedVersion, decode_ops};
 
 use crate::edge_copies::Copies;
 use crate::edge_live::POSITION_KEY;
@@ -29,7 +29,7 @@ use crate::{EdgeSnapshot, SnapshotLoad, StoreError, edge_position};
 
 /// The copy of an edge.
 pub struct EdgeStore {
-    copies: Copies,
+    pub(crate) copies: Copies,
 }
 
 impl EdgeStore {
@@ -84,13 +84,13 @@ impl EdgeStore {
     ///
     /// # Errors
     /// The write failed, or the versions do not follow; nothing is applied then.
-    pub fn apply(&self, versions: &[Published]) -> Result<Position, StoreError> {
+    pub fn apply(&self, versions: &[ReceivedVersion]) -> Result<Position, StoreError> {
         let live = self.copies.live();
         let before = (*live.position())
             .ok_or_else(|| StoreError::damaged(self.copies.folder(), "versions for a copy that is new"))?;
         let mut position = before;
         let mut batch = WriteBatch::default();
-        for published in versions {
+        for ReceivedVersion { published, bytes } in versions {
             let Some(next) = published.next_after(&position) else {
                 let what = format!("version {} cannot follow {position}", published.version);
                 return Err(StoreError::damaged(self.copies.folder(), what));
@@ -103,6 +103,9 @@ impl EdgeStore {
                     OpRef::DeleteRange { start, end } if start < end => batch.delete_range(start, end),
                     OpRef::DeleteRange { .. } => {}
                 }
+            }
+            if let Some(log) = &live.log {
+                log.append(&mut batch, live.log_family(), published.version, bytes);
             }
             position = next;
         }

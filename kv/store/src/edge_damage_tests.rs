@@ -14,7 +14,7 @@ use zonecast_kv_proto::{
 
 use crate::{EdgeOptions, EdgeSnapshot, EdgeStore};
 
-const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20 };
+const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20, batch_log_bytes: 0 };
 
 /// What disks and people do to a file.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,7 @@ fn apply(store: &EdgeStore, model: &mut MemoryView, byte: u8) -> Position {
     let before = store.position().unwrap();
     let published = Published::after(&before, 0, batch.encode().unwrap().sections).unwrap();
     model.apply(&batch);
-    store.apply(&[published]).unwrap()
+    store.apply(&[published.into()]).unwrap()
 }
 
 /// A copy with table files of a snapshot and of versions, and a log with more of these.
@@ -126,7 +126,7 @@ fn write_many(folder: &Path, positions: &mut Vec<Position>) {
         let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
         let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
         let published = Published::after(&before, 0, batch.encode().unwrap().sections).unwrap();
-        positions.push(store.apply(&[published]).unwrap());
+        positions.push(store.apply(&[published.into()]).unwrap());
     }
     store.sync().unwrap();
 }

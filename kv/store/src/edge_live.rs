@@ -10,12 +10,17 @@ use rocksdb::{
 use zonecast_kv_proto::Position;
 
 use crate::edge_damage::Damage;
+use crate::edge_log::{EdgeLog, LOG_FAMILY, LogLimits};
 use crate::edge_options::EdgeOptions;
 use crate::generations::Generation;
+use crate::pins::Pins;
+use crate::version_log::VersionLog;
 use crate::{StoreError, edge_position, options};
 
 const POSITION_FAMILY: &str = "position";
 pub(crate) const POSITION_KEY: &[u8] = b"position";
+/// Beside it: where the snapshot stood that the copy began with.
+const BASE_KEY: &[u8] = b"base";
 /// The write-ahead log is cut by flushing beyond this: what is read again after a crash.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Write buffers under way before applying waits: three, so that a burst does not wait for one flush.
@@ -25,6 +30,8 @@ const WRITE_BUFFERS: i32 = 4;
 pub(crate) struct Settings {
     database: Options,
     pub(crate) table: Options,
+    log: Options,
+    limits: LogLimits,
 }
 
 /// One database, closed and, if it is retired, removed when nobody reads it any more.
@@ -32,6 +39,8 @@ pub(crate) struct Live {
     // Before the generation, so that it is closed before its files go.
     pub(crate) db: DB,
     position: Mutex<Option<Position>>,
+    /// The versions that led there, where others follow this edge.
+    pub(crate) log: Option<EdgeLog>,
     damage: Arc<Damage>,
     pub(crate) generation: Generation,
 }
@@ -44,7 +53,14 @@ impl Settings {
         database.set_atomic_flush(true);
         let mut table = options::table(&cache, options.write_buffer_bytes);
         table.set_max_write_buffer_number(WRITE_BUFFERS);
-        Self { database, table }
+        let log = options::log(&cache, options.write_buffer_bytes);
+        let limits = LogLimits { bytes: options.batch_log_bytes, pins: Pins::default() };
+        Self { database, table, log, limits }
+    }
+
+    /// What must stay in the log.
+    pub(crate) fn pins(&self) -> &Pins {
+        &self.limits.pins
     }
 
     /// Opens the database of a generation.
@@ -52,13 +68,18 @@ impl Settings {
         let mut database = self.database.clone();
         // RocksDB would make a new database where one of its own files is missing, and then read old logs into it.
         database.create_if_missing(is_new);
-        let families = [("default", self.table.clone()), (POSITION_FAMILY, edge_position::family())]
-            .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
+        let families = [
+            ("default", self.table.clone()),
+            (POSITION_FAMILY, edge_position::family()),
+            (LOG_FAMILY, self.log.clone()),
+        ]
+        .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
         let db = DB::open_cf_descriptors(&database, generation.path(), families)
             .map_err(|error| StoreError::from_rocksdb(generation.path(), error))?;
-        let live = Live { db, position: Mutex::new(None), damage: Arc::clone(damage), generation };
+        let mut live = Live { db, position: Mutex::new(None), log: None, damage: Arc::clone(damage), generation };
         let position = live.db.get_pinned_cf(live.family(), POSITION_KEY).map_err(|error| live.error(error))?;
         let position = position.map(|bytes| live.decode_position(&bytes)).transpose()?;
+        live.log = EdgeLog::open(&live.db, &self.limits, position.as_ref()).map_err(|error| live.error(error))?;
         *live.position() = position;
         Ok(live)
     }
@@ -73,8 +94,23 @@ impl Live {
         self.db.cf_handle(POSITION_FAMILY).expect("opened with it")
     }
 
+    pub(crate) fn log_family(&self) -> &ColumnFamily {
+        self.db.cf_handle(LOG_FAMILY).expect("opened with it")
+    }
+
+    /// The log, to be read.
+    pub(crate) fn version_log(&self) -> VersionLog<'_> {
+        VersionLog { db: &self.db, family: self.log_family(), path: self.path() }
+    }
+
     fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
         edge_position::read(bytes).map_err(|what| StoreError::damaged(self.generation.path(), what))
+    }
+
+    /// Where the snapshot stood that this copy began with, if it is known.
+    pub(crate) fn base(&self) -> Result<Option<Position>, StoreError> {
+        let bytes = self.db.get_pinned_cf(self.family(), BASE_KEY).map_err(|error| self.error(error))?;
+        bytes.map(|bytes| self.decode_position(&bytes)).transpose()
     }
 
     /// The position that a snapshot of this database stands at.
@@ -108,7 +144,8 @@ impl Live {
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
         let first = edge_position::first(position);
-        let put = self.db.put_cf_opt(self.family(), POSITION_KEY, first, &unlogged);
+        let base = self.db.put_cf_opt(self.family(), BASE_KEY, &first, &unlogged);
+        let put = base.and_then(|()| self.db.put_cf_opt(self.family(), POSITION_KEY, first, &unlogged));
         put.and_then(|()| self.db.flush_cf(self.family())).map_err(|error| self.error(error))?;
         *self.position() = Some(*position);
         Ok(())

@@ -14,7 +14,7 @@ use zonecast_kv_proto::{
 
 use crate::{EdgeOptions, EdgeSnapshot, EdgeStore, StoreError};
 
-const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20 };
+const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20, batch_log_bytes: 0 };
 
 /// Set for the child of the crash test: the folder it writes into until it is killed.
 const CRASH_FOLDER: &str = "ZONECAST_TEST_EDGE_CRASH_FOLDER";
@@ -73,19 +73,19 @@ fn a_new_copy_begins_with_a_snapshot_and_goes_on_with_versions() {
     let store = EdgeStore::open(folder.path(), SMALL).unwrap();
     assert_eq!(store.position(), None);
     let (published, position) = after(&origin(), vec![put(b"a", b"1"), put(b"b", b"2")]);
-    assert!(matches!(store.apply(std::slice::from_ref(&published)), Err(StoreError::Damaged { .. })));
+    assert!(matches!(store.apply(&[published.clone().into()]), Err(StoreError::Damaged { .. })));
 
     load(&store, &model, &origin());
-    assert_eq!(store.apply(&[published]).unwrap(), position);
+    assert_eq!(store.apply(&[published.into()]).unwrap(), position);
     model.apply(&batch(vec![put(b"a", b"1"), put(b"b", b"2")]));
     let ops = vec![
         Op::DeleteRange { start: key(b"a"), end: key(b"b") },
         Op::DeleteRange { start: key(b"z"), end: key(b"a") },
     ];
     let (next, end) = after(&position, ops.clone());
-    assert!(matches!(store.apply(&[next.clone(), next.clone()]), Err(StoreError::Damaged { .. })));
+    assert!(matches!(store.apply(&[next.clone().into(), next.clone().into()]), Err(StoreError::Damaged { .. })));
     assert_eq!(store.position(), Some(position), "nothing of a refused write is applied");
-    store.apply(&[next]).unwrap();
+    store.apply(&[next.into()]).unwrap();
     model.apply(&batch(ops));
     let snapshot = store.snapshot().unwrap();
     assert_eq!((content(&snapshot), snapshot.position()), (model.clone(), Some(end)));
@@ -192,7 +192,7 @@ proptest! {
             versions.push(published);
             position = next;
         }
-        prop_assert_eq!(store.apply(&versions).unwrap(), position);
+        prop_assert_eq!(store.apply(&versions.into_iter().map(Into::into).collect::<Vec<_>>()).unwrap(), position);
         let snapshot = store.snapshot().unwrap();
         prop_assert_eq!(content(&snapshot), model.clone());
         let view = snapshot.view();
@@ -231,7 +231,7 @@ fn crash_child() {
         } else {
             let before = position.unwrap();
             let (published, _) = after(&before, numbered(before.version.get() + 1));
-            store.apply(&[published]).unwrap();
+            store.apply(&[published.into()]).unwrap();
         }
     }
 }

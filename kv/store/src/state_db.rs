@@ -11,6 +11,7 @@ use zonecast_kv_proto::{Edition, Head, RequestId, RequestRecord, SectionId, Vers
 use crate::batch_log::{BatchLog, Segment};
 use crate::generations::{Generation, Generations};
 use crate::state_keys::{APPLIED, BATCHES, FAMILIES, HEAD, MEMBERSHIP, META, PUBLISHED, REQUESTS, edition_key};
+use crate::version_log::VersionLog;
 use crate::{StateOptions, StoreError, options};
 
 const PUBLISHED_BUFFER: usize = 64 * 1024 * 1024;
@@ -114,6 +115,11 @@ impl StateDb {
     pub(crate) fn get(&self, family: &str, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let found = self.db.get_cf(self.family(family), key).map_err(|error| self.fail(error))?;
         Ok(found.map(Bytes::from))
+    }
+
+    /// The batch log, to be read.
+    pub(crate) fn version_log(&self) -> VersionLog<'_> {
+        VersionLog { db: &self.db, family: self.family(BATCHES), path: self.path() }
     }
 
     pub(crate) fn edition(&self, section: SectionId) -> Result<Edition, StoreError> {

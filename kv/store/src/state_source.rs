@@ -2,19 +2,18 @@
 
 use std::ops::ControlFlow;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, put_entry,
+    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, ViewError,
 };
 
 use crate::StoreError;
+use crate::snapshot_read::{Scanned, SnapshotRead};
 use crate::state::StateStore;
-use crate::state_keys::{BATCHES, FORK, META};
+use crate::state_keys::{FORK, META};
 use crate::state_view::StateView;
-
-/// The first key that is not published.
-const END: &[u8] = &[0x80, 0];
+use crate::version_log::Found;
 
 impl BatchSource for StateStore {
     fn position(&self) -> Position {
@@ -30,11 +29,7 @@ impl BatchSource for StateStore {
         if version == Version::ZERO {
             return Ok(Some(Chain::origin(position.store)));
         }
-        let Some(bytes) = live.get(BATCHES, &version.get().to_be_bytes())? else { return Ok(None) };
-        let damaged = |error: zonecast_kv_proto::PublishedError| {
-            live.damaged(format!("version {version} of the batch log: {error}"))
-        };
-        Ok(Some(Published::from_bytes(&bytes).map_err(damaged)?.chain))
+        Ok(live.version_log().chain_at(version)?)
     }
 
     fn began(&self) -> Version {
@@ -48,29 +43,19 @@ impl BatchSource for StateStore {
         if after >= last {
             return Ok(Some(Vec::new()));
         }
-        let (mut expected, mut total, mut found) = (after, 0, Vec::new());
-        let start = after.get().saturating_add(1).to_be_bytes();
-        let mode = IteratorMode::From(&start, Direction::Forward);
-        for item in live.db.iterator_cf(live.family(BATCHES), mode) {
-            let (key, value) = item.map_err(|error| live.fail(error))?;
-            expected = expected.next().ok_or_else(|| SourceError("versions are at their end".into()))?;
-            if *key != expected.get().to_be_bytes() {
-                break;
-            }
-            total += value.len();
-            found.push(Bytes::from(value.into_vec()));
-            if total >= max_bytes || expected == last {
-                return Ok(Some(found));
-            }
-        }
-        if found.is_empty() && current.first.is_none_or(|first| after.next() < Some(first)) {
+        let missing = match live.version_log().after(after, last, max_bytes)? {
+            Found::Versions(versions) => return Ok(Some(versions)),
+            Found::Missing(version) => version,
+        };
+        let is_next = after.next() == Some(missing);
+        if is_next && current.first.is_none_or(|first| missing < first) {
             return Ok(None);
         }
         // Trimming may have overtaken the reading; what it took is gone for this reader too.
-        if found.is_empty() && live.current().first > after.next() {
+        if is_next && live.current().first > Some(missing) {
             return Ok(None);
         }
-        Err(live.damaged(format!("version {expected} is missing in the batch log")).into())
+        Err(live.damaged(format!("version {missing} is missing in the batch log")).into())
     }
 
     fn pin(&self, after: Version) -> Box<dyn LogPin> {
@@ -80,7 +65,7 @@ impl BatchSource for StateStore {
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
         let view = self.view();
         let position = view.position()?;
-        Ok(Box::new(PublishedSnapshot { view, position, next: Some(Vec::new()) }))
+        Ok(Box::new(SnapshotRead::new(position, view)))
     }
 }
 
@@ -105,33 +90,13 @@ impl StateStore {
     }
 }
 
-/// Everything published, being read in order.
-struct PublishedSnapshot {
-    view: StateView,
-    position: Position,
-    /// Where to go on; `None` at the end.
-    next: Option<Vec<u8>>,
-}
-
-impl SnapshotSource for PublishedSnapshot {
-    fn position(&self) -> Position {
-        self.position
-    }
-
-    fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
-        let Some(lower) = self.next.take() else { return Ok(Bytes::new()) };
-        // The last entry may go beyond; most are short.
-        let mut message = BytesMut::with_capacity(max_bytes + max_bytes / 8);
-        self.view
-            .scan(&lower, END, &mut |key, value| {
-                put_entry(&mut message, key, value);
-                if message.len() < max_bytes {
-                    return ControlFlow::Continue(());
-                }
-                self.next = Some([key, &[0]].concat());
-                ControlFlow::Break(())
-            })
-            .map_err(|error| SourceError(error.to_string()))?;
-        Ok(message.freeze())
+impl Scanned for StateView {
+    fn scan_from(
+        &self,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), ViewError> {
+        self.scan(lower, end, visit)
     }
 }

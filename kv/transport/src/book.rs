@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor};
+use zonecast_kv_proto::{
+    AcceptedLink, Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor,
+};
 
 use crate::edge_news::News;
 use crate::lock::lock;
@@ -112,14 +114,14 @@ impl Book {
     }
 
     /// An edge is served from here on. Says no when no more edges can be known.
-    pub(crate) fn accept(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
-        self.news.accepted(peer, session, incarnation, goal);
-        self.accept_reported(peer, session, incarnation, goal)
+    pub(crate) fn accept(&self, peer: &Peer, link: AcceptedLink) -> bool {
+        self.news.accepted(peer, link.clone());
+        self.accept_reported(peer, link)
     }
 
     /// The same of an edge that another core serves.
-    pub(crate) fn accept_reported(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) -> bool {
-        lock(&self.acks).accept(peer, session, incarnation, goal)
+    pub(crate) fn accept_reported(&self, peer: &Peer, link: AcceptedLink) -> bool {
+        lock(&self.acks).accept(peer, link)
     }
 
     /// An edge gets nothing.
@@ -160,6 +162,17 @@ impl Book {
     /// The same of an edge that another core serves.
     pub(crate) fn disconnect_reported(&self, session: u64, peer: &Peer) {
         lock(&self.acks).disconnect(self.clock.now(), peer, session);
+    }
+
+    /// The relay that serves an edge is gone.
+    pub(crate) fn out_of_sight(&self, session: u64, peer: &Peer) {
+        self.news.out_of_sight(peer, session);
+        self.out_of_sight_reported(session, peer);
+    }
+
+    /// The same where another core serves the relay.
+    pub(crate) fn out_of_sight_reported(&self, session: u64, peer: &Peer) {
+        lock(&self.acks).out_of_sight(self.clock.now(), peer, session);
     }
 
     fn looked(&self, waits: u64) {

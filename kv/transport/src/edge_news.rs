@@ -1,7 +1,8 @@
-//! What the leader hears from other cores about the edges that those serve.
+//! What the leader hears from other cores, and every publisher from relays, about the edges that those serve.
 //!
 //! ```text
 //! edge ─ack─▶ core-2: its book ─▶ EdgeNewsFeed ─ a stream ─▶ core-1: ReportedEdges ─▶ its book, receipts, waits
+//! edge ─ack─▶ relay: its book ─▶ EdgeNewsFeed ─ its upstream ─▶ core-2: ReportedEdges ─▶ its book ─▶ EdgeNewsFeed ...
 //! ```
 //! Only the last news of an edge is kept for the stream: an ack covers every version before it.
 
@@ -11,11 +12,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{Ack, EdgeNews, EdgeNewsError, Peer, Version};
+use zonecast_kv_proto::{AcceptedLink, Ack, EdgeNews, EdgeNewsError, MAX_EDGES, Peer};
 
 use crate::admission::Admission;
 use crate::book::Book;
 use crate::lock::lock;
+
+/// Most edges of one relay: half of the book, so that no relay can fill it.
+const MAX_REPORTED: usize = MAX_EDGES / 2;
 
 /// The edges that a core serves, and who of them has done something that nobody was told of yet.
 #[derive(Debug, Default)]
@@ -33,8 +37,24 @@ struct Served {
 }
 
 impl News {
-    pub(crate) fn accepted(&self, peer: &Peer, session: u64, incarnation: u64, goal: Version) {
-        let news = EdgeNews { peer: peer.clone(), session, incarnation, goal, is_gone: false, ack: None };
+    /// Whether somebody is to be told something.
+    fn has_some(&self) -> bool {
+        !lock(&self.served).untold.is_empty()
+    }
+
+    pub(crate) fn accepted(&self, peer: &Peer, link: AcceptedLink) {
+        let AcceptedLink { session, incarnation, connection, goal, via } = link;
+        let news = EdgeNews {
+            peer: peer.clone(),
+            session,
+            incarnation,
+            connection,
+            goal,
+            is_gone: false,
+            is_unseen: false,
+            via,
+            ack: None,
+        };
         self.change(peer, |edges| {
             if edges.get(peer).is_none_or(|known| known.session <= session) {
                 edges.insert(peer.clone(), news);
@@ -51,9 +71,18 @@ impl News {
     }
 
     pub(crate) fn gone(&self, peer: &Peer, session: u64) {
+        self.lost(peer, session, false);
+    }
+
+    /// The relay that serves it is gone.
+    pub(crate) fn out_of_sight(&self, peer: &Peer, session: u64) {
+        self.lost(peer, session, true);
+    }
+
+    fn lost(&self, peer: &Peer, session: u64, is_unseen: bool) {
         self.change(peer, |edges| {
             if let Some(known) = edges.get_mut(peer).filter(|known| known.session == session) {
-                known.is_gone = true;
+                (known.is_gone, known.is_unseen) = (true, is_unseen);
             }
         });
     }
@@ -79,11 +108,19 @@ impl News {
         self.changed.notify_one();
     }
 
-    fn take(&self) -> Vec<EdgeNews> {
+    /// The news of at most so many edges.
+    fn take(&self, most: usize) -> Vec<EdgeNews> {
         let mut served = lock(&self.served);
-        let untold = std::mem::take(&mut served.untold);
-        let news: Vec<EdgeNews> = untold.iter().filter_map(|peer| served.edges.get(peer).cloned()).collect();
-        served.edges.retain(|_, known| !known.is_gone);
+        let mut news = Vec::new();
+        while news.len() < most
+            && let Some(peer) = served.untold.pop_first()
+        {
+            let Some(known) = served.edges.get(&peer).cloned() else { continue };
+            if known.is_gone {
+                served.edges.remove(&peer);
+            }
+            news.push(known);
+        }
         news
     }
 }
@@ -101,14 +138,25 @@ impl EdgeNewsFeed {
 
     /// The next news, as messages; at first one for each edge. Loses nothing when it is dropped while it waits.
     pub async fn next(&mut self) -> Vec<Bytes> {
+        self.ready().await;
+        self.take(usize::MAX)
+    }
+
+    /// Waits until there is any. What is taken later is not older for it.
+    pub async fn ready(&mut self) {
         loop {
             let changed = self.book.news.changed.notified();
-            let news = self.book.news.take();
-            if !news.is_empty() {
-                return news.iter().map(EdgeNews::to_bytes).collect();
+            if self.book.news.has_some() {
+                return;
             }
             changed.await;
         }
+    }
+
+    /// What there is, of at most so many edges, as messages.
+    #[must_use]
+    pub fn take(&mut self, most: usize) -> Vec<Bytes> {
+        self.book.news.take(most).iter().map(EdgeNews::to_bytes).collect()
     }
 }
 
@@ -118,15 +166,25 @@ impl fmt::Debug for EdgeNewsFeed {
     }
 }
 
-/// The edges of one other core, in the book of this one. Dropped, they count as away.
+/// The edges of one other node, in the book of this one. Dropped, they count as away, or as last known.
 pub struct ReportedEdges {
     book: Arc<Book>,
     admission: Arc<Admission>,
+    by: Reporter,
     /// The number here of the connection that the other core calls so.
     sessions: BTreeMap<Peer, Session>,
 }
 
-/// A connection of an edge to another core.
+/// Who reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reporter {
+    /// Another core, to the leader, which nobody else asks about them.
+    Core,
+    /// The relay of this name, to its upstream, which reports them in its turn.
+    Relay(String),
+}
+
+/// A connection of an edge to another node.
 #[derive(Clone, Copy, Debug)]
 struct Session {
     there: u64,
@@ -134,8 +192,8 @@ struct Session {
 }
 
 impl ReportedEdges {
-    pub(crate) fn new(book: Arc<Book>, admission: Arc<Admission>) -> Self {
-        Self { book, admission, sessions: BTreeMap::new() }
+    pub(crate) fn new(book: Arc<Book>, admission: Arc<Admission>, by: Reporter) -> Self {
+        Self { book, admission, by, sessions: BTreeMap::new() }
     }
 
     /// Books one message.
@@ -143,13 +201,20 @@ impl ReportedEdges {
     /// # Errors
     /// It makes no sense; nothing was booked.
     pub fn take(&mut self, message: &[u8]) -> Result<(), EdgeNewsError> {
-        let EdgeNews { peer, session, incarnation, goal, is_gone, ack } = EdgeNews::from_bytes(message)?;
+        let news = EdgeNews::from_bytes(message)?;
+        let EdgeNews { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack } = news;
         let known = self.sessions.get(&peer).filter(|known| known.there == session).copied();
         let here = match known {
             Some(known) => known.here,
             None => {
                 let here = self.admission.next_session();
-                if !self.book.accept_reported(&peer, here, incarnation, goal) {
+                let via = match &self.by {
+                    Reporter::Core => via,
+                    Reporter::Relay(name) => via.or_else(|| Some(name.clone())),
+                };
+                let link = AcceptedLink { session: here, incarnation, connection, goal, via };
+                let has_room = self.sessions.contains_key(&peer) || self.sessions.len() < MAX_REPORTED;
+                if !has_room || !self.accept(&peer, link) {
                     tracing::warn!(%peer, "the list of known edges is full; forget some with `zonecast edges forget`");
                     return Ok(());
                 }
@@ -158,20 +223,38 @@ impl ReportedEdges {
             }
         };
         if let Some(ack) = ack {
-            self.book.acked_reported(here, &peer, &ack);
+            match &self.by {
+                Reporter::Core => self.book.acked_reported(here, &peer, &ack),
+                Reporter::Relay(_) => self.book.acked(here, &peer, &ack),
+            }
         }
         if is_gone {
-            self.book.disconnect_reported(here, &peer);
+            match (is_unseen, &self.by) {
+                (true, Reporter::Core) => self.book.out_of_sight_reported(here, &peer),
+                (true, Reporter::Relay(_)) => self.book.out_of_sight(here, &peer),
+                (false, Reporter::Core) => self.book.disconnect_reported(here, &peer),
+                (false, Reporter::Relay(_)) => self.book.disconnect(here, &peer),
+            }
             self.sessions.remove(&peer);
         }
         Ok(())
+    }
+
+    fn accept(&self, peer: &Peer, link: AcceptedLink) -> bool {
+        match &self.by {
+            Reporter::Core => self.book.accept_reported(peer, link),
+            Reporter::Relay(_) => self.book.accept(peer, link),
+        }
     }
 }
 
 impl Drop for ReportedEdges {
     fn drop(&mut self) {
         for (peer, session) in &self.sessions {
-            self.book.disconnect_reported(session.here, peer);
+            match &self.by {
+                Reporter::Core => self.book.disconnect_reported(session.here, peer),
+                Reporter::Relay(_) => self.book.out_of_sight(session.here, peer),
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
-use zonecast_kv_proto::{BatchSource, Position, Tail, Version};
+use zonecast_kv_proto::{BatchSource, Path, Position, Tail, Version};
 
 use crate::lock::lock;
 use crate::publisher_options::PublisherOptions;
@@ -46,6 +46,14 @@ impl Feed {
     /// A majority confirms that nothing is missing.
     pub(crate) fn confirm(&self, now: Duration) {
         self.tail().confirm(now);
+    }
+
+    /// Versions come by this way from now on.
+    pub(crate) fn set_path(&self, path: Path) {
+        if self.tail().set_path(path) {
+            // Those who have everything hear of it, too.
+            self.head.send_modify(|_| {});
+        }
     }
 
     pub(crate) fn tail(&self) -> MutexGuard<'_, Tail> {

@@ -13,12 +13,12 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use zonecast_kv_proto::{BatchSource, EdgeReport, Frame, Peer, Position, Receipt, Version, WaitFor};
+use zonecast_kv_proto::{BatchSource, EdgeReport, Frame, Path, Peer, Position, Receipt, Role, Version, WaitFor};
 
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
 use crate::core_session::CoreSession;
-use crate::edge_news::{EdgeNewsFeed, ReportedEdges};
+use crate::edge_news::{EdgeNewsFeed, ReportedEdges, Reporter};
 use crate::feed::Feed;
 use crate::links::Twins;
 use crate::protocol::Protocol;
@@ -109,6 +109,9 @@ impl Publisher {
             cores,
             stopping: watch::Sender::new(false),
         };
+        if endpoint.own().role == Role::Core {
+            parts.feed.set_path(Path::of_core(endpoint.own().clone()));
+        }
         let (book, feed) = (Arc::downgrade(&parts.book), Arc::downgrade(&parts.feed));
         parts.metrics.edge_lag.read_from(move || {
             let parts = book.upgrade().zip(feed.upgrade());
@@ -159,6 +162,13 @@ impl Publisher {
             self.jumped(position);
         }
         self.parts.feed.confirm(self.parts.clock.now());
+    }
+
+    /// A relay hears from its upstream how long ago a majority of the cores confirmed that nothing was missing there, and
+    /// the way that versions take to it. Downstreams hear both, the former with the time that passes here added to it.
+    pub fn heard_upstream(&self, unconfirmed_for: Duration, path: Path) {
+        self.parts.feed.confirm(self.parts.clock.now().saturating_sub(unconfirmed_for));
+        self.parts.feed.set_path(path);
     }
 
     /// The address it serves on.
@@ -218,7 +228,7 @@ impl Publisher {
     /// Takes what another core says of the edges that connect there: they count here, as long as this is kept.
     #[must_use]
     pub fn reported_edges(&self) -> ReportedEdges {
-        ReportedEdges::new(Arc::clone(&self.parts.book), Arc::clone(&self.parts.admission))
+        ReportedEdges::new(Arc::clone(&self.parts.book), Arc::clone(&self.parts.admission), Reporter::Core)
     }
 
     /// Those that are waited for, by role and name.

@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
-    Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE, Pace,
-    SUBSCRIBE_WITHIN, SnapshotSource, SourceError,
+    AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE,
+    Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError,
 };
 
 use crate::admission::Admission;
 use crate::book::Book;
+use crate::edge_news::{ReportedEdges, Reporter};
 use crate::feed::Feed;
 use crate::snapshot_place::SnapshotPlace;
 use crate::{Clock, Connection, CoreService, FrameReceiver, FrameSender, StreamError, TransportMetrics};
@@ -46,6 +47,8 @@ pub(crate) struct Session {
     number: u64,
     /// Of the process at the other end, once it has subscribed.
     incarnation: u64,
+    /// How many connections that process had made before this one.
+    connections: u64,
     connection: Connection,
     parts: Parts,
     downstream: Downstream,
@@ -58,6 +61,8 @@ pub(crate) struct Session {
     place: Option<SnapshotPlace>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
+    /// The edges below it, if it is a relay that has spoken of any.
+    reported: Option<ReportedEdges>,
     operation: Option<Operation>,
 }
 
@@ -88,6 +93,7 @@ impl Session {
         Self {
             number,
             incarnation: 0,
+            connections: 0,
             connection,
             parts,
             downstream,
@@ -96,6 +102,7 @@ impl Session {
             turn: None,
             place: None,
             pin: None,
+            reported: None,
             operation: None,
         }
     }
@@ -170,7 +177,7 @@ impl Session {
             DownstreamAction::Subscribed(subscribe) => {
                 let from = subscribe.position.map(|position| position.to_string());
                 tracing::info!(peer = %self.connection.peer(), address = %self.connection.remote_addr(), ?from, "subscribed");
-                self.incarnation = subscribe.incarnation;
+                (self.incarnation, self.connections) = (subscribe.incarnation, subscribe.connection);
                 return Ok(());
             }
             DownstreamAction::Refused(why) => {
@@ -180,7 +187,9 @@ impl Session {
                 return Ok(());
             }
             DownstreamAction::Accepted(goal) => {
-                if !self.parts.book.accept(self.connection.peer(), self.number, self.incarnation, goal) {
+                let (session, incarnation, connection) = (self.number, self.incarnation, self.connections);
+                let link = AcceptedLink { session, incarnation, connection, goal, via: None };
+                if !self.parts.book.accept(self.connection.peer(), link) {
                     return Err(SessionEnd::End(DownstreamEnd::Malformed(
                         "too many edges have connected; forget some",
                     )));
@@ -192,6 +201,7 @@ impl Session {
                 self.parts.book.acked(self.number, self.connection.peer(), &ack);
                 return Ok(());
             }
+            DownstreamAction::Reported(reports) => return self.reported(&reports),
             DownstreamAction::Close(end) => return Err(SessionEnd::End(end)),
             DownstreamAction::LookUp(version) => {
                 let source = Arc::clone(&self.parts.feed.source);
@@ -219,6 +229,25 @@ impl Session {
             DownstreamAction::Send(frames) => self.send(frames),
         };
         self.operation = Some(operation);
+        Ok(())
+    }
+
+    /// Books what a relay knows of the edges below it.
+    fn reported(&mut self, reports: &[Bytes]) -> Result<(), SessionEnd> {
+        if self.connection.peer().role != Role::Relay {
+            return Err(SessionEnd::End(DownstreamEnd::Malformed("only a relay speaks of edges below it")));
+        }
+        let Parts { book, admission, .. } = &self.parts;
+        let edges = self.reported.get_or_insert_with(|| {
+            let relay = Reporter::Relay(self.connection.peer().name.clone());
+            ReportedEdges::new(Arc::clone(book), Arc::clone(admission), relay)
+        });
+        for report in reports {
+            if let Err(error) = edges.take(report) {
+                tracing::warn!(peer = %self.connection.peer(), %error, "a relay tells of its edges what makes no sense");
+                return Err(SessionEnd::End(DownstreamEnd::Malformed("news of edges that makes no sense")));
+            }
+        }
         Ok(())
     }
 

@@ -84,7 +84,7 @@ impl Waiters {
 mod tests {
     use std::time::Duration;
 
-    use zonecast_kv_proto::{Ack, Epoch, Peer};
+    use zonecast_kv_proto::{AcceptedLink, Ack, Epoch, Peer};
 
     use super::*;
 
@@ -92,7 +92,7 @@ mod tests {
         let mut book = AckBook::new(Epoch::ZERO);
         let peers: Vec<Peer> = (0..edges).map(|number| Peer::edge(&format!("edge-{number}"))).collect();
         for (session, peer) in (1..).zip(&peers) {
-            book.accept(peer, session, 1, Version::ZERO);
+            book.accept(peer, AcceptedLink { session, incarnation: 1, connection: 0, goal: Version::ZERO, via: None });
             book.expect(Duration::ZERO, peer);
         }
         (book, peers)

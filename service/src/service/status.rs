@@ -174,6 +174,10 @@ fn trouble(edge: &DownstreamStatus, away_after: Duration, has_just_started: bool
             "refused: {why}; it answers what it has, which is not what is here. `zonecast status --core URL` with its \
              own URL says what to do"
         )),
+        (EdgeLink::LastKnown(_), _) => Some(format!(
+            "the relay {} that serves it is gone, so nobody knows; start the relay, or give the edge another upstream",
+            edge.report.via.as_deref().unwrap_or("unknown")
+        )),
         (EdgeLink::Away(_), Some(away)) => Some(format!(
             "away for {}, longer than {}; if it is gone for good, `zonecast edges forget {name}`, else start it",
             age(away.as_secs_f64()),
@@ -217,6 +221,7 @@ mod tests {
             is_expected: true,
             is_on_record: true,
             link,
+            via: None,
             incarnation: 0,
             applied: None,
             durable: None,

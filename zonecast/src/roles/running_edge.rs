@@ -82,7 +82,7 @@ impl RunningEdge {
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
         let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
-        let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default() };
+        let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default(), downstream: None };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })
     }

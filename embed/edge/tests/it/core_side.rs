@@ -112,6 +112,6 @@ pub(crate) fn config(folder: &Path, name: &str, core: SocketAddr) -> DnsEdgeConf
         identity: issue(folder, Role::Edge, name),
         upstreams: vec![core],
         data: folder.join(format!("copy-{name}")),
-        store: EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20 },
+        store: EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, ..EdgeOptions::default() },
     }
 }

@@ -25,6 +25,7 @@ fn child() {
         upstreams: vec![Upstream { address: address.parse().unwrap(), role: Role::Core }],
         identity: Identity::load(&Path::new(folder).join("identity")).unwrap(),
         store: SMALL,
+        downstream: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {

@@ -1,0 +1,90 @@
+//! The copy of a relay as the source of its publisher: the versions that led to it, and snapshots for downstreams that are
+//! behind these.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zonecast_kv_proto::{BatchSource, Chain, LogPin, Position, SnapshotSource, SourceError, Version};
+
+use crate::snapshot_read::SnapshotRead;
+use crate::version_log::Found;
+use crate::{EdgeSnapshot, EdgeStore};
+
+/// What a relay serves. It stands where its copy stands.
+#[derive(Clone, Debug)]
+pub struct EdgeSource {
+    store: Arc<EdgeStore>,
+    /// Where it stood at the beginning: a copy that has turned out to be damaged stands nowhere for a while.
+    began: Position,
+}
+
+impl EdgeSource {
+    /// The source of a copy; nothing where the copy is new and stands nowhere yet.
+    #[must_use]
+    pub fn new(store: Arc<EdgeStore>) -> Option<Self> {
+        let began = store.position()?;
+        Some(Self { store, began })
+    }
+}
+
+impl BatchSource for EdgeSource {
+    fn position(&self) -> Position {
+        self.store.position().unwrap_or(self.began)
+    }
+
+    fn chain_at(&self, version: Version) -> Result<Option<Chain>, SourceError> {
+        let position = self.position();
+        if version == position.version {
+            return Ok(Some(position.chain));
+        }
+        if version == Version::ZERO {
+            return Ok(Some(Chain::origin(position.store)));
+        }
+        let live = self.store.copies.live();
+        if let Some(chain) = live.version_log().chain_at(version)? {
+            return Ok(Some(chain));
+        }
+        // The log begins after it.
+        Ok(live.base()?.filter(|base| base.version == version).map(|base| base.chain))
+    }
+
+    /// Not known to a relay, which may have come by a snapshot. What of its log contradicts a position still shows.
+    fn began(&self) -> Version {
+        Version::ZERO
+    }
+
+    fn read_after(&self, after: Version, max_bytes: usize) -> Result<Option<Vec<Bytes>>, SourceError> {
+        let live = self.store.copies.live();
+        let Some(last) = live.position().map(|position| position.version) else { return Ok(None) };
+        if after >= last {
+            return Ok(Some(Vec::new()));
+        }
+        match live.version_log().after(after, last, max_bytes)? {
+            Found::Versions(versions) => Ok(Some(versions)),
+            // Trimmed, or of before the snapshot that this copy began with.
+            Found::Missing(version) if after.next() == Some(version) => Ok(None),
+            Found::Missing(version) => Err(SourceError(format!("version {version} is missing in the batch log"))),
+        }
+    }
+
+    fn pin(&self, after: Version) -> Box<dyn LogPin> {
+        self.store.copies.settings.pins().pin(after)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        let snapshot = self.store.snapshot()?;
+        let position = snapshot.position().ok_or_else(|| SourceError("the copy is new".into()))?;
+        Ok(Box::new(SnapshotRead::new(position, snapshot)))
+    }
+}
+
+impl crate::snapshot_read::Scanned for EdgeSnapshot {
+    fn scan_from(
+        &self,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), zonecast_kv_proto::ViewError> {
+        zonecast_kv_proto::View::scan(&self.view(), lower, end, visit)
+    }
+}
