@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::status::EdgeInfo;
 use super::vitals::Vitals;
 
 /// How an edge stands, as it says itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EdgeNode {
-    /// The role of the node, always `edge`.
+    /// The role of the node: `edge`, or `relay` if others follow it.
     pub role: String,
     /// Release of the edge.
     pub release: String,
@@ -32,6 +33,19 @@ pub struct EdgeNode {
     /// Seconds since its core said anything; absent when it never has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent_s: Option<f64>,
+    /// The nodes that its versions come by, from a core to its upstream, each as role and name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+    /// Seconds since a majority of the cores confirmed that the versions it knows of are all there are, at least; absent
+    /// when that was never heard since its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_s: Option<f64>,
+    /// Where other nodes follow it, if they may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quic: Option<String>,
+    /// The nodes that follow it, or a relay below it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<EdgeInfo>,
     /// Why it does not follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Ready {
     /// The event, always `ready`.
     pub event: String,
-    /// `core`, `edge`, or `dev` for both in one process.
+    /// `core`, `relay`, `edge`, or `dev` for cores and edges in one process.
     pub role: String,
     /// Where each edge answers DNS over UDP and TCP.
     pub dns: Vec<String>,
     /// The address where HTTP listens.
     pub http: String,
-    /// Where edges connect, if there is a core in the process.
+    /// Where edges connect, if they may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quic: Option<String>,
     /// Where all of it is stored.
@@ -62,7 +62,7 @@ impl Ready {
         let dns = if dns.is_empty() { String::new() } else { format!(" dns={}", dns.join(",")) };
         let quic = quic.as_ref().map(|quic| format!(" quic={quic}")).unwrap_or_default();
         let counts = format!(" records={records} refused={refused} held={held}");
-        let records = if role == "edge" { String::new() } else { counts };
+        let records = if role == "edge" || role == "relay" { String::new() } else { counts };
         let cores: Vec<String> = cores.iter().map(|core| format!("{}@{}", core.name, core.http)).collect();
         let cores = if cores.is_empty() { String::new() } else { format!(" cores={}", cores.join(",")) };
         let pids: Vec<String> = processes.iter().map(|Process { name, pid }| format!("{name}:{pid}")).collect();

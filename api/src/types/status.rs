@@ -121,6 +121,9 @@ pub struct EdgeInfo {
     pub durable: u64,
     /// Number of versions it is behind the core.
     pub lag: u64,
+    /// The relay that serves it, or did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// Where it connected from last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

@@ -79,6 +79,7 @@ impl Driver {
             set(gauge, &self.name, position);
         }
         set(&self.metrics.connected, &self.name, 0);
+        self.metrics.staleness.confirmed(&self.name, self.clock.now());
         set(&self.metrics.damaged, &self.name, self.store.damage().is_some().into());
         self.metrics.read_errors.with_label_values(&[&self.name]);
     }
@@ -361,8 +362,11 @@ impl Driver {
             set(&self.metrics.connected, &self.name, connected);
             set(&self.metrics.head_version, &self.name, head.map_or(0, |head| head.version.get()));
         }
-        if let Some((relay, confirmed)) = self.relay.as_ref().zip(self.follower.confirmed()) {
-            relay.heard(self.clock.now().saturating_sub(confirmed), self.follower.path());
+        if let Some(confirmed) = self.follower.confirmed() {
+            self.metrics.staleness.confirmed(&self.name, confirmed);
+            if let Some(relay) = &self.relay {
+                relay.heard(self.clock.now().saturating_sub(confirmed), self.follower.path());
+            }
         }
         if let Some(heard) = self.follower.heard() {
             set(&self.metrics.heard_seconds, &self.name, heard.as_secs());

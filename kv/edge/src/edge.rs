@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use zonecast_kv_proto::{Follower, FollowerState, Path, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
-use zonecast_kv_transport::{Clock, DownstreamStatus, Identity, RefusalLog};
+use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
-use crate::relay::{DownstreamConfig, Relay};
+use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
@@ -161,10 +161,10 @@ impl Edge {
         Ok(self.store.snapshot()?)
     }
 
-    /// The nodes that follow this one or did, if it is a relay.
+    /// The nodes that follow this one, if it is a relay.
     #[must_use]
-    pub fn downstreams(&self) -> Vec<DownstreamStatus> {
-        self.relay.as_ref().map(Relay::downstreams).unwrap_or_default()
+    pub fn downstreams(&self) -> Option<Downstreams> {
+        self.relay.clone().map(Downstreams)
     }
 
     /// Waits until applying has failed for good; says why. Answers can go on.

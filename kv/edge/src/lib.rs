@@ -17,6 +17,7 @@ mod metrics;
 mod reader_index;
 mod relay;
 mod repairs;
+mod staleness;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,8 @@ pub use edge::{Edge, EdgeConfig};
 pub use error::EdgeError;
 pub use metrics::EdgeMetrics;
 pub use reader_index::{ReaderIndex, ReaderIndexError};
-pub use relay::DownstreamConfig;
+pub use relay::{DownstreamConfig, Downstreams};
+pub use staleness::Staleness;
 pub use status::EdgeStatus;
 pub use upstream::Upstream;
 pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

@@ -2,6 +2,8 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
+use crate::staleness::Staleness;
+
 /// Reasons to leave an upstream.
 const REASONS: [&str; 12] = [
     "connect",
@@ -31,6 +33,8 @@ pub struct EdgeMetrics {
     pub connected: IntGaugeVec,
     /// When anything came from the upstream last, seconds of Unix time.
     pub heard_seconds: IntGaugeVec,
+    /// The age of what the edge takes for the newest version.
+    pub staleness: Staleness,
     /// 1 while the copy is damaged and the new one is not here yet.
     pub damaged: IntGaugeVec,
     /// Reads of the copy that failed.
@@ -82,6 +86,8 @@ impl EdgeMetrics {
             left.with_label_values(&[reason]);
         }
         registry.register(Box::new(left.clone()))?;
+        let staleness = Staleness::new()?;
+        registry.register(Box::new(staleness.clone()))?;
         let read_errors = IntCounterVec::new(
             Opts::new("zonecast_edge_read_errors_total", "Reads of the edge's copy that failed."),
             &["edge"],
@@ -94,6 +100,7 @@ impl EdgeMetrics {
             connected: gauge("zonecast_edge_connected", "1 while the edge follows its upstream.")?,
             heard_seconds: gauge("zonecast_edge_heard_seconds", "Unix time when the upstream said anything last.")?,
             damaged: gauge("zonecast_edge_copy_damaged", "1 while the copy is damaged and being fetched again.")?,
+            staleness,
             read_errors,
             applied_versions: counter("zonecast_applied_versions_total", "Versions applied.")?,
             applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,

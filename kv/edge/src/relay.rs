@@ -29,6 +29,18 @@ pub struct DownstreamConfig {
     pub metrics: TransportMetrics,
 }
 
+/// The nodes that follow a relay, for whoever asks. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Downstreams(pub(crate) Relay);
+
+impl Downstreams {
+    /// Those that follow it or a relay below it, or did, by role and name.
+    #[must_use]
+    pub fn list(&self) -> Vec<DownstreamStatus> {
+        self.0.publisher().map(|publisher| publisher.edges()).unwrap_or_default()
+    }
+}
+
 /// The downstream side of a relay. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Relay {
@@ -92,11 +104,6 @@ impl Relay {
     /// News of the edges below, beginning with all of them; nothing while nobody is served.
     pub(crate) fn news(&self) -> Option<EdgeNewsFeed> {
         Some(self.publisher()?.edge_news())
-    }
-
-    /// The nodes that follow this one, or did.
-    pub(crate) fn downstreams(&self) -> Vec<DownstreamStatus> {
-        self.publisher().map(|publisher| publisher.edges()).unwrap_or_default()
     }
 
     /// Says goodbye to everybody.

@@ -48,4 +48,5 @@ pub use local_edge::LocalEdge;
 pub(crate) use revocations::take_revocations;
 pub(crate) use service::ServiceParts;
 pub use service::{MAX_WRITES, Service};
+pub use status::edge_info;
 pub use zones::Upload;

@@ -84,23 +84,11 @@ impl Service {
 
     /// How one edge stands.
     pub fn edge_status(&self, status: &DownstreamStatus) -> EdgeInfo {
-        let report = &status.report;
-        let is_local = |edge: &&LocalEdge| report.peer == Peer::edge(&edge.name);
+        let is_local = |edge: &&LocalEdge| status.report.peer == Peer::edge(&edge.name);
         let local = self.parts.edges.iter().find(is_local);
-        let number = |version: Option<Version>| version.unwrap_or_default().get();
         EdgeInfo {
-            edge: report.peer.name.clone(),
-            role: report.peer.role.to_string(),
-            expected: report.is_expected,
             dns: local.map(|edge| edge.dns.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-            connected: report.link == EdgeLink::Connected,
-            away_s: status.away_for.map(|away| away.as_secs_f64()),
-            applied: number(report.applied),
-            durable: number(report.durable),
-            lag: status.lag,
-            address: status.address.map(|address| address.to_string()),
-            silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
-            trouble: trouble(status, self.parts.away_after, self.has_just_started()),
+            ..edge_info(status, self.parts.away_after, self.has_just_started())
         }
     }
 
@@ -143,6 +131,28 @@ impl Service {
             None => return self.zone_count.get(self.core()),
         };
         Ok(u64::try_from(zones).unwrap_or(u64::MAX))
+    }
+}
+
+/// How one edge stands, as the node knows it that it follows, or that hears of it from a relay.
+#[must_use]
+pub fn edge_info(status: &DownstreamStatus, away_after: Duration, has_just_started: bool) -> EdgeInfo {
+    let report = &status.report;
+    let number = |version: Option<Version>| version.unwrap_or_default().get();
+    EdgeInfo {
+        edge: report.peer.name.clone(),
+        role: report.peer.role.to_string(),
+        expected: report.is_expected,
+        dns: vec![],
+        connected: report.link == EdgeLink::Connected,
+        away_s: status.away_for.map(|away| away.as_secs_f64()),
+        applied: number(report.applied),
+        durable: number(report.durable),
+        lag: status.lag,
+        via: report.via.clone(),
+        address: status.address.map(|address| address.to_string()),
+        silent_s: status.silent_for.map(|silent| silent.as_secs_f64()),
+        trouble: trouble(status, away_after, has_just_started),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) enum Command {
     Dev(dev::Dev),
     /// Run a core: it stores the zones, serves the API and sends every change to its edges.
     Core(role::Core),
+    /// Run a relay: it follows a core or another relay, and sends every change to the nodes that follow it.
+    Relay(role::Role),
     /// Run an edge: it keeps a copy of all zones and answers DNS queries from it.
     Edge(role::Role),
     /// Check configuration files.

@@ -18,7 +18,7 @@ pub(super) enum Config {
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
-    /// Configuration file of a core or an edge.
+    /// Configuration file of a core, a relay or an edge.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -27,12 +27,13 @@ impl Config {
     pub(super) fn run(self, output: Output) -> Outcome {
         let Self::Check(Check { file }) = self;
         let (role, all) = match read_any(&file)? {
-            RoleFile::Core(core) => ("core", json!(core)),
-            RoleFile::Edge(edge) => ("edge", json!(edge)),
+            RoleFile::Core(core) => ("a core", json!(core)),
+            RoleFile::Relay(relay) => ("a relay", json!(relay)),
+            RoleFile::Edge(edge) => ("an edge", json!(edge)),
         };
         let checked = json!({ "ok": true, "file": file, "config": all });
         output.show(&checked, |_, out| {
-            writeln!(out, "ok: {} configures {}", file.display(), if role == "core" { "a core" } else { "an edge" })?;
+            writeln!(out, "ok: {} configures {role}", file.display())?;
             writeln!(out, "{}", toml::to_string(&all).unwrap_or_default().trim_end())
         })?;
         Ok(())

@@ -36,12 +36,15 @@ pub(super) struct Dev {
     /// Number of edges to run.
     #[arg(long, value_name = "N", default_value = "1")]
     edges: NonZeroU8,
+    /// Number of relays to run. The edges follow them, and they follow the cores.
+    #[arg(long, value_name = "N", default_value = "0")]
+    relays: u8,
     /// Number of cores to run: 1, or a cluster of 3 or 5. Each serves the API, the first at `--http`.
     #[arg(long, value_name = "N", default_value = "1", value_parser = voters)]
     voters: usize,
     #[command(flatten)]
     tolerance: Tolerance,
-    /// Run each core and each edge as a process of its own, and print the process ids.
+    /// Run each core, relay and edge as a process of its own, and print the process ids.
     #[arg(long)]
     processes: bool,
     /// Import also files that remove most of the records of their zone. Otherwise such a zone keeps its present
@@ -59,6 +62,7 @@ impl Dev {
             dns: self.dns,
             http: self.http,
             edges: usize::from(self.edges.get()),
+            relays: usize::from(self.relays),
             voters: self.voters,
             allow_shrink: self.allow_shrink,
             tolerance: self.tolerance,

@@ -1,11 +1,12 @@
-//! `zonecast core` and `zonecast edge`: the arguments of [`crate::roles::core`] and [`crate::roles::edge`].
+//! `zonecast core`, `zonecast relay` and `zonecast edge`: the arguments of [`crate::roles::core`] and
+//! [`crate::roles::edge`].
 
 use std::path::PathBuf;
 
 use clap::Args;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
-use crate::config::{self, CoreFile, EdgeFile, LogSection};
+use crate::config::{self, CoreFile, EdgeFile, LogSection, RelayFile};
 use crate::log;
 use crate::output::Output;
 use crate::roles::{core, edge};
@@ -13,7 +14,7 @@ use zonecast_service::exit::{Failure, Outcome};
 
 use super::shared::Shared;
 
-/// The arguments of both commands.
+/// The arguments of all of them.
 #[derive(Debug, Args)]
 pub(super) struct Role {
     /// Configuration file; `zonecast config check FILE` reports mistakes in it.
@@ -48,6 +49,12 @@ impl Role {
         let file: EdgeFile = config::read(&self.config)?;
         self.begin(shared, &file.log)?;
         edge::run(file, Output { json: shared.json })
+    }
+
+    pub(super) fn run_relay(self, shared: &Shared) -> Outcome {
+        let file: RelayFile = config::read(&self.config)?;
+        self.begin(shared, &file.log)?;
+        edge::run_relay(file, Output { json: shared.json })
     }
 
     fn begin(&self, shared: &Shared, file: &LogSection) -> Outcome {

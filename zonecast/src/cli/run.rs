@@ -38,7 +38,7 @@ fn dispatch(cli: Cli) -> Outcome {
     let begin = |level| log::init(shared.log_format.unwrap_or_default(), shared.log_level.as_deref(), level);
     match cli.command {
         // Their configuration says how to log.
-        Command::Core(_) | Command::Edge(_) => {}
+        Command::Core(_) | Command::Relay(_) | Command::Edge(_) => {}
         Command::Dev(_) => begin(log::OF_ROLES)?,
         _ => begin(log::OF_COMMANDS)?,
     }
@@ -46,6 +46,7 @@ fn dispatch(cli: Cli) -> Outcome {
     let context = || Context::of(&shared, output);
     match cli.command {
         Command::Core(role) => role.run(&shared),
+        Command::Relay(role) => role.run_relay(&shared),
         Command::Edge(role) => role.run_edge(&shared),
         Command::Dev(dev) => dev.run(shared.log_format.unwrap_or_default(), output),
         Command::Config(config) => config.run(output),

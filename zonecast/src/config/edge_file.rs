@@ -1,6 +1,7 @@
 //! The configuration file of an edge, `edge.toml`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::de::Error as _;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use zonecast_dns::Limits;
 use zonecast_edge::MAX_NSID_LEN;
 
-use super::{AccessSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
+use super::{AccessSection, DownstreamSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
 use zonecast_service::exit::{Failure, Outcome};
 
 /// 16 MiB for each of four threads: enough for more than 100,000 frequently queried names with their addresses.
@@ -50,9 +51,17 @@ pub(crate) struct EdgeFile {
     /// Limits on the answers to one network.
     #[serde(default)]
     pub rate_limit: RateLimitSection,
+    /// Seconds after which `/readyz` says that this node is not ready, when no majority of the cores has confirmed its
+    /// copy for so long. Without it, a node is ready however old its copy is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<NonZeroU64>,
     /// Status, metrics and health.
     #[serde(default = "HttpSection::of_edge")]
     pub http: HttpSection,
+    /// Where other nodes follow this edge, which needs a certificate of role relay for that. Without this section, nobody
+    /// may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downstream: Option<DownstreamSection>,
     /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,
@@ -62,7 +71,7 @@ fn default_hot_cache_mib() -> u32 {
     DEFAULT_HOT_CACHE_MIB
 }
 
-fn addresses<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<SocketAddr>, D::Error> {
+pub(super) fn addresses<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<SocketAddr>, D::Error> {
     let address = |text: String| {
         text.parse().map_err(|_| {
             D::Error::custom(format_args!(
@@ -83,6 +92,26 @@ pub(crate) enum EdgeRole {
 }
 
 impl EdgeFile {
+    /// One that answers nothing, and has nothing yet.
+    pub(super) fn without_dns() -> Self {
+        Self {
+            role: EdgeRole::Edge,
+            data: PathBuf::new(),
+            identity: PathBuf::new(),
+            upstreams: vec![],
+            dns: vec![],
+            hot_cache_mib: 0,
+            cookie_secrets: None,
+            nsid: None,
+            access: AccessSection::default(),
+            rate_limit: RateLimitSection::default(),
+            max_stale_seconds: None,
+            http: HttpSection::of_edge(),
+            downstream: None,
+            log: LogSection::default(),
+        }
+    }
+
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
         if self.upstreams.is_empty() {

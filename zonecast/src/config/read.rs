@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{CoreFile, EdgeFile};
+use super::{CoreFile, EdgeFile, RelayFile};
 use zonecast_service::exit::{Failure, Outcome};
 
 /// Largest file that is read, in bytes: a thousand edges by name are a tenth of it.
@@ -20,6 +20,8 @@ const ALIKE: f64 = 0.75;
 pub(crate) enum RoleFile {
     /// `role = "core"`.
     Core(CoreFile),
+    /// `role = "relay"`.
+    Relay(RelayFile),
     /// `role = "edge"`.
     Edge(EdgeFile),
 }
@@ -52,6 +54,14 @@ impl Checked for EdgeFile {
     }
 }
 
+impl Checked for RelayFile {
+    const ROLE: &'static str = "relay";
+
+    fn checked(&self) -> Outcome {
+        self.check()
+    }
+}
+
 #[derive(Deserialize)]
 struct OnlyRole {
     role: Option<String>,
@@ -74,8 +84,9 @@ pub(crate) fn read_any(path: &Path) -> Outcome<RoleFile> {
     let role = role(path, &text)?;
     match role.as_deref() {
         Some("core") => parse(path, &text).map(RoleFile::Core),
+        Some("relay") => parse(path, &text).map(RoleFile::Relay),
         Some("edge") => parse(path, &text).map(RoleFile::Edge),
-        _ => Err(Failure::usage(format_args!("{}: `role` must be \"core\" or \"edge\"", path.display()))),
+        _ => Err(Failure::usage(format_args!("{}: `role` must be \"core\", \"relay\" or \"edge\"", path.display()))),
     }
 }
 

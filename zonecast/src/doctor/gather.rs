@@ -100,6 +100,7 @@ fn is_core(config: &ConfigFacts) -> bool {
 fn identity_of(config: &RoleFile) -> &Path {
     match config {
         RoleFile::Core(core) => &core.identity,
+        RoleFile::Relay(relay) => &relay.identity,
         RoleFile::Edge(edge) => &edge.identity,
     }
 }

@@ -26,6 +26,7 @@ const IN_MEMORY: [i128; 2] = [0x0102_1994, 0x8584_58f6];
 pub(super) fn look(config: &RoleFile) -> LocalFacts {
     let (role, data, identity, http) = match config {
         RoleFile::Core(core) => ("core", &core.data, &core.identity, &core.http),
+        RoleFile::Relay(relay) => ("relay", &relay.data, &relay.identity, &relay.http),
         RoleFile::Edge(edge) => ("edge", &edge.data, &edge.identity, &edge.http),
     };
     let loaded = Identity::load(identity);
@@ -43,7 +44,7 @@ pub(super) fn look(config: &RoleFile) -> LocalFacts {
             count: TokenFile::read(path).map(|file| file.tokens().len()).map_err(|error| error.to_string()),
         }),
         secrets: match config {
-            RoleFile::Core(_) => None,
+            RoleFile::Core(_) | RoleFile::Relay(_) => None,
             RoleFile::Edge(edge) => edge.cookie_secrets.as_deref().map(file),
         },
         data: data_folder(data),
@@ -119,10 +120,12 @@ fn ports(config: &RoleFile, http: SocketAddr) -> Vec<PortFacts> {
     let mut wanted = vec![("HTTP", Protocol::Tcp, http)];
     match config {
         RoleFile::Core(core) => wanted.push(("QUIC", Protocol::Udp, core.quic)),
+        RoleFile::Relay(relay) => wanted.push(("QUIC", Protocol::Udp, relay.downstream.quic)),
         RoleFile::Edge(edge) => {
             for address in &edge.dns {
                 wanted.extend([("DNS", Protocol::Udp, *address), ("DNS", Protocol::Tcp, *address)]);
             }
+            wanted.extend(edge.downstream.iter().map(|downstream| ("QUIC", Protocol::Udp, downstream.quic)));
         }
     }
     let fixed = wanted.into_iter().filter(|(_, _, address)| address.port() != 0);

@@ -1,5 +1,6 @@
 //! The HTTP side of an edge in a process of its own: `/v1/status`, `/v1/lookup`, `/metrics` and health.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,24 +9,42 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json, Router};
 use tokio::sync::watch;
-use zonecast_kv_edge::EdgeStatus;
-use zonecast_kv_proto::FollowerState;
+use zonecast_kv_edge::{Downstreams, EdgeStatus};
+use zonecast_kv_proto::{FollowerState, MAX_BACKOFF, Role};
 
 use super::lookup::{LookupQuery, shown};
 use super::query::{self, Params};
 use super::{ApiError, Gate, May, Route, kv, off_thread, routed};
 use crate::auth::{Grant, TokenRole};
+use crate::config::DEFAULT_EDGE_AWAY_MINUTES;
 use crate::metrics::MetricsRegistry;
-use zonecast_api::types::{EdgeNode, Lookup};
+use zonecast_api::types::{EdgeInfo, EdgeNode, Lookup};
 use zonecast_service::Fault;
 use zonecast_service::LocalEdge;
-use zonecast_service::VitalSigns;
+use zonecast_service::{VitalSigns, edge_info};
+
+/// A node below a relay that is away for longer is said to be away for long: as at a core.
+const AWAY_AFTER: Duration = Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES);
+
+/// The edge that the API is about.
+#[derive(Clone, Debug)]
+pub(crate) struct EdgeApiParts {
+    /// Its name and what it answers from.
+    pub edge: LocalEdge,
+    /// How it stands, at every change.
+    pub status: watch::Receiver<EdgeStatus>,
+    /// Where others follow it.
+    pub quic: Option<SocketAddr>,
+    /// Who does.
+    pub downstreams: Option<Downstreams>,
+    /// It is not ready when its copy has not been confirmed for longer.
+    pub max_stale: Option<Duration>,
+}
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct EdgeApi {
-    edge: LocalEdge,
-    status: watch::Receiver<EdgeStatus>,
+    parts: EdgeApiParts,
     fault: Fault,
     metrics: Arc<MetricsRegistry>,
     vitals: VitalSigns,
@@ -35,41 +54,42 @@ pub(crate) struct EdgeApi {
 impl EdgeApi {
     /// Of a running edge.
     pub(crate) fn new(
-        edge: LocalEdge,
-        status: watch::Receiver<EdgeStatus>,
+        parts: EdgeApiParts,
         fault: Fault,
         metrics: Arc<MetricsRegistry>,
         vitals: VitalSigns,
         started: Instant,
     ) -> Self {
-        Self { edge, status, fault, metrics, vitals, started }
+        Self { parts, fault, metrics, vitals, started }
     }
 
     /// The edge, if it is the one that is asked for.
     pub(super) fn edge_at(&self, at: Option<String>) -> Result<LocalEdge, ApiError> {
-        if at.is_some_and(|at| at != "edge" && at != self.edge.name) {
+        if at.is_some_and(|at| at != "edge" && at != self.parts.edge.name) {
             let message = "this is an edge, which knows its own copy only; ask the core for others";
             return Err(ApiError::bad_request(message));
         }
-        Ok(self.edge.clone())
+        Ok(self.parts.edge.clone())
     }
 
-    /// Whether it has a copy to answer from, however old.
+    /// Whether it has a copy to answer from, however old, unless it is told how old.
     fn is_ready(&self) -> bool {
-        self.status.borrow().is_ready()
+        let status = self.parts.status.borrow();
+        status.is_ready() && self.parts.max_stale.is_none_or(|max| stale_for(&status).is_some_and(|stale| stale <= max))
     }
 
     /// Reads the disk.
     fn node(&self) -> EdgeNode {
-        let (state, status) = (self.edge.states.load(), self.status.borrow().clone());
+        let EdgeApiParts { edge, status, quic, downstreams, max_stale: _ } = &self.parts;
+        let (state, status) = (edge.states.load(), status.borrow().clone());
         let position = state.as_ref().map(|state| state.position);
         let version = |position: Option<zonecast_kv_proto::Position>| position.map_or(0, |at| at.version.get());
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         EdgeNode {
-            role: "edge".into(),
+            role: if downstreams.is_some() { Role::Relay } else { Role::Edge }.to_string(),
             release: env!("CARGO_PKG_VERSION").into(),
-            edge: self.edge.name.clone(),
-            ready: status.is_ready(),
+            edge: edge.name.clone(),
+            ready: self.is_ready(),
             store: position.map(|at| at.store.to_string()).unwrap_or_default(),
             epoch: position.map_or(0, |at| at.epoch.get()),
             version: version(position),
@@ -78,17 +98,33 @@ impl EdgeApi {
             head: version(status.head),
             following: following(status.state).into(),
             silent_s: status.heard.map(|heard: Duration| now.saturating_sub(heard).as_secs_f64()),
+            path: status.path.nodes().iter().map(ToString::to_string).collect(),
+            stale_s: stale_for(&status).map(|stale| stale.as_secs_f64()),
+            quic: quic.map(|quic| quic.to_string()),
+            edges: downstreams.as_ref().map(|below| self.below(below)).unwrap_or_default(),
             trouble: status.trouble,
             damage: status.damage,
             twin: status.twin,
             fault: self.fault.message(),
             zones: state.map_or(0, |state| u64::try_from(state.zones.len()).unwrap_or(u64::MAX)),
-            dns: self.edge.dns.iter().map(ToString::to_string).collect(),
+            dns: edge.dns.iter().map(ToString::to_string).collect(),
             uptime_s: self.started.elapsed().as_secs(),
             data: self.vitals.data().display().to_string(),
             vitals: Some(self.vitals.read()),
         }
     }
+
+    /// The nodes that follow it.
+    fn below(&self, downstreams: &Downstreams) -> Vec<EdgeInfo> {
+        let has_just_started = self.started.elapsed() < MAX_BACKOFF;
+        downstreams.list().iter().map(|status| edge_info(status, AWAY_AFTER, has_just_started)).collect()
+    }
+}
+
+/// The time since what it takes for the newest version was confirmed; nothing if that was never since its start.
+fn stale_for(status: &EdgeStatus) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    status.confirmed.map(|confirmed| now.saturating_sub(confirmed))
 }
 
 fn following(state: FollowerState) -> &'static str {
@@ -143,7 +179,7 @@ async fn metrics(State(api): State<EdgeApi>) -> Result<impl IntoResponse, ApiErr
 
 /// 503 when it can write no more, or some of its copy cannot be read.
 async fn healthz(State(api): State<EdgeApi>) -> (StatusCode, String) {
-    let damage = api.status.borrow().damage.clone();
+    let damage = api.parts.status.borrow().damage.clone();
     match (api.fault.message(), damage) {
         (Some(fault), _) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault}\n")),
         (None, Some(damage)) => {
@@ -153,7 +189,8 @@ async fn healthz(State(api): State<EdgeApi>) -> (StatusCode, String) {
     }
 }
 
-/// 200 while it has a copy to answer from, with or without its core. How old that is, the status says.
+/// 200 while it has a copy to answer from, with or without its core, and however old that is unless `max_stale_seconds`
+/// says otherwise.
 async fn readyz(State(api): State<EdgeApi>) -> (StatusCode, &'static str) {
     if api.is_ready() && api.fault.get().is_none() {
         (StatusCode::OK, "ready\n")

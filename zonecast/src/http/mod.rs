@@ -27,7 +27,7 @@ mod status;
 mod tokens;
 mod zones;
 
-pub(crate) use edge::{EdgeApi, edge_router};
+pub(crate) use edge::{EdgeApi, EdgeApiParts, edge_router};
 pub(crate) use error::ApiError;
 pub(crate) use forward::{CLIENT, Forwarded};
 pub(crate) use gate::Gate;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zonecast_dns::{Bound, Limits};
-use zonecast_kv_edge::EdgeMetrics;
+use zonecast_kv_edge::{DownstreamConfig, EdgeMetrics, EdgeOptions};
 use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_store::RAFT_LOG_BYTES;
-use zonecast_kv_transport::{Ca, Endpoint, Peer, Role};
+use zonecast_kv_transport::{Ca, Endpoint, Identity, Peer, PublisherOptions, Role, TransportMetrics};
 
 use super::process::{self, Ended};
 use super::running_core::{CoreSetup, RunningCore};
@@ -54,6 +54,8 @@ pub struct DevConfig {
     pub http: SocketAddr,
     /// How many.
     pub edges: usize,
+    /// How many relays between them and the core.
+    pub relays: usize,
     /// How many cores.
     pub voters: usize,
     /// It is meant where a file leaves little of its zone.
@@ -80,6 +82,7 @@ pub struct Dev {
     core: RunningCore,
     /// Of the same cluster.
     others: Vec<RunningCore>,
+    /// And relays behind them.
     edges: Vec<WatchedEdge>,
     local: Vec<LocalEdge>,
     fault: Fault,
@@ -123,11 +126,15 @@ impl Dev {
         let endpoint = Endpoint::server(*quic, &identity)?;
         let upstream = endpoint.local_addr().map_err(|error| Failure::bind("QUIC", "127.0.0.1", &error))?;
         // Before the core: answers need none.
-        let edges = start_edges(&folder, &ca, upstream, dns, &metrics)?;
+        let mut nodes = Nodes::new(&folder, &ca, &metrics, dns.len())?;
+        let relays = (1..=config.relays).map(|number| nodes.relay(number, upstream)).collect::<Outcome<Vec<_>>>()?;
+        let edges = (1..).zip(dns).map(|(number, bound)| nodes.edge(number, bound, upstream));
+        let edges = edges.collect::<Outcome<Vec<_>>>()?;
         // On a fresh store zones come one after the other; answers about one that is not there yet would be wrong.
         edges.iter().filter(|edge| edge.holds_zones()).for_each(RunningEdge::open);
         let local: Vec<LocalEdge> = edges.iter().map(RunningEdge::describe).collect();
-        let expected: Vec<Peer> = local.iter().map(|edge| Peer::edge(&edge.name)).collect();
+        let names = (1..=config.relays).map(relay_name).map(|name| Peer { role: Role::Relay, name });
+        let expected: Vec<Peer> = local.iter().map(|edge| Peer::edge(&edge.name)).chain(names).collect();
         let setup = |identity, endpoint| ServiceSetup {
             store: folder.core(),
             data: folder.path().to_owned(),
@@ -158,7 +165,8 @@ impl Dev {
         let setups = (2..).zip(other_quics).map(other).collect::<Outcome<Vec<_>>>()?;
         let service = ServiceSetup { edges: local.clone(), ..setup(identity, endpoint) };
         let core = RunningCore::start(CoreSetup { service, http, tls: None, metrics }).await?;
-        let edges = edges.into_iter().map(|edge| edge.watch(fault.clone())).collect();
+        // Relays last, as they are to end last.
+        let edges = edges.into_iter().chain(relays).map(|edge| edge.watch(fault.clone())).collect();
         let mut dev = Self { ready: None, core, others: vec![], edges, local, fault, folder };
         if let Err(failure) = dev.gather(setups, zones, started, stop).await {
             dev.stop().await;
@@ -285,30 +293,87 @@ fn prepare(config: &DevConfig) -> Outcome<Prepared> {
     Ok(Prepared { zones, http, dns: dns?, folder, quic })
 }
 
-fn start_edges(
-    folder: &DataFolder,
-    ca: &Ca,
-    upstream: SocketAddr,
-    dns: Vec<Bound>,
-    metrics: &MetricsRegistry,
-) -> Outcome<Vec<RunningEdge>> {
-    let edge_metrics = EdgeMetrics::register(metrics.registry())?;
-    let dns_metrics = zonecast_dns::Metrics::new(metrics.registry())?;
-    let hot_cache = (DEFAULT_HOT_CACHE_MIB as usize) << 20;
-    let hot_cache = hot_cache / dns.len().max(1);
-    let limits = Limits { hot_cache, cookies: Some(cookie_secrets(None)?), ..Limits::default() };
-    let start = |(number, bound): (usize, Bound)| {
-        let name = format!("edge-{}", number + 1);
-        RunningEdge::start(EdgeSetup {
-            folder: folder.edge(&name),
-            identity: ca.issue(Role::Edge, &name)?,
-            name,
-            upstreams: vec![upstream],
-            bound: vec![bound],
-            limits: limits.clone(),
-            metrics: edge_metrics.clone(),
-            dns_metrics: dns_metrics.clone(),
+/// What starts relays and edges of this process.
+struct Nodes<'a> {
+    folder: &'a DataFolder,
+    ca: &'a Ca,
+    limits: Limits,
+    edge_metrics: EdgeMetrics,
+    dns_metrics: zonecast_dns::Metrics,
+    /// Where the relays listen that were started.
+    relays: Vec<SocketAddr>,
+}
+
+impl<'a> Nodes<'a> {
+    fn new(folder: &'a DataFolder, ca: &'a Ca, metrics: &'a MetricsRegistry, edges: usize) -> Outcome<Self> {
+        let hot_cache = (DEFAULT_HOT_CACHE_MIB as usize) << 20;
+        let hot_cache = hot_cache / edges.max(1);
+        Ok(Self {
+            folder,
+            ca,
+            limits: Limits { hot_cache, cookies: Some(cookie_secrets(None)?), ..Limits::default() },
+            edge_metrics: EdgeMetrics::register(metrics.registry())?,
+            dns_metrics: zonecast_dns::Metrics::new(metrics.registry())?,
+            relays: vec![],
         })
-    };
-    dns.into_iter().enumerate().map(start).collect()
+    }
+
+    fn relay(&mut self, number: usize, core: SocketAddr) -> Outcome<RunningEdge> {
+        let name = relay_name(number);
+        let identity = self.ca.issue(Role::Relay, &name)?;
+        let endpoint = Endpoint::server((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
+        let address = endpoint.local_addr().map_err(|error| Failure::bind("QUIC", Ipv4Addr::LOCALHOST, &error))?;
+        // The registry has the metrics of one publisher, that of the core.
+        let metrics = TransportMetrics::register(&prometheus::Registry::new())?;
+        let downstream = DownstreamConfig { endpoint, options: PublisherOptions::default(), metrics };
+        self.relays.push(address);
+        self.start(name, identity, vec![core], vec![], Some(downstream))
+    }
+
+    /// An edge below one of the relays, if there are any; they take turns.
+    fn edge(&self, number: usize, bound: Bound, core: SocketAddr) -> Outcome<RunningEdge> {
+        let name = format!("edge-{number}");
+        let identity = self.ca.issue(Role::Edge, &name)?;
+        self.start(name, identity, upstreams(&self.relays, number, vec![core]), vec![bound], None)
+    }
+
+    fn start(
+        &self,
+        name: String,
+        identity: Identity,
+        upstreams: Vec<SocketAddr>,
+        bound: Vec<Bound>,
+        downstream: Option<DownstreamConfig>,
+    ) -> Outcome<RunningEdge> {
+        let store = EdgeOptions::default();
+        RunningEdge::start(EdgeSetup {
+            folder: self.folder.edge(&name),
+            identity,
+            name,
+            upstreams,
+            bound,
+            store: if downstream.is_some() { store.of_relay() } else { store },
+            downstream,
+            limits: self.limits.clone(),
+            metrics: self.edge_metrics.clone(),
+            dns_metrics: self.dns_metrics.clone(),
+        })
+    }
+}
+
+/// The name of a relay.
+pub(super) fn relay_name(number: usize) -> String {
+    format!("relay-{number}")
+}
+
+/// Whom the edge of this number follows: the relays, another one first for each edge in turn; the cores where there are
+/// none.
+pub(super) fn upstreams<T: Clone>(relays: &[T], number: usize, cores: Vec<T>) -> Vec<T> {
+    if relays.is_empty() {
+        return cores;
+    }
+    let mut relays = relays.to_vec();
+    let first = (number - 1) % relays.len();
+    relays.rotate_left(first);
+    relays
 }

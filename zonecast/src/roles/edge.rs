@@ -1,4 +1,4 @@
-//! `zonecast edge`: an edge in a process of its own.
+//! `zonecast edge` and `zonecast relay`: an edge in a process of its own, which answers DNS, or is followed, or both.
 //!
 //! ```text
 //! config ─▶ ports ─▶ data folder ─▶ DNS ─▶ copy ─▶ follows ─▶ holds a copy ─▶ ready
@@ -8,14 +8,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 use zonecast_dns::Bound;
-use zonecast_kv_edge::{EdgeMetrics, EdgeStatus};
+use zonecast_kv_edge::{DownstreamConfig, EdgeMetrics, EdgeStatus};
 use zonecast_kv_proto::FollowerState;
-use zonecast_kv_transport::Role;
+use zonecast_kv_transport::{Endpoint, Identity, PublisherOptions, Role, TransportMetrics};
 
 use super::core::identity;
 use super::http::HttpServer;
@@ -23,8 +23,8 @@ use super::process::{self, Ended, notify};
 use super::running_edge::{EdgeSetup, RunningEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::auth::Tokens;
-use crate::config::EdgeFile;
-use crate::http::{EdgeApi, Gate, edge_router};
+use crate::config::{DownstreamSection, EdgeFile, RelayFile};
+use crate::http::{EdgeApi, EdgeApiParts, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 use zonecast_api::types::Ready;
@@ -42,20 +42,32 @@ pub(crate) fn run(config: EdgeFile, output: Output) -> Outcome {
     process::run(async |stop| serve(config, output, started, stop).await)
 }
 
+/// The same for a relay, which answers no DNS.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_relay(config: RelayFile, output: Output) -> Outcome {
+    run(config.into_edge(), output)
+}
+
 async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Arc::new(MetricsRegistry::new());
-    let identity = identity(&config.identity, Role::Edge, &metrics)?;
+    let role = if config.downstream.is_some() { Role::Relay } else { Role::Edge };
+    let identity = identity(&config.identity, role, &metrics)?;
     let tls = config.http.tls.then(|| identity.https_server()).transpose()?;
     let http = ports::bind_http(config.http.listen)?;
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let bind = |address: &_| Bound::bind(*address, workers).map_err(|error| Failure::new(Code::Port, error));
     let bound = config.dns.iter().map(bind).collect::<Outcome<Vec<_>>>()?;
+    let downstream = config.downstream.as_ref().map(|section| listen(section, &identity, &metrics)).transpose()?;
+    let quic = downstream.as_ref().and_then(|downstream| downstream.endpoint.local_addr().ok());
     let limits = config.limits()?;
+    let max_stale = config.max_stale_seconds.map(|seconds| Duration::from_secs(seconds.get()));
     let folder = DataFolder::open(&config.data)?;
     let name = identity.peer().name.clone();
-    tracing::info!(data = %folder.path().display(), edge = name, "starting");
+    tracing::info!(data = %folder.path().display(), %role, name, "starting");
     let fault = Fault::new(folder.path());
     let tokens = config.http.token_file().map(Tokens::open).transpose();
     let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
@@ -68,6 +80,8 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         identity,
         upstreams: config.upstreams,
         bound,
+        store: config.downstream.as_ref().map(DownstreamSection::store).unwrap_or_default(),
+        downstream,
         limits,
         metrics: EdgeMetrics::register(metrics.registry())?,
         dns_metrics: zonecast_dns::Metrics::new(metrics.registry())?,
@@ -76,8 +90,10 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     edge.open();
     let local = edge.describe();
     let mut status = edge.status();
+    let downstreams = edge.downstreams();
     let edge = edge.watch(fault.clone());
-    let api = EdgeApi::new(local.clone(), status.clone(), fault.clone(), metrics, vitals, started);
+    let parts = EdgeApiParts { edge: local.clone(), status: status.clone(), quic, downstreams, max_stale };
+    let api = EdgeApi::new(parts, fault.clone(), metrics, vitals, started);
     let http = HttpServer::start(http, edge_router(api.clone(), gate.clone()), gate, tls)?;
     // Whoever waits for the process waits for its answers, not for its core.
     notify(NotifyState::Ready);
@@ -91,7 +107,11 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         ended = end(&stop, &fault) => Some(ended),
     };
     if ended.is_none() {
-        let ready = ready(&local, &http, &folder, started);
+        let ready = Ready {
+            role: role.to_string(),
+            quic: quic.map(|quic| quic.to_string()),
+            ..ready(&local, &http, &folder, started)
+        };
         output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
         ended = Some(end(&stop, &fault).await);
     }
@@ -119,7 +139,6 @@ fn ready(edge: &LocalEdge, http: &HttpServer, folder: &DataFolder, started: Inst
     let state = edge.states.load();
     Ready {
         event: "ready".into(),
-        role: "edge".into(),
         dns: edge.dns.iter().map(ToString::to_string).collect(),
         http: http.address().to_string(),
         data: folder.path().display().to_string(),
@@ -128,6 +147,13 @@ fn ready(edge: &LocalEdge, http: &HttpServer, folder: &DataFolder, started: Inst
         version: state.map_or(0, |state| state.position.version.get()),
         ..Ready::default()
     }
+}
+
+/// Takes the port where others follow this node.
+fn listen(section: &DownstreamSection, identity: &Identity, metrics: &MetricsRegistry) -> Outcome<DownstreamConfig> {
+    let endpoint = Endpoint::server(section.quic, identity)?;
+    let metrics = TransportMetrics::register(metrics.registry())?;
+    Ok(DownstreamConfig { endpoint, options: PublisherOptions::default(), metrics })
 }
 
 /// Tells the service manager in words how the edge stands, whenever that is news.

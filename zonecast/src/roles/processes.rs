@@ -1,7 +1,7 @@
-//! `zonecast dev --processes`: the same as `zonecast dev`, with cores and edges as processes of their own.
+//! `zonecast dev --processes`: the same as `zonecast dev`, with cores, relays and edges as processes of their own.
 //!
 //! ```text
-//! data folder ─▶ CA, identities, configurations ─▶ cores ─▶ their ready lines ─▶ edges ─▶ theirs ─▶ ready
+//! data folder ─▶ CA, identities, configurations ─▶ cores ─▶ their ready lines ─▶ relays and edges ─▶ theirs ─▶ ready
 //! ```
 //! Children end with this process, however it ends. A child that ends by itself is not started again: killing one and
 //! starting it by hand is what this mode is for.
@@ -27,12 +27,13 @@ use zonecast_kv_proto::WaitFor;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Role};
 
-use super::dev::DevConfig;
+use super::dev::{self, DevConfig, relay_name};
 use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, processes_cluster as cluster, reload, voters};
 use crate::config::{
     AccessSection, ClusterSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB,
-    DEFAULT_KEEP_REPLACED_MINUTES, EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection, ZonesSection,
+    DEFAULT_KEEP_REPLACED_MINUTES, DownstreamSection, EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection,
+    RelayFile, RelayRole, ZonesSection,
 };
 use crate::log::LogFormat;
 use crate::output::Output;
@@ -98,9 +99,17 @@ async fn serve(
     // Edges follow the core that leads while it is there: it counts who has what.
     let mut upstreams: Vec<SocketAddr> = files.iter().map(|core| core.quic).collect();
     upstreams.rotate_left(first);
+    let mut relays = Vec::new();
+    for number in 1..=config.relays {
+        let name = relay_name(number);
+        let relay = relay_file(&home, &name, upstreams.clone())?;
+        home.ca.issue(Role::Relay, &name)?.save(&relay.identity)?;
+        relays.push(relay.downstream.quic);
+        children.push(spawn("relay", &name, &home.of(&name), &relay, false)?);
+    }
     for (number, dns) in (1..).zip(ports::dns_addresses(config.dns, config.edges)?) {
         let name = edge_name(number);
-        let edge = edge_file(&home, &name, dns, upstreams.clone());
+        let edge = edge_file(&home, &name, dns, dev::upstreams(&relays, number, upstreams.clone()));
         home.ca.issue(Role::Edge, &name)?.save(&edge.identity)?;
         children.push(spawn("edge", &name, &home.of(&name), &edge, false)?);
     }
@@ -185,9 +194,24 @@ fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<Socket
         nsid: None,
         access: AccessSection::default(),
         rate_limit: RateLimitSection::default(),
+        max_stale_seconds: None,
         http: HttpSection::loopback(0),
+        downstream: None,
         log: home.log(),
     }
+}
+
+fn relay_file(home: &Home<'_>, name: &str, upstreams: Vec<SocketAddr>) -> Outcome<RelayFile> {
+    Ok(RelayFile {
+        role: RelayRole::Relay,
+        data: home.of(name).join("data"),
+        identity: home.of(name).join("identity"),
+        upstreams,
+        downstream: DownstreamSection::at(voters::free_port()?),
+        max_stale_seconds: None,
+        http: HttpSection::loopback(0),
+        log: home.log(),
+    })
 }
 
 fn edge_name(number: usize) -> String {

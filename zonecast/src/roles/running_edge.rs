@@ -12,7 +12,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use zonecast_dns::{Bound, Limits, Metrics, Server};
 use zonecast_edge::EdgeStates;
-use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream};
+use zonecast_kv_edge::{
+    DownstreamConfig, Downstreams, Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream,
+};
 use zonecast_kv_transport::{Identity, Role};
 
 use crate::answerer::EdgeAnswerer;
@@ -33,6 +35,10 @@ pub(crate) struct EdgeSetup {
     pub upstreams: Vec<SocketAddr>,
     /// Where it answers.
     pub bound: Vec<Bound>,
+    /// What its copy may take.
+    pub store: EdgeOptions,
+    /// Where others follow it, if it is a relay.
+    pub downstream: Option<DownstreamConfig>,
     /// Of its front end; the hot cache is for all of its threads together.
     pub limits: Limits,
     /// Of all edges of the process.
@@ -73,7 +79,8 @@ impl RunningEdge {
     /// # Errors
     /// The copy cannot be opened, or the system gives no thread.
     pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
-        let EdgeSetup { name, folder, identity, upstreams, bound, limits, metrics, dns_metrics } = setup;
+        let EdgeSetup { name, folder, identity, upstreams, bound, store, downstream, limits, metrics, dns_metrics } =
+            setup;
         let threads = bound.iter().map(Bound::workers).sum::<usize>().max(1);
         let limits = Limits { hot_cache: limits.hot_cache / threads, ..limits };
         let answerer = Arc::new(EdgeAnswerer::new(EdgeStates::default()));
@@ -82,7 +89,7 @@ impl RunningEdge {
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
         let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
-        let config = EdgeConfig { folder, upstreams, identity, store: EdgeOptions::default(), downstream: None };
+        let config = EdgeConfig { folder, upstreams, identity, store, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })
     }
@@ -90,6 +97,11 @@ impl RunningEdge {
     /// How it stands, at every change.
     pub(crate) fn status(&self) -> watch::Receiver<EdgeStatus> {
         self.edge.watch()
+    }
+
+    /// The nodes that follow it, if they may.
+    pub(crate) fn downstreams(&self) -> Option<Downstreams> {
+        self.edge.downstreams()
     }
 
     /// Answers from its copy from now on, whenever there is one.

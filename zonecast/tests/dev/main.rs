@@ -81,7 +81,18 @@ fn config(folder: &Path) -> DevConfig {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (zones, data) = (folder.join("zones"), Some(folder.join("data")));
     let (manifest, tolerance) = (None, Tolerance::default());
-    DevConfig { zones, manifest, data, dns: any, http: any, edges: 2, voters: 1, allow_shrink: false, tolerance }
+    DevConfig {
+        zones,
+        manifest,
+        data,
+        dns: any,
+        http: any,
+        edges: 2,
+        relays: 0,
+        voters: 1,
+        allow_shrink: false,
+        tolerance,
+    }
 }
 
 fn folder(zones: &[(&str, &str)]) -> tempfile::TempDir {

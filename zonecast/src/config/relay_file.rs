@@ -1,0 +1,73 @@
+//! The configuration file of a relay, `relay.toml`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DownstreamSection, EdgeFile, HttpSection, LogSection, edge_file};
+use zonecast_service::exit::{Failure, Outcome};
+
+/// The configuration of a relay: a copy of all published keys, and a publisher for the nodes that follow it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelayFile {
+    /// `"relay"`.
+    pub role: RelayRole,
+    /// Data folder; it is created if it is missing.
+    pub data: PathBuf,
+    /// Folder of the certificate, as `zonecast ca issue --role relay` writes it. The name in the certificate is the name
+    /// of the relay.
+    pub identity: PathBuf,
+    /// Cores or other relays to follow, as in the file of an edge.
+    #[serde(deserialize_with = "edge_file::addresses")]
+    pub upstreams: Vec<SocketAddr>,
+    /// Where other nodes follow it.
+    pub downstream: DownstreamSection,
+    /// Seconds after which `/readyz` says that this node is not ready, when no majority of the cores has confirmed its
+    /// copy for so long. Without it, a node is ready however old its copy is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_stale_seconds: Option<NonZeroU64>,
+    /// Status, metrics and health.
+    #[serde(default = "HttpSection::of_edge")]
+    pub http: HttpSection,
+    /// Level and format of the log.
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+/// The only role that this file can have.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RelayRole {
+    /// `"relay"`.
+    Relay,
+}
+
+impl RelayFile {
+    /// The same as an edge that answers no DNS.
+    pub(crate) fn into_edge(self) -> EdgeFile {
+        let Self { role: RelayRole::Relay, data, identity, upstreams, downstream, max_stale_seconds, http, log } = self;
+        EdgeFile {
+            data,
+            identity,
+            upstreams,
+            max_stale_seconds,
+            http,
+            log,
+            downstream: Some(downstream),
+            ..EdgeFile::without_dns()
+        }
+    }
+
+    /// Checks the rules that the types do not express.
+    pub(super) fn check(&self) -> Outcome {
+        if self.upstreams.is_empty() {
+            return Err(Failure::usage(
+                "`upstreams` is empty: name at least one core or relay, such as \"192.0.2.1:8054\"",
+            ));
+        }
+        self.http.check_of_edge()
+    }
+}
