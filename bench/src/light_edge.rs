@@ -173,7 +173,7 @@ impl LightEdge {
 
     async fn connect(&self) -> anyhow::Result<Link> {
         let endpoint = Endpoint::client(self.upstream, &self.identity)?;
-        let connection = endpoint.connect(self.upstream, Role::Core).await?;
+        let connection = endpoint.connect(self.upstream).await?;
         let (sender, receiver) = connection.open().await?;
         Ok(Link { _connection: connection, sender, receiver, _endpoint: endpoint })
     }

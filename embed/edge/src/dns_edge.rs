@@ -77,7 +77,7 @@ impl DnsEdge {
         if peer.role != Role::Edge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
-        let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
+        let upstreams = upstreams.into_iter().map(|address| Upstream { address }).collect();
         let config = EdgeConfig { folder: data, upstreams, identity, store, downstream: None };
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }

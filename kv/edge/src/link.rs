@@ -53,7 +53,7 @@ pub(crate) fn send(mut sender: FrameSender, frame: Frame) -> Operation {
 impl Link {
     async fn open(upstream: Upstream, identity: &Identity) -> Result<Self, EdgeError> {
         let endpoint = Endpoint::client(upstream.address, identity)?;
-        let connection = endpoint.connect(upstream.address, upstream.role).await?;
+        let connection = endpoint.connect(upstream.address).await?;
         let (sender, receiver) = connection.open().await.map_err(|error| EdgeError::Connect(error.to_string()))?;
         Ok(Self { connection, sender: Some(sender), receiver, _endpoint: endpoint })
     }

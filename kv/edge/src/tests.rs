@@ -66,7 +66,7 @@ impl World {
     fn config(&self, name: &str, publisher: &Publisher) -> EdgeConfig {
         EdgeConfig {
             folder: self.folder.path().join(name),
-            upstreams: vec![Upstream { address: publisher.local_addr().unwrap(), role: Role::Core }],
+            upstreams: vec![Upstream { address: publisher.local_addr().unwrap() }],
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
             downstream: None,

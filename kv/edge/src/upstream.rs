@@ -2,13 +2,9 @@
 
 use std::net::SocketAddr;
 
-use zonecast_kv_transport::Role;
-
-/// Another node that this edge may follow.
+/// Another node that this edge may follow, a core or a relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// Where.
     pub address: SocketAddr,
-    /// Required role of the upstream: a core or a relay.
-    pub role: Role,
 }

@@ -8,7 +8,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use zonecast_kv_proto::Role;
 
 use crate::lock::lock;
 use crate::protocol::Protocol;
@@ -181,7 +180,7 @@ impl Target {
     }
 
     async fn dial_one(&self, address: SocketAddr) -> Result<Connection, LinkError> {
-        let dialling = self.endpoint.dial(address, Role::Core, Protocol::Core);
+        let dialling = self.endpoint.dial(address, Protocol::Core);
         let connection = match tokio::time::timeout(DIAL_WITHIN, dialling).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(LinkError::Dial { address, source: Arc::new(error) }),

@@ -16,9 +16,10 @@ use crate::peer::peer_of;
 use crate::protocol::Protocol;
 use crate::quic_config::{client_config, server_config, widen};
 use crate::quic_error::REPLACED;
+use crate::serving::dialled_name;
 use crate::trust::Side;
 use crate::{
-    CertificateFault, CoreStream, FrameReceiver, FrameSender, Identity, NotTrusted, Peer, QuicError, Role, StreamError,
+    CertificateFault, CoreStream, FrameReceiver, FrameSender, Identity, NotTrusted, Peer, QuicError, StreamError,
     certificate,
 };
 
@@ -83,9 +84,6 @@ pub enum EndpointError {
     /// One side does not believe the certificate of the other.
     #[error(transparent)]
     Refused(NotTrusted),
-    /// Nodes of this role accept no connections.
-    #[error("a node of role {0} accepts no connections")]
-    NotServing(Role),
     /// The handshake agreed on no protocol of ours.
     #[error("the handshake agreed on no protocol of zonecast")]
     Protocol,
@@ -105,7 +103,7 @@ impl EndpointError {
     pub fn refused(&self) -> Option<NotTrusted> {
         match self {
             Self::Refused(refused) => Some(*refused),
-            Self::Peer(_) | Self::NotServing(_) => Some(NotTrusted { refusal: CertificateFault::Role, by_peer: false }),
+            Self::Peer(_) => Some(NotTrusted { refusal: CertificateFault::Role, by_peer: false }),
             _ => None,
         }
     }
@@ -176,29 +174,21 @@ impl Endpoint {
         self.verified(connection, Side::Client)
     }
 
-    /// Connects to a node of this role, to follow it.
+    /// Connects to a core or a relay, to follow it.
     ///
     /// # Errors
     /// Nobody there, another CA, another role, or it will not have us.
-    pub async fn connect(&self, address: SocketAddr, role: Role) -> Result<Connection, EndpointError> {
-        self.dial(address, role, Protocol::FanOut).await
+    pub async fn connect(&self, address: SocketAddr) -> Result<Connection, EndpointError> {
+        self.dial(address, Protocol::FanOut).await
     }
 
-    /// Connects to a node of this role, to speak this protocol.
-    pub(crate) async fn dial(
-        &self,
-        address: SocketAddr,
-        role: Role,
-        protocol: Protocol,
-    ) -> Result<Connection, EndpointError> {
-        if !role.serves() {
-            return Err(EndpointError::NotServing(role));
-        }
+    /// Connects to a node that serves this protocol.
+    pub(crate) async fn dial(&self, address: SocketAddr, protocol: Protocol) -> Result<Connection, EndpointError> {
         let config = client_config(&self.guard.identity().present(), protocol)?;
-        let connecting = self.quinn.connect_with(config, address, &role.server_name());
+        let connecting = self.quinn.connect_with(config, address, &dialled_name());
         let connecting = connecting.map_err(|error| EndpointError::Connect(QuicError::connect(error)))?;
         let connection = connecting.await.map_err(EndpointError::connection)?;
-        self.verified(connection, Side::Server(role))
+        self.verified(connection, Side::Server(protocol))
     }
 
     /// The node that this endpoint is.
@@ -234,7 +224,7 @@ impl Verified {
         let certificate = certificates.and_then(|certificates| certificates.into_iter().next());
         let certificate = certificate.ok_or(crate::IdentityError::Certificate)?;
         let (peer, facts) = (peer_of(&certificate)?, certificate::Facts::of(&certificate)?);
-        if matches!(side, Side::Server(role) if role != peer.role) {
+        if matches!(side, Side::Server(protocol) if !protocol.may_be_served_by(peer.role)) {
             return Err(EndpointError::Refused(NotTrusted { refusal: CertificateFault::Role, by_peer: false }));
         }
         let protocol = Protocol::of(&quinn).ok_or(EndpointError::Protocol)?;

@@ -48,6 +48,7 @@ mod refusal_log;
 mod reload;
 mod revocation_list;
 mod revoked;
+mod serving;
 mod session;
 mod snapshot_place;
 mod stream;

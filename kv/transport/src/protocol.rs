@@ -37,6 +37,14 @@ impl Protocol {
         }
     }
 
+    /// Whether a node of this role may be dialled with it.
+    pub(crate) fn may_be_served_by(self, role: Role) -> bool {
+        match self {
+            Self::FanOut => role.serves(),
+            Self::Core => role == Role::Core,
+        }
+    }
+
     /// What the handshake of a connection has agreed on.
     pub(crate) fn of(connection: &quinn::Connection) -> Option<Self> {
         let agreed = connection.handshake_data()?.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol?;

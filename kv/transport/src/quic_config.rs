@@ -125,7 +125,7 @@ fn client_tls(credentials: &Credentials, protocol: Protocol) -> Result<QuicClien
         .with_protocol_versions(&[&rustls::version::TLS13])?
         // Not dangerous: it believes fewer than the one of webpki.
         .dangerous()
-        .with_custom_certificate_verifier(credentials.trust.servers())
+        .with_custom_certificate_verifier(credentials.trust.servers(protocol))
         .with_client_auth_cert(vec![credentials.certificate.clone()], credentials.key.clone_key())?;
     config.alpn_protocols = vec![protocol.alpn().to_vec()];
     config.resumption = Resumption::disabled();

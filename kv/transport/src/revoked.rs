@@ -8,9 +8,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::sync::watch;
@@ -57,14 +56,14 @@ impl RevokedSerials {
     }
 }
 
-/// Believes whom another verifier believes, but for the revoked.
+/// Believes the dialling nodes that another verifier believes, but for the revoked.
 #[derive(Debug)]
-pub(crate) struct NotRevoked<V: ?Sized> {
+pub(crate) struct NotRevoked {
     pub(crate) revoked: RevokedSerials,
-    pub(crate) verifier: Arc<V>,
+    pub(crate) verifier: Arc<dyn ClientCertVerifier>,
 }
 
-impl ClientCertVerifier for NotRevoked<dyn ClientCertVerifier> {
+impl ClientCertVerifier for NotRevoked {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.verifier.root_hint_subjects()
     }
@@ -76,42 +75,6 @@ impl ClientCertVerifier for NotRevoked<dyn ClientCertVerifier> {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.verifier.verify_client_cert(end_entity, intermediates, now)?;
-        self.revoked.check(end_entity).map(|()| verified)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
-    }
-}
-
-impl ServerCertVerifier for NotRevoked<WebPkiServerVerifier> {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verified = self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
         self.revoked.check(end_entity).map(|()| verified)
     }
 

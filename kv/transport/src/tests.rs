@@ -12,7 +12,9 @@ use zonecast_kv_proto::{
 };
 
 use crate::credentials::Credentials;
-use crate::{Ca, CaError, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics};
+use crate::{
+    Ca, CaError, CertificateFault, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics,
+};
 
 mod certificates;
 mod cluster;
@@ -90,7 +92,7 @@ impl World {
 
     async fn connect(&self, identity: &Identity) -> Connection {
         let endpoint = Endpoint::client(self.address, identity).unwrap();
-        endpoint.connect(self.address, Role::Core).await.unwrap()
+        endpoint.connect(self.address).await.unwrap()
     }
 }
 
@@ -159,13 +161,13 @@ async fn a_certificate_of_another_ca_is_refused_by_both_sides() {
     let (world, other) = (World::new(), World::new());
     let stranger = other.ca.issue(Role::Edge, "edge-1").unwrap();
     let endpoint = Endpoint::client(world.address, &stranger).unwrap();
-    assert!(endpoint.connect(world.address, Role::Core).await.is_err(), "it trusts a core of another CA");
+    assert!(endpoint.connect(world.address).await.is_err(), "it trusts a core of another CA");
     // One that would trust this core, but shows a certificate of the other CA.
     let mut pem = stranger.present().pem.clone();
     pem.root.clone_from(&world.ca.issue(Role::Edge, "edge-1").unwrap().present().pem.root);
     let forged = Identity::fixed(Credentials::from_pem(pem).unwrap());
     let endpoint = Endpoint::client(world.address, &forged).unwrap();
-    if let Ok(connection) = endpoint.connect(world.address, Role::Core).await {
+    if let Ok(connection) = endpoint.connect(world.address).await {
         ended(&connection).await;
     }
     world.until_refused("wrong_ca").await;
@@ -197,7 +199,7 @@ async fn a_client_may_not_subscribe_and_an_edge_may_not_serve() {
     let world = World::new();
     let client = world.ca.issue(Role::Client, "acme").unwrap();
     let endpoint = Endpoint::client(world.address, &client).unwrap();
-    if let Ok(connection) = endpoint.connect(world.address, Role::Core).await {
+    if let Ok(connection) = endpoint.connect(world.address).await {
         assert!(ended(&connection).await.contains("role"));
     }
     world.until_refused("role").await;
@@ -206,11 +208,23 @@ async fn a_client_may_not_subscribe_and_an_edge_may_not_serve() {
     let server = Endpoint::server("127.0.0.1:0".parse().unwrap(), &edge).unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(async move { drop(server.accept(server.incoming().await.unwrap()).await) });
-    for role in [Role::Core, Role::Relay, Role::Edge] {
-        let endpoint = Endpoint::client(address, &edge).unwrap();
-        let connected = tokio::time::timeout(Duration::from_secs(2), endpoint.connect(address, role)).await;
-        assert!(!matches!(connected, Ok(Ok(_))), "an edge serves as {role}");
-    }
+    let endpoint = Endpoint::client(address, &edge).unwrap();
+    let connected = tokio::time::timeout(PATIENCE, endpoint.connect(address)).await.expect("it says nothing");
+    let refused = connected.expect_err("an edge serves").refused();
+    assert_eq!(refused.map(|refused| (refused.refusal, refused.by_peer)), Some((CertificateFault::Role, false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_dialled_like_a_core_and_says_who_it_is() {
+    let world = World::new();
+    let relay = world.ca.issue(Role::Relay, "relay-1").unwrap();
+    let server = Endpoint::server("127.0.0.1:0".parse().unwrap(), &relay).unwrap();
+    let address = server.local_addr().unwrap();
+    let accepting = tokio::spawn(async move { drop(server.accept(server.incoming().await.unwrap()).await) });
+    let endpoint = Endpoint::client(address, &world.ca.issue(Role::Edge, "edge-1").unwrap()).unwrap();
+    let connection = endpoint.connect(address).await.unwrap();
+    assert_eq!(*connection.peer(), Peer { role: Role::Relay, name: "relay-1".into() });
+    accepting.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,8 +15,9 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 
-use crate::Role;
+use crate::protocol::Protocol;
 use crate::revoked::{NotRevoked, RevokedSerials};
+use crate::serving::{Serving, dialled_name};
 
 /// Whom a node believes: the CA, and the list of those it has revoked.
 #[derive(Clone, Debug)]
@@ -31,8 +32,8 @@ pub(crate) struct Trust {
 pub(crate) enum Side {
     /// It dialled.
     Client,
-    /// It was dialled for this role.
-    Server(Role),
+    /// It was dialled to speak this protocol.
+    Server(Protocol),
 }
 
 impl Trust {
@@ -73,18 +74,18 @@ impl Trust {
         Arc::new(NotRevoked { revoked: self.revoked.clone(), verifier: Arc::clone(&self.clients) })
     }
 
-    /// What looks at those who are dialled.
-    pub(crate) fn servers(&self) -> Arc<dyn ServerCertVerifier> {
-        Arc::new(NotRevoked { revoked: self.revoked.clone(), verifier: Arc::clone(&self.servers) })
+    /// What looks at those who are dialled with this protocol.
+    pub(crate) fn servers(&self, protocol: Protocol) -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Serving { protocol, revoked: self.revoked.clone(), verifier: Arc::clone(&self.servers) })
     }
 
     /// Looks at a peer's certificate as a handshake would.
     pub(crate) fn check(&self, peer: &CertificateDer<'_>, side: Side, now: UnixTime) -> Result<(), rustls::Error> {
         match side {
             Side::Client => self.clients().verify_client_cert(peer, &[], now).map(|_| ()),
-            Side::Server(role) => {
-                let name = ServerName::try_from(role.server_name()).expect("two labels");
-                self.servers().verify_server_cert(peer, &[], &name, &[], now).map(|_| ())
+            Side::Server(protocol) => {
+                let name = ServerName::try_from(dialled_name()).expect("two labels");
+                self.servers(protocol).verify_server_cert(peer, &[], &name, &[], now).map(|_| ())
             }
         }
     }

@@ -15,7 +15,7 @@ use zonecast_edge::EdgeStates;
 use zonecast_kv_edge::{
     DownstreamConfig, Downstreams, Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream,
 };
-use zonecast_kv_transport::{Identity, Role};
+use zonecast_kv_transport::Identity;
 
 use crate::answerer::EdgeAnswerer;
 use zonecast_service::Fault;
@@ -88,7 +88,7 @@ impl RunningEdge {
         let start = |bound: Bound| bound.start(Arc::clone(&answerer), limits.clone(), dns_metrics.clone());
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
-        let upstreams = upstreams.into_iter().map(|address| Upstream { address, role: Role::Core }).collect();
+        let upstreams = upstreams.into_iter().map(|address| Upstream { address }).collect();
         let config = EdgeConfig { folder, upstreams, identity, store, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })

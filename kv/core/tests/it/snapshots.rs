@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use zonecast_kv_core::Outcome;
 use zonecast_kv_proto::{Frame, Head, PROTOCOL, Subscribe};
-use zonecast_kv_transport::{Connection, Endpoint, FrameReceiver, FrameSender, Role};
+use zonecast_kv_transport::{Connection, Endpoint, FrameReceiver, FrameSender};
 
 use super::site::{Node, Site, WITHIN, leader, voters};
 use super::*;
@@ -214,7 +214,7 @@ impl Subscriber {
     async fn connect(site: &Site, node: &Node, position: Position) -> Self {
         let (address, identity) = (node.publisher.local_addr().unwrap(), site.edge("edge-1"));
         let endpoint = Endpoint::client(address, &identity).unwrap();
-        let connection = endpoint.connect(address, Role::Core).await.unwrap();
+        let connection = endpoint.connect(address).await.unwrap();
         let (mut sender, mut receiver) = connection.open().await.unwrap();
         let subscribe = Subscribe {
             protocol: PROTOCOL,

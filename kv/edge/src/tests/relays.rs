@@ -14,11 +14,11 @@ fn relay_peer(name: &str) -> Peer {
 }
 
 fn core(publisher: &Publisher) -> Upstream {
-    Upstream { address: publisher.local_addr().unwrap(), role: Role::Core }
+    Upstream { address: publisher.local_addr().unwrap() }
 }
 
 fn below(relay: SocketAddr) -> Upstream {
-    Upstream { address: relay, role: Role::Relay }
+    Upstream { address: relay }
 }
 
 impl World {

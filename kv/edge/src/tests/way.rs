@@ -249,7 +249,7 @@ async fn stuck(world: &World, publisher: &Publisher) -> impl Sized {
     use zonecast_kv_proto::{Frame, PROTOCOL, Subscribe};
     let address = publisher.local_addr().unwrap();
     let endpoint = Endpoint::client(address, &world.ca.issue(Role::Edge, "stuck").unwrap()).unwrap();
-    let connection = endpoint.connect(address, Role::Core).await.unwrap();
+    let connection = endpoint.connect(address).await.unwrap();
     let (mut sender, receiver) = connection.open().await.unwrap();
     let subscribe = Subscribe { protocol: PROTOCOL, name: "stuck".into(), incarnation: 1, ..Subscribe::default() };
     sender.send(&Frame::Subscribe(subscribe)).await.unwrap();
@@ -309,7 +309,7 @@ struct Played {
 async fn played(world: &World, source: &MemorySource) -> Played {
     let start_of_all = source.position();
     let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
-    let upstreams = vec![Upstream { address: endpoint.local_addr().unwrap(), role: Role::Core }];
+    let upstreams = vec![Upstream { address: endpoint.local_addr().unwrap() }];
     let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
     let edge =
         start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL, downstream: None });

@@ -7,6 +7,7 @@ use prometheus::Registry;
 use rustls::pki_types::UnixTime;
 
 use super::*;
+use crate::protocol::Protocol;
 use crate::trust::Side;
 use crate::{CertificateFault, CertificateMetrics, Host, IssueOptions, NotTrusted};
 
@@ -87,7 +88,7 @@ async fn until_version_one(receiver: &mut crate::FrameReceiver) {
 /// Why a dialler got nowhere: at once, or when the server looked at its certificate.
 async fn refused(address: SocketAddr, identity: &Identity) -> NotTrusted {
     let endpoint = Endpoint::client(address, identity).unwrap();
-    match endpoint.connect(address, Role::Core).await {
+    match endpoint.connect(address).await {
         Err(error) => error.refused().unwrap_or_else(|| panic!("{error}")),
         Ok(connection) => {
             let closed = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is still open");
@@ -120,11 +121,33 @@ fn extra_hosts_do_not_change_who_a_node_is() {
     let now = UnixTime::now();
     let trust = &identity.present().trust;
     trust.check(&identity.certificate(), Side::Client, now).unwrap();
-    for role in [Role::Core, Role::Relay] {
-        let error = trust.check(&identity.certificate(), Side::Server(role), now).unwrap_err();
+    for protocol in [Protocol::FanOut, Protocol::Core] {
+        let error = trust.check(&identity.certificate(), Side::Server(protocol), now).unwrap_err();
         assert_eq!(CertificateFault::from_tls(&error), CertificateFault::Role);
     }
     identity.https_server().unwrap();
+}
+
+#[test]
+fn whoever_serves_is_followed_and_only_a_core_is_a_core_to_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = Ca::create(folder.path()).unwrap();
+    let trust = &ca.issue(Role::Client, "me").unwrap().present().trust;
+    let fault = |role, protocol| {
+        // With a host each of them has a certificate for servers.
+        let hosts = vec!["192.0.2.1".parse::<Host>().unwrap()];
+        let identity = ca.issue_with(&IssueOptions { hosts, ..IssueOptions::new(role, "node-1") }).unwrap();
+        let checked = trust.check(&identity.certificate(), Side::Server(protocol), UnixTime::now());
+        checked.err().map(|error| CertificateFault::from_tls(&error))
+    };
+    let refused = Some(CertificateFault::Role);
+    let of_all = |protocol| [Role::Core, Role::Relay, Role::Edge, Role::Client].map(|role| fault(role, protocol));
+    assert_eq!(of_all(Protocol::FanOut), [None, None, refused, refused]);
+    assert_eq!(of_all(Protocol::Core), [None, refused, refused, refused]);
+
+    let other = Ca::create(&folder.path().join("other")).unwrap().issue(Role::Relay, "node-1").unwrap();
+    let error = trust.check(&other.certificate(), Side::Server(Protocol::FanOut), UnixTime::now()).unwrap_err();
+    assert_eq!(CertificateFault::from_tls(&error), CertificateFault::WrongCa);
 }
 
 #[test]
@@ -309,7 +332,7 @@ async fn an_edge_leaves_a_core_that_the_replicated_list_names() {
     let it = Installation::new(LONG);
     let edge = it.issue("edge-1", LONG);
     let endpoint = Endpoint::client(it.world.address, &edge).unwrap();
-    let connection = endpoint.connect(it.world.address, Role::Core).await.unwrap();
+    let connection = endpoint.connect(it.world.address).await.unwrap();
     edge.revoke([it.core.serial()].into());
     ended(&connection).await;
     assert_eq!(
@@ -402,7 +425,7 @@ async fn a_client_dials_with_its_newest_certificate() {
     it.until_reloaded("ok", 1).await;
     until(|| identity.not_after() > SystemTime::now() + LONG / 2).await;
     // The first is over now, and this endpoint was made with it.
-    let connection = endpoint.connect(it.world.address, Role::Core).await.unwrap();
+    let connection = endpoint.connect(it.world.address).await.unwrap();
     let (mut sender, mut receiver) = connection.open().await.unwrap();
     sender.send(&subscribe("edge-1", Some(origin()))).await.unwrap();
     assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));

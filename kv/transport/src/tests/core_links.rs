@@ -33,7 +33,7 @@ async fn only_cores_may_dial_as_cores() {
 
         // One that does not care.
         let before = cluster.one.metrics.refused.with_label_values(&["role"]).get();
-        let connection = endpoint.dial(cluster.one.address, Role::Core, Protocol::Core).await.unwrap();
+        let connection = endpoint.dial(cluster.one.address, Protocol::Core).await.unwrap();
         assert!(ended(&connection).await.contains("role"));
         assert_eq!(cluster.one.metrics.refused.with_label_values(&["role"]).get(), before + 1, "{role}");
     }
@@ -79,7 +79,7 @@ async fn only_cores_may_be_dialled_as_cores() {
         let honest = Endpoint::server("127.0.0.1:0".parse().unwrap(), &identity).unwrap();
         let address = honest.local_addr().unwrap();
         let accepting = tokio::spawn(async move { drop(honest.accept(honest.incoming().await.unwrap()).await) });
-        let dialled = cluster.endpoint(Role::Core, "core-2").dial(address, Role::Relay, Protocol::Core).await;
+        let dialled = cluster.endpoint(Role::Core, "core-2").dial(address, Protocol::Core).await;
         assert!(matches!(&dialled, Err(EndpointError::Refused(_))), "{dialled:?}");
         accepting.abort();
     }
@@ -112,11 +112,11 @@ async fn an_unknown_protocol_is_refused() {
 async fn a_core_that_is_alone_says_so_to_others() {
     let world = World::new();
     let endpoint = Endpoint::client(world.address, &world.ca.issue(Role::Core, "core-2").unwrap()).unwrap();
-    let connection = endpoint.dial(world.address, Role::Core, Protocol::Core).await.unwrap();
+    let connection = endpoint.dial(world.address, Protocol::Core).await.unwrap();
     assert!(ended(&connection).await.contains("not configured as a voter of a cluster"));
     world.until_refused("no_cluster").await;
     // To follow it is another matter.
-    let follower = endpoint.connect(world.address, Role::Core).await.unwrap();
+    let follower = endpoint.connect(world.address).await.unwrap();
     let (mut sender, mut receiver) = follower.open().await.unwrap();
     sender.send(&subscribe("core-2", Some(origin()))).await.unwrap();
     assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));
@@ -233,7 +233,7 @@ async fn a_connection_that_is_doubted_is_replaced() {
 async fn edges_and_cores_do_not_take_each_others_places() {
     let cluster = Cluster::with(PublisherOptions { max_connections: 1, ..PublisherOptions::default() });
     let follow = async |role, name| {
-        let connection = cluster.endpoint(role, name).connect(cluster.one.address, Role::Core).await.unwrap();
+        let connection = cluster.endpoint(role, name).connect(cluster.one.address).await.unwrap();
         let (mut sender, mut receiver) = connection.open().await?;
         sender.send(&subscribe(name, Some(origin()))).await?;
         let first = receiver.next().await?;

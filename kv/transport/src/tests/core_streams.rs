@@ -229,7 +229,7 @@ async fn shutting_down_ends_the_streams_of_cores() {
 async fn takes(bytes: usize, listener: &Endpoint, dialler: &Endpoint, protocol: Protocol) -> bool {
     let address = listener.local_addr().unwrap();
     let accepting = async { listener.accept(listener.incoming().await.unwrap()).await.unwrap() };
-    let (accepted, dialled) = tokio::join!(accepting, dialler.dial(address, Role::Core, protocol));
+    let (accepted, dialled) = tokio::join!(accepting, dialler.dial(address, protocol));
     if protocol == Protocol::Core {
         accepted.widen();
     }

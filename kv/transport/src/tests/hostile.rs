@@ -57,9 +57,7 @@ async fn one_certificate_cannot_take_all_connections() {
     while world.metrics.refused.with_label_values(&["too_many"]).get() == 0 {
         assert!(open.len() < 100, "nothing stops it");
         // One that was refused is counted when its dialler knows of it, or soon after.
-        if let Ok(connection) =
-            Endpoint::client(world.address, &identity).unwrap().connect(world.address, Role::Core).await
-        {
+        if let Ok(connection) = Endpoint::client(world.address, &identity).unwrap().connect(world.address).await {
             open.push(connection);
         }
     }
@@ -126,7 +124,7 @@ async fn half_open_handshakes_keep_nobody_out() {
     for _ in 0..DIALS {
         let endpoint = Endpoint::client(world.address, &edge).unwrap();
         let to = trap.local_addr().unwrap();
-        let dial = tokio::spawn(async move { endpoint.connect(to, Role::Core).await.is_ok() });
+        let dial = tokio::spawn(async move { endpoint.connect(to).await.is_ok() });
         let mut packet = vec![0; 2000];
         let len = tokio::task::block_in_place(|| trap.recv(&mut packet)).unwrap();
         dial.abort();
