@@ -1,4 +1,4 @@
-//! One `zonecast core` or `zonecast edge` in a process of its own, at ports that it keeps when it is started again.
+//! One `zonecast core`, `zonecast relay` or `zonecast edge` in a process of its own, at ports that it keeps when it is started again.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -24,11 +24,13 @@ const STOP_DEADLINE: Duration = Duration::from_secs(20);
 pub enum NodeRole {
     /// `zonecast core`.
     Core,
+    /// `zonecast relay`.
+    Relay,
     /// `zonecast edge`.
     Edge,
 }
 
-/// A core or an edge that runs as a process of its own and keeps its ports when it is started again. Killed when
+/// A core, a relay or an edge that runs as a process of its own and keeps its ports when it is started again. Killed when
 /// dropped.
 pub struct Node {
     /// From its certificate.
@@ -39,9 +41,9 @@ pub struct Node {
     pub identity: PathBuf,
     /// Of the API of a core, of the status of an edge.
     pub http: SocketAddr,
-    /// Where a core listens for edges, and an edge for queries.
+    /// Where a core or relay listens for edges, and an edge for queries.
     pub service: SocketAddr,
-    /// Cores of an edge.
+    /// Cores or relays that an edge or a relay follows.
     pub upstreams: Vec<SocketAddr>,
     /// Lines of the file outside any section.
     pub lines: String,
@@ -220,6 +222,7 @@ impl Node {
     fn verb(&self) -> &'static str {
         match self.role {
             NodeRole::Core => "core",
+            NodeRole::Relay => "relay",
             NodeRole::Edge => "edge",
         }
     }
@@ -231,18 +234,18 @@ impl Node {
     fn config(&self) -> String {
         let Self { data, identity, http, service, lines, http_lines, .. } = self;
         let (data, identity) = (data.display(), identity.display());
-        let own = match self.role {
-            NodeRole::Core => format!("quic = \"{service}\"\n"),
-            NodeRole::Edge => {
-                let upstreams: Vec<String> = self.upstreams.iter().map(|address| format!("\"{address}\"")).collect();
-                format!("dns = [\"{service}\"]\nupstreams = [{}]\n", upstreams.join(", "))
-            }
+        let upstreams: Vec<String> = self.upstreams.iter().map(|address| format!("\"{address}\"")).collect();
+        let upstreams = format!("upstreams = [{}]\n", upstreams.join(", "));
+        let (own, section) = match self.role {
+            NodeRole::Core => (format!("quic = \"{service}\"\n"), String::new()),
+            NodeRole::Relay => (upstreams, format!("[downstream]\nquic = \"{service}\"\n")),
+            NodeRole::Edge => (format!("dns = [\"{service}\"]\n{upstreams}"), String::new()),
         };
         let zones = self.zones.as_ref().map(|folder| format!("[zones]\nfolder = \"{}\"\n", folder.display()));
         let (role, zones) = (self.verb(), zones.unwrap_or_default());
         format!(
             "role = \"{role}\"\ndata = \"{data}\"\nidentity = \"{identity}\"\n{own}{lines}\n\
-             [http]\nlisten = \"{http}\"\n{http_lines}\n{zones}"
+             [http]\nlisten = \"{http}\"\n{http_lines}\n{zones}{section}"
         )
     }
 }

@@ -57,6 +57,17 @@ impl System {
         Ok(system)
     }
 
+    /// A relay, not started, that follows the core.
+    ///
+    /// # Errors
+    /// `zonecast ca` fails.
+    pub fn relay(&self, name: &str) -> anyhow::Result<Node> {
+        let mut relay = Node::new(NodeRole::Relay, name, &self.folder().join(name));
+        relay.upstreams.push(self.core.service);
+        self.issue(&relay, &["--role", "relay"])?;
+        Ok(relay)
+    }
+
     /// A further core, not started, that asks the first one to let it in.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ mod refusals;
 mod releases;
 mod strange_cores;
 mod strangers;
+mod tree;
 mod trouble;
 mod unloaded;
 mod validator;

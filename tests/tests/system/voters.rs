@@ -18,7 +18,7 @@ mod register;
 mod three;
 
 /// Rounds of this run of a test: what `ZONECAST_ROUNDS` says, else of `make soak` or of `make test`.
-fn rounds(of_test: u64, of_soak: u64) -> u64 {
+pub(crate) fn rounds(of_test: u64, of_soak: u64) -> u64 {
     let soak = std::env::var_os("ZONECAST_SOAK").is_some();
     crate::crash::number_from_environment("ZONECAST_ROUNDS").unwrap_or(if soak { of_soak } else { of_test })
 }

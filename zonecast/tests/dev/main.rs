@@ -8,6 +8,7 @@ mod guard;
 mod hang_up;
 mod history;
 mod record_text;
+mod relays;
 mod secured;
 mod voters;
 mod zone_check;
