@@ -10,7 +10,7 @@ use zonecast_builder::{FullBuild, Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_ingest::read_zone_bytes;
 use zonecast_kv_proto::{
     Batch, Chain, Command, Commit, Edition, Epoch, Frame, Group, Head, Heartbeat, Idempotency, Key, KeyspaceId, Note,
-    Once, Op, PROTOCOL, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Section, SectionId,
+    Once, Op, PROTOCOL, Path, Peer, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Role, Section, SectionId,
     StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
 };
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
@@ -331,6 +331,8 @@ fn frames() -> Vec<Example> {
     };
     let differs = SubscribeRefusal::ChainDiffers { version: Version::new(4), chain: Chain::origin(StoreId::new(9)) };
     let heartbeat = Heartbeat { head: None, time_us: 1_000_000, ack_every_us: 100, unconfirmed_us: 50_000 };
+    let path = Path::of_core(Peer { role: Role::Core, name: "core-1".into() });
+    let path = path.to(Peer { role: Role::Relay, name: "relay-1".into() }).expect("two nodes are few");
     // The length in front is no MessagePack.
     let body = |frame: Frame| frame.to_bytes().slice(4..);
     vec![
@@ -360,6 +362,11 @@ fn frames() -> Vec<Example> {
             "frame-heartbeat",
             body(Frame::Heartbeat(heartbeat)),
             &["frame", "kind", "body", "head", "time", "ack every", "unconfirmed"],
+        ),
+        (
+            "frame-path",
+            body(Frame::Path(path)),
+            &["frame", "kind", "path", "node", "role", "name", "node", "role", "name"],
         ),
         (
             "frame-version",
