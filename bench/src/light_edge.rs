@@ -140,7 +140,7 @@ impl LightEdge {
 
     async fn act(&self, action: FollowerAction, link: &mut Option<Link>) -> Option<FollowerInput> {
         match action {
-            FollowerAction::Connect => match self.connect().await {
+            FollowerAction::Connect(_) => match self.connect().await {
                 Ok(connected) => {
                     *link = Some(connected);
                     Some(FollowerInput::Connected)

@@ -41,7 +41,6 @@ pub(crate) struct Driver {
     pub(crate) metrics: EdgeMetrics,
     pub(crate) clock: Clock,
     pub(crate) follower: Follower,
-    pub(crate) attempts: usize,
     pub(crate) link: Option<Link>,
     pub(crate) operation: Option<Operation>,
     pub(crate) sync: Option<JoinHandle<Result<Option<Position>, StoreError>>>,
@@ -149,8 +148,8 @@ impl Driver {
 
     fn start(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
         match action {
-            FollowerAction::Connect => {
-                self.connect();
+            FollowerAction::Connect(place) => {
+                self.connect(place);
                 Ok(())
             }
             FollowerAction::Send(frame) => {
@@ -198,9 +197,8 @@ impl Driver {
         Ok(())
     }
 
-    fn connect(&mut self) {
-        let Some(upstream) = self.upstreams.get(self.attempts % self.upstreams.len().max(1)).copied() else { return };
-        self.attempts = self.attempts.wrapping_add(1);
+    fn connect(&mut self, place: usize) {
+        let Some(upstream) = self.upstreams.get(place).copied() else { return };
         self.operation = Some(link::connect(upstream, self.identity.clone()));
     }
 
@@ -326,6 +324,7 @@ impl Driver {
                     }
                 }
                 Say::Error(what) => tracing::error!(%edge, %upstream, "{what}"),
+                Say::PassedOver(what) => tracing::info!(%edge, %upstream, "passed over: {what}"),
                 Say::Trouble(what) => {
                     tracing::info!(%edge, "no upstream: {what}");
                     self.status.send_modify(|status| status.trouble = Some(what));

@@ -100,7 +100,7 @@ impl Edge {
         });
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, position)
-                .with_others(config.upstreams.len() > 1)
+                .with_upstreams(config.upstreams.len())
                 .passing_on_as(relay.is_some().then_some(own)),
             name,
             upstreams: config.upstreams,
@@ -113,7 +113,6 @@ impl Edge {
             status: sender,
             metrics,
             clock,
-            attempts: 0,
             link: None,
             operation: None,
             sync: None,

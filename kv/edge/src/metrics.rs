@@ -5,13 +5,14 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use crate::staleness::Staleness;
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 12] = [
+const REASONS: [&str; 13] = [
     "connect",
     "certificate",
     "lost",
     "goodbye",
     "silent",
     "unconfirmed",
+    "behind",
     "trickling",
     "damaged",
     "refused",

@@ -51,6 +51,8 @@ pub(crate) enum Say {
     CertificateFault(CertificateFault, String),
     /// Log this.
     Error(String),
+    /// Log that another upstream is tried instead of this one, which is no fault.
+    PassedOver(String),
     /// Show why there is no upstream.
     Trouble(String),
     /// Show that another process uses this identity.
@@ -82,6 +84,9 @@ impl UpstreamReport {
     }
 
     fn left(&mut self, now: Duration, upstream: SocketAddr, end: &FollowerEnd) -> Vec<Say> {
+        if let FollowerEnd::Behind(_) = end {
+            return vec![Say::Count(reason(end)), Say::PassedOver(end.to_string())];
+        }
         let advice = advice(end);
         let is_line = end.needs_a_hand() && self.is_due(now, advice);
         let line = is_line.then(|| {
@@ -117,6 +122,7 @@ fn reason(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Goodbye => "goodbye",
         FollowerEnd::Silent => "silent",
         FollowerEnd::Unconfirmed => "unconfirmed",
+        FollowerEnd::Behind(_) => "behind",
         FollowerEnd::Damaged => "damaged",
         FollowerEnd::Trickling => "trickling",
         FollowerEnd::Refused(_) => "refused",
@@ -131,6 +137,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
         FollowerEnd::Silent => REACH,
         FollowerEnd::Unconfirmed => "this edge goes to the next upstream; look why that core reaches no majority",
+        FollowerEnd::Behind(_) => "this edge goes to the next upstream",
         FollowerEnd::Damaged => "the core sends it anew",
         FollowerEnd::Circle(_) => {
             "this relay goes to the next upstream; one of its upstreams must lead to a core by another way"

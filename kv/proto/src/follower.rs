@@ -12,8 +12,9 @@
 //! - At most [`MAX_OUTSTANDING`] bytes are handed on and not applied; beyond that, reading stops.
 //!
 //! # Failure
-//! A lost connection comes back soon. What must not happen (a gap, another chain, another store) is reported, ends
-//! the stream and is tried again only after [`MAX_BACKOFF`]; what was applied before goes on being served.
+//! A lost connection comes back soon, to this publisher or another one ([`Upstreams`]). What must not happen (a gap,
+//! another chain, another store) is reported, ends the stream, and puts this publisher aside for
+//! [`MAX_BACKOFF`](crate::MAX_BACKOFF); what was applied before goes on being served.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,9 +22,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, DecodeError, EntryError, Frame, Heartbeat, PROTOCOL, Pace, Path, Peer, Position, PublishedError,
-    ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, Version, decode_ops,
+    Ack, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, PROTOCOL, Pace, Path, Peer, Position,
+    PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal,
+    UNCONFIRMED_AFTER, Version, decode_ops,
 };
 
 /// Most bytes handed on and not applied: four of the largest batches.
@@ -34,12 +37,6 @@ const COPIES: usize = 2;
 
 /// Counted for everything handed on on top of its bytes, so that a flood of tiny or empty messages is bounded too.
 pub(crate) const PER_MESSAGE: usize = 256;
-
-/// First wait before connecting again; doubles each time.
-pub const MIN_BACKOFF: Duration = Duration::from_millis(50);
-
-/// Longest wait before connecting again.
-pub const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Time between two acks while versions go on and on, unless the publisher asks for more of them: with it a thousand edges
 /// cost their core no more than it can bear, whatever is committed.
@@ -55,14 +52,6 @@ pub const ACK_BURST: u32 = 16;
 /// Silence after which the publisher counts as dead: five heartbeats.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 
-/// An upstream that no majority of cores has confirmed for so long is left, if there is another one: it may be cut off from
-/// what is committed elsewhere.
-pub const UNCONFIRMED_AFTER: Duration = Duration::from_secs(5);
-
-/// So long whoever is followed next is followed, confirmed or not: perhaps no core is, and changing from one to the next
-/// would not help.
-pub const BEARS_UNCONFIRMED: Duration = Duration::from_mins(1);
-
 /// A subscription of which nothing is heard for this long: the publisher may have much to look up first, and the transport
 /// notices by itself when it is gone.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -76,6 +65,8 @@ pub enum FollowerInput {
     Disconnected,
     /// The publisher has ended it because another process with this identity has connected.
     Replaced,
+    /// It turns out that the upstream is this node itself.
+    Itself,
     /// The publisher sent this frame.
     Frame(Frame),
     /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
@@ -100,8 +91,8 @@ pub enum FollowerInput {
 /// An output: an action that the caller must do.
 #[derive(Debug, PartialEq)]
 pub enum FollowerAction {
-    /// Connect to an upstream.
-    Connect,
+    /// Connect to the upstream at this place of the configuration.
+    Connect(usize),
     /// Send this frame to the publisher.
     Send(Frame),
     /// Apply this version, which leads to this position; its bytes as they count
@@ -134,6 +125,9 @@ pub enum FollowerEnd {
     /// A message came more slowly than [`LEAST_RATE`](crate::LEAST_RATE) over a minute.
     #[error("the publisher sends less than {} KiB a second in the middle of a message", crate::LEAST_RATE / 1024)]
     Trickling,
+    /// The publisher is behind this copy, and another one may serve it.
+    #[error("the publisher is behind this copy, at {0}")]
+    Behind(Position),
     /// The publisher will not serve this copy.
     #[error("the publisher refused: {0}")]
     Refused(SubscribeRefusal),
@@ -181,10 +175,8 @@ impl FollowerEnd {
     /// that was restored to an older state never does.
     #[must_use]
     pub fn needs_a_hand(&self) -> bool {
-        !matches!(
-            self,
-            Self::Goodbye | Self::Silent | Self::Unconfirmed | Self::Trickling | Self::Damaged | Self::Circle(_)
-        )
+        use FollowerEnd::{Behind, Circle, Damaged, Goodbye, Silent, Trickling, Unconfirmed};
+        !matches!(self, Goodbye | Silent | Unconfirmed | Trickling | Damaged | Behind(_) | Circle(_))
     }
 
     /// Whether data or histories disagree: tried again only after the longest wait.
@@ -237,11 +229,7 @@ pub struct Follower {
     acks_paid_at: Duration,
     /// Time between two acks that go on and on, as the publisher asked last.
     ack_every: Duration,
-    attempts: u32,
-    /// There are other publishers to go to.
-    has_others: bool,
-    /// Until then an unconfirmed publisher is followed all the same.
-    bears_unconfirmed_until: Duration,
+    upstreams: Upstreams,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
     timeout: Duration,
@@ -280,18 +268,16 @@ impl Follower {
             ack_due: false,
             acks_paid_at: now,
             ack_every: ACK_EVERY,
-            attempts: 0,
-            has_others: false,
-            bears_unconfirmed_until: now,
+            upstreams: Upstreams::new(1, incarnation),
             ready: VecDeque::new(),
             timeout: now,
         }
     }
 
-    /// There are other publishers to go to when this one may be behind.
+    /// There are so many publishers to choose from, at least one.
     #[must_use]
-    pub fn with_others(self, has_others: bool) -> Self {
-        Self { has_others, ..self }
+    pub fn with_upstreams(self, count: usize) -> Self {
+        Self { upstreams: Upstreams::new(count.max(1), self.incarnation), ..self }
     }
 
     /// It is a relay, and its downstreams know it by this name.
@@ -304,16 +290,18 @@ impl Follower {
     pub fn handle(&mut self, now: Duration, input: FollowerInput) {
         match input {
             FollowerInput::Connected => self.subscribe(now),
-            FollowerInput::Disconnected => self.lost(now, None),
-            // Each would end the other's connection, as fast as they come back.
-            FollowerInput::Replaced => self.lost(now, Some(MAX_BACKOFF)),
+            FollowerInput::Disconnected => self.lost(now, Setback::Lost),
+            FollowerInput::Replaced => self.lost(now, Setback::Replaced),
+            FollowerInput::Itself => self.lost(now, Setback::Unfit),
             FollowerInput::Frame(frame) => {
                 if !self.hears(now) {
                     return;
                 }
                 self.pace = Pace::begin(now);
-                if let Err(end) = self.frame(now, frame) {
-                    self.leave(now, end);
+                match self.frame(now, frame) {
+                    Err(end) => self.leave(now, self.passed_over(end)),
+                    Ok(()) if self.state() != FollowerState::Away => self.upstreams.serves(now),
+                    Ok(()) => {}
                 }
             }
             FollowerInput::Heard(bytes) => {
@@ -347,16 +335,19 @@ impl Follower {
         }
         if now >= self.timeout && !self.is_full() {
             match self.state {
-                State::Waiting => {
-                    self.state = State::Connecting;
-                    self.timeout = now + SILENT_AFTER;
-                    return Some(FollowerAction::Connect);
-                }
+                State::Waiting => return self.connect(now),
                 _ => self.leave(now, FollowerEnd::Silent),
             }
             return self.ready.pop_front();
         }
         self.poll_ack(now)
+    }
+
+    fn connect(&mut self, now: Duration) -> Option<FollowerAction> {
+        let upstream = self.upstreams.take(now)?;
+        self.state = State::Connecting;
+        self.timeout = now + SILENT_AFTER;
+        Some(FollowerAction::Connect(upstream))
     }
 
     /// When to ask again though nothing happened.
@@ -475,7 +466,6 @@ impl Follower {
             (State::Streaming, Frame::Version(bytes)) => self.version(bytes),
             // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
             (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
-                self.attempts = 0;
                 self.see_head(heartbeat.head);
                 self.ack_every = asked_ack_every(heartbeat.ack_every_us);
                 self.confirmed_for(now, &heartbeat);
@@ -504,7 +494,6 @@ impl Follower {
         let position = version.published.follow(&received)?;
         let sections = &version.published.sections;
         sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
-        self.attempts = 0;
         self.received = Some(position);
         self.see_head(Some(position));
         let bytes = self.hand_on(version.bytes.len() * COPIES + sections.len() * SECTION_OVERHEAD);
@@ -537,7 +526,6 @@ impl Follower {
         if end.position != Some(position) || end.entries != entries || **end.digest != digest {
             return Err(FollowerEnd::Snapshot);
         }
-        self.attempts = 0;
         self.damaged = false;
         self.received = Some(position);
         self.state = State::Streaming;
@@ -555,11 +543,22 @@ impl Follower {
 
     /// Whether to stay with a publisher that has not been confirmed for so long.
     fn bear(&mut self, now: Duration, unconfirmed: Duration) -> Result<(), FollowerEnd> {
-        if !self.has_others || unconfirmed < UNCONFIRMED_AFTER || now < self.bears_unconfirmed_until {
-            return Ok(());
+        // Each relay on the way may have waited for a heartbeat before it passed the news on.
+        let relays = u32::try_from(self.path.nodes().len()).unwrap_or(u32::MAX).saturating_sub(1);
+        let unconfirmed = unconfirmed.saturating_sub(HEARTBEAT_AFTER.saturating_mul(relays));
+        if self.upstreams.bears(now, unconfirmed) { Ok(()) } else { Err(FollowerEnd::Unconfirmed) }
+    }
+
+    /// A publisher that is behind needs no hand while another one may serve.
+    fn passed_over(&self, end: FollowerEnd) -> FollowerEnd {
+        match end {
+            FollowerEnd::Refused(SubscribeRefusal::Ahead(head)) | FollowerEnd::Back(head)
+                if self.upstreams.another_may_serve() =>
+            {
+                FollowerEnd::Behind(head)
+            }
+            end => end,
         }
-        self.bears_unconfirmed_until = now + BEARS_UNCONFIRMED;
-        Err(FollowerEnd::Unconfirmed)
     }
 
     /// The publisher says how old its confirmation is. One without a head waits with its answer, and confirms nothing.
@@ -616,12 +615,17 @@ impl Follower {
     }
 
     fn leave(&mut self, now: Duration, end: FollowerEnd) {
-        let wait = end.is_alarming().then_some(MAX_BACKOFF);
-        self.lost(now, wait);
+        let setback = match &end {
+            FollowerEnd::Unconfirmed => Setback::Unconfirmed,
+            FollowerEnd::Circle(_) => Setback::Unfit,
+            end if end.is_alarming() => Setback::Unfit,
+            _ => Setback::Lost,
+        };
+        self.lost(now, setback);
         self.ready.push_back(FollowerAction::Disconnect(end));
     }
 
-    fn lost(&mut self, now: Duration, wait: Option<Duration>) {
+    fn lost(&mut self, now: Duration, setback: Setback) {
         if matches!(self.state, State::Waiting) {
             return;
         }
@@ -629,16 +633,8 @@ impl Follower {
             self.ready.push_back(FollowerAction::SnapshotAbort);
         }
         self.state = State::Waiting;
-        self.timeout = now + wait.unwrap_or_else(|| self.backoff());
-        self.attempts = self.attempts.saturating_add(1);
-    }
-
-    /// Doubles with every attempt, less up to a half that differs from node to node, so that a thousand edges do not
-    /// come back in step.
-    fn backoff(&self) -> Duration {
-        let full = MIN_BACKOFF.saturating_mul(1 << self.attempts.min(16)).min(MAX_BACKOFF);
-        let spread = self.incarnation.wrapping_add(u64::from(self.attempts)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        full - full * u32::try_from(spread).unwrap_or(0) / 512
+        self.upstreams.lost(now, setback);
+        self.timeout = self.upstreams.next_at();
     }
 }
 

@@ -41,6 +41,8 @@ mod published;
 mod publisher;
 #[cfg(test)]
 mod publisher_tests;
+#[cfg(test)]
+mod random;
 mod receipt;
 mod received_version;
 mod request;
@@ -59,6 +61,9 @@ mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
 mod tail;
+mod upstreams;
+#[cfg(test)]
+mod upstreams_tests;
 mod value;
 mod view;
 mod wait_for;
@@ -75,8 +80,8 @@ pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use follower::{
-    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, BEARS_UNCONFIRMED, Follower, FollowerAction, FollowerEnd, FollowerInput,
-    FollowerState, LEAST_ACK_EVERY, MAX_BACKOFF, MAX_OUTSTANDING, MIN_BACKOFF, SILENT_AFTER, UNCONFIRMED_AFTER,
+    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
+    LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER,
 };
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
@@ -117,6 +122,7 @@ pub use state_transfer::{
     StatePlace, TransferError,
 };
 pub use tail::{Tail, TailRead};
+pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
 pub use wait_for::{WaitFor, WaitForError};

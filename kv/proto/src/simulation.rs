@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::random::Random;
 use crate::{
     Ack, Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
     FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, PROTOCOL, Position, Published,
@@ -16,34 +17,17 @@ use crate::{
 const NAME: &str = "edge-1";
 const STEP: Duration = Duration::from_millis(7);
 
-/// SplitMix64: all the randomness of a run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end
-    }
-
-    fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
-
 /// The store of the publisher: data, and a log that is trimmed.
 #[derive(Clone)]
-struct Source {
+pub(crate) struct Source {
     data: MemoryView,
-    head: Position,
+    pub(crate) head: Position,
     began: Version,
     log: VecDeque<(Chain, Bytes)>,
 }
 
 impl Source {
-    fn new(store: u128) -> Self {
+    pub(crate) fn new(store: u128) -> Self {
         let head = Position::origin(StoreId::new(store));
         Self { data: MemoryView::new(), head, began: Version::ZERO, log: VecDeque::new() }
     }
@@ -107,9 +91,9 @@ impl Source {
 
 /// The store of the edge: data and position change together, so a crash leaves both.
 #[derive(Default)]
-struct Copy {
+pub(crate) struct Copy {
     data: MemoryView,
-    position: Option<Position>,
+    pub(crate) position: Option<Position>,
     loading: Option<MemoryView>,
     /// What it holds is not what was written, and it stands where it stood all the same.
     damaged: bool,
@@ -165,8 +149,22 @@ fn owned(op: OpRef<'_>) -> Op {
     }
 }
 
+/// Another upstream, which trails the source and begins anew whenever it comes to have more.
+struct Replica {
+    source: Source,
+    tail: Tail,
+}
+
+impl Replica {
+    fn of(source: &Source) -> Self {
+        Self { tail: Tail::new(source.head, 2000), source: source.clone() }
+    }
+}
+
 /// One connection: bytes in flight both ways.
-struct Wire {
+pub(crate) struct Wire {
+    /// Its other end is the replica.
+    pub(crate) to_replica: bool,
     downstream: Downstream,
     snapshot: Option<VecDeque<(Bytes, Bytes)>>,
     up: VecDeque<u8>,
@@ -177,30 +175,39 @@ struct Wire {
     closing: bool,
 }
 
-struct Simulation {
+pub(crate) struct Simulation {
     random: Random,
     now: Duration,
-    source: Source,
+    pub(crate) source: Source,
     backup: Source,
     tail: Tail,
-    copy: Copy,
+    replica: Option<Replica>,
+    pub(crate) copy: Copy,
     follower: Follower,
     incarnation: u64,
-    wire: Option<Wire>,
-    ends: Vec<FollowerEnd>,
+    pub(crate) wire: Option<Wire>,
+    pub(crate) ends: Vec<FollowerEnd>,
     snapshots: u32,
 }
 
 impl Simulation {
-    fn new(seed: u64, source: Source, copy: Copy) -> Self {
+    pub(crate) fn new(seed: u64, source: Source, copy: Copy) -> Self {
         let tail = Tail::new(source.head, 2000);
         let follower = Follower::new(Duration::ZERO, NAME.into(), 1, copy.position);
         let (random, now) = (Random(seed), Duration::ZERO);
         let (ends, snapshots, backup) = (Vec::new(), 0, source.clone());
-        Self { random, now, source, backup, tail, copy, follower, incarnation: 1, wire: None, ends, snapshots }
+        let (incarnation, replica, wire) = (1, None, None);
+        Self { random, now, source, backup, tail, replica, copy, follower, incarnation, wire, ends, snapshots }
     }
 
-    fn fault(&mut self) {
+    /// The same with a replica to choose from, too.
+    pub(crate) fn with_replica(mut self) -> Self {
+        self.replica = Some(Replica::of(&self.source));
+        self.follower = self.follower.with_upstreams(2);
+        self
+    }
+
+    pub(crate) fn fault(&mut self) {
         match self.random.below(60) {
             0 => self.cut(),
             1 => {
@@ -209,7 +216,8 @@ impl Simulation {
                 self.incarnation += 1;
                 self.copy.queue.clear();
                 self.copy.loading = None;
-                self.follower = Follower::new(self.now, NAME.into(), self.incarnation, self.copy.position);
+                self.follower = Follower::new(self.now, NAME.into(), self.incarnation, self.copy.position)
+                    .with_upstreams(1 + usize::from(self.replica.is_some()));
                 if self.copy.damaged {
                     self.follower.handle(self.now, FollowerInput::Damaged);
                 }
@@ -252,6 +260,16 @@ impl Simulation {
         }
     }
 
+    /// The replica comes to have what the source has.
+    fn renew_replica(&mut self) {
+        if self.replica.is_some() {
+            if self.wire.as_ref().is_some_and(|wire| wire.to_replica) {
+                self.cut();
+            }
+            self.replica = Some(Replica::of(&self.source));
+        }
+    }
+
     fn cut(&mut self) {
         if self.wire.take().is_some() {
             self.follower.handle(self.now, FollowerInput::Disconnected);
@@ -259,8 +277,11 @@ impl Simulation {
     }
 
     /// Each part moves or not, so that they pass each other in every order.
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.now += STEP;
+        if self.random.one_in(100) {
+            self.renew_replica();
+        }
         if !self.random.one_in(3) {
             self.follow();
         }
@@ -285,8 +306,9 @@ impl Simulation {
     fn follow(&mut self) {
         while let Some(action) = self.follower.poll_action(self.now) {
             match action {
-                FollowerAction::Connect => {
+                FollowerAction::Connect(upstream) => {
                     self.wire = Some(Wire {
+                        to_replica: upstream > 0,
                         downstream: Downstream::new(self.now, NAME.into()),
                         snapshot: None,
                         up: VecDeque::new(),
@@ -316,32 +338,34 @@ impl Simulation {
 
     fn serve(&mut self) {
         let Some(wire) = &mut self.wire else { return };
+        let replica = self.replica.as_ref().filter(|_| wire.to_replica);
+        let (source, tail) = replica.map_or((&self.source, &self.tail), |replica| (&replica.source, &replica.tail));
         if let Some(answer) = wire.answer.take() {
             wire.downstream.handle(self.now, answer);
         }
-        while let Some(action) = wire.downstream.poll_action(self.now, &self.tail) {
+        while let Some(action) = wire.downstream.poll_action(self.now, tail) {
             assert!(wire.answer.is_none() || !needs_answer(&action), "{action:?} while another is under way");
             match action {
                 DownstreamAction::Subscribed(subscribe) => assert_eq!(subscribe.name, NAME),
-                DownstreamAction::Accepted(goal) => assert!(goal <= self.source.head.version),
+                DownstreamAction::Accepted(goal) => assert!(goal <= source.head.version),
                 DownstreamAction::Refused(_) | DownstreamAction::Reported(_) => {}
                 DownstreamAction::Acked(ack) => {
                     assert!(self.copy.position.is_some_and(|position| (ack.epoch, ack.applied) <= position.order()));
                 }
                 DownstreamAction::LookUp(version) => {
-                    let (head, began, chain) = (self.source.head, self.source.began, self.source.chain_at(version));
+                    let (head, began, chain) = (source.head, source.began, source.chain_at(version));
                     wire.answer = Some(DownstreamInput::Found { head, began, chain });
                 }
                 DownstreamAction::ReadAfter { after, .. } => {
-                    wire.answer = Some(DownstreamInput::Versions(self.source.read_after(after, &mut self.random)));
+                    wire.answer = Some(DownstreamInput::Versions(source.read_after(after, &mut self.random)));
                 }
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(self.now, DownstreamInput::SnapshotTurn),
                 DownstreamAction::OpenSnapshot => {
-                    let entries = self.source.data.entries();
+                    let entries = source.data.entries();
                     let own =
                         |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
                     wire.snapshot = Some(entries.map(own).collect());
-                    wire.answer = Some(DownstreamInput::SnapshotOpened(self.source.head));
+                    wire.answer = Some(DownstreamInput::SnapshotOpened(source.head));
                 }
                 DownstreamAction::ReadSnapshot { .. } => {
                     let rest = wire.snapshot.as_mut().unwrap();
@@ -381,7 +405,7 @@ impl Simulation {
     }
 
     /// Runs until the copy is at the head of the source, for so many steps at most.
-    fn catches_up(&mut self, steps: u32) -> bool {
+    pub(crate) fn catches_up(&mut self, steps: u32) -> bool {
         for _ in 0..steps {
             if self.copy.position == Some(self.source.head) && self.copy.data == self.source.data {
                 return true;
@@ -430,7 +454,7 @@ fn at(source: &Source) -> Copy {
     Copy { data: source.data.clone(), position: Some(source.head), ..Copy::default() }
 }
 
-fn source(store: u128, seed: u64, versions: u64) -> Source {
+pub(crate) fn source(store: u128, seed: u64, versions: u64) -> Source {
     let mut source = Source::new(store);
     let mut random = Random(seed);
     (0..versions).for_each(|_| drop(source.commit(&mut random)));
@@ -519,32 +543,37 @@ fn a_gap_and_a_changed_version_stop_the_stream_and_nothing_is_applied() {
 }
 
 /// Everything that is to be done now.
-fn actions(follower: &mut Follower, now: Duration) -> Vec<FollowerAction> {
+pub(crate) fn actions(follower: &mut Follower, now: Duration) -> Vec<FollowerAction> {
     std::iter::from_fn(|| follower.poll_action(now)).collect()
 }
 
 /// It asks for what comes after there, over its first connection.
-fn asks(position: Option<Position>) -> FollowerAction {
+pub(crate) fn asks(position: Option<Position>) -> FollowerAction {
     asks_over(0, position)
 }
 
 /// The same after so many connections.
-fn asks_over(connection: u64, position: Option<Position>) -> FollowerAction {
+pub(crate) fn asks_over(connection: u64, position: Option<Position>) -> FollowerAction {
     let (protocol, name) = (PROTOCOL, NAME.into());
     let subscribe = Subscribe { protocol, name, incarnation: 1, position, connection, ..Default::default() };
     FollowerAction::Send(Frame::Subscribe(subscribe))
 }
 
 /// It says that it stands there, on disk.
-fn acks(position: Position) -> FollowerAction {
+pub(crate) fn acks(position: Position) -> FollowerAction {
     let (epoch, applied) = (position.epoch, position.version);
     FollowerAction::Send(Frame::Ack(Ack { incarnation: 1, epoch, applied, durable: applied, two_clock_us: 0 }))
 }
 
 /// A follower at `position` that has just subscribed, at time zero.
-fn subscribed(position: Option<Position>) -> Follower {
-    let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, position);
-    assert_eq!(actions(&mut follower, Duration::ZERO), [FollowerAction::Connect]);
+pub(crate) fn subscribed(position: Option<Position>) -> Follower {
+    subscribed_at_first_of(1, position)
+}
+
+/// The same of one with so many upstreams, at the first of them.
+pub(crate) fn subscribed_at_first_of(count: usize, position: Option<Position>) -> Follower {
+    let mut follower = Follower::new(Duration::ZERO, NAME.into(), 1, position).with_upstreams(count);
+    assert_eq!(actions(&mut follower, Duration::ZERO), [FollowerAction::Connect(0)]);
     follower.handle(Duration::ZERO, FollowerInput::Connected);
     let said: Vec<_> = [asks(position)].into_iter().chain(position.map(acks)).collect();
     assert_eq!(actions(&mut follower, Duration::ZERO), said);
@@ -552,7 +581,7 @@ fn subscribed(position: Option<Position>) -> Follower {
 }
 
 /// What it does about these frames.
-fn after(follower: &mut Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
+pub(crate) fn after(follower: &mut Follower, frames: impl IntoIterator<Item = Frame>) -> Vec<FollowerAction> {
     frames.into_iter().for_each(|frame| follower.handle(Duration::ZERO, FollowerInput::Frame(frame)));
     actions(follower, Duration::ZERO)
 }
@@ -566,21 +595,9 @@ fn a_damaged_copy_leaves_comes_back_for_a_snapshot_and_acknowledges_nothing_mean
     follower.handle(Duration::ZERO, FollowerInput::Damaged);
     assert_eq!(actions(&mut follower, Duration::ZERO), [FollowerAction::Disconnect(FollowerEnd::Damaged)]);
     let later = Duration::from_secs(60);
-    assert_eq!(actions(&mut follower, later), [FollowerAction::Connect]);
+    assert_eq!(actions(&mut follower, later), [FollowerAction::Connect(0)]);
     follower.handle(later, FollowerInput::Connected);
     assert_eq!(actions(&mut follower, later), [asks_over(1, None)]);
-}
-
-/// Each of the two would end the other's connection, as fast as they come back.
-#[test]
-fn who_was_replaced_by_another_process_waits_before_it_comes_back() {
-    let position = source(5, 1, 3).head;
-    let mut follower = subscribed(Some(position));
-    assert_eq!(after(&mut follower, [Frame::Stream(position)]), []);
-    follower.handle(Duration::ZERO, FollowerInput::Replaced);
-    assert_eq!(actions(&mut follower, Duration::ZERO), []);
-    assert_eq!(follower.poll_timeout(), Some(crate::MAX_BACKOFF));
-    assert_eq!(actions(&mut follower, crate::MAX_BACKOFF), [FollowerAction::Connect]);
 }
 
 #[test]
@@ -686,31 +703,6 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
     assert_eq!(actions(&mut follower, later), said, "one for all of it");
     let silent = actions(&mut follower, later + crate::SILENT_AFTER);
     assert_eq!(silent, [FollowerAction::Disconnect(FollowerEnd::Silent)]);
-}
-
-#[test]
-fn an_unconfirmed_publisher_is_left_for_another_one_and_not_again_and_again() {
-    let head = source(5, 1, 1).head;
-    let says = |follower: &mut Follower, now, unconfirmed: Duration| {
-        let unconfirmed_us = u64::try_from(unconfirmed.as_micros()).unwrap();
-        let heartbeat = crate::Heartbeat { head: Some(head), unconfirmed_us, ..Default::default() };
-        follower.handle(now, FollowerInput::Frame(Frame::Heartbeat(heartbeat)));
-        actions(follower, now)
-    };
-    let left = [FollowerAction::Disconnect(FollowerEnd::Unconfirmed)];
-    let (long, now) = (crate::UNCONFIRMED_AFTER, Duration::from_secs(1));
-    assert_eq!(says(&mut subscribed(Some(head)), now, long * 100), [], "there is no other one");
-    let mut follower = subscribed(Some(head)).with_others(true);
-    assert_eq!(says(&mut follower, now, long - Duration::from_micros(1)), []);
-    assert_eq!(says(&mut follower, now, long), left);
-    follower.handle(now, FollowerInput::Disconnected);
-    let again = follower.poll_timeout().unwrap();
-    assert_eq!(actions(&mut follower, again), [FollowerAction::Connect]);
-    follower.handle(again, FollowerInput::Connected);
-    assert_eq!(actions(&mut follower, again), [asks_over(1, Some(head)), acks(head)]);
-    let end = now + crate::BEARS_UNCONFIRMED;
-    assert_eq!(says(&mut follower, end - Duration::from_micros(1), long), [], "the other one is not confirmed either");
-    assert_eq!(says(&mut follower, end, long), left);
 }
 
 #[test]

@@ -10,8 +10,8 @@ use zonecast_builder::{FullBuild, Location, Settings, ZoneIdentity, ZoneSource};
 use zonecast_ingest::read_zone_bytes;
 use zonecast_kv_proto::{
     Batch, Chain, Command, Commit, Edition, Epoch, Frame, Group, Head, Heartbeat, Idempotency, Key, KeyspaceId, Note,
-    Once, Op, PROTOCOL, Path, Peer, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Role, Section, SectionId,
-    StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
+    Once, Op, PROTOCOL, Path, Peer, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Role,
+    Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
 };
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
 
