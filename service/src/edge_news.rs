@@ -42,8 +42,7 @@ async fn tell(core: &Core, publisher: Arc<Publisher>, leader: &Member) -> io::Re
 
 /// Books what another core tells, as long as this one leads.
 pub(crate) async fn hear(core: Core, publisher: Weak<Publisher>, name: String, mut stream: CoreStream) {
-    let Some(mut edges) = publisher.upgrade().filter(|_| core.leads()).map(|publisher| publisher.reported_edges())
-    else {
+    let Some(mut edges) = publisher.upgrade().filter(|_| core.leads()).map(|publisher| publisher.edge_reports()) else {
         return;
     };
     loop {

@@ -45,10 +45,12 @@ mod publisher_tests;
 mod random;
 mod receipt;
 mod received_version;
+mod reported_edges;
 mod request;
 mod request_key;
 mod revoked_list;
 mod role;
+mod served_edges;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
@@ -109,10 +111,12 @@ pub use publisher::{
 };
 pub use receipt::{EdgeReceipt, Receipt};
 pub use received_version::ReceivedVersion;
+pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
 pub use request_key::{RequestKey, RequestKeyError};
 pub use revoked_list::{RevokedList, RevokedListError};
 pub use role::{DOMAIN, Role, RoleError};
+pub use served_edges::ServedEdges;
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
 pub use state_receiver::{ReceiverAction, ReceiverInput, StateReceiver};

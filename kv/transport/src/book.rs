@@ -6,7 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 use zonecast_kv_proto::{
-    AcceptedLink, Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, SubscribeRefusal, Version, WaitFor,
+    AcceptedLink, Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, Reported, SubscribeRefusal, Version,
+    WaitFor,
 };
 
 use crate::edge_news::News;
@@ -115,28 +116,45 @@ impl Book {
 
     /// An edge is served from here on. Says no when no more edges can be known.
     pub(crate) fn accept(&self, peer: &Peer, link: AcceptedLink) -> bool {
-        self.news.accepted(peer, link.clone());
-        self.accept_reported(peer, link)
-    }
-
-    /// The same of an edge that another core serves.
-    pub(crate) fn accept_reported(&self, peer: &Peer, link: AcceptedLink) -> bool {
-        lock(&self.acks).accept(peer, link)
+        self.reported(peer, Reported::Accepted(link), true)
     }
 
     /// An edge gets nothing.
     pub(crate) fn refuse(&self, peer: &Peer, session: u64, why: SubscribeRefusal) {
-        self.news.gone(peer, session);
+        self.news.change(|served| served.lost(peer, session, false));
         lock(&self.acks).refuse(self.clock.now(), peer, session, why);
     }
 
-    pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: &Ack) {
-        self.news.acked(peer, session, ack);
-        self.acked_reported(session, peer, ack);
+    pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: Ack) {
+        self.reported(peer, Reported::Acked(session, ack), true);
     }
 
-    /// The same of an edge that another core serves.
-    pub(crate) fn acked_reported(&self, session: u64, peer: &Peer, ack: &Ack) {
+    pub(crate) fn disconnect(&self, session: u64, peer: &Peer) {
+        self.reported(peer, Reported::Gone(session), true);
+    }
+
+    /// Takes what has become of an edge that is served here or, as another node says, there; `passes_on` if whoever listens
+    /// here is to be told, too. Says no when no more edges can be known.
+    pub(crate) fn reported(&self, peer: &Peer, told: Reported, passes_on: bool) -> bool {
+        if passes_on {
+            self.news.change(|served| match &told {
+                Reported::Accepted(link) => served.accepted(peer, link.clone()),
+                Reported::Acked(session, ack) => served.acked(peer, *session, ack),
+                Reported::Gone(session) => served.lost(peer, *session, false),
+                Reported::OutOfSight(session) => served.lost(peer, *session, true),
+            });
+        }
+        let now = self.clock.now();
+        match told {
+            Reported::Accepted(link) => return lock(&self.acks).accept(peer, link),
+            Reported::Acked(session, ack) => self.take_ack(session, peer, &ack),
+            Reported::Gone(session) => lock(&self.acks).disconnect(now, peer, session),
+            Reported::OutOfSight(session) => lock(&self.acks).out_of_sight(now, peer, session),
+        }
+        true
+    }
+
+    fn take_ack(&self, session: u64, peer: &Peer, ack: &Ack) {
         self.metrics.acks.inc();
         let booked = {
             let mut acks = lock(&self.acks);
@@ -152,27 +170,6 @@ impl Book {
             tracing::debug!(%peer, "it has caught up for the first time");
             self.caught_up.send_modify(|count| *count = count.wrapping_add(1));
         }
-    }
-
-    pub(crate) fn disconnect(&self, session: u64, peer: &Peer) {
-        self.news.gone(peer, session);
-        self.disconnect_reported(session, peer);
-    }
-
-    /// The same of an edge that another core serves.
-    pub(crate) fn disconnect_reported(&self, session: u64, peer: &Peer) {
-        lock(&self.acks).disconnect(self.clock.now(), peer, session);
-    }
-
-    /// The relay that serves an edge is gone.
-    pub(crate) fn out_of_sight(&self, session: u64, peer: &Peer) {
-        self.news.out_of_sight(peer, session);
-        self.out_of_sight_reported(session, peer);
-    }
-
-    /// The same where another core serves the relay.
-    pub(crate) fn out_of_sight_reported(&self, session: u64, peer: &Peer) {
-        lock(&self.acks).out_of_sight(self.clock.now(), peer, session);
     }
 
     fn looked(&self, waits: u64) {

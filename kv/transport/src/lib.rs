@@ -66,7 +66,7 @@ pub use clock::Clock;
 pub use core_link::CoreLink;
 pub use core_service::CoreService;
 pub use core_stream::{CoreIo, CoreStream};
-pub use edge_news::{EdgeNewsFeed, ReportedEdges};
+pub use edge_news::{EdgeNewsFeed, EdgeReports};
 pub use endpoint::{Connection, Endpoint, EndpointError, Incoming};
 pub use files::write_private;
 pub use identity::Identity;

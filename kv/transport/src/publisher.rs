@@ -18,7 +18,7 @@ use zonecast_kv_proto::{BatchSource, EdgeReport, Frame, Path, Peer, Position, Re
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
 use crate::core_session::CoreSession;
-use crate::edge_news::{EdgeNewsFeed, ReportedEdges, Reporter};
+use crate::edge_news::{EdgeNewsFeed, EdgeReports, Reporter};
 use crate::feed::Feed;
 use crate::links::Twins;
 use crate::protocol::Protocol;
@@ -227,8 +227,8 @@ impl Publisher {
 
     /// Takes what another core says of the edges that connect there: they count here, as long as this is kept.
     #[must_use]
-    pub fn reported_edges(&self) -> ReportedEdges {
-        ReportedEdges::new(Arc::clone(&self.parts.book), Arc::clone(&self.parts.admission), Reporter::Core)
+    pub fn edge_reports(&self) -> EdgeReports {
+        EdgeReports::new(Arc::clone(&self.parts.book), Arc::clone(&self.parts.admission), Reporter::Core)
     }
 
     /// Those that are waited for, by role and name.

@@ -14,7 +14,7 @@ use zonecast_kv_proto::{
 
 use crate::admission::Admission;
 use crate::book::Book;
-use crate::edge_news::{ReportedEdges, Reporter};
+use crate::edge_news::{EdgeReports, Reporter};
 use crate::feed::Feed;
 use crate::snapshot_place::SnapshotPlace;
 use crate::{Clock, Connection, CoreService, FrameReceiver, FrameSender, StreamError, TransportMetrics};
@@ -62,7 +62,7 @@ pub(crate) struct Session {
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
     /// The edges below it, if it is a relay that has spoken of any.
-    reported: Option<ReportedEdges>,
+    reported: Option<EdgeReports>,
     operation: Option<Operation>,
 }
 
@@ -198,7 +198,7 @@ impl Session {
                 return Ok(());
             }
             DownstreamAction::Acked(ack) => {
-                self.parts.book.acked(self.number, self.connection.peer(), &ack);
+                self.parts.book.acked(self.number, self.connection.peer(), ack);
                 return Ok(());
             }
             DownstreamAction::Reported(reports) => return self.reported(&reports),
@@ -240,7 +240,7 @@ impl Session {
         let Parts { book, admission, .. } = &self.parts;
         let edges = self.reported.get_or_insert_with(|| {
             let relay = Reporter::Relay(self.connection.peer().name.clone());
-            ReportedEdges::new(Arc::clone(book), Arc::clone(admission), relay)
+            EdgeReports::new(Arc::clone(book), Arc::clone(admission), relay)
         });
         for report in reports {
             if let Err(error) = edges.take(report) {

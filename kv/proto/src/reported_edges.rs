@@ -1,0 +1,91 @@
+//! What another node tells of the edges that it serves, put into the terms of the node that hears it: connections have
+//! numbers of their own here.
+
+use std::collections::BTreeMap;
+
+use crate::{AcceptedLink, Ack, EdgeNews, MAX_EDGES, Peer};
+
+/// Most edges of one node: half of the book, so that no node can fill it.
+pub const MAX_REPORTED: usize = MAX_EDGES / 2;
+
+/// The edges that one other node serves.
+#[derive(Debug)]
+pub struct ReportedEdges {
+    /// The name of the relay that tells of them, if it is one.
+    relay: Option<String>,
+    sessions: BTreeMap<Peer, Session>,
+}
+
+/// A connection of an edge to the other node.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    there: u64,
+    here: u64,
+}
+
+/// What the book is to be told of an edge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// It is served over a connection that is new here.
+    Accepted(AcceptedLink),
+    /// It said over this connection how far it is.
+    Acked(u64, Ack),
+    /// This connection is gone.
+    Gone(u64),
+    /// The relay that serves it is gone, and with it what is known of this connection.
+    OutOfSight(u64),
+}
+
+impl ReportedEdges {
+    /// None yet; of a relay of this name, or of a core.
+    #[must_use]
+    pub fn new(relay: Option<String>) -> Self {
+        Self { relay, sessions: BTreeMap::new() }
+    }
+
+    /// Takes news of an edge; `next_session` numbers connections here. Says nothing when the other node has told of as many
+    /// edges as it may.
+    pub fn take(&mut self, news: EdgeNews, next_session: impl FnOnce() -> u64) -> Option<Vec<Reported>> {
+        let EdgeNews { peer, session: there, connection, incarnation, goal, is_gone, is_unseen, via, ack } = news;
+        let mut told = Vec::new();
+        let known = self.sessions.get(&peer).filter(|known| known.there == there).map(|known| known.here);
+        let here = match known {
+            Some(here) => here,
+            None if self.sessions.len() >= MAX_REPORTED && !self.sessions.contains_key(&peer) => return None,
+            None => {
+                let here = next_session();
+                let via = via.or_else(|| self.relay.clone());
+                told.push(Reported::Accepted(AcceptedLink { session: here, incarnation, connection, goal, via }));
+                self.sessions.insert(peer.clone(), Session { there, here });
+                here
+            }
+        };
+        told.extend(ack.map(|ack| Reported::Acked(here, ack)));
+        if is_gone {
+            told.push(if is_unseen { Reported::OutOfSight(here) } else { Reported::Gone(here) });
+            self.sessions.remove(&peer);
+        }
+        Some(told)
+    }
+
+    /// The other node is gone: what is to be told of each edge that it served.
+    pub fn end(&mut self) -> Vec<(Peer, Reported)> {
+        let is_relay = self.relay.is_some();
+        let end = |(peer, session): (Peer, Session)| {
+            (peer, if is_relay { Reported::OutOfSight(session.here) } else { Reported::Gone(session.here) })
+        };
+        std::mem::take(&mut self.sessions).into_iter().map(end).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+}
