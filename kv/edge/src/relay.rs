@@ -70,8 +70,8 @@ impl Relay {
         let DownstreamConfig { endpoint, options, metrics } = config.clone();
         let _runtime = self.runtime.enter();
         let publisher = Publisher::start(endpoint, Arc::new(source), options, metrics);
-        // Nothing is confirmed before the upstream has said so; the time since is counted from here.
-        publisher.heard_upstream(Duration::ZERO, Path::default());
+        // The upstream has not said so yet.
+        publisher.heard_nothing();
         *state = State::Serving(Arc::new(publisher));
     }
 

@@ -5,16 +5,17 @@
 //!
 //! # Invariants
 //! - Acks count only of a stream that was accepted; whoever is refused loses what it had.
-//! - Only the newest session of an edge counts; an older connection that is still closing changes nothing.
+//! - Only the newest connection of an edge counts, in whatever order connections are heard of; where it ends, the newest of
+//!   those that are left. Of one process the edge itself numbers them, of two processes the one that began later is newer.
 //! - An edge that comes back lower loses the receipts above: what counts is what it has, not what it once had.
 //! - An edge is expected, and so counts as missing, from when it first caught up or was named until it is forgotten.
 //! - What an edge has counts once it is on record that the edge is expected: a receipt never speaks of an edge that the next
 //!   start of this publisher would not wait for.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{Ack, EdgeReceipt, Epoch, Peer, Receipt, SubscribeRefusal, Version, WaitFor};
+use crate::{Ack, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, SubscribeRefusal, Version, WaitFor};
 
 /// Remembered arrivals per edge. Older versions are known to be applied, but not when.
 pub(crate) const MAX_ARRIVALS: usize = 1024;
@@ -35,6 +36,8 @@ pub struct AckBook {
     levels: BTreeMap<Option<Version>, usize>,
     /// Ascending by version.
     commits: VecDeque<(Version, Duration)>,
+    /// Edges below, of whom there are news for whoever is above; nothing where nobody listens.
+    untold: Option<BTreeSet<Peer>>,
 }
 
 #[derive(Debug)]
@@ -42,13 +45,11 @@ struct Edge {
     is_expected: bool,
     /// A restart does not change that it is expected.
     is_on_record: bool,
-    session: u64,
     link: EdgeLink,
-    incarnation: u64,
-    connection: u64,
-    via: Option<String>,
-    /// It has caught up when it has applied this.
-    goal: Version,
+    /// The connection that counts, or did last.
+    current: AcceptedLink,
+    /// All that are open, with what each said last.
+    open: Vec<OpenLink>,
     applied: Option<Version>,
     durable: Option<Version>,
     last_ack: Option<Duration>,
@@ -56,8 +57,18 @@ struct Edge {
     arrivals: VecDeque<(Version, Duration)>,
 }
 
+/// Most open connections of an edge: far more than an edge that moves has by mistake.
+const MAX_OPEN: usize = 16;
+
+/// A connection that is open as far as is known, and what came over it last.
+#[derive(Debug)]
+struct OpenLink {
+    link: AcceptedLink,
+    ack: Option<Ack>,
+}
+
 /// A connection over which an edge is served.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceptedLink {
     /// Number of the connection here, ascending with every one of the process.
     pub session: u64,
@@ -69,6 +80,15 @@ pub struct AcceptedLink {
     pub goal: Version,
     /// The name of the relay that serves it, if one does.
     pub via: Option<String>,
+    /// Whoever is above this node is to hear of it. Of what one core tells another, nobody else does.
+    pub is_below: bool,
+}
+
+impl AcceptedLink {
+    /// The newer of two connections is greater.
+    fn order(&self) -> (u64, u64, u64) {
+        (self.incarnation, self.connection, self.session)
+    }
 }
 
 /// How an edge stands towards this publisher.
@@ -174,21 +194,9 @@ impl AckBook {
 
     /// An edge is served from here on. Says no when the book is full.
     pub fn accept(&mut self, peer: &Peer, link: AcceptedLink) -> bool {
-        let AcceptedLink { session, incarnation, connection, goal, via } = link;
         let is_known = self.know(Duration::ZERO, peer);
-        self.update(peer, |edge| {
-            // Of one process the edge itself says which connection is newer: news of two nodes come in any order.
-            let is_older = edge.incarnation == incarnation && connection < edge.connection;
-            if session < edge.session || is_older {
-                return;
-            }
-            if edge.incarnation != incarnation {
-                edge.retract_all();
-            }
-            (edge.session, edge.incarnation, edge.goal) = (session, incarnation, goal);
-            (edge.connection, edge.via) = (connection, via);
-            edge.link = EdgeLink::Connected;
-        });
+        self.update(peer, |edge| edge.open(link));
+        self.is_news(peer);
         is_known
     }
 
@@ -197,12 +205,14 @@ impl AckBook {
     pub fn refuse(&mut self, now: Duration, peer: &Peer, session: u64, why: SubscribeRefusal) {
         self.know(now, peer);
         self.update(peer, |edge| {
-            if session >= edge.session {
+            edge.open.retain(|open| open.link.session != session);
+            if session >= edge.current.session {
                 edge.retract_all();
-                edge.session = session;
+                edge.current.session = session;
                 edge.link = EdgeLink::Refused(edge.link.away_since().unwrap_or(now), why);
             }
         });
+        self.is_news(peer);
     }
 
     /// An edge that should be there, as is on record: until it connects it counts as missing, and as away since that time.
@@ -218,22 +228,64 @@ impl AckBook {
         self.update(peer, |edge| edge.is_on_record = edge.is_expected);
     }
 
-    /// Its connection is gone.
-    pub fn disconnect(&mut self, now: Duration, peer: &Peer, session: u64) {
-        self.lose(peer, session, EdgeLink::Away(now));
+    /// A connection is gone. What came over another one that is open counts then.
+    pub fn disconnect(&mut self, now: Duration, peer: &Peer, session: u64) -> Booked {
+        self.lose(now, peer, session, EdgeLink::Away(now))
     }
 
-    /// The relay that serves it is gone: what it had durably counts on, and what only its memory had does not, because
-    /// nobody would hear of its loss.
-    pub fn out_of_sight(&mut self, now: Duration, peer: &Peer, session: u64) {
-        if self.lose(peer, session, EdgeLink::LastKnown(now)) {
-            self.update(peer, Edge::retract_to_durable);
+    /// The same where the relay is gone that serves it: what it had durably counts on, and what only its memory had does
+    /// not, because nobody would hear of its loss.
+    pub fn out_of_sight(&mut self, now: Duration, peer: &Peer, session: u64) -> Booked {
+        self.lose(now, peer, session, EdgeLink::LastKnown(now))
+    }
+
+    fn lose(&mut self, now: Duration, peer: &Peer, session: u64, link: EdgeLink) -> Booked {
+        let mut next = None;
+        self.update(peer, |edge| {
+            edge.open.retain(|open| open.link.session != session);
+            if edge.current.session != session || edge.link != EdgeLink::Connected {
+                return;
+            }
+            edge.link = link;
+            if matches!(link, EdgeLink::LastKnown(_)) {
+                edge.retract_to_durable();
+            }
+            next = edge.choose();
+        });
+        self.is_news(peer);
+        next.map(|(session, ack)| self.ack(now, peer, session, &ack)).unwrap_or_default()
+    }
+
+    /// Somebody above begins to listen, to whom every edge below is news.
+    pub fn tell_all(&mut self) {
+        let is_served = |edge: &Edge| edge.link == EdgeLink::Connected && edge.current.is_below;
+        self.untold =
+            Some(self.edges.iter().filter(|(_, edge)| is_served(edge)).map(|(peer, _)| peer.clone()).collect());
+    }
+
+    /// Whether there is something to tell whoever is above.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.untold.as_ref().is_some_and(|untold| !untold.is_empty())
+    }
+
+    /// The news of at most so many edges, which are told with it: how each stands now.
+    pub fn take_news(&mut self, most: usize) -> Vec<EdgeNews> {
+        let (mut news, Some(untold)) = (Vec::new(), &mut self.untold) else { return vec![] };
+        while news.len() < most
+            && let Some(peer) = untold.pop_first()
+        {
+            news.extend(self.edges.get(&peer).map(|edge| edge.news(&peer, self.epoch)));
         }
+        news
     }
 
-    fn lose(&mut self, peer: &Peer, session: u64, link: EdgeLink) -> bool {
-        let edge = self.edges.get_mut(peer).filter(|edge| edge.session == session && edge.link == EdgeLink::Connected);
-        edge.map(|edge| edge.link = link).is_some()
+    fn is_news(&mut self, peer: &Peer) {
+        if let Some(untold) = &mut self.untold
+            && self.edges.get(peer).is_some_and(|edge| edge.current.is_below)
+        {
+            untold.insert(peer.clone());
+        }
     }
 
     /// Removes an edge: it no longer counts as missing. A connected edge counts again when it reconnects.
@@ -246,19 +298,27 @@ impl AckBook {
     /// An edge that is served says how far it is.
     pub fn ack(&mut self, now: Duration, peer: &Peer, session: u64, ack: &Ack) -> Booked {
         let counts = |edge: &Edge| {
-            edge.session == session && edge.link == EdgeLink::Connected && edge.incarnation == ack.incarnation
+            let current = &edge.current;
+            let is_served = edge.link == EdgeLink::Connected;
+            current.session == session && is_served && current.incarnation == ack.incarnation
         };
+        if let Some(edge) = self.edges.get_mut(peer)
+            && let Some(open) = edge.open.iter_mut().find(|open| open.link.session == session)
+        {
+            open.ack = Some(ack.clone());
+        }
         if !self.edges.get(peer).is_some_and(counts) || ack.epoch != self.epoch {
             return Booked::default();
         }
         let news = self.update(peer, |edge| {
             let before = edge.applied;
             edge.take(now, ack);
-            let is_new = !edge.is_expected && ack.applied >= edge.goal;
+            let is_new = !edge.is_expected && ack.applied >= edge.current.goal;
             edge.is_expected |= is_new;
             (before, edge.is_on_record, is_new)
         });
         let Some((before, counts, is_new)) = news else { return Booked::default() };
+        self.is_news(peer);
         let gained = counts && before.is_none_or(|before| before < ack.applied);
         let gained = gained.then_some(Gained { before, applied: ack.applied });
         // The first ack of an incarnation says what it had all along, not what has just arrived.
@@ -304,8 +364,8 @@ impl AckBook {
             is_expected: edge.is_expected,
             is_on_record: edge.is_on_record,
             link: edge.link,
-            via: edge.via.clone(),
-            incarnation: edge.incarnation,
+            via: edge.current.via.clone(),
+            incarnation: edge.current.incarnation,
             applied: edge.applied,
             durable: edge.durable,
             last_ack: edge.last_ack,
@@ -360,17 +420,49 @@ impl Edge {
         Self {
             is_expected: false,
             is_on_record: false,
-            session: 0,
             link: EdgeLink::Away(since),
-            incarnation: 0,
-            connection: 0,
-            via: None,
-            goal: Version::ZERO,
+            current: AcceptedLink::default(),
+            open: Vec::new(),
             applied: None,
             durable: None,
             last_ack: None,
             arrivals: VecDeque::new(),
         }
+    }
+
+    /// How it stands, for whoever is above.
+    fn news(&self, peer: &Peer, epoch: Epoch) -> EdgeNews {
+        let AcceptedLink { session, incarnation, connection, goal, via, .. } = self.current.clone();
+        let (is_gone, is_unseen) = (self.link != EdgeLink::Connected, matches!(self.link, EdgeLink::LastKnown(_)));
+        let durable = self.durable.unwrap_or_default();
+        let ack = self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0 });
+        EdgeNews { peer: peer.clone(), session, connection, incarnation, goal, is_gone, is_unseen, via, ack }
+    }
+
+    /// One more connection is open.
+    fn open(&mut self, link: AcceptedLink) {
+        self.open.retain(|open| open.link.session != link.session);
+        if self.open.len() == MAX_OPEN {
+            self.open.remove(0);
+        }
+        self.open.push(OpenLink { link, ack: None });
+        self.choose();
+    }
+
+    /// Lets the newest of the open connections count. If that is another one than before, its session, and what came over
+    /// it last.
+    fn choose(&mut self) -> Option<(u64, Ack)> {
+        let newest = self.open.iter().max_by_key(|open| open.link.order())?;
+        if self.link == EdgeLink::Connected && newest.link.session == self.current.session {
+            return None;
+        }
+        let (link, ack) = (newest.link.clone(), newest.ack.clone());
+        if self.current.incarnation != link.incarnation {
+            self.retract_all();
+        }
+        self.link = EdgeLink::Connected;
+        self.current = link;
+        Some((self.current.session, ack?))
     }
 
     /// Where it is counted, if it is.

@@ -23,7 +23,7 @@ fn at(version: u64) -> Version {
 }
 
 fn link(session: u64, incarnation: u64, goal: Version) -> AcceptedLink {
-    AcceptedLink { session, incarnation, connection: 0, goal, via: None }
+    AcceptedLink { session, incarnation, connection: 0, goal, via: None, is_below: true }
 }
 
 fn edge(name: &str) -> Peer {
@@ -289,7 +289,7 @@ fn below_a_lost_relay_only_what_is_durable_counts() {
 }
 
 #[test]
-fn of_two_connections_of_one_process_the_later_one_counts_in_whatever_order_they_are_heard_of() {
+fn of_several_connections_the_newest_counts_in_whatever_order_they_are_heard_of() {
     let mut book = book();
     let a = edge("a");
     let over = |session, connection| AcceptedLink { connection, ..link(session, 7, at(10)) };
@@ -298,8 +298,22 @@ fn of_two_connections_of_one_process_the_later_one_counts_in_whatever_order_they
     book.accept(&a, over(4, 4));
     book.disconnect(ms(30), &a, 4);
     assert_eq!(book.edges()[0].link, EdgeLink::Connected);
-    // Another process is another matter: nobody can tell which of the two is older.
+    // The process that began later is the newer one.
     book.accept(&a, link(5, 6, at(10)));
-    book.disconnect(ms(40), &a, 5);
-    assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(40)));
+    assert_eq!(book.edges()[0].incarnation, 7);
+    book.accept(&a, link(6, 8, at(10)));
+    assert_eq!((book.edges()[0].incarnation, book.edges()[0].applied), (8, None));
+    // When it is gone, what is open of the others counts, with what it said.
+    book.ack(ms(45), &a, 3, &ack(7, 9));
+    assert_eq!(book.edges()[0].applied, None);
+    let booked = book.disconnect(ms(50), &a, 6);
+    assert_eq!(booked.gained, Some(Gained { before: None, applied: at(9) }));
+    assert_eq!((book.edges()[0].incarnation, book.edges()[0].link), (7, EdgeLink::Connected));
+    // The first connection of it is open still.
+    for session in [3, 1] {
+        book.disconnect(ms(60), &a, session);
+    }
+    assert_eq!((book.edges()[0].incarnation, book.edges()[0].link), (6, EdgeLink::Connected));
+    book.disconnect(ms(80), &a, 5);
+    assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(80)));
 }

@@ -561,9 +561,10 @@ impl Follower {
         }
     }
 
-    /// The publisher says how old its confirmation is. One without a head waits with its answer, and confirms nothing.
+    /// The publisher says how old its confirmation is, if it knows. One without a head waits with its answer, and confirms
+    /// nothing.
     fn confirmed_for(&mut self, now: Duration, heartbeat: &Heartbeat) {
-        if heartbeat.head.is_some() {
+        if heartbeat.head.is_some() && heartbeat.unconfirmed_us != u64::MAX {
             let confirmed = now.saturating_sub(Duration::from_micros(heartbeat.unconfirmed_us));
             self.confirmed = self.confirmed.max(Some(confirmed));
         }

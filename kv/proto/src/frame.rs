@@ -163,7 +163,7 @@ positional! {
         /// The time between two acks that it wants, in microseconds; 0 if it does not say.
         pub ack_every_us: u64,
         /// The time since a majority of the cores last confirmed that this publisher has everything that was committed, in
-        /// microseconds; 0 if it needs nobody to confirm it.
+        /// microseconds; 0 if it needs nobody to confirm it, and 2^64 - 1 if it does not know.
         pub unconfirmed_us: u64,
     }
 }

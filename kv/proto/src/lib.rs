@@ -50,7 +50,6 @@ mod request;
 mod request_key;
 mod revoked_list;
 mod role;
-mod served_edges;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
@@ -63,6 +62,8 @@ mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
 mod tail;
+#[cfg(test)]
+mod tree_simulation;
 mod upstreams;
 #[cfg(test)]
 mod upstreams_tests;
@@ -116,7 +117,6 @@ pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError
 pub use request_key::{RequestKey, RequestKeyError};
 pub use revoked_list::{RevokedList, RevokedListError};
 pub use role::{DOMAIN, Role, RoleError};
-pub use served_edges::ServedEdges;
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
 pub use state_receiver::{ReceiverAction, ReceiverInput, StateReceiver};

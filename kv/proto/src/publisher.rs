@@ -525,7 +525,8 @@ impl Downstream {
 
     fn heartbeat_frame(&mut self, now: Duration, head: Option<Position>, tail: &Tail) -> Bytes {
         self.told_at = now;
-        let [time_us, ack_every_us, unconfirmed_us] = [now, ack_every(self.followers), tail.unconfirmed_for(now)]
+        let unconfirmed = tail.unconfirmed_for(now).unwrap_or(Duration::MAX);
+        let [time_us, ack_every_us, unconfirmed_us] = [now, ack_every(self.followers), unconfirmed]
             .map(|time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
         Frame::Heartbeat(Heartbeat { head, time_us, ack_every_us, unconfirmed_us }).to_bytes()
     }

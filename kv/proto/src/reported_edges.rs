@@ -51,11 +51,26 @@ impl ReportedEdges {
         let known = self.sessions.get(&peer).filter(|known| known.there == there).map(|known| known.here);
         let here = match known {
             Some(here) => here,
+            // Nobody heard of it while it was there; an earlier connection is gone as well.
+            None if is_gone => {
+                let earlier = self.sessions.remove(&peer);
+                return Some(earlier.map(|earlier| Reported::Gone(earlier.here)).into_iter().collect());
+            }
             None if self.sessions.len() >= MAX_REPORTED && !self.sessions.contains_key(&peer) => return None,
             None => {
+                // It has connected there anew: the earlier connection is gone.
+                told.extend(self.sessions.get(&peer).map(|earlier| Reported::Gone(earlier.here)));
                 let here = next_session();
                 let via = via.or_else(|| self.relay.clone());
-                told.push(Reported::Accepted(AcceptedLink { session: here, incarnation, connection, goal, via }));
+                let is_below = self.relay.is_some();
+                told.push(Reported::Accepted(AcceptedLink {
+                    session: here,
+                    incarnation,
+                    connection,
+                    goal,
+                    via,
+                    is_below,
+                }));
                 self.sessions.insert(peer.clone(), Session { there, here });
                 here
             }

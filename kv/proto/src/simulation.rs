@@ -140,7 +140,7 @@ impl Copy {
     }
 }
 
-fn owned(op: OpRef<'_>) -> Op {
+pub(crate) fn owned(op: OpRef<'_>) -> Op {
     let key = |bytes: &[u8]| Key::new(bytes.to_vec()).unwrap();
     match op {
         OpRef::Put { key: at, value } => Op::Put { key: key(at), value: Value::new(value.to_vec()).unwrap() },

@@ -15,11 +15,20 @@ pub struct Tail {
     frames: VecDeque<(Bytes, Duration)>,
     bytes: usize,
     max_bytes: usize,
-    /// When a majority last confirmed that nothing is missing at its end; nothing, where nobody needs to.
-    confirmed: Option<Duration>,
+    confirmed: Confirmation,
     /// The way that versions take to it, and how often that has changed.
     path: Path,
     paths: u64,
+}
+
+/// When a majority last confirmed that nothing is missing at the end of a tail.
+#[derive(Clone, Copy, Debug)]
+enum Confirmation {
+    /// Nobody needs to.
+    NotNeeded,
+    /// It was never said.
+    Unknown,
+    At(Duration),
 }
 
 /// The result of reading from a [`Tail`].
@@ -37,7 +46,15 @@ impl Tail {
     /// Empty, behind the position where the store stands.
     #[must_use]
     pub fn new(head: Position, max_bytes: usize) -> Self {
-        Self { head, frames: VecDeque::new(), bytes: 0, max_bytes, confirmed: None, path: Path::default(), paths: 0 }
+        Self {
+            head,
+            frames: VecDeque::new(),
+            bytes: 0,
+            max_bytes,
+            confirmed: Confirmation::NotNeeded,
+            path: Path::default(),
+            paths: 0,
+        }
     }
 
     /// Where it ends.
@@ -104,13 +121,23 @@ impl Tail {
 
     /// A majority confirms `now` that nothing is missing at the end. Whoever says so once must go on to.
     pub fn confirm(&mut self, now: Duration) {
-        self.confirmed = Some(now);
+        self.confirmed = Confirmation::At(now);
     }
 
-    /// The time since a majority last confirmed that nothing is missing at the end; zero, where nobody needs to.
+    /// Nobody knows when a majority last confirmed anything.
+    pub fn confirm_nothing(&mut self) {
+        self.confirmed = Confirmation::Unknown;
+    }
+
+    /// The time since a majority last confirmed that nothing is missing at the end; zero, where nobody needs to, and
+    /// nothing where it is not known.
     #[must_use]
-    pub fn unconfirmed_for(&self, now: Duration) -> Duration {
-        self.confirmed.map_or(Duration::ZERO, |confirmed| now.saturating_sub(confirmed))
+    pub fn unconfirmed_for(&self, now: Duration) -> Option<Duration> {
+        match self.confirmed {
+            Confirmation::NotNeeded => Some(Duration::ZERO),
+            Confirmation::Unknown => None,
+            Confirmation::At(confirmed) => Some(now.saturating_sub(confirmed)),
+        }
     }
 
     /// The versions after `sent`, about `max_bytes` of them, at least one if there is one.

@@ -4,13 +4,12 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{
-    AcceptedLink, Ack, AckBook, EdgeReport, Epoch, Peer, Position, Receipt, Reported, SubscribeRefusal, Version,
-    WaitFor,
+    AcceptedLink, Ack, AckBook, Booked, EdgeNews, EdgeReport, Epoch, Peer, Position, Receipt, Reported,
+    SubscribeRefusal, Version, WaitFor,
 };
 
-use crate::edge_news::News;
 use crate::lock::lock;
 use crate::waiters::{WaiterId, Waiters};
 use crate::{Clock, TransportMetrics};
@@ -29,21 +28,14 @@ pub(crate) struct Book {
     waiters: Mutex<Waiters>,
     /// Changes when an edge has caught up for the first time.
     caught_up: watch::Sender<u64>,
-    /// For the leader, where this core is not it.
-    pub(crate) news: News,
+    /// Told when there is news for whoever is above.
+    pub(crate) news: Notify,
 }
 
 impl Book {
     pub(crate) fn new(epoch: Epoch, clock: Clock, metrics: TransportMetrics) -> Self {
         let acks = Mutex::new(AckBook::new(epoch));
-        Self {
-            clock,
-            metrics,
-            acks,
-            waiters: Mutex::default(),
-            caught_up: watch::Sender::new(0),
-            news: News::default(),
-        }
+        Self { clock, metrics, acks, waiters: Mutex::default(), caught_up: watch::Sender::new(0), news: Notify::new() }
     }
 
     /// The store has come to there.
@@ -116,56 +108,73 @@ impl Book {
 
     /// An edge is served from here on. Says no when no more edges can be known.
     pub(crate) fn accept(&self, peer: &Peer, link: AcceptedLink) -> bool {
-        self.reported(peer, Reported::Accepted(link), true)
+        self.reported(peer, Reported::Accepted(link))
     }
 
     /// An edge gets nothing.
     pub(crate) fn refuse(&self, peer: &Peer, session: u64, why: SubscribeRefusal) {
-        self.news.change(|served| served.lost(peer, session, false));
-        lock(&self.acks).refuse(self.clock.now(), peer, session, why);
+        self.change(|acks| acks.refuse(self.clock.now(), peer, session, why));
     }
 
     pub(crate) fn acked(&self, session: u64, peer: &Peer, ack: Ack) {
-        self.reported(peer, Reported::Acked(session, ack), true);
+        self.reported(peer, Reported::Acked(session, ack));
     }
 
     pub(crate) fn disconnect(&self, session: u64, peer: &Peer) {
-        self.reported(peer, Reported::Gone(session), true);
+        self.reported(peer, Reported::Gone(session));
     }
 
-    /// Takes what has become of an edge that is served here or, as another node says, there; `passes_on` if whoever listens
-    /// here is to be told, too. Says no when no more edges can be known.
-    pub(crate) fn reported(&self, peer: &Peer, told: Reported, passes_on: bool) -> bool {
-        if passes_on {
-            self.news.change(|served| match &told {
-                Reported::Accepted(link) => served.accepted(peer, link.clone()),
-                Reported::Acked(session, ack) => served.acked(peer, *session, ack),
-                Reported::Gone(session) => served.lost(peer, *session, false),
-                Reported::OutOfSight(session) => served.lost(peer, *session, true),
-            });
+    /// Somebody above begins to listen.
+    pub(crate) fn tell_all(&self) {
+        self.change(AckBook::tell_all);
+    }
+
+    pub(crate) fn has_news(&self) -> bool {
+        lock(&self.acks).has_news()
+    }
+
+    pub(crate) fn take_news(&self, most: usize) -> Vec<EdgeNews> {
+        lock(&self.acks).take_news(most)
+    }
+
+    /// Changes the book, and wakes whoever tells what is new.
+    fn change<T>(&self, change: impl FnOnce(&mut AckBook) -> T) -> T {
+        let mut acks = lock(&self.acks);
+        let result = change(&mut acks);
+        if acks.has_news() {
+            self.news.notify_one();
         }
+        result
+    }
+
+    /// Takes what has become of an edge that is served here or, as another node says, there. Says no when no more edges can
+    /// be known.
+    pub(crate) fn reported(&self, peer: &Peer, told: Reported) -> bool {
         let now = self.clock.now();
-        match told {
-            Reported::Accepted(link) => return lock(&self.acks).accept(peer, link),
-            Reported::Acked(session, ack) => self.take_ack(session, peer, &ack),
-            Reported::Gone(session) => lock(&self.acks).disconnect(now, peer, session),
-            Reported::OutOfSight(session) => lock(&self.acks).out_of_sight(now, peer, session),
+        let book = |change: &dyn Fn(&mut AckBook) -> Booked| self.book(peer, change);
+        match &told {
+            Reported::Accepted(link) => return self.change(|acks| acks.accept(peer, link.clone())),
+            Reported::Acked(session, ack) => {
+                self.metrics.acks.inc();
+                book(&|acks| acks.ack(now, peer, *session, ack));
+            }
+            Reported::Gone(session) => book(&|acks| acks.disconnect(now, peer, *session)),
+            Reported::OutOfSight(session) => book(&|acks| acks.out_of_sight(now, peer, *session)),
         }
         true
     }
 
-    fn take_ack(&self, session: u64, peer: &Peer, ack: &Ack) {
-        self.metrics.acks.inc();
-        let booked = {
-            let mut acks = lock(&self.acks);
-            let booked = acks.ack(self.clock.now(), peer, session, ack);
+    /// Changes the book, and tells whom that concerns.
+    fn book(&self, peer: &Peer, change: impl Fn(&mut AckBook) -> Booked) {
+        let booked = self.change(|acks| {
+            let booked = change(acks);
             // Before those who wait go on, so that they find it counted.
             booked.took.iter().for_each(|took| self.metrics.commit_to_ack.observe(took.as_secs_f64()));
             if let Some(gained) = booked.gained {
-                self.looked(lock(&self.waiters).gained(&acks, gained));
+                self.looked(lock(&self.waiters).gained(acks, gained));
             }
             booked
-        };
+        });
         if booked.is_new {
             tracing::debug!(%peer, "it has caught up for the first time");
             self.caught_up.send_modify(|count| *count = count.wrapping_add(1));

@@ -6,34 +6,13 @@
 //! ```
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
-use zonecast_kv_proto::{EdgeNews, EdgeNewsError, Peer, Reported, ReportedEdges, ServedEdges};
+use zonecast_kv_proto::{EdgeNews, EdgeNewsError, Peer, Reported, ReportedEdges};
 
 use crate::admission::Admission;
 use crate::book::Book;
-use crate::lock::lock;
-
-/// The edges that a publisher serves, and what is to be told of them.
-#[derive(Debug, Default)]
-pub(crate) struct News {
-    served: Mutex<ServedEdges>,
-    changed: Notify,
-}
-
-impl News {
-    pub(crate) fn change(&self, change: impl FnOnce(&mut ServedEdges)) {
-        let mut served = lock(&self.served);
-        change(&mut served);
-        let has_news = served.has_news();
-        drop(served);
-        if has_news {
-            self.changed.notify_one();
-        }
-    }
-}
 
 /// News of the edges that a publisher serves. One at a time; the last one that was made gets them.
 pub struct EdgeNewsFeed {
@@ -42,7 +21,7 @@ pub struct EdgeNewsFeed {
 
 impl EdgeNewsFeed {
     pub(crate) fn new(book: Arc<Book>) -> Self {
-        book.news.change(ServedEdges::follow);
+        book.tell_all();
         Self { book }
     }
 
@@ -55,18 +34,18 @@ impl EdgeNewsFeed {
     /// Waits until there is any. What is taken later is not older for it.
     pub async fn ready(&mut self) {
         loop {
-            let changed = self.book.news.changed.notified();
-            if lock(&self.book.news.served).has_news() {
+            let told = self.book.news.notified();
+            if self.book.has_news() {
                 return;
             }
-            changed.await;
+            told.await;
         }
     }
 
     /// What there is, of at most so many edges, as messages.
     #[must_use]
     pub fn take(&mut self, most: usize) -> Vec<Bytes> {
-        lock(&self.book.news.served).take(most).iter().map(EdgeNews::to_bytes).collect()
+        self.book.take_news(most).iter().map(EdgeNews::to_bytes).collect()
     }
 }
 
@@ -80,7 +59,6 @@ impl fmt::Debug for EdgeNewsFeed {
 pub struct EdgeReports {
     book: Arc<Book>,
     admission: Arc<Admission>,
-    by: Reporter,
     edges: ReportedEdges,
 }
 
@@ -95,8 +73,8 @@ pub(crate) enum Reporter {
 
 impl EdgeReports {
     pub(crate) fn new(book: Arc<Book>, admission: Arc<Admission>, by: Reporter) -> Self {
-        let relay = if let Reporter::Relay(name) = &by { Some(name.clone()) } else { None };
-        Self { book, admission, by, edges: ReportedEdges::new(relay) }
+        let relay = if let Reporter::Relay(name) = by { Some(name) } else { None };
+        Self { book, admission, edges: ReportedEdges::new(relay) }
     }
 
     /// Books one message.
@@ -116,8 +94,7 @@ impl EdgeReports {
 
     /// Says no when no more edges can be known.
     fn book(&self, peer: &Peer, told: Reported) -> bool {
-        let passes_on = matches!(self.by, Reporter::Relay(_));
-        self.book.reported(peer, told, passes_on)
+        self.book.reported(peer, told)
     }
 }
 

@@ -188,7 +188,7 @@ impl Session {
             }
             DownstreamAction::Accepted(goal) => {
                 let (session, incarnation, connection) = (self.number, self.incarnation, self.connections);
-                let link = AcceptedLink { session, incarnation, connection, goal, via: None };
+                let link = AcceptedLink { session, incarnation, connection, goal, via: None, is_below: true };
                 if !self.parts.book.accept(self.connection.peer(), link) {
                     return Err(SessionEnd::End(DownstreamEnd::Malformed(
                         "too many edges have connected; forget some",

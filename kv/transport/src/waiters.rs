@@ -92,7 +92,10 @@ mod tests {
         let mut book = AckBook::new(Epoch::ZERO);
         let peers: Vec<Peer> = (0..edges).map(|number| Peer::edge(&format!("edge-{number}"))).collect();
         for (session, peer) in (1..).zip(&peers) {
-            book.accept(peer, AcceptedLink { session, incarnation: 1, connection: 0, goal: Version::ZERO, via: None });
+            book.accept(
+                peer,
+                AcceptedLink { session, incarnation: 1, connection: 0, goal: Version::ZERO, via: None, is_below: true },
+            );
             book.expect(Duration::ZERO, peer);
         }
         (book, peers)
