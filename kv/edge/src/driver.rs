@@ -361,11 +361,13 @@ impl Driver {
             set(&self.metrics.connected, &self.name, connected);
             set(&self.metrics.head_version, &self.name, head.map_or(0, |head| head.version.get()));
         }
-        if let Some(confirmed) = self.follower.confirmed() {
+        let confirmed = self.follower.confirmed();
+        if let Some(confirmed) = confirmed {
             self.metrics.staleness.confirmed(&self.name, confirmed);
-            if let Some(relay) = &self.relay {
-                relay.heard(self.clock.now().saturating_sub(confirmed), self.follower.path());
-            }
+        }
+        if let Some(relay) = &self.relay {
+            let now = self.clock.now();
+            relay.heard(confirmed.map(|confirmed| now.saturating_sub(confirmed)), self.follower.path());
         }
         if let Some(heard) = self.follower.heard() {
             set(&self.metrics.heard_seconds, &self.name, heard.as_secs());

@@ -70,8 +70,8 @@ impl Relay {
         let DownstreamConfig { endpoint, options, metrics } = config.clone();
         let _runtime = self.runtime.enter();
         let publisher = Publisher::start(endpoint, Arc::new(source), options, metrics);
-        // The upstream has not said so yet.
-        publisher.heard_nothing();
+        // The upstream has not said anything yet.
+        publisher.heard_upstream(None, Path::default().to(self.own.clone()).unwrap_or_default());
         *state = State::Serving(Arc::new(publisher));
     }
 
@@ -94,8 +94,8 @@ impl Relay {
         }
     }
 
-    /// The upstream was confirmed so long ago, and gets its versions by this path.
-    pub(crate) fn heard(&self, unconfirmed_for: Duration, upstream: &Path) {
+    /// The upstream was confirmed so long ago, as far as is known, and gets its versions by this path.
+    pub(crate) fn heard(&self, unconfirmed_for: Option<Duration>, upstream: &Path) {
         if let Some(publisher) = self.publisher() {
             publisher.heard_upstream(unconfirmed_for, upstream.to(self.own.clone()).unwrap_or_default());
         }

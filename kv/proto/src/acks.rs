@@ -499,7 +499,8 @@ impl Edge {
     }
 
     fn retract_to_durable(&mut self) {
-        self.applied = self.durable;
+        // 0 says that none of this epoch is.
+        self.applied = self.durable.filter(|durable| *durable > Version::ZERO);
         while self.arrivals.back().is_some_and(|(version, _)| Some(*version) > self.durable) {
             self.arrivals.pop_back();
         }

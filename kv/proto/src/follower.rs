@@ -435,6 +435,8 @@ impl Follower {
         }
         self.state = State::Subscribed;
         self.timeout = now + ANSWER_WITHIN;
+        // Until this publisher says otherwise: what the one before said does not hold for it.
+        self.path = Path::default();
         self.ready.push_back(FollowerAction::Send(Frame::Subscribe(Subscribe {
             protocol: PROTOCOL,
             name: self.name.clone(),

@@ -164,16 +164,15 @@ impl Publisher {
         self.parts.feed.confirm(self.parts.clock.now());
     }
 
-    /// A relay hears from its upstream how long ago a majority of the cores confirmed that nothing was missing there, and
-    /// the way that versions take to it. Downstreams hear both, the former with the time that passes here added to it.
-    pub fn heard_upstream(&self, unconfirmed_for: Duration, path: Path) {
-        self.parts.feed.tail().confirm(self.parts.clock.now().saturating_sub(unconfirmed_for));
+    /// A relay hears from its upstream how long ago a majority of the cores confirmed that nothing was missing there, if that
+    /// is known, and the way that versions take to it. Downstreams hear both, the former with the time that passes here added
+    /// to it.
+    pub fn heard_upstream(&self, unconfirmed_for: Option<Duration>, path: Path) {
+        match unconfirmed_for {
+            Some(unconfirmed) => self.parts.feed.confirm(self.parts.clock.now().saturating_sub(unconfirmed)),
+            None => self.parts.feed.tail().confirm_nothing(),
+        }
         self.parts.feed.set_path(path);
-    }
-
-    /// A relay has not heard yet whether anything was ever confirmed. Downstreams hear that.
-    pub fn heard_nothing(&self) {
-        self.parts.feed.tail().confirm_nothing();
     }
 
     /// The address it serves on.

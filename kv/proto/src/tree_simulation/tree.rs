@@ -406,8 +406,8 @@ impl Tree {
         let Some(hub) = &mut node.hub else { return };
         if let Some(confirmed) = confirmed {
             hub.tail.confirm(confirmed.min(now));
-            hub.tail.set_path(path.unwrap_or_default());
         }
+        hub.tail.set_path(path.unwrap_or_default());
         if let Some(wire) = node.wire.as_mut().filter(|_| tells && hub.book.has_news()) {
             let news = hub.book.take_news(REPORTS).iter().map(crate::EdgeNews::to_bytes).collect();
             wire.up.extend(Frame::Reports(news).to_bytes());
