@@ -104,3 +104,58 @@ impl ReportedEdges {
         self.sessions.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Version;
+
+    fn news(session: u64, is_gone: bool) -> EdgeNews {
+        EdgeNews {
+            peer: Peer::edge("edge-1"),
+            session,
+            connection: session,
+            incarnation: 7,
+            goal: Version::new(2),
+            is_gone,
+            is_unseen: false,
+            via: None,
+            ack: None,
+        }
+    }
+
+    fn accepted(session: u64, connection: u64) -> Reported {
+        let (goal, via) = (Version::new(2), Some("relay-1".into()));
+        Reported::Accepted(AcceptedLink { session, incarnation: 7, connection, goal, via, is_below: true })
+    }
+
+    #[test]
+    fn an_edge_that_comes_back_to_its_relay_leaves_no_connection_open() {
+        let (mut edges, mut last) = (ReportedEdges::new(Some("relay-1".into())), 10);
+        let mut take = |news| {
+            edges.take(news, || {
+                last += 1;
+                last
+            })
+        };
+        assert_eq!(take(news(3, false)), Some(vec![accepted(11, 3)]));
+        assert_eq!(take(news(3, false)), Some(vec![]));
+        assert_eq!(take(news(5, false)), Some(vec![Reported::Gone(11), accepted(12, 5)]));
+        // It was there and is gone before anybody was told.
+        assert_eq!(take(news(6, true)), Some(vec![Reported::Gone(12)]));
+        assert_eq!(take(news(7, true)), Some(vec![]));
+        assert_eq!(take(news(8, false)), Some(vec![accepted(13, 8)]));
+        assert_eq!(take(news(8, true)), Some(vec![Reported::Gone(13)]));
+        assert!(edges.is_empty());
+    }
+
+    #[test]
+    fn a_relay_that_is_lost_takes_its_edges_out_of_sight_and_tells_of_no_more_than_it_may() {
+        let mut edges = ReportedEdges::new(Some("relay-1".into()));
+        let of = |number: usize| EdgeNews { peer: Peer::edge(&format!("edge-{number}")), ..news(1, false) };
+        (0..MAX_REPORTED).for_each(|number| assert!(edges.take(of(number), || 1).is_some()));
+        assert_eq!(edges.take(of(MAX_REPORTED), || 1), None);
+        assert_eq!(edges.end()[0], (Peer::edge("edge-0"), Reported::OutOfSight(1)));
+        assert!(edges.is_empty());
+    }
+}
