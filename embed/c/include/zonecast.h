@@ -35,9 +35,9 @@ typedef struct zc_reader zc_reader;
 #define ZC_ERROR_INTERNAL (-4) /* a bug */
 
 /*
- * Opens an edge. `identity` is a folder that `zonecast ca issue --role edge` made, `upstreams` the cores as
- * "address:port,address:port", `data` the folder of its copy, which is made if it is missing. Returns NULL when it
- * cannot be opened, and why, as a string, in `error`, unless that is NULL.
+ * Opens an edge. `identity` is a folder that `zonecast ca issue --role edge` made, `upstreams` the cores and relays as
+ * "address:port,host:port", at least one of them an address, `data` the folder of its copy, which is made if it is
+ * missing. Returns NULL when it cannot be opened, and why, as a string, in `error`, unless that is NULL.
  */
 zc_edge *zc_edge_open(const char *identity, const char *upstreams, const char *data, char *error, size_t error_len);
 

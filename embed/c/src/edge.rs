@@ -1,14 +1,16 @@
 //! An edge with the runtime that it needs.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::runtime::{Builder, Runtime};
-use zonecast_edge::{DnsEdge, DnsEdgeConfig, EdgeError, EdgeOptions, EdgeStates};
+use zonecast_edge::{DnsEdge, DnsEdgeConfig, EdgeError, EdgeOptions, EdgeStates, Upstream};
 
 /// Threads that follow the core; answering needs none of them.
 const THREADS: usize = 2;
+
+/// For threads that still work when the edge is closed already.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// An edge and the runtime whose threads follow the core. Readers keep their state when it is closed.
 #[derive(Debug)]
@@ -20,9 +22,9 @@ pub struct CEdge {
 impl CEdge {
     /// Opens it; the error is for people.
     pub(crate) fn open(identity: &str, upstreams: &str, data: &str) -> Result<Self, String> {
-        let upstreams: Result<Vec<SocketAddr>, _> =
-            upstreams.split(',').map(|address| address.trim().parse()).collect();
-        let upstreams = upstreams.map_err(|error| format!("upstreams: {error}: give address:port,address:port"))?;
+        let upstreams: Result<Vec<Upstream>, _> =
+            upstreams.split(',').map(|upstream| upstream.trim().parse()).collect();
+        let upstreams = upstreams.map_err(|error| format!("upstreams: {error}"))?;
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("zonecast").enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
         let config =
@@ -52,5 +54,7 @@ impl CEdge {
         let Self { runtime, edge } = self;
         // What could not be made durable is fetched again.
         let _ = runtime.block_on(edge.shutdown());
+        // A resolver that does not answer would hold it up.
+        runtime.shutdown_timeout(CLOSE_WITHIN);
     }
 }

@@ -1,7 +1,6 @@
 //! The edge that a DNS server embeds: the local copy, the follower that updates it, and the states that answers are
 //! made from.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use prometheus::Registry;
@@ -19,8 +18,10 @@ pub struct DnsEdgeConfig {
     /// Folder of the certificate and key, as `zonecast ca issue` writes it. The edge takes over new files in it while
     /// it runs.
     pub identity: PathBuf,
-    /// Addresses of the cores to follow, tried in order; at least one.
-    pub upstreams: Vec<SocketAddr>,
+    /// Cores and relays to follow: addresses, or host names that are resolved at each attempt. At least one must be an
+    /// address, because resolving a name could depend on this edge. At first they are tried in this order, and one
+    /// that serves is followed until it fails.
+    pub upstreams: Vec<Upstream>,
     /// Folder of the local copy; it is created if it is missing. Only one edge at a time can use it.
     pub data: PathBuf,
     /// Memory limits of the local copy.
@@ -39,7 +40,7 @@ pub enum DnsEdgeError {
     /// The registry already has metrics of these names, perhaps of another edge: see [`DnsEdge::start`].
     #[error("metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// The copy cannot be opened, or no upstream is given.
+    /// The copy cannot be opened, or no upstream with an address is given.
     #[error(transparent)]
     Edge(#[from] EdgeError),
 }
@@ -77,7 +78,6 @@ impl DnsEdge {
         if peer.role != Role::Edge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
-        let upstreams = upstreams.into_iter().map(|address| Upstream { address }).collect();
         let config = EdgeConfig { folder: data, upstreams, identity, store, downstream: None };
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }
@@ -102,7 +102,7 @@ impl DnsEdge {
     /// identity that is not in a folder.
     ///
     /// # Errors
-    /// The copy cannot be opened, or no upstream is given.
+    /// The copy cannot be opened, or no upstream with an address is given.
     pub fn start(config: EdgeConfig, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         let states = EdgeStates::default();
         let edge = Edge::start(config, states.reader_index(), metrics)?;

@@ -44,7 +44,7 @@
 //! # let endpoint = Endpoint::server("127.0.0.1:0".parse()?, &ca.issue(Role::Core, "core-1")?)?;
 //! # let metrics = TransportMetrics::register(&Default::default())?;
 //! # let publisher = Publisher::start(endpoint, core.source(), PublisherOptions::default(), metrics);
-//! # let (core_address, data) = (publisher.local_addr()?, folder.path().join("copy"));
+//! # let (core_address, data) = (publisher.local_addr()?.into(), folder.path().join("copy"));
 //! # let identity = folder.path().join("identity");
 //! # ca.issue_with(&IssueOptions::new(Role::Edge, "edge-1"))?.save(&identity)?;
 //! # let registry = prometheus::Registry::new();
@@ -89,6 +89,8 @@ pub use zonecast_edge_reader::{
     MAX_NSID_LEN, Outcome, Scratch, Transport, ZoneTable,
 };
 pub use zonecast_keyspaces::{KeyspaceError, KeyspaceName, UserKey};
-pub use zonecast_kv_edge::{EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream};
+pub use zonecast_kv_edge::{
+    EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream, UpstreamError,
+};
 pub use zonecast_kv_proto::Position;
 pub use zonecast_records::{Name, Rrset, TypeBitmap};

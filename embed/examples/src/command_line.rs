@@ -1,9 +1,7 @@
 //! What all of the programs begin with.
 
-use std::net::SocketAddr;
-
 use anyhow::Context as _;
-use zonecast_edge::{DnsEdge, DnsEdgeConfig, EdgeOptions};
+use zonecast_edge::{DnsEdge, DnsEdgeConfig, EdgeOptions, Upstream};
 
 /// Opens the edge of a command line `IDENTITY CORE:PORT DATA LISTEN` and waits until it has what its core has. Gives
 /// where to listen, too.
@@ -15,7 +13,7 @@ pub async fn open_edge() -> anyhow::Result<(DnsEdge, String)> {
     let [identity, core, data, listen] = arguments.as_slice() else {
         anyhow::bail!("usage: IDENTITY CORE:PORT DATA LISTEN");
     };
-    let core: SocketAddr = core.parse().context("CORE:PORT is an address")?;
+    let core: Upstream = core.parse().context("CORE:PORT is an address")?;
     let (identity, data) = (identity.into(), data.into());
     let config = DnsEdgeConfig { identity, upstreams: vec![core], data, store: EdgeOptions::default() };
     let edge = DnsEdge::open(config, &prometheus::Registry::new())?;

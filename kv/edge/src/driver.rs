@@ -1,7 +1,6 @@
 //! The task that runs an edge's [`Follower`]: carries out its actions, one operation on the connection at a time, and tells
 //! it what has come of them.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -11,15 +10,16 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, Position};
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, FrameReceiver, Heard, Identity, NotTrusted, RefusalLog, StreamError};
+use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
+use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
 use crate::relay::Relay;
 use crate::repairs::Repairs;
 use crate::upstream_report::{Parting, Say, UpstreamReport};
 use crate::writer::{Reports, Work};
-use crate::{EdgeError, EdgeMetrics, EdgeStatus, Upstream};
+use crate::{EdgeError, EdgeMetrics, EdgeStatus};
 
 /// At most so much applied work is lost to a power cut and fetched again.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -30,8 +30,7 @@ const BURST: usize = 256;
 /// Runs one follower until the writer fails.
 pub(crate) struct Driver {
     pub(crate) name: String,
-    pub(crate) upstreams: Vec<Upstream>,
-    pub(crate) identity: Identity,
+    pub(crate) dialler: Dialler,
     pub(crate) refusals: RefusalLog,
     pub(crate) standing: UpstreamReport,
     pub(crate) store: Arc<EdgeStore>,
@@ -148,8 +147,8 @@ impl Driver {
 
     fn start(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
         match action {
-            FollowerAction::Connect(place) => {
-                self.connect(place);
+            FollowerAction::Connect(upstream) => {
+                self.operation = self.dialler.dial(upstream);
                 Ok(())
             }
             FollowerAction::Send(frame) => {
@@ -197,23 +196,19 @@ impl Driver {
         Ok(())
     }
 
-    fn connect(&mut self, place: usize) {
-        let Some(upstream) = self.upstreams.get(place).copied() else { return };
-        self.operation = Some(link::connect(upstream, self.identity.clone()));
-    }
-
     fn done(&mut self, done: OperationEnd) {
         self.operation = None;
         match done {
             OperationEnd::Connected(upstream, Ok(link)) => {
                 tracing::info!(edge = %self.name, %upstream, peer = %link.peer(), "connected");
-                self.link = Some(link);
+                self.link = Some(*link);
                 self.follower.handle(self.clock.now(), FollowerInput::Connected);
             }
             OperationEnd::Connected(upstream, Err(error)) => {
-                let refused = if let EdgeError::Endpoint(error) = &error { error.refused() } else { None };
-                self.parted(upstream, &Parting::NoConnection(refused, error.to_string()));
-                self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
+                let is_itself = matches!(error, EdgeError::Itself);
+                self.parted(&upstream, &Parting::NoConnection(error));
+                let input = if is_itself { FollowerInput::Itself } else { FollowerInput::Disconnected };
+                self.follower.handle(self.clock.now(), input);
             }
             OperationEnd::Sent(sender, Ok(())) => {
                 if let Some(link) = &mut self.link {
@@ -293,7 +288,7 @@ impl Driver {
     fn lost(&mut self, refused: Option<NotTrusted>, why: &str) {
         if let Some(link) = self.link.take() {
             link.close("lost");
-            self.parted(link.address(), &Parting::Lost(refused, why.to_owned()));
+            self.parted(&link.upstream, &Parting::Lost(refused, why.to_owned()));
         }
         self.follower.handle(self.clock.now(), FollowerInput::Disconnected);
     }
@@ -302,18 +297,18 @@ impl Driver {
     fn replaced(&mut self, why: String) {
         let Some(link) = self.link.take() else { return };
         link.close("lost");
-        self.parted(link.address(), &Parting::Replaced(why));
+        self.parted(&link.upstream, &Parting::Replaced(why));
         self.follower.handle(self.clock.now(), FollowerInput::Replaced);
     }
 
     fn leave(&mut self, end: FollowerEnd) {
         let Some(link) = self.link.take() else { return };
         link.close("left");
-        self.parted(link.address(), &Parting::Left(end));
+        self.parted(&link.upstream, &Parting::Left(end));
     }
 
     /// Counts, logs and shows why there is no upstream.
-    fn parted(&mut self, upstream: SocketAddr, parting: &Parting) {
+    fn parted(&mut self, upstream: &str, parting: &Parting) {
         let edge = &self.name;
         for say in self.standing.parted(self.clock.now(), upstream, parting) {
             match say {

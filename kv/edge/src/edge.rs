@@ -10,6 +10,7 @@ use zonecast_kv_proto::{Follower, FollowerState, Path, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
+use crate::dialler::Dialler;
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
@@ -23,7 +24,8 @@ use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
 pub struct EdgeConfig {
     /// Its copy's folder.
     pub folder: PathBuf,
-    /// Tried one after the other; at least one.
+    /// Cores and relays to follow; at least one of them an address, as an edge must not need a DNS that may be itself.
+    /// At first they are tried in this order, and one that serves is followed until it fails.
     pub upstreams: Vec<Upstream>,
     /// Identity of the edge. If it watches its folder, renewed certificates are used while the edge runs.
     pub identity: Identity,
@@ -56,6 +58,9 @@ impl Edge {
     pub fn start(config: EdgeConfig, index: Box<dyn ReaderIndex>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
         if config.upstreams.is_empty() {
             return Err(EdgeError::NoUpstream);
+        }
+        if config.upstreams.iter().all(|upstream| upstream.address().is_none()) {
+            return Err(EdgeError::OnlyNames);
         }
         let own = config.identity.peer().clone();
         if config.downstream.is_some() && own.role != Role::Relay {
@@ -103,8 +108,7 @@ impl Edge {
                 .with_upstreams(config.upstreams.len())
                 .passing_on_as(relay.is_some().then_some(own)),
             name,
-            upstreams: config.upstreams,
-            identity: config.identity,
+            dialler: Dialler::new(config.identity, config.upstreams),
             refusals: RefusalLog::default(),
             standing: UpstreamReport::default(),
             store: Arc::clone(&store),

@@ -25,12 +25,24 @@ pub enum EdgeError {
     /// Others may follow it, and its certificate does not say so.
     #[error("{0} may not be followed; issue it a certificate of role relay")]
     NoRelay(Peer),
+    /// Host names only.
+    #[error(
+        "every upstream is a host name: an edge must find one without asking a DNS that may be itself; add the IP \
+         address and port of one of them, such as \"192.0.2.1:8054\""
+    )]
+    OnlyNames,
     /// The thread that applies cannot be started.
     #[error("cannot start the thread that applies versions: {0}")]
     Thread(#[source] std::io::Error),
     /// No connection.
     #[error("{0}")]
     Connect(String),
+    /// A host name that leads nowhere.
+    #[error("the host name cannot be resolved: {0}")]
+    Unresolved(#[source] std::io::Error),
+    /// The upstream has the certificate of this node.
+    #[error("this is this node itself")]
+    Itself,
     /// No endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),

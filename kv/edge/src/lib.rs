@@ -8,6 +8,7 @@
 //! Readers get what they read from through their [`ReaderIndex`]: a snapshot of the store together with whatever they
 //! keep in memory, both of one version.
 
+mod dialler;
 mod driver;
 mod edge;
 mod edge_reports;
@@ -32,5 +33,5 @@ pub use reader_index::{ReaderIndex, ReaderIndexError};
 pub use relay::{DownstreamConfig, Downstreams};
 pub use staleness::Staleness;
 pub use status::EdgeStatus;
-pub use upstream::Upstream;
+pub use upstream::{Upstream, UpstreamError};
 pub use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeView};

@@ -8,10 +8,12 @@ use std::time::Duration;
 use zonecast_kv_proto::{Frame, SILENT_AFTER};
 use zonecast_kv_transport::{Connection, Endpoint, FrameReceiver, FrameSender, Identity, Peer, StreamError};
 
-use crate::{EdgeError, Upstream};
+use crate::EdgeError;
 
 /// A connection that is up.
 pub(crate) struct Link {
+    /// The upstream, for people.
+    pub(crate) upstream: String,
     connection: Connection,
     /// Here, or in the operation that uses it.
     pub(crate) sender: Option<FrameSender>,
@@ -25,19 +27,11 @@ pub(crate) type Operation = Pin<Box<dyn Future<Output = OperationEnd> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
 pub(crate) enum OperationEnd {
-    Connected(SocketAddr, Result<Link, EdgeError>),
+    /// To this upstream, for people.
+    Connected(String, Result<Box<Link>, EdgeError>),
     Sent(FrameSender, Result<(), StreamError>),
     /// The upstream takes nothing.
     Stuck,
-}
-
-/// Connects, within the time in which an upstream that says nothing counts as dead.
-pub(crate) fn connect(upstream: Upstream, identity: Identity) -> Operation {
-    Box::pin(async move {
-        let linked = tokio::time::timeout(SILENT_AFTER, Link::open(upstream, &identity)).await;
-        let linked = linked.unwrap_or_else(|_| Err(EdgeError::Connect("no answer".to_owned())));
-        OperationEnd::Connected(upstream.address, linked)
-    })
 }
 
 /// Sends a frame. An upstream that takes nothing is as good as one that says nothing.
@@ -51,15 +45,16 @@ pub(crate) fn send(mut sender: FrameSender, frame: Frame) -> Operation {
 }
 
 impl Link {
-    async fn open(upstream: Upstream, identity: &Identity) -> Result<Self, EdgeError> {
-        let endpoint = Endpoint::client(upstream.address, identity)?;
-        let connection = endpoint.connect(upstream.address).await?;
+    /// Connects to whoever serves at this address, unless that is this node itself.
+    pub(crate) async fn open(upstream: String, address: SocketAddr, identity: &Identity) -> Result<Self, EdgeError> {
+        let endpoint = Endpoint::client(address, identity)?;
+        let connection = endpoint.connect(address).await?;
+        if connection.peer() == identity.peer() {
+            connection.close("this node itself");
+            return Err(EdgeError::Itself);
+        }
         let (sender, receiver) = connection.open().await.map_err(|error| EdgeError::Connect(error.to_string()))?;
-        Ok(Self { connection, sender: Some(sender), receiver, _endpoint: endpoint })
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.connection.remote_addr()
+        Ok(Self { upstream, connection, sender: Some(sender), receiver, _endpoint: endpoint })
     }
 
     pub(crate) fn peer(&self) -> &Peer {

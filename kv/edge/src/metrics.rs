@@ -5,9 +5,11 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use crate::staleness::Staleness;
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 13] = [
+const REASONS: [&str; 15] = [
     "connect",
+    "resolve",
     "certificate",
+    "itself",
     "lost",
     "goodbye",
     "silent",

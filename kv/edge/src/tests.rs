@@ -5,6 +5,7 @@ mod damage;
 mod relays;
 mod revoked;
 mod source;
+mod upstreams;
 mod way;
 
 use std::path::Path;
@@ -66,7 +67,7 @@ impl World {
     fn config(&self, name: &str, publisher: &Publisher) -> EdgeConfig {
         EdgeConfig {
             folder: self.folder.path().join(name),
-            upstreams: vec![Upstream { address: publisher.local_addr().unwrap() }],
+            upstreams: vec![of(publisher)],
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
             downstream: None,
@@ -80,6 +81,11 @@ impl World {
     fn folder_of(&self, name: &str) -> std::path::PathBuf {
         self.folder.path().join(name)
     }
+}
+
+/// Where a publisher is.
+fn of(publisher: &Publisher) -> Upstream {
+    publisher.local_addr().unwrap().into()
 }
 
 struct Running {

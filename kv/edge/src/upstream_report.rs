@@ -2,11 +2,12 @@
 //!
 //! Pure: time is an argument.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use zonecast_kv_proto::{FollowerEnd, SubscribeRefusal};
 use zonecast_kv_transport::{CertificateFault, NotTrusted};
+
+use crate::EdgeError;
 
 /// A line that needs a hand is not repeated more often: an operator who reads the log finds it, and it stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(60);
@@ -19,6 +20,12 @@ const ANOTHER_NAME: &str = "stop one of them, or issue it a certificate with a n
 
 /// What to do when there is no connection.
 const REACH: &str = "is the core running, and does UDP reach it?";
+
+/// What to do when the name of an upstream leads nowhere.
+const RESOLVE: &str = "does the resolver of this machine know it? An address in its place needs none";
+
+/// What to do when an upstream is this node.
+const NOT_ITSELF: &str = "remove the address from `upstreams`";
 
 /// Decides what to count, log and show when an upstream is lost; a line with the same advice is logged once a minute.
 #[derive(Debug, Default)]
@@ -33,7 +40,7 @@ pub(crate) struct UpstreamReport {
 #[derive(Debug)]
 pub(crate) enum Parting {
     /// No connection was made.
-    NoConnection(Option<NotTrusted>, String),
+    NoConnection(EdgeError),
     /// It was, and is gone.
     Lost(Option<NotTrusted>, String),
     /// Another process with this identity has connected, says the upstream.
@@ -61,10 +68,10 @@ pub(crate) enum Say {
 
 impl UpstreamReport {
     /// There is no upstream any more, or still none.
-    pub(crate) fn parted(&mut self, now: Duration, upstream: SocketAddr, parting: &Parting) -> Vec<Say> {
+    pub(crate) fn parted(&mut self, now: Duration, upstream: &str, parting: &Parting) -> Vec<Say> {
         match parting {
-            Parting::NoConnection(refused, why) => not_followed(upstream, "connect", *refused, why),
-            Parting::Lost(refused, why) => not_followed(upstream, "lost", *refused, why),
+            Parting::NoConnection(error) => self.not_connected(now, upstream, error),
+            Parting::Lost(refused, why) => not_followed(upstream, "lost", *refused, why, REACH),
             Parting::Replaced(why) => self.replaced(now, upstream, why),
             Parting::Left(end) => self.left(now, upstream, end),
         }
@@ -75,7 +82,23 @@ impl UpstreamReport {
         self.replaced.is_none_or(|at| now.saturating_sub(at) >= TWIN_FOR)
     }
 
-    fn replaced(&mut self, now: Duration, upstream: SocketAddr, why: &str) -> Vec<Say> {
+    fn not_connected(&mut self, now: Duration, upstream: &str, error: &EdgeError) -> Vec<Say> {
+        let why = error.to_string();
+        match error {
+            EdgeError::Itself => self.itself(now, upstream, &why),
+            EdgeError::Unresolved(_) => not_followed(upstream, "resolve", None, &why, RESOLVE),
+            EdgeError::Endpoint(error) => not_followed(upstream, "connect", error.refused(), &why, REACH),
+            _ => not_followed(upstream, "connect", None, &why, REACH),
+        }
+    }
+
+    fn itself(&mut self, now: Duration, upstream: &str, why: &str) -> Vec<Say> {
+        let line = self.is_due(now, NOT_ITSELF).then(|| Say::Error(format!("not followed: {why}; {NOT_ITSELF}")));
+        let shown = Say::Trouble(format!("{upstream}: {why}; {NOT_ITSELF}"));
+        [Say::Count("itself")].into_iter().chain(line).chain([shown]).collect()
+    }
+
+    fn replaced(&mut self, now: Duration, upstream: &str, why: &str) -> Vec<Say> {
         self.replaced = Some(now);
         let line = format!("another process uses this identity: {why}; {ANOTHER_NAME}");
         let shown = format!("another process uses this identity: {upstream} says: {why}; {ANOTHER_NAME}");
@@ -83,7 +106,7 @@ impl UpstreamReport {
         [Say::Count("replaced")].into_iter().chain(line).chain([Say::Twin(shown)]).collect()
     }
 
-    fn left(&mut self, now: Duration, upstream: SocketAddr, end: &FollowerEnd) -> Vec<Say> {
+    fn left(&mut self, now: Duration, upstream: &str, end: &FollowerEnd) -> Vec<Say> {
         if let FollowerEnd::Behind(_) = end {
             return vec![Say::Count(reason(end)), Say::PassedOver(end.to_string())];
         }
@@ -107,9 +130,15 @@ impl UpstreamReport {
 }
 
 /// What a certificate has to do with needs a hand.
-fn not_followed(upstream: SocketAddr, reason: &'static str, refused: Option<NotTrusted>, why: &str) -> Vec<Say> {
+fn not_followed(
+    upstream: &str,
+    reason: &'static str,
+    refused: Option<NotTrusted>,
+    why: &str,
+    advice: &'static str,
+) -> Vec<Say> {
     let refusal = refused.map(|refused| refused.refusal);
-    let advice = refusal.map_or(REACH, CertificateFault::advice);
+    let advice = refusal.map_or(advice, CertificateFault::advice);
     let line = refusal.map(|refusal| Say::CertificateFault(refusal, format!("not followed: {why}; {advice}")));
     let counted = Say::Count(refusal.map_or(reason, |_| "certificate"));
     let shown = Say::Trouble(format!("{upstream}: {why}; {advice}"));
@@ -162,13 +191,13 @@ fn advice(end: &FollowerEnd) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use zonecast_kv_proto::{Position, StoreId};
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn upstream() -> SocketAddr {
-        ([192, 0, 2, 1], 4000).into()
-    }
+    const UPSTREAM: &str = "192.0.2.1:4000";
 
     fn lost(refusal: Option<CertificateFault>) -> Parting {
         Parting::Lost(refusal.map(|refusal| NotTrusted { refusal, by_peer: true }), "it broke".into())
@@ -180,18 +209,18 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_lost_is_counted_and_shown() {
-        let said = UpstreamReport::default().parted(SECOND, upstream(), &lost(None));
+        let said = UpstreamReport::default().parted(SECOND, UPSTREAM, &lost(None));
         let shown = Say::Trouble(format!("192.0.2.1:4000: it broke; {REACH}"));
         assert_eq!(said, [Say::Count("lost"), shown]);
-        let parting = Parting::NoConnection(None, text("no answer"));
-        let said = UpstreamReport::default().parted(SECOND, upstream(), &parting);
+        let parting = Parting::NoConnection(EdgeError::Connect(text("no answer")));
+        let said = UpstreamReport::default().parted(SECOND, UPSTREAM, &parting);
         let shown = Say::Trouble(format!("192.0.2.1:4000: no answer; {REACH}"));
         assert_eq!(said, [Say::Count("connect"), shown]);
     }
 
     #[test]
     fn what_a_certificate_has_to_do_with_says_so() {
-        let said = UpstreamReport::default().parted(SECOND, upstream(), &lost(Some(CertificateFault::Revoked)));
+        let said = UpstreamReport::default().parted(SECOND, UPSTREAM, &lost(Some(CertificateFault::Revoked)));
         let advice = CertificateFault::Revoked.advice();
         let expected = [
             Say::Count("certificate"),
@@ -202,10 +231,37 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_leads_nowhere_is_shown_like_a_connection_that_failed() {
+        let error = EdgeError::Unresolved(std::io::Error::other("no such name"));
+        let said = UpstreamReport::default().parted(SECOND, "core.test:1", &Parting::NoConnection(error));
+        let shown = Say::Trouble(format!("core.test:1: the host name cannot be resolved: no such name; {RESOLVE}"));
+        assert_eq!(said, [Say::Count("resolve"), shown]);
+    }
+
+    #[test]
+    fn an_upstream_that_is_this_node_is_told_what_to_do_once_a_minute() {
+        let mut standing = UpstreamReport::default();
+        let mut said = |second| standing.parted(SECOND * second, UPSTREAM, &Parting::NoConnection(EdgeError::Itself));
+        let (line, shown) = (Say::Error(format!("not followed: this is this node itself; {NOT_ITSELF}")), || {
+            Say::Trouble(format!("192.0.2.1:4000: this is this node itself; {NOT_ITSELF}"))
+        });
+        assert_eq!(said(1), [Say::Count("itself"), line, shown()]);
+        assert_eq!(said(11), [Say::Count("itself"), shown()]);
+    }
+
+    #[test]
+    fn one_that_is_behind_is_neither_an_error_nor_shown() {
+        let end = FollowerEnd::Behind(Position::origin(StoreId::new(5)));
+        let passed_over = Say::PassedOver(end.to_string());
+        let said = UpstreamReport::default().parted(SECOND, UPSTREAM, &Parting::Left(end));
+        assert_eq!(said, [Say::Count("behind"), passed_over]);
+    }
+
+    #[test]
     fn what_needs_a_hand_has_a_line_a_minute_and_a_new_one_when_the_advice_changes() {
         let mut standing = UpstreamReport::default();
         let mut left = |second, end| {
-            let said = standing.parted(SECOND * second, upstream(), &Parting::Left(end));
+            let said = standing.parted(SECOND * second, UPSTREAM, &Parting::Left(end));
             let has_line = said.iter().any(|say| matches!(say, Say::Error(_)));
             (said.len(), has_line)
         };
@@ -220,7 +276,7 @@ mod tests {
 
     #[test]
     fn leaving_says_why_and_what_to_do() {
-        let said = UpstreamReport::default().parted(SECOND, upstream(), &Parting::Left(FollowerEnd::Snapshot));
+        let said = UpstreamReport::default().parted(SECOND, UPSTREAM, &Parting::Left(FollowerEnd::Snapshot));
         let (end, advice) = (FollowerEnd::Snapshot, advice(&FollowerEnd::Snapshot));
         let expected = [
             Say::Count("malformed"),
@@ -237,9 +293,9 @@ mod tests {
         let parting = Parting::Replaced(text("from 192.0.2.9"));
         let says = format!("another process uses this identity: from 192.0.2.9; {ANOTHER_NAME}");
         let shown = format!("another process uses this identity: 192.0.2.1:4000 says: from 192.0.2.9; {ANOTHER_NAME}");
-        let said = standing.parted(SECOND, upstream(), &parting);
+        let said = standing.parted(SECOND, UPSTREAM, &parting);
         assert_eq!(said, [Say::Count("replaced"), Say::Error(says), Say::Twin(shown.clone())]);
-        assert_eq!(standing.parted(SECOND * 30, upstream(), &parting), [Say::Count("replaced"), Say::Twin(shown)]);
+        assert_eq!(standing.parted(SECOND * 30, UPSTREAM, &parting), [Say::Count("replaced"), Say::Twin(shown)]);
         assert!(!standing.is_alone(SECOND * 149));
         assert!(standing.is_alone(SECOND * 150));
     }

@@ -5,9 +5,10 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zonecast_dns::Limits;
 use zonecast_edge::MAX_NSID_LEN;
+use zonecast_kv_edge::Upstream;
 
 use super::{AccessSection, DownstreamSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
 use zonecast_service::exit::{Failure, Outcome};
@@ -26,10 +27,11 @@ pub(crate) struct EdgeFile {
     /// Folder of the certificate, as `zonecast ca issue --role edge` writes it. The name in the certificate is the name
     /// of the edge.
     pub identity: PathBuf,
-    /// Cores to follow, as addresses with ports, tried in order. Host names are not allowed, because resolving them
-    /// could depend on this edge.
-    #[serde(deserialize_with = "addresses")]
-    pub upstreams: Vec<SocketAddr>,
+    /// Cores and relays to follow, as addresses or host names with ports. At the start the edge tries them in this
+    /// order, and it stays with one that serves. Host names are resolved at each attempt. At least one entry must be an
+    /// address, because resolving a name could depend on this edge.
+    #[serde(deserialize_with = "upstreams", serialize_with = "as_text")]
+    pub upstreams: Vec<Upstream>,
     /// Addresses at which the edge answers queries over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// Size in MiB of the cache of all UDP threads together; 0 turns the cache off. It holds recently read keys, so
@@ -71,16 +73,27 @@ fn default_hot_cache_mib() -> u32 {
     DEFAULT_HOT_CACHE_MIB
 }
 
-pub(super) fn addresses<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<SocketAddr>, D::Error> {
-    let address = |text: String| {
-        text.parse().map_err(|_| {
-            D::Error::custom(format_args!(
-                "{text:?} in `upstreams` is not an address and a port such as \"192.0.2.1:8054\"; host names are not \
-                 looked up: an edge must find its core without asking a DNS that may be itself"
-            ))
-        })
-    };
-    Vec::<String>::deserialize(list)?.into_iter().map(address).collect()
+pub(super) fn upstreams<'de, D: Deserializer<'de>>(list: D) -> Result<Vec<Upstream>, D::Error> {
+    let upstream = |text: String| text.parse().map_err(|error| D::Error::custom(format_args!("`upstreams`: {error}")));
+    Vec::<String>::deserialize(list)?.into_iter().map(upstream).collect()
+}
+
+pub(super) fn as_text<S: Serializer>(upstreams: &[Upstream], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(upstreams.iter().map(ToString::to_string))
+}
+
+/// Refuses upstreams that a node could not find by itself.
+pub(super) fn check_upstreams(upstreams: &[Upstream]) -> Outcome {
+    if upstreams.is_empty() {
+        return Err(Failure::usage("`upstreams` is empty: name at least one core, such as \"192.0.2.1:8054\""));
+    }
+    if upstreams.iter().all(|upstream| upstream.address().is_none()) {
+        return Err(Failure::usage(
+            "`upstreams` has host names only: an edge must find a core without asking a DNS that may be itself; add the IP \
+             address and port of one of them, such as \"192.0.2.1:8054\"",
+        ));
+    }
+    Ok(())
 }
 
 /// The only role that this file can have.
@@ -114,9 +127,7 @@ impl EdgeFile {
 
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
-        if self.upstreams.is_empty() {
-            return Err(Failure::usage("`upstreams` is empty: name at least one core, such as \"192.0.2.1:8054\""));
-        }
+        check_upstreams(&self.upstreams)?;
         if self.dns.is_empty() {
             return Err(Failure::usage("`dns` is empty: name at least one address, such as \"0.0.0.0:53\""));
         }

@@ -187,14 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_with_a_host_name_is_told_why_it_needs_an_address() {
+    fn an_upstream_may_have_a_host_name_if_another_one_has_an_address() {
         let edge = "role = \"edge\"\ndata = \"/d\"\nidentity = \"/i\"\ndns = [\"127.0.0.1:53\"]\n";
-        let read = |upstream: &str| {
-            parse::<EdgeFile>(Path::new("edge.toml"), &format!("{edge}upstreams = [\"{upstream}\"]\n"))
-        };
-        assert_eq!(read("192.0.2.1:8054").unwrap().upstreams, ["192.0.2.1:8054".parse().unwrap()]);
-        let message = read("core.example.net:8054").unwrap_err().message;
-        assert!(message.starts_with("edge.toml:5: ") && message.contains("host names are not looked up"), "{message}");
+        let read =
+            |upstreams: &str| parse::<EdgeFile>(Path::new("edge.toml"), &format!("{edge}upstreams = [{upstreams}]\n"));
+        let both = "\"core-1.example.net:8054\", \"192.0.2.1:8054\"";
+        let file = read(both).unwrap();
+        assert_eq!(
+            file.upstreams.iter().map(ToString::to_string).collect::<Vec<_>>().join("\", \""),
+            both.trim_matches('"')
+        );
+        assert_eq!(read("\"[2001:db8::1]:8054\"").unwrap().upstreams, ["[2001:db8::1]:8054".parse().unwrap()]);
+        assert!(toml::to_string(&file).unwrap().contains(&format!("upstreams = [{both}]")));
+
+        let message = read("\"core-1.example.net:8054\"").unwrap_err().message;
+        assert!(message.contains("a DNS that may be itself") && message.contains("\"192.0.2.1:8054\""), "{message}");
+        let message = read("\"192.0.2.1\"").unwrap_err().message;
+        assert!(message.starts_with("edge.toml:5: ") && message.contains("has no port"), "{message}");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! The configuration file of a relay, `relay.toml`.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use zonecast_kv_edge::Upstream;
 
 use super::{DownstreamSection, EdgeFile, HttpSection, LogSection, edge_file};
-use zonecast_service::exit::{Failure, Outcome};
+use zonecast_service::exit::Outcome;
 
 /// The configuration of a relay: a copy of all published keys, and a publisher for the nodes that follow it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -21,8 +21,8 @@ pub(crate) struct RelayFile {
     /// of the relay.
     pub identity: PathBuf,
     /// Cores or other relays to follow, as in the file of an edge.
-    #[serde(deserialize_with = "edge_file::addresses")]
-    pub upstreams: Vec<SocketAddr>,
+    #[serde(deserialize_with = "edge_file::upstreams", serialize_with = "edge_file::as_text")]
+    pub upstreams: Vec<Upstream>,
     /// Where other nodes follow it.
     pub downstream: DownstreamSection,
     /// Seconds after which `/readyz` says that this node is not ready, when no majority of the cores has confirmed its
@@ -63,11 +63,7 @@ impl RelayFile {
 
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
-        if self.upstreams.is_empty() {
-            return Err(Failure::usage(
-                "`upstreams` is empty: name at least one core or relay, such as \"192.0.2.1:8054\"",
-            ));
-        }
+        edge_file::check_upstreams(&self.upstreams)?;
         self.http.check_of_edge()
     }
 }

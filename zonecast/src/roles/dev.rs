@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use zonecast_dns::{Bound, Limits};
-use zonecast_kv_edge::{DownstreamConfig, EdgeMetrics, EdgeOptions};
+use zonecast_kv_edge::{DownstreamConfig, EdgeMetrics, EdgeOptions, Upstream};
 use zonecast_kv_proto::{Version, WaitFor};
 use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Endpoint, Identity, Peer, PublisherOptions, Role, TransportMetrics};
@@ -327,21 +327,22 @@ impl<'a> Nodes<'a> {
         let metrics = TransportMetrics::register(&prometheus::Registry::new())?;
         let downstream = DownstreamConfig { endpoint, options: PublisherOptions::default(), metrics };
         self.relays.push(address);
-        self.start(name, identity, vec![core], vec![], Some(downstream))
+        self.start(name, identity, vec![core.into()], vec![], Some(downstream))
     }
 
     /// An edge below one of the relays, if there are any; they take turns.
     fn edge(&self, number: usize, bound: Bound, core: SocketAddr) -> Outcome<RunningEdge> {
         let name = format!("edge-{number}");
         let identity = self.ca.issue(Role::Edge, &name)?;
-        self.start(name, identity, upstreams(&self.relays, number, vec![core]), vec![bound], None)
+        let upstreams = upstreams(&self.relays, number, vec![core]).into_iter().map(Upstream::from).collect();
+        self.start(name, identity, upstreams, vec![bound], None)
     }
 
     fn start(
         &self,
         name: String,
         identity: Identity,
-        upstreams: Vec<SocketAddr>,
+        upstreams: Vec<Upstream>,
         bound: Vec<Bound>,
         downstream: Option<DownstreamConfig>,
     ) -> Outcome<RunningEdge> {

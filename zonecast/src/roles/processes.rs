@@ -23,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use zonecast_kv_edge::Upstream;
 use zonecast_kv_proto::WaitFor;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 use zonecast_kv_transport::{Ca, Role};
@@ -97,14 +98,14 @@ async fn serve(
         readies.extend(ready_lines(children.get_mut(1..).unwrap_or_default(), stop).await?);
     }
     // Edges follow the core that leads while it is there: it counts who has what.
-    let mut upstreams: Vec<SocketAddr> = files.iter().map(|core| core.quic).collect();
+    let mut upstreams: Vec<Upstream> = files.iter().map(|core| core.quic.into()).collect();
     upstreams.rotate_left(first);
     let mut relays = Vec::new();
     for number in 1..=config.relays {
         let name = relay_name(number);
         let relay = relay_file(&home, &name, upstreams.clone())?;
         home.ca.issue(Role::Relay, &name)?.save(&relay.identity)?;
-        relays.push(relay.downstream.quic);
+        relays.push(Upstream::from(relay.downstream.quic));
         children.push(spawn("relay", &name, &home.of(&name), &relay, false)?);
     }
     for (number, dns) in (1..).zip(ports::dns_addresses(config.dns, config.edges)?) {
@@ -182,7 +183,7 @@ fn core_files(config: &DevConfig, home: &Home<'_>) -> Outcome<Vec<CoreFile>> {
     (1..).zip(quics).map(core).collect()
 }
 
-fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<SocketAddr>) -> EdgeFile {
+fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<Upstream>) -> EdgeFile {
     EdgeFile {
         role: EdgeRole::Edge,
         data: home.of(name).join("data"),
@@ -201,7 +202,7 @@ fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<Socket
     }
 }
 
-fn relay_file(home: &Home<'_>, name: &str, upstreams: Vec<SocketAddr>) -> Outcome<RelayFile> {
+fn relay_file(home: &Home<'_>, name: &str, upstreams: Vec<Upstream>) -> Outcome<RelayFile> {
     Ok(RelayFile {
         role: RelayRole::Relay,
         data: home.of(name).join("data"),

@@ -4,7 +4,6 @@
 //! Whoever asks is answered from the start: until there is a copy, with an error that says so, at once, so that a
 //! resolver goes elsewhere instead of waiting.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,8 +30,8 @@ pub(crate) struct EdgeSetup {
     pub folder: PathBuf,
     /// Who it is to its core.
     pub identity: Identity,
-    /// Cores, tried one after the other.
-    pub upstreams: Vec<SocketAddr>,
+    /// Cores and relays that it may follow.
+    pub upstreams: Vec<Upstream>,
     /// Where it answers.
     pub bound: Vec<Bound>,
     /// What its copy may take.
@@ -88,7 +87,6 @@ impl RunningEdge {
         let start = |bound: Bound| bound.start(Arc::clone(&answerer), limits.clone(), dns_metrics.clone());
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
-        let upstreams = upstreams.into_iter().map(|address| Upstream { address }).collect();
         let config = EdgeConfig { folder, upstreams, identity, store, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })

@@ -110,7 +110,7 @@ pub(crate) fn issue(folder: &Path, role: Role, name: &str) -> PathBuf {
 pub(crate) fn config(folder: &Path, name: &str, core: SocketAddr) -> DnsEdgeConfig {
     DnsEdgeConfig {
         identity: issue(folder, Role::Edge, name),
-        upstreams: vec![core],
+        upstreams: vec![core.into()],
         data: folder.join(format!("copy-{name}")),
         store: EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, ..EdgeOptions::default() },
     }

@@ -22,7 +22,7 @@ fn child() {
     let (folder, address) = told.split_once(' ').unwrap();
     let config = EdgeConfig {
         folder: Path::new(folder).join("copy"),
-        upstreams: vec![Upstream { address: address.parse().unwrap() }],
+        upstreams: vec![address.parse().unwrap()],
         identity: Identity::load(&Path::new(folder).join("identity")).unwrap(),
         store: SMALL,
         downstream: None,

@@ -14,11 +14,11 @@ fn relay_peer(name: &str) -> Peer {
 }
 
 fn core(publisher: &Publisher) -> Upstream {
-    Upstream { address: publisher.local_addr().unwrap() }
+    publisher.local_addr().unwrap().into()
 }
 
 fn below(relay: SocketAddr) -> Upstream {
-    Upstream { address: relay }
+    relay.into()
 }
 
 impl World {

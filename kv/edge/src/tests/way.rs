@@ -92,7 +92,7 @@ async fn an_empty_copy_is_ready_only_while_the_store_is_known_to_be_empty() {
     // It has a copy, of which nobody says that it is all.
     let edge = start(config.clone());
     assert!(edge.edge.position().is_some() && !edge.edge.status().is_ready());
-    let address = config.upstreams[0].address.to_string();
+    let address = config.upstreams[0].to_string();
     let (publisher, _) = world.publisher_at(&address, &source, PublisherOptions::default());
     let position = commit(&source, &publisher, 1, b"one");
     edge.until_at(position).await;
@@ -279,21 +279,6 @@ async fn an_edge_that_reads_nothing_holds_up_nobody() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_serves_must_have_the_role_that_was_dialled() {
-    let world = World::new();
-    let source = MemorySource::new(5);
-    let impostor = World { core: world.ca.issue(Role::Edge, "edge-9").unwrap(), ..World::new() };
-    let (publisher, _) = impostor.publisher(&source);
-    source.commit(vec![put(&[1], b"poison")]);
-    let edge = world.edge("edge-1", &publisher);
-    edge.until("warned", |status| status.trouble.is_some()).await;
-    assert_eq!(edge.edge.position(), None);
-    assert!(exists(&world.folder_of("edge-1")));
-    assert_eq!(publisher.edges(), []);
-    assert_eq!(source.position().version, Version::new(1));
-}
-
 /// Longer than an edge waits for a word.
 const DRIP: Duration = Duration::from_secs(8);
 
@@ -309,7 +294,7 @@ struct Played {
 async fn played(world: &World, source: &MemorySource) -> Played {
     let start_of_all = source.position();
     let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
-    let upstreams = vec![Upstream { address: endpoint.local_addr().unwrap() }];
+    let upstreams = vec![endpoint.local_addr().unwrap().into()];
     let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
     let edge =
         start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL, downstream: None });

@@ -79,7 +79,7 @@ async fn until_version_one(receiver: &mut crate::FrameReceiver) {
     loop {
         match receiver.next().await.unwrap() {
             Some(Frame::Version(bytes)) => return assert_eq!(bytes, Bytes::from_static(b"version one")),
-            Some(Frame::Heartbeat(_)) => {}
+            Some(Frame::Heartbeat(_) | Frame::Path(_)) => {}
             other => panic!("{other:?}"),
         }
     }
