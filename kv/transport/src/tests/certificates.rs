@@ -76,13 +76,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 
 /// Reads until the version that a test publishes, over whatever came meanwhile.
 async fn until_version_one(receiver: &mut crate::FrameReceiver) {
-    loop {
-        match receiver.next().await.unwrap() {
-            Some(Frame::Version(bytes)) => return assert_eq!(bytes, Bytes::from_static(b"version one")),
-            Some(Frame::Heartbeat(_) | Frame::Path(_)) => {}
-            other => panic!("{other:?}"),
-        }
-    }
+    assert_eq!(after_signs_of_life(receiver).await, Some(Frame::Version(Bytes::from_static(b"version one"))));
 }
 
 /// Why a dialler got nowhere: at once, or when the server looked at its certificate.
