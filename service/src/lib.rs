@@ -53,7 +53,9 @@ pub use part::run_part;
 pub use progress::Progress;
 pub use running::{ClusterSetup, EndingService, RunningService, ServiceSetup, StoppedService};
 pub use scope::Scope;
-pub use service::{KeyValue, KeyWatch, KeysWanted, LocalEdge, MAX_WRITES, Service, Upload, WatchFrom, edge_info};
+pub use service::{
+    KeyValue, KeyWatch, KeysWanted, LocalEdge, MAX_WRITES, ReceiptWatch, Service, Upload, WatchFrom, edge_info,
+};
 pub use shares::{Place, Shares};
 pub use vitals::{VitalSigns, disk_space, free_space};
 pub use who::Who;

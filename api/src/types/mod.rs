@@ -42,7 +42,7 @@ pub use revocations::Revocations;
 pub use status::{ChainInfo, EdgeInfo, EdgeList, NodeStatus, Status};
 pub use token::{NewToken, TokenInfo, TokenList, TokenRole, UnknownTokenRole};
 pub use vitals::{CertificateInfo, DiskSpace, Vitals};
-pub use written::{EdgeReceipt, Receipt, Written};
+pub use written::{EdgeReceipt, Receipt, ReceiptTook, Written};
 pub use zone_info::{RrsetInfo, RrsetPage, ZoneInfo, ZonePage};
 pub use zone_log::{DiffRecord, RollbackRequest, ZoneDiff, ZoneLog, ZoneLogEntry};
 pub use zone_settings::{SettingsChange, StoreSettings, StoreSettingsChange, ZoneSettingsInfo};

@@ -46,10 +46,33 @@ pub struct Receipt {
     pub interrupted: bool,
     /// Number of edges that have applied the version.
     pub applied: usize,
+    /// Number of edges that have it on their disk, too.
+    #[serde(default)]
+    pub durable: usize,
     /// Number of edges that `--wait all` waits for.
     pub of: usize,
+    /// Milliseconds from the leader's stamp to the commit; by two clocks, where another core stamped it. Absent when it is
+    /// forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_ms: Option<f64>,
+    /// Of the edges that have applied it, as far as it is remembered, how long that took after the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<ReceiptTook>,
     /// The state of each of these edges.
     pub edges: Vec<EdgeReceipt>,
+}
+
+/// How long a version took to edges.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReceiptTook {
+    /// Milliseconds within which half of them had it.
+    pub p50_ms: f64,
+    /// Milliseconds within which 99 of 100 had it.
+    pub p99_ms: f64,
+    /// Milliseconds of the slowest.
+    pub max_ms: f64,
+    /// The slowest.
+    pub slowest: String,
 }
 
 /// State of one edge for a version.
@@ -59,8 +82,17 @@ pub struct EdgeReceipt {
     pub edge: String,
     /// Its role, from its certificate: `edge` or `relay`.
     pub role: String,
+    /// The relay that serves it, or did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// Whether it has applied the version.
     pub applied: bool,
+    /// Whether it has the version on its disk.
+    #[serde(default)]
+    pub durable: bool,
+    /// Whether the relay that serves it is gone, so that this is the last that is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub last_known: bool,
     /// Seconds for which the core has not served it; absent while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away_s: Option<f64>,
@@ -68,4 +100,13 @@ pub struct EdgeReceipt {
     /// yet, or so long ago that the time is forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<f64>,
+    /// Of `ms`, the milliseconds until the relay that serves it had the version; absent without a relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay_ms: Option<f64>,
+    /// Of `ms`, the milliseconds on the network from there to the edge and back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_ms: Option<f64>,
+    /// Of `ms`, the milliseconds in which the edge applied it, as the edge says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apply_ms: Option<f64>,
 }

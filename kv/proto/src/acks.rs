@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{Ack, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, SubscribeRefusal, Version, WaitFor};
+use crate::{Ack, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, Role, SubscribeRefusal, Took, Version, WaitFor};
 
 /// Remembered arrivals per edge. Older versions are known to be applied, but not when.
 pub(crate) const MAX_ARRIVALS: usize = 1024;
@@ -35,9 +35,27 @@ pub struct AckBook {
     /// ten thousand.
     levels: BTreeMap<Option<Version>, usize>,
     /// Ascending by version.
-    commits: VecDeque<(Version, Duration)>,
+    commits: VecDeque<Commit>,
     /// Edges below, of whom there are news for whoever is above; nothing where nobody listens.
     untold: Option<BTreeSet<Peer>>,
+}
+
+/// When a version was committed here.
+#[derive(Clone, Copy, Debug)]
+struct Commit {
+    version: Version,
+    at: Duration,
+    /// From the leader's stamp on, if that is known.
+    took: Option<Duration>,
+}
+
+/// That an edge has a version, and all before it.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    version: Version,
+    at: Duration,
+    /// From its arrival at the edge to its application, as the edge says.
+    apply: Duration,
 }
 
 #[derive(Debug)]
@@ -53,8 +71,8 @@ struct Edge {
     applied: Option<Version>,
     durable: Option<Version>,
     last_ack: Option<Duration>,
-    /// Ascending in both: up to this version had arrived at that time.
-    arrivals: VecDeque<(Version, Duration)>,
+    /// Ascending in version and time.
+    arrivals: VecDeque<Arrival>,
 }
 
 /// Most open connections of an edge: far more than an edge that moves has by mistake.
@@ -182,10 +200,10 @@ impl AckBook {
         }
     }
 
-    /// Notes when a version was committed here.
-    pub fn committed(&mut self, now: Duration, version: Version) {
-        if self.commits.back().is_none_or(|(last, _)| *last < version) {
-            self.commits.push_back((version, now));
+    /// Notes when a version was committed here, and how long after the leader's stamp, if that is known.
+    pub fn committed(&mut self, now: Duration, version: Version, took: Option<Duration>) {
+        if self.commits.back().is_none_or(|last| last.version < version) {
+            self.commits.push_back(Commit { version, at: now, took });
         }
         if self.commits.len() > MAX_COMMITS {
             self.commits.pop_front();
@@ -323,9 +341,9 @@ impl AckBook {
         let gained = gained.then_some(Gained { before, applied: ack.applied });
         // The first ack of an incarnation says what it had all along, not what has just arrived.
         let took = before.map(|before| {
-            let from = self.commits.partition_point(|(version, _)| *version <= before);
-            let new = self.commits.range(from..).take_while(|(version, _)| *version <= ack.applied);
-            new.map(|(_, committed)| now.saturating_sub(*committed)).collect()
+            let from = self.commits.partition_point(|commit| commit.version <= before);
+            let new = self.commits.range(from..).take_while(|commit| commit.version <= ack.applied);
+            new.map(|commit| now.saturating_sub(commit.at)).collect()
         });
         Booked { took: took.unwrap_or_default(), gained, is_new }
     }
@@ -333,15 +351,28 @@ impl AckBook {
     /// Where a version is.
     #[must_use]
     pub fn receipt(&self, version: Version) -> Receipt {
-        let committed = self.committed_at(version);
+        let commit = self.commit_of(version);
         let edges = self.edges.iter().filter(|(_, edge)| edge.is_expected).map(|(peer, edge)| EdgeReceipt {
             peer: peer.clone(),
+            via: edge.current.via.clone(),
             away_since: edge.link.away_since(),
+            is_last_known: matches!(edge.link, EdgeLink::LastKnown(_)),
             applied: edge.counted().is_some_and(|applied| applied >= version),
             durable: edge.is_on_record && edge.durable.is_some_and(|durable| durable >= version),
-            took: committed.zip(edge.arrived(version)).map(|(from, to)| to.saturating_sub(from)),
+            took: commit.and_then(|commit| self.took(edge, commit)),
         });
-        Receipt { version, edges: edges.collect() }
+        Receipt { version, commit: commit.and_then(|commit| commit.took), edges: edges.collect() }
+    }
+
+    /// The way of a version to an edge, in its stages.
+    fn took(&self, edge: &Edge, commit: Commit) -> Option<Took> {
+        let arrival = edge.arrived(commit.version)?;
+        let all = arrival.at.saturating_sub(commit.at);
+        let relay = edge.current.via.as_ref().map(|name| Peer { role: Role::Relay, name: name.clone() });
+        let at_relay = relay.and_then(|relay| self.edges.get(&relay)?.arrived_at_all(commit.version));
+        let relay = at_relay.map_or(Duration::ZERO, |at| at.saturating_sub(commit.at)).min(all);
+        let apply = arrival.apply.min(all - relay);
+        Some(Took { all, relay, network: all - relay - apply, apply })
     }
 
     /// Whether enough edges have a version. Costs as much as there are versions at which edges stand.
@@ -404,9 +435,9 @@ impl AckBook {
         Some(result)
     }
 
-    fn committed_at(&self, version: Version) -> Option<Duration> {
-        let at = self.commits.binary_search_by_key(&version, |(version, _)| *version).ok()?;
-        self.commits.get(at).map(|(_, time)| *time)
+    fn commit_of(&self, version: Version) -> Option<Commit> {
+        let at = self.commits.binary_search_by_key(&version, |commit| commit.version).ok()?;
+        self.commits.get(at).copied()
     }
 
     #[cfg(test)]
@@ -435,7 +466,9 @@ impl Edge {
         let AcceptedLink { session, incarnation, connection, goal, via, .. } = self.current.clone();
         let (is_gone, is_unseen) = (self.link != EdgeLink::Connected, matches!(self.link, EdgeLink::LastKnown(_)));
         let durable = self.durable.unwrap_or_default();
-        let ack = self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0 });
+        let apply = self.arrivals.back().map_or(Duration::ZERO, |arrival| arrival.apply);
+        let apply_us = u64::try_from(apply.as_micros()).unwrap_or(u64::MAX);
+        let ack = self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0, apply_us });
         EdgeNews { peer: peer.clone(), session, connection, incarnation, goal, is_gone, is_unseen, via, ack }
     }
 
@@ -479,29 +512,36 @@ impl Edge {
         self.last_ack = Some(now);
         self.applied = Some(ack.applied);
         self.durable = Some(ack.durable);
-        while self.arrivals.back().is_some_and(|(version, _)| *version > ack.applied) {
+        while self.arrivals.back().is_some_and(|arrival| arrival.version > ack.applied) {
             self.arrivals.pop_back();
         }
-        if self.arrivals.back().is_none_or(|(version, _)| *version < ack.applied) {
-            self.arrivals.push_back((ack.applied, now));
+        if self.arrivals.back().is_none_or(|arrival| arrival.version < ack.applied) {
+            let apply = Duration::from_micros(ack.apply_us);
+            self.arrivals.push_back(Arrival { version: ack.applied, at: now, apply });
         }
         if self.arrivals.len() > MAX_ARRIVALS {
             self.arrivals.pop_front();
         }
     }
 
-    /// When `version` arrived, unless it was before the first ack that is remembered.
-    fn arrived(&self, version: Version) -> Option<Duration> {
-        let at = self.arrivals.partition_point(|(arrived, _)| *arrived < version);
-        let (covered, time) = self.arrivals.get(at)?;
+    /// How `version` arrived, unless it was before the first ack that is remembered, and where that counts.
+    fn arrived(&self, version: Version) -> Option<Arrival> {
+        let at = self.arrivals.partition_point(|arrival| arrival.version < version);
+        let arrival = self.arrivals.get(at).copied()?;
         // The oldest arrival stands for everything before it too; only its own time is known.
-        (self.is_on_record && (at > 0 || *covered == version)).then_some(*time)
+        (self.is_on_record && (at > 0 || arrival.version == version)).then_some(arrival)
+    }
+
+    /// When `version` arrived, whether or not that counts.
+    fn arrived_at_all(&self, version: Version) -> Option<Duration> {
+        let at = self.arrivals.partition_point(|arrival| arrival.version < version);
+        self.arrivals.get(at).map(|arrival| arrival.at)
     }
 
     fn retract_to_durable(&mut self) {
         // 0 says that none of this epoch is.
         self.applied = self.durable.filter(|durable| *durable > Version::ZERO);
-        while self.arrivals.back().is_some_and(|(version, _)| Some(*version) > self.durable) {
+        while self.arrivals.back().is_some_and(|arrival| Some(arrival.version) > self.durable) {
             self.arrivals.pop_back();
         }
     }

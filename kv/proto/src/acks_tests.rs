@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::Took;
 use crate::acks::{MAX_ARRIVALS, MAX_COMMITS};
 use crate::{
     AcceptedLink, Ack, AckBook, Booked, EdgeLink, Epoch, Gained, Peer, Role, StoreId, SubscribeRefusal, Version,
@@ -39,7 +40,7 @@ fn book() -> AckBook {
         assert_eq!(booked, Booked { took: vec![], gained: None, is_new: true });
         book.recorded(&edge(name));
     }
-    (1..=10).for_each(|version| book.committed(ms(version * 10), at(version)));
+    (1..=10).for_each(|version| book.committed(ms(version * 10), at(version), None));
     book
 }
 
@@ -57,8 +58,8 @@ fn a_receipt_says_who_has_it_who_lacks_it_and_how_long_it_took() {
     let receipt = book.receipt(at(2));
     assert_eq!(receipt.applied(), 1);
     assert_eq!(missing(&book, 2), ["b"]);
-    assert_eq!(receipt.edges[0].took, Some(ms(15)));
-    assert_eq!(book.receipt(at(4)).edges[0].took, Some(ms(7)));
+    assert_eq!(receipt.edges[0].took.map(|took| took.all), Some(ms(15)));
+    assert_eq!(book.receipt(at(4)).edges[0].took.map(|took| took.all), Some(ms(7)));
     assert_eq!(book.receipt(at(5)).applied(), 0);
 }
 
@@ -75,13 +76,13 @@ fn an_edge_that_comes_back_lower_retracts_its_receipts() {
     assert!(book.holds(at(6), WaitFor::Count(1)));
     assert!(!book.holds(at(9), WaitFor::Count(1)));
     assert_eq!(book.ack(ms(120), &a, 3, &ack(8, 9)).took, [ms(50), ms(40), ms(30)]);
-    assert_eq!(book.receipt(at(9)).edges[0].took, Some(ms(30)));
+    assert_eq!(book.receipt(at(9)).edges[0].took.map(|took| took.all), Some(ms(30)));
     // Within one incarnation as well.
     assert_eq!(book.ack(ms(130), &a, 3, &ack(8, 2)).gained, None);
     assert!(!book.holds(at(9), WaitFor::Count(1)));
     assert_eq!(book.receipt(at(9)).edges[0].took, None);
     book.ack(ms(140), &a, 3, &ack(8, 9));
-    assert_eq!(book.receipt(at(9)).edges[0].took, Some(ms(50)), "it arrived again, later");
+    assert_eq!(book.receipt(at(9)).edges[0].took.map(|took| took.all), Some(ms(50)), "it arrived again, later");
 }
 
 #[test]
@@ -139,14 +140,14 @@ fn what_an_edge_has_counts_once_it_is_on_record_that_it_is_expected() {
     assert!(!book.holds(at(1), WaitFor::Count(3)));
     let receipt = &book.receipt(at(10)).edges[2];
     assert_eq!((receipt.applied, receipt.durable, receipt.took), (false, false, None));
-    book.committed(ms(110), at(11));
+    book.committed(ms(110), at(11), None);
     let more = book.ack(ms(115), &c, 3, &ack(7, 11));
     assert_eq!(more, Booked { took: vec![ms(5)], gained: None, is_new: false }, "nobody can go on by it yet");
 
     book.recorded(&c);
     assert!(book.holds(at(10), WaitFor::All));
     assert_eq!(missing(&book, 11), ["a", "b"]);
-    assert_eq!(book.receipt(at(11)).edges[2].took, Some(ms(5)));
+    assert_eq!(book.receipt(at(11)).edges[2].took.map(|took| took.all), Some(ms(5)));
     assert!(book.forget(&c));
     book.recorded(&c);
     book.accept(&c, link(4, 7, at(11)));
@@ -218,12 +219,12 @@ fn memory_is_bounded() {
     book.accept(&a, link(1, 1, Version::ZERO));
     book.expect(ms(0), &a);
     for version in 1..200_000 {
-        book.committed(ms(version), at(version));
+        book.committed(ms(version), at(version), None);
         book.ack(ms(version), &a, 1, &ack(1, version));
     }
     assert_eq!(book.sizes(), (MAX_COMMITS, MAX_ARRIVALS));
     assert_eq!(book.receipt(at(5)).edges[0].took, None);
-    assert_eq!(book.receipt(at(199_999)).edges[0].took, Some(ms(0)));
+    assert_eq!(book.receipt(at(199_999)).edges[0].took.map(|took| took.all), Some(ms(0)));
 }
 
 proptest! {
@@ -316,4 +317,27 @@ fn of_several_connections_the_newest_counts_in_whatever_order_they_are_heard_of(
     assert_eq!((book.edges()[0].incarnation, book.edges()[0].link), (6, EdgeLink::Connected));
     book.disconnect(ms(80), &a, 5);
     assert_eq!(book.edges()[0].link, EdgeLink::Away(ms(80)));
+}
+
+#[test]
+fn the_way_of_a_version_is_told_in_its_stages() {
+    let mut book = book();
+    let relay = Peer { role: Role::Relay, name: "r".into() };
+    book.committed(ms(1000), at(11), Some(ms(7)));
+    book.accept(&relay, link(3, 7, at(0)));
+    book.ack(ms(0), &relay, 3, &ack(7, 0));
+    let a = edge("a");
+    book.accept(&a, AcceptedLink { via: Some("r".into()), connection: 1, ..link(4, 7, at(0)) });
+    book.ack(ms(1010), &relay, 3, &ack(7, 11));
+    book.ack(ms(1030), &a, 4, &Ack { apply_us: 5_000, durable: at(11), ..ack(7, 11) });
+    let receipt = book.receipt(at(11));
+    let took = Took { all: ms(30), relay: ms(10), network: ms(15), apply: ms(5) };
+    let told = receipt.edges.iter().find(|edge| edge.peer == a).unwrap();
+    assert_eq!((receipt.commit, told.took, told.via.as_deref()), (Some(ms(7)), Some(took), Some("r")));
+    assert_eq!((receipt.applied(), receipt.durable()), (1, 1), "the relay is not on record yet");
+    // An edge whose clock is off says what cannot be: the stages are never more than all of it.
+    book.ack(ms(1031), &edge("b"), 2, &Ack { apply_us: u64::MAX, ..ack(7, 11) });
+    let receipt = book.receipt(at(11));
+    let took = receipt.edges.iter().find(|edge| edge.peer.name == "b").unwrap().took.unwrap();
+    assert_eq!((took.all, took.apply, took.network), (ms(31), ms(31), ms(0)));
 }

@@ -139,6 +139,7 @@ mod tests {
             applied: Version::new(9),
             durable: Version::new(8),
             two_clock_us: 5,
+            apply_us: 6,
         };
         let peer = Peer::edge("edge-1");
         for (is_gone, ack) in [(false, None), (false, Some(ack.clone())), (true, Some(ack))] {

@@ -35,6 +35,9 @@ pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
 /// A version is handed on twice: decoded, and as it came.
 const COPIES: usize = 2;
 
+/// Versions of which it is remembered when they came: more than are applied in one write, mostly.
+const MAX_CAME: usize = 256;
+
 /// Counted for everything handed on on top of its bytes, so that a flood of tiny or empty messages is bounded too.
 pub(crate) const PER_MESSAGE: usize = 256;
 
@@ -208,6 +211,9 @@ pub struct Follower {
     applied: Option<Position>,
     durable: Option<Position>,
     two_clock_us: u64,
+    /// When the newest versions came, ascending in both.
+    came: VecDeque<(Version, Duration)>,
+    apply_us: u64,
     /// The furthest the publisher is known to be.
     head: Option<Position>,
     /// When a majority of the cores last confirmed it, as far as is known.
@@ -256,6 +262,8 @@ impl Follower {
             applied: position,
             durable: position,
             two_clock_us: 0,
+            came: VecDeque::new(),
+            apply_us: 0,
             head: position,
             confirmed: None,
             path: Path::default(),
@@ -317,6 +325,7 @@ impl Follower {
                 self.taken(now, bytes);
                 self.applied = Some(position);
                 self.two_clock_us = two_clock_us;
+                self.apply_us = self.took(now, position.version);
                 self.ack_due = true;
             }
             FollowerInput::Taken(bytes) => self.taken(now, bytes),
@@ -465,7 +474,7 @@ impl Follower {
                 let (position, entries, digest) = (*position, check.entries(), check.digest());
                 self.end_snapshot(position, entries, digest, &end)
             }
-            (State::Streaming, Frame::Version(bytes)) => self.version(bytes),
+            (State::Streaming, Frame::Version(bytes)) => self.version(now, bytes),
             // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
             (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
                 self.see_head(heartbeat.head);
@@ -490,7 +499,7 @@ impl Follower {
         Ok(())
     }
 
-    fn version(&mut self, bytes: Bytes) -> Result<(), FollowerEnd> {
+    fn version(&mut self, now: Duration, bytes: Bytes) -> Result<(), FollowerEnd> {
         let received = self.received.expect("a copy streams only from a position");
         let version = ReceivedVersion::read(bytes)?;
         let position = version.published.follow(&received)?;
@@ -498,6 +507,10 @@ impl Follower {
         sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
         self.received = Some(position);
         self.see_head(Some(position));
+        if self.came.len() == MAX_CAME {
+            self.came.pop_front();
+        }
+        self.came.push_back((position.version, now));
         let bytes = self.hand_on(version.bytes.len() * COPIES + sections.len() * SECTION_OVERHEAD);
         self.ready.push_back(FollowerAction::Apply(version, position, bytes));
         Ok(())
@@ -614,7 +627,17 @@ impl Follower {
             applied: applied.version,
             durable: durable.map_or(Version::ZERO, |durable| durable.version).min(applied.version),
             two_clock_us: self.two_clock_us,
+            apply_us: self.apply_us,
         })))
+    }
+
+    /// Microseconds since a version came, if that is remembered; forgets when earlier ones did.
+    fn took(&mut self, now: Duration, version: Version) -> u64 {
+        while self.came.front().is_some_and(|(came, _)| *came < version) {
+            self.came.pop_front();
+        }
+        let came = self.came.front().filter(|(came, _)| *came == version);
+        came.map_or(0, |(_, at)| u64::try_from(now.saturating_sub(*at).as_micros()).unwrap_or(u64::MAX))
     }
 
     fn leave(&mut self, now: Duration, end: FollowerEnd) {

@@ -136,6 +136,8 @@ positional! {
         pub durable: Version,
         /// From the leader's stamp of `applied` to its application, by two clocks, microseconds; for people.
         pub two_clock_us: u64,
+        /// From the arrival of `applied` at the downstream to its application, microseconds.
+        pub apply_us: u64,
     }
 }
 
@@ -515,7 +517,14 @@ mod tests {
             filter: serde_bytes::ByteBuf::new(),
             connection: 3,
         };
-        let ack = Ack { incarnation: 1, epoch: Epoch::ZERO, applied: version, durable: version, two_clock_us: 70 };
+        let ack = Ack {
+            incarnation: 1,
+            epoch: Epoch::ZERO,
+            applied: version,
+            durable: version,
+            two_clock_us: 70,
+            apply_us: 9,
+        };
         let mut frames = vec![
             Frame::Subscribe(Subscribe { position: None, ..subscribe.clone() }),
             Frame::Subscribe(subscribe),
@@ -660,13 +669,14 @@ mod tests {
     #[test]
     fn a_field_that_a_later_release_appends_is_skipped() {
         let mut wire = BytesMut::new();
-        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, "new")));
+        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, 0_u64, "new")));
         let ack = Ack {
             incarnation: 1,
             epoch: Epoch::new(2),
             applied: Version::new(3),
             durable: Version::new(3),
             two_clock_us: 0,
+            apply_us: 0,
         };
         assert_eq!(decode(&wire).unwrap(), [Frame::Ack(ack)]);
     }

@@ -110,7 +110,7 @@ pub use publisher::{
     BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
-pub use receipt::{EdgeReceipt, Receipt};
+pub use receipt::{EdgeReceipt, Receipt, Took};
 pub use received_version::ReceivedVersion;
 pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};

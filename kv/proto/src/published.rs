@@ -38,6 +38,17 @@ positional! {
     }
 }
 
+positional! {
+    /// The beginning of a version.
+    #[derive(Debug, Default, PartialEq, Eq)]
+    struct Stamp {
+        format: u8,
+        epoch: Epoch,
+        version: Version,
+        time_us: u64,
+    }
+}
+
 /// Why a version cannot follow a position, or bytes are not a version.
 #[derive(Debug, Error)]
 pub enum PublishedError {
@@ -94,6 +105,12 @@ impl Published {
         let (epoch, version) = (position.epoch.next()?.max(epoch), position.version.next()?);
         let chain = position.chain.fork(epoch, version, time_us, restore);
         Some(Self { format: FORMAT, epoch, version, time_us, chain, sections: vec![], restore: restore.get() })
+    }
+
+    /// When the leader proposed an encoded version, microseconds of Unix time, without reading the rest of it.
+    #[must_use]
+    pub fn stamp(bytes: &[u8]) -> Option<u64> {
+        read_whole::<Stamp>(bytes).ok().map(|stamp| stamp.time_us)
     }
 
     /// Which restore it accepts, if it is a fork.

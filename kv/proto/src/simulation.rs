@@ -562,7 +562,14 @@ pub(crate) fn asks_over(connection: u64, position: Option<Position>) -> Follower
 /// It says that it stands there, on disk.
 pub(crate) fn acks(position: Position) -> FollowerAction {
     let (epoch, applied) = (position.epoch, position.version);
-    FollowerAction::Send(Frame::Ack(Ack { incarnation: 1, epoch, applied, durable: applied, two_clock_us: 0 }))
+    FollowerAction::Send(Frame::Ack(Ack {
+        incarnation: 1,
+        epoch,
+        applied,
+        durable: applied,
+        two_clock_us: 0,
+        apply_us: 0,
+    }))
 }
 
 /// A follower at `position` that has just subscribed, at time zero.
@@ -698,7 +705,9 @@ fn reading_stops_while_too_much_waits_and_goes_on_after() {
         follower.handle(later, FollowerInput::Applied { position, bytes, two_clock_us: 0 });
     }
     assert!(!follower.is_full());
-    let ack = Ack { incarnation: 1, applied: source.head.version, durable: start.version, ..Ack::default() };
+    let (applied, durable) = (source.head.version, start.version);
+    let apply_us = u64::try_from(later.as_micros()).unwrap();
+    let ack = Ack { incarnation: 1, applied, durable, apply_us, ..Ack::default() };
     let said = [FollowerAction::Send(Frame::Ack(ack))];
     assert_eq!(actions(&mut follower, later), said, "one for all of it");
     let silent = actions(&mut follower, later + crate::SILENT_AFTER);

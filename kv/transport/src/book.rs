@@ -38,11 +38,12 @@ impl Book {
         Self { clock, metrics, acks, waiters: Mutex::default(), caught_up: watch::Sender::new(0), news: Notify::new() }
     }
 
-    /// The store has come to there.
-    pub(crate) fn committed(&self, position: Position) {
+    /// The store has come to there; `stamp` is the time of the leader at which that was proposed, if it is known.
+    pub(crate) fn committed(&self, position: Position, stamp: Option<Duration>) {
         let mut acks = lock(&self.acks);
         acks.raise_epoch(position.epoch);
-        acks.committed(self.clock.now(), position.version);
+        let now = self.clock.now();
+        acks.committed(now, position.version, stamp.map(|stamp| now.saturating_sub(stamp)));
     }
 
     /// Where a version is.

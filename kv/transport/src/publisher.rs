@@ -13,7 +13,9 @@ use bytes::Bytes;
 use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use zonecast_kv_proto::{BatchSource, EdgeReport, Frame, Path, Peer, Position, Receipt, Role, Version, WaitFor};
+use zonecast_kv_proto::{
+    BatchSource, EdgeReport, Frame, Path, Peer, Position, Published, Receipt, Role, Version, WaitFor,
+};
 
 use crate::admission::{Admission, Admitted, Last};
 use crate::book::{Book, WaitError};
@@ -140,7 +142,7 @@ impl Publisher {
     /// source holds it already.
     pub fn publish(&self, version: &Bytes, position: Position) {
         let frames = Frame::Version(version.clone()).to_bytes();
-        self.parts.book.committed(position);
+        self.parts.book.committed(position, Published::stamp(version).map(Duration::from_micros));
         self.parts.feed.push(self.parts.clock.now(), position, frames);
         self.parts.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
     }
@@ -148,7 +150,7 @@ impl Publisher {
     /// The source has come to `position` without publishing the versions between: it got its state from elsewhere.
     /// Downstreams get them from its batch log, or a snapshot.
     pub fn jumped(&self, position: Position) {
-        self.parts.book.committed(position);
+        self.parts.book.committed(position, None);
         self.parts.feed.jump(position);
         self.parts.metrics.published_version.set(i64::try_from(position.version.get()).unwrap_or(i64::MAX));
     }

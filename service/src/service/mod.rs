@@ -29,6 +29,7 @@ mod made;
 mod once;
 #[cfg(test)]
 mod once_tests;
+mod receipt_watch;
 mod records;
 mod revocations;
 #[expect(clippy::module_inception, reason = "one main type per file, named after it")]
@@ -45,6 +46,7 @@ pub(crate) use importer::{IMPORT, answer_import};
 pub use key_watch::{KeyWatch, WatchFrom};
 pub use keys::{KeyValue, KeysWanted};
 pub use local_edge::LocalEdge;
+pub use receipt_watch::ReceiptWatch;
 pub(crate) use revocations::take_revocations;
 pub(crate) use service::ServiceParts;
 pub use service::{MAX_WRITES, Service};

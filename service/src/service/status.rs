@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use zonecast_kv_proto::{EdgeLink, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Version};
+use zonecast_kv_proto::{
+    EdgeLink, EdgeReceipt as ReceiptOfEdge, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Took, Version,
+};
 use zonecast_kv_transport::{DownstreamStatus, Peer, Twins};
 
 use super::{LocalEdge, Service};
 use crate::day::age;
 use crate::error::ServiceError;
 use zonecast_api::Patience;
-use zonecast_api::types::{ChainInfo, EdgeInfo, EdgeList, EdgeReceipt, Receipt, Status, Written};
+use zonecast_api::types::{ChainInfo, EdgeInfo, EdgeList, EdgeReceipt, Receipt, ReceiptTook, Status, Written};
 
 /// Edges that lost their core, or were refused, have connected again after this time: the longest pause between two
 /// attempts, and as much again for the network.
@@ -205,16 +207,53 @@ fn trouble(edge: &DownstreamStatus, away_after: Duration, has_just_started: bool
 }
 
 fn receipt(receipts: &EdgeReceipts, now: Duration, reached: bool) -> Receipt {
-    let edges = receipts.edges.iter().map(|edge| EdgeReceipt {
+    Receipt {
+        version: receipts.version.get(),
+        reached,
+        interrupted: false,
+        applied: receipts.applied(),
+        durable: receipts.durable(),
+        of: receipts.edges.len(),
+        commit_ms: receipts.commit.map(milliseconds),
+        took: receipt_took(receipts),
+        edges: receipts.edges.iter().map(|edge| edge_receipt(edge, now)).collect(),
+    }
+}
+
+fn edge_receipt(edge: &ReceiptOfEdge, now: Duration) -> EdgeReceipt {
+    let stage = |stage: fn(&Took) -> Duration| edge.took.as_ref().map(stage).map(milliseconds);
+    EdgeReceipt {
         edge: edge.peer.name.clone(),
         role: edge.peer.role.to_string(),
+        via: edge.via.clone(),
         applied: edge.applied,
+        durable: edge.durable,
+        last_known: edge.is_last_known,
         away_s: edge.away_since.map(|since| now.saturating_sub(since).as_secs_f64()),
-        ms: edge.took.map(|took| took.as_secs_f64() * 1000.0),
-    });
-    let (applied, of) = (receipts.applied(), receipts.edges.len());
-    let edges = edges.collect();
-    Receipt { version: receipts.version.get(), reached, interrupted: false, applied, of, edges }
+        ms: stage(|took| took.all),
+        relay_ms: edge.via.as_ref().and_then(|_| stage(|took| took.relay)),
+        network_ms: stage(|took| took.network),
+        apply_ms: stage(|took| took.apply),
+    }
+}
+
+/// How long the edges took that have it, by the nearest rank.
+fn receipt_took(receipts: &EdgeReceipts) -> Option<ReceiptTook> {
+    let took = receipts.edges.iter().filter_map(|edge| Some((edge.took?.all, &edge.peer)));
+    let mut took: Vec<(Duration, &Peer)> = took.collect();
+    took.sort_unstable();
+    let rank = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
+    let (max, slowest) = took.last()?;
+    Some(ReceiptTook {
+        p50_ms: milliseconds(rank(50)?.0),
+        p99_ms: milliseconds(rank(99)?.0),
+        max_ms: milliseconds(*max),
+        slowest: slowest.label(),
+    })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use zonecast_tests::{Node, Random, System, UdpProxy, Weather, poll_until};
+use zonecast_tests::{Node, Random, System, UdpProxy, Weather, poll_until, run};
 
 use crate::api::DEADLINE;
 use crate::crash::seed_of_run;
@@ -155,6 +155,12 @@ fn a_tree_whose_nodes_are_killed_ends_with_everything_everywhere() {
     for version in versions.iter().rev().take(500) {
         assert!(all_have(&format!("/v1/receipts/{version}?wait=all&timeout=1s")).is_some(), "seed {seed}: {version}");
     }
+    let url = format!("http://{}", tree.system.core.http);
+    let said = run(&["--json", "--core", &url, "receipt", &last.to_string(), "--wait", "all"]).unwrap();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&said["reached"], &said["applied"]), (&json!(true), &json!(RELAYS + EDGES)), "{said}");
+    let watched = core.get(&format!("/v1/receipts/{last}/watch"));
+    assert_eq!((&watched["reached"], &watched["of"]), (&json!(true), &json!(RELAYS + EDGES)), "{watched}");
     let here = core.get("/v1/status");
     for node in &tree.nodes {
         let there = tree.status(node).unwrap();

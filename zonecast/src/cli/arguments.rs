@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::shared::Shared;
 use super::{
-    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, kv, record, restore, role, settings,
-    status, token, zone,
+    backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, kv, receipt, record, restore, role,
+    settings, status, token, zone,
 };
 
 /// Change a DNS record once; every edge answers with it in well under a second, and you can prove that it did.
@@ -48,6 +48,8 @@ pub(super) enum Command {
     Compare(compare::Compare),
     /// Show the state of the core and its edges.
     Status(status::Status),
+    /// Show which edges have a change, and how long it took to each.
+    Receipt(receipt::Receipt),
     /// List, add and remove the edges that `--wait all` waits for.
     #[command(subcommand)]
     Edges(edges::Edges),

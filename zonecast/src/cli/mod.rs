@@ -18,6 +18,7 @@ mod get;
 mod history;
 mod kv;
 mod place;
+mod receipt;
 mod record;
 mod record_data;
 mod recover;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use zonecast_api::types::{Finding, Receipt, RrsetInfo, Written};
+use zonecast_api::types::{EdgeReceipt, Finding, Receipt, ReceiptTook, RrsetInfo, Written};
 use zonecast_service::age;
 use zonecast_service::exit::{Code, Failure, Outcome};
 
@@ -67,16 +67,33 @@ pub(super) fn written(written: &Written, out: &mut dyn Write) -> io::Result<()> 
 
 /// Which edges serve a version.
 pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "live on {} of {} edges", receipt.applied, receipt.of)?;
-    for edge in &receipt.edges {
-        match (edge.applied, edge.ms, edge.away_s) {
-            (true, Some(ms), _) => writeln!(out, "  {}: applied after {ms:.1} ms", edge.edge)?,
-            (true, None, _) => writeln!(out, "  {}: applied", edge.edge)?,
-            (false, _, Some(away)) => writeln!(out, "  {}: missing, away for {}", edge.edge, age(away))?,
-            (false, _, None) => writeln!(out, "  {}: missing", edge.edge)?,
-        }
+    writeln!(out, "live on {} of {} edges, on the disk of {}", receipt.applied, receipt.of, receipt.durable)?;
+    if let Some(took) = receipt.took.as_ref().filter(|_| receipt.edges.len() > 1) {
+        let ReceiptTook { p50_ms, p99_ms, max_ms, slowest } = took;
+        writeln!(out, "  half within {p50_ms:.1} ms, 99 % within {p99_ms:.1} ms, {slowest} last after {max_ms:.1} ms")?;
     }
-    Ok(())
+    receipt.edges.iter().try_for_each(|edge| edge_receipt(edge, out))
+}
+
+fn edge_receipt(edge: &EdgeReceipt, out: &mut dyn Write) -> io::Result<()> {
+    let via = edge.via.as_ref().map(|via| format!(" by {via}")).unwrap_or_default();
+    match (edge.applied, edge.ms, edge.away_s) {
+        (true, Some(ms), _) => {
+            let relay = edge.relay_ms.map(|ms| format!("relay {ms:.1}, ")).unwrap_or_default();
+            let (network, apply) = (edge.network_ms.unwrap_or_default(), edge.apply_ms.unwrap_or_default());
+            writeln!(
+                out,
+                "  {}: applied after {ms:.1} ms{via} ({relay}network {network:.1}, apply {apply:.1})",
+                edge.edge
+            )
+        }
+        (true, None, _) => writeln!(out, "  {}: applied", edge.edge),
+        (false, _, Some(away)) if edge.last_known => {
+            writeln!(out, "  {}: not known, its relay is gone{via} for {}", edge.edge, age(away))
+        }
+        (false, _, Some(away)) => writeln!(out, "  {}: missing, away for {}", edge.edge, age(away)),
+        (false, _, None) => writeln!(out, "  {}: missing", edge.edge),
+    }
 }
 
 /// The failure of a write that fewer edges serve than `--wait` asks for. The write itself is committed.

@@ -70,6 +70,7 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::GET, "/v1/revocations", May::Role(Read), revocations::get),
         Route::new(Method::PUT, "/v1/revocations", May::Role(Admin), revocations::publish),
         Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt).here(),
+        Route::new(Method::GET, "/v1/receipts/{version}/watch", May::Role(Read), receipts::watch).here(),
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain).here(),
         Route::new(Method::GET, "/v1/lookup", May::Role(Read), lookup::lookup).here(),
         Route::new(Method::POST, "/v1/backup", May::Role(Admin), backup::backup).here(),

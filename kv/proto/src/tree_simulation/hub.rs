@@ -37,7 +37,7 @@ impl Hub {
 
     pub(super) fn publish(&mut self, now: Duration, position: Position, version: &ReceivedVersion) {
         self.book.raise_epoch(position.epoch);
-        self.book.committed(now, position.version);
+        self.book.committed(now, position.version, None);
         self.tail.push(now, position, Frame::Version(version.bytes.clone()).to_bytes());
     }
 
