@@ -5,8 +5,9 @@
 //!
 //! # Invariants
 //! - Acks count only of a stream that was accepted; whoever is refused loses what it had.
-//! - Only the newest connection of an edge counts, in whatever order connections are heard of; where it ends, the newest of
-//!   those that are left. Of one process the edge itself numbers them, of two processes the one that began later is newer.
+//! - Only one connection of an edge counts, in whatever order connections are heard of: one to this node, else the newest,
+//!   and where it ends, the next of those that are left. Of one process the edge itself numbers its connections, and of two
+//!   processes the one that began later is newer.
 //! - An edge that comes back lower loses the receipts above: what counts is what it has, not what it once had.
 //! - An edge is expected, and so counts as missing, from when it first caught up or was named until it is forgotten.
 //! - What an edge has counts once it is on record that the edge is expected: a receipt never speaks of an edge that the next
@@ -103,9 +104,10 @@ pub struct AcceptedLink {
 }
 
 impl AcceptedLink {
-    /// The newer of two connections is greater.
-    fn order(&self) -> (u64, u64, u64) {
-        (self.incarnation, self.connection, self.session)
+    /// The one of two connections that counts is greater: one that is here before any that a relay speaks of, which may say
+    /// what it likes of the edges below it and of no others; then the newer one.
+    fn order(&self) -> (bool, u64, u64, u64) {
+        (self.via.is_none(), self.incarnation, self.connection, self.session)
     }
 }
 

@@ -327,6 +327,7 @@ fn the_way_of_a_version_is_told_in_its_stages() {
     book.accept(&relay, link(3, 7, at(0)));
     book.ack(ms(0), &relay, 3, &ack(7, 0));
     let a = edge("a");
+    book.disconnect(ms(0), &a, 1);
     book.accept(&a, AcceptedLink { via: Some("r".into()), connection: 1, ..link(4, 7, at(0)) });
     book.ack(ms(1010), &relay, 3, &ack(7, 11));
     book.ack(ms(1030), &a, 4, &Ack { apply_us: 5_000, durable: at(11), ..ack(7, 11) });
@@ -340,4 +341,17 @@ fn the_way_of_a_version_is_told_in_its_stages() {
     let receipt = book.receipt(at(11));
     let took = receipt.edges.iter().find(|edge| edge.peer.name == "b").unwrap().took.unwrap();
     assert_eq!((took.all, took.apply, took.network), (ms(31), ms(31), ms(0)));
+}
+
+#[test]
+fn a_relay_cannot_speak_for_an_edge_that_is_connected_here() {
+    let mut book = book();
+    let a = edge("a");
+    let said = AcceptedLink { via: Some("r".into()), connection: u64::MAX, ..link(9, u64::MAX, at(0)) };
+    book.accept(&a, said);
+    book.ack(ms(20), &a, 9, &ack(u64::MAX, 10));
+    assert_eq!((book.edges()[0].applied, book.edges()[0].via.clone()), (Some(at(0)), None));
+    // Once it is gone here, there is nothing better.
+    book.disconnect(ms(30), &a, 1);
+    assert_eq!((book.edges()[0].applied, book.edges()[0].via.as_deref()), (Some(at(10)), Some("r")));
 }

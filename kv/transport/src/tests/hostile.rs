@@ -2,6 +2,8 @@
 
 use std::net::UdpSocket;
 
+use zonecast_kv_proto::{EdgeNews, MAX_REPORTED};
+
 use super::*;
 
 /// A store whose snapshots never end.
@@ -139,4 +141,59 @@ async fn half_open_handshakes_keep_nobody_out() {
     // Far more than the places there are for handshakes of one address; a node from elsewhere gets in.
     let (_connection, _sender, _receiver) = subscribed(&world, "edge-2").await;
     assert_eq!(world.metrics.connections.get(), 1);
+}
+
+/// A node of this role that is served, and says this of edges below it.
+async fn reports(world: &World, role: Role, name: &str, reports: Vec<Bytes>) -> Connection {
+    let connection = world.connect(&world.ca.issue(role, name).unwrap()).await;
+    let (mut sender, mut receiver) = connection.open().await.unwrap();
+    sender.send(&subscribe(name, Some(origin()))).await.unwrap();
+    assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));
+    // It may be closed before it has said all of it.
+    for some in reports.chunks(100) {
+        let _ = sender.send(&Frame::Reports(some.to_vec())).await;
+    }
+    tokio::spawn(async move {
+        let _kept = sender;
+        while let Ok(Some(_)) = receiver.next().await {}
+    });
+    connection
+}
+
+fn news(number: usize) -> Bytes {
+    let peer = Peer::edge(&format!("edge-{number}"));
+    let (session, connection, incarnation) = (number as u64, 0, 1);
+    let (goal, is_gone, is_unseen, via, ack) = (Version::ZERO, false, false, None, None);
+    EdgeNews { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack }.to_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_relay_speaks_of_edges_and_only_what_makes_sense() {
+    let world = World::new();
+    ended(&reports(&world, Role::Edge, "edge-9", vec![news(1)]).await).await;
+    ended(&reports(&world, Role::Relay, "relay-1", vec![Bytes::from_static(b"junk")]).await).await;
+    assert!(world.publisher.edges().iter().all(|edge| edge.report.peer != Peer::edge("edge-1")));
+    let _honest = reports(&world, Role::Relay, "relay-2", vec![news(1)]).await;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while world.publisher.edges().iter().all(|edge| edge.report.peer != Peer::edge("edge-1")) {
+        assert!(std::time::Instant::now() < deadline, "it is not heard");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_names_no_end_of_edges_leaves_room_for_others() {
+    let world = World::new();
+    let _flood = reports(&world, Role::Relay, "relay-1", (0..MAX_REPORTED + 500).map(news).collect()).await;
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while world.publisher.edges().len() < MAX_REPORTED {
+        assert!(std::time::Instant::now() < deadline, "only {} are known", world.publisher.edges().len());
+        tokio::task::yield_now().await;
+    }
+    let edge = world.connect(&world.ca.issue(Role::Edge, "honest").unwrap()).await;
+    let (mut sender, mut receiver) = edge.open().await.unwrap();
+    sender.send(&subscribe("honest", Some(origin()))).await.unwrap();
+    assert_eq!(receiver.next().await.unwrap(), Some(Frame::Stream(origin())));
+    // Those that it named, itself, and the honest one.
+    assert!(world.publisher.edges().len() <= MAX_REPORTED + 2);
 }
