@@ -1,6 +1,7 @@
 //! A running core without its API: voter, fan-out, zones and records. The binary puts HTTP before it.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -62,6 +63,8 @@ pub struct ServiceSetup {
     pub first_token: Option<PathBuf>,
     /// Of the raft log, what is applied before it is given up.
     pub raft_log_bytes: usize,
+    /// Bytes of snapshots that edges get in a second, all together.
+    pub edge_snapshot_rate: Option<NonZeroU64>,
     /// What ends writing, also for edges of the same process.
     pub fault: Fault,
     /// Where metrics are registered.
@@ -138,7 +141,9 @@ impl RunningService {
         .await?;
         // Before it takes connections.
         take_revocations(&core, &identity)?;
-        let (options, transport) = (PublisherOptions::default(), TransportMetrics::register(&registry)?);
+        let snapshot_bytes_per_second = setup.edge_snapshot_rate;
+        let options = PublisherOptions { snapshot_bytes_per_second, ..PublisherOptions::default() };
+        let transport = TransportMetrics::register(&registry)?;
         let streams = Arc::new(CoreStreams::new(&core));
         let cores = Arc::clone(&streams) as Arc<dyn CoreService>;
         let publisher =

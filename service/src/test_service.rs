@@ -58,6 +58,7 @@ impl TestService {
                 keep_replaced: Duration::from_mins(60),
                 first_token: asks_for_tokens.then(|| folder.path().join("first-token")),
                 raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
+                edge_snapshot_rate: None,
                 fault: Fault::new(folder.path()),
                 registry: Registry::new(),
                 started: Instant::now(),

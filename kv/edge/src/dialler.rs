@@ -38,6 +38,11 @@ impl Dialler {
         Self { identity, upstreams }
     }
 
+    /// The node that it dials as.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Connects to the upstream at this place, within the time in which one that says nothing counts as dead.
     pub(crate) fn dial(&mut self, place: usize) -> Option<Operation> {
         let Attempted { upstream, attempts } = self.upstreams.get_mut(place)?;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
-use zonecast_kv_proto::{Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, Position};
+use zonecast_kv_proto::{
+    Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position, TableLoad,
+};
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
@@ -17,6 +19,7 @@ use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
 use crate::relay::Relay;
 use crate::repairs::Repairs;
+use crate::table_work::{TableReport, TableWork};
 use crate::upstream_report::{Parting, Say, UpstreamReport};
 use crate::writer::{Reports, Work};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus};
@@ -167,12 +170,27 @@ impl Driver {
             FollowerAction::SnapshotEntries(entries, bytes) => self.hand_on(Work::SnapshotEntries(entries, bytes)),
             FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
             FollowerAction::SnapshotAbort => self.hand_on(Work::SnapshotAbort),
+            FollowerAction::TablesBegin(load, offered, bytes) => self.begin_tables(load, *offered, bytes),
+            FollowerAction::TablePiece(piece, bytes) => self.hand_on(Work::Tables(TableWork::Piece(piece, bytes))),
+            FollowerAction::TablesEnd(position, bytes) => self.hand_on(Work::Tables(TableWork::End(position, bytes))),
         }
     }
 
     fn send(&mut self, frame: Frame) {
         let sender = self.link.as_mut().and_then(|link| link.sender.take());
         self.operation = sender.map(|sender| link::send(sender, frame));
+    }
+
+    /// Nothing of a manifest counts that no core has signed.
+    fn begin_tables(&mut self, load: TableLoad, offered: OfferedTables, bytes: usize) -> Result<(), EdgeError> {
+        if let Err(fault) = self.dialler.identity().check_manifest(&offered.signed) {
+            let now = self.clock.now();
+            self.follower.handle(now, FollowerInput::Taken(bytes));
+            self.follower.handle(now, FollowerInput::TablesFailed(load, fault.to_string()));
+            return Ok(());
+        }
+        self.say_loading(offered.manifest.position);
+        self.hand_on(Work::Tables(TableWork::Begin(load, Box::new(offered.manifest), bytes)))
     }
 
     fn say_loading(&self, position: Position) {
@@ -250,6 +268,14 @@ impl Driver {
                 self.sync_at.get_or_insert(Instant::now() + SYNC_EVERY);
             }
             None => self.follower.handle(now, FollowerInput::Taken(progress.bytes)),
+        }
+        for report in progress.tables {
+            let input = match report {
+                TableReport::Begun(load, want) => FollowerInput::TablesBegun(load, want),
+                TableReport::Done(load) => FollowerInput::TablesDone(load),
+                TableReport::Failed(load, why) => FollowerInput::TablesFailed(load, why),
+            };
+            self.follower.handle(now, input);
         }
         progress.failed.map_or(Ok(()), Err)
     }

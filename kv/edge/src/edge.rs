@@ -106,6 +106,7 @@ impl Edge {
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, position)
                 .with_upstreams(config.upstreams.len())
+                .with_tables()
                 .passing_on_as(relay.is_some().then_some(own)),
             name,
             dialler: Dialler::new(config.identity, config.upstreams),

@@ -5,7 +5,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use crate::staleness::Staleness;
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 15] = [
+const REASONS: [&str; 16] = [
     "connect",
     "resolve",
     "certificate",
@@ -19,6 +19,7 @@ const REASONS: [&str; 15] = [
     "damaged",
     "refused",
     "circle",
+    "snapshot",
     "malformed",
     "replaced",
 ];

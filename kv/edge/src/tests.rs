@@ -5,6 +5,7 @@ mod damage;
 mod relays;
 mod revoked;
 mod source;
+mod tables;
 mod upstreams;
 mod way;
 

@@ -13,6 +13,7 @@ use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
 use crate::relay::Relay;
+use crate::table_work::{TableLoading, TableReport, TableWork};
 use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
 /// Most bytes of versions in one write: readers wait for all of it, and memory holds it twice.
@@ -26,6 +27,7 @@ pub(crate) enum Work {
     SnapshotEntries(Bytes, usize),
     SnapshotEnd(Position, usize),
     SnapshotAbort,
+    Tables(TableWork),
     /// Nothing after this is looked at.
     Stop,
 }
@@ -37,6 +39,8 @@ pub(crate) struct Progress {
     pub(crate) applied: Option<(Position, u64)>,
     /// Bytes of work done with.
     pub(crate) bytes: usize,
+    /// News of a snapshot that comes as table files.
+    pub(crate) tables: Vec<TableReport>,
     /// The thread has ended because of this.
     pub(crate) failed: Option<EdgeError>,
 }
@@ -116,31 +120,51 @@ impl Writer {
     fn write(&mut self) -> Result<(), EdgeError> {
         let store = Arc::clone(&self.store);
         let mut loading: Option<SnapshotLoad<'_>> = None;
+        let mut tables = TableLoading::new(&store);
         // A copy that turned out to be damaged takes nothing any more, until a snapshot replaces it.
         let mut damaged = false;
         let mut next = self.work.recv().ok();
         while let Some(work) = next.take() {
             match work {
-                Work::Apply(_, bytes) if damaged => self.reports.add(|progress| progress.bytes += bytes),
-                Work::Apply(version, bytes) => (next, damaged) = self.apply(version, bytes)?,
-                Work::SnapshotBegin => loading = Some(store.begin_snapshot()?),
+                Work::Apply(_, bytes) if damaged || tables.has_failed() => {
+                    self.reports.add(|progress| progress.bytes += bytes);
+                }
+                Work::Apply(version, bytes) => {
+                    tables.forget();
+                    (next, damaged) = self.apply(version, bytes)?;
+                }
+                Work::SnapshotBegin => {
+                    tables.abort();
+                    loading = Some(store.begin_snapshot()?);
+                }
                 Work::SnapshotEntries(entries, bytes) => {
                     if let Some(loading) = &mut loading {
                         loading.add(&entries)?;
                     }
                     self.reports.add(|progress| progress.bytes += bytes);
                 }
-                Work::SnapshotAbort => loading = None,
+                Work::SnapshotAbort => {
+                    tables.abort();
+                    loading = None;
+                }
+                Work::Tables(work) => {
+                    let bytes = work.bytes();
+                    let (report, replaced) = tables.work(work)?;
+                    if let Some(position) = replaced {
+                        self.replaced(position)?;
+                        damaged = false;
+                    }
+                    self.reports.add(|progress| {
+                        progress.applied = replaced.map(|position| (position, 0)).or(progress.applied);
+                        progress.bytes += bytes;
+                        progress.tables.extend(report);
+                    });
+                }
                 Work::Stop => return Ok(()),
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
-                    show_all(&store, &mut *self.index, position)?;
-                    if let Some(relay) = &self.relay {
-                        relay.jumped(&store, position);
-                    }
-                    self.take_revocations();
+                    self.replaced(position)?;
                     damaged = false;
-                    self.metrics.snapshots.inc();
                     self.reports.add(|progress| {
                         progress.applied = Some((position, 0));
                         progress.bytes += bytes;
@@ -151,6 +175,17 @@ impl Writer {
                 next = self.work.recv().ok();
             }
         }
+        Ok(())
+    }
+
+    /// A new copy, which stands there, has replaced the present one.
+    fn replaced(&mut self, position: Position) -> Result<(), EdgeError> {
+        show_all(&self.store, &mut *self.index, position)?;
+        if let Some(relay) = &self.relay {
+            relay.jumped(&self.store, position);
+        }
+        self.take_revocations();
+        self.metrics.snapshots.inc();
         Ok(())
     }
 

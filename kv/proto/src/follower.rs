@@ -3,7 +3,8 @@
 //!
 //! ```text
 //!  Waiting ─ time ─▶ Connecting ─ up ─▶ Subscribed ─┬─ Stream ─────────▶ Streaming ◀─ end ─┐
-//!     ▲                                             └─ SnapshotFollows ─▶ Loading ─────────┘
+//!     ▲                                             ├─ SnapshotFollows ─▶ Loading ─────────┤
+//!     │                                             └─ TablesFollow ─▶ Tables ─────────────┘
 //!     └──── lost, refused, malformed, a gap, another chain, silence ◀── any of them
 //! ```
 //! # Invariants
@@ -22,11 +23,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::table_receiver::{TableReceiver, Unsure};
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, PROTOCOL, Pace, Path, Peer, Position,
-    PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal,
-    UNCONFIRMED_AFTER, Version, decode_ops,
+    Ack, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer,
+    Position, PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe,
+    SubscribeRefusal, TableLoad, TableManifestError, TablePiece, TablesWant, UNCONFIRMED_AFTER, Version, decode_ops,
 };
 
 /// Most bytes handed on and not applied: four of the largest batches.
@@ -85,6 +87,13 @@ pub enum FollowerInput {
     },
     /// So many bytes of snapshot messages are written, or dropped after an abort, as they were handed on.
     Taken(usize),
+    /// This is lacking of the table files of a [`FollowerAction::TablesBegin`].
+    TablesBegun(TableLoad, TablesWant),
+    /// They have replaced the copy; [`FollowerInput::Applied`] says so too.
+    TablesDone(TableLoad),
+    /// They are not what their manifest says, nobody who may has signed it, or there is no room for them. Nothing that was
+    /// handed on after them was applied.
+    TablesFailed(TableLoad, String),
     /// The copy is synced to disk up to this position.
     Durable(Position),
     /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
@@ -107,8 +116,14 @@ pub enum FollowerAction {
     SnapshotEntries(Bytes, usize),
     /// It is complete: make it the present one; what that counts.
     SnapshotEnd(Position, usize),
-    /// It will not be completed: drop it.
+    /// It will not be completed: drop it, but for what came of table files.
     SnapshotAbort,
+    /// Check who has signed these table files, and begin or go on to fetch them; what that counts.
+    TablesBegin(TableLoad, Box<OfferedTables>, usize),
+    /// Put this piece, the next one, into its file; what it counts.
+    TablePiece(TablePiece, usize),
+    /// All that was lacking is there: make the files the present copy; what that counts.
+    TablesEnd(Position, usize),
     /// Close the connection for this reason.
     Disconnect(FollowerEnd),
 }
@@ -146,6 +161,12 @@ pub enum FollowerEnd {
     /// A snapshot that is not what its end says.
     #[error("the count or digest of the snapshot is wrong")]
     Snapshot,
+    /// Bytes that are no manifest of table files.
+    #[error("snapshot: {0}")]
+    Manifest(TableManifestError),
+    /// Table files that cannot be taken.
+    #[error("snapshot: {0}")]
+    Tables(String),
     /// A snapshot or stream of another store.
     #[error("the publisher holds another store: {0}")]
     OtherStore(Position),
@@ -236,6 +257,10 @@ pub struct Follower {
     /// Time between two acks that go on and on, as the publisher asked last.
     ack_every: Duration,
     upstreams: Upstreams,
+    /// The last snapshot of table files that was offered.
+    load: TableLoad,
+    unsure: Option<Unsure>,
+    takes_tables: bool,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
     timeout: Duration,
@@ -247,6 +272,7 @@ enum State {
     Connecting,
     Subscribed,
     Loading(Position, SnapshotCheck),
+    Tables(TableReceiver),
     Streaming,
 }
 
@@ -277,6 +303,9 @@ impl Follower {
             acks_paid_at: now,
             ack_every: ACK_EVERY,
             upstreams: Upstreams::new(1, incarnation),
+            load: TableLoad::default(),
+            unsure: None,
+            takes_tables: false,
             ready: VecDeque::new(),
             timeout: now,
         }
@@ -292,6 +321,12 @@ impl Follower {
     #[must_use]
     pub fn passing_on_as(self, relay: Option<Peer>) -> Self {
         Self { passes_on_as: relay, ..self }
+    }
+
+    /// Its copy can be made of table files.
+    #[must_use]
+    pub fn with_tables(self) -> Self {
+        Self { takes_tables: true, ..self }
     }
 
     /// Takes what happened.
@@ -333,6 +368,9 @@ impl Follower {
                 self.durable = Some(position);
                 self.ack_due = true;
             }
+            FollowerInput::TablesBegun(load, want) => self.tables_begun(load, want),
+            FollowerInput::TablesDone(load) => drop(self.unsure.take_if(|unsure| unsure.load == load)),
+            FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, why),
             FollowerInput::Damaged => self.damaged(now),
         }
     }
@@ -402,7 +440,7 @@ impl Follower {
     pub fn state(&self) -> FollowerState {
         match self.state {
             State::Waiting | State::Connecting | State::Subscribed => FollowerState::Away,
-            State::Loading(..) => FollowerState::Loading,
+            State::Loading(..) | State::Tables(_) => FollowerState::Loading,
             State::Streaming => FollowerState::Streaming,
         }
     }
@@ -452,6 +490,7 @@ impl Follower {
             incarnation: self.incarnation,
             position: self.received.filter(|_| !self.damaged),
             connection: self.connections,
+            tables_from: self.takes_tables.then(|| self.received.map(|at| at.order()).unwrap_or_default()),
             ..Subscribe::default()
         })));
         self.connections += 1;
@@ -474,15 +513,36 @@ impl Follower {
                 let (position, entries, digest) = (*position, check.entries(), check.digest());
                 self.end_snapshot(position, entries, digest, &end)
             }
+            (State::Subscribed | State::Streaming, Frame::TablesFollow(signed)) if self.takes_tables => {
+                self.tables_follow(&signed)
+            }
+            (State::Tables(tables), Frame::TablePiece(piece)) => {
+                if !tables.takes(&piece) {
+                    return Err(FollowerEnd::Malformed("a piece of a table file that is not the next one"));
+                }
+                let bytes = self.hand_on(piece.bytes.len());
+                self.ready.push_back(FollowerAction::TablePiece(piece, bytes));
+                Ok(())
+            }
+            (State::Tables(tables), Frame::TablesEnd(position)) => {
+                let position = tables.end(position);
+                self.end_tables(position.ok_or(FollowerEnd::Malformed("an end of table files that is none"))?);
+                Ok(())
+            }
             (State::Streaming, Frame::Version(bytes)) => self.version(now, bytes),
             // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
-            (State::Subscribed | State::Streaming | State::Loading(..), Frame::Heartbeat(heartbeat)) => {
+            (
+                State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_),
+                Frame::Heartbeat(heartbeat),
+            ) => {
                 self.see_head(heartbeat.head);
                 self.ack_every = asked_ack_every(heartbeat.ack_every_us);
                 self.confirmed_for(now, &heartbeat);
                 self.bear(now, Duration::from_micros(heartbeat.unconfirmed_us))
             }
-            (State::Subscribed | State::Streaming | State::Loading(..), Frame::Path(path)) => self.comes_by(path),
+            (State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_), Frame::Path(path)) => {
+                self.comes_by(path)
+            }
             (_, Frame::Goodbye) => Err(FollowerEnd::Goodbye),
             _ => Err(FollowerEnd::Malformed("a frame that does not belong here")),
         }
@@ -517,6 +577,14 @@ impl Follower {
     }
 
     fn snapshot(&mut self, position: Position) -> Result<(), FollowerEnd> {
+        self.check_snapshot(position)?;
+        self.state = State::Loading(position, SnapshotCheck::new());
+        self.ready.push_back(FollowerAction::SnapshotBegin(position));
+        Ok(())
+    }
+
+    /// Whether a snapshot at this position may replace the copy.
+    fn check_snapshot(&mut self, position: Position) -> Result<(), FollowerEnd> {
         if let Some(received) = self.received {
             if received.store != position.store {
                 return Err(FollowerEnd::OtherStore(position));
@@ -526,9 +594,56 @@ impl Follower {
             }
         }
         self.see_head(Some(position));
-        self.state = State::Loading(position, SnapshotCheck::new());
-        self.ready.push_back(FollowerAction::SnapshotBegin(position));
         Ok(())
+    }
+
+    fn tables_follow(&mut self, signed: &Bytes) -> Result<(), FollowerEnd> {
+        let offered = OfferedTables::read(signed).map_err(FollowerEnd::Manifest)?;
+        self.check_snapshot(offered.manifest.position)?;
+        self.load = TableLoad(self.load.0.wrapping_add(1));
+        self.state = State::Tables(TableReceiver::new(&offered.manifest));
+        let bytes = self.hand_on(signed.len());
+        self.ready.push_back(FollowerAction::TablesBegin(self.load, Box::new(offered), bytes));
+        Ok(())
+    }
+
+    fn tables_begun(&mut self, load: TableLoad, want: TablesWant) {
+        if let State::Tables(tables) = &mut self.state
+            && load == self.load
+            && tables.begun(want.clone())
+        {
+            self.ready.push_back(FollowerAction::Send(Frame::TablesWant(want)));
+        }
+    }
+
+    /// What follows is handed on already, behind the files; the writer does not apply it if they turn out to be wrong.
+    fn end_tables(&mut self, position: Position) {
+        self.unsure = Some(Unsure { load: self.load, damaged: self.damaged });
+        self.damaged = false;
+        self.received = Some(position);
+        self.state = State::Streaming;
+        let bytes = self.hand_on(0);
+        self.ready.push_back(FollowerAction::TablesEnd(position, bytes));
+    }
+
+    fn tables_failed(&mut self, now: Duration, load: TableLoad, why: String) {
+        let is_last = load == self.load;
+        let unsure = self.unsure.take_if(|unsure| unsure.load == load);
+        if let Some(unsure) = unsure {
+            self.damaged |= unsure.damaged;
+            self.received = self.applied;
+        }
+        // A later one begins anew, here and at the writer.
+        if !is_last || (unsure.is_none() && !matches!(self.state, State::Tables(_))) {
+            return;
+        }
+        // Of one that is loading, leaving says so.
+        if !matches!(self.state, State::Loading(..) | State::Tables(_)) {
+            self.ready.push_back(FollowerAction::SnapshotAbort);
+        }
+        if !matches!(self.state, State::Waiting | State::Connecting) {
+            self.leave(now, FollowerEnd::Tables(why));
+        }
     }
 
     fn end_snapshot(
@@ -607,7 +722,8 @@ impl Follower {
 
     /// The position to acknowledge, if any.
     fn due_ack(&self) -> Option<Position> {
-        let may_ack = matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..));
+        let may_ack =
+            matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_));
         // What a damaged copy has applied is not there for certain.
         self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)
     }
@@ -655,7 +771,9 @@ impl Follower {
         if matches!(self.state, State::Waiting) {
             return;
         }
-        if matches!(self.state, State::Loading(..)) {
+        // What was not sent would open the next connection.
+        self.ready.retain(|action| !matches!(action, FollowerAction::Send(_)));
+        if matches!(self.state, State::Loading(..) | State::Tables(_)) {
             self.ready.push_back(FollowerAction::SnapshotAbort);
         }
         self.state = State::Waiting;

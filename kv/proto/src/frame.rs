@@ -6,12 +6,15 @@
 //!     Ack(applied, durable) ...    ───────▶
 //!                                  ◀───────  Stream(head), Version, Version, ..., Heartbeat, ...
 //!                                       or   SnapshotFollows, SnapshotEntries ..., SnapshotEnd, Version, ...
+//!                                       or   TablesFollow(manifest)
+//!     TablesWant(what it lacks)    ───────▶
+//!                                  ◀───────  TablePiece ..., TablesEnd, Version, ...
 //!                                       or   Refused(why)
 //! ```
 //!
 //! # Format
 //! A frame is a big-endian `u32` length and that many bytes: one positional MessagePack array whose first element is
-//! the kind. The two kinds that may be large, `Version` and `SnapshotEntries`, are cut into fragments of at most
+//! the kind. The kinds that may be large, `Version`, `SnapshotEntries` and `TablesFollow`, are cut into fragments of at most
 //! [`MAX_FRAGMENT_LEN`]; each fragment is a frame of its own and the last one says so. Nothing else comes between the
 //! fragments of one message.
 //!
@@ -29,7 +32,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::wire_reader::WireReader;
-use crate::{AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, Version, positional};
+use crate::{
+    AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, TablePiece, TablesWant, Version, positional,
+};
 
 /// Version of the protocol that frames and their order belong to.
 pub const PROTOCOL: u16 = 1;
@@ -50,6 +55,11 @@ pub const MAX_REQUEST_LEN: usize = 16 * 1024;
 
 /// Longest node name in a frame, in bytes: one label of a domain name.
 pub const MAX_NAME_LEN: usize = 63;
+
+/// What MessagePack puts before a byte string, by the bytes that its length has.
+const BIN8: u8 = 0xc4;
+const BIN16: u8 = 0xc5;
+const BIN32: u8 = 0xc6;
 
 /// Kinds from here on may be skipped.
 pub const FIRST_SKIPPABLE: u8 = 0x40;
@@ -73,6 +83,10 @@ const REFUSED: u8 = 7;
 const VERSION: u8 = 8;
 const HEARTBEAT: u8 = 9;
 const GOODBYE: u8 = 10;
+const TABLES_FOLLOW: u8 = 11;
+const TABLES_WANT: u8 = 12;
+const TABLE_PIECE: u8 = 13;
+const TABLES_END: u8 = 14;
 
 /// One message, fragments put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +115,15 @@ pub enum Frame {
     Path(Path),
     /// What a relay knows of the edges that it serves: encoded [`EdgeNews`](crate::EdgeNews).
     Reports(Vec<Bytes>),
+    /// You get everything as table files first, after you have said what you lack of them: an encoded
+    /// [`SignedManifest`](crate::SignedManifest).
+    TablesFollow(Bytes),
+    /// What a downstream lacks of them.
+    TablesWant(TablesWant),
+    /// Part of a table file.
+    TablePiece(TablePiece),
+    /// That was all of what was wanted of the files, which stand at this position.
+    TablesEnd(Position),
 }
 
 positional! {
@@ -119,6 +142,9 @@ positional! {
         pub filter: serde_bytes::ByteBuf,
         /// How many connections this process has made before.
         pub connection: u64,
+        /// From which epoch and version on it takes a snapshot as table files, if it takes them at all: those that
+        /// others share may be older than a copy that is damaged.
+        pub tables_from: Option<(Epoch, Version)>,
     }
 }
 
@@ -313,6 +339,10 @@ impl Frame {
             Self::Goodbye => put(out, &(GOODBYE,)),
             Self::Path(path) => put(out, &(PATH, path)),
             Self::Reports(reports) => put(out, &(REPORTS, reports)),
+            Self::TablesFollow(bytes) => put_fragments(out, TABLES_FOLLOW, bytes),
+            Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
+            Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
+            Self::TablesEnd(position) => put(out, &(TABLES_END, position)),
         }
     }
 
@@ -344,6 +374,31 @@ fn put_fragments(out: &mut BytesMut, kind: u8, bytes: &[u8]) {
             break;
         }
     }
+}
+
+/// A [`Frame::TablePiece`] in two parts, so that the bytes of the file are not copied: what stands before them, and they.
+///
+/// # Panics
+/// A piece over 4 GiB.
+#[must_use]
+pub fn table_piece(piece: TablePiece) -> [Bytes; 2] {
+    let mut head = BytesMut::with_capacity(32);
+    put(&mut head, &(TABLE_PIECE, (piece.file, piece.offset, serde_bytes::Bytes::new(&[]))));
+    // In place of the two bytes that say an empty byte string.
+    head.truncate(head.len() - 2);
+    let len = piece.bytes.len();
+    if let Ok(short) = u8::try_from(len) {
+        head.put_slice(&[BIN8, short]);
+    } else if let Ok(middle) = u16::try_from(len) {
+        head.put_u8(BIN16);
+        head.put_u16(middle);
+    } else {
+        head.put_u8(BIN32);
+        head.put_u32(u32::try_from(len).expect("pieces are bounded"));
+    }
+    let len = u32::try_from(head.len() - 4 + piece.bytes.len()).expect("pieces are bounded");
+    head.get_mut(..4).expect("written above").copy_from_slice(&len.to_be_bytes());
+    [head.freeze(), piece.bytes]
 }
 
 /// Turns the bytes of a stream back into frames.
@@ -428,7 +483,13 @@ impl FrameDecoder {
                 read::<(u8,)>(kind, bytes)?;
                 Frame::Goodbye
             }
-            VERSION | SNAPSHOT_ENTRIES if !self.assembles => return Err(FrameError::NotForPublishers(kind)),
+            TABLES_WANT => Frame::TablesWant(body(kind, bytes)?),
+            TABLE_PIECE => Frame::TablePiece(body(kind, bytes)?),
+            TABLES_END => Frame::TablesEnd(body(kind, bytes)?),
+            VERSION | SNAPSHOT_ENTRIES | TABLES_FOLLOW if !self.assembles => {
+                return Err(FrameError::NotForPublishers(kind));
+            }
+            TABLES_FOLLOW => return Ok(self.fragment(kind, bytes)?.map(Frame::TablesFollow)),
             VERSION => return Ok(self.fragment(kind, bytes)?.map(Frame::Version)),
             SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
             PATH => Frame::Path(body(kind, bytes)?),
@@ -516,6 +577,7 @@ mod tests {
             position: Some(position(4)),
             filter: serde_bytes::ByteBuf::new(),
             connection: 3,
+            tables_from: Some((Epoch::ZERO, Version::new(4))),
         };
         let ack = Ack {
             incarnation: 1,
@@ -542,6 +604,10 @@ mod tests {
             Frame::Goodbye,
             Frame::Path(Path::of_core(crate::Peer { role: crate::Role::Core, name: "core-1".into() })),
             Frame::Reports(vec![Bytes::from_static(b"news"), Bytes::new()]),
+            Frame::TablesFollow(Bytes::from_static(b"a manifest")),
+            Frame::TablesWant(TablesWant::of(1 << 40, [true, false, true])),
+            Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),
+            Frame::TablesEnd(position(8)),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames
@@ -590,6 +656,16 @@ mod tests {
         assert!(!decoder.is_between_messages());
         decoder.push(&Frame::Goodbye.to_bytes());
         assert!(matches!(decoder.poll(), Err(FrameError::Interleaved(GOODBYE, VERSION))));
+    }
+
+    #[test]
+    fn a_piece_of_a_table_file_is_written_in_two_parts_whatever_its_length() {
+        for len in [1, 255, 256, 65_535, 65_536, MAX_FRAGMENT_LEN] {
+            let piece = TablePiece { file: 3, offset: 1 << 33, bytes: vec![7; len].into() };
+            let [head, bytes] = table_piece(piece.clone());
+            assert_eq!(bytes, piece.bytes);
+            assert_eq!(decode(&[head, bytes].concat()).unwrap(), [Frame::TablePiece(piece)], "{len}");
+        }
     }
 
     #[test]

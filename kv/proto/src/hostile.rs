@@ -8,7 +8,7 @@ use crate::{
     Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FEATURE_LEVEL,
     FrameDecoder, FrameError, Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN,
     MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId,
-    SECTION_OVERHEAD, Section, SectionId, StoreId, Value, decode_ops,
+    SECTION_OVERHEAD, Section, SectionId, SignedManifest, StoreId, TableFile, TableManifest, Value, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {
@@ -195,7 +195,13 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
     let limits = Command::LimitRequests { records: 1, bytes: 2 };
     let requests = KeptRequests { records: 1, ..KeptRequests::default() };
     let head = Head { requests, level: FEATURE_LEVEL, ..Head::default() };
+    let file = TableFile { len: 9, first: vec![0, 1].into(), last: vec![0, 1, 2].into(), ..TableFile::default() };
+    let manifest = TableManifest { position: Position::origin(StoreId::new(5)), entries: 2, files: vec![file] };
+    let manifest = manifest.to_bytes().unwrap();
+    let signed = SignedManifest::new(manifest.clone(), vec![1].into(), 0x403, vec![2].into());
     vec![
+        ("manifest", manifest.to_vec(), |bytes| TableManifest::from_bytes(bytes).is_ok()),
+        ("signed manifest", signed.to_bytes().to_vec(), |bytes| SignedManifest::from_bytes(bytes).is_ok()),
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
         ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),
         ("command", limits.to_bytes().to_vec(), |bytes| Command::read_entry(bytes).is_ok()),

@@ -52,6 +52,8 @@ mod revoked_list;
 mod role;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_source;
 mod snapshot;
 mod source;
 mod state_receiver;
@@ -61,6 +63,15 @@ mod state_transfer;
 mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
+mod table_course;
+mod table_manifest;
+mod table_receiver;
+mod table_sender;
+#[cfg(test)]
+mod table_simulation;
+mod table_source;
+#[cfg(test)]
+mod table_tests;
 mod tail;
 #[cfg(test)]
 mod tree_simulation;
@@ -89,6 +100,7 @@ pub use follower::{
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
+    table_piece,
 };
 pub use group::{Commit, Group, MAX_GROUP, MAX_GROUP_LEN};
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
@@ -125,6 +137,11 @@ pub use state_transfer::{
     MAX_PIECE, MAX_STATE_FILE_NAME, MAX_STATE_FILES, MAX_TRANSFER_LEN, StateFile, StateManifest, StateMessage,
     StatePlace, TransferError,
 };
+pub use table_course::{MAX_TABLE_PIECE, TableCourse, TablePiece, TablePlace, TablesWant};
+pub use table_manifest::{MAX_TABLE_FILES, SignedManifest, TableFile, TableHash, TableManifest, TableManifestError};
+pub use table_receiver::{OfferedTables, TableLoad};
+pub use table_sender::{TableOffer, WANT_WITHIN};
+pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};

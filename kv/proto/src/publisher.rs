@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  New ─ Subscribe ─▶ Checking ─┬─ known position ─▶ Streaming ◀───────────────┐
-//!                               ├─ new or too old ─▶ Opening ─▶ Snapshot ─ end ┘
+//!                               ├─ new or too old ─▶ Opening ─▶ Snapshot ─ end ┤
+//!                               ├─ the same, and it takes tables ─▶ Tables ─ end ┘
 //!                               └─ anything else ──▶ Refused ─▶ Closed
 //! ```
 //! While streaming it takes what is pending from the shared [`Tail`], as much as fits in one write; falls back to the
@@ -33,9 +34,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
+use crate::table_sender::{TableSender, TableStep};
 use crate::{
-    ACK_EVERY, Ack, Chain, EntryError, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd, Subscribe,
-    SubscribeRefusal, Tail, TailRead, Version,
+    ACK_EVERY, Ack, Chain, EntryError, Epoch, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd,
+    Subscribe, SubscribeRefusal, TableOffer, TablePlace, Tail, TailRead, Version,
 };
 
 /// Most bytes of versions in one write: enough to make its cost per version vanish, little enough to hold per slow
@@ -88,6 +90,10 @@ pub enum DownstreamInput {
     SnapshotOpened(Position),
     /// Answer to [`DownstreamAction::ReadSnapshot`]: empty at the end.
     SnapshotRead(Bytes),
+    /// After [`DownstreamAction::QueueTables`]: these can be had, and a place is kept for reading them; or none can.
+    Tables(Option<TableOffer>),
+    /// Answer to [`DownstreamAction::ReadTable`]: some of the bytes, at least one.
+    TableRead(Bytes),
     /// Answer to [`DownstreamAction::Send`].
     Sent,
 }
@@ -124,6 +130,21 @@ pub enum DownstreamAction {
         /// About how many bytes to read.
         max_bytes: usize,
     },
+    /// Wait for table files and a place to read them, closing any before. No answer; [`DownstreamInput::Tables`] follows in
+    /// its time.
+    QueueTables {
+        /// The earliest epoch and version at which they may stand.
+        from: (Epoch, Version),
+    },
+    /// Read from the table files.
+    ReadTable {
+        /// Where.
+        place: TablePlace,
+        /// The most to read, which the file has.
+        max_bytes: usize,
+    },
+    /// The table files are needed no more. No answer.
+    CloseTables,
     /// Write these, in one go.
     Send(Vec<Bytes>),
     /// Let what was sent arrive, then close. Nothing comes after this.
@@ -151,6 +172,12 @@ pub enum DownstreamEnd {
     /// The log lacks versions that it should have.
     #[error("the log ends before the head")]
     LogEnds,
+    /// The downstream did not say in time what it lacks of the table files.
+    #[error("the downstream did not say in time what it lacks of the snapshot")]
+    NoWant,
+    /// A table file is not as long as was announced.
+    #[error("the source of the snapshot is damaged: a table file has not the length that it had")]
+    TableLength,
 }
 
 /// One downstream, seen from its publisher.
@@ -160,6 +187,7 @@ pub struct Downstream {
     name: String,
     state: State,
     incarnation: u64,
+    tables_from: Option<(Epoch, Version)>,
     /// The head when it subscribed; its store and epoch are those of everything that follows.
     base: Option<Position>,
     /// The last version in any write.
@@ -198,6 +226,9 @@ enum State {
     Queued(bool),
     Opening,
     Snapshot(Position, SnapshotCheck),
+    /// It waits for table files; those that it can have.
+    AwaitsTables(Option<TableOffer>),
+    Tables(TableSender),
     Streaming,
     Refused(SubscribeRefusal),
     Closed,
@@ -211,6 +242,7 @@ impl Downstream {
             name,
             state: State::New,
             incarnation: 0,
+            tables_from: None,
             base: None,
             sent: Version::ZERO,
             early: None,
@@ -243,13 +275,21 @@ impl Downstream {
         if matches!(state, State::Closed) {
             return;
         }
-        // Two that answer nothing that is under way.
+        // Three that answer nothing that is under way.
         if let DownstreamInput::Frame(frame) = input {
             self.state = state;
             return self.frame(frame);
         }
         if matches!(input, DownstreamInput::SnapshotTurn) {
             self.state = if matches!(state, State::Queued(_)) { State::Queued(true) } else { state };
+            return;
+        }
+        if let DownstreamInput::Tables(offer) = input {
+            self.state = match (state, offer) {
+                (State::AwaitsTables(_), None) => self.queue_snapshot(),
+                (State::AwaitsTables(_), offer) => State::AwaitsTables(offer),
+                (state, _) => state,
+            };
             return;
         }
         self.busy = false;
@@ -263,6 +303,7 @@ impl Downstream {
             (State::Snapshot(position, check), DownstreamInput::SnapshotRead(message)) => {
                 self.send_entries(position, check, message)
             }
+            (State::Tables(tables), DownstreamInput::TableRead(bytes)) => self.send_table(tables, bytes),
             (State::Refused(why), DownstreamInput::Sent) => {
                 self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Refused(why)));
                 State::Closed
@@ -296,6 +337,8 @@ impl Downstream {
                 | DownstreamAction::Refused(_)
                 | DownstreamAction::Reported(_)
                 | DownstreamAction::QueueSnapshot
+                | DownstreamAction::QueueTables { .. }
+                | DownstreamAction::CloseTables
         );
         Some(action)
     }
@@ -304,7 +347,9 @@ impl Downstream {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let own = match self.state {
-            State::New | State::Queued(_) | State::Streaming if !self.busy => {
+            State::New | State::Queued(_) | State::AwaitsTables(_) | State::Tables(_) | State::Streaming
+                if !self.busy =>
+            {
                 Some(self.rests_until.unwrap_or(self.timeout))
             }
             _ => None,
@@ -326,19 +371,25 @@ impl Downstream {
     }
 
     fn frame(&mut self, frame: Frame) {
-        match (&self.state, frame) {
+        match (&mut self.state, frame) {
             (State::New, Frame::Subscribe(subscribe)) => self.subscribe(subscribe),
             (State::New, _) => self.close(DownstreamEnd::Malformed("something before its subscription")),
             (State::Refused(_), _) => {}
             (_, Frame::Ack(ack)) => self.ack(ack),
             (_, Frame::Reports(reports)) => self.reports(reports),
             (_, Frame::Goodbye) => {}
+            (State::Tables(tables), Frame::TablesWant(want)) => {
+                if !tables.want(want) {
+                    self.close(DownstreamEnd::Malformed("it lacks what was not offered"));
+                }
+            }
             _ => self.close(DownstreamEnd::Malformed("a frame that is not for publishers")),
         }
     }
 
     fn subscribe(&mut self, subscribe: Subscribe) {
         self.incarnation = subscribe.incarnation;
+        self.tables_from = subscribe.tables_from;
         if subscribe.protocol != PROTOCOL {
             self.state = self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
             return;
@@ -412,6 +463,18 @@ impl Downstream {
 
     fn open_snapshot(&mut self) -> State {
         self.books_from = None;
+        if let Some(mut from) = self.tables_from {
+            // It has come further since it said so, if it is followed by what it was sent.
+            if let Some(base) = self.base.filter(|_| self.is_accepted) {
+                from = from.max((base.epoch, self.sent));
+            }
+            self.ready.push_back(DownstreamAction::QueueTables { from });
+            return State::AwaitsTables(None);
+        }
+        self.queue_snapshot()
+    }
+
+    fn queue_snapshot(&mut self) -> State {
         self.ready.push_back(DownstreamAction::QueueSnapshot);
         State::Queued(false)
     }
@@ -440,6 +503,30 @@ impl Downstream {
         State::Snapshot(position, check)
     }
 
+    fn offer_tables(&mut self, now: Duration, offer: TableOffer) {
+        self.base = Some(offer.position);
+        self.books_from = Some(offer.position.version);
+        self.accept(offer.position.version);
+        self.send(vec![offer.frame()]);
+        self.state = State::Tables(TableSender::new(now, offer.position, offer.lens));
+    }
+
+    fn send_table(&mut self, mut tables: TableSender, bytes: Bytes) -> State {
+        let Some(frames) = tables.read(bytes) else {
+            self.ready.push_back(DownstreamAction::Close(DownstreamEnd::TableLength));
+            return State::Closed;
+        };
+        self.send(frames);
+        State::Tables(tables)
+    }
+
+    fn end_tables(&mut self, position: Position) {
+        self.sent = position.version;
+        self.ready.push_back(DownstreamAction::CloseTables);
+        self.send(vec![Frame::TablesEnd(position).to_bytes()]);
+        self.state = State::Streaming;
+    }
+
     fn send_from_log(&mut self, versions: Option<Vec<Bytes>>) -> State {
         let Some(versions) = versions else { return self.open_snapshot() };
         if versions.is_empty() {
@@ -454,14 +541,28 @@ impl Downstream {
     }
 
     fn advance(&mut self, now: Duration, tail: &Tail) {
-        match self.state {
+        match &mut self.state {
             State::New if now >= self.timeout => self.close(DownstreamEnd::Silent),
             State::Queued(true) => {
                 self.ready.push_back(DownstreamAction::OpenSnapshot);
                 self.state = State::Opening;
             }
             // It keeps its turn: without a word it would take this publisher for dead.
-            State::Queued(false) if now >= self.timeout => self.heartbeat(now, None, tail),
+            State::Queued(false) | State::AwaitsTables(None) if now >= self.timeout => self.heartbeat(now, None, tail),
+            State::AwaitsTables(offer) => {
+                if let Some(offer) = offer.take() {
+                    self.offer_tables(now, offer);
+                }
+            }
+            State::Tables(tables) => match tables.next(now) {
+                TableStep::Read(place, max_bytes) => {
+                    self.ready.push_back(DownstreamAction::ReadTable { place, max_bytes });
+                }
+                TableStep::End(position) => self.end_tables(position),
+                TableStep::Overdue => self.close(DownstreamEnd::NoWant),
+                TableStep::Wait if now >= self.timeout => self.heartbeat(now, None, tail),
+                TableStep::Wait => {}
+            },
             State::Snapshot(..) => self.ready.push_back(DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }),
             State::Streaming => self.stream(now, tail),
             _ => {}

@@ -454,3 +454,23 @@ fn what_a_relay_reports_counts_once_it_is_served() {
     let mut new = Downstream::new(Duration::ZERO, NAME.into());
     assert_eq!(after(&mut new, &tail, says()), [malformed("something before its subscription")]);
 }
+
+#[test]
+fn who_falls_behind_on_the_way_gets_no_older_table_files_than_it_has_come() {
+    let mut tail = Tail::new(at(3), usize::MAX);
+    let mut downstream = Downstream::new(Duration::ZERO, NAME.into());
+    let tables_from = Some((Epoch::ZERO, Version::new(3)));
+    let subscribe =
+        Subscribe { protocol: PROTOCOL, name: NAME.into(), position: Some(at(3)), tables_from, ..Default::default() };
+    after(&mut downstream, &tail, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
+    after(&mut downstream, &tail, found(at(3), Some(at(3).chain)));
+    tail.push(Duration::ZERO, at(4), Bytes::from_static(b"version"));
+    let sent = after(&mut downstream, &tail, DownstreamInput::Sent);
+    assert!(matches!(sent[..], [DownstreamAction::Send(_)]), "{sent:?}");
+    // The log does not reach back.
+    tail.jump(at(9));
+    let reads = after(&mut downstream, &tail, DownstreamInput::Sent);
+    assert!(matches!(reads[..], [DownstreamAction::ReadAfter { .. }]), "{reads:?}");
+    let queues = [DownstreamAction::QueueTables { from: (Epoch::ZERO, Version::new(4)) }];
+    assert_eq!(after(&mut downstream, &tail, DownstreamInput::Versions(None)), queues);
+}

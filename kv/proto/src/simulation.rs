@@ -7,87 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::random::Random;
+use crate::simulation_source::{Replica, Source, owned};
+use crate::table_simulation::{Incoming, Made};
 use crate::{
-    Ack, Batch, Chain, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd,
-    FollowerInput, Frame, FrameDecoder, Key, KeyspaceId, MemoryView, Op, OpRef, PROTOCOL, Position, Published,
-    ReceivedVersion, RestoreId, Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Tail, Value, Version,
-    decode_entries, decode_ops,
+    Ack, Downstream, DownstreamAction, DownstreamInput, Epoch, Follower, FollowerAction, FollowerEnd, FollowerInput,
+    Frame, FrameDecoder, Key, MemoryView, Op, PROTOCOL, Position, Published, ReceivedVersion, StoreId, Subscribe,
+    SubscribeRefusal, Tail, Value, Version, decode_entries, decode_ops,
 };
 
 const NAME: &str = "edge-1";
 const STEP: Duration = Duration::from_millis(7);
-
-/// The store of the publisher: data, and a log that is trimmed.
-#[derive(Clone)]
-pub(crate) struct Source {
-    data: MemoryView,
-    pub(crate) head: Position,
-    began: Version,
-    log: VecDeque<(Chain, Bytes)>,
-}
-
-impl Source {
-    pub(crate) fn new(store: u128) -> Self {
-        let head = Position::origin(StoreId::new(store));
-        Self { data: MemoryView::new(), head, began: Version::ZERO, log: VecDeque::new() }
-    }
-
-    fn commit(&mut self, random: &mut Random) -> Bytes {
-        let key = |random: &mut Random| Key::new(vec![0, 1, u8::try_from(random.below(20)).unwrap()]).unwrap();
-        let mut ops = Vec::new();
-        for _ in 0..=random.below(4) {
-            ops.push(match random.below(8) {
-                0 => Op::Delete { key: key(random) },
-                1 => Op::DeleteRange { start: key(random), end: key(random) },
-                2 => Op::Put { key: key(random), value: Value::new(vec![7; 300_000]).unwrap() },
-                _ => Op::Put { key: key(random), value: Value::new(random.below(99).to_string()).unwrap() },
-            });
-        }
-        self.commit_ops(ops)
-    }
-
-    fn commit_ops(&mut self, ops: Vec<Op>) -> Bytes {
-        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
-        let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
-        self.data.apply(&batch);
-        let encoded = batch.encode().unwrap();
-        self.publish(&Published::after(&self.head, 0, encoded.sections).unwrap())
-    }
-
-    fn accept_restore(&mut self, restore: u128) -> Bytes {
-        let fork = Published::fork(&self.head, Epoch::ZERO, 0, RestoreId::new(restore)).unwrap();
-        self.began = fork.version;
-        self.publish(&fork)
-    }
-
-    fn publish(&mut self, published: &Published) -> Bytes {
-        self.head = published.follow(&self.head).unwrap();
-        let bytes = published.to_bytes();
-        self.log.push_back((self.head.chain, bytes.clone()));
-        bytes
-    }
-
-    fn first(&self) -> u64 {
-        self.head.version.get() + 1 - self.log.len() as u64
-    }
-
-    fn chain_at(&self, version: Version) -> Option<Chain> {
-        match version {
-            Version::ZERO => Some(Chain::origin(self.head.store)),
-            version if version == self.head.version => Some(self.head.chain),
-            version => {
-                let at = usize::try_from(version.get().checked_sub(self.first())?).unwrap();
-                self.log.get(at).map(|(chain, _)| *chain)
-            }
-        }
-    }
-
-    fn read_after(&self, after: Version, random: &mut Random) -> Option<Vec<Bytes>> {
-        let at = usize::try_from((after.get() + 1).checked_sub(self.first())?).unwrap();
-        let count = usize::try_from(1 + random.below(5)).unwrap();
-        Some(self.log.range(at..).take(count).map(|(_, bytes)| bytes.clone()).collect())
-    }
-}
 
 /// The store of the edge: data and position change together, so a crash leaves both.
 #[derive(Default)]
@@ -99,65 +28,68 @@ pub(crate) struct Copy {
     damaged: bool,
     /// Handed on, not applied.
     queue: VecDeque<FollowerAction>,
+    incoming: Incoming,
 }
 
 impl Copy {
-    fn work(&mut self) -> Option<FollowerInput> {
-        match self.queue.pop_front()? {
+    fn work(&mut self) -> Vec<FollowerInput> {
+        let Some(action) = self.queue.pop_front() else { return vec![] };
+        match action {
+            FollowerAction::Apply(_, _, bytes) if self.incoming.has_failed => vec![FollowerInput::Taken(bytes)],
             FollowerAction::Apply(version, position, bytes) => {
                 for op in version.published.sections.iter().flat_map(decode_ops) {
                     self.data.apply_op(&owned(op.unwrap()));
                 }
                 self.advance(position);
-                Some(FollowerInput::Applied { position, bytes, two_clock_us: 0 })
+                vec![FollowerInput::Applied { position, bytes, two_clock_us: 0 }]
             }
             FollowerAction::SnapshotBegin(_) => {
+                self.incoming.abort();
                 self.loading = Some(MemoryView::new());
-                None
+                vec![]
             }
             FollowerAction::SnapshotEntries(bytes, taken) => {
                 let loading = self.loading.as_mut().unwrap();
                 decode_entries(&bytes).map(Result::unwrap).for_each(|(key, value)| loading.insert(key, value));
-                Some(FollowerInput::Taken(taken))
+                vec![FollowerInput::Taken(taken)]
             }
             FollowerAction::SnapshotEnd(position, bytes) => {
-                self.data = self.loading.take().unwrap();
-                self.damaged = false;
-                self.advance(position);
-                Some(FollowerInput::Applied { position, bytes, two_clock_us: 0 })
+                self.replace_by(self.loading.clone().unwrap(), position);
+                vec![FollowerInput::Applied { position, bytes, two_clock_us: 0 }]
             }
             FollowerAction::SnapshotAbort => {
                 self.loading = None;
-                None
+                self.incoming.abort();
+                vec![]
             }
+            FollowerAction::TablesBegin(load, offered, bytes) => {
+                vec![FollowerInput::Taken(bytes), self.incoming.begin(load, offered.manifest)]
+            }
+            FollowerAction::TablePiece(piece, bytes) => {
+                self.incoming.piece(&piece).into_iter().chain([FollowerInput::Taken(bytes)]).collect()
+            }
+            FollowerAction::TablesEnd(position, bytes) => match self.incoming.end(position) {
+                None => vec![FollowerInput::Taken(bytes)],
+                Some((load, data)) => {
+                    self.replace_by(data, position);
+                    let applied = FollowerInput::Applied { position, bytes, two_clock_us: 0 };
+                    vec![applied, FollowerInput::TablesDone(load)]
+                }
+            },
             other => panic!("{other:?} is not for the store"),
         }
+    }
+
+    fn replace_by(&mut self, data: MemoryView, position: Position) {
+        self.loading = None;
+        self.data = data;
+        self.damaged = false;
+        self.advance(position);
     }
 
     fn advance(&mut self, position: Position) {
         let before = self.position.replace(position);
         assert!(before.is_none_or(|before| before.order() <= position.order()), "went back from {before:?}");
-    }
-}
-
-pub(crate) fn owned(op: OpRef<'_>) -> Op {
-    let key = |bytes: &[u8]| Key::new(bytes.to_vec()).unwrap();
-    match op {
-        OpRef::Put { key: at, value } => Op::Put { key: key(at), value: Value::new(value.to_vec()).unwrap() },
-        OpRef::Delete { key: at } => Op::Delete { key: key(at) },
-        OpRef::DeleteRange { start, end } => Op::DeleteRange { start: key(start), end: key(end) },
-    }
-}
-
-/// Another upstream, which trails the source and begins anew whenever it comes to have more.
-struct Replica {
-    source: Source,
-    tail: Tail,
-}
-
-impl Replica {
-    fn of(source: &Source) -> Self {
-        Self { tail: Tail::new(source.head, 2000), source: source.clone() }
     }
 }
 
@@ -167,6 +99,7 @@ pub(crate) struct Wire {
     pub(crate) to_replica: bool,
     downstream: Downstream,
     snapshot: Option<VecDeque<(Bytes, Bytes)>>,
+    tables: Option<Made>,
     up: VecDeque<u8>,
     down: VecDeque<u8>,
     up_decoder: FrameDecoder,
@@ -188,16 +121,38 @@ pub(crate) struct Simulation {
     pub(crate) wire: Option<Wire>,
     pub(crate) ends: Vec<FollowerEnd>,
     snapshots: u32,
+    takes_tables: bool,
+    /// The last table files, for whoever can still go on from them.
+    made: Option<Made>,
 }
 
 impl Simulation {
     pub(crate) fn new(seed: u64, source: Source, copy: Copy) -> Self {
         let tail = Tail::new(source.head, 2000);
-        let follower = Follower::new(Duration::ZERO, NAME.into(), 1, copy.position);
+        let (follower, takes_tables) = (Follower::new(Duration::ZERO, NAME.into(), 1, copy.position), false);
         let (random, now) = (Random(seed), Duration::ZERO);
         let (ends, snapshots, backup) = (Vec::new(), 0, source.clone());
-        let (incarnation, replica, wire) = (1, None, None);
-        Self { random, now, source, backup, tail, replica, copy, follower, incarnation, wire, ends, snapshots }
+        let (incarnation, replica, wire, made) = (1, None, None, None);
+        Self {
+            random,
+            now,
+            source,
+            backup,
+            tail,
+            replica,
+            copy,
+            follower,
+            incarnation,
+            wire,
+            ends,
+            snapshots,
+            takes_tables,
+            made,
+        }
+    }
+
+    fn with_tables(self) -> Self {
+        Self { follower: self.follower.with_tables(), takes_tables: true, ..self }
     }
 
     /// The same with a replica to choose from, too.
@@ -216,8 +171,12 @@ impl Simulation {
                 self.incarnation += 1;
                 self.copy.queue.clear();
                 self.copy.loading = None;
+                self.copy.incoming.restart(&mut self.random);
                 self.follower = Follower::new(self.now, NAME.into(), self.incarnation, self.copy.position)
                     .with_upstreams(1 + usize::from(self.replica.is_some()));
+                if self.takes_tables {
+                    self.follower = std::mem::replace(&mut self.follower, unused()).with_tables();
+                }
                 if self.copy.damaged {
                     self.follower.handle(self.now, FollowerInput::Damaged);
                 }
@@ -291,10 +250,10 @@ impl Simulation {
         if !self.random.one_in(3) {
             self.carry();
         }
-        if !self.random.one_in(3)
-            && let Some(done) = self.copy.work()
-        {
-            self.follower.handle(self.now, done);
+        if !self.random.one_in(3) {
+            for done in self.copy.work() {
+                self.follower.handle(self.now, done);
+            }
             if self.random.one_in(4)
                 && let Some(position) = self.copy.position
             {
@@ -311,6 +270,7 @@ impl Simulation {
                         to_replica: upstream > 0,
                         downstream: Downstream::new(self.now, NAME.into()),
                         snapshot: None,
+                        tables: None,
                         up: VecDeque::new(),
                         down: VecDeque::new(),
                         up_decoder: FrameDecoder::new(),
@@ -329,7 +289,8 @@ impl Simulation {
                     self.wire = None;
                 }
                 action => {
-                    self.snapshots += u32::from(matches!(action, FollowerAction::SnapshotEnd(..)));
+                    self.snapshots +=
+                        u32::from(matches!(action, FollowerAction::SnapshotEnd(..) | FollowerAction::TablesEnd(..)));
                     self.copy.queue.push_back(action);
                 }
             }
@@ -373,6 +334,16 @@ impl Simulation {
                     let entries: Vec<(Bytes, Bytes)> = rest.drain(..count).collect();
                     wire.answer = Some(DownstreamInput::SnapshotRead(crate::encode_entries(&entries)));
                 }
+                DownstreamAction::QueueTables { from } => {
+                    let made = Made::shared(&mut self.made, &self.source, from);
+                    wire.downstream.handle(self.now, DownstreamInput::Tables(Some(made.offer())));
+                    wire.tables = Some(made);
+                }
+                DownstreamAction::ReadTable { place, max_bytes } => {
+                    let bytes = wire.tables.as_ref().unwrap().read(place, max_bytes, &mut self.random);
+                    wire.answer = Some(DownstreamInput::TableRead(bytes));
+                }
+                DownstreamAction::CloseTables => wire.tables = None,
                 DownstreamAction::Send(frames) => {
                     frames.iter().for_each(|frame| wire.down.extend(frame));
                     wire.answer = Some(DownstreamInput::Sent);
@@ -417,21 +388,37 @@ impl Simulation {
 }
 
 fn needs_answer(action: &DownstreamAction) -> bool {
-    use DownstreamAction::{Accepted, Acked, Close, QueueSnapshot, Refused, Subscribed};
-    !matches!(action, Subscribed(_) | Accepted(_) | Refused(_) | Acked(_) | QueueSnapshot | Close(_))
+    use DownstreamAction::{Accepted, Acked, Close, CloseTables, QueueSnapshot, QueueTables, Refused, Subscribed};
+    let is_of_state = matches!(action, Subscribed(_) | Accepted(_) | Refused(_) | Acked(_) | Close(_));
+    !is_of_state && !matches!(action, QueueSnapshot | QueueTables { .. } | CloseTables)
+}
+
+fn unused() -> Follower {
+    Follower::new(Duration::ZERO, NAME.into(), 0, None)
 }
 
 #[test]
 fn the_follower_always_ends_where_the_publisher_is() {
+    always_ends_there(|run| run);
+}
+
+/// What it has kept of an earlier connection may be damaged, and it may notice only then.
+#[test]
+fn a_follower_that_takes_table_files_does_too() {
+    always_ends_there(Simulation::with_tables);
+}
+
+fn always_ends_there(with: fn(Simulation) -> Simulation) {
     let mut snapshots = 0;
     for seed in 0..150 {
-        let mut run = Simulation::new(seed, Source::new(5), Copy::default());
+        let mut run = with(Simulation::new(seed, Source::new(5), Copy::default()));
         for _ in 0..800 {
             run.fault();
             run.step();
         }
         assert!(run.catches_up(20_000), "seed {seed}: edge at {:?}, core at {}", run.copy.position, run.source.head);
-        let alarming: Vec<_> = run.ends.iter().filter(|end| end.is_alarming()).collect();
+        let of_kept = |end: &&FollowerEnd| matches!(end, FollowerEnd::Tables(_));
+        let alarming: Vec<_> = run.ends.iter().filter(|end| end.is_alarming() && !of_kept(end)).collect();
         assert!(alarming.is_empty(), "seed {seed}: {alarming:?}");
         snapshots += run.snapshots;
     }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chain, Position, Version};
+use crate::{Chain, Position, TableManifest, TableSource, Version};
 
 /// A store whose history cannot be read: a disk fault or damage.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -45,6 +45,24 @@ pub trait BatchSource: Send + Sync + 'static {
     /// # Errors
     /// The store could not be read.
     fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError>;
+
+    /// Writes everything published at one position into table files, which takes its time; `None` from a source that makes
+    /// none.
+    ///
+    /// # Errors
+    /// The store could not be read, or the disk has no room for them.
+    fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+        Ok(None)
+    }
+
+    /// Whether a downstream that begins with these files now finds in the batch log what follows, and no more of it than
+    /// is read sooner than new files are made.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn is_recent(&self, tables: &TableManifest) -> Result<bool, SourceError> {
+        Ok(tables.position == self.position())
+    }
 }
 
 /// Keeps versions in the batch log until it is dropped.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::random::Random;
 use crate::simulation::{
-    Copy, Simulation, Source, acks, actions, after, asks_over, source, subscribed, subscribed_at_first_of,
+    Copy, Simulation, acks, actions, after, asks_over, source, subscribed, subscribed_at_first_of,
 };
+use crate::simulation_source::Source;
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
     BEARS_UNCONFIRMED, Follower, FollowerAction, FollowerEnd, FollowerInput, Frame, MAX_BACKOFF, MIN_BACKOFF,

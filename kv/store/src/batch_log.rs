@@ -60,6 +60,18 @@ impl BatchLog {
         self.segments.front().map(|segment| segment.first)
     }
 
+    /// Bytes that it may hold while nothing is pinned.
+    pub(crate) fn cap(&self) -> u64 {
+        self.cap
+    }
+
+    /// Bytes of about all versions after this one, if it holds all of them.
+    pub(crate) fn bytes_after(&self, version: Version) -> Option<u64> {
+        let holds_all = self.first().is_none_or(|first| version.next().is_some_and(|next| first <= next));
+        let after = self.segments.iter().filter(|segment| segment.first > version);
+        holds_all.then(|| after.map(|segment| segment.bytes).sum())
+    }
+
     /// Adds the next version. The newest segment is never trimmed, and nothing after `pinned` within the larger cap.
     pub(crate) fn add(&mut self, version: Version, bytes: u64, pinned: Option<Version>) -> Change {
         let mut change = Change::default();

@@ -70,8 +70,29 @@ impl Copies {
         files: Vec<PathBuf>,
         position: &Position,
     ) -> Result<(), StoreError> {
+        self.fill(generation, files, position, |_| Ok(()))
+    }
+
+    /// The same for a new one, if what it holds then passes a check.
+    pub(crate) fn switch_to(
+        &self,
+        files: Vec<PathBuf>,
+        position: &Position,
+        check: impl FnOnce(&Live) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.fill(self.begin()?, files, position, check)
+    }
+
+    fn fill(
+        &self,
+        generation: Generation,
+        files: Vec<PathBuf>,
+        position: &Position,
+        check: impl FnOnce(&Live) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let live = self.settings.open(generation, true, &self.damage)?;
         live.ingest(files, position)?;
+        check(&live)?;
         self.generations.switch(&live.generation)?;
         self.replace(live);
         self.damage.gone();

@@ -66,8 +66,8 @@ pub enum StoreError {
         #[source]
         source: DatabaseError,
     },
-    /// The disk has no room for the state of another voter.
-    #[error("{needed} bytes are needed in {} to receive a state, {free} are free", path.display())]
+    /// The disk has no room for files that are about to come.
+    #[error("{needed} bytes are needed in {}, {free} are free", path.display())]
     NoRoom {
         /// Where it would go.
         path: PathBuf,
@@ -79,6 +79,9 @@ pub enum StoreError {
     /// What another voter sent is no state, or not the one that it announced.
     #[error("the state that another voter sent is refused: {0}")]
     BadState(String),
+    /// Table files that were sent are not what their manifest says.
+    #[error("the table files of the snapshot are refused: {0}")]
+    BadTables(String),
     /// An earlier write failed, so the database takes no more.
     #[error("{} stopped writing after an earlier error", path.display())]
     Stopped {
@@ -121,6 +124,7 @@ impl StoreError {
             | Self::Folder { .. }
             | Self::NoRoom { .. }
             | Self::BadState(_)
+            | Self::BadTables(_)
             | Self::Stopped { .. } => false,
         }
     }

@@ -4,6 +4,7 @@
 //! the log has come to. An edge has one copy of what is published.
 
 mod batch_log;
+mod disk_room;
 mod edge;
 mod edge_copies;
 mod edge_damage;
@@ -16,6 +17,7 @@ mod edge_options;
 mod edge_position;
 mod edge_snapshot;
 mod edge_source;
+mod edge_tables;
 #[cfg(test)]
 mod edge_tests;
 mod error;
@@ -40,11 +42,15 @@ mod state_keys;
 mod state_receive;
 mod state_send;
 mod state_source;
+mod state_tables;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]
 mod state_transfer_tests;
 mod state_view;
+#[cfg(test)]
+mod table_tests;
+mod table_writer;
 mod under_way;
 mod version_log;
 
@@ -53,6 +59,7 @@ pub use edge_load::SnapshotLoad;
 pub use edge_options::EdgeOptions;
 pub use edge_snapshot::{EdgeSnapshot, EdgeView};
 pub use edge_source::EdgeSource;
+pub use edge_tables::TablesLoad;
 pub use error::{DatabaseError, NO_SPACE, StoreError};
 pub use folder_lock::lock_file;
 pub use metrics::StoreMetrics;

@@ -16,6 +16,9 @@ use crate::StoreError;
 const BLOCK_SIZE: usize = 16 * 1024;
 /// One false positive in about a hundred.
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
+/// Format of the tables that are written for other nodes, fixed whatever a release of RocksDB writes by itself: every
+/// RocksDB since 6.6 reads it. A release may raise it when the one before reads the new one.
+const SENT_FORMAT: i32 = 5;
 /// One flush and one compaction on a machine of two cores, and one more for the other database.
 const BACKGROUND_JOBS: i32 = 3;
 /// So much is written before the kernel is asked to start writing it out, so that a sync finds little left to do.
@@ -56,6 +59,18 @@ pub(crate) fn table(cache: &Cache, write_buffer: usize) -> Options {
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_write_buffer_size(write_buffer);
+    options
+}
+
+/// Options of table files that are written for other nodes, whose releases may be one step apart.
+pub(crate) fn sent_table() -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_size(BLOCK_SIZE);
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    blocks.set_format_version(SENT_FORMAT);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_compression_type(DBCompressionType::Lz4);
     options
 }
 

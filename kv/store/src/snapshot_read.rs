@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use zonecast_kv_proto::{Position, SnapshotSource, SourceError, ViewError, put_entry};
 
 /// The first key that is not published.
-const END: &[u8] = &[0x80, 0];
+pub(crate) const END: &[u8] = &[0x80, 0];
 
 /// Unchanging keys that can be read in order.
 pub(crate) trait Scanned: Send {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use zonecast_kv_proto::{Head, StateManifest, StateMessage, StatePlace};
 
+use crate::disk_room::check_room;
 use crate::generations::{io_error, sync_folder};
 use crate::state::{Shared, StateStore};
 use crate::state_db::Opened;
@@ -33,9 +34,6 @@ const MANIFEST: &str = "manifest";
 const ENDED: &str = "ended";
 const FILES: &str = "files";
 const HASH: usize = 32;
-
-/// Free bytes beside the files: what opening them and the present state may write meanwhile.
-const RESERVE: u64 = 64 * 1024 * 1024;
 
 /// Bytes that are copied at once within one machine.
 const COPY_BYTES: usize = 1024 * 1024;
@@ -345,15 +343,4 @@ fn length(path: &Path) -> Result<Option<u64>, StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error(path)(error)),
     }
-}
-
-/// Whether so many bytes have room, and some more.
-fn check_room(folder: &Path, bytes: u64) -> Result<(), StoreError> {
-    // Where the system does not tell, trying will.
-    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    let (needed, free) = (bytes.saturating_add(RESERVE), disk.f_bavail.saturating_mul(disk.f_frsize));
-    if free < needed {
-        return Err(StoreError::NoRoom { path: folder.to_path_buf(), needed, free });
-    }
-    Ok(())
 }

@@ -151,6 +151,6 @@ fn files(folder: &Path) -> Result<Vec<StateFile>, StoreError> {
 /// BLAKE3 of a file.
 pub(crate) fn hash(path: &Path) -> std::io::Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    std::io::copy(&mut File::open(path)?, &mut hasher)?;
+    hasher.update_reader(File::open(path)?)?;
     Ok(hasher.finalize().into())
 }

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, Version, View, ViewError,
+    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, TableManifest, TableSource, Version,
+    View, ViewError,
 };
 
 use crate::StoreError;
@@ -66,6 +67,14 @@ impl BatchSource for StateStore {
         let view = self.view();
         let position = view.position()?;
         Ok(Box::new(SnapshotRead::new(position, view)))
+    }
+
+    fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+        self.tables().map(Some)
+    }
+
+    fn is_recent(&self, tables: &TableManifest) -> Result<bool, SourceError> {
+        self.goes_on_from(tables)
     }
 }
 

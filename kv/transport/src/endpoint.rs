@@ -191,6 +191,11 @@ impl Endpoint {
         self.verified(connection, Side::Server(protocol))
     }
 
+    /// What this endpoint shows to others.
+    pub(crate) fn identity(&self) -> &Identity {
+        self.guard.identity()
+    }
+
     /// The node that this endpoint is.
     pub(crate) fn own(&self) -> &Peer {
         self.guard.identity().peer()

@@ -10,12 +10,18 @@ use zonecast_kv_proto::{BatchSource, Path, Position, Tail, Version};
 
 use crate::lock::lock;
 use crate::publisher_options::PublisherOptions;
+use crate::snapshot_rate::SnapshotRate;
+use crate::table_shelf::TableShelf;
 
 /// The newest versions in memory for downstreams that are up to date, and the store for those that are behind.
 pub(crate) struct Feed {
     pub(crate) source: Arc<dyn BatchSource>,
     /// Snapshots that may be read at a time.
     pub(crate) snapshots: Semaphore,
+    /// How fast they may be read.
+    pub(crate) rate: SnapshotRate,
+    /// Table files that are made for them.
+    pub(crate) tables: Arc<TableShelf>,
     /// Changes when there is something new in the tail.
     head: watch::Sender<Version>,
     tail: Mutex<Tail>,
@@ -26,6 +32,8 @@ impl Feed {
         Self {
             source,
             snapshots: Semaphore::new(options.max_snapshots),
+            rate: SnapshotRate::new(options.snapshot_bytes_per_second),
+            tables: Arc::default(),
             head: watch::Sender::new(head.version),
             tail: Mutex::new(Tail::new(head, options.tail_bytes)),
         }

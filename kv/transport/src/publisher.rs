@@ -31,6 +31,9 @@ use crate::{Clock, CoreService, Endpoint, TransportMetrics};
 /// How long downstreams have to take a goodbye.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
 
+/// How often is looked whether table files are needed no more.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
+
 /// What a publisher knows of one edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DownstreamStatus {
@@ -108,6 +111,7 @@ impl Publisher {
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,
+            identity: endpoint.identity().clone(),
             cores,
             stopping: watch::Sender::new(false),
         };
@@ -291,6 +295,7 @@ impl Drop for Publisher {
 async fn accept(endpoint: Endpoint, parts: Parts) {
     let mut stopping = parts.stopping.subscribe();
     let mut connections = JoinSet::new();
+    let mut tidies = tokio::time::interval(TIDY_EVERY);
     loop {
         tokio::select! {
             incoming = endpoint.incoming() => {
@@ -305,6 +310,7 @@ async fn accept(endpoint: Endpoint, parts: Parts) {
                 }
             }
             Some(_) = connections.join_next() => {}
+            _ = tidies.tick() => parts.feed.tables.tidy(parts.clock.now()),
             _ = stopping.changed() => break,
         }
     }

@@ -1,5 +1,7 @@
 //! What an operator may set of a publisher.
 
+use std::num::NonZeroU64;
+
 /// Limits of a publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublisherOptions {
@@ -11,10 +13,12 @@ pub struct PublisherOptions {
     pub max_connections: usize,
     /// Snapshots being read at a time; the others wait. Each holds on to a state of the store.
     pub max_snapshots: usize,
+    /// Bytes of snapshots a second, all together; without a limit if there is none.
+    pub snapshot_bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Default for PublisherOptions {
     fn default() -> Self {
-        Self { tail_bytes: 64 * 1024 * 1024, max_connections: 4096, max_snapshots: 4 }
+        Self { tail_bytes: 64 * 1024 * 1024, max_connections: 4096, max_snapshots: 4, snapshot_bytes_per_second: None }
     }
 }

@@ -16,8 +16,9 @@ use crate::admission::Admission;
 use crate::book::Book;
 use crate::edge_news::{EdgeReports, Reporter};
 use crate::feed::Feed;
+use crate::open_tables::OpenTables;
 use crate::snapshot_place::SnapshotPlace;
-use crate::{Clock, Connection, CoreService, FrameReceiver, FrameSender, StreamError, TransportMetrics};
+use crate::{Clock, Connection, CoreService, FrameReceiver, FrameSender, Identity, StreamError, TransportMetrics};
 
 /// How long the last frames have to arrive before the connection is closed under them.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub(crate) struct Parts {
     pub(crate) admission: Arc<Admission>,
     pub(crate) clock: Clock,
     pub(crate) metrics: TransportMetrics,
+    /// Signs manifests of snapshots.
+    pub(crate) identity: Identity,
     /// Serves other cores, if this one is of a cluster.
     pub(crate) cores: Option<Arc<dyn CoreService>>,
     /// Whether to say goodbye. Sessions hold it too: one whose publisher is dropped ends without.
@@ -59,6 +62,10 @@ pub(crate) struct Session {
     turn: Option<PlaceWait>,
     /// Its place, until a snapshot is opened in it.
     place: Option<SnapshotPlace>,
+    /// While it waits for table files.
+    tables_turn: Option<TablesWait>,
+    /// Those that it sends.
+    tables: Option<OpenTables>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
     /// The edges below it, if it is a relay that has spoken of any.
@@ -68,6 +75,7 @@ pub(crate) struct Session {
 
 type Operation = Pin<Box<dyn Future<Output = OperationEnd> + Send>>;
 type PlaceWait = Pin<Box<dyn Future<Output = SnapshotPlace> + Send>>;
+type TablesWait = Pin<Box<dyn Future<Output = Option<OpenTables>> + Send>>;
 
 /// An operation is over: what it borrowed, and the answer.
 enum OperationEnd {
@@ -101,6 +109,8 @@ impl Session {
             snapshot: None,
             turn: None,
             place: None,
+            tables_turn: None,
+            tables: None,
             pin: None,
             reported: None,
             operation: None,
@@ -143,6 +153,7 @@ impl Session {
                     self.place = Some(place);
                     self.downstream.handle(self.parts.clock.now(), DownstreamInput::SnapshotTurn);
                 }
+                tables = turn(&mut self.tables_turn) => self.take_tables(tables),
                 done = finish(&mut self.operation), if waits => {
                     if let Err(over) = self.done(done) {
                         return over;
@@ -224,7 +235,22 @@ impl Session {
             DownstreamAction::OpenSnapshot => self.open_snapshot(),
             DownstreamAction::ReadSnapshot { max_bytes } => {
                 let source = self.snapshot.take().expect("opened, and no other read is under way");
-                read_snapshot(source, max_bytes)
+                read_snapshot(source, Arc::clone(&self.parts.feed), self.parts.clock, max_bytes)
+            }
+            DownstreamAction::QueueTables { from } => {
+                self.tables = None;
+                let (feed, identity) = (Arc::clone(&self.parts.feed), self.parts.identity.clone());
+                self.tables_turn = Some(Box::pin(OpenTables::take(feed, identity, from)));
+                return Ok(());
+            }
+            DownstreamAction::ReadTable { place, max_bytes } => {
+                let tables = self.tables.as_ref().expect("they were offered, and are not closed");
+                let read = tables.read(self.parts.clock, place, max_bytes);
+                Box::pin(async move { OperationEnd::Answer(read.await.map(DownstreamInput::TableRead)) })
+            }
+            DownstreamAction::CloseTables => {
+                self.pin = self.tables.take().map(OpenTables::into_pin);
+                return Ok(());
             }
             DownstreamAction::Send(frames) => self.send(frames),
         };
@@ -249,6 +275,15 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Table files can be had, or none.
+    fn take_tables(&mut self, tables: Option<OpenTables>) {
+        self.tables_turn = None;
+        self.tables = tables;
+        let offer = self.tables.as_ref().map(OpenTables::offer);
+        self.parts.metrics.snapshots.inc_by(offer.is_some().into());
+        self.downstream.handle(self.parts.clock.now(), DownstreamInput::Tables(offer));
     }
 
     fn open_snapshot(&mut self) -> Operation {
@@ -388,18 +423,20 @@ where
     )
 }
 
-fn read_snapshot(mut source: Box<dyn SnapshotSource>, max_bytes: usize) -> Operation {
+fn read_snapshot(mut source: Box<dyn SnapshotSource>, feed: Arc<Feed>, clock: Clock, max_bytes: usize) -> Operation {
+    let max_bytes = feed.rate.most(max_bytes);
     let read = move || {
         let message = source.next_message(max_bytes);
         (source, message)
     };
     Box::pin(async move {
+        feed.rate.take(clock, max_bytes).await;
         let (source, message) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
         OperationEnd::Snapshot(source, message.map(DownstreamInput::SnapshotRead))
     })
 }
 
-async fn turn(turn: &mut Option<PlaceWait>) -> SnapshotPlace {
+async fn turn<T>(turn: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
     match turn {
         Some(turn) => turn.await,
         None => std::future::pending().await,

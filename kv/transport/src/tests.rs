@@ -21,6 +21,7 @@ mod cluster;
 mod core_links;
 mod core_streams;
 mod hostile;
+mod manifests;
 mod snapshots;
 
 const PATIENCE: Duration = Duration::from_secs(20);

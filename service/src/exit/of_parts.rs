@@ -19,6 +19,7 @@ impl From<StoreError> for Failure {
             StoreError::Damaged { .. }
             | StoreError::Other { .. }
             | StoreError::BadState(_)
+            | StoreError::BadTables(_)
             | StoreError::Stopped { .. } => by_text(&error),
         };
         Self::new(code, error)

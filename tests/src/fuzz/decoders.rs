@@ -1,8 +1,8 @@
 //! Keys, values, batches and frames.
 
 use zonecast_kv_proto::{
-    Command, EncodedBatch, EncodedSection, FrameDecoder, Group, MAX_FRAME_LEN, Published, SnapshotCheck,
-    decode_entries, decode_ops,
+    Command, EncodedBatch, EncodedSection, FrameDecoder, Group, MAX_FRAME_LEN, Published, SignedManifest,
+    SnapshotCheck, TableManifest, decode_entries, decode_ops,
 };
 use zonecast_records::{
     AddressValue, AliasValue, CoreNode, CoreZone, DnsKey, Guards, KeyBuffer, Name, RetiredGeneration, Rrset,
@@ -138,6 +138,20 @@ pub(super) fn snapshot_entries(bytes: &[u8]) {
     if check.add(bytes).is_ok() {
         assert_eq!(read, bytes.len());
     }
+}
+
+/// Signed or not.
+pub(super) fn table_manifest(bytes: &[u8]) {
+    let signed = SignedManifest::from_bytes(bytes).ok();
+    if let Some(signed) = &signed {
+        assert_eq!(SignedManifest::from_bytes(&signed.to_bytes()).expect("what was encoded decodes"), *signed);
+    }
+    let plain = signed.as_ref().map_or(bytes, |signed| &signed.manifest);
+    let Ok(manifest) = TableManifest::from_bytes(plain) else { return };
+    assert!(manifest.files.iter().all(|file| file.len > 0 && file.first <= file.last));
+    assert!(manifest.files.iter().zip(manifest.files.iter().skip(1)).all(|(one, next)| one.last < next.first));
+    let again = manifest.to_bytes().expect("what fits a message is encoded");
+    assert_eq!(TableManifest::from_bytes(&again).expect("what was encoded decodes"), manifest);
 }
 
 /// The first byte says in pieces of which size the rest arrives.

@@ -5,7 +5,8 @@ use domain::base::iana::{Class, Rtype};
 use domain::base::{MessageBuilder, Name};
 use zonecast_kv_proto::{
     Ack, Command, Commit, Epoch, Frame, Group, Heartbeat, Idempotency, Note, Once, PROTOCOL, Position, Published,
-    RequestKey, RestoreId, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, Version, encode_entries,
+    RequestKey, RestoreId, SignedManifest, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, TableFile, TableHash,
+    TableManifest, TablePiece, TablesWant, Version, encode_entries,
 };
 
 use super::world;
@@ -57,6 +58,21 @@ pub(super) fn snapshots() -> Vec<Vec<u8>> {
     entries.chunks(3).map(|chunk| encode_entries(chunk).to_vec()).collect()
 }
 
+pub(super) fn manifests() -> Vec<Vec<u8>> {
+    let position = Position { version: Version::new(3), ..Position::origin(StoreId::new(9)) };
+    let file = |number: u8| {
+        let key = |last| Bytes::copy_from_slice(&[0, 1, number, last]);
+        TableFile { hash: TableHash::new([number; 32]), len: 1 << number, first: key(0), last: key(9) }
+    };
+    let manifest = |files: Vec<TableFile>| TableManifest { position, entries: files.len() as u64 * 300, files };
+    let manifests = [vec![], vec![file(1)], (2..9).map(file).collect()].map(manifest);
+    let plain: Vec<Bytes> = manifests.iter().filter_map(|manifest| manifest.to_bytes().ok()).collect();
+    let signed = plain.iter().map(|bytes| {
+        SignedManifest::new(bytes.clone(), Bytes::from_static(b"certificate"), 0x403, Bytes::from_static(b"signature"))
+    });
+    signed.map(|signed| signed.to_bytes().to_vec()).chain(plain.iter().map(|bytes| bytes.to_vec())).collect()
+}
+
 pub(super) fn frames() -> Vec<Vec<u8>> {
     let at = Position { version: Version::new(3), ..Position::origin(StoreId::new(9)) };
     let ack = Ack { incarnation: 1, epoch: Epoch::new(2), applied: Version::new(3), ..Ack::default() };
@@ -76,6 +92,10 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
         Frame::SnapshotFollows(at),
         Frame::SnapshotEntries(snapshots().into_iter().next().map(Bytes::from).unwrap_or_default()),
         Frame::SnapshotEnd(SnapshotEnd { position: Some(at), entries: 3, ..SnapshotEnd::default() }),
+        Frame::TablesFollow(manifests().into_iter().next().map(Bytes::from).unwrap_or_default()),
+        Frame::TablesWant(TablesWant::of(9, [false, true])),
+        Frame::TablePiece(TablePiece { file: 1, offset: 9, bytes: Bytes::from_static(b"piece") }),
+        Frame::TablesEnd(at),
         Frame::Refused(SubscribeRefusal::Ahead(at)),
         Frame::Refused(SubscribeRefusal::OtherStore(at.store)),
         Frame::Refused(SubscribeRefusal::ForkedAt { epoch: Epoch::new(1), version: Version::new(4) }),

@@ -24,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "command", run: decoders::command, seeds: seeds::commands },
     Target { name: "published", run: decoders::published, seeds: seeds::published },
     Target { name: "snapshot_entries", run: decoders::snapshot_entries, seeds: seeds::snapshots },
+    Target { name: "table_manifest", run: decoders::table_manifest, seeds: seeds::manifests },
     Target { name: "frames", run: decoders::frames, seeds: seeds::frames },
     Target { name: "zone_file", run: text::zone_file, seeds: seeds::zone_files },
     Target { name: "record_text", run: text::record_text, seeds: seeds::record_texts },

@@ -11,7 +11,8 @@ use zonecast_ingest::read_zone_bytes;
 use zonecast_kv_proto::{
     Batch, Chain, Command, Commit, Edition, Epoch, Frame, Group, Head, Heartbeat, Idempotency, Key, KeyspaceId, Note,
     Once, Op, PROTOCOL, Path, Peer, Position, Precondition, Published, RequestKey, RequestRecord, Revision, Role,
-    Section, SectionId, StoreId, Subscribe, SubscribeRefusal, Value, Version, encode_entries,
+    Section, SectionId, StoreId, Subscribe, SubscribeRefusal, TableFile, TableHash, TableManifest, TablePiece,
+    TablesWant, Value, Version, encode_entries,
 };
 use zonecast_records::{Generation, KeyBuffer, KeySection, Name, NameInZone, Nsec3Parameters, ZoneId};
 
@@ -75,7 +76,8 @@ fn examples() -> Vec<(&'static str, String)> {
         .chain(commands())
         .chain(groups())
         .chain(batches())
-        .chain(frames());
+        .chain(frames())
+        .chain(tables());
     examples
         .extend(values.map(|(name, bytes, names)| (name, Lines::default().message_pack(&bytes, names).into_text())));
     let snapshot = encode_entries(&[entry(KeyspaceId::DNS, b"\x01b\0\0\xff\xff")]);
@@ -374,6 +376,56 @@ fn frames() -> Vec<Example> {
             &["frame", "kind", "more follows", "piece"],
         ),
     ]
+}
+
+/// Of a snapshot that goes as table files.
+fn tables() -> Vec<Example> {
+    let body = |frame: Frame| frame.to_bytes().slice(4..);
+    vec![
+        (
+            "frame-tables-want",
+            body(Frame::TablesWant(TablesWant::of(4096, (0..9).map(|file| file > 0)))),
+            &["frame", "kind", "body", "offset", "files"],
+        ),
+        (
+            "frame-table-piece",
+            body(Frame::TablePiece(TablePiece { file: 2, offset: 4096, bytes: Bytes::from_static(b"...") })),
+            &["frame", "kind", "body", "file", "offset", "piece"],
+        ),
+        (
+            "frame-tables-end",
+            body(Frame::TablesEnd(position())),
+            &["frame", "kind", "position", "store id", "epoch", "version", "chain"],
+        ),
+        (
+            "table-manifest",
+            manifest(),
+            &[
+                "manifest",
+                "format",
+                "position",
+                "store id",
+                "epoch",
+                "version",
+                "chain",
+                "entries",
+                "files",
+                "file",
+                "hash",
+                "length",
+                "first key",
+                "last key",
+            ],
+        ),
+    ]
+}
+
+/// Of one file with two keys.
+fn manifest() -> Bytes {
+    let key = |last| Bytes::copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0, 0, 7, last]);
+    let file = TableFile { hash: TableHash::new([0xbb; 32]), len: 1000, first: key(1), last: key(9) };
+    let manifest = TableManifest { position: position(), entries: 2, files: vec![file] };
+    manifest.to_bytes().expect("it has one file")
 }
 
 /// The page with its examples as they must be; the names of those it shows go to `shown`.

@@ -1,6 +1,7 @@
 //! The configuration file of a core, `core.toml`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub(crate) struct CoreFile {
     /// log.
     #[serde(default = "default_raft_log")]
     pub raft_log_bytes: usize,
+    /// Bytes a second that all edges together get of snapshots from this core. Without it there is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_snapshot_bytes_per_second: Option<NonZeroU64>,
     /// How this core and the others of its cluster reach each other.
     #[serde(default, skip_serializing_if = "ClusterSection::is_empty")]
     pub cluster: ClusterSection,

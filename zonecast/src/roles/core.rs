@@ -65,6 +65,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
             keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
             first_token: config.http.asks_for_stored_tokens().then(|| folder.first_token()),
             raft_log_bytes: config.raft_log_bytes,
+            edge_snapshot_rate: config.edge_snapshot_bytes_per_second,
             fault: fault.clone(),
             registry: metrics.registry().clone(),
             started,

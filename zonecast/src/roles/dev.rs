@@ -148,6 +148,7 @@ impl Dev {
             keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
             first_token: None,
             raft_log_bytes: RAFT_LOG_BYTES,
+            edge_snapshot_rate: None,
             fault: fault.clone(),
             registry: metrics.registry().clone(),
             started,

@@ -66,6 +66,7 @@ impl Api {
                     keep_replaced: Duration::from_mins(60),
                     first_token: with_tokens.then(|| folder.first_token()),
                     raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
+                    edge_snapshot_rate: None,
                     fault: Fault::new(folder.path()),
                     registry: metrics.registry().clone(),
                     started: Instant::now(),

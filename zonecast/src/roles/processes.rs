@@ -174,6 +174,7 @@ fn core_files(config: &DevConfig, home: &Home<'_>) -> Outcome<Vec<CoreFile>> {
             edge_away_minutes: DEFAULT_EDGE_AWAY_MINUTES,
             keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
             raft_log_bytes: RAFT_LOG_BYTES,
+            edge_snapshot_bytes_per_second: None,
             cluster: ClusterSection { address: None, join: if is_first { vec![] } else { join.clone() } },
             http: HttpSection { listen, ..HttpSection::loopback(0) },
             zones: Some(zones.clone()),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::simulation::owned;
+use crate::simulation_source::owned;
 use crate::{
     Chain, FollowerAction, FollowerInput, MemoryView, Position, ReceivedVersion, Version, decode_entries, decode_ops,
 };

@@ -309,6 +309,9 @@ impl Tree {
                     let most = usize::try_from(1 + self.random.below(5)).unwrap();
                     wire.answer = Some(DownstreamInput::Versions(state.read_after(after, most)));
                 }
+                DownstreamAction::QueueTables { .. }
+                | DownstreamAction::ReadTable { .. }
+                | DownstreamAction::CloseTables => unreachable!("nobody here takes table files"),
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(now, DownstreamInput::SnapshotTurn),
                 DownstreamAction::OpenSnapshot => {
                     let own =

@@ -1,0 +1,18 @@
+//! The interface from which a publisher reads table files: a folder of the core today, something else perhaps later.
+
+use bytes::Bytes;
+
+use crate::{SourceError, TableHash, TableManifest};
+
+/// Table files with everything published at one position, shared by all downstreams that take them. Calls may block on
+/// the disk. The files go with the last user.
+pub trait TableSource: Send + Sync {
+    /// What they are.
+    fn manifest(&self) -> &TableManifest;
+
+    /// Bytes of a file from an offset on: `max_bytes` of them, or fewer at its end.
+    ///
+    /// # Errors
+    /// There is no such file, or it cannot be read.
+    fn read(&self, file: &TableHash, offset: u64, max_bytes: usize) -> Result<Bytes, SourceError>;
+}

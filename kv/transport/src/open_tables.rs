@@ -1,0 +1,75 @@
+//! The table files that one session sends: a place among the snapshots that are read, the files, and the log behind them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use zonecast_kv_proto::{Epoch, LogPin, SourceError, TableOffer, TablePlace, TableSource, Version};
+
+use crate::feed::Feed;
+use crate::snapshot_place::SnapshotPlace;
+use crate::table_shelf::Taken;
+use crate::{Clock, Identity};
+
+/// Dropping it frees the place, and lets the batch log be trimmed.
+pub(crate) struct OpenTables {
+    tables: Arc<dyn TableSource>,
+    signed: Bytes,
+    pin: Box<dyn LogPin>,
+    feed: Arc<Feed>,
+    _place: SnapshotPlace,
+}
+
+impl OpenTables {
+    /// Waits for its turn and for the files. `None` if there are none, so that entries must do.
+    pub(crate) async fn take(feed: Arc<Feed>, identity: Identity, from: (Epoch, Version)) -> Option<Self> {
+        let place = SnapshotPlace::take(Arc::clone(&feed)).await;
+        let taken = match feed.tables.take(Arc::clone(&feed.source), from).await {
+            Ok(taken) => taken?,
+            Err(error) => {
+                tracing::warn!(%error, "no table files can be made for edges; they get the snapshot key by key, which is slower");
+                return None;
+            }
+        };
+        let Taken { tables, pin } = taken;
+        let signed = tables.manifest().to_bytes().map_err(|error| error.to_string());
+        let signed = signed.and_then(|bytes| identity.sign_manifest(bytes).map_err(|error| error.to_string()));
+        match signed {
+            Ok(signed) => Some(Self { tables, signed: signed.to_bytes(), pin, feed, _place: place }),
+            Err(error) => {
+                tracing::warn!(error, "the table files for edges cannot be offered; they get the snapshot key by key");
+                None
+            }
+        }
+    }
+
+    /// What the downstream is told of them.
+    pub(crate) fn offer(&self) -> TableOffer {
+        let manifest = self.tables.manifest();
+        TableOffer { position: manifest.position, signed: self.signed.clone(), lens: manifest.lens() }
+    }
+
+    /// Reads from them, no faster than it may be.
+    pub(crate) fn read(
+        &self,
+        clock: Clock,
+        place: TablePlace,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Bytes, SourceError>> + Send + 'static {
+        let (tables, feed) = (Arc::clone(&self.tables), Arc::clone(&self.feed));
+        async move {
+            let bytes = feed.rate.most(max_bytes);
+            feed.rate.take(clock, bytes).await;
+            let read = move || {
+                let file = usize::try_from(place.file).ok().and_then(|file| tables.manifest().files.get(file));
+                let file = file.ok_or_else(|| SourceError(format!("there is no table file {}", place.file)))?;
+                tables.read(&file.hash, place.offset, bytes)
+            };
+            tokio::task::spawn_blocking(read).await.expect("sources do not panic")
+        }
+    }
+
+    /// The files are sent; what follows them is not.
+    pub(crate) fn into_pin(self) -> Box<dyn LogPin> {
+        self.pin
+    }
+}
