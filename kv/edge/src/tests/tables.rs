@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Command, Commit, KeyspaceId, LogPin, Section, SectionId, SnapshotSource, SourceError,
-    StoreId, TableHash, TableManifest, TableSource,
+    Batch, BatchSource, Chain, Command, Commit, Frame, KeyspaceId, LogPin, MAX_TABLE_PIECE, Section, SectionId,
+    SignedManifest, SnapshotSource, SourceError, StoreId, TableCourse, TableHash, TableManifest, TablePiece,
+    TableSource,
 };
 use zonecast_kv_store::{StateOptions, StateStore, StoreMetrics};
+use zonecast_kv_transport::{Connection, FrameReceiver, FrameSender};
 
 use super::*;
 
@@ -255,4 +257,48 @@ async fn bytes_that_are_not_what_was_signed_become_no_copy_and_are_fetched_again
     assert_eq!(edge.metrics.left.with_label_values(&["snapshot"]).get(), 1);
     let firsts = core.gate.reads.lock().unwrap().iter().filter(|at| **at == 0).count();
     assert_eq!(firsts, 2, "the file was fetched again");
+}
+
+/// Answers one subscription at a relay with this manifest.
+async fn relayed(relay: &Endpoint, manifest: &SignedManifest) -> (Connection, FrameSender, FrameReceiver) {
+    let connection = relay.accept(relay.incoming().await.unwrap()).await.unwrap();
+    let (mut sender, mut receiver) = connection.accept().await.unwrap();
+    assert!(matches!(receiver.next().await.unwrap(), Some(Frame::Subscribe(_))));
+    sender.send(&Frame::TablesFollow(manifest.to_bytes())).await.unwrap();
+    (connection, sender, receiver)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_can_pass_on_what_a_core_has_signed_and_change_nothing_of_it() {
+    let world = World::new();
+    let core = Core::new(1, everything());
+    let tables = core.state.make_tables().unwrap().unwrap();
+    let manifest = tables.manifest();
+    let signed = world.core.sign_manifest(manifest.to_bytes().unwrap()).unwrap();
+    let more = TableManifest { entries: manifest.entries + 1, ..manifest.clone() };
+    let changed = SignedManifest { manifest: more.to_bytes().unwrap(), ..signed.clone() };
+
+    let relay = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.ca.issue(Role::Relay, "relay-1").unwrap());
+    let relay = relay.unwrap();
+    let upstreams = vec![Upstream { address: relay.local_addr().unwrap(), role: Role::Relay }];
+    let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
+    let edge = start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL });
+    let _refused = relayed(&relay, &changed).await;
+    let is_named = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("signature"));
+    edge.until("told", is_named).await;
+    assert_eq!((edge.edge.position(), kept(&world.folder_of("edge-1"))), (None, 0));
+
+    let (_connection, mut sender, mut receiver) = relayed(&relay, &signed).await;
+    let Some(Frame::TablesWant(want)) = receiver.next().await.unwrap() else { panic!("it wants nothing") };
+    let mut course = TableCourse::new(manifest.lens(), want).unwrap();
+    while let Some(place) = course.place() {
+        let hash = &manifest.files[usize::try_from(place.file).unwrap()].hash;
+        let bytes = tables.read(hash, place.offset, MAX_TABLE_PIECE).unwrap();
+        assert!(course.advance(bytes.len()));
+        let piece = TablePiece { file: place.file, offset: place.offset, bytes };
+        sender.send(&Frame::TablePiece(piece)).await.unwrap();
+    }
+    sender.send(&Frame::TablesEnd(manifest.position)).await.unwrap();
+    edge.until_at(manifest.position).await;
+    assert_eq!(edge.content(), core.content());
 }
