@@ -23,6 +23,7 @@ mod core_streams;
 mod hostile;
 mod manifests;
 mod snapshots;
+mod tables;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -7,7 +7,7 @@ use zonecast_kv_proto::{LogPin, PACE_OVER, SnapshotCheck, SnapshotEnd};
 use super::*;
 
 /// Versions after which a store is asked to keep everything.
-type Pins = Arc<Mutex<Vec<Version>>>;
+pub(super) type Pins = Arc<Mutex<Vec<Version>>>;
 
 /// A store that gives what it is told to, when it is told to.
 struct Told {
@@ -18,7 +18,7 @@ struct Told {
 
 struct ToldSnapshot(mpsc::Receiver<Bytes>);
 
-struct Pin(Pins, Version);
+pub(super) struct Pin(pub(super) Pins, pub(super) Version);
 
 impl LogPin for Pin {}
 
