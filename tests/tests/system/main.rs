@@ -13,6 +13,7 @@ mod crash;
 mod dig;
 mod edges;
 mod faults;
+mod flood;
 mod heavy;
 mod histories;
 mod hostile;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! GET /healthz, /readyz, /metrics ─▶ watching    a place is there when the API is full
-//! ...?wait=..., /v1/kv/.../watch  ─▶ waiting     hold a place for minutes, and do little
+//! ...?wait=..., /v1/.../watch     ─▶ waiting     hold a place for minutes, and do little
 //! all others                      ─▶ working
 //! ```
 //! A request that finds no place is answered 429 at once. [No name](crate::shares) takes all of a kind. All places
@@ -29,7 +29,7 @@ pub(super) struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        Self { watching: 16, waiting: 256, working: 256 }
+        Self { watching: 16, waiting: 256, working: 512 }
     }
 }
 
@@ -66,10 +66,10 @@ impl Admission {
     }
 }
 
-/// Whether a path is the watch of a keyspace.
+/// Whether a path is the watch of a keyspace or of a receipt.
 fn is_watch(path: &str) -> bool {
-    let rest = path.strip_prefix("/v1/kv/").and_then(|rest| rest.split_once('/'));
-    rest.is_some_and(|(_, what)| what == "watch")
+    let of = path.strip_prefix("/v1/kv/").or_else(|| path.strip_prefix("/v1/receipts/"));
+    of.and_then(|of| of.split_once('/')).is_some_and(|(_, what)| what == "watch")
 }
 
 #[cfg(test)]
@@ -92,6 +92,7 @@ mod tests {
             "/metrics",
             "/v1/zones/a/changes?wait=edge",
             "/v1/kv/a/watch?from=1",
+            "/v1/receipts/1/watch",
             "/v1/status",
             "/v1/x?await=1",
             "/v1/kv/a/keys/watch",

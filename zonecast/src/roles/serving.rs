@@ -68,7 +68,7 @@ pub(super) struct HttpLimits {
 impl Default for HttpLimits {
     fn default() -> Self {
         Self {
-            connections: 640,
+            connections: 896,
             places: Places::default(),
             head_within: Duration::from_secs(30),
             body_pause: Duration::from_secs(15),

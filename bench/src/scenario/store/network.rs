@@ -30,7 +30,7 @@ const APEX: &str = "changed.example";
 const KEYSPACE: &str = "bench";
 
 /// Changes on their way at a time: as many requests as the API works on for one client.
-const IN_FLIGHT: usize = 128;
+const IN_FLIGHT: usize = 256;
 
 /// How often a core must make as many changes as etcd.
 const TIMES: f64 = 4.0;
