@@ -31,6 +31,8 @@ async fn one_that_is_left_of_three_goes_on_alone_and_others_join_anew() {
     assert_eq!(names, ["a", "b", "c"]);
     let recovered = remains.recover(MINUTE_US, Epoch::ZERO).unwrap();
     assert_eq!(recovered.fork.version, recovered.kept.version.next().unwrap());
+    // Whatever the others wrote meanwhile and whomever they let in, no index and no node id was given twice.
+    assert!(recovered.node > recovered.last + u64::from(u32::MAX), "{recovered:?}");
 
     let c = site.prepare("c").start(vec![]).await.unwrap();
     assert_eq!(c.read("n").await, 3);
