@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, FollowerState, Path, Position, Role};
+use zonecast_kv_proto::{Follower, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
@@ -35,6 +35,27 @@ pub struct EdgeConfig {
     pub downstream: Option<DownstreamConfig>,
 }
 
+impl EdgeConfig {
+    fn check(&self) -> Result<(), EdgeError> {
+        if self.upstreams.is_empty() {
+            return Err(EdgeError::NoUpstream);
+        }
+        if self.upstreams.iter().all(|upstream| upstream.address().is_none()) {
+            return Err(EdgeError::OnlyNames);
+        }
+        let own = self.identity.peer();
+        if self.downstream.is_some() && own.role != Role::Relay {
+            return Err(EdgeError::NoRelay(own.clone()));
+        }
+        Ok(())
+    }
+
+    /// Those of its copy: only a relay keeps a batch log.
+    fn options(&self) -> EdgeOptions {
+        if self.downstream.is_some() { self.store } else { EdgeOptions { batch_log_bytes: 0, ..self.store } }
+    }
+}
+
 /// A running edge. [`Edge::shutdown`] ends it in good order. Dropped, it blocks until what it has is applied: RocksDB
 /// aborts a process that ends while a thread still uses a database.
 #[derive(Debug)]
@@ -56,19 +77,9 @@ impl Edge {
     /// # Errors
     /// The folder of the copy cannot be used, or it cannot be read for a reason that is not the copy's.
     pub fn start(config: EdgeConfig, index: Box<dyn ReaderIndex>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
-        if config.upstreams.is_empty() {
-            return Err(EdgeError::NoUpstream);
-        }
-        if config.upstreams.iter().all(|upstream| upstream.address().is_none()) {
-            return Err(EdgeError::OnlyNames);
-        }
+        config.check()?;
         let own = config.identity.peer().clone();
-        if config.downstream.is_some() && own.role != Role::Relay {
-            return Err(EdgeError::NoRelay(own));
-        }
-        let options =
-            if config.downstream.is_some() { config.store } else { EdgeOptions { batch_log_bytes: 0, ..config.store } };
-        let store = Arc::new(EdgeStore::open(&config.folder, options)?);
+        let store = Arc::new(EdgeStore::open(&config.folder, config.options())?);
         let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone()));
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());
@@ -89,20 +100,9 @@ impl Edge {
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
         let clock = Clock::start();
         let now = clock.now();
-        // Another number at every start is all that is asked of it.
+        // Another number at every start, and a higher one as long as the clock does not go back.
         let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
-        let (sender, status) = watch::channel(EdgeStatus {
-            position,
-            durable: position,
-            head: position,
-            state: FollowerState::Away,
-            trouble: None,
-            twin: None,
-            heard: None,
-            confirmed: None,
-            path: Path::default(),
-            damage: store.damage(),
-        });
+        let (sender, status) = watch::channel(EdgeStatus::at_start(position, store.damage()));
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, position)
                 .with_upstreams(config.upstreams.len())

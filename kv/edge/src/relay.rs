@@ -51,7 +51,7 @@ pub(crate) struct Relay {
 
 enum State {
     /// There is nothing to give yet.
-    Empty(DownstreamConfig),
+    Empty(Box<DownstreamConfig>),
     Serving(Arc<Publisher>),
     Ended,
 }
@@ -59,7 +59,7 @@ enum State {
 impl Relay {
     /// Call within a tokio runtime. Serves nobody before [`Relay::begin`] or the first version.
     pub(crate) fn new(config: DownstreamConfig, own: Peer) -> Self {
-        Self { state: Arc::new(Mutex::new(State::Empty(config))), own, runtime: Handle::current() }
+        Self { state: Arc::new(Mutex::new(State::Empty(Box::new(config)))), own, runtime: Handle::current() }
     }
 
     /// Begins to serve the copy, if it stands anywhere and is not served already.
@@ -67,7 +67,7 @@ impl Relay {
         let mut state = self.lock();
         let State::Empty(config) = &*state else { return };
         let Some(source) = EdgeSource::new(Arc::clone(store)) else { return };
-        let DownstreamConfig { endpoint, options, metrics } = config.clone();
+        let DownstreamConfig { endpoint, options, metrics } = (**config).clone();
         let _runtime = self.runtime.enter();
         let publisher = Publisher::start(endpoint, Arc::new(source), options, metrics);
         // The upstream has not said anything yet.

@@ -31,6 +31,22 @@ pub struct EdgeStatus {
 }
 
 impl EdgeStatus {
+    /// Of an edge that has not reached anybody yet.
+    pub(crate) fn at_start(position: Option<Position>, damage: Option<String>) -> Self {
+        Self {
+            position,
+            durable: position,
+            head: position,
+            state: FollowerState::Away,
+            trouble: None,
+            twin: None,
+            heard: None,
+            confirmed: None,
+            path: Path::default(),
+            damage,
+        }
+    }
+
     /// Whether it follows and has everything its upstream is known to have.
     #[must_use]
     pub fn has_caught_up(&self) -> bool {

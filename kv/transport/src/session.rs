@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
     AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE,
-    Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError,
+    Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
 };
 
 use crate::admission::Admission;
@@ -197,17 +197,7 @@ impl Session {
                 self.parts.admission.counts(self.number, &self.connection, self.incarnation);
                 return Ok(());
             }
-            DownstreamAction::Accepted(goal) => {
-                let (session, incarnation, connection) = (self.number, self.incarnation, self.connections);
-                let link = AcceptedLink { session, incarnation, connection, goal, via: None, is_below: true };
-                if !self.parts.book.accept(self.connection.peer(), link) {
-                    return Err(SessionEnd::End(DownstreamEnd::Malformed(
-                        "too many edges have connected; forget some",
-                    )));
-                }
-                self.parts.admission.counts(self.number, &self.connection, self.incarnation);
-                return Ok(());
-            }
+            DownstreamAction::Accepted(goal) => return self.accepted(goal),
             DownstreamAction::Acked(ack) => {
                 self.parts.book.acked(self.number, self.connection.peer(), ack);
                 return Ok(());
@@ -255,6 +245,17 @@ impl Session {
             DownstreamAction::Send(frames) => self.send(frames),
         };
         self.operation = Some(operation);
+        Ok(())
+    }
+
+    /// It is served from here on, and has caught up when it has applied `goal`.
+    fn accepted(&mut self, goal: Version) -> Result<(), SessionEnd> {
+        let (session, incarnation, connection) = (self.number, self.incarnation, self.connections);
+        let link = AcceptedLink { session, incarnation, connection, goal, via: None, is_below: true };
+        if !self.parts.book.accept(self.connection.peer(), link) {
+            return Err(SessionEnd::End(DownstreamEnd::Malformed("too many edges have connected; forget some")));
+        }
+        self.parts.admission.counts(self.number, &self.connection, self.incarnation);
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 //! It starts without its core, and answers from what it has whatever happens to the core: ready is an edge that has a
 //! copy to answer from. How old that is, is another matter, which status and metrics say.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use zonecast_kv_transport::{Endpoint, Identity, PublisherOptions, Role, Transpor
 use super::core::identity;
 use super::http::HttpServer;
 use super::process::{self, Ended, notify};
-use super::running_edge::{EdgeSetup, RunningEdge};
+use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::auth::Tokens;
 use crate::config::{DownstreamSection, EdgeFile, RelayFile};
@@ -58,9 +59,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let identity = identity(&config.identity, role, &metrics)?;
     let tls = config.http.tls.then(|| identity.https_server()).transpose()?;
     let http = ports::bind_http(config.http.listen)?;
-    let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let bind = |address: &_| Bound::bind(*address, workers).map_err(|error| Failure::new(Code::Port, error));
-    let bound = config.dns.iter().map(bind).collect::<Outcome<Vec<_>>>()?;
+    let bound = bind_dns(&config.dns)?;
     let downstream = config.downstream.as_ref().map(|section| listen(section, &identity, &metrics)).transpose()?;
     let quic = downstream.as_ref().and_then(|downstream| downstream.endpoint.local_addr().ok());
     let limits = config.limits()?;
@@ -107,11 +106,8 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         ended = end(&stop, &fault) => Some(ended),
     };
     if ended.is_none() {
-        let ready = Ready {
-            role: role.to_string(),
-            quic: quic.map(|quic| quic.to_string()),
-            ..ready(&local, &http, &folder, started)
-        };
+        let (role, quic) = (role.to_string(), quic.map(|quic| quic.to_string()));
+        let ready = Ready { role, quic, ..ready(&local, &http, &folder, started) };
         output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;
         ended = Some(end(&stop, &fault).await);
     }
@@ -121,6 +117,15 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     if ended != Some(Ended::Restart) {
         notify(NotifyState::Stopping);
     }
+    close(http, edge).await;
+    drop(folder);
+    match ended {
+        Some(Ended::Restart) => Ok(Ended::Restart),
+        _ => fault.get().map_or(Ok(Ended::Stopped), Err),
+    }
+}
+
+async fn close(http: HttpServer, edge: WatchedEdge) {
     let closing = async {
         http.stop().await;
         edge.stop().await;
@@ -128,11 +133,13 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     if tokio::time::timeout(STOP_WITHIN, closing).await.is_err() {
         tracing::warn!("stopping took too long; ending without waiting further");
     }
-    drop(folder);
-    match ended {
-        Some(Ended::Restart) => Ok(Ended::Restart),
-        _ => fault.get().map_or(Ok(Ended::Stopped), Err),
-    }
+}
+
+/// Takes the ports where it answers, for as many threads as there are processors.
+fn bind_dns(addresses: &[SocketAddr]) -> Outcome<Vec<Bound>> {
+    let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let bind = |address: &_| Bound::bind(*address, workers).map_err(|error| Failure::new(Code::Port, error));
+    addresses.iter().map(bind).collect()
 }
 
 fn ready(edge: &LocalEdge, http: &HttpServer, folder: &DataFolder, started: Instant) -> Ready {
