@@ -1,4 +1,4 @@
-//! Cores and edges as processes, with zones, as an operator runs them.
+//! Cores, relays and edges as processes, with zones, as an operator runs them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,10 +14,12 @@ use crate::probe::Probe;
 /// How long a core may take to import what is measured, and an edge to have it: 45 million records take minutes.
 const LOADED: Duration = Duration::from_secs(1_800);
 
-/// Cores and edges that serve generated zones as processes. All of them are killed when it is dropped.
+/// Cores, relays and edges that serve generated zones as processes. All of them are killed when it is dropped.
 pub(crate) struct Cluster {
     /// Cores besides the first one.
     pub(crate) further: Vec<Node>,
+    /// Between the cores and the edges.
+    pub(crate) relays: Vec<Node>,
     /// The first core, and the edges.
     pub(crate) system: System,
 }
@@ -27,6 +29,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Layout {
     /// Cores besides the first one.
     pub(crate) further: usize,
+    /// Relays that follow the cores; where there are any, edges follow them, in turns.
+    pub(crate) relays: usize,
     /// How many edges.
     pub(crate) edges: usize,
     /// The one processor of each edge's machine; all that there are if none is named.
@@ -56,16 +60,30 @@ impl Cluster {
             core.patience = LOADED;
             system.let_in(core, &[])?;
         }
-        for edge in &mut system.edges {
+        let cores: Vec<SocketAddr> = [&system.core].into_iter().chain(&further).map(|core| core.service).collect();
+        let relays = (1..=layout.relays).map(|number| system.relay(&format!("relay-{number}")));
+        let mut relays = relays.collect::<anyhow::Result<Vec<Node>>>()?;
+        for relay in &mut relays {
+            relay.patience = LOADED;
+            relay.upstreams.clone_from(&cores);
+            relay.start()?;
+        }
+        for relay in &mut relays {
+            relay.wait_ready()?;
+        }
+        for (number, edge) in system.edges.iter_mut().enumerate() {
             edge.patience = LOADED;
             edge.cpu = layout.edge_cpu;
-            edge.upstreams.extend(further.iter().map(|core| core.service));
+            edge.upstreams = match number.checked_rem(relays.len()).and_then(|turn| relays.get(turn)) {
+                Some(relay) => vec![relay.service],
+                None => cores.clone(),
+            };
             edge.start()?;
         }
         for edge in &mut system.edges {
             edge.wait_ready()?;
         }
-        let cluster = Self { further, system };
+        let cluster = Self { further, relays, system };
         for edge in cluster.edges() {
             wait_served(edge, apex)?;
         }
@@ -109,6 +127,14 @@ impl Cluster {
     /// A client of the core's API, with a connection of its own.
     pub(crate) fn api(&self) -> Api {
         Api::new(&self.system.core.http.to_string())
+    }
+
+    /// Where those nodes listen that edges are to follow: the relays, or the first core where there are none.
+    pub(crate) fn upstreams(&self) -> Vec<SocketAddr> {
+        match self.relays.as_slice() {
+            [] => vec![self.system.core.service],
+            relays => relays.iter().map(|relay| relay.service).collect(),
+        }
     }
 
     /// The process of the one edge.

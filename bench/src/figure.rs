@@ -119,6 +119,7 @@ impl Figure {
     }
 
     /// A row of the targets that cannot be measured before something is there.
+    #[cfg(test)]
     pub(crate) fn not_yet(row: &str, work: &str, needs: &str) -> Self {
         Self { not_yet: Some(format!("not yet: needs {needs}")), ..Self::new(work, "zonecast", "").of_row(row) }
     }

@@ -50,13 +50,14 @@ struct Link {
 }
 
 impl LightEdges {
-    /// So many, following the core at this address, with certificates of this CA; all of them at `version` or later.
-    pub(crate) fn start(count: usize, upstream: SocketAddr, ca: &Path, version: u64) -> anyhow::Result<Self> {
+    /// So many, in turns following the nodes at these addresses, with certificates of this CA; all of them at `version` or
+    /// later.
+    pub(crate) fn start(count: usize, upstreams: &[SocketAddr], ca: &Path, version: u64) -> anyhow::Result<Self> {
         let ca = Ca::open(ca)?;
         let runtime = Runtime::new()?;
         let (sender, applied) = channel();
         let lost = Arc::new(AtomicUsize::new(0));
-        for index in 0..count {
+        for (index, upstream) in (0..count).zip(upstreams.iter().copied().cycle()) {
             let identity = ca.issue(Role::Edge, &format!("light-{index}"))?;
             let (applied, lost) = (sender.clone(), Arc::clone(&lost));
             let edge = LightEdge { index, identity, upstream, applied, lost, clock: Clock::start() };
