@@ -52,6 +52,8 @@ mod run;
 mod samples;
 #[cfg(feature = "measure")]
 mod scenario;
+#[cfg(feature = "measure")]
+mod sim;
 mod watchers;
 
 use std::process::ExitCode;
@@ -85,6 +87,9 @@ enum Command {
     /// Changes one record of a running deployment again and again, and times when each edge answers with it.
     Propagation(scenario::propagation::Deployment),
     #[cfg(feature = "measure")]
+    /// What trees of relays would do for tens of thousands of edges: a model, not a measurement (docs/scale.md).
+    Sim(sim::Sim),
+    #[cfg(feature = "measure")]
     /// A process of the `serve` scenario.
     #[command(hide = true)]
     Echo(limit::udp_echo::Echo),
@@ -106,6 +111,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Report(report) => report.run(),
         #[cfg(feature = "measure")]
         Command::Propagation(deployment) => deployment.run(),
+        #[cfg(feature = "measure")]
+        Command::Sim(sim) => sim.run(),
         #[cfg(feature = "measure")]
         Command::Echo(echo) => echo.run(),
     }?;
