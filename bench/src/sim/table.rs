@@ -8,8 +8,20 @@ use super::outcome::{Line, Outcome};
 /// Of the columns, in two lines.
 const HEAD: [[&str; 14]; 2] = [
     [
-        "depth", "degree", "relays", "core", "relay", "p50", "p99", "last p50", "last p99", "core out", "relay out",
-        "core", "relay", "acks/s",
+        "depth",
+        "degree",
+        "relays",
+        "core",
+        "relay",
+        "p50",
+        "p99",
+        "last p50",
+        "last p99",
+        "core out",
+        "relay out",
+        "core",
+        "relay",
+        "acks/s",
     ],
     ["", "", "", "serves", "serves", "ms", "ms", "ms", "ms", "MB/s", "MB/s", "CPUs", "CPUs", "at core"],
 ];
@@ -66,13 +78,19 @@ fn best(text: &mut String, outcome: &Outcome) -> Result<(), Error> {
     let Some(best) = outcome.best() else { return writeln!(text, "\nno tree is possible") };
     let levels = if best.depth == 1 { "one level".to_owned() } else { format!("{} levels", best.depth) };
     let Line { depth, degree, relays, .. } = best;
-    writeln!(text, "\nbest: {levels} of relays (depth {depth}), {degree} downstreams each at most, {relays:.0} relays")?;
+    writeln!(
+        text,
+        "\nbest: {levels} of relays (depth {depth}), {degree} downstreams each at most, {relays:.0} relays"
+    )?;
     writeln!(text, "  last edge: p50 {:.0} ms, p99 {:.0} ms", best.last_p50_ms, best.last_p99_ms)?;
     writeln!(text, "  of all trees whose last edge is at most 5 % later than the earliest, it has the fewest relays")?;
     writeln!(text, "  each relay below the core takes {:.0} ms to tell it of all its edges once", best.told_ms)?;
     if best.uncounted > 0.0 {
         let uncounted = best.uncounted;
-        writeln!(text, "  {uncounted:.0} edges get every change, but no receipt counts them: a core knows {MAX_EDGES} nodes")?;
+        writeln!(
+            text,
+            "  {uncounted:.0} edges get every change, but no receipt counts them: a core knows {MAX_EDGES} nodes"
+        )?;
     }
     writeln!(
         text,
