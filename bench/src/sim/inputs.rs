@@ -104,3 +104,25 @@ impl Default for Inputs {
         Self::from_arg_matches(&command.get_matches_from(["sim"])).expect("every input has a default")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zonecast_kv_transport::PublisherOptions;
+
+    use super::*;
+
+    #[test]
+    fn limits_are_those_of_the_code() {
+        let number = |number: usize| f64::from(u32::try_from(number).unwrap());
+        let ours = [REST_MS / 1000.0, ACK_EVERY[0], ACK_EVERY[1], MAX_CONNECTIONS, MAX_REPORTED, MAX_EDGES];
+        let theirs = [
+            zonecast_kv_proto::MAX_REST.as_secs_f64(),
+            zonecast_kv_proto::LEAST_ACK_EVERY.as_secs_f64(),
+            zonecast_kv_proto::ACK_EVERY.as_secs_f64(),
+            number(PublisherOptions::default().max_connections),
+            number(zonecast_kv_proto::MAX_REPORTED),
+            number(zonecast_kv_proto::MAX_EDGES),
+        ];
+        assert!(ours.iter().zip(theirs).all(|(one, other)| (one - other).abs() < 1e-9), "{ours:?} and {theirs:?}");
+    }
+}
