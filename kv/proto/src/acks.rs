@@ -406,8 +406,16 @@ impl AckBook {
         self.edges.iter().map(report).collect()
     }
 
-    /// Puts it into the book if there is room; says whether it is there.
+    /// Puts it into the book if there is room; says whether it is there. Who is not on record and not here makes room: at a
+    /// relay nobody is on record, and nobody forgets the edges that have gone for good.
     fn know(&mut self, since: Duration, peer: &Peer) -> bool {
+        if self.edges.len() >= MAX_EDGES && !self.edges.contains_key(peer) {
+            let is_told = |peer: &Peer| self.untold.as_ref().is_none_or(|untold| !untold.contains(peer));
+            let is_over = |edge: &Edge| !edge.is_on_record && edge.open.is_empty();
+            let over = self.edges.iter().find(|(peer, edge)| is_over(edge) && is_told(peer));
+            let over = over.map(|(peer, _)| peer.clone());
+            over.iter().for_each(|peer| _ = self.forget(peer));
+        }
         let has_room = self.edges.len() < MAX_EDGES || self.edges.contains_key(peer);
         if has_room {
             self.edges.entry(peer.clone()).or_insert_with(|| Edge::new(since));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::Took;
-use crate::acks::{MAX_ARRIVALS, MAX_COMMITS};
+use crate::acks::{MAX_ARRIVALS, MAX_COMMITS, MAX_EDGES};
 use crate::{
     AcceptedLink, Ack, AckBook, Booked, EdgeLink, Epoch, Gained, Peer, Role, StoreId, SubscribeRefusal, Version,
     WaitFor,
@@ -354,4 +354,22 @@ fn a_relay_cannot_speak_for_an_edge_that_is_connected_here() {
     // Once it is gone here, there is nothing better.
     book.disconnect(ms(30), &a, 1);
     assert_eq!((book.edges()[0].applied, book.edges()[0].via.as_deref()), (Some(at(10)), Some("r")));
+}
+
+#[test]
+fn who_is_not_on_record_and_gone_makes_room() {
+    let mut book = AckBook::new(Epoch::ZERO);
+    let name = |number: usize| edge(&format!("edge-{number}"));
+    for (session, number) in (1..).zip(0..MAX_EDGES) {
+        assert!(book.accept(&name(number), link(session, 7, at(0))));
+    }
+    assert!(!book.accept(&name(MAX_EDGES), link(u64::MAX, 7, at(0))), "all of them are here");
+    // Two go, one of whom is waited for.
+    book.ack(ms(1), &name(0), 1, &ack(7, 0));
+    book.recorded(&name(0));
+    [1, 2].into_iter().zip(0..).for_each(|(session, number)| _ = book.disconnect(ms(2), &name(number), session));
+    assert!(book.accept(&name(MAX_EDGES), link(u64::MAX, 7, at(0))));
+    assert!(!book.accept(&name(MAX_EDGES + 1), link(u64::MAX, 7, at(0))));
+    let known: Vec<Peer> = book.edges().into_iter().map(|edge| edge.peer).collect();
+    assert!(known.contains(&name(0)) && !known.contains(&name(1)));
 }
