@@ -236,7 +236,7 @@ impl Subscriber {
                     Frame::Version(bytes) => {
                         self.position = Published::from_bytes(&bytes).unwrap().follow(&self.position).unwrap();
                     }
-                    Frame::Heartbeat(_) => {}
+                    Frame::Heartbeat(_) | Frame::Path(_) => {}
                     other => panic!("{other:?} is no version"),
                 }
             }
