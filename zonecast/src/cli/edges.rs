@@ -56,5 +56,6 @@ fn line(edge: &EdgeInfo, out: &mut dyn Write) -> io::Result<()> {
         None => "connected".to_owned(),
         Some(away) => format!("away for {}", age(away)),
     };
-    writeln!(out, "{} {}: {expected}, {link}, applied {}, behind {}", edge.role, edge.edge, edge.applied, edge.lag)
+    let via = edge.via.as_ref().map(|via| format!(" through {via}")).unwrap_or_default();
+    writeln!(out, "{} {}: {expected}, {link}{via}, applied {}, behind {}", edge.role, edge.edge, edge.applied, edge.lag)
 }

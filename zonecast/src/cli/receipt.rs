@@ -10,6 +10,7 @@ use zonecast_service::exit::Outcome;
 #[derive(Debug, Args)]
 pub(super) struct Receipt {
     /// Version of the change; the command that made it printed it, and `zonecast status` shows the last one.
+    #[arg(id = "change", value_name = "VERSION")]
     version: u64,
     #[command(flatten)]
     wait_until: WaitUntil,

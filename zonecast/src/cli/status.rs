@@ -58,12 +58,13 @@ fn show_core(core: &CoreStatus, out: &mut dyn Write) -> io::Result<()> {
 fn show_known(edge: &EdgeInfo, out: &mut dyn Write) -> io::Result<()> {
     let connected = if edge.connected { "connected" } else { "not connected" };
     let expected = if edge.expected { "" } else { ", not expected" };
+    let via = edge.via.as_ref().map(|via| format!(" through {via}")).unwrap_or_default();
     let from = edge.address.as_ref().map(|address| format!(" from {address}")).unwrap_or_default();
     let dns = if edge.dns.is_empty() { String::new() } else { format!(", dns {}", edge.dns.join(" ")) };
     let silent = edge.silent_s.map(|silent| format!(", last ack {silent:.0} s ago")).unwrap_or_default();
     writeln!(
         out,
-        "{:<7} {}: {connected}{expected}{from}{dns}, applied {}, durable {}, behind {}{silent}",
+        "{:<7} {}: {connected}{via}{expected}{from}{dns}, applied {}, durable {}, behind {}{silent}",
         edge.role, edge.edge, edge.applied, edge.durable, edge.lag
     )?;
     edge.trouble.as_ref().map_or(Ok(()), |trouble| writeln!(out, "trouble {}: {trouble}", edge.edge))
@@ -97,12 +98,16 @@ fn seconds(time: f64) -> u64 {
 
 fn show_edge(edge: &EdgeNode, out: &mut dyn Write) -> io::Result<()> {
     let ready = if edge.ready { "ready" } else { "not ready yet" };
-    writeln!(out, "edge    {} {} {ready}, up {} s", edge.edge, edge.release, edge.uptime_s)?;
+    writeln!(out, "{:<7} {} {} {ready}, up {} s", edge.role, edge.edge, edge.release, edge.uptime_s)?;
     if let Some(fault) = &edge.fault {
         writeln!(out, "fault   {fault}")?;
     }
     let silent = edge.silent_s.map_or("never heard".into(), |silent| format!("heard {silent:.1} s ago"));
-    writeln!(out, "core    {}, {silent}", edge.following)?;
+    let path = if edge.path.is_empty() { String::new() } else { format!(", by {}", edge.path.join(", ")) };
+    writeln!(out, "core    {}, {silent}{path}", edge.following)?;
+    if let Some(stale) = edge.stale_s {
+        writeln!(out, "fresh   a majority of the cores confirmed what it knows {stale:.1} s ago")?;
+    }
     if let Some(trouble) = &edge.trouble {
         writeln!(out, "trouble {trouble}")?;
     }
@@ -114,6 +119,12 @@ fn show_edge(edge: &EdgeNode, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "version {} of epoch {}, chain {}, behind {behind}", edge.version, edge.epoch, edge.chain)?;
     writeln!(out, "durable {}", edge.durable)?;
     writeln!(out, "zones   {}", edge.zones)?;
-    writeln!(out, "dns     {}", edge.dns.join(" "))?;
-    show_vitals(edge.vitals.as_ref(), &edge.data, out)
+    if !edge.dns.is_empty() {
+        writeln!(out, "dns     {}", edge.dns.join(" "))?;
+    }
+    if let Some(quic) = &edge.quic {
+        writeln!(out, "quic    {quic}")?;
+    }
+    show_vitals(edge.vitals.as_ref(), &edge.data, out)?;
+    edge.edges.iter().try_for_each(|below| show_known(below, out))
 }

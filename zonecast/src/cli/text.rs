@@ -76,7 +76,7 @@ pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn edge_receipt(edge: &EdgeReceipt, out: &mut dyn Write) -> io::Result<()> {
-    let via = edge.via.as_ref().map(|via| format!(" by {via}")).unwrap_or_default();
+    let via = edge.via.as_ref().map(|via| format!(" through {via}")).unwrap_or_default();
     match (edge.applied, edge.ms, edge.away_s) {
         (true, Some(ms), _) => {
             let relay = edge.relay_ms.map(|ms| format!("relay {ms:.1}, ")).unwrap_or_default();
@@ -89,7 +89,8 @@ fn edge_receipt(edge: &EdgeReceipt, out: &mut dyn Write) -> io::Result<()> {
         }
         (true, None, _) => writeln!(out, "  {}: applied", edge.edge),
         (false, _, Some(away)) if edge.last_known => {
-            writeln!(out, "  {}: not known, its relay is gone{via} for {}", edge.edge, age(away))
+            let relay = edge.via.as_deref().unwrap_or("its relay");
+            writeln!(out, "  {}: not known, {relay} has been gone for {}", edge.edge, age(away))
         }
         (false, _, Some(away)) => writeln!(out, "  {}: missing, away for {}", edge.edge, age(away)),
         (false, _, None) => writeln!(out, "  {}: missing", edge.edge),

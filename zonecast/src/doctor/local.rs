@@ -27,6 +27,8 @@ pub(super) fn look(config: &RoleFile) -> LocalFacts {
     let (role, data, identity, http) = match config {
         RoleFile::Core(core) => ("core", &core.data, &core.identity, &core.http),
         RoleFile::Relay(relay) => ("relay", &relay.data, &relay.identity, &relay.http),
+        // An edge that others follow is a relay, and so says its certificate.
+        RoleFile::Edge(edge) if edge.downstream.is_some() => ("relay", &edge.data, &edge.identity, &edge.http),
         RoleFile::Edge(edge) => ("edge", &edge.data, &edge.identity, &edge.http),
     };
     let loaded = Identity::load(identity);

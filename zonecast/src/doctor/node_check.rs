@@ -163,7 +163,21 @@ fn check_edge(edge: &EdgeNode, answer: &Answer, core: Option<&Status>, about: &m
         about.error("twin", what, advice);
     }
     if !edge.ready && edge.following != "loading" {
-        about.warn("ready", "it has no copy to answer from", "it fetches one, once it follows a core");
+        match edge.stale_s {
+            _ if edge.store.is_empty() => {
+                about.warn("ready", "it has no copy to answer from", "it fetches one, once it follows a core");
+            }
+            Some(stale) => about.warn(
+                "ready",
+                format_args!("no majority of the cores has confirmed its copy for {stale:.0} s (`max_stale_seconds`)"),
+                "it answers all the same; look at its upstreams and at the cores",
+            ),
+            None => about.warn(
+                "ready",
+                "no majority of the cores has confirmed its copy since it started (`max_stale_seconds`)",
+                "it answers all the same; look at its upstreams and at the cores",
+            ),
+        }
     }
     if let Some(damage) = &edge.damage {
         let advice =
