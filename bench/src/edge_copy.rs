@@ -20,7 +20,7 @@ impl EdgeCopy {
     /// With these entries, which come in the order of their keys.
     pub(crate) fn load(folder: &Path, entries: impl Iterator<Item = (Bytes, Bytes)>) -> anyhow::Result<Self> {
         let store = EdgeStore::open(folder, EdgeOptions::default())?;
-        let mut loading = store.begin_snapshot()?;
+        let mut loading = store.begin_snapshot(None)?;
         let mut message = Vec::with_capacity(MESSAGE);
         for entry in entries {
             message.push(entry);

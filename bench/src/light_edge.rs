@@ -156,7 +156,7 @@ impl LightEdge {
                 Some(self.applied(position, bytes))
             }
             FollowerAction::SnapshotEntries(_, bytes) => Some(FollowerInput::Taken(bytes)),
-            FollowerAction::SnapshotBegin(_) | FollowerAction::SnapshotAbort => None,
+            FollowerAction::SnapshotBegin(..) | FollowerAction::SnapshotAbort => None,
             // It does not say that it takes table files.
             FollowerAction::TablesBegin(..) | FollowerAction::TablePiece(..) | FollowerAction::TablesEnd(..) => None,
             FollowerAction::Disconnect(_) => {

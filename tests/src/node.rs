@@ -100,9 +100,7 @@ impl Node {
     /// The program is missing or older than its sources, or a file cannot be written.
     pub fn start(&mut self) -> anyhow::Result<()> {
         self.kill();
-        std::fs::create_dir_all(&self.home)?;
-        let config = self.home.join("node.toml");
-        std::fs::write(&config, self.config())?;
+        let config = self.write_config()?;
         let log = OpenOptions::new().create(true).append(true).open(self.log_path())?;
         let binary = self.binary.clone().map_or_else(zonecast_binary, Ok)?;
         let cpu = self.cpu.map(|cpu| cpu.to_string());
@@ -117,6 +115,17 @@ impl Node {
         let lines = lines_of(child.take_stdout().context("standard output is piped")?);
         self.running = Some(Running { child, lines });
         Ok(())
+    }
+
+    /// Writes its configuration file, which a process that runs may read again; says where it is.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_config(&self) -> anyhow::Result<PathBuf> {
+        std::fs::create_dir_all(&self.home)?;
+        let config = self.home.join("node.toml");
+        std::fs::write(&config, self.config())?;
+        Ok(config)
     }
 
     /// Waits for its next ready line.

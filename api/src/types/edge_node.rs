@@ -20,6 +20,12 @@ pub struct EdgeNode {
     pub store: String,
     /// The epoch of the store; it changes with every accepted restore.
     pub epoch: u64,
+    /// The published keyspaces that it is to hold, `dns` for that of DNS; absent if it is to hold all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyspaces: Vec<String>,
+    /// Whether its copy holds others than it is to hold: a snapshot of the right ones has not come yet.
+    #[serde(default)]
+    pub holds_others: bool,
     /// Version that it answers from.
     pub version: u64,
     /// The chain at the version that it answers from.

@@ -27,8 +27,13 @@ impl CEdge {
         let upstreams = upstreams.map_err(|error| format!("upstreams: {error}"))?;
         let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("zonecast").enable_all().build();
         let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
-        let config =
-            DnsEdgeConfig { identity: identity.into(), upstreams, data: data.into(), store: EdgeOptions::default() };
+        let config = DnsEdgeConfig {
+            identity: identity.into(),
+            upstreams,
+            data: data.into(),
+            store: EdgeOptions::default(),
+            keyspaces: None,
+        };
         let opened = {
             let _entered = runtime.enter();
             DnsEdge::open(config, &Registry::new())

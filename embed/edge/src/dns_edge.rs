@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use prometheus::Registry;
 use thiserror::Error;
 use tokio::sync::watch;
-use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream};
+use zonecast_kv_edge::{Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Holds, Upstream};
 use zonecast_kv_proto::Position;
 use zonecast_kv_transport::{CertificateMetrics, Identity, IdentityError, Role};
 
-use crate::{EdgeStates, KeyspaceError, KeyspaceMark, KeyspaceName, Reading};
+use crate::{EdgeStates, HeldKeyspaces, KeyspaceError, KeyspaceMark, KeyspaceName, Reading, Selection};
 
 /// Configuration of an embedded edge.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct DnsEdgeConfig {
     pub data: PathBuf,
     /// Memory limits of the local copy.
     pub store: EdgeOptions,
+    /// The published keyspaces that the edge holds; `None` for all of them. An edge that does not hold DNS answers no
+    /// queries of it.
+    pub keyspaces: Option<Selection>,
 }
 
 /// Why an edge cannot be opened.
@@ -61,6 +64,7 @@ pub enum KeyspaceWaitError {
 #[derive(Debug)]
 pub struct DnsEdge {
     states: EdgeStates,
+    held: HeldKeyspaces,
     edge: Edge,
 }
 
@@ -72,14 +76,15 @@ impl DnsEdge {
     /// # Errors
     /// A folder cannot be used, or metrics of another edge are in the registry.
     pub fn open(config: DnsEdgeConfig, registry: &Registry) -> Result<Self, DnsEdgeError> {
-        let DnsEdgeConfig { identity, upstreams, data, store } = config;
+        let DnsEdgeConfig { identity, upstreams, data, store, keyspaces } = config;
         let identity = Identity::watch(&identity, &CertificateMetrics::register(registry)?)?;
         let peer = identity.peer();
         if peer.role != Role::Edge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
-        let config = EdgeConfig { folder: data, upstreams, identity, store, downstream: None };
-        Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
+        let config =
+            EdgeConfig { folder: data, upstreams, identity, store, holds: Holds::Everything, downstream: None };
+        Ok(Self::start(config, keyspaces, EdgeMetrics::register(registry)?)?)
     }
 
     /// Like [`DnsEdge::open`], for a server that answers others meanwhile: a thread for blocking work opens the copy.
@@ -99,14 +104,22 @@ impl DnsEdge {
     }
 
     /// Like [`DnsEdge::open`], but from parts: for several edges in one process, which share their metrics, or for an
-    /// identity that is not in a folder.
+    /// identity that is not in a folder. The edge holds these published keyspaces, or all.
     ///
     /// # Errors
     /// The copy cannot be opened, or no upstream with an address is given.
-    pub fn start(config: EdgeConfig, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
+    pub fn start(config: EdgeConfig, keyspaces: Option<Selection>, metrics: EdgeMetrics) -> Result<Self, EdgeError> {
+        let config = EdgeConfig { holds: HeldKeyspaces::at_start(keyspaces.as_ref()), ..config };
         let states = EdgeStates::default();
         let edge = Edge::start(config, states.reader_index(), metrics)?;
-        Ok(Self { states, edge })
+        let held = HeldKeyspaces::keep(&edge, &states, keyspaces);
+        Ok(Self { states, held, edge })
+    }
+
+    /// The edge is to hold these published keyspaces from now on, or all. It answers from what it has until a snapshot of
+    /// them has come.
+    pub fn hold(&self, keyspaces: Option<Selection>) {
+        self.held.choose(keyspaces);
     }
 
     /// The present state, for one burst of queries.
@@ -146,9 +159,14 @@ impl DnsEdge {
     /// # Errors
     /// The edge cannot apply versions any more; [`DnsEdge::failed`] gives the reason.
     pub async fn caught_up(&self) -> Result<(), EdgeError> {
-        match self.edge.watch().wait_for(EdgeStatus::has_caught_up).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(EdgeError::WriterGone),
+        let mut status = self.edge.watch();
+        loop {
+            // Before the copy is read, so that what comes in between wakes us.
+            let now = status.borrow_and_update().clone();
+            if now.has_caught_up() && self.held.is_kept(now.holds.as_ref()) {
+                return Ok(());
+            }
+            status.changed().await.map_err(|_| EdgeError::WriterGone)?;
         }
     }
 

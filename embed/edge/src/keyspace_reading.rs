@@ -96,7 +96,7 @@ impl KeyspaceReading<'_> {
 
 impl EdgeState {
     /// Has damage that a reader ran into repaired.
-    fn seen_keys<T>(&self, found: Result<T, KeyspaceError>) -> Result<T, KeyspaceError> {
+    pub(crate) fn seen_keys<T>(&self, found: Result<T, KeyspaceError>) -> Result<T, KeyspaceError> {
         if let Err(error @ KeyspaceError::Damaged { .. }) = &found {
             self.snapshot.report_damage(&error.to_string());
         }

@@ -48,7 +48,7 @@
 //! # let identity = folder.path().join("identity");
 //! # ca.issue_with(&IssueOptions::new(Role::Edge, "edge-1"))?.save(&identity)?;
 //! # let registry = prometheus::Registry::new();
-//! let config = DnsEdgeConfig { identity, upstreams: vec![core_address], data, store: EdgeOptions::default() };
+//! let config = DnsEdgeConfig { identity, upstreams: vec![core_address], data, store: EdgeOptions::default(), keyspaces: None };
 //! let edge = DnsEdge::open_async(config, &registry).await?; // or `open`, which blocks
 //! edge.caught_up().await?; // needed once: an edge that already has a copy answers at once
 //!
@@ -74,6 +74,7 @@
 //! follow if it does not.
 
 mod dns_edge;
+mod held_keyspaces;
 mod keyspace_reading;
 mod next_state;
 mod reading;
@@ -81,6 +82,7 @@ mod states;
 
 pub use dns_edge::{DnsEdge, DnsEdgeConfig, DnsEdgeError, KeyspaceWaitError};
 pub use domain::base::iana::{Rcode, Rtype};
+pub use held_keyspaces::HeldKeyspaces;
 pub use keyspace_reading::{KeyspaceMark, KeyspaceReading, KeyspaceValue};
 pub use reading::Reading;
 pub use states::{EdgeState, EdgeStates};
@@ -88,9 +90,9 @@ pub use zonecast_edge_reader::{
     AnswerClass, COOKIE_SECRET_LEN, Client, CookieSecrets, Cookies, FindError, Found, Lookup, MAX_COOKIE_SECRETS,
     MAX_NSID_LEN, Outcome, Scratch, Transport, ZoneTable,
 };
-pub use zonecast_keyspaces::{KeyspaceError, KeyspaceName, UserKey};
+pub use zonecast_keyspaces::{KeyspaceError, KeyspaceName, Selection, SelectionError, UserKey};
 pub use zonecast_kv_edge::{
-    EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Upstream, UpstreamError,
+    EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Holds, Upstream, UpstreamError,
 };
 pub use zonecast_kv_proto::Position;
 pub use zonecast_records::{Name, Rrset, TypeBitmap};

@@ -15,7 +15,8 @@ pub async fn open_edge() -> anyhow::Result<(DnsEdge, String)> {
     };
     let core: Upstream = core.parse().context("CORE:PORT is an address")?;
     let (identity, data) = (identity.into(), data.into());
-    let config = DnsEdgeConfig { identity, upstreams: vec![core], data, store: EdgeOptions::default() };
+    let config =
+        DnsEdgeConfig { identity, upstreams: vec![core], data, store: EdgeOptions::default(), keyspaces: None };
     let edge = DnsEdge::open(config, &prometheus::Registry::new())?;
     edge.caught_up().await?;
     Ok((edge, listen.clone()))

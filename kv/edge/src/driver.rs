@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
-    Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position, TableLoad,
+    Filter, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position,
+    TableLoad,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
@@ -53,6 +54,8 @@ pub(crate) struct Driver {
     /// Its downstream side, if it is a relay.
     pub(crate) relay: Option<Relay>,
     pub(crate) edge_reports: EdgeReports,
+    /// What it is to hold, if not everything.
+    pub(crate) filter: watch::Receiver<Option<Filter>>,
 }
 
 impl Driver {
@@ -103,6 +106,10 @@ impl Driver {
                 if let Some(reports) = self.edge_reports.take() {
                     self.send(reports);
                 }
+            }
+            Ok(()) = self.filter.changed() => {
+                let filter = self.filter.borrow_and_update().clone();
+                self.follower.handle(self.clock.now(), FollowerInput::Filter(filter));
             }
             synced = finish(&mut self.sync) => self.synced(synced)?,
             () = sleep_until(self.sync_at) => self.begin_sync(),
@@ -163,9 +170,9 @@ impl Driver {
                 Ok(())
             }
             FollowerAction::Apply(version, _, bytes) => self.hand_on(Work::Apply(version, bytes)),
-            FollowerAction::SnapshotBegin(position) => {
+            FollowerAction::SnapshotBegin(position, filter) => {
                 self.say_loading(position);
-                self.hand_on(Work::SnapshotBegin)
+                self.hand_on(Work::SnapshotBegin(filter))
             }
             FollowerAction::SnapshotEntries(entries, bytes) => self.hand_on(Work::SnapshotEntries(entries, bytes)),
             FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
@@ -263,7 +270,8 @@ impl Driver {
         match progress.applied {
             Some((position, two_clock_us)) => {
                 self.follower.handle(now, FollowerInput::Applied { position, bytes: progress.bytes, two_clock_us });
-                self.status.send_modify(|status| status.position = Some(position));
+                let holds = self.store.filter();
+                self.status.send_modify(|status| (status.position, status.holds) = (Some(position), holds));
                 set(&self.metrics.applied_version, &self.name, position.version.get());
                 self.sync_at.get_or_insert(Instant::now() + SYNC_EVERY);
             }

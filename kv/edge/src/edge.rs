@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, Position, Role};
+use zonecast_kv_proto::{Filter, Follower, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
@@ -31,8 +31,45 @@ pub struct EdgeConfig {
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
+    /// What of the store it holds.
+    pub holds: Holds,
     /// Where others may follow it, if it is a relay: then its identity must be of role relay.
     pub downstream: Option<DownstreamConfig>,
+}
+
+/// What of a store an edge holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Holds {
+    /// All that is published.
+    #[default]
+    Everything,
+    /// What [`Holder::hold`] says; until then a new edge holds this, and another one what it held before.
+    Chosen(Filter),
+}
+
+impl Holds {
+    fn at_start(self, store: &EdgeStore) -> Option<Filter> {
+        match self {
+            Self::Everything => None,
+            Self::Chosen(_) if store.position().is_some() => store.filter(),
+            Self::Chosen(filter) => Some(filter),
+        }
+    }
+}
+
+/// Says what an edge is to hold, while it runs.
+#[derive(Clone, Debug)]
+pub struct Holder(watch::Sender<Option<Filter>>);
+
+impl Holder {
+    /// The edge is to hold what this filter holds, or everything. It serves what it has until a snapshot of that has come.
+    pub fn hold(&self, filter: Option<Filter>) {
+        self.0.send_if_modified(|before| {
+            let is_news = *before != filter;
+            *before = filter;
+            is_news
+        });
+    }
 }
 
 impl EdgeConfig {
@@ -63,6 +100,7 @@ pub struct Edge {
     store: Arc<EdgeStore>,
     status: watch::Receiver<EdgeStatus>,
     relay: Option<Relay>,
+    holder: Holder,
     stop: Option<oneshot::Sender<()>>,
     driver: Option<tokio::task::JoinHandle<Option<EdgeError>>>,
     work: mpsc::Sender<Work>,
@@ -102,11 +140,15 @@ impl Edge {
         let now = clock.now();
         // Another number at every start, and a higher one as long as the clock does not go back.
         let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
-        let (sender, status) = watch::channel(EdgeStatus::at_start(position, store.damage()));
+        let (holder, filter) = watch::channel(config.holds.at_start(&store));
+        let wanted = filter.borrow().clone();
+        let (sender, status) =
+            watch::channel(EdgeStatus { holds: store.filter(), ..EdgeStatus::at_start(position, store.damage()) });
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, position)
                 .with_upstreams(config.upstreams.len())
                 .with_tables()
+                .with_filter(wanted, store.filter().as_ref())
                 .passing_on_as(relay.is_some().then_some(own)),
             name,
             dialler: Dialler::new(config.identity, config.upstreams),
@@ -126,6 +168,7 @@ impl Edge {
             read_errors: 0,
             relay: relay.clone(),
             edge_reports: EdgeReports::default(),
+            filter,
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {
@@ -134,6 +177,7 @@ impl Edge {
             stop: Some(stop),
             driver: Some(tokio::spawn(run(driver, stopped))),
             relay,
+            holder: Holder(holder),
             work,
             writer: Some(thread.map_err(EdgeError::Thread)?),
         })
@@ -163,6 +207,12 @@ impl Edge {
     /// The store could not be read.
     pub fn snapshot(&self) -> Result<EdgeSnapshot, EdgeError> {
         Ok(self.store.snapshot()?)
+    }
+
+    /// To say what it is to hold.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        self.holder.clone()
     }
 
     /// The nodes that follow this one, if it is a relay.

@@ -27,7 +27,7 @@ mod upstream;
 mod upstream_report;
 mod writer;
 
-pub use edge::{Edge, EdgeConfig};
+pub use edge::{Edge, EdgeConfig, Holder, Holds};
 pub use error::EdgeError;
 pub use metrics::EdgeMetrics;
 pub use reader_index::{ReaderIndex, ReaderIndexError};

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use zonecast_kv_proto::{FollowerState, Path, Position, Version};
+use zonecast_kv_proto::{Filter, FollowerState, Path, Position, Version};
 
 /// How an edge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeStatus {
     /// The position that readers see; `None` while the edge is new.
     pub position: Option<Position>,
+    /// What of the store the copy holds, if not everything.
+    pub holds: Option<Filter>,
     /// The position that is synced to disk.
     pub durable: Option<Position>,
     /// The furthest its upstream is known to be.
@@ -35,6 +37,7 @@ impl EdgeStatus {
     pub(crate) fn at_start(position: Option<Position>, damage: Option<String>) -> Self {
         Self {
             position,
+            holds: None,
             durable: position,
             head: position,
             state: FollowerState::Away,

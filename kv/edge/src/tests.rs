@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod filters;
 mod relays;
 mod revoked;
 mod source;
@@ -20,8 +21,8 @@ use zonecast_kv_transport::{
 };
 
 use crate::{
-    Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, ReaderIndex, ReaderIndexError,
-    Upstream,
+    Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeSnapshot, EdgeStatus, Holds, ReaderIndex,
+    ReaderIndexError, Upstream,
 };
 use source::{MemorySource, content, owned};
 
@@ -66,11 +67,16 @@ impl World {
     }
 
     fn config(&self, name: &str, publisher: &Publisher) -> EdgeConfig {
+        self.config_of(name, vec![of(publisher)])
+    }
+
+    fn config_of(&self, name: &str, upstreams: Vec<Upstream>) -> EdgeConfig {
         EdgeConfig {
-            folder: self.folder.path().join(name),
-            upstreams: vec![of(publisher)],
+            folder: self.folder_of(name),
+            upstreams,
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
+            holds: Holds::Everything,
             downstream: None,
         }
     }

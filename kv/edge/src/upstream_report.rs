@@ -153,6 +153,8 @@ fn reason(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Unconfirmed => "unconfirmed",
         FollowerEnd::Behind(_) => "behind",
         FollowerEnd::Damaged => "damaged",
+        FollowerEnd::Filter => "filter",
+        FollowerEnd::HoldsLess => "holds_less",
         FollowerEnd::Trickling => "trickling",
         FollowerEnd::Refused(_) => "refused",
         FollowerEnd::Circle(_) => "circle",
@@ -167,8 +169,9 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Goodbye => "it was stopped; this edge comes back to it by itself",
         FollowerEnd::Silent => REACH,
         FollowerEnd::Unconfirmed => "this edge goes to the next upstream; look why that core reaches no majority",
-        FollowerEnd::Behind(_) => "this edge goes to the next upstream",
+        FollowerEnd::Behind(_) | FollowerEnd::HoldsLess => "this edge goes to the next upstream",
         FollowerEnd::Damaged => "the core sends it anew",
+        FollowerEnd::Filter => "the upstream sends a snapshot of what this node is to hold now",
         FollowerEnd::Circle(_) => {
             "this relay goes to the next upstream; one of its upstreams must lead to a core by another way"
         }
@@ -184,6 +187,9 @@ fn advice(end: &FollowerEnd) -> &'static str {
              follows then by itself; else keep the data folder of this edge for whoever looks into it, and start it on an empty one"
         }
         FollowerEnd::Refused(SubscribeRefusal::Protocol(_)) => "bring both to releases one step apart",
+        FollowerEnd::Refused(SubscribeRefusal::Filter) => {
+            "let it follow a core, or a relay whose `keyspaces` include all of its own"
+        }
         FollowerEnd::Refused(SubscribeRefusal::NotAllowed) => {
             "issue a certificate of role edge, with a name of its own"
         }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{OpRef, Position, ReceivedVersion, RevokedList, View, decode_ops};
+use zonecast_kv_proto::{Filter, OpRef, Position, ReceivedVersion, RevokedList, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
@@ -23,7 +23,7 @@ const MAX_WRITE: usize = 4 * 1024 * 1024;
 /// [`MAX_OUTSTANDING`](zonecast_kv_proto::MAX_OUTSTANDING) bytes.
 pub(crate) enum Work {
     Apply(ReceivedVersion, usize),
-    SnapshotBegin,
+    SnapshotBegin(Option<Filter>),
     SnapshotEntries(Bytes, usize),
     SnapshotEnd(Position, usize),
     SnapshotAbort,
@@ -133,9 +133,9 @@ impl Writer {
                     tables.forget();
                     (next, damaged) = self.apply(version, bytes)?;
                 }
-                Work::SnapshotBegin => {
+                Work::SnapshotBegin(filter) => {
                     tables.abort();
-                    loading = Some(store.begin_snapshot()?);
+                    loading = Some(store.begin_snapshot(filter)?);
                 }
                 Work::SnapshotEntries(entries, bytes) => {
                     if let Some(loading) = &mut loading {

@@ -3,10 +3,10 @@
 //! ```text
 //! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | digest of each published section, in order )
 //! chain(n) = BLAKE3( chain(n-1) | epoch | version | time | restore id )   where a restored store begins an epoch
-//! digest   = BLAKE3( keyspace | partition | encoded operations )
+//! digest   = BLAKE3( keyspace | partition | BLAKE3( encoded operations ))
 //! ```
-//! Numbers are big-endian. A filtered frame carries the digest of a section it leaves out, so a partial edge can
-//! still compute the chain.
+//! Numbers are big-endian. Where a version leaves out a section, it says the section's id and the inner hash. So a
+//! partial edge can still compute the chain, and it sees which sections it was not given.
 
 use std::fmt;
 
@@ -14,19 +14,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Epoch, RestoreId, SectionId, StoreId, Version};
 
-/// Digest of one published section.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Hash of the encoded operations of one section.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SectionDigest(#[serde(with = "serde_bytes")] [u8; 32]);
+pub struct OperationsHash(#[serde(with = "serde_bytes")] [u8; 32]);
+
+impl OperationsHash {
+    /// Of these operations.
+    #[must_use]
+    pub fn of(operations: &[u8]) -> Self {
+        Self(blake3::hash(operations).into())
+    }
+}
+
+/// Digest of one published section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SectionDigest([u8; 32]);
 
 impl SectionDigest {
-    /// Of a section with these encoded operations.
+    /// Of a section whose operations have this hash.
     #[must_use]
-    pub fn of(id: SectionId, operations: &[u8]) -> Self {
+    pub fn of(id: SectionId, operations: OperationsHash) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&id.keyspace.get().to_be_bytes());
         hasher.update(&id.partition.to_be_bytes());
-        hasher.update(operations);
+        hasher.update(&operations.0);
         Self(hasher.finalize().into())
     }
 }

@@ -21,14 +21,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
-use thiserror::Error;
 
+use crate::follower_end::FollowerEnd;
 use crate::table_receiver::{TableReceiver, Unsure};
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer,
-    Position, PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe,
-    SubscribeRefusal, TableLoad, TableManifestError, TablePiece, TablesWant, UNCONFIRMED_AFTER, Version, decode_ops,
+    Ack, Filter, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer, Position,
+    PublishedError, ReceivedVersion, SECTION_OVERHEAD, SkippedRun, SnapshotCheck, SnapshotEnd, Subscribe,
+    SubscribeRefusal, TableLoad, TablePiece, TablesWant, Version, decode_ops,
 };
 
 /// Most bytes handed on and not applied: four of the largest batches.
@@ -98,6 +98,8 @@ pub enum FollowerInput {
     Durable(Position),
     /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
     Damaged,
+    /// The node is to hold what this filter holds, or everything: a snapshot is to replace a copy of anything else.
+    Filter(Option<Filter>),
 }
 
 /// An output: an action that the caller must do.
@@ -110,8 +112,8 @@ pub enum FollowerAction {
     /// Apply this version, which leads to this position; its bytes as they count
     /// against [`MAX_OUTSTANDING`].
     Apply(ReceivedVersion, Position, usize),
-    /// Begin a new copy beside the present one.
-    SnapshotBegin(Position),
+    /// Begin a new copy beside the present one, of what this filter holds.
+    SnapshotBegin(Position, Option<Filter>),
     /// Put these checked entries into it; what they count against [`MAX_OUTSTANDING`].
     SnapshotEntries(Bytes, usize),
     /// It is complete: make it the present one; what that counts.
@@ -126,88 +128,6 @@ pub enum FollowerAction {
     TablesEnd(Position, usize),
     /// Close the connection for this reason.
     Disconnect(FollowerEnd),
-}
-
-/// Why the follower leaves its publisher.
-#[derive(Debug, Error)]
-pub enum FollowerEnd {
-    /// The publisher goes away in good order.
-    #[error("the publisher said goodbye")]
-    Goodbye,
-    /// Nothing came for [`SILENT_AFTER`], or no answer for [`ANSWER_WITHIN`].
-    #[error("the publisher is silent")]
-    Silent,
-    /// No majority has confirmed the publisher for [`UNCONFIRMED_AFTER`], and there is another one.
-    #[error("no majority of the cores has confirmed it for {} s", UNCONFIRMED_AFTER.as_secs())]
-    Unconfirmed,
-    /// A message came more slowly than [`LEAST_RATE`](crate::LEAST_RATE) over a minute.
-    #[error("the publisher sends less than {} KiB a second in the middle of a message", crate::LEAST_RATE / 1024)]
-    Trickling,
-    /// The publisher is behind this copy, and another one may serve it.
-    #[error("the publisher is behind this copy, at {0}")]
-    Behind(Position),
-    /// The publisher will not serve this copy.
-    #[error("the publisher refused: {0}")]
-    Refused(SubscribeRefusal),
-    /// Bytes that are no version, a gap, or another chain.
-    #[error(transparent)]
-    Version(#[from] PublishedError),
-    /// A version with a malformed operation.
-    #[error(transparent)]
-    Operation(#[from] DecodeError),
-    /// A malformed entry of a snapshot.
-    #[error("snapshot: {0}")]
-    Entry(EntryError),
-    /// A snapshot that is not what its end says.
-    #[error("the count or digest of the snapshot is wrong")]
-    Snapshot,
-    /// Bytes that are no manifest of table files.
-    #[error("snapshot: {0}")]
-    Manifest(TableManifestError),
-    /// Table files that cannot be taken.
-    #[error("snapshot: {0}")]
-    Tables(String),
-    /// A snapshot or stream of another store.
-    #[error("the publisher holds another store: {0}")]
-    OtherStore(Position),
-    /// A snapshot from before this copy.
-    #[error("the snapshot is at {0}, behind this copy")]
-    Back(Position),
-    /// To come back for a snapshot.
-    #[error("the copy is damaged; a snapshot replaces it")]
-    Damaged,
-    /// The publisher gets its versions from this node.
-    #[error("the publisher follows this relay itself: {0}")]
-    Circle(Path),
-    /// A path that has no room for this node.
-    #[error("the publisher is {} nodes away from a core, and no further one may follow", Path::nodes(.0).len())]
-    Far(Path),
-    /// A frame that does not belong here.
-    #[error("malformed: {0}")]
-    Malformed(&'static str),
-}
-
-/// Two are equal when they are of one kind and say the same: what is wrong with bytes is known by its words alone.
-impl PartialEq for FollowerEnd {
-    fn eq(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other) && self.to_string() == other.to_string()
-    }
-}
-
-impl FollowerEnd {
-    /// Whether an operator should look: time alone does not heal it. A publisher that is behind may catch up, but one
-    /// that was restored to an older state never does.
-    #[must_use]
-    pub fn needs_a_hand(&self) -> bool {
-        use FollowerEnd::{Behind, Circle, Damaged, Goodbye, Silent, Trickling, Unconfirmed};
-        !matches!(self, Goodbye | Silent | Unconfirmed | Trickling | Damaged | Behind(_) | Circle(_))
-    }
-
-    /// Whether data or histories disagree: tried again only after the longest wait.
-    #[must_use]
-    pub fn is_alarming(&self) -> bool {
-        self.needs_a_hand() && !matches!(self, Self::Refused(SubscribeRefusal::Ahead(_)))
-    }
 }
 
 /// How a follower stands towards its publisher.
@@ -249,7 +169,9 @@ pub struct Follower {
     /// Of the message that is coming.
     pace: Pace,
     outstanding: usize,
-    /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
+    /// What the copy is to hold, if not everything.
+    filter: Option<Filter>,
+    /// The copy is damaged or holds something else, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
     ack_due: bool,
     /// When all acks so far would have gone out at a steady rate.
@@ -298,6 +220,7 @@ impl Follower {
             heard: None,
             pace: Pace::begin(now),
             outstanding: 0,
+            filter: None,
             damaged: false,
             ack_due: false,
             acks_paid_at: now,
@@ -321,6 +244,13 @@ impl Follower {
     #[must_use]
     pub fn passing_on_as(self, relay: Option<Peer>) -> Self {
         Self { passes_on_as: relay, ..self }
+    }
+
+    /// It is to hold what this filter holds, or everything. The copy may be of something else.
+    #[must_use]
+    pub fn with_filter(self, filter: Option<Filter>, of_copy: Option<&Filter>) -> Self {
+        let damaged = self.damaged || self.received.is_some() && filter.as_ref() != of_copy;
+        Self { filter, damaged, ..self }
     }
 
     /// Its copy can be made of table files.
@@ -372,6 +302,7 @@ impl Follower {
             FollowerInput::TablesDone(load) => drop(self.unsure.take_if(|unsure| unsure.load == load)),
             FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, why),
             FollowerInput::Damaged => self.damaged(now),
+            FollowerInput::Filter(filter) => self.hold(now, filter),
         }
     }
 
@@ -457,6 +388,18 @@ impl Follower {
         }
     }
 
+    fn hold(&mut self, now: Duration, filter: Option<Filter>) {
+        if self.filter == filter {
+            return;
+        }
+        self.filter = filter;
+        self.damaged |= self.received.is_some();
+        // What is loading is of the filter before.
+        if !matches!(self.state, State::Waiting | State::Connecting) {
+            self.leave(now, FollowerEnd::Filter);
+        }
+    }
+
     /// Something came; whether it is of the present connection. What is left of one that was given up says nothing.
     fn hears(&mut self, now: Duration) -> bool {
         if matches!(self.state, State::Waiting | State::Connecting) {
@@ -489,9 +432,9 @@ impl Follower {
             name: self.name.clone(),
             incarnation: self.incarnation,
             position: self.received.filter(|_| !self.damaged),
+            filter: self.filter.as_ref().map(Filter::to_bytes).unwrap_or_default().into(),
             connection: self.connections,
-            tables_from: self.takes_tables.then(|| self.received.map(|at| at.order()).unwrap_or_default()),
-            ..Subscribe::default()
+            tables_from: self.takes_tables().then(|| self.received.map(|at| at.order()).unwrap_or_default()),
         })));
         self.connections += 1;
         self.ack_due = true;
@@ -504,7 +447,7 @@ impl Follower {
             (State::Subscribed, Frame::Refused(why)) => Err(FollowerEnd::Refused(why)),
             (State::Subscribed | State::Streaming, Frame::SnapshotFollows(position)) => self.snapshot(position),
             (State::Loading(_, check), Frame::SnapshotEntries(entries)) => {
-                check.add(&entries).map_err(FollowerEnd::Entry)?;
+                check.add(&entries, self.filter.as_ref()).map_err(FollowerEnd::Entry)?;
                 let bytes = self.hand_on(entries.len());
                 self.ready.push_back(FollowerAction::SnapshotEntries(entries, bytes));
                 Ok(())
@@ -513,9 +456,7 @@ impl Follower {
                 let (position, entries, digest) = (*position, check.entries(), check.digest());
                 self.end_snapshot(position, entries, digest, &end)
             }
-            (State::Subscribed | State::Streaming, Frame::TablesFollow(signed)) if self.takes_tables => {
-                self.tables_follow(&signed)
-            }
+            (State::Subscribed | State::Streaming, Frame::TablesFollow(signed)) => self.tables_follow(&signed),
             (State::Tables(tables), Frame::TablePiece(piece)) => {
                 if !tables.takes(&piece) {
                     return Err(FollowerEnd::Malformed("a piece of a table file that is not the next one"));
@@ -529,7 +470,8 @@ impl Follower {
                 self.end_tables(position.ok_or(FollowerEnd::Malformed("an end of table files that is none"))?);
                 Ok(())
             }
-            (State::Streaming, Frame::Version(bytes)) => self.version(now, bytes),
+            (State::Streaming, Frame::Version(bytes)) => self.version(now, ReceivedVersion::read(bytes)?),
+            (State::Streaming, Frame::Skipped(run)) if self.filter.is_some() => self.skipped(now, &run),
             // Before the answer to a subscription it says that this copy waits for its turn to get a snapshot.
             (
                 State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_),
@@ -559,10 +501,22 @@ impl Follower {
         Ok(())
     }
 
-    fn version(&mut self, now: Duration, bytes: Bytes) -> Result<(), FollowerEnd> {
+    fn takes_tables(&self) -> bool {
+        self.takes_tables && self.filter.is_none()
+    }
+
+    /// Each version of a run becomes one that leaves out all of its sections, so that they are applied, and passed on by a
+    /// relay, as any other.
+    fn skipped(&mut self, now: Duration, run: &SkippedRun) -> Result<(), FollowerEnd> {
         let received = self.received.expect("a copy streams only from a position");
-        let version = ReceivedVersion::read(bytes)?;
+        let versions = run.versions_after(&received)?;
+        versions.into_iter().try_for_each(|version| self.version(now, version.into()))
+    }
+
+    fn version(&mut self, now: Duration, version: ReceivedVersion) -> Result<(), FollowerEnd> {
+        let received = self.received.expect("a copy streams only from a position");
         let position = version.published.follow(&received)?;
+        version.published.check_filter(self.filter.as_ref())?;
         let sections = &version.published.sections;
         sections.iter().flat_map(decode_ops).try_for_each(|op| op.map(drop))?;
         self.received = Some(position);
@@ -571,7 +525,8 @@ impl Follower {
             self.came.pop_front();
         }
         self.came.push_back((position.version, now));
-        let bytes = self.hand_on(version.bytes.len() * COPIES + sections.len() * SECTION_OVERHEAD);
+        let count = sections.len() + version.published.omitted.len();
+        let bytes = self.hand_on(version.bytes.len() * COPIES + count * SECTION_OVERHEAD);
         self.ready.push_back(FollowerAction::Apply(version, position, bytes));
         Ok(())
     }
@@ -579,7 +534,7 @@ impl Follower {
     fn snapshot(&mut self, position: Position) -> Result<(), FollowerEnd> {
         self.check_snapshot(position)?;
         self.state = State::Loading(position, SnapshotCheck::new());
-        self.ready.push_back(FollowerAction::SnapshotBegin(position));
+        self.ready.push_back(FollowerAction::SnapshotBegin(position, self.filter.clone()));
         Ok(())
     }
 
@@ -598,6 +553,9 @@ impl Follower {
     }
 
     fn tables_follow(&mut self, signed: &Bytes) -> Result<(), FollowerEnd> {
+        if !self.takes_tables() {
+            return Err(FollowerEnd::Malformed("table files that were not asked for"));
+        }
         let offered = OfferedTables::read(signed).map_err(FollowerEnd::Manifest)?;
         self.check_snapshot(offered.manifest.position)?;
         self.load = TableLoad(self.load.0.wrapping_add(1));
@@ -679,9 +637,14 @@ impl Follower {
         if self.upstreams.bears(now, unconfirmed) { Ok(()) } else { Err(FollowerEnd::Unconfirmed) }
     }
 
-    /// A publisher that is behind needs no hand while another one may serve.
+    /// A publisher that is behind, or holds less, needs no hand while another one may serve.
     fn passed_over(&self, end: FollowerEnd) -> FollowerEnd {
         match end {
+            FollowerEnd::Refused(SubscribeRefusal::Filter) if self.upstreams.another_may_serve() => {
+                FollowerEnd::HoldsLess
+            }
+            // A relay whose own filter was narrowed meanwhile.
+            FollowerEnd::Version(PublishedError::Lacks { .. }) => FollowerEnd::HoldsLess,
             FollowerEnd::Refused(SubscribeRefusal::Ahead(head)) | FollowerEnd::Back(head)
                 if self.upstreams.another_may_serve() =>
             {
@@ -759,7 +722,7 @@ impl Follower {
     fn leave(&mut self, now: Duration, end: FollowerEnd) {
         let setback = match &end {
             FollowerEnd::Unconfirmed => Setback::Unconfirmed,
-            FollowerEnd::Circle(_) => Setback::Unfit,
+            FollowerEnd::Circle(_) | FollowerEnd::HoldsLess => Setback::Unfit,
             end if end.is_alarming() => Setback::Unfit,
             _ => Setback::Lost,
         };

@@ -33,7 +33,8 @@ use thiserror::Error;
 
 use crate::wire_reader::WireReader;
 use crate::{
-    AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, TablePiece, TablesWant, Version, positional,
+    AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, SkippedRun, StoreId, TablePiece, TablesWant, Version,
+    positional,
 };
 
 /// Version of the protocol that frames and their order belong to.
@@ -87,6 +88,7 @@ const TABLES_FOLLOW: u8 = 11;
 const TABLES_WANT: u8 = 12;
 const TABLE_PIECE: u8 = 13;
 const TABLES_END: u8 = 14;
+const SKIPPED: u8 = 15;
 
 /// One message, fragments put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +109,8 @@ pub enum Frame {
     Refused(SubscribeRefusal),
     /// An encoded [`Published`](crate::Published).
     Version(Bytes),
+    /// Versions that change nothing that the filter of the downstream holds.
+    Skipped(SkippedRun),
     /// Sent when there has been nothing else for a while.
     Heartbeat(Heartbeat),
     /// This publisher is going away in good order; go to another or come back.
@@ -138,7 +142,7 @@ positional! {
         pub incarnation: u64,
         /// Where it stands, or nothing if it is new.
         pub position: Option<Position>,
-        /// Reserved for filters; empty asks for everything.
+        /// An encoded [`Filter`](crate::Filter); empty asks for everything.
         pub filter: serde_bytes::ByteBuf,
         /// How many connections this process has made before.
         pub connection: u64,
@@ -233,9 +237,12 @@ pub enum SubscribeRefusal {
     /// The subscriber speaks another protocol.
     #[error("this publisher speaks protocol {0}")]
     Protocol(u16),
-    /// The subscription has a filter, or a name other than that of the certificate.
-    #[error("the subscriber may not subscribe under this name or with a filter")]
+    /// The subscription has a name other than that of the certificate.
+    #[error("the subscriber may not subscribe under this name")]
     NotAllowed,
+    /// The publisher does not hold what the subscriber asks for, or does not know such filters.
+    #[error("this publisher does not hold all that the subscriber's filter asks for")]
+    Filter,
     /// A reason that this release does not know.
     #[error("a reason that this release does not know: {0}")]
     Other(u8),
@@ -267,6 +274,7 @@ impl From<SubscribeRefusal> for WireRefusal {
             }
             SubscribeRefusal::Protocol(protocol) => Self { code: 5, protocol, ..empty },
             SubscribeRefusal::NotAllowed => Self { code: 6, ..empty },
+            SubscribeRefusal::Filter => Self { code: 7, ..empty },
             SubscribeRefusal::Other(code) => Self { code, ..empty },
         }
     }
@@ -281,6 +289,7 @@ impl From<WireRefusal> for SubscribeRefusal {
             WireRefusal { code: 4, version: Some(version), chain, .. } => Self::ChainDiffers { version, chain },
             WireRefusal { code: 5, protocol, .. } => Self::Protocol(protocol),
             WireRefusal { code: 6, .. } => Self::NotAllowed,
+            WireRefusal { code: 7, .. } => Self::Filter,
             WireRefusal { code, .. } => Self::Other(code),
         }
     }
@@ -343,6 +352,7 @@ impl Frame {
             Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
             Self::TablesEnd(position) => put(out, &(TABLES_END, position)),
+            Self::Skipped(run) => put(out, &(SKIPPED, run)),
         }
     }
 
@@ -486,6 +496,8 @@ impl FrameDecoder {
             TABLES_WANT => Frame::TablesWant(body(kind, bytes)?),
             TABLE_PIECE => Frame::TablePiece(body(kind, bytes)?),
             TABLES_END => Frame::TablesEnd(body(kind, bytes)?),
+            SKIPPED if !self.assembles => return Err(FrameError::NotForPublishers(kind)),
+            SKIPPED => Frame::Skipped(body(kind, bytes)?),
             VERSION | SNAPSHOT_ENTRIES | TABLES_FOLLOW if !self.assembles => {
                 return Err(FrameError::NotForPublishers(kind));
             }
@@ -553,6 +565,7 @@ fn check_name(subscribe: Subscribe) -> Result<Subscribe, FrameError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{KeyspaceId, OmittedSection, OperationsHash, SectionId, SkippedVersion};
 
     fn position(version: u64) -> Position {
         Position { version: Version::new(version), ..Position::origin(StoreId::new(77)) }
@@ -568,6 +581,7 @@ mod tests {
             SubscribeRefusal::ChainDiffers { version, chain },
             SubscribeRefusal::Protocol(PROTOCOL),
             SubscribeRefusal::NotAllowed,
+            SubscribeRefusal::Filter,
             SubscribeRefusal::Other(99),
         ];
         let subscribe = Subscribe {
@@ -587,6 +601,8 @@ mod tests {
             two_clock_us: 70,
             apply_us: 9,
         };
+        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+        let omitted = OmittedSection { id, operations: OperationsHash::of(b"operations"), after: 0 };
         let mut frames = vec![
             Frame::Subscribe(Subscribe { position: None, ..subscribe.clone() }),
             Frame::Subscribe(subscribe),
@@ -608,6 +624,12 @@ mod tests {
             Frame::TablesWant(TablesWant::of(1 << 40, [true, false, true])),
             Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),
             Frame::TablesEnd(position(8)),
+            Frame::Skipped(SkippedRun {
+                epoch: Epoch::ZERO,
+                first: version,
+                chain,
+                versions: vec![SkippedVersion { time_us: 5, omitted: vec![omitted] }, SkippedVersion::default()],
+            }),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames

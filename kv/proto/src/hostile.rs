@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::batch::sections_len;
 use crate::{
-    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, Epoch, FEATURE_LEVEL,
+    Batch, Command, DecodeError, Edition, EncodeError, EncodedBatch, EncodedSection, FEATURE_LEVEL, Filter,
     FrameDecoder, FrameError, Head, KeptRequests, Key, KeyspaceId, MAX_BATCH_LEN, MAX_FRAGMENT_LEN, MAX_MESSAGE_LEN,
-    MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, RestoreId,
-    SECTION_OVERHEAD, Section, SectionId, SignedManifest, StoreId, TableFile, TableManifest, Value, decode_ops,
+    MAX_REQUEST_LEN, MAX_SECTIONS, Op, OpError, Position, Precondition, Published, PublishedError, SECTION_OVERHEAD,
+    Section, SectionId, SignedManifest, StoreId, TableFile, TableManifest, Value, decode_ops,
 };
 
 fn id(partition: u64) -> SectionId {
@@ -191,7 +191,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
         sections: vec![put(1, 3)],
     };
     let encoded = batch.encode().unwrap();
-    let fork = Published::fork(&Position::origin(StoreId::new(5)), Epoch::ZERO, 1, RestoreId::new(u128::MAX)).unwrap();
+    let partial = version(encoded.sections.clone()).filtered(&Filter::new([]).unwrap());
     let limits = Command::LimitRequests { records: 1, bytes: 2 };
     let requests = KeptRequests { records: 1, ..KeptRequests::default() };
     let head = Head { requests, level: FEATURE_LEVEL, ..Head::default() };
@@ -203,7 +203,7 @@ fn values() -> Vec<(&'static str, Vec<u8>, Reads)> {
         ("manifest", manifest.to_vec(), |bytes| TableManifest::from_bytes(bytes).is_ok()),
         ("signed manifest", signed.to_bytes().to_vec(), |bytes| SignedManifest::from_bytes(bytes).is_ok()),
         ("batch", encoded.to_bytes().to_vec(), |bytes| EncodedBatch::from_bytes(bytes).is_ok()),
-        ("version", fork.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),
+        ("version", partial.to_bytes().to_vec(), |bytes| Published::from_bytes(bytes).is_ok()),
         ("command", limits.to_bytes().to_vec(), |bytes| Command::read_entry(bytes).is_ok()),
         ("head", head.to_bytes().to_vec(), |bytes| Head::from_bytes(bytes).is_ok()),
     ]

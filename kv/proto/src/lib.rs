@@ -16,7 +16,12 @@ mod command;
 mod edge_news;
 #[cfg(test)]
 mod error_texts;
+mod filter;
+#[cfg(test)]
+mod filter_tests;
+mod filtered_frames;
 mod follower;
+mod follower_end;
 mod frame;
 mod group;
 #[cfg(test)]
@@ -54,6 +59,7 @@ mod role;
 mod simulation;
 #[cfg(test)]
 mod simulation_source;
+mod skipped;
 mod snapshot;
 mod source;
 mod state_receiver;
@@ -90,13 +96,15 @@ pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
     Precondition, SECTION_OVERHEAD, Section, SectionId, decode_ops,
 };
-pub use chain::{Chain, SectionDigest};
+pub use chain::{Chain, OperationsHash, SectionDigest};
 pub use command::{Command, CommandError};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
+pub use filter::{Filter, FilterError, KeyRange, MAX_FILTER_KEYSPACES, PUBLISHED_END};
 pub use follower::{
-    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
-    LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER,
+    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerInput, FollowerState, LEAST_ACK_EVERY,
+    MAX_OUTSTANDING, SILENT_AFTER,
 };
+pub use follower_end::FollowerEnd;
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
@@ -117,7 +125,7 @@ pub use path::{MAX_PATH, Path};
 pub use peer::{Peer, is_node_name};
 pub use position::Position;
 pub use positional::{Fields, Positional};
-pub use published::{Published, PublishedError};
+pub use published::{OmittedSection, Published, PublishedError};
 pub use publisher::{
     BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
@@ -129,6 +137,7 @@ pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError
 pub use request_key::{RequestKey, RequestKeyError};
 pub use revoked_list::{RevokedList, RevokedListError};
 pub use role::{DOMAIN, Role, RoleError};
+pub use skipped::{MAX_SKIPPED, MAX_SKIPPED_SECTIONS, SkippedRun, SkippedVersion};
 pub use snapshot::{EntryError, SnapshotCheck, decode_entries, encode_entries, put_entry};
 pub use source::{BatchSource, LogPin, SnapshotSource, SourceError};
 pub use state_receiver::{ReceiverAction, ReceiverInput, StateReceiver};

@@ -3,19 +3,38 @@
 //! The same bytes stand in the batch log of every voter, relay and edge and in every stream, so they are encoded
 //! once, where the batch is applied on the leader's log, and never again.
 //!
+//! Who follows with a filter gets the same version with the sections left out that the filter does not hold: of each of
+//! them there is its id and the hash of its operations, so the chain of the whole version can still be computed.
+//!
 //! A fork is a version too: the first of an epoch, without sections, with the id of the restore that it accepts. Who
 //! shares the history up to there follows it like any other; who went on in the history that it ends cannot.
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::batch::{check_sections, sections_len};
 use crate::{
-    Chain, EncodeError, EncodedSection, Epoch, MAX_SECTIONS, Position, RestoreId, SectionDigest, Version, positional,
-    read_whole,
+    Chain, EncodeError, EncodedSection, Epoch, Filter, MAX_SECTIONS, OperationsHash, Position, RestoreId,
+    SectionDigest, SectionId, Version, positional, read_whole,
 };
 
 const FORMAT: u8 = 1;
+
+positional! {
+    /// A section that a version leaves out. It takes less than [`SECTION_OVERHEAD`](crate::SECTION_OVERHEAD) bytes, so
+    /// a version does not grow when sections are left out of it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct OmittedSection {
+        /// Section that was changed.
+        pub id: SectionId,
+        /// Hash of its encoded operations.
+        pub operations: OperationsHash,
+        /// How many sections that are not left out stand before it.
+        pub after: u32,
+    }
+}
 
 positional! {
     /// One version, positional MessagePack.
@@ -35,6 +54,8 @@ positional! {
         pub sections: Vec<EncodedSection> where len <= MAX_SECTIONS,
         /// Of a fork, which restore it accepts, see [`RestoreId`]; else 0.
         pub restore: u128,
+        /// The sections that a filter left out, in order.
+        pub omitted: Vec<OmittedSection> where len <= MAX_SECTIONS,
     }
 }
 
@@ -67,6 +88,25 @@ pub enum PublishedError {
     /// A fork that changes something.
     #[error("the version begins an epoch but has sections")]
     Fork,
+    /// Sections that are left out stand in no order, or one is there twice.
+    #[error("the sections that the version leaves out contradict the others")]
+    Omitted,
+    /// A section that the filter holds is left out.
+    #[error("version {version} leaves out section {section:?}, which the filter holds")]
+    Lacks {
+        /// The number of the version.
+        version: Version,
+        /// The section that is left out.
+        section: SectionId,
+    },
+    /// A section that the filter does not hold is there.
+    #[error("version {version} has section {section:?}, which the filter does not hold")]
+    Exceeds {
+        /// The number of the version.
+        version: Version,
+        /// The section that should have been left out.
+        section: SectionId,
+    },
     /// The version is not the one after the position.
     #[error("version {epoch}.{version} cannot follow {after}")]
     Gap {
@@ -94,8 +134,19 @@ impl Published {
     #[must_use]
     pub fn after(position: &Position, time_us: u64, sections: Vec<EncodedSection>) -> Option<Self> {
         let version = position.version.next()?;
-        let chain = position.chain.extend(position.epoch, version, time_us, digests(&sections));
-        Some(Self { format: FORMAT, epoch: position.epoch, version, time_us, chain, sections, restore: 0 })
+        let (epoch, chain) = (position.epoch, Chain::default());
+        let mut published =
+            Self { format: FORMAT, epoch, version, time_us, chain, sections, restore: 0, omitted: vec![] };
+        published.chain = published.chain_after(&position.chain);
+        Some(published)
+    }
+
+    /// The version after `position` of which nothing is there but that it changed these sections.
+    pub(crate) fn of_omitted(position: &Position, time_us: u64, omitted: Vec<OmittedSection>) -> Option<Self> {
+        let (epoch, version) = (position.epoch, position.version.next()?);
+        let mut published = Self { format: FORMAT, epoch, version, time_us, omitted, ..Self::default() };
+        published.chain = published.chain_after(&position.chain);
+        Some(published)
     }
 
     /// The fork after `position`, which begins `epoch` or, if that is no later one, the next; `None` at the end of 64
@@ -104,7 +155,8 @@ impl Published {
     pub fn fork(position: &Position, epoch: Epoch, time_us: u64, restore: RestoreId) -> Option<Self> {
         let (epoch, version) = (position.epoch.next()?.max(epoch), position.version.next()?);
         let chain = position.chain.fork(epoch, version, time_us, restore);
-        Some(Self { format: FORMAT, epoch, version, time_us, chain, sections: vec![], restore: restore.get() })
+        let restore = restore.get();
+        Some(Self { format: FORMAT, epoch, version, time_us, chain, sections: vec![], restore, omitted: vec![] })
     }
 
     /// When the leader proposed an encoded version, microseconds of Unix time, without reading the rest of it.
@@ -140,14 +192,76 @@ impl Published {
             epoch: self.epoch,
             version: self.version,
         })?;
-        let computed = match self.restore() {
-            Some(restore) => position.chain.fork(self.epoch, self.version, self.time_us, restore),
-            None => position.chain.extend(self.epoch, self.version, self.time_us, digests(&self.sections)),
-        };
+        let computed = self.chain_after(&position.chain);
         if computed != self.chain {
             return Err(PublishedError::Chain { version: self.version, found: self.chain, computed });
         }
         Ok(next)
+    }
+
+    fn chain_after(&self, before: &Chain) -> Chain {
+        match self.restore() {
+            Some(restore) => before.fork(self.epoch, self.version, self.time_us, restore),
+            None => before.extend(self.epoch, self.version, self.time_us, self.digests()),
+        }
+    }
+
+    /// Of all sections in order, whether they are there or left out.
+    fn digests(&self) -> impl Iterator<Item = SectionDigest> + '_ {
+        let mut omitted = self.omitted.iter().peekable();
+        let mut there = (0_u32..).zip(&self.sections).peekable();
+        std::iter::from_fn(move || {
+            let next = there.peek().map_or(u32::MAX, |(number, _)| *number);
+            if let Some(section) = omitted.next_if(|section| section.after <= next) {
+                return Some(SectionDigest::of(section.id, section.operations));
+            }
+            there.next().map(|(_, section)| SectionDigest::of(section.id, OperationsHash::of(&section.ops)))
+        })
+    }
+
+    /// The same version without the sections that a filter does not hold.
+    #[must_use]
+    pub fn filtered(&self, filter: &Filter) -> Self {
+        let mut filtered = self.without_sections();
+        let mut omitted = self.omitted.iter().peekable();
+        for (number, section) in (0_u32..).zip(&self.sections) {
+            while let Some(before) = omitted.next_if(|before| before.after <= number) {
+                filtered.omit(before.id, before.operations);
+            }
+            if filter.holds(section.id) {
+                filtered.sections.push(section.clone());
+            } else {
+                filtered.omit(section.id, OperationsHash::of(&section.ops));
+            }
+        }
+        omitted.for_each(|last| filtered.omit(last.id, last.operations));
+        filtered
+    }
+
+    fn without_sections(&self) -> Self {
+        let Self { format, epoch, version, time_us, chain, restore, .. } = *self;
+        Self { format, epoch, version, time_us, chain, restore, sections: vec![], omitted: vec![] }
+    }
+
+    fn omit(&mut self, id: SectionId, operations: OperationsHash) {
+        let after = u32::try_from(self.sections.len()).expect("sections are bounded");
+        self.omitted.push(OmittedSection { id, operations, after });
+    }
+
+    /// Checks that exactly the sections are there that a filter holds, or all of them without a filter.
+    ///
+    /// # Errors
+    /// One is left out, or too many.
+    pub fn check_filter(&self, filter: Option<&Filter>) -> Result<(), PublishedError> {
+        let version = self.version;
+        let lacks = self.omitted.iter().find(|section| filter.is_none_or(|filter| filter.holds(section.id)));
+        if let Some(section) = lacks {
+            return Err(PublishedError::Lacks { version, section: section.id });
+        }
+        match self.sections.iter().find(|section| filter.is_some_and(|filter| !filter.holds(section.id))) {
+            Some(section) => Err(PublishedError::Exceeds { version, section: section.id }),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of its sections as limits count them, see [`EncodedBatch::len`](crate::EncodedBatch::len).
@@ -159,7 +273,7 @@ impl Published {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sections.is_empty()
+        self.sections.is_empty() && self.omitted.is_empty()
     }
 
     /// As one byte string.
@@ -178,18 +292,31 @@ impl Published {
             return Err(PublishedError::Format(published.format));
         }
         check_sections(&published.sections)?;
-        if published.sections.iter().any(|section| !section.id.keyspace.is_published()) {
+        published.check_omitted()?;
+        let mut ids = published.sections.iter().map(|section| section.id);
+        if ids.any(|id| !id.keyspace.is_published()) {
             return Err(PublishedError::Private);
         }
-        if published.restore().is_some() && !published.sections.is_empty() {
+        if published.restore().is_some() && !published.is_empty() {
             return Err(PublishedError::Fork);
         }
         Ok(published)
     }
-}
 
-fn digests(sections: &[EncodedSection]) -> impl Iterator<Item = SectionDigest> + '_ {
-    sections.iter().map(|section| SectionDigest::of(section.id, &section.ops))
+    pub(crate) fn check_omitted(&self) -> Result<(), PublishedError> {
+        if self.omitted.is_empty() {
+            return Ok(());
+        }
+        if self.omitted.iter().any(|section| !section.id.keyspace.is_published()) {
+            return Err(PublishedError::Private);
+        }
+        let there = u32::try_from(self.sections.len()).expect("sections are bounded");
+        let in_order = self.omitted.is_sorted_by_key(|section| section.after);
+        let mut ids: HashSet<SectionId> = self.sections.iter().map(|section| section.id).collect();
+        let once = self.omitted.iter().all(|section| ids.insert(section.id));
+        let fits = self.omitted.iter().all(|section| section.after <= there) && ids.len() <= MAX_SECTIONS;
+        if in_order && once && fits { Ok(()) } else { Err(PublishedError::Omitted) }
+    }
 }
 
 #[cfg(test)]

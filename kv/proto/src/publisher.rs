@@ -15,6 +15,11 @@
 //! busy node spends on packets goes down as the number of versions in each goes up, and nobody waits longer than
 //! [`MAX_REST`]. How far away the downstream is does not matter: it is not waited for.
 //!
+//! # Filters
+//! A downstream with a [`Filter`] gets every version without the sections that its filter does not hold, and those that
+//! change nothing that it holds as [runs](crate::SkippedRun). It gets snapshots as entries, not as table files, which are
+//! the same for all.
+//!
 //! # Acks
 //! An ack is passed on once the stream is accepted, and only if it is of what this publisher has: not before the check of
 //! its position, not of an older epoch, and below a snapshot not at all, because what was there before was not checked.
@@ -34,9 +39,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 
+use crate::filtered_frames::{filtered_frames, versions_of};
 use crate::table_sender::{TableSender, TableStep};
 use crate::{
-    ACK_EVERY, Ack, Chain, EntryError, Epoch, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd,
+    ACK_EVERY, Ack, Chain, EntryError, Epoch, Filter, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd,
     Subscribe, SubscribeRefusal, TableOffer, TablePlace, Tail, TailRead, Version,
 };
 
@@ -81,6 +87,8 @@ pub enum DownstreamInput {
         began: Version,
         /// The chain at the version, if it is known.
         chain: Option<Chain>,
+        /// What the store holds, if not all.
+        holds: Option<Filter>,
     },
     /// Answer to [`DownstreamAction::ReadAfter`]: encoded versions, or none when the log does not reach back.
     Versions(Option<Vec<Bytes>>),
@@ -123,8 +131,8 @@ pub enum DownstreamAction {
     /// Wait for a place among those that read a snapshot, closing any before. No answer; [`DownstreamInput::SnapshotTurn`]
     /// follows in its time.
     QueueSnapshot,
-    /// Open a snapshot.
-    OpenSnapshot,
+    /// Open a snapshot of what this holds, or of everything.
+    OpenSnapshot(Option<Filter>),
     /// Read the next entries of the open snapshot.
     ReadSnapshot {
         /// About how many bytes to read.
@@ -175,6 +183,9 @@ pub enum DownstreamEnd {
     /// The downstream did not say in time what it lacks of the table files.
     #[error("the downstream did not say in time what it lacks of the snapshot")]
     NoWant,
+    /// A version in the log is damaged, so that nothing can be left out of it.
+    #[error("the log is damaged: a version in it cannot be read")]
+    Version,
     /// A table file is not as long as was announced.
     #[error("the source of the snapshot is damaged: a table file has not the length that it had")]
     TableLength,
@@ -188,6 +199,8 @@ pub struct Downstream {
     state: State,
     incarnation: u64,
     tables_from: Option<(Epoch, Version)>,
+    /// What it holds, if not all.
+    filter: Option<Filter>,
     /// The head when it subscribed; its store and epoch are those of everything that follows.
     base: Option<Position>,
     /// The last version in any write.
@@ -243,6 +256,7 @@ impl Downstream {
             state: State::New,
             incarnation: 0,
             tables_from: None,
+            filter: None,
             base: None,
             sent: Version::ZERO,
             early: None,
@@ -295,7 +309,12 @@ impl Downstream {
         self.busy = false;
         self.timeout = now + HEARTBEAT_AFTER;
         self.state = match (state, input) {
-            (State::Checking(position), DownstreamInput::Found { head, began, chain }) => {
+            (State::Checking(_), DownstreamInput::Found { holds, .. })
+                if !Filter::serves(holds.as_ref(), self.filter.as_ref()) =>
+            {
+                self.refuse(SubscribeRefusal::Filter)
+            }
+            (State::Checking(position), DownstreamInput::Found { head, began, chain, .. }) => {
                 self.decide(position, head, began, chain)
             }
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
@@ -394,9 +413,16 @@ impl Downstream {
             self.state = self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
             return;
         }
-        if subscribe.name != self.name || !subscribe.filter.is_empty() {
+        if subscribe.name != self.name {
             self.state = self.refuse(SubscribeRefusal::NotAllowed);
             return;
+        }
+        if !subscribe.filter.is_empty() {
+            let Ok(filter) = Filter::from_bytes(&subscribe.filter) else {
+                self.state = self.refuse(SubscribeRefusal::Filter);
+                return;
+            };
+            self.filter = Some(filter);
         }
         let position = subscribe.position;
         self.state = State::Checking(position);
@@ -463,7 +489,7 @@ impl Downstream {
 
     fn open_snapshot(&mut self) -> State {
         self.books_from = None;
-        if let Some(mut from) = self.tables_from {
+        if let Some(mut from) = self.tables_from.filter(|_| self.filter.is_none()) {
             // It has come further since it said so, if it is followed by what it was sent.
             if let Some(base) = self.base.filter(|_| self.is_accepted) {
                 from = from.max((base.epoch, self.sent));
@@ -495,7 +521,7 @@ impl Downstream {
             self.send(vec![Frame::SnapshotEnd(end).to_bytes()]);
             return State::Streaming;
         }
-        if let Err(error) = check.add(&message) {
+        if let Err(error) = check.add(&message, self.filter.as_ref()) {
             self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Snapshot(error)));
             return State::Closed;
         }
@@ -534,6 +560,14 @@ impl Downstream {
             return State::Closed;
         }
         self.sent = Version::new(self.sent.get() + versions.len() as u64);
+        if let Some(filter) = &self.filter {
+            let Ok(frames) = filtered_frames(filter, versions) else {
+                self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Version));
+                return State::Closed;
+            };
+            self.send(frames);
+            return State::Streaming;
+        }
         let mut out = BytesMut::with_capacity(versions.iter().map(|version| version.len() + 16).sum());
         versions.into_iter().for_each(|version| Frame::Version(version).encode(&mut out));
         self.send(vec![out.freeze()]);
@@ -544,7 +578,7 @@ impl Downstream {
         match &mut self.state {
             State::New if now >= self.timeout => self.close(DownstreamEnd::Silent),
             State::Queued(true) => {
-                self.ready.push_back(DownstreamAction::OpenSnapshot);
+                self.ready.push_back(DownstreamAction::OpenSnapshot(self.filter.clone()));
                 self.state = State::Opening;
             }
             // It keeps its turn: without a word it would take this publisher for dead.
@@ -583,6 +617,13 @@ impl Downstream {
             TailRead::Frames(mut frames, last, since) => {
                 self.sent = last;
                 self.adapt(now.saturating_sub(since.max(self.free_since)), frames.len());
+                if let Some(filter) = &self.filter {
+                    let Ok(filtered) = versions_of(&frames).and_then(|versions| filtered_frames(filter, versions))
+                    else {
+                        return self.close(DownstreamEnd::Version);
+                    };
+                    frames = filtered;
+                }
                 if now >= self.told_at + HEARTBEAT_AFTER {
                     // However busy it is: the follower learns from it how often to acknowledge.
                     frames.push(self.heartbeat_frame(now, Some(head), tail));

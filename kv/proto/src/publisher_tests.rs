@@ -38,7 +38,7 @@ fn malformed(what: &'static str) -> DownstreamAction {
 }
 
 fn found(head: Position, chain: Option<Chain>) -> DownstreamInput {
-    DownstreamInput::Found { head, began: Version::ZERO, chain }
+    DownstreamInput::Found { head, began: Version::ZERO, chain, holds: None }
 }
 
 fn ack_of(version: u64) -> Ack {
@@ -74,7 +74,7 @@ fn streaming(head: Position, tail: &Tail) -> Downstream {
 
 /// It has its turn to read a snapshot at this position, and begins.
 fn begins_snapshot(downstream: &mut Downstream, tail: &Tail, position: Position) {
-    assert_eq!(after(downstream, tail, DownstreamInput::SnapshotTurn), [DownstreamAction::OpenSnapshot]);
+    assert_eq!(after(downstream, tail, DownstreamInput::SnapshotTurn), [DownstreamAction::OpenSnapshot(None)]);
     let follows = [DownstreamAction::Accepted(position.version), sends(&Frame::SnapshotFollows(position))];
     assert_eq!(after(downstream, tail, DownstreamInput::SnapshotOpened(position)), follows);
     let reads = [DownstreamAction::ReadSnapshot { max_bytes: SNAPSHOT_CHUNK }];
@@ -157,7 +157,7 @@ fn after_an_accepted_restore_an_ack_counts_once_it_is_of_the_new_epoch() {
     let (restored, forked) = (Position { epoch: Epoch::new(1), ..at(5) }, Version::new(4));
     let tail = Tail::new(restored, 0);
     let mut downstream = early(at(3), &tail);
-    let found = DownstreamInput::Found { head: restored, began: forked, chain: Some(at(3).chain) };
+    let found = DownstreamInput::Found { head: restored, began: forked, chain: Some(at(3).chain), holds: None };
     assert_eq!(after(&mut downstream, &tail, found), streams(restored));
     let ack = |version| Ack { epoch: restored.epoch, ..ack_of(version) };
     assert_eq!(after(&mut downstream, &tail, acked(ack(3))), [DownstreamAction::Acked(ack(3))]);
@@ -231,7 +231,7 @@ fn a_snapshot_goes_out_as_it_is_read_and_a_damaged_one_ends_the_stream() {
         downstream
     };
     let mut check = SnapshotCheck::new();
-    check.add(&some).unwrap();
+    check.add(&some, None).unwrap();
     let mut downstream = queued();
     ends_snapshot(&mut downstream, &tail, at(50), &check);
     assert_eq!(after(&mut downstream, &tail, DownstreamInput::Sent), []);
@@ -363,7 +363,7 @@ fn who_waits_for_a_snapshot_hears_that_it_is_not_forgotten() {
         }
         downstream.handle(now, DownstreamInput::Sent);
     }
-    assert_eq!(actions(&mut downstream, Duration::from_secs(50), &tail), [DownstreamAction::OpenSnapshot]);
+    assert_eq!(actions(&mut downstream, Duration::from_secs(50), &tail), [DownstreamAction::OpenSnapshot(None)]);
 }
 
 #[test]

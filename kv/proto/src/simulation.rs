@@ -43,7 +43,7 @@ impl Copy {
                 self.advance(position);
                 vec![FollowerInput::Applied { position, bytes, two_clock_us: 0 }]
             }
-            FollowerAction::SnapshotBegin(_) => {
+            FollowerAction::SnapshotBegin(..) => {
                 self.incoming.abort();
                 self.loading = Some(MemoryView::new());
                 vec![]
@@ -315,13 +315,13 @@ impl Simulation {
                 }
                 DownstreamAction::LookUp(version) => {
                     let (head, began, chain) = (source.head, source.began, source.chain_at(version));
-                    wire.answer = Some(DownstreamInput::Found { head, began, chain });
+                    wire.answer = Some(DownstreamInput::Found { head, began, chain, holds: None });
                 }
                 DownstreamAction::ReadAfter { after, .. } => {
                     wire.answer = Some(DownstreamInput::Versions(source.read_after(after, &mut self.random)));
                 }
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(self.now, DownstreamInput::SnapshotTurn),
-                DownstreamAction::OpenSnapshot => {
+                DownstreamAction::OpenSnapshot(_) => {
                     let entries = source.data.entries();
                     let own =
                         |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
@@ -599,7 +599,7 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
     let position = source(5, 1, 3).head;
     let entries = crate::encode_entries(&[(Bytes::from_static(&[0, 1, 2]), Bytes::from_static(b"value"))]);
     let mut check = crate::SnapshotCheck::new();
-    check.add(&entries).unwrap();
+    check.add(&entries, None).unwrap();
     let good =
         crate::SnapshotEnd { position: Some(position), entries: 1, digest: serde_bytes::ByteBuf::from(check.digest()) };
     let load = |end: &crate::SnapshotEnd| {
@@ -613,7 +613,7 @@ fn a_snapshot_that_is_not_what_its_end_says_is_dropped() {
     let counts = |bytes| bytes + crate::follower::PER_MESSAGE;
     let begun = |then, last: Option<FollowerAction>| {
         let read = FollowerAction::SnapshotEntries(entries.clone(), counts(entries.len()));
-        [FollowerAction::SnapshotBegin(position), read, then].into_iter().chain(last).collect::<Vec<_>>()
+        [FollowerAction::SnapshotBegin(position, None), read, then].into_iter().chain(last).collect::<Vec<_>>()
     };
     assert_eq!(load(&good), begun(FollowerAction::SnapshotEnd(position, counts(0)), None));
     let bad = [

@@ -8,7 +8,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use crate::{Key, KeyError, KeyspaceId, MAX_VALUE_LEN, ValueError};
+use crate::{Filter, Key, KeyError, KeyspaceId, MAX_VALUE_LEN, ValueError};
 
 /// Why bytes are not entries of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -25,6 +25,9 @@ pub enum EntryError {
     /// A key that must not leave the core.
     #[error("a key is of the private keyspace {0:?}")]
     Private(KeyspaceId),
+    /// A key that was not asked for.
+    #[error("a key is of keyspace {0:?}, which the filter does not hold")]
+    Filtered(KeyspaceId),
     /// Not after the key before it.
     #[error("a key is not after the key before it")]
     Order,
@@ -46,16 +49,19 @@ impl SnapshotCheck {
         Self::default()
     }
 
-    /// Takes a message of entries.
+    /// Takes a message of entries of what a filter holds, or of anything.
     ///
     /// # Errors
-    /// An entry cut short, out of bounds, private, or not after the one before.
-    pub fn add(&mut self, message: &[u8]) -> Result<(), EntryError> {
+    /// An entry cut short, out of bounds, private, not held, or not after the one before.
+    pub fn add(&mut self, message: &[u8], filter: Option<&Filter>) -> Result<(), EntryError> {
         for entry in decode_entries(message) {
             let (key, value) = entry?;
             let keyspace = Key::check(key)?;
             if !keyspace.is_published() {
                 return Err(EntryError::Private(keyspace));
+            }
+            if filter.is_some_and(|filter| !filter.holds_keyspace(keyspace)) {
+                return Err(EntryError::Filtered(keyspace));
             }
             if value.len() > MAX_VALUE_LEN {
                 return Err(ValueError(value.len()).into());
@@ -143,14 +149,14 @@ mod tests {
 
     fn check(entries: &[(Bytes, Bytes)]) -> Result<SnapshotCheck, EntryError> {
         let mut check = SnapshotCheck::new();
-        entries.iter().try_for_each(|entry| check.add(&encode_entries(std::slice::from_ref(entry))))?;
+        entries.iter().try_for_each(|entry| check.add(&encode_entries(std::slice::from_ref(entry)), None))?;
         Ok(check)
     }
 
     #[test]
     fn the_digest_does_not_depend_on_the_cuts() {
         let mut whole = SnapshotCheck::new();
-        whole.add(&encode_entries(&entries())).unwrap();
+        whole.add(&encode_entries(&entries()), None).unwrap();
         let single = check(&entries()).unwrap();
         assert_eq!((whole.entries(), whole.digest()), (3, single.digest()));
         assert_ne!(check(&entries()[..2]).unwrap().digest(), single.digest());

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chain, Position, TableManifest, TableSource, Version};
+use crate::{Chain, Filter, Position, TableManifest, TableSource, Version};
 
 /// A store whose history cannot be read: a disk fault or damage.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -40,11 +40,19 @@ pub trait BatchSource: Send + Sync + 'static {
         Box::new(())
     }
 
-    /// Opens a snapshot of all published keys at one position.
+    /// What the store holds, if not all that is published.
     ///
     /// # Errors
     /// The store could not be read.
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError>;
+    fn holds(&self) -> Result<Option<Filter>, SourceError> {
+        Ok(None)
+    }
+
+    /// Opens a snapshot at one position: of what a filter holds, or of all published keys.
+    ///
+    /// # Errors
+    /// The store could not be read, or it does not hold all of that (any more).
+    fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError>;
 
     /// Writes everything published at one position into table files, which takes its time; `None` from a source that makes
     /// none.

@@ -64,7 +64,7 @@ mod publisher {
         let tables_from = Some((Epoch::ZERO, Version::new(3)));
         let subscribe = Subscribe { protocol: PROTOCOL, name: NAME.into(), tables_from, ..Default::default() };
         after(&mut downstream, tail, DownstreamInput::Frame(Frame::Subscribe(subscribe)));
-        let found = DownstreamInput::Found { head: *tail.head(), began: Version::ZERO, chain: None };
+        let found = DownstreamInput::Found { head: *tail.head(), began: Version::ZERO, chain: None, holds: None };
         let from = (Epoch::ZERO, Version::new(3));
         assert_eq!(after(&mut downstream, tail, found), [DownstreamAction::QueueTables { from }]);
         downstream
@@ -169,7 +169,10 @@ mod publisher {
         let tail = Tail::new(at(4), 1000);
         let mut downstream = waiting(&tail);
         assert_eq!(after(&mut downstream, &tail, DownstreamInput::Tables(None)), [DownstreamAction::QueueSnapshot]);
-        assert_eq!(after(&mut downstream, &tail, DownstreamInput::SnapshotTurn), [DownstreamAction::OpenSnapshot]);
+        assert_eq!(
+            after(&mut downstream, &tail, DownstreamInput::SnapshotTurn),
+            [DownstreamAction::OpenSnapshot(None)]
+        );
     }
 
     #[test]

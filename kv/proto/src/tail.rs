@@ -86,10 +86,11 @@ impl Tail {
         }
     }
 
-    /// The store has jumped there, and has the versions between in its log, as far as it reaches back. A position that is
-    /// not beyond the head is known already.
+    /// The store has jumped there, and has the versions between in its log, as far as it reaches back. At the same position
+    /// it may hold something else than before, so what was kept of the versions that led there goes. A position before
+    /// the head is known already.
     pub fn jump(&mut self, position: Position) {
-        if position.store == self.head.store && position.order() <= self.head.order() {
+        if position.store == self.head.store && position.order() < self.head.order() {
             return;
         }
         self.head = position;
@@ -221,6 +222,9 @@ mod tests {
         assert_eq!(tail.after(Version::new(9), 100), TailRead::Frames(vec![frames(10)], Version::new(10), came(10)));
         tail.jump(at(7));
         assert_eq!(*tail.head(), at(10), "it never goes back");
+        assert_ne!(tail.after(Version::new(9), 100), TailRead::Behind);
+        tail.jump(at(10));
+        assert_eq!(tail.after(Version::new(9), 100), TailRead::Behind, "what led to another copy is not passed on");
     }
 
     #[test]

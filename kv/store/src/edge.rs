@@ -2,8 +2,8 @@
 //!
 //! # Format
 //! The generations (`generations.rs`) `copy-<n>` of a folder are RocksDB databases: published keys and values in
-//! `default`, one key in `position`, and in `batches` the versions that led there if others follow (`edge_log.rs`). There are two while a snapshot is loading. The value of the only key in `position` is
-//! the position, and what it follows (`edge_position.rs`).
+//! `default`, and in `batches` the versions that led there if others follow (`edge_log.rs`). There are two while a snapshot is loading. The value of the only key in `position` is
+//! the position, and what it follows (`edge_position.rs`). Beside it is what the copy holds, if not everything.
 //!
 //! # Invariants
 //! Versions and the position they lead to are one write, so a copy stands at exactly one version whenever the process
@@ -20,7 +20,7 @@
 use std::path::Path;
 
 use rocksdb::WriteBatch;
-use zonecast_kv_proto::{OpRef, Position, ReceivedVersion, decode_ops};
+use zonecast_kv_proto::{Filter, OpRef, Position, ReceivedVersion, decode_ops};
 
 use crate::edge_copies::Copies;
 use crate::edge_live::POSITION_KEY;
@@ -80,6 +80,12 @@ impl EdgeStore {
         *self.copies.live().position()
     }
 
+    /// What the copy holds, if not everything that is published.
+    #[must_use]
+    pub fn filter(&self) -> Option<Filter> {
+        self.copies.live().filter.clone()
+    }
+
     /// Applies versions that follow the present position, in one write; says where that leads. Not synced.
     ///
     /// # Errors
@@ -134,12 +140,12 @@ impl EdgeStore {
         EdgeSnapshot::take(self.copies.live())
     }
 
-    /// Begins a new copy beside the live one.
+    /// Begins a new copy beside the live one, of what a filter holds, or of everything.
     ///
     /// # Errors
     /// Its folder cannot be made.
-    pub fn begin_snapshot(&self) -> Result<SnapshotLoad<'_>, StoreError> {
-        Ok(SnapshotLoad::new(&self.copies, self.copies.begin()?))
+    pub fn begin_snapshot(&self, filter: Option<Filter>) -> Result<SnapshotLoad<'_>, StoreError> {
+        Ok(SnapshotLoad::new(&self.copies, self.copies.begin()?, filter))
     }
 }
 

@@ -7,7 +7,7 @@ use zonecast_kv_proto::Position;
 
 use crate::StoreError;
 use crate::edge_damage::Damage;
-use crate::edge_live::{Live, Settings, lock};
+use crate::edge_live::{Contents, Live, Settings, lock};
 use crate::edge_options::EdgeOptions;
 use crate::generations::{Generation, Generations};
 
@@ -63,35 +63,35 @@ impl Copies {
         self.generations.begin()
     }
 
-    /// Makes one that was begun the live one: with these sorted table files in it, all that there is at the position.
+    /// Makes one that was begun the live one: with these sorted table files in it, all that there is of these contents.
     pub(crate) fn switch(
         &self,
         generation: Generation,
         files: Vec<PathBuf>,
-        position: &Position,
+        contents: &Contents,
     ) -> Result<(), StoreError> {
-        self.fill(generation, files, position, |_| Ok(()))
+        self.fill(generation, files, contents, |_| Ok(()))
     }
 
-    /// The same for a new one, if what it holds then passes a check.
+    /// The same for a new one with everything at a position, if what it holds then passes a check.
     pub(crate) fn switch_to(
         &self,
         files: Vec<PathBuf>,
         position: &Position,
         check: impl FnOnce(&Live) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.fill(self.begin()?, files, position, check)
+        self.fill(self.begin()?, files, &Contents { position: *position, filter: None }, check)
     }
 
     fn fill(
         &self,
         generation: Generation,
         files: Vec<PathBuf>,
-        position: &Position,
+        contents: &Contents,
         check: impl FnOnce(&Live) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let live = self.settings.open(generation, true, &self.damage)?;
-        live.ingest(files, position)?;
+        let mut live = self.settings.open(generation, true, &self.damage)?;
+        live.ingest(files, contents)?;
         check(&live)?;
         self.generations.switch(&live.generation)?;
         self.replace(live);

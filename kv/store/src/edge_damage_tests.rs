@@ -65,7 +65,7 @@ fn snapshot_of(byte: u8) -> MemoryView {
 }
 
 fn load(store: &EdgeStore, data: &MemoryView, position: &Position) {
-    let mut load = store.begin_snapshot().unwrap();
+    let mut load = store.begin_snapshot(None).unwrap();
     for (key, value) in data.entries() {
         load.add(&encode_entries(&[(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))])).unwrap();
     }

@@ -7,7 +7,7 @@ use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, IngestExternalFileOptions, Options, Snapshot,
     WriteOptions,
 };
-use zonecast_kv_proto::Position;
+use zonecast_kv_proto::{Filter, Position};
 
 use crate::edge_damage::Damage;
 use crate::edge_log::{EdgeLog, LOG_FAMILY, LogLimits};
@@ -21,6 +21,8 @@ const POSITION_FAMILY: &str = "position";
 pub(crate) const POSITION_KEY: &[u8] = b"position";
 /// Beside it: where the snapshot stood that the copy began with.
 const BASE_KEY: &[u8] = b"base";
+/// And what the copy holds, if not everything.
+const FILTER_KEY: &[u8] = b"filter";
 /// The write-ahead log is cut by flushing beyond this: what is read again after a crash.
 const MAX_WAL: u64 = 256 * 1024 * 1024;
 /// Write buffers under way before applying waits: three, so that a burst does not wait for one flush.
@@ -34,11 +36,20 @@ pub(crate) struct Settings {
     limits: LogLimits,
 }
 
+/// What a copy is of.
+pub(crate) struct Contents {
+    pub(crate) position: Position,
+    /// What it holds, if not everything.
+    pub(crate) filter: Option<Filter>,
+}
+
 /// One database, closed and, if it is retired, removed when nobody reads it any more.
 pub(crate) struct Live {
     // Before the generation, so that it is closed before its files go.
     pub(crate) db: DB,
     position: Mutex<Option<Position>>,
+    /// What it holds, if not everything.
+    pub(crate) filter: Option<Filter>,
     /// The versions that led there, where others follow this edge.
     pub(crate) log: Option<EdgeLog>,
     damage: Arc<Damage>,
@@ -76,10 +87,13 @@ impl Settings {
         .map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
         let db = DB::open_cf_descriptors(&database, generation.path(), families)
             .map_err(|error| StoreError::from_rocksdb(generation.path(), error))?;
-        let mut live = Live { db, position: Mutex::new(None), log: None, damage: Arc::clone(damage), generation };
+        let damage = Arc::clone(damage);
+        let mut live = Live { db, position: Mutex::new(None), filter: None, log: None, damage, generation };
         let position = live.db.get_pinned_cf(live.family(), POSITION_KEY).map_err(|error| live.error(error))?;
         let position = position.map(|bytes| live.decode_position(&bytes)).transpose()?;
         live.log = EdgeLog::open(&live.db, &self.limits, position.as_ref()).map_err(|error| live.error(error))?;
+        let filter = live.db.get_pinned_cf(live.family(), FILTER_KEY).map_err(|error| live.error(error))?;
+        live.filter = filter.map(|bytes| live.decode_filter(&bytes)).transpose()?;
         *live.position() = position;
         Ok(live)
     }
@@ -105,6 +119,10 @@ impl Live {
 
     fn decode_position(&self, bytes: &[u8]) -> Result<Position, StoreError> {
         edge_position::read(bytes).map_err(|what| StoreError::damaged(self.generation.path(), what))
+    }
+
+    fn decode_filter(&self, bytes: &[u8]) -> Result<Filter, StoreError> {
+        Filter::from_bytes(bytes).map_err(|error| StoreError::damaged(self.generation.path(), error.to_string()))
     }
 
     /// Where the snapshot stood that this copy began with, if it is known.
@@ -133,8 +151,8 @@ impl Live {
         StoreError::from_rocksdb(self.generation.path(), error)
     }
 
-    /// Takes in sorted table files, and stands at the position that they lead to.
-    pub(crate) fn ingest(&self, files: Vec<PathBuf>, position: &Position) -> Result<(), StoreError> {
+    /// Takes in sorted table files, which are all that there is of these contents.
+    pub(crate) fn ingest(&mut self, files: Vec<PathBuf>, contents: &Contents) -> Result<(), StoreError> {
         if !files.is_empty() {
             let mut ingest = IngestExternalFileOptions::default();
             ingest.set_move_files(true);
@@ -143,11 +161,17 @@ impl Live {
         // Never in the log: where RocksDB knows the position, its manifest has the tables that were named before it.
         let mut unlogged = WriteOptions::default();
         unlogged.disable_wal(true);
-        let first = edge_position::first(position);
-        let base = self.db.put_cf_opt(self.family(), BASE_KEY, &first, &unlogged);
-        let put = base.and_then(|()| self.db.put_cf_opt(self.family(), POSITION_KEY, first, &unlogged));
-        put.and_then(|()| self.db.flush_cf(self.family())).map_err(|error| self.error(error))?;
-        *self.position() = Some(*position);
+        let first = edge_position::first(&contents.position);
+        let filter = contents.filter.as_ref().map(Filter::to_bytes);
+        let mut values = vec![(BASE_KEY, &first), (POSITION_KEY, &first)];
+        values.extend(filter.as_ref().map(|filter| (FILTER_KEY, filter)));
+        values
+            .into_iter()
+            .try_for_each(|(key, value)| self.db.put_cf_opt(self.family(), key, value, &unlogged))
+            .and_then(|()| self.db.flush_cf(self.family()))
+            .map_err(|error| self.error(error))?;
+        *self.position() = Some(contents.position);
+        self.filter.clone_from(&contents.filter);
         Ok(())
     }
 }

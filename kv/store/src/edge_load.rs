@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use rocksdb::{Options, SstFileWriter};
-use zonecast_kv_proto::{Position, decode_entries};
+use zonecast_kv_proto::{Filter, Position, decode_entries};
 
 use crate::StoreError;
 use crate::edge_copies::Copies;
+use crate::edge_live::Contents;
 use crate::generations::{Generation, sync_folder};
 
 /// A table file is ended beyond this, so that later compactions have pieces to choose from.
@@ -18,12 +19,13 @@ pub struct SnapshotLoad<'s> {
     // Before the generation, so that it is closed before its files go.
     writer: Option<SstFileWriter<'s>>,
     files: Vec<PathBuf>,
+    filter: Option<Filter>,
     generation: Generation,
 }
 
 impl<'s> SnapshotLoad<'s> {
-    pub(crate) fn new(copies: &'s Copies, generation: Generation) -> Self {
-        Self { copies, writer: None, files: Vec::new(), generation }
+    pub(crate) fn new(copies: &'s Copies, generation: Generation, filter: Option<Filter>) -> Self {
+        Self { copies, writer: None, files: Vec::new(), filter, generation }
     }
 
     /// Writes the entries of one message, which come after all before.
@@ -48,7 +50,7 @@ impl<'s> SnapshotLoad<'s> {
     pub fn finish(mut self, position: &Position) -> Result<(), StoreError> {
         self.end_file()?;
         sync_folder(self.generation.path())?;
-        self.copies.switch(self.generation, self.files, position)
+        self.copies.switch(self.generation, self.files, &Contents { position: *position, filter: self.filter })
     }
 
     fn writer(&mut self) -> Result<&mut SstFileWriter<'s>, StoreError> {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
-use zonecast_kv_proto::{Position, View, ViewError};
+use zonecast_kv_proto::{Filter, Position, View, ViewError};
 
 use crate::StoreError;
 use crate::edge_live::Live;
@@ -32,6 +32,11 @@ pub struct EdgeSnapshot {
 }
 
 impl EdgeSnapshot {
+    /// What its copy holds, if not everything.
+    pub(crate) fn filter(&self) -> Option<&Filter> {
+        self.cell.borrow_owner().filter.as_ref()
+    }
+
     pub(crate) fn take(live: Arc<Live>) -> Result<Self, StoreError> {
         let cell = Cell::new(live, |live| Held(live.db.snapshot()));
         let position = cell.with_dependent(|live, held| live.position_in(&held.0))?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{BatchSource, Chain, LogPin, Position, SnapshotSource, SourceError, Version};
+use zonecast_kv_proto::{BatchSource, Chain, Filter, LogPin, Position, SnapshotSource, SourceError, Version};
 
 use crate::snapshot_read::SnapshotRead;
 use crate::version_log::Found;
@@ -71,10 +71,18 @@ impl BatchSource for EdgeSource {
         self.store.copies.settings.pins().pin(after)
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn holds(&self) -> Result<Option<Filter>, SourceError> {
+        Ok(self.store.filter())
+    }
+
+    fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         let snapshot = self.store.snapshot()?;
+        // The filter of this very copy: another one may have taken its place since the downstream was let in.
+        if !Filter::serves(snapshot.filter(), filter) {
+            return Err(SourceError("this relay does not hold any more what the downstream asks for".into()));
+        }
         let position = snapshot.position().ok_or_else(|| SourceError("the copy is new".into()))?;
-        Ok(Box::new(SnapshotRead::new(position, snapshot)))
+        Ok(Box::new(SnapshotRead::new(position, snapshot, filter)))
     }
 }
 

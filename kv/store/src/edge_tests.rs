@@ -39,7 +39,7 @@ fn after(position: &Position, ops: Vec<Op>) -> (Published, Position) {
 }
 
 fn load(store: &EdgeStore, data: &MemoryView, position: &Position) {
-    let mut load = store.begin_snapshot().unwrap();
+    let mut load = store.begin_snapshot(None).unwrap();
     for (key, value) in data.entries() {
         load.add(&encode_entries(&[(Bytes::copy_from_slice(key), Bytes::copy_from_slice(value))])).unwrap();
     }
@@ -113,7 +113,7 @@ fn a_snapshot_of_the_old_copy_is_readable_after_the_switch_and_its_files_go_with
     drop(before);
     assert_eq!(copies(folder.path()), 1);
 
-    let mut unfinished = store.begin_snapshot().unwrap();
+    let mut unfinished = store.begin_snapshot(None).unwrap();
     unfinished.add(&encode_entries(&[(Bytes::from_static(&[0, 1]), Bytes::new())])).unwrap();
     drop(unfinished);
     assert_eq!((copies(folder.path()), store.position()), (1, Some(later)));

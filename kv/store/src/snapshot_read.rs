@@ -1,12 +1,10 @@
 //! A snapshot that is read in order, message by message: of a core's state, or of a relay's copy.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
-use zonecast_kv_proto::{Position, SnapshotSource, SourceError, ViewError, put_entry};
-
-/// The first key that is not published.
-pub(crate) const END: &[u8] = &[0x80, 0];
+use zonecast_kv_proto::{Filter, KeyRange, Position, SnapshotSource, SourceError, ViewError, put_entry};
 
 /// Unchanging keys that can be read in order.
 pub(crate) trait Scanned: Send {
@@ -19,17 +17,17 @@ pub(crate) trait Scanned: Send {
     ) -> Result<(), ViewError>;
 }
 
-/// Everything published, being read in order.
+/// Everything published, or what of it a filter holds, being read in order.
 pub(crate) struct SnapshotRead<S> {
     source: S,
     position: Position,
-    /// Where to go on; `None` at the end.
-    next: Option<Vec<u8>>,
+    /// What is still to be read.
+    ranges: VecDeque<KeyRange>,
 }
 
 impl<S: Scanned> SnapshotRead<S> {
-    pub(crate) fn new(position: Position, source: S) -> Self {
-        Self { source, position, next: Some(Vec::new()) }
+    pub(crate) fn new(position: Position, source: S, filter: Option<&Filter>) -> Self {
+        Self { source, position, ranges: Filter::ranges(filter).into() }
     }
 }
 
@@ -39,19 +37,24 @@ impl<S: Scanned> SnapshotSource for SnapshotRead<S> {
     }
 
     fn next_message(&mut self, max_bytes: usize) -> Result<Bytes, SourceError> {
-        let Some(lower) = self.next.take() else { return Ok(Bytes::new()) };
         // The last entry may go beyond; most are short.
         let mut message = BytesMut::with_capacity(max_bytes + max_bytes / 8);
-        let next = &mut self.next;
-        let read = self.source.scan_from(&lower, END, &mut |key, value| {
-            put_entry(&mut message, key, value);
-            if message.len() < max_bytes {
-                return ControlFlow::Continue(());
+        while let Some(KeyRange { start, end }) = self.ranges.pop_front() {
+            let mut next = None;
+            let read = self.source.scan_from(&start, &end, &mut |key, value| {
+                put_entry(&mut message, key, value);
+                if message.len() < max_bytes {
+                    return ControlFlow::Continue(());
+                }
+                next = Some([key, &[0]].concat());
+                ControlFlow::Break(())
+            });
+            read.map_err(|error| SourceError(error.to_string()))?;
+            if let Some(start) = next {
+                self.ranges.push_front(KeyRange { start, end });
+                break;
             }
-            *next = Some([key, &[0]].concat());
-            ControlFlow::Break(())
-        });
-        read.map_err(|error| SourceError(error.to_string()))?;
+        }
         Ok(message.freeze())
     }
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, LogPin, Position, Published, SnapshotSource, SourceError, TableManifest, TableSource, Version,
-    View, ViewError,
+    BatchSource, Chain, Filter, LogPin, Position, Published, SnapshotSource, SourceError, TableManifest, TableSource,
+    Version, View, ViewError,
 };
 
 use crate::StoreError;
@@ -63,10 +63,10 @@ impl BatchSource for StateStore {
         self.shared.pins.pin(after)
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         let view = self.view();
         let position = view.position()?;
-        Ok(Box::new(SnapshotRead::new(position, view)))
+        Ok(Box::new(SnapshotRead::new(position, view, filter)))
     }
 
     fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {

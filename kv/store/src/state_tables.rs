@@ -12,11 +12,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocksdb::properties::{CUR_SIZE_ALL_MEM_TABLES, ESTIMATE_LIVE_DATA_SIZE};
-use zonecast_kv_proto::{SourceError, TableHash, TableManifest, TableSource, View as _};
+use zonecast_kv_proto::{PUBLISHED_END, SourceError, TableHash, TableManifest, TableSource, View as _};
 
 use crate::disk_room::check_room;
 use crate::generations::{Generation, Generations, io_error};
-use crate::snapshot_read::END;
 use crate::state::StateStore;
 use crate::state_db::StateDb;
 use crate::state_keys::PUBLISHED;
@@ -59,7 +58,7 @@ impl StateStore {
         let (options, position) = (options::sent_table(), view.position()?);
         let mut writer = TableWriter::new(&folder, &options, max_file.max(size / MOST_FILES));
         let mut written = Ok(());
-        view.scan(&[], END, &mut |key, value| {
+        view.scan(&[], PUBLISHED_END, &mut |key, value| {
             written = writer.put(key, value);
             if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })

@@ -407,7 +407,7 @@ fn a_snapshot_is_everything_published_at_one_position() {
     let ops = |id| (0..100_u8).map(|byte| put(id, &[byte], &[byte; 50])).collect::<Vec<_>>();
     let sections = [ZONE, NOTES].map(|id| Section { id, ops: ops(id) });
     apply(&state, &[command(&Batch { preconditions: vec![], sections: sections.into() })]);
-    let mut snapshot = BatchSource::snapshot(&state).unwrap();
+    let mut snapshot = BatchSource::snapshot(&state, None).unwrap();
     let position = state.position();
     add_versions(&state, 3);
     assert_eq!(snapshot.position(), position);

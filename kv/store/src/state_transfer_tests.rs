@@ -159,7 +159,7 @@ fn a_switch_is_seen_by_all_clones_and_views_of_before_stay_until_they_go() {
     let (clone, view, before) = (other.clone(), other.view(), other.head());
     let held = entries(&view, &[], &[0xff; 8]);
     let pin = BatchSource::pin(&other, before.position.version);
-    let mut snapshot = BatchSource::snapshot(&other).unwrap();
+    let mut snapshot = BatchSource::snapshot(&other, None).unwrap();
     other.install(receive(&state.snapshot_files().unwrap(), &other)).unwrap();
     assert_eq!(clone.head(), state.head());
     assert_eq!(entries(&clone.view(), &[], &[0xff; 8]), entries(&state.view(), &[], &[0xff; 8]));

@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
-    AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE,
-    Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
+    AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Filter, Frame, LEAST_RATE, LogPin,
+    MAX_WRITE, Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
 };
 
 use crate::admission::Admission;
@@ -209,7 +209,7 @@ impl Session {
                 blocking(move || {
                     let chain = source.chain_at(version)?;
                     let (head, began) = (source.position(), source.began());
-                    Ok(DownstreamInput::Found { head, began, chain })
+                    Ok(DownstreamInput::Found { head, began, chain, holds: source.holds()? })
                 })
             }
             DownstreamAction::ReadAfter { after, max_bytes } => {
@@ -222,7 +222,7 @@ impl Session {
                 self.turn = Some(Box::pin(SnapshotPlace::take(Arc::clone(&self.parts.feed))));
                 return Ok(());
             }
-            DownstreamAction::OpenSnapshot => self.open_snapshot(),
+            DownstreamAction::OpenSnapshot(filter) => self.open_snapshot(filter),
             DownstreamAction::ReadSnapshot { max_bytes } => {
                 let source = self.snapshot.take().expect("opened, and no other read is under way");
                 read_snapshot(source, Arc::clone(&self.parts.feed), self.parts.clock, max_bytes)
@@ -287,13 +287,14 @@ impl Session {
         self.downstream.handle(self.parts.clock.now(), DownstreamInput::Tables(offer));
     }
 
-    fn open_snapshot(&mut self) -> Operation {
+    fn open_snapshot(&mut self, filter: Option<Filter>) -> Operation {
         let place = self.place.take().expect("a snapshot is opened when its turn has come");
         // Before it is opened, so that nothing is trimmed in between.
         self.pin = Some(self.parts.feed.source.pin(self.parts.feed.source.position().version));
         let begun = self.parts.metrics.snapshots.clone();
         Box::pin(async move {
-            let opened = tokio::task::spawn_blocking(move || place.open()).await.expect("opening does not panic");
+            let opened =
+                tokio::task::spawn_blocking(move || place.open(filter.as_ref())).await.expect("opening does not panic");
             match opened {
                 Ok(source) => {
                     begun.inc();

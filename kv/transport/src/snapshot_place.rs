@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Position, SnapshotSource, SourceError};
+use zonecast_kv_proto::{Filter, Position, SnapshotSource, SourceError};
 
 use crate::feed::Feed;
 
@@ -21,8 +21,8 @@ impl SnapshotPlace {
         Self { feed, source: None }
     }
 
-    pub(crate) fn open(mut self) -> Result<Box<dyn SnapshotSource>, SourceError> {
-        self.source = Some(self.feed.source.snapshot()?);
+    pub(crate) fn open(mut self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        self.source = Some(self.feed.source.snapshot(filter)?);
         Ok(Box::new(self))
     }
 }

@@ -99,7 +99,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
     use bytes::Bytes;
-    use zonecast_kv_proto::{Chain, Position, SnapshotSource, StoreId, TableHash, TableManifest};
+    use zonecast_kv_proto::{Chain, Filter, Position, SnapshotSource, StoreId, TableHash, TableManifest};
 
     use super::*;
 
@@ -136,7 +136,7 @@ mod tests {
             Ok(None)
         }
 
-        fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        fn snapshot(&self, _: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
             Err(SourceError("none".to_owned()))
         }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
 use zonecast_kv_proto::{
-    Ack, BatchSource, Chain, EdgeLink, Frame, PROTOCOL, Peer, Position, SnapshotSource, SourceError, StoreId,
+    Ack, BatchSource, Chain, EdgeLink, Filter, Frame, PROTOCOL, Peer, Position, SnapshotSource, SourceError, StoreId,
     Subscribe, SubscribeRefusal, Version,
 };
 
@@ -51,7 +51,7 @@ impl BatchSource for Empty {
         Ok(Some(Vec::new()))
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, _: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         Err(SourceError("the disk of this test is broken".to_owned()))
     }
 }

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use domain::base::iana::{Class, Rtype};
 use domain::base::{MessageBuilder, Name};
 use zonecast_kv_proto::{
-    Ack, Command, Commit, Epoch, Frame, Group, Heartbeat, Idempotency, Note, Once, PROTOCOL, Position, Published,
-    RequestKey, RestoreId, SignedManifest, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, TableFile, TableHash,
-    TableManifest, TablePiece, TablesWant, Version, encode_entries,
+    Ack, Chain, Command, Commit, Epoch, Filter, Frame, Group, Heartbeat, Idempotency, KeyspaceId, Note, OmittedSection,
+    Once, OperationsHash, PROTOCOL, Position, Published, RequestKey, RestoreId, SectionId, SignedManifest, SkippedRun,
+    SkippedVersion, SnapshotEnd, StoreId, Subscribe, SubscribeRefusal, TableFile, TableHash, TableManifest, TablePiece,
+    TablesWant, Version, encode_entries,
 };
 
 use super::world;
@@ -48,7 +49,10 @@ pub(super) fn published() -> Vec<Vec<u8>> {
     let origin = Position::origin(StoreId::new(9));
     let version = Published::after(&origin, 1_000, public).expect("the first version");
     let fork = Published::fork(&origin, Epoch::ZERO, 1_000, RestoreId::new(7)).expect("the first version");
-    vec![version.to_bytes().to_vec(), fork.to_bytes().to_vec()]
+    let filters = [Filter::new([]), Filter::new([KeyspaceId::DNS])].map(|filter| filter.expect("published keyspaces"));
+    let partial = version.filtered(&filters[0]);
+    let versions = [version, fork, partial].map(|version| version.to_bytes().to_vec());
+    versions.into_iter().chain(filters.map(|filter| filter.to_bytes())).collect()
 }
 
 pub(super) fn snapshots() -> Vec<Vec<u8>> {
@@ -71,6 +75,14 @@ pub(super) fn manifests() -> Vec<Vec<u8>> {
         SignedManifest::new(bytes.clone(), Bytes::from_static(b"certificate"), 0x403, Bytes::from_static(b"signature"))
     });
     signed.map(|signed| signed.to_bytes().to_vec()).chain(plain.iter().map(|bytes| bytes.to_vec())).collect()
+}
+
+/// Two versions of which all is left out.
+fn skipped_run() -> SkippedRun {
+    let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
+    let omitted = OmittedSection { id, operations: OperationsHash::of(b"operations"), after: 0 };
+    let versions = vec![SkippedVersion { time_us: 5, omitted: vec![omitted] }, SkippedVersion::default()];
+    SkippedRun { epoch: Epoch::ZERO, first: Version::new(1), chain: Chain::default(), versions }
 }
 
 pub(super) fn frames() -> Vec<Vec<u8>> {
@@ -96,6 +108,7 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
         Frame::TablesWant(TablesWant::of(9, [false, true])),
         Frame::TablePiece(TablePiece { file: 1, offset: 9, bytes: Bytes::from_static(b"piece") }),
         Frame::TablesEnd(at),
+        Frame::Skipped(skipped_run()),
         Frame::Refused(SubscribeRefusal::Ahead(at)),
         Frame::Refused(SubscribeRefusal::OtherStore(at.store)),
         Frame::Refused(SubscribeRefusal::ForkedAt { epoch: Epoch::new(1), version: Version::new(4) }),

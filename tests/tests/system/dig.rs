@@ -11,7 +11,7 @@ use crate::http::Http;
 
 const ZONE: &str = "$TTL 300\n@ SOA ns admin 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\nwww A 192.0.2.10\n";
 
-fn dig(edge: SocketAddr, arguments: &[&str]) -> String {
+pub(crate) fn dig(edge: SocketAddr, arguments: &[&str]) -> String {
     let (address, port) = (format!("@{}", edge.ip()), edge.port().to_string());
     let fixed = [address.as_str(), "-p", &port, "+tries=1", "+time=5"];
     let output = Command::new("dig").args(fixed).args(arguments).output().unwrap();

@@ -22,6 +22,7 @@ mod import_lead;
 mod keys;
 mod keyspaces;
 mod operator;
+mod partial;
 mod pipeline;
 mod prometheus;
 mod random_zones;

@@ -16,7 +16,7 @@ const ZONE: &str =
     "@ 300 SOA ns hostmaster 1 7200 3600 1209600 60\n@ 300 NS ns\nns 300 A 192.0.2.53\nwww 60 A 192.0.2.1\n";
 
 /// Sends SIGHUP and waits for the line that says what came of it.
-fn hang_up(node: &Node, words: &[&str]) {
+pub(crate) fn hang_up(node: &Node, words: &[&str]) {
     let told = node.log_lines(&["SIGHUP"]).len();
     let pid = node.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());

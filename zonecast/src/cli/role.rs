@@ -48,13 +48,16 @@ impl Role {
     pub(super) fn run_edge(self, shared: &Shared) -> Outcome {
         let file: EdgeFile = config::read(&self.config)?;
         self.begin(shared, &file.log)?;
-        edge::run(file, Output { json: shared.json })
+        let Self { config, .. } = self;
+        edge::run(file, Box::new(move || config::read(&config)), Output { json: shared.json })
     }
 
     pub(super) fn run_relay(self, shared: &Shared) -> Outcome {
         let file: RelayFile = config::read(&self.config)?;
         self.begin(shared, &file.log)?;
-        edge::run_relay(file, Output { json: shared.json })
+        let Self { config, .. } = self;
+        let read_again = move || config::read(&config).map(RelayFile::into_edge);
+        edge::run(file.into_edge(), Box::new(read_again), Output { json: shared.json })
     }
 
     fn begin(&self, shared: &Shared, file: &LogSection) -> Outcome {

@@ -118,6 +118,10 @@ fn show_edge(edge: &EdgeNode, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "store   {}", if edge.store.is_empty() { "no copy yet" } else { &edge.store })?;
     writeln!(out, "version {} of epoch {}, chain {}, behind {behind}", edge.version, edge.epoch, edge.chain)?;
     writeln!(out, "durable {}", edge.durable)?;
+    if !edge.keyspaces.is_empty() {
+        let others = if edge.holds_others { "; its copy still holds others" } else { "" };
+        writeln!(out, "holds   {}{others}", edge.keyspaces.join(", "))?;
+    }
     writeln!(out, "zones   {}", edge.zones)?;
     if !edge.dns.is_empty() {
         writeln!(out, "dns     {}", edge.dns.join(" "))?;

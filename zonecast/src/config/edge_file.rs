@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zonecast_dns::Limits;
-use zonecast_edge::MAX_NSID_LEN;
+use zonecast_edge::{MAX_NSID_LEN, Selection};
 use zonecast_kv_edge::Upstream;
 
 use super::{AccessSection, DownstreamSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
@@ -32,6 +32,10 @@ pub(crate) struct EdgeFile {
     /// address, because resolving a name could depend on this edge.
     #[serde(deserialize_with = "upstreams", serialize_with = "as_text")]
     pub upstreams: Vec<Upstream>,
+    /// Published keyspaces that this node holds, by name; `dns` is that of DNS. Without it, the node holds all of them. SIGHUP
+    /// reads it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyspaces: Option<Vec<String>>,
     /// Addresses at which the edge answers queries over UDP and TCP.
     pub dns: Vec<SocketAddr>,
     /// Size in MiB of the cache of all UDP threads together; 0 turns the cache off. It holds recently read keys, so
@@ -82,6 +86,12 @@ pub(super) fn as_text<S: Serializer>(upstreams: &[Upstream], to: S) -> Result<S:
     to.collect_seq(upstreams.iter().map(ToString::to_string))
 }
 
+pub(super) fn selection(names: Option<&[String]>) -> Outcome<Option<Selection>> {
+    let Some(names) = names else { return Ok(None) };
+    let selection = Selection::of(names.iter().map(String::as_str));
+    selection.map(Some).map_err(|error| Failure::usage(format_args!("`keyspaces`: {error}")))
+}
+
 /// Refuses upstreams that a node could not find by itself.
 pub(super) fn check_upstreams(upstreams: &[Upstream]) -> Outcome {
     if upstreams.is_empty() {
@@ -112,6 +122,7 @@ impl EdgeFile {
             data: PathBuf::new(),
             identity: PathBuf::new(),
             upstreams: vec![],
+            keyspaces: None,
             dns: vec![],
             hot_cache_mib: 0,
             cookie_secrets: None,
@@ -128,6 +139,7 @@ impl EdgeFile {
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
         check_upstreams(&self.upstreams)?;
+        self.selection()?;
         if self.dns.is_empty() {
             return Err(Failure::usage("`dns` is empty: name at least one address, such as \"0.0.0.0:53\""));
         }
@@ -137,6 +149,14 @@ impl EdgeFile {
         self.access.access()?;
         self.rate_limit.rate_limit()?;
         self.http.check_of_edge()
+    }
+
+    /// The keyspaces to hold.
+    ///
+    /// # Errors
+    /// One of the names is none.
+    pub(crate) fn selection(&self) -> Outcome<Option<Selection>> {
+        selection(self.keyspaces.as_deref())
     }
 
     /// Converts the settings for the front end.

@@ -23,6 +23,10 @@ pub(crate) struct RelayFile {
     /// Cores or other relays to follow, as in the file of an edge.
     #[serde(deserialize_with = "edge_file::upstreams", serialize_with = "edge_file::as_text")]
     pub upstreams: Vec<Upstream>,
+    /// Published keyspaces that this node holds, by name; `dns` is that of DNS. Without it, the node holds all of them. SIGHUP
+    /// reads it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keyspaces: Option<Vec<String>>,
     /// Where other nodes follow it.
     pub downstream: DownstreamSection,
     /// Seconds after which `/readyz` says that this node is not ready, when no majority of the cores has confirmed its
@@ -48,11 +52,22 @@ pub(crate) enum RelayRole {
 impl RelayFile {
     /// The same as an edge that answers no DNS.
     pub(crate) fn into_edge(self) -> EdgeFile {
-        let Self { role: RelayRole::Relay, data, identity, upstreams, downstream, max_stale_seconds, http, log } = self;
+        let Self {
+            role: RelayRole::Relay,
+            data,
+            identity,
+            upstreams,
+            keyspaces,
+            downstream,
+            max_stale_seconds,
+            http,
+            log,
+        } = self;
         EdgeFile {
             data,
             identity,
             upstreams,
+            keyspaces,
             max_stale_seconds,
             http,
             log,
@@ -64,6 +79,7 @@ impl RelayFile {
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
         edge_file::check_upstreams(&self.upstreams)?;
+        edge_file::selection(self.keyspaces.as_deref())?;
         self.http.check_of_edge()
     }
 }

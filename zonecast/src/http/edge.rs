@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json, Router};
 use tokio::sync::watch;
+use zonecast_edge::{HeldKeyspaces, Selection};
 use zonecast_kv_edge::{Downstreams, EdgeStatus};
 use zonecast_kv_proto::{FollowerState, MAX_BACKOFF, Role};
 
@@ -33,6 +34,8 @@ pub(crate) struct EdgeApiParts {
     pub edge: LocalEdge,
     /// How it stands, at every change.
     pub status: watch::Receiver<EdgeStatus>,
+    /// The keyspaces that it holds.
+    pub held: Arc<HeldKeyspaces>,
     /// Where others follow it.
     pub quic: Option<SocketAddr>,
     /// Who does.
@@ -80,7 +83,7 @@ impl EdgeApi {
 
     /// Reads the disk.
     fn node(&self) -> EdgeNode {
-        let EdgeApiParts { edge, status, quic, downstreams, max_stale: _ } = &self.parts;
+        let EdgeApiParts { edge, status, held, quic, downstreams, max_stale: _ } = &self.parts;
         let (state, status) = (edge.states.load(), status.borrow().clone());
         let position = state.as_ref().map(|state| state.position);
         let version = |position: Option<zonecast_kv_proto::Position>| position.map_or(0, |at| at.version.get());
@@ -92,6 +95,8 @@ impl EdgeApi {
             ready: self.is_ready(),
             store: position.map(|at| at.store.to_string()).unwrap_or_default(),
             epoch: position.map_or(0, |at| at.epoch.get()),
+            keyspaces: held.chosen().iter().flat_map(Selection::names).map(str::to_owned).collect(),
+            holds_others: position.is_some() && !held.is_kept(status.holds.as_ref()),
             version: version(position),
             chain: position.map(|at| at.chain.to_string()).unwrap_or_default(),
             durable: version(status.durable),

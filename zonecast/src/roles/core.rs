@@ -75,7 +75,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         metrics,
     };
     let Some(running) = start(setup, joins, &stop).await? else { return Ok(Ended::Stopped) };
-    let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone());
+    let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone(), None);
     let ended = match become_ready(&running, zones, &folder, started, &stop).await {
         Ok(Some(ready)) => {
             output.show(&ready, |ready, out| writeln!(out, "{}", ready.line()))?;

@@ -21,10 +21,11 @@ use zonecast_kv_transport::{Endpoint, Identity, PublisherOptions, Role, Transpor
 use super::core::identity;
 use super::http::HttpServer;
 use super::process::{self, Ended, notify};
+use super::reload::{self, KeyspaceChoice, ReadAgain};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
-use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
+use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::auth::Tokens;
-use crate::config::{DownstreamSection, EdgeFile, RelayFile};
+use crate::config::{DownstreamSection, EdgeFile, HttpSection};
 use crate::http::{EdgeApi, EdgeApiParts, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
@@ -34,24 +35,22 @@ use zonecast_service::LocalEdge;
 use zonecast_service::VitalSigns;
 use zonecast_service::exit::{Code, Failure, Outcome};
 
-/// Runs until a signal; prints the ready line once it has a copy to answer from.
+/// Runs an edge, or a relay, until a signal; prints the ready line once it has a copy to answer from.
 ///
 /// # Errors
 /// It cannot start, or applying had ended for good before the signal came.
-pub(crate) fn run(config: EdgeFile, output: Output) -> Outcome {
+pub(crate) fn run(config: EdgeFile, read_again: ReadAgain, output: Output) -> Outcome {
     let started = Instant::now();
-    process::run(async |stop| serve(config, output, started, stop).await)
+    process::run(async |stop| serve(config, read_again, output, started, stop).await)
 }
 
-/// The same for a relay, which answers no DNS.
-///
-/// # Errors
-/// As [`run`].
-pub(crate) fn run_relay(config: RelayFile, output: Output) -> Outcome {
-    run(config.into_edge(), output)
-}
-
-async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
+async fn serve(
+    config: EdgeFile,
+    read_again: ReadAgain,
+    output: Output,
+    started: Instant,
+    stop: Stop,
+) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = Arc::new(MetricsRegistry::new());
@@ -68,15 +67,13 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     let name = identity.peer().name.clone();
     tracing::info!(data = %folder.path().display(), %role, name, "starting");
     let fault = Fault::new(folder.path());
-    let tokens = config.http.token_file().map(Tokens::open).transpose();
-    let tokens = tokens.map_err(|error| Failure::new(Code::Unreadable, error))?;
-    let gate = Gate::new(tokens, metrics.registry(), fault.clone())?;
-    let hangup = reload::on_hangup(&stop, identity.clone(), gate.clone());
+    let gate = gate(&config.http, &metrics, fault.clone())?;
     let vitals = VitalSigns::register(metrics.registry(), folder.path(), identity.clone(), started)?;
     let setup = EdgeSetup {
         folder: folder.edge(&name),
         name,
-        identity,
+        identity: identity.clone(),
+        keyspaces: config.selection()?,
         upstreams: config.upstreams,
         bound,
         store: config.downstream.as_ref().map(DownstreamSection::store).unwrap_or_default(),
@@ -87,11 +84,14 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
     };
     let edge = RunningEdge::start(setup)?;
     edge.open();
+    let held = edge.held();
+    let keyspaces = KeyspaceChoice { held: Arc::clone(&held), read_again };
+    let hangup = reload::on_hangup(&stop, identity, gate.clone(), Some(keyspaces));
     let local = edge.describe();
     let mut status = edge.status();
     let downstreams = edge.downstreams();
     let edge = edge.watch(fault.clone());
-    let parts = EdgeApiParts { edge: local.clone(), status: status.clone(), quic, downstreams, max_stale };
+    let parts = EdgeApiParts { edge: local.clone(), status: status.clone(), held, quic, downstreams, max_stale };
     let api = EdgeApi::new(parts, fault.clone(), metrics, vitals, started);
     let http = HttpServer::start(http, edge_router(api.clone(), gate.clone()), gate, tls)?;
     // Whoever waits for the process waits for its answers, not for its core.
@@ -123,6 +123,12 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         Some(Ended::Restart) => Ok(Ended::Restart),
         _ => fault.get().map_or(Ok(Ended::Stopped), Err),
     }
+}
+
+/// Lets in who has a token of the file, or everybody.
+fn gate(section: &HttpSection, metrics: &MetricsRegistry, fault: Fault) -> Outcome<Gate> {
+    let tokens = section.token_file().map(Tokens::open).transpose();
+    Gate::new(tokens.map_err(|error| Failure::new(Code::Unreadable, error))?, metrics.registry(), fault)
 }
 
 async fn close(http: HttpServer, edge: WatchedEdge) {

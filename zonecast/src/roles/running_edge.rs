@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use zonecast_dns::{Bound, Limits, Metrics, Server};
-use zonecast_edge::EdgeStates;
+use zonecast_edge::{EdgeStates, HeldKeyspaces, Selection};
 use zonecast_kv_edge::{
     DownstreamConfig, Downstreams, Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream,
 };
@@ -36,6 +36,8 @@ pub(crate) struct EdgeSetup {
     pub bound: Vec<Bound>,
     /// What its copy may take.
     pub store: EdgeOptions,
+    /// The published keyspaces that it holds, if not all.
+    pub keyspaces: Option<Selection>,
     /// Where others follow it, if it is a relay.
     pub downstream: Option<DownstreamConfig>,
     /// Of its front end; the hot cache is for all of its threads together.
@@ -51,6 +53,7 @@ pub(crate) struct EdgeSetup {
 pub(crate) struct RunningEdge {
     name: String,
     front: Front,
+    held: Arc<HeldKeyspaces>,
     edge: Edge,
 }
 
@@ -78,8 +81,19 @@ impl RunningEdge {
     /// # Errors
     /// The copy cannot be opened, or the system gives no thread.
     pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
-        let EdgeSetup { name, folder, identity, upstreams, bound, store, downstream, limits, metrics, dns_metrics } =
-            setup;
+        let EdgeSetup {
+            name,
+            folder,
+            identity,
+            upstreams,
+            bound,
+            store,
+            keyspaces,
+            downstream,
+            limits,
+            metrics,
+            dns_metrics,
+        } = setup;
         let threads = bound.iter().map(Bound::workers).sum::<usize>().max(1);
         let limits = Limits { hot_cache: limits.hot_cache / threads, ..limits };
         let answerer = Arc::new(EdgeAnswerer::new(EdgeStates::default()));
@@ -87,9 +101,11 @@ impl RunningEdge {
         let start = |bound: Bound| bound.start(Arc::clone(&answerer), limits.clone(), dns_metrics.clone());
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
-        let config = EdgeConfig { folder, upstreams, identity, store, downstream };
+        let holds = HeldKeyspaces::at_start(keyspaces.as_ref());
+        let config = EdgeConfig { folder, upstreams, identity, store, holds, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
-        Ok(Self { name, front, edge })
+        let held = Arc::new(HeldKeyspaces::keep(&edge, front.answerer.states(), keyspaces));
+        Ok(Self { name, front, held, edge })
     }
 
     /// How it stands, at every change.
@@ -100,6 +116,11 @@ impl RunningEdge {
     /// The nodes that follow it, if they may.
     pub(crate) fn downstreams(&self) -> Option<Downstreams> {
         self.edge.downstreams()
+    }
+
+    /// To say which keyspaces it is to hold.
+    pub(crate) fn held(&self) -> Arc<HeldKeyspaces> {
+        Arc::clone(&self.held)
     }
 
     /// Answers from its copy from now on, whenever there is one.
@@ -121,9 +142,10 @@ impl RunningEdge {
     /// Watches it from now on.
     pub(crate) fn watch(self, fault: Fault) -> WatchedEdge {
         let (stop, mut stopped) = oneshot::channel();
-        let Self { name, front, mut edge } = self;
+        let Self { name, front, held, mut edge } = self;
         let watches = front.servers.iter().map(|server| watch_threads(server, fault.clone())).collect();
         let task = tokio::spawn(async move {
+            let _held = held;
             tokio::select! {
                 error = edge.failed() => {
                     tracing::error!(edge = name, %error, "the edge cannot apply versions any more; it answers from its last version");

@@ -113,5 +113,6 @@ pub(crate) fn config(folder: &Path, name: &str, core: SocketAddr) -> DnsEdgeConf
         upstreams: vec![core.into()],
         data: folder.join(format!("copy-{name}")),
         store: EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 4 << 20, ..EdgeOptions::default() },
+        keyspaces: None,
     }
 }

@@ -137,7 +137,7 @@ async fn private_changes_spend_no_version() {
     let Outcome::Committed { version, revision, .. } = pending.await else { panic!() };
     assert_eq!((version, revision), (None, core.head().revision));
     assert!(log.lock().unwrap().is_empty());
-    let mut snapshot = core.source().snapshot().unwrap();
+    let mut snapshot = core.source().snapshot(None).unwrap();
     assert!(snapshot.next_message(1000).unwrap().is_empty(), "private keys never leave");
     core.shutdown().await.unwrap();
 }

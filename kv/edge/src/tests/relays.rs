@@ -13,17 +13,26 @@ fn relay_peer(name: &str) -> Peer {
     Peer { role: Role::Relay, name: name.into() }
 }
 
-fn core(publisher: &Publisher) -> Upstream {
+pub(super) fn core(publisher: &Publisher) -> Upstream {
     publisher.local_addr().unwrap().into()
 }
 
-fn below(relay: SocketAddr) -> Upstream {
+pub(super) fn below(relay: SocketAddr) -> Upstream {
     relay.into()
 }
 
 impl World {
     /// A relay that listens there, and where that is.
     fn relay(&self, name: &str, listen: &str, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+        self.start_relay(name, listen, Holds::Everything, upstreams)
+    }
+
+    /// A relay that holds this.
+    pub(super) fn relay_of(&self, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+        self.start_relay("relay-1", "127.0.0.1:0", holds, upstreams)
+    }
+
+    fn start_relay(&self, name: &str, listen: &str, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -40,24 +49,19 @@ impl World {
             upstreams,
             identity,
             store: SMALL.of_relay(),
+            holds,
             downstream: Some(downstream),
         });
         (running, address)
     }
 
     fn edge_below(&self, name: &str, upstreams: Vec<Upstream>) -> Running {
-        start(EdgeConfig {
-            folder: self.folder_of(name),
-            upstreams,
-            identity: self.ca.issue(Role::Edge, name).unwrap(),
-            store: SMALL,
-            downstream: None,
-        })
+        start(self.config_of(name, upstreams))
     }
 }
 
 /// Waits until this is so.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never {what}");
@@ -65,7 +69,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn link_of(publisher: &Publisher, peer: &Peer) -> Option<(EdgeLink, Option<Version>)> {
+pub(super) fn link_of(publisher: &Publisher, peer: &Peer) -> Option<(EdgeLink, Option<Version>)> {
     let edges = publisher.edges();
     edges.into_iter().find(|edge| edge.report.peer == *peer).map(|edge| (edge.report.link, edge.report.applied))
 }
@@ -161,8 +165,8 @@ async fn a_relay_serves_from_its_disk_while_the_core_is_down() {
 /// The same version, as a later release might write it.
 fn with_something_appended(version: &[u8]) -> bytes::Bytes {
     let (&array, rest) = version.split_first().unwrap();
-    assert_eq!(array, 0x96, "an array of six: the id of a restore is left out");
-    bytes::Bytes::from([&[0x98], rest, &[0xc4, 16], &[0; 16], &[0xa3], b"new"].concat())
+    assert_eq!(array, 0x96, "an array of six: the id of a restore and what a filter omits are left out");
+    bytes::Bytes::from([&[0x99], rest, &[0xc4, 16], &[0; 16], &[0x90, 0xa3], b"new"].concat())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId,
+    Batch, BatchSource, Chain, Filter, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId,
     SnapshotSource, SourceError, StoreId, Value, Version, View, encode_entries,
 };
 
@@ -34,7 +34,11 @@ impl MemorySource {
     }
 
     pub(super) fn commit_in(&self, id: SectionId, ops: Vec<Op>) -> (Bytes, Position) {
-        let batch = Batch { preconditions: Vec::new(), sections: vec![Section { id, ops }] };
+        self.commit_sections(vec![Section { id, ops }])
+    }
+
+    pub(super) fn commit_sections(&self, sections: Vec<Section>) -> (Bytes, Position) {
+        let batch = Batch { preconditions: Vec::new(), sections };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
         let mut inner = self.lock();
         let sections = batch.encode().unwrap().sections;
@@ -101,10 +105,12 @@ impl BatchSource for MemorySource {
         Ok(Some(read))
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         let inner = self.lock();
         let own = |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-        Ok(Box::new(Snapshot { position: inner.head, rest: inner.data.entries().map(own).collect() }))
+        let held = |key: &[u8]| filter.is_none_or(|filter| filter.holds_keyspace(Key::check(key).unwrap()));
+        let rest = inner.data.entries().filter(|(key, _)| held(key)).map(own).collect();
+        Ok(Box::new(Snapshot { position: inner.head, rest }))
     }
 }
 

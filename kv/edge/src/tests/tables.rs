@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Command, Commit, Frame, KeyspaceId, LogPin, MAX_TABLE_PIECE, Section, SectionId,
+    Batch, BatchSource, Chain, Command, Commit, Filter, Frame, KeyspaceId, LogPin, MAX_TABLE_PIECE, Section, SectionId,
     SignedManifest, SnapshotSource, SourceError, StoreId, TableCourse, TableHash, TableManifest, TablePiece,
     TableSource,
 };
@@ -106,8 +106,8 @@ impl BatchSource for Core {
         self.state.pin(after)
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
-        self.state.snapshot()
+    fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
+        self.state.snapshot(filter)
     }
 
     fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
@@ -281,9 +281,7 @@ async fn a_relay_can_pass_on_what_a_core_has_signed_and_change_nothing_of_it() {
     let relay = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.ca.issue(Role::Relay, "relay-1").unwrap());
     let relay = relay.unwrap();
     let upstreams = vec![relay.local_addr().unwrap().into()];
-    let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
-    let edge =
-        start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL, downstream: None });
+    let edge = start(world.config_of("edge-1", upstreams));
     let _refused = relayed(&relay, &changed).await;
     let is_named = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("signature"));
     edge.until("told", is_named).await;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::simulation_source::owned;
 use crate::{
-    Chain, FollowerAction, FollowerInput, MemoryView, Position, ReceivedVersion, Version, decode_entries, decode_ops,
+    Chain, Filter, FollowerAction, FollowerInput, MemoryView, Position, ReceivedVersion, Version, decode_entries,
+    decode_ops,
 };
 
 /// A version in the log of a node.
@@ -22,6 +23,8 @@ pub(super) struct Logged {
 pub(super) struct State {
     pub(super) data: MemoryView,
     pub(super) position: Option<Position>,
+    /// What it holds, if not everything.
+    pub(super) filter: Option<Filter>,
     pub(super) log: VecDeque<Logged>,
 }
 
@@ -45,13 +48,19 @@ impl State {
     }
 }
 
+/// A snapshot that is not complete yet.
+struct Loading {
+    data: MemoryView,
+    filter: Option<Filter>,
+}
+
 /// What a node keeps.
 #[derive(Default)]
 pub(super) struct Disk {
     pub(super) state: State,
     /// What is left when the power goes.
     pub(super) durable: State,
-    loading: Option<MemoryView>,
+    loading: Option<Loading>,
     /// Handed on, not applied.
     queue: VecDeque<FollowerAction>,
 }
@@ -99,18 +108,18 @@ impl Disk {
                 self.state.log.push_back(Logged { version: number, chain, bytes: version.bytes.clone() });
                 Done::Applied(version, FollowerInput::Applied { position, bytes, two_clock_us: 0 })
             }
-            FollowerAction::SnapshotBegin(_) => {
-                self.loading = Some(MemoryView::new());
+            FollowerAction::SnapshotBegin(_, filter) => {
+                self.loading = Some(Loading { data: MemoryView::new(), filter });
                 Done::Part(None)
             }
             FollowerAction::SnapshotEntries(entries, bytes) => {
-                let loading = self.loading.as_mut().unwrap();
+                let loading = &mut self.loading.as_mut().unwrap().data;
                 decode_entries(&entries).map(Result::unwrap).for_each(|(key, value)| loading.insert(key, value));
                 Done::Part(Some(FollowerInput::Taken(bytes)))
             }
             FollowerAction::SnapshotEnd(position, bytes) => {
-                let data = self.loading.take().unwrap();
-                self.state = State { data, position: Some(position), log: VecDeque::new() };
+                let Loading { data, filter } = self.loading.take().unwrap();
+                self.state = State { data, position: Some(position), filter, log: VecDeque::new() };
                 // It is synced before it takes the place of the copy before.
                 self.durable = self.state.clone();
                 Done::Loaded(FollowerInput::Applied { position, bytes, two_clock_us: 0 })

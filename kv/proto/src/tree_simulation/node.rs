@@ -5,13 +5,15 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::hub::Hub;
 use super::wire::Wire;
-use crate::{Follower, FollowerState, Path, Peer, Position, Role};
+use crate::{Filter, Follower, FollowerInput, FollowerState, Path, Peer, Position, Role};
 
 pub(super) struct Node {
     pub(super) peer: Peer,
     /// Places of the nodes that it may follow, in order; none for the core.
     pub(super) upstreams: Vec<usize>,
     pub(super) disk: Disk,
+    /// What it is to hold, if not everything.
+    pub(super) filter: Option<Filter>,
     pub(super) follower: Follower,
     pub(super) hub: Option<Hub>,
     pub(super) wire: Option<Wire>,
@@ -33,6 +35,7 @@ impl Node {
             peer,
             upstreams,
             disk,
+            filter: None,
             follower,
             hub: None,
             wire: None,
@@ -59,12 +62,19 @@ impl Node {
         let passes_on_as = self.is_relay().then(|| self.peer.clone());
         self.follower = Follower::new(now, name, incarnation, position)
             .with_upstreams(self.upstreams.len().max(1))
+            .with_filter(self.filter.clone(), self.disk.state.filter.as_ref())
             .passing_on_as(passes_on_as);
         self.hub = None;
         self.tells = false;
         if let Some(position) = position.filter(|_| self.is_relay()) {
             self.hub = Some(Hub::new(position, Path::default()));
         }
+    }
+
+    /// It is to hold something else.
+    pub(super) fn hold(&mut self, now: Duration, filter: Option<Filter>) {
+        self.filter.clone_from(&filter);
+        self.follower.handle(now, FollowerInput::Filter(filter));
     }
 
     /// Notes how far it has come.

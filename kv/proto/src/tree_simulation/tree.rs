@@ -13,10 +13,13 @@ use super::node::Node;
 use super::wire::Wire;
 use crate::random::Random;
 use crate::{
-    AcceptedLink, Batch, DownstreamAction, DownstreamInput, Epoch, FollowerAction, FollowerInput, Frame, Key,
+    AcceptedLink, Batch, DownstreamAction, DownstreamInput, Epoch, Filter, FollowerAction, FollowerInput, Frame, Key,
     KeyspaceId, Op, Path, Peer, Position, Published, ReceivedVersion, RestoreId, Role, Section, SectionId, StoreId,
     Value, Version, encode_entries,
 };
+
+/// Where keys change.
+const KEYSPACES: [KeyspaceId; 3] = [KeyspaceId::DNS, KeyspaceId::new(0x0100), KeyspaceId::new(0x0101)];
 
 const STEP: Duration = Duration::from_millis(7);
 
@@ -90,19 +93,32 @@ impl Tree {
     /// Two keys always hold the same, so that half of a version shows.
     pub(super) fn commit(&mut self) {
         self.commits += 1;
-        let pair = u8::try_from(self.random.below(10)).unwrap();
-        let value = Value::new(format!("{} {}", self.commits, self.random.below(99))).unwrap();
-        let key = |half| Key::new(vec![0, 1, pair, half]).unwrap();
-        let ops = match self.random.below(6) {
-            0 => vec![Op::DeleteRange { start: key(0), end: key(9) }],
-            _ => [0, 1].map(|half| Op::Put { key: key(half), value: value.clone() }).to_vec(),
-        };
-        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
-        let batch = Batch { preconditions: vec![], sections: vec![Section { id, ops }] };
+        let first = usize::try_from(self.random.below(KEYSPACES.len() as u64)).unwrap();
+        let count = 1 + usize::try_from(self.random.below(2)).unwrap();
+        let keyspaces = KEYSPACES.iter().cycle().skip(first).take(count);
+        let sections = keyspaces.map(|keyspace| self.pair_of(*keyspace)).collect();
+        let batch = Batch { preconditions: vec![], sections };
         let head = self.head();
         let published = Published::after(&head, 0, batch.encode().unwrap().sections).unwrap();
         self.nodes[0].disk.state.data.apply(&batch);
         self.publish(published);
+    }
+
+    fn pair_of(&mut self, keyspace: KeyspaceId) -> Section {
+        let pair = u8::try_from(self.random.below(10)).unwrap();
+        let value = Value::new(format!("{} {}", self.commits, self.random.below(99))).unwrap();
+        let key = |half| Key::new([&keyspace.get().to_be_bytes()[..], &[pair, half]].concat()).unwrap();
+        let ops = match self.random.below(6) {
+            0 => vec![Op::DeleteRange { start: key(0), end: key(9) }],
+            _ => [0, 1].map(|half| Op::Put { key: key(half), value: value.clone() }).to_vec(),
+        };
+        Section { id: SectionId { keyspace, partition: 1 }, ops }
+    }
+
+    /// Everything, or some of the keyspaces.
+    fn some_filter(&mut self) -> Option<Filter> {
+        let some: Vec<KeyspaceId> = KEYSPACES.into_iter().filter(|_| self.random.one_in(2)).collect();
+        (!self.random.one_in(3)).then(|| Filter::new(some).unwrap())
     }
 
     fn publish(&mut self, published: Published) {
@@ -188,12 +204,17 @@ impl Tree {
             6 if self.random.one_in(4) => self.restore(),
             7 => self.backup = self.nodes[0].disk.state.clone(),
             8 if self.random.one_in(4) => self.is_confirmed = !self.is_confirmed,
+            // A relay that holds less than those below it is no upstream of theirs, so few do.
+            10 if !self.nodes[place].is_relay() || self.random.one_in(3) => {
+                let filter = self.some_filter();
+                self.nodes[place].hold(self.now, filter);
+            }
             9 if self.random.one_in(3) => {
                 // Longer than anything is on its way.
                 (1..self.nodes.len()).for_each(|place| self.cut(place));
                 self.now += Duration::from_secs(self.random.below(8));
             }
-            10..50 => self.commit(),
+            11..50 => self.commit(),
             _ => {}
         }
     }
@@ -303,7 +324,8 @@ impl Tree {
                 DownstreamAction::LookUp(version) => {
                     let head = state.position.unwrap();
                     let began = if is_core { began } else { Version::ZERO };
-                    wire.answer = Some(DownstreamInput::Found { head, began, chain: state.chain_at(version) });
+                    let (chain, holds) = (state.chain_at(version), state.filter.clone());
+                    wire.answer = Some(DownstreamInput::Found { head, began, chain, holds });
                 }
                 DownstreamAction::ReadAfter { after, .. } => {
                     let most = usize::try_from(1 + self.random.below(5)).unwrap();
@@ -313,10 +335,17 @@ impl Tree {
                 | DownstreamAction::ReadTable { .. }
                 | DownstreamAction::CloseTables => unreachable!("nobody here takes table files"),
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(now, DownstreamInput::SnapshotTurn),
-                DownstreamAction::OpenSnapshot => {
+                // It was narrowed since this downstream was let in.
+                DownstreamAction::OpenSnapshot(filter) if !Filter::serves(state.filter.as_ref(), filter.as_ref()) => {
+                    wire.is_closing = true;
+                }
+                DownstreamAction::OpenSnapshot(filter) => {
+                    let holds = |key: &[u8]| {
+                        filter.as_ref().is_none_or(|filter| filter.holds_keyspace(Key::check(key).unwrap()))
+                    };
                     let own =
                         |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-                    wire.snapshot = Some(state.data.entries().map(own).collect());
+                    wire.snapshot = Some(state.data.entries().filter(|(key, _)| holds(key)).map(own).collect());
                     wire.answer = Some(DownstreamInput::SnapshotOpened(state.position.unwrap()));
                 }
                 DownstreamAction::ReadSnapshot { .. } => {
@@ -436,6 +465,7 @@ impl Tree {
         let head = self.head();
         let book = &self.nodes[0].hub.as_ref().unwrap().book;
         let known = book.edges().iter().filter(|edge| edge.applied == Some(head.version)).count();
-        self.nodes.iter().all(|node| node.disk.state.position == Some(head)) && known == self.nodes.len() - 1
+        let is_whole = |node: &Node| node.disk.state.position == Some(head) && node.disk.state.filter == node.filter;
+        self.nodes.iter().all(is_whole) && known == self.nodes.len() - 1
     }
 }

@@ -26,7 +26,7 @@ impl BatchSource for Endless {
         Ok(None)
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, _: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         Ok(Box::new(Self(0)))
     }
 }

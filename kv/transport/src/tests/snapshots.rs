@@ -50,7 +50,7 @@ impl BatchSource for Told {
         Box::new(Pin(Arc::clone(&self.pins), after))
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, _: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         let told = self.snapshot.lock().unwrap().take().expect("one snapshot");
         Ok(Box::new(ToldSnapshot(told)))
     }
@@ -88,7 +88,7 @@ async fn the_log_after_a_snapshot_is_kept_until_the_downstream_has_caught_up() {
     world.publisher.publish(&Bytes::from_static(b"two"), Position { version: Version::new(2), ..origin() });
     let entries = zonecast_kv_proto::encode_entries(&[(Bytes::from_static(&[0, 1, 2]), Bytes::from_static(b"value"))]);
     let mut check = SnapshotCheck::new();
-    check.add(&entries).unwrap();
+    check.add(&entries, None).unwrap();
     tell_snapshot.send(entries.clone()).unwrap();
     assert_eq!(receiver.next().await.unwrap(), Some(Frame::SnapshotEntries(entries)));
     tell_snapshot.send(Bytes::new()).unwrap();

@@ -41,7 +41,7 @@ impl BatchSource for Filed {
         Box::new(Pin(Arc::clone(&self.pins), after))
     }
 
-    fn snapshot(&self) -> Result<Box<dyn SnapshotSource>, SourceError> {
+    fn snapshot(&self, _: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {
         Err(SourceError("nobody asks for entries".to_owned()))
     }
 
