@@ -81,7 +81,7 @@ impl Publisher {
         options: PublisherOptions,
         metrics: TransportMetrics,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, None)
+        Self::start_with(endpoint, source, options, metrics, None, Clock::start())
     }
 
     /// The same for a voter of a cluster: `cores` serves the streams of other cores that come in on the same port.
@@ -93,18 +93,18 @@ impl Publisher {
         metrics: TransportMetrics,
         cores: Arc<dyn CoreService>,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, Some(cores))
+        Self::start_with(endpoint, source, options, metrics, Some(cores), Clock::start())
     }
 
-    fn start_with(
+    pub(crate) fn start_with(
         endpoint: Endpoint,
         source: Arc<dyn BatchSource>,
         options: PublisherOptions,
         metrics: TransportMetrics,
         cores: Option<Arc<dyn CoreService>>,
+        clock: Clock,
     ) -> Self {
         let head = source.position();
-        let clock = Clock::start();
         let parts = Parts {
             book: Arc::new(Book::new(head.epoch, clock, metrics.clone())),
             feed: Arc::new(Feed::new(source, head, &options)),

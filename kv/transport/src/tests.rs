@@ -13,7 +13,8 @@ use zonecast_kv_proto::{
 
 use crate::credentials::Credentials;
 use crate::{
-    Ca, CaError, CertificateFault, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role, TransportMetrics,
+    Ca, CaError, CertificateFault, Clock, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role,
+    TransportMetrics,
 };
 
 mod certificates;
@@ -77,9 +78,21 @@ impl World {
     }
 
     fn over(source: Arc<dyn BatchSource>, folder: tempfile::TempDir, ca: Ca, identity: &Identity) -> Self {
+        Self::at_speed(1, source, folder, ca, identity)
+    }
+
+    /// With a publisher whose clock runs so many times as fast.
+    fn at_speed(
+        speed: u32,
+        source: Arc<dyn BatchSource>,
+        folder: tempfile::TempDir,
+        ca: Ca,
+        identity: &Identity,
+    ) -> Self {
         let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), identity).unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
-        let publisher = Publisher::start(endpoint, source, PublisherOptions::default(), metrics.clone());
+        let options = PublisherOptions::default();
+        let publisher = Publisher::start_with(endpoint, source, options, metrics.clone(), None, Clock::fast(speed));
         let address = publisher.local_addr().unwrap();
         Self { folder, ca, publisher, metrics, address }
     }

@@ -111,7 +111,7 @@ async fn the_log_after_a_snapshot_is_kept_until_the_downstream_has_caught_up() {
     }
 }
 
-/// A rate is looked at over a minute, so this takes one, in which there is nothing to do.
+/// A rate is looked at over a minute, which is two seconds here.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_nothing_of_a_snapshot_is_closed_and_keeps_nothing_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ async fn who_reads_nothing_of_a_snapshot_is_closed_and_keeps_nothing_of_the_stor
         let entry = (Bytes::from(vec![0, 1, number]), Bytes::from(vec![number; 256 * 1024]));
         tell_snapshot.send(zonecast_kv_proto::encode_entries(&[entry])).unwrap();
     }
-    let world = World::over(Arc::new(source), folder, ca, &identity);
+    let world = World::at_speed(30, Arc::new(source), folder, ca, &identity);
     let connection = world.connect(&world.ca.issue(Role::Edge, "edge-1").unwrap()).await;
     let (mut sender, _receiver) = connection.open().await.unwrap();
     sender.send(&subscribe("edge-1", None)).await.unwrap();
