@@ -23,11 +23,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::copy_check::DueCheck;
 use crate::table_receiver::{TableReceiver, Unsure};
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer,
-    Position, PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe,
+    Ack, CopyCheck, DecodeError, EntryError, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path,
+    Peer, Position, PublishedError, ReceivedVersion, SECTION_OVERHEAD, SnapshotCheck, SnapshotEnd, Subscribe,
     SubscribeRefusal, TableLoad, TableManifestError, TablePiece, TablesWant, UNCONFIRMED_AFTER, Version, decode_ops,
 };
 
@@ -98,6 +99,8 @@ pub enum FollowerInput {
     Durable(Position),
     /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
     Damaged,
+    /// The copy has come to this at a marker.
+    Checked(CopyCheck),
 }
 
 /// An output: an action that the caller must do.
@@ -252,6 +255,7 @@ pub struct Follower {
     /// The copy is damaged, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
     ack_due: bool,
+    check: DueCheck,
     /// When all acks so far would have gone out at a steady rate.
     acks_paid_at: Duration,
     /// Time between two acks that go on and on, as the publisher asked last.
@@ -300,6 +304,7 @@ impl Follower {
             outstanding: 0,
             damaged: false,
             ack_due: false,
+            check: DueCheck::default(),
             acks_paid_at: now,
             ack_every: ACK_EVERY,
             upstreams: Upstreams::new(1, incarnation),
@@ -372,6 +377,7 @@ impl Follower {
             FollowerInput::TablesDone(load) => drop(self.unsure.take_if(|unsure| unsure.load == load)),
             FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, why),
             FollowerInput::Damaged => self.damaged(now),
+            FollowerInput::Checked(check) => self.check.say(check),
         }
     }
 
@@ -495,6 +501,7 @@ impl Follower {
         })));
         self.connections += 1;
         self.ack_due = true;
+        self.check.begin_anew();
         self.acks_paid_at = now;
     }
 
@@ -725,7 +732,7 @@ impl Follower {
         let may_ack =
             matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_));
         // What a damaged copy has applied is not there for certain.
-        self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)
+        self.applied.filter(|_| may_ack && (self.ack_due || self.check.is_due()) && !self.damaged)
     }
 
     fn next_ack_at(&self) -> Duration {
@@ -744,6 +751,7 @@ impl Follower {
             durable: durable.map_or(Version::ZERO, |durable| durable.version).min(applied.version),
             two_clock_us: self.two_clock_us,
             apply_us: self.apply_us,
+            check: self.check.take(),
         })))
     }
 

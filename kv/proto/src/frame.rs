@@ -33,7 +33,8 @@ use thiserror::Error;
 
 use crate::wire_reader::WireReader;
 use crate::{
-    AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, TablePiece, TablesWant, Version, positional,
+    AtMost, Chain, CopyCheck, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, TablePiece, TablesWant, Version,
+    positional,
 };
 
 /// Version of the protocol that frames and their order belong to.
@@ -164,6 +165,17 @@ positional! {
         pub two_clock_us: u64,
         /// From the arrival of `applied` at the downstream to its application, microseconds.
         pub apply_us: u64,
+        /// What it has come to at the last marker, if that is news.
+        pub check: Option<CopyCheck>,
+    }
+}
+
+impl Ack {
+    /// The same in place of an earlier one that nobody has seen: what that said of the check of a copy is not lost.
+    #[must_use]
+    pub fn with_check_of(self, earlier: Option<Self>) -> Self {
+        let check = self.check.or(earlier.and_then(|earlier| earlier.check));
+        Self { check, ..self }
     }
 }
 
@@ -586,6 +598,7 @@ mod tests {
             durable: version,
             two_clock_us: 70,
             apply_us: 9,
+            check: Some(CopyCheck { number: 3, state: 1, ..CopyCheck::default() }),
         };
         let mut frames = vec![
             Frame::Subscribe(Subscribe { position: None, ..subscribe.clone() }),
@@ -745,7 +758,7 @@ mod tests {
     #[test]
     fn a_field_that_a_later_release_appends_is_skipped() {
         let mut wire = BytesMut::new();
-        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, 0_u64, "new")));
+        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, 0_u64, None::<u8>, "new")));
         let ack = Ack {
             incarnation: 1,
             epoch: Epoch::new(2),
@@ -753,6 +766,7 @@ mod tests {
             durable: Version::new(3),
             two_clock_us: 0,
             apply_us: 0,
+            check: None,
         };
         assert_eq!(decode(&wire).unwrap(), [Frame::Ack(ack)]);
     }

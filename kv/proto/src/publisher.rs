@@ -409,15 +409,18 @@ impl Downstream {
         if ack.incarnation != self.incarnation || ack.durable > ack.applied {
             return self.close(DownstreamEnd::Malformed("an ack that contradicts itself"));
         }
+        if ack.check.as_ref().is_some_and(|check| !check.is_bounded()) {
+            return self.close(DownstreamEnd::Malformed("a check of a copy with a key that is too long"));
+        }
         let Some(base) = self.base else {
-            self.early = Some(ack);
+            self.early = Some(ack.with_check_of(self.early.take()));
             return;
         };
         if (ack.epoch, ack.applied) > (base.epoch, self.sent) {
             return self.close(DownstreamEnd::Malformed("an ack of what it was never given"));
         }
         if ack.epoch == base.epoch && self.books_from.is_some_and(|from| ack.applied >= from) {
-            self.acked = Some(ack);
+            self.acked = Some(ack.with_check_of(self.acked.take()));
         }
     }
 

@@ -556,6 +556,7 @@ pub(crate) fn acks(position: Position) -> FollowerAction {
         durable: applied,
         two_clock_us: 0,
         apply_us: 0,
+        check: None,
     }))
 }
 

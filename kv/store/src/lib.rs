@@ -33,6 +33,9 @@ mod raft_log;
 mod raft_log_tests;
 mod raft_shared;
 mod raft_writer;
+mod range_checks;
+#[cfg(test)]
+mod range_checks_tests;
 mod snapshot_read;
 mod state;
 mod state_apply;
@@ -65,6 +68,7 @@ pub use folder_lock::lock_file;
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;
+pub use range_checks::{CheckProgress, Checked, RangeCheck, RangeChecks};
 pub use state::{RAFT_LOG_BYTES, SNAPSHOT_BYTES_PER_SECOND, StateOptions, StateStore};
 pub use state_apply::{AppliedVersion, Apply};
 pub use state_receive::{ReceiveState, ReceivedState};
