@@ -9,11 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
-    Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position, TableLoad,
+    Agreement, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position,
+    TableLoad,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
+use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
@@ -53,6 +55,7 @@ pub(crate) struct Driver {
     /// Its downstream side, if it is a relay.
     pub(crate) relay: Option<Relay>,
     pub(crate) edge_reports: EdgeReports,
+    pub(crate) checks: CopyChecks,
 }
 
 impl Driver {
@@ -82,11 +85,13 @@ impl Driver {
         set(&self.metrics.connected, &self.name, 0);
         self.metrics.staleness.confirmed(&self.name, self.clock.now());
         set(&self.metrics.damaged, &self.name, self.store.damage().is_some().into());
+        set(&self.metrics.differs, &self.name, 0);
         self.metrics.read_errors.with_label_values(&[&self.name]);
     }
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
         let repair_at = self.look_after_copy();
+        self.look_at_checks();
         self.act()?;
         self.show();
         let is_free = self.operation.is_none();
@@ -136,6 +141,22 @@ impl Driver {
             tracing::warn!(edge = %self.name, reads = quiet, "reads of the copy fail and are answered with SERVFAIL; the last error: {what}");
         }
         self.repairs.timeout(damage.is_some()).map(|time| self.clock.instant(time).into())
+    }
+
+    /// Says what the copy has come to at the last marker, and whether that is what voters agree on.
+    fn look_at_checks(&mut self) {
+        let look = self.checks.look(self.store.checks().present().as_ref());
+        set(&self.metrics.differs, &self.name, self.checks.is_other().into());
+        if let Some(other) = look.found {
+            let Agreement { agreeing, voters, root, .. } = other.agreement;
+            tracing::error!(
+                edge = %self.name, verification = other.marker.number, own = %other.own.published.root(), agreed = %root,
+                "the copy of this edge is not what {agreeing} of {voters} voters have"
+            );
+        }
+        if let Some(check) = look.said {
+            self.follower.handle(self.clock.now(), FollowerInput::Checked(check));
+        }
     }
 
     /// Carries out what the follower wants, until it waits for something.
@@ -268,6 +289,9 @@ impl Driver {
                 self.sync_at.get_or_insert(Instant::now() + SYNC_EVERY);
             }
             None => self.follower.handle(now, FollowerInput::Taken(progress.bytes)),
+        }
+        if let Some(agreement) = progress.agreement {
+            self.checks.agreed(agreement);
         }
         for report in progress.tables {
             let input = match report {

@@ -10,6 +10,7 @@ use zonecast_kv_proto::{Follower, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
+use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
@@ -96,6 +97,8 @@ impl Edge {
         let position = store.position();
         let on_trouble = Arc::clone(&reports);
         store.on_trouble(move || on_trouble.changed.notify_one());
+        let on_check = Arc::clone(&reports);
+        store.checks().on_change(move || on_check.changed.notify_one());
         let name = config.identity.peer().name.clone();
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
         let clock = Clock::start();
@@ -126,6 +129,7 @@ impl Edge {
             read_errors: 0,
             relay: relay.clone(),
             edge_reports: EdgeReports::default(),
+            checks: CopyChecks::default(),
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

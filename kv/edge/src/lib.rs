@@ -8,6 +8,7 @@
 //! Readers get what they read from through their [`ReaderIndex`]: a snapshot of the store together with whatever they
 //! keep in memory, both of one version.
 
+mod copy_checks;
 mod dialler;
 mod driver;
 mod edge;

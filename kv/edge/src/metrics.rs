@@ -41,6 +41,8 @@ pub struct EdgeMetrics {
     pub staleness: Staleness,
     /// 1 while the copy is damaged and the new one is not here yet.
     pub damaged: IntGaugeVec,
+    /// 1 while the copy is other than what voters agree on.
+    pub differs: IntGaugeVec,
     /// Reads of the copy that failed.
     pub read_errors: IntCounterVec,
     /// Versions applied.
@@ -104,6 +106,7 @@ impl EdgeMetrics {
             connected: gauge("zonecast_edge_connected", "1 while the edge follows its upstream.")?,
             heard_seconds: gauge("zonecast_edge_heard_seconds", "Unix time when the upstream said anything last.")?,
             damaged: gauge("zonecast_edge_copy_damaged", "1 while the copy is damaged and being fetched again.")?,
+            differs: gauge("zonecast_edge_copy_differs", "1 while the copy is not what voters agree on.")?,
             staleness,
             read_errors,
             applied_versions: counter("zonecast_applied_versions_total", "Versions applied.")?,

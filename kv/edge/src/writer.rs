@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{OpRef, Position, ReceivedVersion, RevokedList, View, decode_ops};
+use zonecast_kv_proto::{Agreement, OpRef, Position, ReceivedVersion, RevokedList, Verification, View, decode_ops};
 use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
@@ -39,6 +39,8 @@ pub(crate) struct Progress {
     pub(crate) applied: Option<(Position, u64)>,
     /// Bytes of work done with.
     pub(crate) bytes: usize,
+    /// What voters agree on, of the last marker of which the copy says so.
+    pub(crate) agreement: Option<Agreement>,
     /// News of a snapshot that comes as table files.
     pub(crate) tables: Vec<TableReport>,
     /// The thread has ended because of this.
@@ -83,6 +85,13 @@ struct Group {
     bytes: usize,
 }
 
+impl Group {
+    /// The copy is summed up as it is then, so nothing else may be in the same write.
+    fn ends_at_marker(&self) -> bool {
+        self.versions.last().is_some_and(|last| Verification::in_version(&last.published).marker.is_some())
+    }
+}
+
 impl Writer {
     /// Shows readers what the store holds at the start. A copy that cannot be shown is given up.
     pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
@@ -90,6 +99,7 @@ impl Writer {
         let error = match show_all(&self.store, &mut *self.index, position) {
             Ok(()) => {
                 self.take_revocations();
+                self.take_agreement();
                 if let Some(relay) = &self.relay {
                     relay.begin(&self.store);
                 }
@@ -185,6 +195,7 @@ impl Writer {
             relay.jumped(&self.store, position);
         }
         self.take_revocations();
+        self.take_agreement();
         self.metrics.snapshots.inc();
         Ok(())
     }
@@ -194,7 +205,7 @@ impl Writer {
     fn apply(&mut self, first: ReceivedVersion, bytes: usize) -> Result<(Option<Work>, bool), EdgeError> {
         let mut group = Group { versions: vec![first], bytes };
         let mut after = None;
-        while group.bytes < MAX_WRITE {
+        while group.bytes < MAX_WRITE && !group.ends_at_marker() {
             match self.work.try_recv() {
                 Ok(Work::Apply(version, bytes)) => {
                     group.versions.push(version);
@@ -227,6 +238,15 @@ impl Writer {
         }
     }
 
+    /// What the copy says that voters agree on.
+    fn take_agreement(&self) {
+        let read = self.store.snapshot().map_err(|error| error.to_string());
+        match read.and_then(|copy| Verification::read(&copy.view()).map_err(|error| error.to_string())) {
+            Ok(found) => self.reports.add(|progress| progress.agreement = found.agreement),
+            Err(error) => tracing::error!(error, "what voters agree on cannot be read: this copy is not compared"),
+        }
+    }
+
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
         let Some(seen_at) = group.versions.last().map(|version| version.published.version) else { return Ok(()) };
         let sections = || group.versions.iter().flat_map(|version| &version.published.sections);
@@ -239,6 +259,8 @@ impl Writer {
         if let Some(relay) = &self.relay {
             relay.applied(&group.versions, &position);
         }
+        let agreements = group.versions.iter().map(|version| Verification::in_version(&version.published).agreement);
+        let agreement = agreements.flatten().last();
         if sections().any(|section| section.id == RevokedList::SECTION) {
             self.take_revocations();
         }
@@ -254,6 +276,7 @@ impl Writer {
         self.reports.add(|progress| {
             progress.applied = Some((position, delay));
             progress.bytes += group.bytes;
+            progress.agreement = agreement.or(progress.agreement);
         });
         Ok(())
     }

@@ -64,6 +64,7 @@ impl Api {
                     expected: vec![],
                     edge_away: Duration::from_mins(60),
                     keep_replaced: Duration::from_mins(60),
+                    verify: zonecast_service::VerifyOptions::default(),
                     first_token: with_tokens.then(|| folder.first_token()),
                     raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                     edge_snapshot_rate: None,

@@ -47,6 +47,11 @@ impl MemorySource {
         (bytes, head)
     }
 
+    /// Holds another value from now on, though nobody has committed it.
+    pub(super) fn tamper(&self, tail: &[u8], value: &[u8]) {
+        self.lock().data.insert(&[&[0, 1], tail].concat(), value);
+    }
+
     pub(super) fn trim(&self) {
         self.lock().log.clear();
     }
