@@ -61,13 +61,11 @@ impl CopyChecks {
     }
 
     /// The copy differs there.
-    #[cfg(test)]
     pub(crate) fn differs(&mut self, differs: Differs) {
         self.differs = Some(differs);
     }
 
     /// The copy was other at the marker of this number, and is not any more.
-    #[cfg(test)]
     pub(crate) fn repaired(&mut self, number: u64) {
         self.repaired = Some(number);
     }

@@ -9,8 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
-    Agreement, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position,
-    TableLoad,
+    Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position, TableLoad,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
@@ -19,6 +18,7 @@ use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
+use crate::range_repair::RangeRepair;
 use crate::relay::Relay;
 use crate::repairs::Repairs;
 use crate::table_work::{TableReport, TableWork};
@@ -56,6 +56,10 @@ pub(crate) struct Driver {
     pub(crate) relay: Option<Relay>,
     pub(crate) edge_reports: EdgeReports,
     pub(crate) checks: CopyChecks,
+    /// The number of the last marker that is settled for the copy.
+    pub(crate) settled: u64,
+    /// While the copy is put right.
+    pub(crate) range_repair: Option<RangeRepair>,
 }
 
 impl Driver {
@@ -91,8 +95,9 @@ impl Driver {
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
         let repair_at = self.look_after_copy();
-        self.look_at_checks();
+        self.look_at_checks()?;
         self.act()?;
+        let ask_at = self.go_on_with_repair()?;
         self.show();
         let is_free = self.operation.is_none();
         self.edge_reports.follow(self.relay.as_ref(), self.follower.state());
@@ -113,6 +118,7 @@ impl Driver {
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
             () = sleep_until(repair_at) => {}
+            () = sleep_until(ask_at) => {}
         }
         Ok(())
     }
@@ -141,22 +147,6 @@ impl Driver {
             tracing::warn!(edge = %self.name, reads = quiet, "reads of the copy fail and are answered with SERVFAIL; the last error: {what}");
         }
         self.repairs.timeout(damage.is_some()).map(|time| self.clock.instant(time).into())
-    }
-
-    /// Says what the copy has come to at the last marker, and whether that is what voters agree on.
-    fn look_at_checks(&mut self) {
-        let look = self.checks.look(self.store.checks().present().as_ref());
-        set(&self.metrics.differs, &self.name, self.checks.is_other().into());
-        if let Some(other) = look.found {
-            let Agreement { agreeing, voters, root, .. } = other.agreement;
-            tracing::error!(
-                edge = %self.name, verification = other.marker.number, own = %other.own.published.root(), agreed = %root,
-                "the copy of this edge is not what {agreeing} of {voters} voters have"
-            );
-        }
-        if let Some(check) = look.said {
-            self.follower.handle(self.clock.now(), FollowerInput::Checked(check));
-        }
     }
 
     /// Carries out what the follower wants, until it waits for something.
@@ -197,7 +187,7 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, frame: Frame) {
+    pub(crate) fn send(&mut self, frame: Frame) {
         let sender = self.link.as_mut().and_then(|link| link.sender.take());
         self.operation = sender.map(|sender| link::send(sender, frame));
     }
@@ -226,7 +216,7 @@ impl Driver {
         }
     }
 
-    fn hand_on(&mut self, work: Work) -> Result<(), EdgeError> {
+    pub(crate) fn hand_on(&mut self, work: Work) -> Result<(), EdgeError> {
         if self.work.send(work).is_err() {
             // The writer has ended, and said why before it did.
             self.take_reports()?;
@@ -268,7 +258,10 @@ impl Driver {
             Err(error) => return self.lost_by(&error),
         };
         for _ in 0..BURST {
-            self.follower.handle(self.clock.now(), FollowerInput::Frame(next));
+            match next {
+                Frame::Ranges(given) => self.take_ranges(&given),
+                frame => self.follower.handle(self.clock.now(), FollowerInput::Frame(frame)),
+            }
             let Some(link) = self.link.as_mut().filter(|_| !self.follower.is_full()) else { return };
             next = match link.receiver.buffered() {
                 Ok(Some(frame)) => frame,
@@ -292,6 +285,9 @@ impl Driver {
         }
         if let Some(agreement) = progress.agreement {
             self.checks.agreed(agreement);
+        }
+        if let Some(end) = progress.repaired {
+            self.repaired(end);
         }
         for report in progress.tables {
             let input = match report {
@@ -420,7 +416,7 @@ impl Driver {
     }
 }
 
-fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
+pub(crate) fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
     gauge.with_label_values(&[edge]).set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 

@@ -16,6 +16,7 @@ use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
+use crate::since_marker::SinceMarker;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
@@ -92,6 +93,7 @@ impl Edge {
             metrics: metrics.clone(),
             identity: config.identity.clone(),
             relay: relay.clone(),
+            since: SinceMarker::default(),
         };
         writer.begin()?;
         let position = store.position();
@@ -130,6 +132,8 @@ impl Edge {
             relay: relay.clone(),
             edge_reports: EdgeReports::default(),
             checks: CopyChecks::default(),
+            settled: 0,
+            range_repair: None,
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

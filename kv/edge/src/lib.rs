@@ -11,14 +11,17 @@
 mod copy_checks;
 mod dialler;
 mod driver;
+mod driver_checks;
 mod edge;
 mod edge_reports;
 mod error;
 mod link;
 mod metrics;
+mod range_repair;
 mod reader_index;
 mod relay;
 mod repairs;
+mod since_marker;
 mod staleness;
 mod status;
 mod table_work;

@@ -9,10 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use tokio::sync::Notify;
 use zonecast_kv_proto::{Agreement, OpRef, Position, ReceivedVersion, RevokedList, Verification, View, decode_ops};
-use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
+use zonecast_kv_store::{EdgeStore, RangeContent, RepairedKeys, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
 use crate::relay::Relay;
+use crate::since_marker::SinceMarker;
 use crate::table_work::{TableLoading, TableReport, TableWork};
 use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
@@ -28,6 +29,10 @@ pub(crate) enum Work {
     SnapshotEnd(Position, usize),
     SnapshotAbort,
     Tables(TableWork),
+    /// Ranges as they were at the marker of this number, which the copy did not hold.
+    Repair(u64, Vec<RangeContent>),
+    /// The copy was right at the marker of this number.
+    Settled(u64),
     /// Nothing after this is looked at.
     Stop,
 }
@@ -41,10 +46,21 @@ pub(crate) struct Progress {
     pub(crate) bytes: usize,
     /// What voters agree on, of the last marker of which the copy says so.
     pub(crate) agreement: Option<Agreement>,
+    /// What a repair has come to.
+    pub(crate) repaired: Option<RepairEnd>,
     /// News of a snapshot that comes as table files.
     pub(crate) tables: Vec<TableReport>,
     /// The thread has ended because of this.
     pub(crate) failed: Option<EdgeError>,
+}
+
+/// What a repair has come to.
+#[derive(Debug)]
+pub(crate) enum RepairEnd {
+    /// The copy is right, at the marker of this number and now.
+    Done(u64, RepairedKeys),
+    /// Too much has changed since the marker.
+    TooLate,
 }
 
 /// Where the writer reports.
@@ -76,6 +92,7 @@ pub(crate) struct Writer {
     pub(crate) identity: Identity,
     /// Passes on what is applied, if others follow.
     pub(crate) relay: Option<Relay>,
+    pub(crate) since: SinceMarker,
 }
 
 /// Versions that go into one write.
@@ -170,6 +187,8 @@ impl Writer {
                         progress.tables.extend(report);
                     });
                 }
+                Work::Settled(number) => self.since.settled(number),
+                Work::Repair(number, ranges) => damaged |= self.repair(number, &ranges, damaged)?,
                 Work::Stop => return Ok(()),
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
@@ -190,6 +209,7 @@ impl Writer {
 
     /// A new copy, which stands there, has replaced the present one.
     fn replaced(&mut self, position: Position) -> Result<(), EdgeError> {
+        self.since.forget();
         show_all(&self.store, &mut *self.index, position)?;
         if let Some(relay) = &self.relay {
             relay.jumped(&self.store, position);
@@ -219,7 +239,10 @@ impl Writer {
             }
         }
         match self.apply_group(&group) {
-            Ok(()) => Ok((after, false)),
+            Ok(()) => {
+                self.since.applied(group.versions);
+                Ok((after, false))
+            }
             Err(EdgeError::Store(error @ StoreError::Damaged { .. })) => {
                 self.store.report_damage(&error.to_string());
                 self.reports.add(|progress| progress.bytes += group.bytes);
@@ -235,6 +258,30 @@ impl Writer {
         match list.and_then(|copy| RevokedList::read(&copy.view()).map_err(|error| error.to_string())) {
             Ok(list) => self.identity.revoke(list.serials.iter().map(|serial| Serial::new(serial)).collect()),
             Err(error) => tracing::error!(error, "the list of revoked certificates cannot be read: the last one stays"),
+        }
+    }
+
+    /// Puts ranges right, in one write, and shows readers all of the copy anew; says whether the copy turned out to be
+    /// damaged otherwise, so that nothing more is applied.
+    fn repair(&mut self, number: u64, ranges: &[RangeContent], damaged: bool) -> Result<bool, EdgeError> {
+        let since = self.since.of(number).filter(|_| !damaged);
+        let (Some(since), Some(position)) = (since, self.store.position()) else {
+            self.reports.add(|progress| progress.repaired = Some(RepairEnd::TooLate));
+            return Ok(false);
+        };
+        match self.store.repair(ranges, since) {
+            Ok(keys) => {
+                self.since.forget();
+                show_all(&self.store, &mut *self.index, position)?;
+                self.take_revocations();
+                self.reports.add(|progress| progress.repaired = Some(RepairEnd::Done(number, keys)));
+                Ok(false)
+            }
+            Err(error) if error.is_damage() => {
+                self.store.report_damage(&error.to_string());
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

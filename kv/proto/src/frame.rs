@@ -33,8 +33,8 @@ use thiserror::Error;
 
 use crate::wire_reader::WireReader;
 use crate::{
-    AtMost, Chain, CopyCheck, Epoch, MAX_BATCH_LEN, Path, Position, StoreId, TablePiece, TablesWant, Version,
-    positional,
+    AtMost, Chain, CopyCheck, Epoch, MAX_BATCH_LEN, Path, Position, RangesWant, StoreId, TablePiece, TablesWant,
+    Version, positional,
 };
 
 /// Version of the protocol that frames and their order belong to.
@@ -73,6 +73,8 @@ pub const MAX_REPORTS: usize = 512;
 
 const PATH: u8 = 0x41;
 const REPORTS: u8 = 0x42;
+const RANGES_WANT: u8 = 0x43;
+const RANGES: u8 = 0x44;
 
 const SUBSCRIBE: u8 = 1;
 const ACK: u8 = 2;
@@ -116,6 +118,10 @@ pub enum Frame {
     Path(Path),
     /// What a relay knows of the edges that it serves: encoded [`EdgeNews`](crate::EdgeNews).
     Reports(Vec<Bytes>),
+    /// A question about the copy at a marker.
+    RangesWant(RangesWant),
+    /// The answer: an encoded [`RangesGiven`](crate::RangesGiven).
+    Ranges(Bytes),
     /// You get everything as table files first, after you have said what you lack of them: an encoded
     /// [`SignedManifest`](crate::SignedManifest).
     TablesFollow(Bytes),
@@ -351,6 +357,8 @@ impl Frame {
             Self::Goodbye => put(out, &(GOODBYE,)),
             Self::Path(path) => put(out, &(PATH, path)),
             Self::Reports(reports) => put(out, &(REPORTS, reports)),
+            Self::RangesWant(body) => put(out, &(RANGES_WANT, body)),
+            Self::Ranges(bytes) => put_fragments(out, RANGES, bytes),
             Self::TablesFollow(bytes) => put_fragments(out, TABLES_FOLLOW, bytes),
             Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
@@ -506,6 +514,8 @@ impl FrameDecoder {
             SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
             PATH => Frame::Path(body(kind, bytes)?),
             REPORTS => Frame::Reports(read::<(u8, Reports)>(kind, bytes)?.1.0),
+            RANGES_WANT => Frame::RangesWant(body(kind, bytes)?),
+            RANGES if self.assembles => return Ok(self.fragment(kind, bytes)?.map(Frame::Ranges)),
             FIRST_SKIPPABLE.. => return Ok(None),
             unknown => return Err(FrameError::Unknown(unknown)),
         };
@@ -617,6 +627,8 @@ mod tests {
             Frame::Goodbye,
             Frame::Path(Path::of_core(crate::Peer { role: crate::Role::Core, name: "core-1".into() })),
             Frame::Reports(vec![Bytes::from_static(b"news"), Bytes::new()]),
+            Frame::RangesWant(RangesWant { number: 7, from: 3, entries: None }),
+            Frame::Ranges(Bytes::from_static(b"an answer")),
             Frame::TablesFollow(Bytes::from_static(b"a manifest")),
             Frame::TablesWant(TablesWant::of(1 << 40, [true, false, true])),
             Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),

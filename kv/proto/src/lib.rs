@@ -44,6 +44,7 @@ mod publisher;
 mod publisher_tests;
 #[cfg(test)]
 mod random;
+mod range_exchange;
 mod range_sums;
 mod receipt;
 mod received_version;
@@ -126,9 +127,8 @@ pub use publisher::{
     BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
-pub use range_sums::{
-    MAX_RANGE_LEN, MAX_RANGES_IN_MESSAGE, RangeHash, RangeHasher, RangePage, RangeSum, RangeSums, Span,
-};
+pub use range_exchange::{MAX_GIVEN_LEN, RangesGiven, RangesGivenError, RangesWant};
+pub use range_sums::{MAX_RANGE_LEN, MAX_RANGES_IN_MESSAGE, RangeHash, RangeHasher, RangeSum, RangeSums, Span};
 pub use receipt::{EdgeReceipt, Receipt, Took};
 pub use received_version::ReceivedVersion;
 pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};

@@ -76,13 +76,15 @@ positional! {
     }
 }
 
-/// The keys that a range stands for, whether or not they are there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// Before its first key; empty at the beginning.
-    pub after: Bytes,
-    /// The last one in it; without it, to the end.
-    pub up_to: Option<Bytes>,
+positional! {
+    /// The keys that a range stands for, whether or not they are there.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Span {
+        /// Before its first key; empty at the beginning.
+        pub after: Bytes,
+        /// The last one in it; without it, to the end.
+        pub up_to: Option<Bytes>,
+    }
 }
 
 /// All ranges of a copy, in order.
@@ -224,17 +226,6 @@ impl Span {
         let next = |key: &[u8]| [key, &[0]].concat();
         let lower = if self.after.is_empty() { vec![] } else { next(&self.after) };
         (lower, self.up_to.as_ref().map_or_else(|| end.to_vec(), |up_to| next(up_to)))
-    }
-}
-
-positional! {
-    /// Some of the ranges of a copy, on their way to another node.
-    #[derive(Clone, Debug, Default, PartialEq, Eq)]
-    pub struct RangePage {
-        /// In order.
-        pub ranges: Vec<RangeSum> where len <= MAX_RANGES_IN_MESSAGE,
-        /// How many there are in all.
-        pub of: u64,
     }
 }
 

@@ -14,7 +14,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use zonecast_kv_proto::{Marker, Position, RangeHasher, RangeSums};
+use bytes::{Bytes, BytesMut};
+use zonecast_kv_proto::{
+    MAX_GIVEN_LEN, MAX_RANGES_IN_MESSAGE, Marker, Position, RangeHasher, RangeSum, RangeSums, RangesGiven, RangesWant,
+    Span, put_entry,
+};
 
 use crate::StoreError;
 
@@ -27,6 +31,12 @@ const STEP: u64 = 256 * 1024;
 
 /// The slowest that a marker can ask for: a copy of 100 GB takes a day and more.
 const LEAST_RATE: u64 = 1024 * 1024;
+
+/// Bytes of ranges in one answer.
+const MAX_PAGE: usize = 256 * 1024;
+
+/// Of one range, beside its last key.
+const RANGE_OVERHEAD: usize = 40;
 
 /// Is shown entries until it has seen enough.
 pub(crate) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -110,6 +120,16 @@ impl RangeChecks {
     pub fn on_change(&self, tell: impl Fn() + Send + Sync + 'static) {
         // The first one stays.
         let _ = self.shared.tell.set(Box::new(tell));
+    }
+
+    /// Answers a question about what was here at a marker.
+    pub(crate) fn give(&self, want: &RangesWant) -> Result<RangesGiven, StoreError> {
+        match self.present() {
+            Some(RangeCheck { marker, progress: CheckProgress::Done(done), .. }) if marker.number == want.number => {
+                done.give(want)
+            }
+            _ => Ok(RangesGiven::not_there(want.number)),
+        }
     }
 
     /// Nothing that was summed up is of the present copy any more.
@@ -254,6 +274,44 @@ impl Checked {
     #[must_use]
     pub fn of(published: RangeSums, keys: u64, private: Option<RangeSums>) -> Self {
         Self { published, keys, private, source: Mutex::new(None) }
+    }
+
+    /// Answers a question about it.
+    fn give(&self, want: &RangesWant) -> Result<RangesGiven, StoreError> {
+        let number = want.number;
+        match &want.entries {
+            None => Ok(self.page(number, want.from)),
+            Some(span) => {
+                let entries = self.entries(span)?;
+                let given = |entries| RangesGiven { number, is_there: true, entries, ..RangesGiven::default() };
+                Ok(entries.map_or_else(|| RangesGiven::not_there(number), given))
+            }
+        }
+    }
+
+    fn page(&self, number: u64, from: u64) -> RangesGiven {
+        let all = self.published.ranges();
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let fits = |range: &&RangeSum| {
+            bytes += range.last.len() + RANGE_OVERHEAD;
+            bytes <= MAX_PAGE
+        };
+        let ranges = all.iter().skip(from).take(MAX_RANGES_IN_MESSAGE).take_while(fits).cloned().collect();
+        RangesGiven { number, is_there: true, of: all.len() as u64, ranges, ..RangesGiven::default() }
+    }
+
+    /// The entries between these keys; nothing if they are let go, or more than a range has.
+    fn entries(&self, span: &Span) -> Result<Option<Bytes>, StoreError> {
+        let source = self.source();
+        let Some(source) = &*source else { return Ok(None) };
+        let (lower, end) = span.bounds(crate::snapshot_read::END);
+        let mut message = BytesMut::new();
+        source.published(&lower, &end, &mut |key, value| {
+            put_entry(&mut message, key, value);
+            if message.len() <= MAX_GIVEN_LEN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok((message.len() <= MAX_GIVEN_LEN).then(|| message.freeze()))
     }
 
     fn let_go(&self) {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rocksdb::{DB, Options};
 use zonecast_kv_proto::{
-    Batch, Command, Key, Marker, MemoryView, Op, Position, Published, ReceivedVersion, Section, StoreId, VERIFICATION,
-    encode_entries,
+    Batch, BatchSource as _, Command, Key, Marker, MemoryView, Op, Position, Published, RangeHash, RangesWant,
+    ReceivedVersion, Section, StoreId, VERIFICATION, encode_entries,
 };
 
 use crate::state_tests::{NOTES, ZONE, apply, command, done_once, founded, one, put};
@@ -208,4 +208,24 @@ fn commands_of_a_slice_are_all_applied_with_a_marker_among_them() {
     let commands: Vec<Command> = vec![command(&marker(1)), command(&one(ZONE, put(ZONE, b"x", b"y")))];
     apply(&state, &commands);
     assert_eq!(state.position().version.get(), 3);
+}
+
+#[test]
+fn a_voter_gives_ranges_and_entries_whose_hashes_they_are_as_they_were_at_the_marker() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = voter(folder.path());
+    let checked = at_marker(&state, 1);
+    let all = Op::DeleteRange { start: Key::new(vec![0, 1]).unwrap(), end: Key::new(vec![0, 2]).unwrap() };
+    apply(&state, &[command(&one(ZONE, all))]);
+    let ask = |number, from, entries| state.ranges(&RangesWant { number, from, entries }).unwrap();
+    let page = ask(1, 1, None);
+    assert!(page.is_there && page.of == checked.published.ranges().len() as u64);
+    assert_eq!(page.ranges, checked.published.ranges()[1..]);
+    for (number, range) in checked.published.ranges().iter().enumerate() {
+        let given = ask(1, 0, checked.published.span(number));
+        assert!(given.is_there && given.ranges.is_empty());
+        assert_eq!(RangeHash::of_entries(&given.entries), range.hash);
+    }
+    assert!(ask(1, 1_000_000, None).ranges.is_empty());
+    assert!(!ask(2, 0, None).is_there);
 }

@@ -204,7 +204,8 @@ fn filled(path: &str) -> String {
         .replace("{zone}", "example.com")
         .replace("{name}", "www")
         .replace("{type}", "A")
-        .replace("{token}", "none");
+        .replace("{token}", "none")
+        .replace("{verification}", "0");
     let path = path.replace("{keyspace}", "rules").replace("{*key}", "a").replace("{group}", "eu");
     match path.as_str() {
         "/v1/lookup" => "/v1/lookup?name=www.example.com&at=core".into(),

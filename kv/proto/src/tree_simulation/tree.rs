@@ -312,6 +312,7 @@ impl Tree {
                 DownstreamAction::QueueTables { .. }
                 | DownstreamAction::ReadTable { .. }
                 | DownstreamAction::CloseTables => unreachable!("nobody here takes table files"),
+                DownstreamAction::ReadRanges(_) => unreachable!("no copy differs here"),
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(now, DownstreamInput::SnapshotTurn),
                 DownstreamAction::OpenSnapshot => {
                     let own =
