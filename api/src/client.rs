@@ -1,6 +1,7 @@
 //! A blocking client of `/v1`, for the command line, tests and benches.
 
 mod keyspaces;
+mod verifications;
 
 use std::io::{self, Read as _};
 use std::ops::ControlFlow;

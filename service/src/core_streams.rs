@@ -10,6 +10,7 @@ use zonecast_kv_transport::{CoreService, CoreStream, Peer, Publisher};
 
 use crate::edge_news::{EDGE_NEWS, hear};
 use crate::service::{IMPORT, Service, answer_import};
+use crate::verification::{SUMS, answer_sums};
 
 /// Kind of the streams on which a core hands requests of clients on to the leader: HTTP/1.1.
 pub const REQUESTS: u8 = FIRST_OTHER_KIND;
@@ -73,6 +74,7 @@ impl CoreService for CoreStreams {
                 let service = self.service.get().cloned().unwrap_or_default();
                 answer_import(self.core.clone(), service, peer.name.clone(), stream).boxed()
             }
+            SUMS => answer_sums(self.core.clone(), stream).boxed(),
             kind => self.raft.serve(peer, kind, stream),
         }
     }

@@ -35,6 +35,7 @@ mod shares;
 mod sink;
 #[cfg(test)]
 mod test_service;
+mod verification;
 mod vitals;
 mod who;
 mod zone;
@@ -57,6 +58,7 @@ pub use service::{
     KeyValue, KeyWatch, KeysWanted, LocalEdge, MAX_WRITES, ReceiptWatch, Service, Upload, WatchFrom, edge_info,
 };
 pub use shares::{Place, Shares};
+pub use verification::{VERIFY_BYTES_PER_SECOND, VerifyOptions};
 pub use vitals::{VitalSigns, disk_space, free_space};
 pub use who::Who;
 pub use zone::{ChangeTag, Condition, Nesting, Tagged, Terms, Wanted, as_built, zone_file};

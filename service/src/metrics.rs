@@ -6,6 +6,7 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 
 use crate::cluster_metrics::ClusterMetrics;
 use crate::error::ServiceError;
+use crate::verification::VerificationMetrics;
 
 /// Upper bounds in seconds: a record build is far below a millisecond, a full build of millions of records takes some.
 const BUILD_BUCKETS: [f64; 12] =
@@ -29,6 +30,7 @@ pub struct Metrics {
     /// Last version the core has committed.
     committed: IntGauge,
     cluster: ClusterMetrics,
+    verification: VerificationMetrics,
 }
 
 impl Metrics {
@@ -73,12 +75,18 @@ impl Metrics {
             zones,
             committed,
             cluster: ClusterMetrics::register(registry)?,
+            verification: VerificationMetrics::register(registry)?,
         })
     }
 
     /// Of the cluster.
     pub(crate) fn cluster(&self) -> &ClusterMetrics {
         &self.cluster
+    }
+
+    /// Of verifications.
+    pub(crate) fn verification(&self) -> &VerificationMetrics {
+        &self.verification
     }
 
     /// A whole zone was built.

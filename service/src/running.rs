@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::part::run_part;
 use crate::service::{LocalEdge, Service, ServiceParts, take_revocations};
 use crate::sink::PublisherSink;
+use crate::verification::VerifyOptions;
 use crate::vitals::VitalSigns;
 
 /// How often it looks for generations that were kept long enough.
@@ -65,6 +66,8 @@ pub struct ServiceSetup {
     pub raft_log_bytes: usize,
     /// Bytes of snapshots that edges get in a second, all together.
     pub edge_snapshot_rate: Option<NonZeroU64>,
+    /// How copies are verified.
+    pub verify: VerifyOptions,
     /// What ends writing, also for edges of the same process.
     pub fault: Fault,
     /// Where metrics are registered.
@@ -162,6 +165,7 @@ impl RunningService {
             started,
             data,
             keep_replaced: setup.keep_replaced,
+            verify: setup.verify,
             first_token: setup.first_token,
             fault: fault.clone(),
             versions: sink.versions(),
@@ -250,6 +254,7 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
     let aliases = by_leader(|service| async move { service.keep_aliases_current().await }.boxed());
     let edges = by_leader(|service| async move { service.keep_edges().await }.boxed());
     let retired = by_leader(|service| delete_retired(service).boxed());
+    let verified = by_leader(|service| async move { service.keep_verified().await }.boxed());
     let orphans = by_leader(|service| sweep(service).boxed());
     let first_token = by_leader(|service| first_token(service).boxed());
     let cluster = Arc::clone(service);
@@ -264,6 +269,7 @@ fn parts(core: &Core, service: &Arc<Service>, publisher: &Arc<Publisher>, fault:
         run_part(fault, "what an interrupted import left is not deleted", orphans),
         run_part(fault, "nobody notices when the core can write no more", watch(core.clone(), fault.clone())),
         run_part(fault, "what zones were before stays for ever", retired),
+        run_part(fault, "nobody compares copies any more", verified),
         run_part(fault, "aliases at apexes follow their targets no more", aliases),
         run_part(fault, "the list of expected edges cannot be stored any more", edges),
         run_part(fault, "the metrics of the cluster are not current any more", cluster),

@@ -56,6 +56,7 @@ impl TestService {
                 expected: vec![],
                 edge_away: Duration::from_mins(60),
                 keep_replaced: Duration::from_mins(60),
+                verify: crate::verification::VerifyOptions::default(),
                 first_token: asks_for_tokens.then(|| folder.path().join("first-token")),
                 raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                 edge_snapshot_rate: None,

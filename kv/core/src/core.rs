@@ -13,7 +13,7 @@ use zonecast_kv_proto::{
     Batch, BatchSource, Head, Idempotency, Note, Once, Peer, Position, Published, RequestId, RequestKey, RequestRecord,
     View,
 };
-use zonecast_kv_store::{SendState, StateOptions, StateView, StoreMetrics};
+use zonecast_kv_store::{RangeChecks, SendState, StateOptions, StateView, StoreMetrics};
 use zonecast_kv_transport::{CoreService, CoreStream, Endpoint};
 
 use crate::core_error::CoreError;
@@ -248,6 +248,12 @@ impl Core {
     /// It did not take it in time.
     pub async fn transfer_lead(&self, to: &str, within: Duration) -> Result<(), MemberError> {
         self.inner.voter.members.transfer(to, within).await
+    }
+
+    /// What the state comes to at markers.
+    #[must_use]
+    pub fn checks(&self) -> RangeChecks {
+        self.inner.voter.state.checks().clone()
     }
 
     /// The applied state, unchanging.

@@ -108,7 +108,8 @@ pub(crate) trait State: Clone + Debug + Send + Sync + 'static {
     fn edition(view: &Self::View, section: SectionId) -> Result<Edition, ViewError>;
     /// What is kept of a request, now.
     fn request(&self, id: &RequestId) -> Result<Option<RequestRecord>, StoreError>;
-    /// Applies steps in one write: all of them or, on an error, none.
+    /// Applies steps in one write, which ends with a step that holds a marker: on an error, some of the writes are not done,
+    /// and the voter must stop.
     fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps>;
     /// Makes durable what is applied.
     fn sync(&self) -> Result<(), StoreError>;

@@ -243,8 +243,12 @@ impl State for StateStore {
 
     fn apply(&self, steps: &[Step]) -> io::Result<AppliedSteps> {
         let mut apply = self.apply();
-        let mut verdicts = Vec::with_capacity(steps.len());
+        let (mut verdicts, mut versions) = (Vec::with_capacity(steps.len()), Vec::new());
         for step in steps {
+            if apply.is_at_marker() {
+                versions.extend(apply.commit().map_err(io::Error::other)?);
+                apply = self.apply();
+            }
             verdicts.push(match &step.content {
                 StepContent::Nothing => Vec::new(),
                 StepContent::Command(command) => apply.command(command).map_err(|error| {
@@ -258,7 +262,7 @@ impl State for StateStore {
             });
             apply.log_id(step.log_id.clone());
         }
-        let versions = apply.commit().map_err(io::Error::other)?;
+        versions.extend(apply.commit().map_err(io::Error::other)?);
         Ok(AppliedSteps { verdicts, versions })
     }
 

@@ -15,9 +15,11 @@ use zonecast_kv_proto::{
 use zonecast_kv_store::{EdgeStore, StoreError};
 use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
+use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
 use crate::link::{self, Link, Operation, OperationEnd};
+use crate::range_repair::RangeRepair;
 use crate::relay::Relay;
 use crate::repairs::Repairs;
 use crate::table_work::{TableReport, TableWork};
@@ -56,6 +58,11 @@ pub(crate) struct Driver {
     pub(crate) edge_reports: EdgeReports,
     /// What it is to hold, if not everything.
     pub(crate) filter: watch::Receiver<Option<Filter>>,
+    pub(crate) checks: CopyChecks,
+    /// The number of the last marker that is settled for the copy.
+    pub(crate) settled: u64,
+    /// While the copy is put right.
+    pub(crate) range_repair: Option<RangeRepair>,
 }
 
 impl Driver {
@@ -85,12 +92,15 @@ impl Driver {
         set(&self.metrics.connected, &self.name, 0);
         self.metrics.staleness.confirmed(&self.name, self.clock.now());
         set(&self.metrics.damaged, &self.name, self.store.damage().is_some().into());
+        set(&self.metrics.differs, &self.name, 0);
         self.metrics.read_errors.with_label_values(&[&self.name]);
     }
 
     async fn turn(&mut self) -> Result<(), EdgeError> {
         let repair_at = self.look_after_copy();
+        self.look_at_checks()?;
         self.act()?;
+        let ask_at = self.go_on_with_repair()?;
         self.show();
         let is_free = self.operation.is_none();
         self.edge_reports.follow(self.relay.as_ref(), self.follower.state());
@@ -115,6 +125,7 @@ impl Driver {
             () = sleep_until(self.sync_at) => self.begin_sync(),
             () = sleep_until(timeout) => {}
             () = sleep_until(repair_at) => {}
+            () = sleep_until(ask_at) => {}
         }
         Ok(())
     }
@@ -183,7 +194,7 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, frame: Frame) {
+    pub(crate) fn send(&mut self, frame: Frame) {
         let sender = self.link.as_mut().and_then(|link| link.sender.take());
         self.operation = sender.map(|sender| link::send(sender, frame));
     }
@@ -212,7 +223,7 @@ impl Driver {
         }
     }
 
-    fn hand_on(&mut self, work: Work) -> Result<(), EdgeError> {
+    pub(crate) fn hand_on(&mut self, work: Work) -> Result<(), EdgeError> {
         if self.work.send(work).is_err() {
             // The writer has ended, and said why before it did.
             self.take_reports()?;
@@ -254,7 +265,10 @@ impl Driver {
             Err(error) => return self.lost_by(&error),
         };
         for _ in 0..BURST {
-            self.follower.handle(self.clock.now(), FollowerInput::Frame(next));
+            match next {
+                Frame::Ranges(given) => self.take_ranges(&given),
+                frame => self.follower.handle(self.clock.now(), FollowerInput::Frame(frame)),
+            }
             let Some(link) = self.link.as_mut().filter(|_| !self.follower.is_full()) else { return };
             next = match link.receiver.buffered() {
                 Ok(Some(frame)) => frame,
@@ -276,6 +290,12 @@ impl Driver {
                 self.sync_at.get_or_insert(Instant::now() + SYNC_EVERY);
             }
             None => self.follower.handle(now, FollowerInput::Taken(progress.bytes)),
+        }
+        if let Some(agreement) = progress.agreement {
+            self.checks.agreed(agreement);
+        }
+        if let Some(end) = progress.repaired {
+            self.repaired(end);
         }
         for report in progress.tables {
             let input = match report {
@@ -404,7 +424,7 @@ impl Driver {
     }
 }
 
-fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
+pub(crate) fn set(gauge: &prometheus::IntGaugeVec, edge: &str, value: u64) {
     gauge.with_label_values(&[edge]).set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 

@@ -10,11 +10,13 @@ use zonecast_kv_proto::{Filter, Follower, Position, Role};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
+use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
+use crate::since_marker::SinceMarker;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
@@ -129,11 +131,13 @@ impl Edge {
             metrics: metrics.clone(),
             identity: config.identity.clone(),
             relay: relay.clone(),
+            since: SinceMarker::default(),
         };
         writer.begin()?;
-        let position = store.position();
         let on_trouble = Arc::clone(&reports);
         store.on_trouble(move || on_trouble.changed.notify_one());
+        let on_check = Arc::clone(&reports);
+        store.checks().on_change(move || on_check.changed.notify_one());
         let name = config.identity.peer().name.clone();
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
         let clock = Clock::start();
@@ -142,10 +146,9 @@ impl Edge {
         let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
         let (holder, filter) = watch::channel(config.holds.at_start(&store));
         let wanted = filter.borrow().clone();
-        let (sender, status) =
-            watch::channel(EdgeStatus { holds: store.filter(), ..EdgeStatus::at_start(position, store.damage()) });
+        let (sender, status) = watch::channel(EdgeStatus::at_start(&store));
         let driver = Driver {
-            follower: Follower::new(now, name.clone(), incarnation, position)
+            follower: Follower::new(now, name.clone(), incarnation, store.position())
                 .with_upstreams(config.upstreams.len())
                 .with_tables()
                 .with_filter(wanted, store.filter().as_ref())
@@ -169,6 +172,9 @@ impl Edge {
             relay: relay.clone(),
             edge_reports: EdgeReports::default(),
             filter,
+            checks: CopyChecks::default(),
+            settled: 0,
+            range_repair: None,
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

@@ -10,8 +10,8 @@ use zonecast_kv_transport::EdgeNewsFeed;
 
 use crate::relay::Relay;
 
-/// Edges in one frame: the news of one takes at most 150 bytes.
-const EDGES_IN_FRAME: usize = MAX_REQUEST_LEN / 160;
+/// Edges in one frame: the news of one takes at most 280 bytes.
+const EDGES_IN_FRAME: usize = MAX_REQUEST_LEN / 288;
 
 /// Work that the news of one edge makes at the upstream, which takes 10,000 of them a second.
 const PER_EDGE: Duration = Duration::from_micros(100);

@@ -8,16 +8,20 @@
 //! Readers get what they read from through their [`ReaderIndex`]: a snapshot of the store together with whatever they
 //! keep in memory, both of one version.
 
+mod copy_checks;
 mod dialler;
 mod driver;
+mod driver_checks;
 mod edge;
 mod edge_reports;
 mod error;
 mod link;
 mod metrics;
+mod range_repair;
 mod reader_index;
 mod relay;
 mod repairs;
+mod since_marker;
 mod staleness;
 mod status;
 mod table_work;

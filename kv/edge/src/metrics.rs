@@ -41,6 +41,10 @@ pub struct EdgeMetrics {
     pub staleness: Staleness,
     /// 1 while the copy is damaged and the new one is not here yet.
     pub damaged: IntGaugeVec,
+    /// 1 while the copy is other than what voters agree on.
+    pub differs: IntGaugeVec,
+    /// Keys that were other than what voters agree on, and were put right.
+    pub repaired_keys: IntCounter,
     /// Reads of the copy that failed.
     pub read_errors: IntCounterVec,
     /// Versions applied.
@@ -104,6 +108,11 @@ impl EdgeMetrics {
             connected: gauge("zonecast_edge_connected", "1 while the edge follows its upstream.")?,
             heard_seconds: gauge("zonecast_edge_heard_seconds", "Unix time when the upstream said anything last.")?,
             damaged: gauge("zonecast_edge_copy_damaged", "1 while the copy is damaged and being fetched again.")?,
+            differs: gauge("zonecast_edge_copy_differs", "1 while the copy is not what voters agree on.")?,
+            repaired_keys: counter(
+                "zonecast_edge_repaired_keys_total",
+                "Keys of copies that were not what voters agree on, and were put right.",
+            )?,
             staleness,
             read_errors,
             applied_versions: counter("zonecast_applied_versions_total", "Versions applied.")?,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use zonecast_kv_proto::{Filter, FollowerState, Path, Position, Version};
+use zonecast_kv_store::EdgeStore;
 
 /// How an edge stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +35,11 @@ pub struct EdgeStatus {
 
 impl EdgeStatus {
     /// Of an edge that has not reached anybody yet.
-    pub(crate) fn at_start(position: Option<Position>, damage: Option<String>) -> Self {
+    pub(crate) fn at_start(store: &EdgeStore) -> Self {
+        let position = store.position();
         Self {
             position,
-            holds: None,
+            holds: store.filter(),
             durable: position,
             head: position,
             state: FollowerState::Away,
@@ -46,7 +48,7 @@ impl EdgeStatus {
             heard: None,
             confirmed: None,
             path: Path::default(),
-            damage,
+            damage: store.damage(),
         }
     }
 

@@ -8,6 +8,7 @@ mod revoked;
 mod source;
 mod tables;
 mod upstreams;
+mod verify;
 mod way;
 
 use std::path::Path;

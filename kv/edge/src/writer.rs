@@ -8,11 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use zonecast_kv_proto::{Filter, OpRef, Position, ReceivedVersion, RevokedList, View, decode_ops};
-use zonecast_kv_store::{EdgeStore, SnapshotLoad, StoreError};
+use zonecast_kv_proto::{
+    Agreement, Filter, OpRef, Position, ReceivedVersion, RevokedList, Verification, View, decode_ops,
+};
+use zonecast_kv_store::{EdgeStore, RangeContent, RepairedKeys, SnapshotLoad, StoreError};
 use zonecast_kv_transport::{Identity, Serial};
 
 use crate::relay::Relay;
+use crate::since_marker::SinceMarker;
 use crate::table_work::{TableLoading, TableReport, TableWork};
 use crate::{EdgeError, EdgeMetrics, ReaderIndex, ReaderIndexError};
 
@@ -28,6 +31,10 @@ pub(crate) enum Work {
     SnapshotEnd(Position, usize),
     SnapshotAbort,
     Tables(TableWork),
+    /// Ranges as they were at the marker of this number, which the copy did not hold.
+    Repair(u64, Vec<RangeContent>),
+    /// The copy was right at the marker of this number.
+    Settled(u64),
     /// Nothing after this is looked at.
     Stop,
 }
@@ -39,10 +46,23 @@ pub(crate) struct Progress {
     pub(crate) applied: Option<(Position, u64)>,
     /// Bytes of work done with.
     pub(crate) bytes: usize,
+    /// What voters agree on, of the last marker of which the copy says so.
+    pub(crate) agreement: Option<Agreement>,
+    /// What a repair has come to.
+    pub(crate) repaired: Option<RepairEnd>,
     /// News of a snapshot that comes as table files.
     pub(crate) tables: Vec<TableReport>,
     /// The thread has ended because of this.
     pub(crate) failed: Option<EdgeError>,
+}
+
+/// What a repair has come to.
+#[derive(Debug)]
+pub(crate) enum RepairEnd {
+    /// The copy is right, at the marker of this number and now.
+    Done(u64, RepairedKeys),
+    /// Too much has changed since the marker.
+    TooLate,
 }
 
 /// Where the writer reports.
@@ -74,6 +94,7 @@ pub(crate) struct Writer {
     pub(crate) identity: Identity,
     /// Passes on what is applied, if others follow.
     pub(crate) relay: Option<Relay>,
+    pub(crate) since: SinceMarker,
 }
 
 /// Versions that go into one write.
@@ -83,6 +104,13 @@ struct Group {
     bytes: usize,
 }
 
+impl Group {
+    /// The copy is summed up as it is then, so nothing else may be in the same write.
+    fn ends_at_marker(&self) -> bool {
+        self.versions.last().is_some_and(|last| Verification::in_version(&last.published).marker.is_some())
+    }
+}
+
 impl Writer {
     /// Shows readers what the store holds at the start. A copy that cannot be shown is given up.
     pub(crate) fn begin(&mut self) -> Result<(), EdgeError> {
@@ -90,6 +118,7 @@ impl Writer {
         let error = match show_all(&self.store, &mut *self.index, position) {
             Ok(()) => {
                 self.take_revocations();
+                self.take_agreement();
                 if let Some(relay) = &self.relay {
                     relay.begin(&self.store);
                 }
@@ -160,6 +189,8 @@ impl Writer {
                         progress.tables.extend(report);
                     });
                 }
+                Work::Settled(number) => self.since.settled(number),
+                Work::Repair(number, ranges) => damaged |= self.repair(number, &ranges, damaged)?,
                 Work::Stop => return Ok(()),
                 Work::SnapshotEnd(position, bytes) => {
                     loading.take().ok_or(EdgeError::NoSnapshot)?.finish(&position)?;
@@ -180,11 +211,13 @@ impl Writer {
 
     /// A new copy, which stands there, has replaced the present one.
     fn replaced(&mut self, position: Position) -> Result<(), EdgeError> {
+        self.since.forget();
         show_all(&self.store, &mut *self.index, position)?;
         if let Some(relay) = &self.relay {
             relay.jumped(&self.store, position);
         }
         self.take_revocations();
+        self.take_agreement();
         self.metrics.snapshots.inc();
         Ok(())
     }
@@ -194,7 +227,7 @@ impl Writer {
     fn apply(&mut self, first: ReceivedVersion, bytes: usize) -> Result<(Option<Work>, bool), EdgeError> {
         let mut group = Group { versions: vec![first], bytes };
         let mut after = None;
-        while group.bytes < MAX_WRITE {
+        while group.bytes < MAX_WRITE && !group.ends_at_marker() {
             match self.work.try_recv() {
                 Ok(Work::Apply(version, bytes)) => {
                     group.versions.push(version);
@@ -208,7 +241,10 @@ impl Writer {
             }
         }
         match self.apply_group(&group) {
-            Ok(()) => Ok((after, false)),
+            Ok(()) => {
+                self.since.applied(group.versions);
+                Ok((after, false))
+            }
             Err(EdgeError::Store(error @ StoreError::Damaged { .. })) => {
                 self.store.report_damage(&error.to_string());
                 self.reports.add(|progress| progress.bytes += group.bytes);
@@ -227,6 +263,39 @@ impl Writer {
         }
     }
 
+    /// Puts ranges right, in one write, and shows readers all of the copy anew; says whether the copy turned out to be
+    /// damaged otherwise, so that nothing more is applied.
+    fn repair(&mut self, number: u64, ranges: &[RangeContent], damaged: bool) -> Result<bool, EdgeError> {
+        let since = self.since.of(number).filter(|_| !damaged);
+        let (Some(since), Some(position)) = (since, self.store.position()) else {
+            self.reports.add(|progress| progress.repaired = Some(RepairEnd::TooLate));
+            return Ok(false);
+        };
+        match self.store.repair(ranges, since) {
+            Ok(keys) => {
+                self.since.forget();
+                show_all(&self.store, &mut *self.index, position)?;
+                self.take_revocations();
+                self.reports.add(|progress| progress.repaired = Some(RepairEnd::Done(number, keys)));
+                Ok(false)
+            }
+            Err(error) if error.is_damage() => {
+                self.store.report_damage(&error.to_string());
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the copy says that voters agree on.
+    fn take_agreement(&self) {
+        let read = self.store.snapshot().map_err(|error| error.to_string());
+        match read.and_then(|copy| Verification::read(&copy.view()).map_err(|error| error.to_string())) {
+            Ok(found) => self.reports.add(|progress| progress.agreement = found.agreement),
+            Err(error) => tracing::error!(error, "what voters agree on cannot be read: this copy is not compared"),
+        }
+    }
+
     fn apply_group(&mut self, group: &Group) -> Result<(), EdgeError> {
         let Some(seen_at) = group.versions.last().map(|version| version.published.version) else { return Ok(()) };
         let sections = || group.versions.iter().flat_map(|version| &version.published.sections);
@@ -239,6 +308,8 @@ impl Writer {
         if let Some(relay) = &self.relay {
             relay.applied(&group.versions, &position);
         }
+        let agreements = group.versions.iter().map(|version| Verification::in_version(&version.published).agreement);
+        let agreement = agreements.flatten().last();
         if sections().any(|section| section.id == RevokedList::SECTION) {
             self.take_revocations();
         }
@@ -254,6 +325,7 @@ impl Writer {
         self.reports.add(|progress| {
             progress.applied = Some((position, delay));
             progress.bytes += group.bytes;
+            progress.agreement = agreement.or(progress.agreement);
         });
         Ok(())
     }

@@ -16,7 +16,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::{Ack, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, Role, SubscribeRefusal, Took, Version, WaitFor};
+use crate::{
+    Ack, CopyCheck, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, Role, SubscribeRefusal, Took, Version, WaitFor,
+};
 
 /// Remembered arrivals per edge. Older versions are known to be applied, but not when.
 pub(crate) const MAX_ARRIVALS: usize = 1024;
@@ -72,6 +74,8 @@ struct Edge {
     applied: Option<Version>,
     durable: Option<Version>,
     last_ack: Option<Duration>,
+    /// What its process has said last of its copy at a marker.
+    check: Option<CopyCheck>,
     /// Ascending in version and time.
     arrivals: VecDeque<Arrival>,
 }
@@ -145,6 +149,8 @@ pub struct EdgeReport {
     pub durable: Option<Version>,
     /// When it last said anything.
     pub last_ack: Option<Duration>,
+    /// What it has said last of its copy at a marker.
+    pub check: Option<CopyCheck>,
 }
 
 /// Versions that an edge has now: above `before`, or all of them, and up to `applied`.
@@ -325,7 +331,7 @@ impl AckBook {
         if let Some(edge) = self.edges.get_mut(peer)
             && let Some(open) = edge.open.iter_mut().find(|open| open.link.session == session)
         {
-            open.ack = Some(ack.clone());
+            open.ack = Some(ack.clone().with_check_of(open.ack.take()));
         }
         if !self.edges.get(peer).is_some_and(counts) || ack.epoch != self.epoch {
             return Booked::default();
@@ -402,6 +408,7 @@ impl AckBook {
             applied: edge.applied,
             durable: edge.durable,
             last_ack: edge.last_ack,
+            check: edge.check.clone(),
         };
         self.edges.iter().map(report).collect()
     }
@@ -467,6 +474,7 @@ impl Edge {
             applied: None,
             durable: None,
             last_ack: None,
+            check: None,
             arrivals: VecDeque::new(),
         }
     }
@@ -478,7 +486,9 @@ impl Edge {
         let durable = self.durable.unwrap_or_default();
         let apply = self.arrivals.back().map_or(Duration::ZERO, |arrival| arrival.apply);
         let apply_us = u64::try_from(apply.as_micros()).unwrap_or(u64::MAX);
-        let ack = self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0, apply_us });
+        let check = self.check.clone();
+        let ack =
+            self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0, apply_us, check });
         EdgeNews { peer: peer.clone(), session, connection, incarnation, goal, is_gone, is_unseen, via, ack }
     }
 
@@ -522,6 +532,9 @@ impl Edge {
         self.last_ack = Some(now);
         self.applied = Some(ack.applied);
         self.durable = Some(ack.durable);
+        if ack.check.is_some() {
+            self.check.clone_from(&ack.check);
+        }
         while self.arrivals.back().is_some_and(|arrival| arrival.version > ack.applied) {
             self.arrivals.pop_back();
         }
@@ -559,6 +572,7 @@ impl Edge {
     fn retract_all(&mut self) {
         self.applied = None;
         self.durable = None;
+        self.check = None;
         self.arrivals.clear();
     }
 }

@@ -116,6 +116,9 @@ impl EdgeNews {
             Ok(role) if is_node_name(&name) => Peer { role, name },
             _ => return Err(EdgeNewsError::Peer { role, name }),
         };
+        if ack.check.as_ref().is_some_and(|check| !check.is_bounded()) {
+            return Err(EdgeNewsError::Syntax("a key of its check is too long".into()));
+        }
         let incarnation = ack.incarnation;
         let ack = has_acked.then_some(ack);
         if !via.is_empty() && !is_node_name(&via) {
@@ -129,7 +132,7 @@ impl EdgeNews {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Epoch;
+    use crate::{CopyCheck, CopyCheckState, Epoch, RangeHash};
 
     #[test]
     fn news_is_read_as_written_and_no_part_of_it() {
@@ -140,6 +143,7 @@ mod tests {
             durable: Version::new(8),
             two_clock_us: 5,
             apply_us: 6,
+            check: Some(CopyCheck::new(3, CopyCheckState::Hashed, RangeHash::of_entries(b"x")).differs(2, &[7; 64])),
         };
         let peer = Peer::edge("edge-1");
         for (is_gone, ack) in [(false, None), (false, Some(ack.clone())), (true, Some(ack))] {

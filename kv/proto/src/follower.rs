@@ -22,11 +22,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::copy_check::DueCheck;
 use crate::follower_end::FollowerEnd;
 use crate::table_receiver::{TableReceiver, Unsure};
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, Filter, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer, Position,
+    Ack, CopyCheck, Filter, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer, Position,
     PublishedError, ReceivedVersion, SECTION_OVERHEAD, SkippedRun, SnapshotCheck, SnapshotEnd, Subscribe,
     SubscribeRefusal, TableLoad, TablePiece, TablesWant, Version, decode_ops,
 };
@@ -100,6 +101,8 @@ pub enum FollowerInput {
     Damaged,
     /// The node is to hold what this filter holds, or everything: a snapshot is to replace a copy of anything else.
     Filter(Option<Filter>),
+    /// The copy has come to this at a marker.
+    Checked(CopyCheck),
 }
 
 /// An output: an action that the caller must do.
@@ -174,6 +177,7 @@ pub struct Follower {
     /// The copy is damaged or holds something else, so that it goes on from nowhere until a snapshot has replaced it.
     damaged: bool,
     ack_due: bool,
+    check: DueCheck,
     /// When all acks so far would have gone out at a steady rate.
     acks_paid_at: Duration,
     /// Time between two acks that go on and on, as the publisher asked last.
@@ -223,6 +227,7 @@ impl Follower {
             filter: None,
             damaged: false,
             ack_due: false,
+            check: DueCheck::default(),
             acks_paid_at: now,
             ack_every: ACK_EVERY,
             upstreams: Upstreams::new(1, incarnation),
@@ -303,6 +308,7 @@ impl Follower {
             FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, why),
             FollowerInput::Damaged => self.damaged(now),
             FollowerInput::Filter(filter) => self.hold(now, filter),
+            FollowerInput::Checked(check) => self.check.say(check),
         }
     }
 
@@ -438,6 +444,7 @@ impl Follower {
         })));
         self.connections += 1;
         self.ack_due = true;
+        self.check.begin_anew();
         self.acks_paid_at = now;
     }
 
@@ -688,7 +695,7 @@ impl Follower {
         let may_ack =
             matches!(self.state, State::Subscribed | State::Streaming | State::Loading(..) | State::Tables(_));
         // What a damaged copy has applied is not there for certain.
-        self.applied.filter(|_| may_ack && self.ack_due && !self.damaged)
+        self.applied.filter(|_| may_ack && (self.ack_due || self.check.is_due()) && !self.damaged)
     }
 
     fn next_ack_at(&self) -> Duration {
@@ -707,6 +714,7 @@ impl Follower {
             durable: durable.map_or(Version::ZERO, |durable| durable.version).min(applied.version),
             two_clock_us: self.two_clock_us,
             apply_us: self.apply_us,
+            check: self.check.take(),
         })))
     }
 

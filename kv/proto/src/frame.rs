@@ -33,8 +33,8 @@ use thiserror::Error;
 
 use crate::wire_reader::WireReader;
 use crate::{
-    AtMost, Chain, Epoch, MAX_BATCH_LEN, Path, Position, SkippedRun, StoreId, TablePiece, TablesWant, Version,
-    positional,
+    AtMost, Chain, CopyCheck, Epoch, MAX_BATCH_LEN, Path, Position, RangesWant, SkippedRun, StoreId, TablePiece,
+    TablesWant, Version, positional,
 };
 
 /// Version of the protocol that frames and their order belong to.
@@ -73,6 +73,8 @@ pub const MAX_REPORTS: usize = 512;
 
 const PATH: u8 = 0x41;
 const REPORTS: u8 = 0x42;
+const RANGES_WANT: u8 = 0x43;
+const RANGES: u8 = 0x44;
 
 const SUBSCRIBE: u8 = 1;
 const ACK: u8 = 2;
@@ -119,6 +121,10 @@ pub enum Frame {
     Path(Path),
     /// What a relay knows of the edges that it serves: encoded [`EdgeNews`](crate::EdgeNews).
     Reports(Vec<Bytes>),
+    /// A question about the copy at a marker.
+    RangesWant(RangesWant),
+    /// The answer: an encoded [`RangesGiven`](crate::RangesGiven).
+    Ranges(Bytes),
     /// You get everything as table files first, after you have said what you lack of them: an encoded
     /// [`SignedManifest`](crate::SignedManifest).
     TablesFollow(Bytes),
@@ -168,6 +174,17 @@ positional! {
         pub two_clock_us: u64,
         /// From the arrival of `applied` at the downstream to its application, microseconds.
         pub apply_us: u64,
+        /// What it has come to at the last marker, if that is news.
+        pub check: Option<CopyCheck>,
+    }
+}
+
+impl Ack {
+    /// The same in place of an earlier one that nobody has seen: what that said of the check of a copy is not lost.
+    #[must_use]
+    pub fn with_check_of(self, earlier: Option<Self>) -> Self {
+        let check = self.check.or(earlier.and_then(|earlier| earlier.check));
+        Self { check, ..self }
     }
 }
 
@@ -348,6 +365,8 @@ impl Frame {
             Self::Goodbye => put(out, &(GOODBYE,)),
             Self::Path(path) => put(out, &(PATH, path)),
             Self::Reports(reports) => put(out, &(REPORTS, reports)),
+            Self::RangesWant(body) => put(out, &(RANGES_WANT, body)),
+            Self::Ranges(bytes) => put_fragments(out, RANGES, bytes),
             Self::TablesFollow(bytes) => put_fragments(out, TABLES_FOLLOW, bytes),
             Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
@@ -506,6 +525,8 @@ impl FrameDecoder {
             SNAPSHOT_ENTRIES => return Ok(self.fragment(kind, bytes)?.map(Frame::SnapshotEntries)),
             PATH => Frame::Path(body(kind, bytes)?),
             REPORTS => Frame::Reports(read::<(u8, Reports)>(kind, bytes)?.1.0),
+            RANGES_WANT => Frame::RangesWant(body(kind, bytes)?),
+            RANGES if self.assembles => return Ok(self.fragment(kind, bytes)?.map(Frame::Ranges)),
             FIRST_SKIPPABLE.. => return Ok(None),
             unknown => return Err(FrameError::Unknown(unknown)),
         };
@@ -600,6 +621,7 @@ mod tests {
             durable: version,
             two_clock_us: 70,
             apply_us: 9,
+            check: Some(CopyCheck { number: 3, state: 1, ..CopyCheck::default() }),
         };
         let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
         let omitted = OmittedSection { id, operations: OperationsHash::of(b"operations"), after: 0 };
@@ -620,6 +642,8 @@ mod tests {
             Frame::Goodbye,
             Frame::Path(Path::of_core(crate::Peer { role: crate::Role::Core, name: "core-1".into() })),
             Frame::Reports(vec![Bytes::from_static(b"news"), Bytes::new()]),
+            Frame::RangesWant(RangesWant { number: 7, from: 3, entries: None }),
+            Frame::Ranges(Bytes::from_static(b"an answer")),
             Frame::TablesFollow(Bytes::from_static(b"a manifest")),
             Frame::TablesWant(TablesWant::of(1 << 40, [true, false, true])),
             Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),
@@ -767,7 +791,7 @@ mod tests {
     #[test]
     fn a_field_that_a_later_release_appends_is_skipped() {
         let mut wire = BytesMut::new();
-        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, 0_u64, "new")));
+        put(&mut wire, &(ACK, (1_u64, 2_u64, 3_u64, 3_u64, 0_u64, 0_u64, None::<u8>, "new")));
         let ack = Ack {
             incarnation: 1,
             epoch: Epoch::new(2),
@@ -775,6 +799,7 @@ mod tests {
             durable: Version::new(3),
             two_clock_us: 0,
             apply_us: 0,
+            check: None,
         };
         assert_eq!(decode(&wire).unwrap(), [Frame::Ack(ack)]);
     }

@@ -139,6 +139,8 @@ impl KeyspaceId {
     pub const DNS: Self = Self(0x0001);
     /// Which certificates are revoked, published to every edge.
     pub const REVOKED: Self = Self(0x0002);
+    /// Where every node sums up its copy, and what voters have come to; published to every edge.
+    pub const VERIFIED: Self = Self(0x0004);
     /// Private data that the published keys do not hold.
     pub const CORE: Self = Self(0x8000);
     /// Which nodes are waited for; private.

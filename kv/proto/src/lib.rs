@@ -13,6 +13,7 @@ mod at_most;
 mod batch;
 mod chain;
 mod command;
+mod copy_check;
 mod edge_news;
 #[cfg(test)]
 mod error_texts;
@@ -48,6 +49,8 @@ mod publisher;
 mod publisher_tests;
 #[cfg(test)]
 mod random;
+mod range_exchange;
+mod range_sums;
 mod receipt;
 mod received_version;
 mod reported_edges;
@@ -85,6 +88,7 @@ mod upstreams;
 #[cfg(test)]
 mod upstreams_tests;
 mod value;
+mod verification;
 mod view;
 mod wait_for;
 mod whole;
@@ -98,6 +102,7 @@ pub use batch::{
 };
 pub use chain::{Chain, OperationsHash, SectionDigest};
 pub use command::{Command, CommandError};
+pub use copy_check::{CopyCheck, CopyCheckState, MAX_CHECK_KEY};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use filter::{Filter, FilterError, KeyRange, MAX_FILTER_KEYSPACES, PUBLISHED_END};
 pub use follower::{
@@ -130,6 +135,8 @@ pub use publisher::{
     BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
+pub use range_exchange::{MAX_GIVEN_LEN, RangesGiven, RangesGivenError, RangesWant};
+pub use range_sums::{MAX_RANGE_LEN, MAX_RANGES_IN_MESSAGE, RangeHash, RangeHasher, RangeSum, RangeSums, Span};
 pub use receipt::{EdgeReceipt, Receipt, Took};
 pub use received_version::ReceivedVersion;
 pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};
@@ -154,6 +161,7 @@ pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
+pub use verification::{Agreement, Marker, VERIFICATION, Verification, VerificationError};
 pub use view::{View, ViewError};
 pub use wait_for::{WaitFor, WaitForError};
 pub use whole::{read_whole, read_whole_into};

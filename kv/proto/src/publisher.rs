@@ -42,8 +42,8 @@ use thiserror::Error;
 use crate::filtered_frames::{filtered_frames, versions_of};
 use crate::table_sender::{TableSender, TableStep};
 use crate::{
-    ACK_EVERY, Ack, Chain, EntryError, Epoch, Filter, Frame, Heartbeat, PROTOCOL, Position, SnapshotCheck, SnapshotEnd,
-    Subscribe, SubscribeRefusal, TableOffer, TablePlace, Tail, TailRead, Version,
+    ACK_EVERY, Ack, Chain, EntryError, Epoch, Filter, Frame, Heartbeat, PROTOCOL, Position, RangesWant, SnapshotCheck,
+    SnapshotEnd, Subscribe, SubscribeRefusal, TableOffer, TablePlace, Tail, TailRead, Version,
 };
 
 /// Most bytes of versions in one write: enough to make its cost per version vanish, little enough to hold per slow
@@ -102,6 +102,8 @@ pub enum DownstreamInput {
     Tables(Option<TableOffer>),
     /// Answer to [`DownstreamAction::ReadTable`]: some of the bytes, at least one.
     TableRead(Bytes),
+    /// Answer to [`DownstreamAction::ReadRanges`]: an encoded [`RangesGiven`](crate::RangesGiven).
+    RangesRead(Bytes),
     /// Answer to [`DownstreamAction::Send`].
     Sent,
 }
@@ -153,6 +155,8 @@ pub enum DownstreamAction {
     },
     /// The table files are needed no more. No answer.
     CloseTables,
+    /// Answer a question about what was here at a marker.
+    ReadRanges(RangesWant),
     /// Write these, in one go.
     Send(Vec<Bytes>),
     /// Let what was sent arrive, then close. Nothing comes after this.
@@ -214,6 +218,8 @@ pub struct Downstream {
     /// To be passed on, not before the time.
     acked: Option<Ack>,
     books_at: Duration,
+    /// It asks this about a marker.
+    ranges_want: Option<RangesWant>,
     /// An action without its answer.
     busy: bool,
     followers: usize,
@@ -264,6 +270,7 @@ impl Downstream {
             books_from: None,
             acked: None,
             books_at: Duration::ZERO,
+            ranges_want: None,
             busy: false,
             followers: 0,
             // Due with the first write.
@@ -321,6 +328,10 @@ impl Downstream {
             (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
             (State::Snapshot(position, check), DownstreamInput::SnapshotRead(message)) => {
                 self.send_entries(position, check, message)
+            }
+            (state, DownstreamInput::RangesRead(given)) => {
+                self.send(vec![Frame::Ranges(given).to_bytes()]);
+                state
             }
             (State::Tables(tables), DownstreamInput::TableRead(bytes)) => self.send_table(tables, bytes),
             (State::Refused(why), DownstreamInput::Sent) => {
@@ -397,6 +408,8 @@ impl Downstream {
             (_, Frame::Ack(ack)) => self.ack(ack),
             (_, Frame::Reports(reports)) => self.reports(reports),
             (_, Frame::Goodbye) => {}
+            // One at a time: who asks anew has given up what it asked before.
+            (_, Frame::RangesWant(want)) => self.ranges_want = Some(want),
             (State::Tables(tables), Frame::TablesWant(want)) => {
                 if !tables.want(want) {
                     self.close(DownstreamEnd::Malformed("it lacks what was not offered"));
@@ -435,15 +448,18 @@ impl Downstream {
         if ack.incarnation != self.incarnation || ack.durable > ack.applied {
             return self.close(DownstreamEnd::Malformed("an ack that contradicts itself"));
         }
+        if ack.check.as_ref().is_some_and(|check| !check.is_bounded()) {
+            return self.close(DownstreamEnd::Malformed("a check of a copy with a key that is too long"));
+        }
         let Some(base) = self.base else {
-            self.early = Some(ack);
+            self.early = Some(ack.with_check_of(self.early.take()));
             return;
         };
         if (ack.epoch, ack.applied) > (base.epoch, self.sent) {
             return self.close(DownstreamEnd::Malformed("an ack of what it was never given"));
         }
         if ack.epoch == base.epoch && self.books_from.is_some_and(|from| ack.applied >= from) {
-            self.acked = Some(ack);
+            self.acked = Some(ack.with_check_of(self.acked.take()));
         }
     }
 
@@ -608,6 +624,9 @@ impl Downstream {
         if self.base.is_some_and(|base| (base.store, base.epoch) != (head.store, head.epoch)) {
             self.send(vec![Frame::Goodbye.to_bytes()]);
             return self.close(DownstreamEnd::NewHistory);
+        }
+        if let Some(want) = self.ranges_want.take() {
+            return self.ready.push_back(DownstreamAction::ReadRanges(want));
         }
         if self.rests_until.is_some_and(|end| now < end) {
             return;

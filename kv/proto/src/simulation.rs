@@ -344,6 +344,7 @@ impl Simulation {
                     wire.answer = Some(DownstreamInput::TableRead(bytes));
                 }
                 DownstreamAction::CloseTables => wire.tables = None,
+                DownstreamAction::ReadRanges(_) => unreachable!("no copy differs here"),
                 DownstreamAction::Send(frames) => {
                     frames.iter().for_each(|frame| wire.down.extend(frame));
                     wire.answer = Some(DownstreamInput::Sent);
@@ -556,6 +557,7 @@ pub(crate) fn acks(position: Position) -> FollowerAction {
         durable: applied,
         two_clock_us: 0,
         apply_us: 0,
+        check: None,
     }))
 }
 

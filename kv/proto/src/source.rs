@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Chain, Filter, Position, TableManifest, TableSource, Version};
+use crate::{Chain, Filter, Position, RangesGiven, RangesWant, TableManifest, TableSource, Version};
 
 /// A store whose history cannot be read: a disk fault or damage.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -53,6 +53,14 @@ pub trait BatchSource: Send + Sync + 'static {
     /// # Errors
     /// The store could not be read, or it does not hold all of that (any more).
     fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError>;
+
+    /// Answers a question about what was here at a marker.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn ranges(&self, want: &RangesWant) -> Result<RangesGiven, SourceError> {
+        Ok(RangesGiven::not_there(want.number))
+    }
 
     /// Writes everything published at one position into table files, which takes its time; `None` from a source that makes
     /// none.

@@ -20,12 +20,12 @@
 use std::path::Path;
 
 use rocksdb::WriteBatch;
-use zonecast_kv_proto::{Filter, OpRef, Position, ReceivedVersion, decode_ops};
+use zonecast_kv_proto::{Filter, OpRef, Position, ReceivedVersion, Verification, decode_ops};
 
 use crate::edge_copies::Copies;
 use crate::edge_live::POSITION_KEY;
 use crate::edge_options::EdgeOptions;
-use crate::{EdgeSnapshot, SnapshotLoad, StoreError, edge_position};
+use crate::{EdgeSnapshot, RangeChecks, SnapshotLoad, StoreError, edge_position};
 
 /// The copy of an edge.
 pub struct EdgeStore {
@@ -86,7 +86,8 @@ impl EdgeStore {
         self.copies.live().filter.clone()
     }
 
-    /// Applies versions that follow the present position, in one write; says where that leads. Not synced.
+    /// Applies versions that follow the present position, in one write; says where that leads. Not synced. If the last one
+    /// holds a marker, the copy is summed up as it is then: what comes behind a marker belongs into the next write.
     ///
     /// # Errors
     /// The write failed, or the versions do not follow; nothing is applied then.
@@ -118,7 +119,17 @@ impl EdgeStore {
         batch.merge_cf(live.family(), POSITION_KEY, edge_position::step(&before, &position));
         live.db.write(batch).map_err(|error| live.error(error))?;
         *live.position() = Some(position);
+        if let Some(marker) = versions.last().and_then(|last| Verification::in_version(&last.published).marker) {
+            let snapshot = EdgeSnapshot::take(live)?;
+            self.copies.checks.begin(marker, position, Box::new(snapshot));
+        }
         Ok(position)
+    }
+
+    /// What the copy comes to at markers.
+    #[must_use]
+    pub fn checks(&self) -> &RangeChecks {
+        &self.copies.checks
     }
 
     /// Makes everything applied so far durable; says up to where that is.

@@ -10,6 +10,7 @@ use crate::edge_damage::Damage;
 use crate::edge_live::{Contents, Live, Settings, lock};
 use crate::edge_options::EdgeOptions;
 use crate::generations::{Generation, Generations};
+use crate::range_checks::RangeChecks;
 
 const PREFIX: &str = "copy-";
 
@@ -17,6 +18,8 @@ const PREFIX: &str = "copy-";
 pub(crate) struct Copies {
     pub(crate) settings: Settings,
     pub(crate) damage: Arc<Damage>,
+    /// Of the live one.
+    pub(crate) checks: RangeChecks,
     live: Mutex<Arc<Live>>,
     // Last, so that nobody else comes in before the database is closed.
     generations: Generations,
@@ -40,7 +43,8 @@ impl Copies {
             Err(error) => return Err(error),
         };
         generations.sweep(Some(&live.generation))?;
-        Ok(Self { settings, damage, live: Mutex::new(Arc::new(live)), generations })
+        let checks = RangeChecks::new();
+        Ok(Self { settings, damage, checks, live: Mutex::new(Arc::new(live)), generations })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -102,6 +106,13 @@ impl Copies {
     fn replace(&self, live: Live) {
         let before = std::mem::replace(&mut *lock(&self.live), Arc::new(live));
         before.generation.retire();
+        self.checks.forget();
+    }
+}
+
+impl Drop for Copies {
+    fn drop(&mut self) {
+        self.checks.end();
     }
 }
 

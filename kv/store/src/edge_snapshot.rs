@@ -13,6 +13,7 @@ use zonecast_kv_proto::{Filter, Position, View, ViewError};
 
 use crate::StoreError;
 use crate::edge_live::Live;
+use crate::range_checks::{Summed, Visit};
 
 self_cell::self_cell!(
     struct Cell {
@@ -62,6 +63,31 @@ impl EdgeSnapshot {
     pub fn report_damage(&self, what: &str) {
         let live = self.cell.borrow_owner();
         live.read_failed(&StoreError::damaged(live.path(), what));
+    }
+}
+
+impl Summed for EdgeSnapshot {
+    fn published(&self, lower: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        let (live, snapshot) = (&**self.cell.borrow_owner(), &self.cell.borrow_dependent().0);
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        let mut iterator = snapshot.raw_iterator_opt(options);
+        iterator.seek(lower);
+        while let Some((key, value)) = iterator.item().filter(|(key, _)| *key < end) {
+            if visit(key, value).is_break() {
+                break;
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| {
+            let error = live.error(error);
+            live.read_failed(&error);
+            error
+        })
+    }
+
+    fn private(&self, _: &mut Visit<'_>) -> Result<bool, StoreError> {
+        Ok(false)
     }
 }
 

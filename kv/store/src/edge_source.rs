@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{BatchSource, Chain, Filter, LogPin, Position, SnapshotSource, SourceError, Version};
+use zonecast_kv_proto::{
+    BatchSource, Chain, Filter, LogPin, Position, RangesGiven, RangesWant, SnapshotSource, SourceError, Version,
+};
 
 use crate::snapshot_read::SnapshotRead;
 use crate::version_log::Found;
@@ -69,6 +71,10 @@ impl BatchSource for EdgeSource {
 
     fn pin(&self, after: Version) -> Box<dyn LogPin> {
         self.store.copies.settings.pins().pin(after)
+    }
+
+    fn ranges(&self, want: &RangesWant) -> Result<RangesGiven, SourceError> {
+        Ok(self.store.checks().give(want)?)
     }
 
     fn holds(&self) -> Result<Option<Filter>, SourceError> {

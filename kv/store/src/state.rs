@@ -26,7 +26,7 @@ use crate::state_db::{Opened, Settings, StateDb};
 use crate::state_receive::ReceivedState;
 use crate::state_send::SendState;
 use crate::state_view::StateView;
-use crate::{StoreError, StoreMetrics};
+use crate::{RangeChecks, StoreError, StoreMetrics};
 
 /// What the name of every database in the folder begins with.
 const PREFIX: &str = "state-";
@@ -82,6 +82,14 @@ pub(crate) struct Shared {
     /// Held by whoever receives a state: there is one folder for it.
     pub(crate) receiving: Mutex<Weak<()>>,
     pub(crate) generations: Arc<Generations>,
+    /// Of the live database.
+    pub(crate) checks: RangeChecks,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.checks.end();
+    }
 }
 
 impl Shared {
@@ -119,6 +127,7 @@ impl StateStore {
             settings,
             receiving: Mutex::default(),
             generations,
+            checks: RangeChecks::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -175,6 +184,12 @@ impl StateStore {
         StateView::new(self.live())
     }
 
+    /// What the state comes to at markers.
+    #[must_use]
+    pub fn checks(&self) -> &RangeChecks {
+        &self.shared.checks
+    }
+
     /// Begins to apply a slice of the log. Waits until an earlier slice is done.
     #[must_use]
     pub fn apply(&self) -> Apply<'_> {
@@ -228,6 +243,7 @@ impl StateStore {
         self.shared.generations.switch(&db.generation)?;
         let before = std::mem::replace(&mut *self.shared.live.write().expect("no holder panics"), Arc::new(db));
         before.generation.retire();
+        self.shared.checks.forget();
         self.shared.metrics.shows(&log);
         *present = log;
         // Closing and removing a database takes its time, and nobody need wait for that.

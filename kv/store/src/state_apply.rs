@@ -5,7 +5,8 @@ use std::sync::{Arc, MutexGuard};
 use bytes::Bytes;
 use rocksdb::WriteBatch;
 use zonecast_kv_proto::{
-    Accepted, Command, Effect, EncodedSection, Head, MachineError, OpRef, Position, Verdict, decode_ops,
+    Accepted, Command, Effect, EncodedSection, Head, MachineError, Marker, OpRef, Position, Verdict, Verification,
+    decode_ops,
 };
 
 use crate::StoreError;
@@ -16,6 +17,7 @@ use crate::state_db::{Current, StateDb};
 use crate::state_keys::{
     APPLIED, BATCHES, FORK, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, REQUESTS, edition_key, segment_key,
 };
+use crate::state_view::StateView;
 
 /// A slice being applied. Dropped without [`Apply::commit`] it has done nothing to the database, but the store must
 /// then be opened anew, because its accounting has moved.
@@ -31,6 +33,8 @@ pub struct Apply<'s> {
     pending: PendingChanges,
     batch: Writes,
     published: Vec<AppliedVersion>,
+    /// The last marker in it, and where it stands.
+    marker: Option<(Marker, Position)>,
 }
 
 /// A version that has been applied.
@@ -58,13 +62,24 @@ impl<'s> Apply<'s> {
         let log = shared.lock_log();
         let inner = shared.live();
         let (current, pending, published) = (inner.current(), PendingChanges::default(), Vec::new());
-        Self { shared, log, inner, current, pending, batch: Writes::default(), published }
+        Self { shared, log, inner, current, pending, batch: Writes::default(), published, marker: None }
     }
 
     /// Where the state will stand.
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.current.head
+    }
+
+    /// Whether it stands at a marker, at which the state is summed up: then it is to be written before anything else is applied.
+    #[must_use]
+    pub fn is_at_marker(&self) -> bool {
+        self.marker_here().is_some()
+    }
+
+    fn marker_here(&self) -> Option<Marker> {
+        let (marker, position) = self.marker.as_ref()?;
+        (*position == self.current.head.position).then_some(*marker)
     }
 
     /// Bytes that are to be written so far.
@@ -137,6 +152,7 @@ impl<'s> Apply<'s> {
     /// # Errors
     /// Nothing was written.
     pub fn commit(mut self) -> Result<Vec<AppliedVersion>, StoreError> {
+        let marker = self.marker_here();
         let (inner, metrics) = (&self.inner, &self.shared.metrics);
         let batch = &mut self.batch.0;
         let meta = inner.family(META);
@@ -160,9 +176,15 @@ impl<'s> Apply<'s> {
         inner.write(std::mem::take(batch))?;
         timer.observe_duration();
         self.current.first = self.log.first();
+        let position = self.current.head.position;
         *inner.current.write().expect("no holder panics") = self.current;
         metrics.batches.inc_by(self.published.len() as u64);
         metrics.shows(&self.log);
+        if let Some(marker) = marker {
+            // Nobody applies anything before this one is done.
+            let view = StateView::new(Arc::clone(&self.inner));
+            self.shared.checks.begin(marker, position, Box::new(view));
+        }
         Ok(self.published)
     }
 
@@ -171,6 +193,9 @@ impl<'s> Apply<'s> {
         self.write_sections(PRIVATE, &accepted.private);
         let Some(published) = accepted.published else { return };
         self.write_sections(PUBLISHED, &published.sections);
+        if let Some(marker) = Verification::in_version(&published).marker {
+            self.marker = Some((marker, self.current.head.position));
+        }
         let bytes = published.to_bytes();
         let (batches, meta) = (self.inner.family(BATCHES), self.inner.family(META));
         let batch = &mut self.batch.0;

@@ -31,10 +31,13 @@ pub(crate) const MEMBERSHIP: &[u8] = b"membership";
 /// Followed by the epoch.
 pub(crate) const FORK: &[u8] = b"f";
 
+/// Followed by a version.
+pub(crate) const SEGMENT: &[u8] = b"s";
+
 pub(crate) fn edition_key(section: SectionId) -> Vec<u8> {
     [&b"e"[..], &section.keyspace.get().to_be_bytes(), &section.partition.to_be_bytes()].concat()
 }
 
 pub(crate) fn segment_key(first: Version) -> Vec<u8> {
-    [&b"s"[..], &first.get().to_be_bytes()].concat()
+    [SEGMENT, &first.get().to_be_bytes()].concat()
 }

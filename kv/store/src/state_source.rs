@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use rocksdb::{Direction, IteratorMode};
 use zonecast_kv_proto::{
-    BatchSource, Chain, Filter, LogPin, Position, Published, SnapshotSource, SourceError, TableManifest, TableSource,
-    Version, View, ViewError,
+    BatchSource, Chain, Filter, LogPin, Position, Published, RangesGiven, RangesWant, SnapshotSource, SourceError,
+    TableManifest, TableSource, Version, View, ViewError,
 };
 
 use crate::StoreError;
@@ -61,6 +61,10 @@ impl BatchSource for StateStore {
 
     fn pin(&self, after: Version) -> Box<dyn LogPin> {
         self.shared.pins.pin(after)
+    }
+
+    fn ranges(&self, want: &RangesWant) -> Result<RangesGiven, SourceError> {
+        Ok(self.checks().give(want)?)
     }
 
     fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {

@@ -14,16 +14,21 @@ use self_cell::self_cell;
 use zonecast_kv_proto::{Edition, Head, Position, SectionId, View, ViewError};
 
 use crate::StoreError;
+use crate::range_checks::{Summed, Visit};
 use crate::state_db::StateDb;
-use crate::state_keys::{APPLIED, FAMILIES, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, edition_key};
+use crate::state_keys::{
+    APPLIED, FAMILIES, HEAD, MEMBERSHIP, META, PRIVATE, PUBLISHED, REQUESTS, SEGMENT, edition_key,
+};
 
 /// The first private key.
 const FIRST_PRIVATE: &[u8] = &[0x80, 0];
 /// Above every published key.
 const LAST_PUBLISHED: &[u8] = &[0x7f; zonecast_kv_proto::MAX_KEY_LEN + 1];
 
-/// Is shown entries until it has seen enough.
-type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+/// Above every key of every family.
+const END: &[u8] = &[0xff; zonecast_kv_proto::MAX_KEY_LEN + 1];
+/// Before what stands beside the private keys, where everything private is summed up: no keyspace begins with it.
+const BESIDE: [u8; 2] = [0xff; 2];
 
 /// An unchanging [`View`] of the state, from a RocksDB snapshot. It keeps the database open.
 pub struct StateView {
@@ -144,6 +149,31 @@ impl View for StateView {
     }
 }
 
+impl Summed for StateView {
+    fn published(&self, lower: &[u8], end: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.cell.with_dependent(|_, reader| reader.scan_aside(PUBLISHED, lower, end, visit)).map(drop)
+    }
+
+    /// Private keys, then head, editions and forks, then requests. The log ids, the membership and what is kept of the batch
+    /// log are each voter's own.
+    fn private(&self, visit: &mut Visit<'_>) -> Result<bool, StoreError> {
+        let beside = |family: u8, key: &[u8]| [&BESIDE[..], &[family], key].concat();
+        let is_own = |key: &[u8]| key == APPLIED || key == MEMBERSHIP || key.starts_with(SEGMENT);
+        self.cell.with_dependent(|_, reader| {
+            if reader.scan_aside(PRIVATE, &[], END, visit)?.is_break() {
+                return Ok(true);
+            }
+            let meta = reader.scan_aside(META, &[], END, &mut |key, value| {
+                if is_own(key) { ControlFlow::Continue(()) } else { visit(&beside(0, key), value) }
+            })?;
+            if meta.is_continue() {
+                let _ = reader.scan_aside(REQUESTS, &[], END, &mut |key, value| visit(&beside(1, key), value))?;
+            }
+            Ok(true)
+        })
+    }
+}
+
 impl fmt::Debug for StateView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StateView({})", self.cell.borrow_owner().path().display())
@@ -165,6 +195,30 @@ impl<'d> Reader<'d> {
             value.extend_from_slice(bytes);
         }
         Ok(found.is_some())
+    }
+
+    /// As [`Reader::scan`], with an iterator of its own; what is read replaces nothing in the cache.
+    fn scan_aside(
+        &self,
+        family: &str,
+        lower: &[u8],
+        end: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let mut options = self.options();
+        options.fill_cache(false);
+        let mut iterator = self.inner.db.raw_iterator_cf_opt(self.inner.family(family), options);
+        iterator.seek(lower);
+        let mut flow = ControlFlow::Continue(());
+        while let Some((key, value)) = iterator.item().filter(|(key, _)| *key < end) {
+            flow = visit(key, value);
+            if flow.is_break() {
+                break;
+            }
+            iterator.next();
+        }
+        iterator.status().map_err(|error| self.inner.fail(error))?;
+        Ok(flow)
     }
 
     /// Lends an iterator to `read`; a reader inside another gets one of its own.

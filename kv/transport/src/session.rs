@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
     AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Filter, Frame, LEAST_RATE, LogPin,
-    MAX_WRITE, Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
+    MAX_WRITE, Pace, RangesWant, Role, SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
 };
 
 use crate::admission::Admission;
@@ -238,6 +238,7 @@ impl Session {
                 let read = tables.read(self.parts.clock, place, max_bytes);
                 Box::pin(async move { OperationEnd::Answer(read.await.map(DownstreamInput::TableRead)) })
             }
+            DownstreamAction::ReadRanges(want) => read_ranges(Arc::clone(&self.parts.feed), self.parts.clock, want),
             DownstreamAction::CloseTables => {
                 self.pin = self.tables.take().map(OpenTables::into_pin);
                 return Ok(());
@@ -435,6 +436,19 @@ fn read_snapshot(mut source: Box<dyn SnapshotSource>, feed: Arc<Feed>, clock: Cl
         feed.rate.take(clock, max_bytes).await;
         let (source, message) = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
         OperationEnd::Snapshot(source, message.map(DownstreamInput::SnapshotRead))
+    })
+}
+
+/// Answers a question about a marker: at the rate of snapshots, if it is for entries.
+fn read_ranges(feed: Arc<Feed>, clock: Clock, want: RangesWant) -> Operation {
+    Box::pin(async move {
+        if want.entries.is_some() {
+            feed.rate.take(clock, feed.rate.most(SNAPSHOT_CHUNK)).await;
+        }
+        let source = Arc::clone(&feed.source);
+        let read = move || source.ranges(&want);
+        let given = tokio::task::spawn_blocking(read).await.expect("sources do not panic");
+        OperationEnd::Answer(given.map(|given| DownstreamInput::RangesRead(given.to_bytes())))
     })
 }
 

@@ -34,10 +34,12 @@ pub enum Code {
     NotAllowed = 10,
     /// A write was sent, and whether it was done is not known.
     Unknown = 11,
+    /// Not every node that was to be compared was.
+    NotCompared = 12,
 }
 
 impl Code {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -50,6 +52,7 @@ impl Code {
         Self::Busy,
         Self::NotAllowed,
         Self::Unknown,
+        Self::NotCompared,
     ];
 
     /// What a child of the same program returned.

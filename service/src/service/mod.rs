@@ -37,6 +37,9 @@ mod service;
 mod settings;
 mod status;
 mod tokens;
+mod verify;
+#[cfg(test)]
+mod verify_tests;
 #[cfg(test)]
 mod write_tests;
 mod zone_count;

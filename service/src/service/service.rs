@@ -23,6 +23,7 @@ use crate::import::IdSource;
 use crate::metrics::Metrics;
 use crate::requests::Requests;
 use crate::shares::Shares;
+use crate::verification::VerifyOptions;
 use crate::vitals::VitalSigns;
 use crate::who::Who;
 use crate::zone::{Author, ZoneLocks};
@@ -71,6 +72,8 @@ pub struct ServiceParts {
     pub data: PathBuf,
     /// How long what was replaced or deleted is kept.
     pub keep_replaced: Duration,
+    /// How copies are verified.
+    pub verify: VerifyOptions,
     /// Where the first token is left, if the API asks for tokens.
     pub first_token: Option<PathBuf>,
     /// What ended writing.

@@ -275,6 +275,7 @@ mod tests {
             applied: None,
             durable: None,
             last_ack: None,
+            check: None,
         };
         DownstreamStatus { report, lag: 0, silent_for: None, away_for, address: None, certificate: None, twins: None }
     }

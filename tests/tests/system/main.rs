@@ -35,4 +35,5 @@ mod tree;
 mod trouble;
 mod unloaded;
 mod validator;
+mod verify;
 mod voters;

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use super::shared::Shared;
 use super::{
     backup, ca, cluster, compare, completions, config, dev, doctor, edges, get, kv, receipt, record, restore, role,
-    settings, status, token, zone,
+    settings, status, token, verify, zone,
 };
 
 /// Change a DNS record once; every edge answers with it in well under a second, and you can prove that it did.
@@ -50,6 +50,8 @@ pub(super) enum Command {
     Status(status::Status),
     /// Show which edges have a change, and how long it took to each.
     Receipt(receipt::Receipt),
+    /// Compare the copies of all nodes at one version: cores among themselves, then edges with what most cores hold.
+    Verify(verify::Verify),
     /// List, add and remove the edges that `--wait all` waits for.
     #[command(subcommand)]
     Edges(edges::Edges),

@@ -30,6 +30,7 @@ mod shared;
 mod status;
 mod text;
 mod token;
+mod verify;
 mod whole_file;
 mod written;
 mod zone;

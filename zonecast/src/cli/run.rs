@@ -56,6 +56,7 @@ fn dispatch(cli: Cli) -> Outcome {
         Command::Get(get) => get.run(&context()?),
         Command::Kv(kv) => kv.run(&context()?),
         Command::Compare(compare) => compare.run(&context()?),
+        Command::Verify(verify) => verify.run(&context()?),
         Command::Receipt(receipt) => receipt.run(&context()?),
         Command::Edges(edges) => edges.run(&context()?),
         Command::Cluster(cluster) => cluster.run(&shared, output),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zonecast_kv_proto::is_node_name;
@@ -10,6 +11,7 @@ use zonecast_kv_store::RAFT_LOG_BYTES;
 
 use super::{ClusterSection, HttpSection, LogSection, ZonesSection};
 use zonecast_service::exit::{Failure, Outcome};
+use zonecast_service::{VERIFY_BYTES_PER_SECOND, VerifyOptions};
 
 /// In minutes: long enough to notice that a zone is wrong, and short enough that a replaced zone does not take up twice
 /// the space for long.
@@ -17,6 +19,9 @@ pub(crate) const DEFAULT_KEEP_REPLACED_MINUTES: u64 = 60;
 
 /// In minutes: restarting, upgrading or moving an edge takes less.
 pub(crate) const DEFAULT_EDGE_AWAY_MINUTES: u64 = 60;
+
+/// In minutes: once a day.
+pub(crate) const DEFAULT_VERIFY_EVERY_MINUTES: u64 = 24 * 60;
 
 /// The configuration of a core: one voter, its API, and the publisher for its edges.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,6 +54,12 @@ pub(crate) struct CoreFile {
     /// Bytes a second that all edges together get of snapshots from this core. Without it there is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edge_snapshot_bytes_per_second: Option<NonZeroU64>,
+    /// Minutes from one verification of all copies to the next, which the core that leads begins by itself; 0 for none.
+    #[serde(default = "default_verify_every")]
+    pub verify_every_minutes: u64,
+    /// Bytes of keys and values that each node reads in a second to verify its copy.
+    #[serde(default = "default_verify_rate")]
+    pub verify_bytes_per_second: NonZeroU64,
     /// How this core and the others of its cluster reach each other.
     #[serde(default, skip_serializing_if = "ClusterSection::is_empty")]
     pub cluster: ClusterSection,
@@ -75,6 +86,14 @@ fn default_raft_log() -> usize {
     RAFT_LOG_BYTES
 }
 
+fn default_verify_every() -> u64 {
+    DEFAULT_VERIFY_EVERY_MINUTES
+}
+
+fn default_verify_rate() -> NonZeroU64 {
+    VERIFY_BYTES_PER_SECOND
+}
+
 /// The only role that this file can have.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +103,12 @@ pub(crate) enum CoreRole {
 }
 
 impl CoreFile {
+    /// How copies are verified.
+    pub(crate) fn verify_options(&self) -> VerifyOptions {
+        let every = (self.verify_every_minutes > 0).then(|| Duration::from_mins(self.verify_every_minutes));
+        VerifyOptions { every, bytes_per_second: self.verify_bytes_per_second }
+    }
+
     /// Checks the rules that the types do not express.
     pub(super) fn check(&self) -> Outcome {
         if let Some(name) = self.edges.iter().find(|name| !is_node_name(name)) {

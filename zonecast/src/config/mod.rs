@@ -16,7 +16,9 @@ mod zones_section;
 
 pub(crate) use clients_section::{AccessSection, RateLimitSection, cookie_secrets};
 pub(crate) use cluster_section::ClusterSection;
-pub(crate) use core_file::{CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_KEEP_REPLACED_MINUTES};
+pub(crate) use core_file::{
+    CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_KEEP_REPLACED_MINUTES, DEFAULT_VERIFY_EVERY_MINUTES,
+};
 pub(crate) use downstream_section::DownstreamSection;
 pub(crate) use edge_file::{DEFAULT_HOT_CACHE_MIB, EdgeFile, EdgeRole};
 pub(crate) use http_section::HttpSection;

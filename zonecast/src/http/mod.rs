@@ -25,6 +25,7 @@ mod same_site;
 mod settings;
 mod status;
 mod tokens;
+mod verifications;
 mod zones;
 
 pub(crate) use edge::{EdgeApi, EdgeApiParts, edge_router};

@@ -55,6 +55,11 @@ impl<S: Clone + Send + Sync + 'static> Route<S> {
         Self { answered: Answered::Here, ..self }
     }
 
+    /// Answered by the leader, though it is a read: only the leader knows.
+    pub(crate) fn by_leader(self) -> Self {
+        Self { answered: Answered::ByLeader, ..self }
+    }
+
     /// For tests that try all of them.
     #[cfg(test)]
     pub(super) fn describe(self) -> (Method, &'static str, May) {

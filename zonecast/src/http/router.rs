@@ -9,7 +9,7 @@ use super::forward::Forward;
 use super::route::{May, Route, routed};
 use super::{
     Gate, backup, chain, cluster, edges, health, history, kv, lookup, receipts, records, revocations, settings, status,
-    tokens, zones,
+    tokens, verifications, zones,
 };
 use crate::auth::TokenRole::{Admin, Read, Write};
 use crate::metrics::MetricsRegistry;
@@ -69,6 +69,9 @@ pub(super) fn routes() -> Vec<Route<ApiState>> {
         Route::new(Method::DELETE, "/v1/tokens/{token}", May::Role(Admin), tokens::revoke),
         Route::new(Method::GET, "/v1/revocations", May::Role(Read), revocations::get),
         Route::new(Method::PUT, "/v1/revocations", May::Role(Admin), revocations::publish),
+        Route::new(Method::GET, "/v1/verifications", May::Role(Read), verifications::last).by_leader(),
+        Route::new(Method::POST, "/v1/verifications", May::Role(Admin), verifications::begin),
+        Route::new(Method::GET, "/v1/verifications/{verification}", May::Role(Read), verifications::get).by_leader(),
         Route::new(Method::GET, "/v1/receipts/{version}", May::Role(Read), receipts::receipt).here(),
         Route::new(Method::GET, "/v1/receipts/{version}/watch", May::Role(Read), receipts::watch).here(),
         Route::new(Method::GET, "/v1/chain/{version}", May::Role(Read), chain::chain).here(),

@@ -51,6 +51,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
     tracing::info!(data = %folder.path().display(), node = %identity.peer(), "starting");
     let fault = Fault::new(folder.path());
     let joins = !config.cluster.join.is_empty();
+    let verify = config.verify_options();
     let setup = CoreSetup {
         service: ServiceSetup {
             store: folder.core(),
@@ -63,6 +64,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
             expected: config.edges.iter().map(|name| Peer::edge(name)).collect(),
             edge_away: Duration::from_mins(config.edge_away_minutes),
             keep_replaced: Duration::from_mins(config.keep_replaced_minutes),
+            verify,
             first_token: config.http.asks_for_stored_tokens().then(|| folder.first_token()),
             raft_log_bytes: config.raft_log_bytes,
             edge_snapshot_rate: config.edge_snapshot_bytes_per_second,

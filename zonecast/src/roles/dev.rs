@@ -33,6 +33,7 @@ use zonecast_service::Fault;
 use zonecast_service::Holdings;
 use zonecast_service::LocalEdge;
 use zonecast_service::ServiceSetup;
+use zonecast_service::VerifyOptions;
 use zonecast_service::exit::{Code, Failure, Outcome};
 use zonecast_service::{ImportChoices, ImportReport};
 
@@ -146,6 +147,7 @@ impl Dev {
             expected: expected.clone(),
             edge_away: Duration::from_mins(DEFAULT_EDGE_AWAY_MINUTES),
             keep_replaced: Duration::from_mins(DEFAULT_KEEP_REPLACED_MINUTES),
+            verify: VerifyOptions::default(),
             first_token: None,
             raft_log_bytes: RAFT_LOG_BYTES,
             edge_snapshot_rate: None,

@@ -64,6 +64,7 @@ impl Api {
                     expected: vec![],
                     edge_away: Duration::from_mins(60),
                     keep_replaced: Duration::from_mins(60),
+                    verify: zonecast_service::VerifyOptions::default(),
                     first_token: with_tokens.then(|| folder.first_token()),
                     raft_log_bytes: zonecast_kv_store::RAFT_LOG_BYTES,
                     edge_snapshot_rate: None,
@@ -203,7 +204,8 @@ fn filled(path: &str) -> String {
         .replace("{zone}", "example.com")
         .replace("{name}", "www")
         .replace("{type}", "A")
-        .replace("{token}", "none");
+        .replace("{token}", "none")
+        .replace("{verification}", "0");
     let path = path.replace("{keyspace}", "rules").replace("{*key}", "a").replace("{group}", "eu");
     match path.as_str() {
         "/v1/lookup" => "/v1/lookup?name=www.example.com&at=core".into(),

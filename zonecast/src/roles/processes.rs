@@ -33,13 +33,14 @@ use super::process::{self, Ended};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, processes_cluster as cluster, reload, voters};
 use crate::config::{
     AccessSection, ClusterSection, CoreFile, CoreRole, DEFAULT_EDGE_AWAY_MINUTES, DEFAULT_HOT_CACHE_MIB,
-    DEFAULT_KEEP_REPLACED_MINUTES, DownstreamSection, EdgeFile, EdgeRole, HttpSection, LogSection, RateLimitSection,
-    RelayFile, RelayRole, ZonesSection,
+    DEFAULT_KEEP_REPLACED_MINUTES, DEFAULT_VERIFY_EVERY_MINUTES, DownstreamSection, EdgeFile, EdgeRole, HttpSection,
+    LogSection, RateLimitSection, RelayFile, RelayRole, ZonesSection,
 };
 use crate::log::LogFormat;
 use crate::output::Output;
 use zonecast_api::types::{Process, Ready, ReadyCore};
 use zonecast_api::{Client, Patience};
+use zonecast_service::VERIFY_BYTES_PER_SECOND;
 use zonecast_service::exit::{Code, Failure, Outcome};
 
 /// Between two looks at whether we shall stop, while edges catch up.
@@ -175,6 +176,8 @@ fn core_files(config: &DevConfig, home: &Home<'_>) -> Outcome<Vec<CoreFile>> {
             keep_replaced_minutes: DEFAULT_KEEP_REPLACED_MINUTES,
             raft_log_bytes: RAFT_LOG_BYTES,
             edge_snapshot_bytes_per_second: None,
+            verify_every_minutes: DEFAULT_VERIFY_EVERY_MINUTES,
+            verify_bytes_per_second: VERIFY_BYTES_PER_SECOND,
             cluster: ClusterSection { address: None, join: if is_first { vec![] } else { join.clone() } },
             http: HttpSection { listen, ..HttpSection::loopback(0) },
             zones: Some(zones.clone()),

@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    Batch, BatchSource, Chain, Filter, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, Section, SectionId,
-    SnapshotSource, SourceError, StoreId, Value, Version, View, encode_entries,
+    Batch, BatchSource, Chain, Filter, Key, KeyspaceId, MemoryView, Op, OpRef, Position, Published, RangeHasher,
+    RangesGiven, RangesWant, Section, SectionId, SnapshotSource, SourceError, StoreId, Value, Version, View,
+    encode_entries,
 };
 
 use crate::EdgeSnapshot;
@@ -21,12 +22,15 @@ struct Inner {
     data: MemoryView,
     head: Position,
     log: VecDeque<(Chain, Bytes)>,
+    /// What it held at the last marker, by its number, and what it says that it held.
+    at_marker: Option<(u64, MemoryView)>,
 }
 
 impl MemorySource {
     pub(super) fn new(store: u128) -> std::sync::Arc<Self> {
         let head = Position::origin(StoreId::new(store));
-        Self { inner: Mutex::new(Inner { data: MemoryView::new(), head, log: VecDeque::new() }) }.into()
+        Self { inner: Mutex::new(Inner { data: MemoryView::new(), head, log: VecDeque::new(), at_marker: None }) }
+            .into()
     }
 
     pub(super) fn commit(&self, ops: Vec<Op>) -> (Bytes, Position) {
@@ -49,6 +53,30 @@ impl MemorySource {
         let (chain, head) = (inner.head.chain, inner.head);
         inner.log.push_back((chain, bytes.clone()));
         (bytes, head)
+    }
+
+    /// Keeps what it holds now for those who ask what it held at the marker of this number.
+    pub(super) fn keep(&self, number: u64) {
+        let mut inner = self.lock();
+        inner.at_marker = Some((number, inner.data.clone()));
+    }
+
+    /// Tells another value of the last marker than it held there.
+    pub(super) fn lie(&self, tail: &[u8], value: &[u8]) {
+        if let Some((_, data)) = &mut self.lock().at_marker {
+            data.insert(&[&[0, 1], tail].concat(), value);
+        }
+    }
+
+    /// Holds another value from now on, though nobody has committed it.
+    pub(super) fn tamper(&self, tail: &[u8], value: &[u8]) {
+        self.lock().data.insert(&[&[0, 1], tail].concat(), value);
+    }
+
+    /// Lacks a key from now on, though nobody has committed that.
+    pub(super) fn tamper_away(&self, tail: &[u8]) {
+        let key = Key::new([&[0, 1], tail].concat()).unwrap();
+        self.lock().data.apply_op(&Op::Delete { key });
     }
 
     pub(super) fn trim(&self) {
@@ -103,6 +131,29 @@ impl BatchSource for MemorySource {
             read.push(version.clone());
         }
         Ok(Some(read))
+    }
+
+    fn ranges(&self, want: &RangesWant) -> Result<RangesGiven, SourceError> {
+        let inner = self.lock();
+        let kept = inner.at_marker.as_ref().filter(|(number, _)| *number == want.number);
+        let Some((number, data)) = kept else { return Ok(RangesGiven::not_there(want.number)) };
+        let given = RangesGiven { number: *number, is_there: true, ..RangesGiven::default() };
+        Ok(match &want.entries {
+            Some(span) => {
+                let own = |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+                let entries: Vec<_> = data.entries().filter(|(key, _)| span.contains(key)).map(own).collect();
+                RangesGiven { entries: encode_entries(&entries), ..given }
+            }
+            None => {
+                let mut hasher = RangeHasher::default();
+                data.entries().for_each(|(key, value)| hasher.add(key, value));
+                let sums = hasher.finish();
+                // A few at a time.
+                let from = usize::try_from(want.from).unwrap();
+                let ranges = sums.ranges().iter().skip(from).take(2).cloned().collect();
+                RangesGiven { of: sums.ranges().len() as u64, ranges, ..given }
+            }
+        })
     }
 
     fn snapshot(&self, filter: Option<&Filter>) -> Result<Box<dyn SnapshotSource>, SourceError> {

@@ -334,6 +334,7 @@ impl Tree {
                 DownstreamAction::QueueTables { .. }
                 | DownstreamAction::ReadTable { .. }
                 | DownstreamAction::CloseTables => unreachable!("nobody here takes table files"),
+                DownstreamAction::ReadRanges(_) => unreachable!("no copy differs here"),
                 DownstreamAction::QueueSnapshot => wire.downstream.handle(now, DownstreamInput::SnapshotTurn),
                 // It was narrowed since this downstream was let in.
                 DownstreamAction::OpenSnapshot(filter) if !Filter::serves(state.filter.as_ref(), filter.as_ref()) => {
