@@ -118,7 +118,10 @@ impl DueCheck {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::{AcceptedLink, Ack, AckBook, Epoch, Peer, Version};
 
     #[test]
     fn states_come_back_and_keys_are_cut() {
@@ -131,5 +134,42 @@ mod tests {
         }
         assert_eq!(CopyCheck { state: 9, ..CopyCheck::default() }.state(), None);
         assert!(!CopyCheck { first: vec![0; 65].into(), ..CopyCheck::default() }.is_bounded());
+    }
+
+    #[test]
+    fn what_was_said_outlives_acks_that_say_nothing_and_ends_with_the_process() {
+        let (edge, now) = (Peer::edge("a"), Duration::ZERO);
+        let mut book = AckBook::new(Epoch::ZERO);
+        book.tell_all();
+        let link = |session, incarnation| AcceptedLink {
+            session,
+            incarnation,
+            connection: session,
+            is_below: true,
+            ..AcceptedLink::default()
+        };
+        let said = CopyCheck::new(3, CopyCheckState::Hashed, RangeHash::of_entries(b"x"));
+        let ack = |incarnation, check| Ack { incarnation, applied: Version::new(1), check, ..Ack::default() };
+        let check = |book: &AckBook| book.edges().first().unwrap().check.clone();
+        assert!(book.accept(&edge, link(1, 7)));
+        book.ack(now, &edge, 1, &ack(7, Some(said.clone())));
+        book.ack(now, &edge, 1, &ack(7, None));
+        assert_eq!(check(&book), Some(said.clone()));
+        let news = book.take_news(1).pop().unwrap();
+        assert_eq!(news.ack.unwrap().check, Some(said.clone()), "whoever is above hears of it");
+        book.disconnect(now, &edge, 1);
+        assert!(book.accept(&edge, link(2, 7)));
+        assert_eq!(check(&book), Some(said));
+        assert!(book.accept(&edge, link(3, 8)));
+        assert_eq!(check(&book), None, "another process has another memory");
+    }
+
+    #[test]
+    fn an_ack_in_place_of_another_one_keeps_what_that_said() {
+        let of = |number| Ack { check: Some(CopyCheck { number, ..CopyCheck::default() }), ..Ack::default() };
+        let number = |ack: Ack| ack.check.map(|check| check.number);
+        assert_eq!(number(Ack::default().with_check_of(Some(of(1)))), Some(1));
+        assert_eq!(number(of(2).with_check_of(Some(of(1)))), Some(2));
+        assert_eq!(number(Ack::default().with_check_of(None)), None);
     }
 }

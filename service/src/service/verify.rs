@@ -81,7 +81,7 @@ impl Service {
         let last = Verification::read(&self.core().view())?;
         let Some(marker) = last.marker else { return Ok(VerificationInfo::default()) };
         let voters = self.ask_voters().await;
-        Ok(self.described(&marker, &voters))
+        Ok(self.described(&marker, last.present_agreement(), &voters))
     }
 
     /// Begins verifications when they are due, and has what most voters come to committed, for as long as this core leads.
@@ -113,15 +113,13 @@ impl Service {
             return Ok(());
         }
         let voters = self.ask_voters().await;
-        if let Majority::Of(agreement) = Judge::new(marker.number, None, false, &voters).majority
-            && !is_agreed
-        {
+        if !is_agreed && let Majority::Of(agreement) = Judge::new(marker.number, false, None, &voters).majority {
             self.put_agreement(&agreement).await?;
             let Agreement { agreeing, voters, keys, root, .. } = *agreement;
             tracing::info!(verification = marker.number, keys, %root, "{agreeing} of {voters} voters hold the same");
         }
         looks.shown_at = Some(Instant::now());
-        let info = self.described(&marker, &voters);
+        let info = self.described(&marker, last.present_agreement(), &voters);
         self.parts.metrics.verification().show(&info);
         looks.tell(&info);
         Ok(())
@@ -188,8 +186,8 @@ impl Service {
         VoterSays { name, sums: sums.ok() }
     }
 
-    fn described(&self, marker: &Marker, voters: &[VoterSays]) -> VerificationInfo {
-        let judge = Judge::new(marker.number, None, age(marker) > LATE_AFTER, voters);
+    fn described(&self, marker: &Marker, agreement: Option<Agreement>, voters: &[VoterSays]) -> VerificationInfo {
+        let judge = Judge::new(marker.number, age(marker) > LATE_AFTER, agreement, voters);
         let edges = self.parts.publisher.edges();
         let nodes: Vec<VerifiedNode> = voters
             .iter()

@@ -37,6 +37,8 @@ pub(crate) struct Judge {
     pub(crate) majority: Majority,
     /// What more than half of the voters hold beside what is published.
     pub(crate) private: Option<RangeHash>,
+    /// Whether two voters hold different published keys.
+    pub(crate) are_apart: bool,
 }
 
 /// What more than half of the voters hold, at the marker of this number.
@@ -58,11 +60,19 @@ pub(crate) fn majority(number: u64, voters: &[VoterSays]) -> Majority {
     if (agreeing + may_still) * 2 > voters.len() { Majority::NotYet } else { Majority::None }
 }
 
-/// What more than half of them hold beside what is published.
+/// What more than half of them hold beside what is published; while fewer have said anything, what all of these hold.
 fn private_majority(number: u64, voters: &[VoterSays]) -> Option<RangeHash> {
     let done = || voters.iter().filter_map(|voter| voter.said(number)).filter(|sums| sums.state() == SumsState::Done);
     let hashes: Vec<RangeHash> = done().map(|sums| sums.private).collect();
-    hashes.iter().copied().find(|hash| hashes.iter().filter(|other| *other == hash).count() * 2 > voters.len())
+    let holders = |hash: &RangeHash| hashes.iter().filter(|other| *other == hash).count();
+    let is_right = |hash: &RangeHash| holders(hash) * 2 > voters.len() || holders(hash) == hashes.len();
+    hashes.iter().copied().find(is_right)
+}
+
+/// Whether two voters hold different published keys.
+fn are_apart(number: u64, voters: &[VoterSays]) -> bool {
+    let done = || voters.iter().filter_map(|voter| voter.said(number)).filter(|sums| sums.state() == SumsState::Done);
+    done().next().is_some_and(|first| done().any(|sums| sums.root != first.root))
 }
 
 impl VoterSays {
@@ -83,11 +93,13 @@ impl VoterSays {
 }
 
 impl Judge {
-    /// Of the voters themselves.
-    pub(crate) fn new(number: u64, version: Option<Version>, is_late: bool, voters: &[VoterSays]) -> Self {
-        let version = version.or(voters.iter().find_map(|voter| Some(voter.said(number)?.version)));
-        let (majority, private) = (majority(number, voters), private_majority(number, voters));
-        Self { number, version, is_late, majority, private }
+    /// From what voters say, and what they have agreed on at the last marker if they have: a voter that was started since
+    /// says nothing any more.
+    pub(crate) fn new(number: u64, is_late: bool, agreement: Option<Agreement>, voters: &[VoterSays]) -> Self {
+        let version = voters.iter().find_map(|voter| Some(voter.said(number)?.version));
+        let majority = agreement.map_or_else(|| majority(number, voters), |agreed| Majority::Of(Box::new(agreed)));
+        let (private, are_apart) = (private_majority(number, voters), are_apart(number, voters));
+        Self { number, version, is_late, majority, private, are_apart }
     }
 
     /// What has come of a voter.
@@ -108,6 +120,11 @@ impl Judge {
                 let node = VerifiedNode { hash: Some(sums.root.to_string()), ..node.clone() };
                 match (&self.majority, self.private) {
                     (Majority::NotYet, _) => VerifiedNode { state: VerifiedState::Running, ..node },
+                    (Majority::None, _) if !self.are_apart => VerifiedNode {
+                        state: VerifiedState::Unknown,
+                        why: Some("too few voters say what they hold".into()),
+                        ..node
+                    },
                     (Majority::None, _) => VerifiedNode {
                         state: VerifiedState::Differs,
                         why: Some("no more than half of the voters hold the same published keys".into()),
@@ -208,7 +225,7 @@ mod tests {
 
     fn judged(sums: &[Option<VoterSums>]) -> Vec<VerifiedState> {
         let voters = voters(sums);
-        let judge = Judge::new(N, None, true, &voters);
+        let judge = Judge::new(N, true, None, &voters);
         voters.iter().map(|voter| judge.voter(voter).state).collect()
     }
 
@@ -228,6 +245,16 @@ mod tests {
         let earlier = Some(VoterSums::done(N - 1, b"a", b"p"));
         assert_eq!(judged(&[same.clone(), same.clone(), earlier]), [Equal, Equal, Unknown]);
         assert_eq!(judged(std::slice::from_ref(&same)), [Equal]);
+        let started = Some(VoterSums::of(None));
+        assert_eq!(judged(&[same.clone(), started.clone(), started.clone()]), [Unknown; 3]);
+        assert_eq!(judged(&[same.clone(), same.clone(), started.clone()]), [Equal, Equal, Unknown]);
+        // What was agreed on stays so when voters are started one after the other.
+        let voters = voters(&[same.clone(), started.clone(), started]);
+        let agreement = majority(N, &super::tests::voters(&[same.clone(), same.clone(), same]));
+        let Majority::Of(agreement) = agreement else { panic!("{agreement:?}") };
+        let judge = Judge::new(N, true, Some(*agreement), &voters);
+        let states: Vec<_> = voters.iter().map(|voter| judge.voter(voter).state).collect();
+        assert_eq!(states, [Equal, Unknown, Unknown]);
     }
 
     #[test]
@@ -269,7 +296,7 @@ mod tests {
         let same = done(b"a", b"p");
         let judge = |is_late| {
             let voters = voters(&[same.clone(), same.clone(), None]);
-            Judge::new(N, None, is_late, &voters)
+            Judge::new(N, is_late, None, &voters)
         };
         let of = |is_late, report: &EdgeReport| judge(is_late).edge(report);
         let (here, away) = (EdgeLink::Connected, EdgeLink::Away(std::time::Duration::ZERO));

@@ -17,7 +17,7 @@ pub(crate) struct Leading(VerificationMetrics);
 impl VerificationMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let opts = Opts::new("zonecast_verification_nodes", "Nodes in the last verification, by what has come of them");
-        let nodes = IntGaugeVec::new(opts, &["state"])?;
+        let nodes = IntGaugeVec::new(opts, &["outcome"])?;
         registry.register(Box::new(nodes.clone()))?;
         let number = IntGauge::new("zonecast_verification_number", "Number of the last verification")?;
         registry.register(Box::new(number.clone()))?;
