@@ -190,7 +190,7 @@ impl Driver {
             return Ok(());
         }
         self.say_loading(offered.manifest.position);
-        self.hand_on(Work::Tables(TableWork::Begin(load, Box::new(offered.manifest), bytes)))
+        self.hand_on(Work::Tables(TableWork::Begin(load, Box::new(offered), bytes)))
     }
 
     fn say_loading(&self, position: Position) {

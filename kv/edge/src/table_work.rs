@@ -1,13 +1,13 @@
 //! What the writer of an edge does with a snapshot that comes as table files, and what it says about it.
 
-use zonecast_kv_proto::{Position, TableLoad, TableManifest, TablePiece, TablesWant};
+use zonecast_kv_proto::{OfferedTables, Position, TableLoad, TablePiece, TablesWant};
 use zonecast_kv_store::{EdgeStore, StoreError, TablesLoad};
 
 use crate::EdgeError;
 
 /// What the follower hands on of such a snapshot, with what it counts there.
 pub(crate) enum TableWork {
-    Begin(TableLoad, Box<TableManifest>, usize),
+    Begin(TableLoad, Box<OfferedTables>, usize),
     Piece(TablePiece, usize),
     End(Position, usize),
 }
@@ -61,10 +61,10 @@ impl<'s> TableLoading<'s> {
     /// Does it; says what to report, and the position once the copy is replaced.
     pub(crate) fn work(&mut self, work: TableWork) -> Result<(Option<TableReport>, Option<Position>), EdgeError> {
         match work {
-            TableWork::Begin(load, manifest, _) => {
+            TableWork::Begin(load, offered, _) => {
                 self.abort();
                 self.keeps = true;
-                let begun = self.store.begin_tables(*manifest);
+                let begun = self.store.begin_tables(*offered);
                 let begun = self.unless_refused(load, begun)?.map(|present| {
                     let want = present.want();
                     self.present = Some((load, present));

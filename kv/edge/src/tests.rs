@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod relay_tables;
 mod relays;
 mod revoked;
 mod source;

@@ -17,8 +17,11 @@ pub struct OfferedTables {
 }
 
 impl OfferedTables {
-    /// From the bytes of a frame.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, TableManifestError> {
+    /// From the bytes of a signed manifest. The signature is not looked at.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn read(bytes: &[u8]) -> Result<Self, TableManifestError> {
         let signed = SignedManifest::from_bytes(bytes)?;
         let manifest = TableManifest::from_bytes(&signed.manifest)?;
         Ok(Self { signed, manifest })

@@ -10,6 +10,7 @@ use crate::edge_damage::Damage;
 use crate::edge_live::{Live, Settings, lock};
 use crate::edge_options::EdgeOptions;
 use crate::generations::{Generation, Generations};
+use crate::kept_tables::KeptTables;
 
 const PREFIX: &str = "copy-";
 
@@ -18,6 +19,8 @@ pub(crate) struct Copies {
     pub(crate) settings: Settings,
     pub(crate) damage: Arc<Damage>,
     live: Mutex<Arc<Live>>,
+    /// Table files for nodes that follow this one, if they may.
+    pub(crate) kept: Option<KeptTables>,
     // Last, so that nobody else comes in before the database is closed.
     generations: Generations,
 }
@@ -40,7 +43,13 @@ impl Copies {
             Err(error) => return Err(error),
         };
         generations.sweep(Some(&live.generation))?;
-        Ok(Self { settings, damage, live: Mutex::new(Arc::new(live)), generations })
+        let kept = if options.batch_log_bytes > 0 {
+            Some(KeptTables::open(folder)?)
+        } else {
+            KeptTables::remove(folder)?;
+            None
+        };
+        Ok(Self { settings, damage, live: Mutex::new(Arc::new(live)), kept, generations })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -73,6 +73,11 @@ impl EdgeLog {
         }
     }
 
+    /// Whether it holds the version that follows this one.
+    pub(crate) fn reaches(&self, version: Version) -> bool {
+        self.lock().reaches(version)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BatchLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{BatchSource, Chain, LogPin, Position, SnapshotSource, SourceError, Version};
+use zonecast_kv_proto::{
+    BatchSource, Chain, LogPin, Position, SnapshotSource, SourceError, TableManifest, TableSource, Version,
+};
 
 use crate::snapshot_read::SnapshotRead;
 use crate::version_log::Found;
@@ -75,6 +77,42 @@ impl BatchSource for EdgeSource {
         let snapshot = self.store.snapshot()?;
         let position = snapshot.position().ok_or_else(|| SourceError("the copy is new".into()))?;
         Ok(Box::new(SnapshotRead::new(position, snapshot)))
+    }
+
+    fn kept_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+        let Some(kept) = &self.store.copies.kept else { return Ok(None) };
+        let Some(set) = kept.live() else { return Ok(None) };
+        if !self.is_recent(set.manifest())? {
+            return Ok(None);
+        }
+        if let Err(error) = set.check() {
+            tracing::warn!(%error, "table files that were kept for downstreams are damaged, and are removed");
+            kept.forget(&set);
+            return Ok(None);
+        }
+        Ok(Some(Box::new(set.into_source())))
+    }
+
+    /// However much of the log follows: that costs the upstream nothing, and newer files would.
+    fn is_recent(&self, tables: &TableManifest) -> Result<bool, SourceError> {
+        let (position, live) = (&tables.position, self.store.copies.live());
+        let Some(present) = *live.position() else { return Ok(false) };
+        if (position.store, position.epoch) != (present.store, present.epoch) {
+            return Ok(false);
+        }
+        let reaches = || live.log.as_ref().is_some_and(|log| log.reaches(position.version));
+        let is_connected = position.version == present.version || reaches();
+        Ok(is_connected && self.chain_at(position.version)? == Some(position.chain))
+    }
+
+    fn tidy(&self) {
+        let Some(kept) = &self.store.copies.kept else { return };
+        if let Some(set) = kept.live()
+            && !self.is_recent(set.manifest()).unwrap_or(true)
+        {
+            tracing::info!(position = %set.manifest().position, "table files are removed: the batch log has not what follows them");
+            kept.forget(&set);
+        }
     }
 }
 

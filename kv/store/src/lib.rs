@@ -23,6 +23,10 @@ mod edge_tests;
 mod error;
 mod folder_lock;
 mod generations;
+mod incoming_tables;
+mod kept_tables;
+#[cfg(test)]
+mod kept_tables_tests;
 mod metrics;
 mod options;
 mod pending_changes;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
 use zonecast_kv_proto::{BatchSource, Path, Position, Tail, Version};
 
+use crate::Identity;
 use crate::lock::lock;
 use crate::publisher_options::PublisherOptions;
 use crate::snapshot_rate::SnapshotRate;
@@ -28,12 +29,17 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(source: Arc<dyn BatchSource>, head: Position, options: &PublisherOptions) -> Self {
+    pub(crate) fn new(
+        source: Arc<dyn BatchSource>,
+        head: Position,
+        options: &PublisherOptions,
+        identity: Identity,
+    ) -> Self {
         Self {
             source,
             snapshots: Semaphore::new(options.max_snapshots),
             rate: SnapshotRate::new(options.snapshot_bytes_per_second),
-            tables: Arc::default(),
+            tables: Arc::new(TableShelf::new(Box::new(move |signed| identity.check_manifest(signed).is_ok()))),
             head: watch::Sender::new(head.version),
             tail: Mutex::new(Tail::new(head, options.tail_bytes)),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Epoch, LogPin, SourceError, TableOffer, TablePlace, TableSource, Version};
+use zonecast_kv_proto::{Epoch, LogPin, SourceError, TableManifest, TableOffer, TablePlace, TableSource, Version};
 
 use crate::feed::Feed;
 use crate::snapshot_place::SnapshotPlace;
@@ -31,10 +31,12 @@ impl OpenTables {
             }
         };
         let Taken { tables, pin } = taken;
-        let signed = tables.manifest().to_bytes().map_err(|error| error.to_string());
-        let signed = signed.and_then(|bytes| identity.sign_manifest(bytes).map_err(|error| error.to_string()));
+        let signed = match tables.signed() {
+            Some(signed) => Ok(signed.to_bytes()),
+            None => sign(&identity, tables.manifest()),
+        };
         match signed {
-            Ok(signed) => Some(Self { tables, signed: signed.to_bytes(), pin, feed, _place: place }),
+            Ok(signed) => Some(Self { tables, signed, pin, feed, _place: place }),
             Err(error) => {
                 tracing::warn!(error, "the table files for edges cannot be offered; they get the snapshot key by key");
                 None
@@ -72,4 +74,10 @@ impl OpenTables {
     pub(crate) fn into_pin(self) -> Box<dyn LogPin> {
         self.pin
     }
+}
+
+/// As the node that made the files says that it has.
+fn sign(identity: &Identity, manifest: &TableManifest) -> Result<Bytes, String> {
+    let bytes = manifest.to_bytes().map_err(|error| error.to_string())?;
+    identity.sign_manifest(bytes).map(|signed| signed.to_bytes()).map_err(|error| error.to_string())
 }

@@ -107,7 +107,7 @@ impl Publisher {
         let clock = Clock::start();
         let parts = Parts {
             book: Arc::new(Book::new(head.epoch, clock, metrics.clone())),
-            feed: Arc::new(Feed::new(source, head, &options)),
+            feed: Arc::new(Feed::new(source, head, &options, endpoint.identity().clone())),
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,
@@ -310,7 +310,11 @@ async fn accept(endpoint: Endpoint, parts: Parts) {
                 }
             }
             Some(_) = connections.join_next() => {}
-            _ = tidies.tick() => parts.feed.tables.tidy(parts.clock.now()),
+            _ = tidies.tick() => {
+                parts.feed.tables.tidy(parts.clock.now());
+                let source = Arc::clone(&parts.feed.source);
+                tokio::task::spawn_blocking(move || source.tidy());
+            }
             _ = stopping.changed() => break,
         }
     }

@@ -236,7 +236,12 @@ impl Session {
             DownstreamAction::ReadTable { place, max_bytes } => {
                 let tables = self.tables.as_ref().expect("they were offered, and are not closed");
                 let read = tables.read(self.parts.clock, place, max_bytes);
-                Box::pin(async move { OperationEnd::Answer(read.await.map(DownstreamInput::TableRead)) })
+                let sent = self.parts.metrics.table_bytes.clone();
+                let count = move |bytes: Bytes| {
+                    sent.inc_by(bytes.len() as u64);
+                    DownstreamInput::TableRead(bytes)
+                };
+                Box::pin(async move { OperationEnd::Answer(read.await.map(count)) })
             }
             DownstreamAction::CloseTables => {
                 self.pin = self.tables.take().map(OpenTables::into_pin);
@@ -284,6 +289,7 @@ impl Session {
         self.tables = tables;
         let offer = self.tables.as_ref().map(OpenTables::offer);
         self.parts.metrics.snapshots.inc_by(offer.is_some().into());
+        self.parts.metrics.table_snapshots.inc_by(offer.is_some().into());
         self.downstream.handle(self.parts.clock.now(), DownstreamInput::Tables(offer));
     }
 

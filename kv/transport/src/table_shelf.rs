@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use zonecast_kv_proto::{BatchSource, Epoch, LogPin, SourceError, TableSource, Version};
+use zonecast_kv_proto::{BatchSource, Epoch, LogPin, SignedManifest, SourceError, TableSource, Version};
 
 use crate::lock::lock;
 
@@ -16,8 +16,13 @@ pub(crate) const KEEP_TABLES: Duration = Duration::from_mins(10);
 pub(crate) struct TableShelf {
     /// One at a time looks and makes; the others find what it has made.
     turn: Arc<Semaphore>,
+    /// Whether downstreams will believe what others have signed.
+    believes: Believes,
     present: Mutex<Present>,
 }
+
+/// Whether a manifest is signed by somebody who may.
+pub(crate) type Believes = Box<dyn Fn(&SignedManifest) -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct Present {
@@ -32,13 +37,11 @@ pub(crate) struct Taken {
     pub(crate) pin: Box<dyn LogPin>,
 }
 
-impl Default for TableShelf {
-    fn default() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), present: Mutex::default() }
-    }
-}
-
 impl TableShelf {
+    pub(crate) fn new(believes: Believes) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), believes, present: Mutex::default() }
+    }
+
     /// Table files that stand at this epoch and version or later: those that are there, or new ones. `None` from a source
     /// that makes none.
     pub(crate) async fn take(
@@ -72,17 +75,17 @@ impl TableShelf {
 
     fn take_now(&self, source: &dyn BatchSource, from: (Epoch, Version)) -> Result<Option<Taken>, SourceError> {
         let present = lock(&self.present).tables.clone();
-        if let Some(tables) = present {
-            let position = tables.manifest().position;
-            // Before it is looked at, so that nothing is trimmed in between.
-            let pin = source.pin(position.version);
-            if position.order() >= from && source.is_recent(tables.manifest())? {
-                lock(&self.present).idle_since = None;
-                return Ok(Some(Taken { tables, pin }));
-            }
+        if let Some(taken) = self.usable(source, from, present)? {
+            lock(&self.present).idle_since = None;
+            return Ok(Some(taken));
         }
         // Before there are others, so that the disk has room for them.
         drop(std::mem::take(&mut *lock(&self.present)));
+        let kept = source.kept_tables()?.map(Arc::from);
+        if let Some(taken) = self.usable(source, from, kept)? {
+            *lock(&self.present) = Present { tables: Some(Arc::clone(&taken.tables)), idle_since: None };
+            return Ok(Some(taken));
+        }
         let pin = source.pin(source.position().version);
         let Some(made) = source.make_tables()? else { return Ok(None) };
         let tables: Arc<dyn TableSource> = Arc::from(made);
@@ -91,6 +94,22 @@ impl TableShelf {
         let (files, bytes) = (manifest.files.len(), manifest.total_len());
         tracing::info!(position = %manifest.position, files, bytes, "table files are made for edges that need a snapshot");
         Ok(Some(Taken { tables, pin }))
+    }
+
+    /// These, if a downstream that stands before `from` can begin with them now.
+    fn usable(
+        &self,
+        source: &dyn BatchSource,
+        from: (Epoch, Version),
+        tables: Option<Arc<dyn TableSource>>,
+    ) -> Result<Option<Taken>, SourceError> {
+        let Some(tables) = tables else { return Ok(None) };
+        let position = tables.manifest().position;
+        // Before it is looked at, so that nothing is trimmed in between.
+        let pin = source.pin(position.version);
+        let is_believed = tables.signed().is_none_or(|signed| (self.believes)(signed));
+        let is_usable = is_believed && position.order() >= from && source.is_recent(tables.manifest())?;
+        Ok(is_usable.then_some(Taken { tables, pin }))
     }
 }
 
@@ -169,6 +188,10 @@ mod tests {
         }
     }
 
+    fn shelf() -> Arc<TableShelf> {
+        TableShelf::new(Box::new(|_| true)).into()
+    }
+
     async fn take(shelf: &Arc<TableShelf>, source: &Arc<Counted>, from: u64) -> Option<Taken> {
         let from = (Epoch::ZERO, Version::new(from));
         shelf.take(Arc::clone(source) as Arc<dyn BatchSource>, from).await.unwrap()
@@ -176,7 +199,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn files_are_made_once_for_all_and_anew_when_they_are_of_no_use() {
-        let (shelf, source) = (Arc::<TableShelf>::default(), Arc::<Counted>::default());
+        let (shelf, source) = (shelf(), Arc::<Counted>::default());
         let (first, second, third) = tokio::join!(take(&shelf, &source, 0), take(&shelf, &source, 0), async {
             // One that has gone away takes nothing from the others.
             drop(tokio::time::timeout(Duration::ZERO, take(&shelf, &source, 0)).await);
@@ -197,14 +220,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_source_that_makes_none_is_no_fault() {
-        let (shelf, source) =
-            (Arc::<TableShelf>::default(), Arc::new(Counted { makes_none: true, ..Default::default() }));
+        let (shelf, source) = (shelf(), Arc::new(Counted { makes_none: true, ..Default::default() }));
         assert!(take(&shelf, &source, 0).await.is_none());
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn files_that_nobody_reads_are_kept_for_a_while_and_then_let_go() {
-        let (shelf, source) = (Arc::<TableShelf>::default(), Arc::<Counted>::default());
+        let (shelf, source) = (shelf(), Arc::<Counted>::default());
         let now = Duration::from_secs(9);
         shelf.tidy(now);
         let taken = take(&shelf, &source, 0).await;

@@ -13,17 +13,28 @@ fn relay_peer(name: &str) -> Peer {
     Peer { role: Role::Relay, name: name.into() }
 }
 
-fn core(publisher: &Publisher) -> Upstream {
+pub(super) fn core(publisher: &Publisher) -> Upstream {
     publisher.local_addr().unwrap().into()
 }
 
-fn below(relay: SocketAddr) -> Upstream {
+pub(super) fn below(relay: SocketAddr) -> Upstream {
     relay.into()
 }
 
 impl World {
     /// A relay that listens there, and where that is.
-    fn relay(&self, name: &str, listen: &str, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+    pub(super) fn relay(&self, name: &str, listen: &str, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+        let (running, address, _) = self.counted_relay(name, listen, upstreams);
+        (running, address)
+    }
+
+    /// The same, and what it counts of its downstreams.
+    pub(super) fn counted_relay(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+    ) -> (Running, SocketAddr, TransportMetrics) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -34,7 +45,8 @@ impl World {
         };
         let address = endpoint.local_addr().unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
-        let downstream = DownstreamConfig { endpoint, options: PublisherOptions::default(), metrics };
+        let options = PublisherOptions::default();
+        let downstream = DownstreamConfig { endpoint, options, metrics: metrics.clone() };
         let running = start(EdgeConfig {
             folder: self.folder_of(name),
             upstreams,
@@ -42,10 +54,10 @@ impl World {
             store: SMALL.of_relay(),
             downstream: Some(downstream),
         });
-        (running, address)
+        (running, address, metrics)
     }
 
-    fn edge_below(&self, name: &str, upstreams: Vec<Upstream>) -> Running {
+    pub(super) fn edge_below(&self, name: &str, upstreams: Vec<Upstream>) -> Running {
         start(EdgeConfig {
             folder: self.folder_of(name),
             upstreams,
@@ -57,7 +69,7 @@ impl World {
 }
 
 /// Waits until this is so.
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never {what}");
