@@ -12,7 +12,7 @@ use zonecast_kv_proto::{
     Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position, TableLoad,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
+use zonecast_kv_transport::{Clock, Connection, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
 use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
@@ -40,6 +40,8 @@ pub(crate) struct Driver {
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) status: watch::Sender<EdgeStatus>,
+    /// The connection while it is followed, for who fetches table files over it.
+    pub(crate) upstream: watch::Sender<Option<Connection>>,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) clock: Clock,
     pub(crate) follower: Follower,
@@ -377,6 +379,10 @@ impl Driver {
             }
             changed
         });
+        let followed = self.link.as_ref().filter(|_| state == FollowerState::Streaming);
+        if self.upstream.borrow().is_some() != followed.is_some() {
+            self.upstream.send_replace(followed.map(|link| link.connection().clone()));
+        }
         if changed {
             let connected = u64::from(state != FollowerState::Away);
             set(&self.metrics.connected, &self.name, connected);

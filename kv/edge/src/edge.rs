@@ -15,6 +15,7 @@ use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
+use crate::table_fetcher::UpstreamTables;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
@@ -80,7 +81,10 @@ impl Edge {
         config.check()?;
         let own = config.identity.peer().clone();
         let store = Arc::new(EdgeStore::open(&config.folder, config.options())?);
-        let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone()));
+        let (shown, status) = watch::channel(EdgeStatus::at_start(store.position(), store.damage()));
+        let (followed, upstream) = watch::channel(None);
+        let fetcher = UpstreamTables::new(&store, &config.identity, upstream, status.clone(), &metrics);
+        let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone(), fetcher));
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());
         let mut writer = Writer {
@@ -93,7 +97,9 @@ impl Edge {
             relay: relay.clone(),
         };
         writer.begin()?;
+        // It may have been given up meanwhile.
         let position = store.position();
+        shown.send_replace(EdgeStatus::at_start(position, store.damage()));
         let on_trouble = Arc::clone(&reports);
         store.on_trouble(move || on_trouble.changed.notify_one());
         let name = config.identity.peer().name.clone();
@@ -102,7 +108,6 @@ impl Edge {
         let now = clock.now();
         // Another number at every start, and a higher one as long as the clock does not go back.
         let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
-        let (sender, status) = watch::channel(EdgeStatus::at_start(position, store.damage()));
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, position)
                 .with_upstreams(config.upstreams.len())
@@ -115,7 +120,8 @@ impl Edge {
             store: Arc::clone(&store),
             work: work.clone(),
             reports,
-            status: sender,
+            status: shown,
+            upstream: followed,
             metrics,
             clock,
             link: None,

@@ -20,6 +20,7 @@ mod relay;
 mod repairs;
 mod staleness;
 mod status;
+mod table_fetcher;
 mod table_work;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,11 @@ impl Link {
         self.connection.peer()
     }
 
+    /// For a further stream.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     pub(crate) fn close(&self, reason: &str) {
         self.connection.close(reason);
     }

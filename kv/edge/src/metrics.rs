@@ -51,6 +51,10 @@ pub struct EdgeMetrics {
     pub writes: IntCounter,
     /// Snapshots loaded.
     pub snapshots: IntCounter,
+    /// Sets of table files fetched for nodes below a relay, by what came of it.
+    pub fetched_tables: IntCounterVec,
+    /// Bytes of them.
+    pub fetched_table_bytes: IntCounter,
     /// Times an upstream was left, by reason.
     pub left: IntCounterVec,
     /// From the leader's stamp to application, by two clocks.
@@ -90,6 +94,14 @@ impl EdgeMetrics {
             left.with_label_values(&[reason]);
         }
         registry.register(Box::new(left.clone()))?;
+        let fetched_tables = IntCounterVec::new(
+            Opts::new("zonecast_fetched_table_sets_total", "Sets of table files fetched for nodes below, by result."),
+            &["result"],
+        )?;
+        for result in ["done", "failed"] {
+            fetched_tables.with_label_values(&[result]);
+        }
+        registry.register(Box::new(fetched_tables.clone()))?;
         let staleness = Staleness::new()?;
         registry.register(Box::new(staleness.clone()))?;
         let read_errors = IntCounterVec::new(
@@ -110,6 +122,11 @@ impl EdgeMetrics {
             applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,
             writes: counter("zonecast_apply_writes_total", "Store writes that applied versions.")?,
             snapshots: counter("zonecast_loaded_snapshots_total", "Snapshots loaded.")?,
+            fetched_tables,
+            fetched_table_bytes: counter(
+                "zonecast_fetched_table_bytes_total",
+                "Bytes of table files fetched for nodes below.",
+            )?,
             left,
             commit_to_applied,
         })

@@ -87,6 +87,7 @@ const TABLES_FOLLOW: u8 = 11;
 const TABLES_WANT: u8 = 12;
 const TABLE_PIECE: u8 = 13;
 const TABLES_END: u8 = 14;
+const TABLES_ASK: u8 = 15;
 
 /// One message, fragments put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +125,8 @@ pub enum Frame {
     TablePiece(TablePiece),
     /// That was all of what was wanted of the files, which stand at this position.
     TablesEnd(Position),
+    /// The first of a relay on a stream of its own: it asks for table files that stand there or later.
+    TablesAsk(Epoch, Version),
 }
 
 positional! {
@@ -343,6 +346,7 @@ impl Frame {
             Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
             Self::TablesEnd(position) => put(out, &(TABLES_END, position)),
+            Self::TablesAsk(epoch, version) => put(out, &(TABLES_ASK, (epoch, version))),
         }
     }
 
@@ -486,6 +490,10 @@ impl FrameDecoder {
             TABLES_WANT => Frame::TablesWant(body(kind, bytes)?),
             TABLE_PIECE => Frame::TablePiece(body(kind, bytes)?),
             TABLES_END => Frame::TablesEnd(body(kind, bytes)?),
+            TABLES_ASK => {
+                let (epoch, version) = body(kind, bytes)?;
+                Frame::TablesAsk(epoch, version)
+            }
             VERSION | SNAPSHOT_ENTRIES | TABLES_FOLLOW if !self.assembles => {
                 return Err(FrameError::NotForPublishers(kind));
             }
@@ -608,6 +616,7 @@ mod tests {
             Frame::TablesWant(TablesWant::of(1 << 40, [true, false, true])),
             Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),
             Frame::TablesEnd(position(8)),
+            Frame::TablesAsk(Epoch::new(3), Version::new(8)),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames

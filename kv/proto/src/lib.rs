@@ -64,6 +64,9 @@ mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
 mod table_course;
+mod table_fetch;
+#[cfg(test)]
+mod table_fetch_tests;
 mod table_manifest;
 mod table_receiver;
 mod table_sender;
@@ -138,6 +141,7 @@ pub use state_transfer::{
     StatePlace, TransferError,
 };
 pub use table_course::{MAX_TABLE_PIECE, TableCourse, TablePiece, TablePlace, TablesWant};
+pub use table_fetch::{FetchAction, FetchEnd, FetchInput, TableFetch};
 pub use table_manifest::{MAX_TABLE_FILES, SignedManifest, TableFile, TableHash, TableManifest, TableManifestError};
 pub use table_receiver::{OfferedTables, TableLoad};
 pub use table_sender::{TableOffer, WANT_WITHIN};

@@ -172,6 +172,12 @@ pub enum DownstreamEnd {
     /// The log lacks versions that it should have.
     #[error("the log ends before the head")]
     LogEnds,
+    /// There are no table files for a relay that has asked for some.
+    #[error("there are no table files")]
+    NoTables,
+    /// A relay has got the table files that it asked for.
+    #[error("the table files are sent")]
+    Given,
     /// The downstream did not say in time what it lacks of the table files.
     #[error("the downstream did not say in time what it lacks of the snapshot")]
     NoWant,
@@ -185,6 +191,8 @@ pub enum DownstreamEnd {
 pub struct Downstream {
     /// Who it is, by its certificate.
     name: String,
+    /// A stream beside the one that it follows, for table files alone.
+    is_aside: bool,
     state: State,
     incarnation: u64,
     tables_from: Option<(Epoch, Version)>,
@@ -231,6 +239,8 @@ enum State {
     Tables(TableSender),
     Streaming,
     Refused(SubscribeRefusal),
+    /// The table files that were asked for are on their way.
+    Given,
     Closed,
 }
 
@@ -240,6 +250,7 @@ impl Downstream {
     pub fn new(now: Duration, name: String) -> Self {
         Self {
             name,
+            is_aside: false,
             state: State::New,
             incarnation: 0,
             tables_from: None,
@@ -261,6 +272,12 @@ impl Downstream {
             rests_until: None,
             free_since: now,
         }
+    }
+
+    /// A further stream of a relay, which asks for table files.
+    #[must_use]
+    pub fn aside(now: Duration) -> Self {
+        Self { is_aside: true, ..Self::new(now, String::new()) }
     }
 
     /// The publisher has so many followers. The fewer they are, the more often each may acknowledge, so that whoever waits
@@ -286,6 +303,7 @@ impl Downstream {
         }
         if let DownstreamInput::Tables(offer) = input {
             self.state = match (state, offer) {
+                (State::AwaitsTables(_), None) if self.is_aside => self.end(DownstreamEnd::NoTables),
                 (State::AwaitsTables(_), None) => self.queue_snapshot(),
                 (State::AwaitsTables(_), offer) => State::AwaitsTables(offer),
                 (state, _) => state,
@@ -304,10 +322,8 @@ impl Downstream {
                 self.send_entries(position, check, message)
             }
             (State::Tables(tables), DownstreamInput::TableRead(bytes)) => self.send_table(tables, bytes),
-            (State::Refused(why), DownstreamInput::Sent) => {
-                self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Refused(why)));
-                State::Closed
-            }
+            (State::Refused(why), DownstreamInput::Sent) => self.end(DownstreamEnd::Refused(why)),
+            (State::Given, DownstreamInput::Sent) => self.end(DownstreamEnd::Given),
             (state, DownstreamInput::Sent) => {
                 self.free_since = now + self.rest;
                 self.rests_until = (self.rest > Duration::ZERO).then_some(self.free_since);
@@ -372,12 +388,15 @@ impl Downstream {
 
     fn frame(&mut self, frame: Frame) {
         match (&mut self.state, frame) {
-            (State::New, Frame::Subscribe(subscribe)) => self.subscribe(subscribe),
+            (State::New, Frame::TablesAsk(epoch, version)) if self.is_aside => {
+                self.ready.push_back(DownstreamAction::QueueTables { from: (epoch, version) });
+                self.state = State::AwaitsTables(None);
+            }
+            (State::New, Frame::Subscribe(subscribe)) if !self.is_aside => self.subscribe(subscribe),
             (State::New, _) => self.close(DownstreamEnd::Malformed("something before its subscription")),
-            (State::Refused(_), _) => {}
-            (_, Frame::Ack(ack)) => self.ack(ack),
-            (_, Frame::Reports(reports)) => self.reports(reports),
-            (_, Frame::Goodbye) => {}
+            (State::Refused(_), _) | (_, Frame::Goodbye) => {}
+            (_, Frame::Ack(ack)) if !self.is_aside => self.ack(ack),
+            (_, Frame::Reports(reports)) if !self.is_aside => self.reports(reports),
             (State::Tables(tables), Frame::TablesWant(want)) => {
                 if !tables.want(want) {
                     self.close(DownstreamEnd::Malformed("it lacks what was not offered"));
@@ -506,16 +525,15 @@ impl Downstream {
     fn offer_tables(&mut self, now: Duration, offer: TableOffer) {
         self.base = Some(offer.position);
         self.books_from = Some(offer.position.version);
-        self.accept(offer.position.version);
+        if !self.is_aside {
+            self.accept(offer.position.version);
+        }
         self.send(vec![offer.frame()]);
         self.state = State::Tables(TableSender::new(now, offer.position, offer.lens));
     }
 
     fn send_table(&mut self, mut tables: TableSender, bytes: Bytes) -> State {
-        let Some(frames) = tables.read(bytes) else {
-            self.ready.push_back(DownstreamAction::Close(DownstreamEnd::TableLength));
-            return State::Closed;
-        };
+        let Some(frames) = tables.read(bytes) else { return self.end(DownstreamEnd::TableLength) };
         self.send(frames);
         State::Tables(tables)
     }
@@ -524,7 +542,7 @@ impl Downstream {
         self.sent = position.version;
         self.ready.push_back(DownstreamAction::CloseTables);
         self.send(vec![Frame::TablesEnd(position).to_bytes()]);
-        self.state = State::Streaming;
+        self.state = if self.is_aside { State::Given } else { State::Streaming };
     }
 
     fn send_from_log(&mut self, versions: Option<Vec<Bytes>>) -> State {
@@ -643,8 +661,12 @@ impl Downstream {
     }
 
     fn close(&mut self, end: DownstreamEnd) {
+        self.state = self.end(end);
+    }
+
+    fn end(&mut self, end: DownstreamEnd) -> State {
         self.ready.push_back(DownstreamAction::Close(end));
-        self.state = State::Closed;
+        State::Closed
     }
 }
 

@@ -78,6 +78,11 @@ impl EdgeLog {
         self.lock().reaches(version)
     }
 
+    /// The first version it holds, if it holds any.
+    pub(crate) fn first(&self) -> Option<Version> {
+        self.lock().first()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BatchLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    BatchSource, Chain, LogPin, Position, SnapshotSource, SourceError, TableManifest, TableSource, Version,
+    BatchSource, Chain, Epoch, LogPin, Position, SnapshotSource, SourceError, TableManifest, TableSource, Version,
 };
 
+use crate::edge_log::EdgeLog;
 use crate::snapshot_read::SnapshotRead;
 use crate::version_log::Found;
 use crate::{EdgeSnapshot, EdgeStore};
@@ -26,6 +27,16 @@ impl EdgeSource {
     pub fn new(store: Arc<EdgeStore>) -> Option<Self> {
         let began = store.position()?;
         Some(Self { store, began })
+    }
+
+    /// The earliest position from which the batch log goes on, if this copy stands anywhere.
+    #[must_use]
+    pub fn goes_on_from(&self) -> Option<(Epoch, Version)> {
+        let live = self.store.copies.live();
+        let present = (*live.position())?;
+        let first = live.log.as_ref().and_then(EdgeLog::first);
+        let before = first.map(|first| Version::new(first.get().saturating_sub(1)));
+        Some((present.epoch, before.unwrap_or(present.version)))
     }
 }
 
@@ -107,6 +118,7 @@ impl BatchSource for EdgeSource {
 
     fn tidy(&self) {
         let Some(kept) = &self.store.copies.kept else { return };
+        kept.tidy();
         if let Some(set) = kept.live()
             && !self.is_recent(set.manifest()).unwrap_or(true)
         {

@@ -102,6 +102,11 @@ impl IncomingTables {
         Ok(())
     }
 
+    /// What they are.
+    pub(crate) fn into_manifest(self) -> TableManifest {
+        self.manifest
+    }
+
     /// Where they are.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

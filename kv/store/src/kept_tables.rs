@@ -11,6 +11,8 @@
 //!
 //! # Invariants
 //! - A set is live after all of it is durable. It is at most one; those before go with their last reader.
+//! - Files that are fetched for downstreams come into `tables/incoming` (`incoming_tables.rs`), one set at a time, and outlive
+//!   a start there.
 //! - What was kept over a start is compared with its hashes before it is given to anybody.
 
 use std::fs::File;
@@ -18,25 +20,35 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{OfferedTables, SignedManifest, SourceError, TableHash, TableManifest, TableSource};
+use zonecast_kv_proto::{
+    OfferedTables, SignedManifest, SourceError, TableHash, TableManifest, TablePiece, TableSource, TablesWant,
+};
 
 use crate::StoreError;
 use crate::disk_room::check_room;
+use crate::edge::EdgeStore;
 use crate::edge_live::lock;
 use crate::generations::{Generation, Generations, io_error, sync_folder};
-use crate::incoming_tables::remove_all;
+use crate::incoming_tables::{IncomingTables, remove_all};
 use crate::state_send::hash;
 use crate::table_writer::name;
 
 const FOLDER: &str = "tables";
 const PREFIX: &str = "set-";
 const MANIFEST: &str = "manifest";
+const INCOMING: &str = "incoming";
+
+/// So long files that have come in part are kept while nobody goes on with them.
+const KEEP_PARTS: Duration = Duration::from_mins(10);
 
 /// The sets of one relay.
 pub(crate) struct KeptTables {
     live: Mutex<Option<Arc<KeptSet>>>,
+    /// Whether some are being fetched.
+    is_fetching: AtomicBool,
     // Last, so that nobody else comes in before.
     generations: Generations,
 }
@@ -63,7 +75,8 @@ impl KeptTables {
             Err(error) => return Err(error),
         };
         generations.sweep(found.as_ref().map(|set| &set.generation))?;
-        Ok(Self { live: Mutex::new(found.map(Arc::new)), generations })
+        let is_fetching = AtomicBool::new(false);
+        Ok(Self { live: Mutex::new(found.map(Arc::new)), is_fetching, generations })
     }
 
     /// Removes all of a copy that nobody follows any more.
@@ -97,6 +110,46 @@ impl KeptTables {
         Ok(())
     }
 
+    /// Begins to take in files for downstreams, or goes on with them.
+    ///
+    /// # Errors
+    /// The disk failed, or has no room for them.
+    fn begin_fetch(&self, offered: OfferedTables) -> Result<(IncomingTables, SignedManifest), StoreError> {
+        let incoming = self.generations.folder().join(INCOMING);
+        let OfferedTables { signed, manifest } = offered;
+        Ok((IncomingTables::begin(incoming, manifest)?, signed))
+    }
+
+    /// All of them have come: they are the live set from now on.
+    fn end_fetch(&self, incoming: IncomingTables, signed: SignedManifest) -> Result<(), StoreError> {
+        for path in incoming.paths() {
+            File::open(&path).and_then(|file| file.sync_all()).map_err(io_error(&path))?;
+        }
+        write_manifest(incoming.folder(), &signed)?;
+        let generation = self.generations.adopt(incoming.folder())?;
+        let offered = OfferedTables { signed, manifest: incoming.into_manifest() };
+        self.switch(KeptSet { offered, generation, is_checked: AtomicBool::new(true) })
+    }
+
+    /// Removes what has come of files with which nobody has gone on for long.
+    pub(crate) fn tidy(&self) {
+        let incoming = self.generations.folder().join(INCOMING);
+        if self.is_fetching.load(Ordering::Relaxed) || !incoming.exists() {
+            return;
+        }
+        let is_old = |path: &Path| {
+            let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+            changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age >= KEEP_PARTS)
+        };
+        let files = std::fs::read_dir(&incoming).into_iter().flatten().flatten();
+        if is_old(&incoming)
+            && files.into_iter().all(|file| is_old(&file.path()))
+            && let Err(error) = remove_all(&incoming)
+        {
+            tracing::warn!(%error, "parts of table files that nobody needs stay on disk");
+        }
+    }
+
     /// The one that is live.
     pub(crate) fn live(&self) -> Option<Arc<KeptSet>> {
         lock(&self.live).clone()
@@ -114,6 +167,64 @@ impl KeptTables {
 fn retire(set: Option<Arc<KeptSet>>) {
     if let Some(set) = set {
         set.generation.retire();
+    }
+}
+
+/// Table files that come to a relay for its downstreams, beside its copy. Dropped, it leaves what has come for the next one.
+pub struct TablesFetch {
+    fetching: Fetching,
+    incoming: IncomingTables,
+    signed: SignedManifest,
+}
+
+/// One fetch at a time, until this is dropped.
+struct Fetching(Arc<EdgeStore>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        if let Some(kept) = &self.0.copies.kept {
+            kept.is_fetching.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+impl EdgeStore {
+    /// Begins to take in these files for downstreams, or goes on with them; `None` where there may be none. One at a time.
+    ///
+    /// # Errors
+    /// The disk failed, or has no room for them.
+    pub fn fetch_tables(self: &Arc<Self>, offered: OfferedTables) -> Result<Option<TablesFetch>, StoreError> {
+        let Some(kept) = &self.copies.kept else { return Ok(None) };
+        kept.is_fetching.store(true, Ordering::Relaxed);
+        let fetching = Fetching(Arc::clone(self));
+        let (incoming, signed) = kept.begin_fetch(offered)?;
+        Ok(Some(TablesFetch { fetching, incoming, signed }))
+    }
+}
+
+impl TablesFetch {
+    /// What is lacking.
+    #[must_use]
+    pub fn want(&self) -> TablesWant {
+        self.incoming.want()
+    }
+
+    /// Writes the next piece.
+    ///
+    /// # Errors
+    /// With it the file is whole and not what it should be: it is removed. Or the disk failed.
+    pub fn write(&mut self, piece: &TablePiece) -> Result<(), StoreError> {
+        self.incoming.write(piece)
+    }
+
+    /// All of them have come: keeps them durably, in place of those that were kept before.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub fn finish(self) -> Result<(), StoreError> {
+        let Self { fetching, incoming, signed } = self;
+        let Some(kept) = &fetching.0.copies.kept else { return Ok(()) };
+        kept.end_fetch(incoming, signed)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use zonecast_kv_proto::{BatchSource as _, Published, TableHash, TableSource};
+use zonecast_kv_proto::{
+    BatchSource as _, Published, TableCourse, TableHash, TablePiece, TablePlace, TableSource, TablesWant,
+};
 
 use crate::state_tables::StateTables;
 use crate::state_tests::{ZONE, apply, command, one, put};
 use crate::table_tests::{FILE, SMALL, equal, filled, noise, offered, send};
-use crate::{EdgeOptions, EdgeSource, EdgeStore, StateStore, StoreError};
+use crate::{EdgeOptions, EdgeSource, EdgeStore, StateStore, StoreError, TablesFetch};
 
 const LOG: u64 = 64_000;
 const RELAY: EdgeOptions = EdgeOptions { batch_log_bytes: LOG, ..SMALL };
@@ -155,6 +157,67 @@ fn a_log_that_was_not_kept_in_between_leads_nowhere() {
     follow(&state, &store, 2);
     assert!(kept(&store).is_none());
     assert!(!EdgeSource::new(store).unwrap().is_recent(tables.manifest()).unwrap());
+}
+
+/// As the fetching of a relay does it, up to so many pieces.
+fn fetch(store: &Arc<EdgeStore>, tables: &StateTables, most: usize) -> TablesFetch {
+    let mut fetch = store.fetch_tables(offered(tables.manifest())).unwrap().unwrap();
+    let mut course = TableCourse::new(tables.manifest().lens(), fetch.want()).unwrap();
+    for _ in 0..most {
+        let Some(TablePlace { file, offset }) = course.place() else { break };
+        let hash = &tables.manifest().files[usize::try_from(file).unwrap()].hash;
+        let bytes = tables.read(hash, offset, 1 << 16).unwrap();
+        assert!(course.advance(bytes.len()));
+        fetch.write(&TablePiece { file, offset, bytes }).unwrap();
+    }
+    fetch
+}
+
+#[test]
+fn files_that_are_fetched_replace_those_that_were_kept_and_the_copy_stays_as_it_is() {
+    let [core, folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let state = filled(core.path());
+    let store = relay(folder.path(), &state.write_tables(FILE).unwrap());
+    follow(&state, &store, 1);
+    let tables = state.write_tables(FILE).unwrap();
+    drop(fetch(&store, &tables, 3));
+    let rest = fetch(&store, &tables, usize::MAX);
+    assert!(rest.want().offset == 0 && rest.want() != TablesWant::all(tables.manifest().files.len()));
+    assert_ne!(kept(&store).unwrap().manifest(), tables.manifest());
+    rest.finish().unwrap();
+    same_bytes(&*kept(&store).unwrap(), &tables);
+    assert_eq!((sets(folder.path()).len(), store.position()), (1, Some(state.position())));
+    drop(store);
+    let store = Arc::new(EdgeStore::open(folder.path(), RELAY).unwrap());
+    same_bytes(&*kept(&store).unwrap(), &tables);
+    let edge = EdgeStore::open(core.path().join("edge").as_path(), SMALL).unwrap();
+    assert!(Arc::new(edge).fetch_tables(offered(tables.manifest())).unwrap().is_none(), "nobody follows an edge");
+}
+
+#[test]
+fn parts_with_which_nobody_goes_on_are_removed_after_a_while() {
+    let [core, folder] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let state = filled(core.path());
+    let tables = state.write_tables(FILE).unwrap();
+    let store = relay(folder.path(), &tables);
+    let source = EdgeSource::new(Arc::clone(&store)).unwrap();
+    let part = fetch(&store, &tables, 3);
+    let incoming = folder.path().join("tables/incoming");
+    let make_old = || {
+        let old = std::time::SystemTime::now() - std::time::Duration::from_mins(11);
+        let files = std::fs::read_dir(&incoming).unwrap().map(|file| file.unwrap().path());
+        files.chain([incoming.clone()]).for_each(|path| std::fs::File::open(path).unwrap().set_modified(old).unwrap());
+    };
+    make_old();
+    source.tidy();
+    assert!(incoming.exists(), "it is under way");
+    drop(part);
+    drop(fetch(&store, &tables, 1));
+    source.tidy();
+    assert!(incoming.exists(), "somebody may go on");
+    make_old();
+    source.tidy();
+    assert!(!incoming.exists());
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub use edge_source::EdgeSource;
 pub use edge_tables::TablesLoad;
 pub use error::{DatabaseError, NO_SPACE, StoreError};
 pub use folder_lock::lock_file;
+pub use kept_tables::TablesFetch;
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;

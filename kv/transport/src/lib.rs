@@ -55,6 +55,7 @@ mod session;
 mod snapshot_place;
 mod snapshot_rate;
 mod stream;
+mod table_fetcher;
 mod table_shelf;
 #[cfg(test)]
 mod tests;
@@ -91,4 +92,5 @@ pub use refusal::{CertificateFault, NotTrusted};
 pub use refusal_log::RefusalLog;
 pub use revocation_list::RevocationList;
 pub use stream::{FrameReceiver, FrameSender, Heard, StreamError};
+pub use table_fetcher::{Fetched, TableFetcher};
 pub use zonecast_kv_proto::{Peer, Role, RoleError};

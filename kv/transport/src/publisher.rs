@@ -26,6 +26,7 @@ use crate::links::Twins;
 use crate::protocol::Protocol;
 use crate::publisher_options::PublisherOptions;
 use crate::session::{Parts, Session};
+use crate::table_fetcher::TableFetcher;
 use crate::{Clock, CoreService, Endpoint, TransportMetrics};
 
 /// How long downstreams have to take a goodbye.
@@ -62,6 +63,13 @@ pub struct Publisher {
     ended: watch::Sender<bool>,
 }
 
+/// Who serves what a publisher does not itself.
+#[derive(Default)]
+struct Others {
+    cores: Option<Arc<dyn CoreService>>,
+    fetcher: Option<Arc<dyn TableFetcher>>,
+}
+
 /// Tells when what holds it ends, by a panic too.
 struct Accepts(watch::Sender<bool>);
 
@@ -81,7 +89,19 @@ impl Publisher {
         options: PublisherOptions,
         metrics: TransportMetrics,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, None)
+        Self::start_with(endpoint, source, options, metrics, Others::default())
+    }
+
+    /// The same for a relay: `fetcher` has its source keep table files when a downstream needs some that it has not.
+    #[must_use]
+    pub fn start_as_relay(
+        endpoint: Endpoint,
+        source: Arc<dyn BatchSource>,
+        options: PublisherOptions,
+        metrics: TransportMetrics,
+        fetcher: Arc<dyn TableFetcher>,
+    ) -> Self {
+        Self::start_with(endpoint, source, options, metrics, Others { fetcher: Some(fetcher), cores: None })
     }
 
     /// The same for a voter of a cluster: `cores` serves the streams of other cores that come in on the same port.
@@ -93,7 +113,7 @@ impl Publisher {
         metrics: TransportMetrics,
         cores: Arc<dyn CoreService>,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, Some(cores))
+        Self::start_with(endpoint, source, options, metrics, Others { cores: Some(cores), fetcher: None })
     }
 
     fn start_with(
@@ -101,13 +121,14 @@ impl Publisher {
         source: Arc<dyn BatchSource>,
         options: PublisherOptions,
         metrics: TransportMetrics,
-        cores: Option<Arc<dyn CoreService>>,
+        others: Others,
     ) -> Self {
+        let Others { cores, fetcher } = others;
         let head = source.position();
         let clock = Clock::start();
         let parts = Parts {
             book: Arc::new(Book::new(head.epoch, clock, metrics.clone())),
-            feed: Arc::new(Feed::new(source, head, &options, endpoint.identity().clone())),
+            feed: Arc::new(Feed::new(source, head, &options, endpoint.identity().clone(), fetcher)),
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,

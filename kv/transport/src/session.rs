@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use zonecast_kv_proto::{
     AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE,
     Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
@@ -98,6 +99,10 @@ enum SessionEnd {
 impl Session {
     pub(crate) fn new(number: u64, connection: Connection, parts: Parts) -> Self {
         let downstream = Downstream::new(parts.clock.now(), connection.peer().name.clone());
+        Self::with(downstream, number, connection, parts)
+    }
+
+    fn with(downstream: Downstream, number: u64, connection: Connection, parts: Parts) -> Self {
         Self {
             number,
             incarnation: 0,
@@ -125,6 +130,8 @@ impl Session {
             return;
         };
         self.sender = Some(sender);
+        let is_relay = self.connection.peer().role == Role::Relay;
+        let _asides = is_relay.then(|| Asides::start(self.number, &self.connection, &self.parts));
         let over = self.serve(&mut receiver).await;
         self.report(&over);
         if matches!(over, SessionEnd::End(_) | SessionEnd::Stopping) {
@@ -394,12 +401,43 @@ impl Session {
                 tracing::warn!(%peer, %address, "refused: {why}");
                 "refused"
             }
+            SessionEnd::End(end @ (DownstreamEnd::NoTables | DownstreamEnd::Given)) => {
+                return tracing::info!(%peer, %address, "asked for table files: {end}");
+            }
             SessionEnd::End(end) => {
                 tracing::warn!(%peer, %address, "closed: {end}");
                 "closed"
             }
         };
         self.parts.metrics.refused.with_label_values(&[reason]).inc();
+    }
+}
+
+/// Serves the further streams of a relay, one after the other, until it is dropped.
+struct Asides(JoinHandle<()>);
+
+impl Asides {
+    fn start(number: u64, connection: &Connection, parts: &Parts) -> Self {
+        let (connection, parts) = (connection.clone(), parts.clone());
+        Self(tokio::spawn(async move {
+            while let Ok((sender, mut receiver)) = connection.accept_aside().await {
+                let downstream = Downstream::aside(parts.clock.now());
+                let mut session = Session::with(downstream, number, connection.clone(), parts.clone());
+                session.sender = Some(sender);
+                let over = session.serve(&mut receiver).await;
+                // That the stream of a relay is gone says nothing of the relay.
+                if !matches!(over, SessionEnd::Gone) {
+                    session.report(&over);
+                }
+                let _ = tokio::time::timeout(LINGER, session.linger(&over)).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Asides {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

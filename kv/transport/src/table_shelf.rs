@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use zonecast_kv_proto::{BatchSource, Epoch, LogPin, SignedManifest, SourceError, TableSource, Version};
 
 use crate::lock::lock;
+use crate::table_fetcher::TableFetcher;
 
 /// So long files are kept that nobody reads, for an edge whose connection was cut, and for the next one.
 pub(crate) const KEEP_TABLES: Duration = Duration::from_mins(10);
@@ -18,6 +19,8 @@ pub(crate) struct TableShelf {
     turn: Arc<Semaphore>,
     /// Whether downstreams will believe what others have signed.
     believes: Believes,
+    /// Where others come from, if the source makes none.
+    fetcher: Option<Arc<dyn TableFetcher>>,
     present: Mutex<Present>,
 }
 
@@ -38,12 +41,12 @@ pub(crate) struct Taken {
 }
 
 impl TableShelf {
-    pub(crate) fn new(believes: Believes) -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), believes, present: Mutex::default() }
+    pub(crate) fn new(believes: Believes, fetcher: Option<Arc<dyn TableFetcher>>) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), believes, fetcher, present: Mutex::default() }
     }
 
-    /// Table files that stand at this epoch and version or later: those that are there, or new ones. `None` from a source
-    /// that makes none.
+    /// Table files that stand at this epoch and version or later: those that are there, or new ones. `None` where there are
+    /// none.
     pub(crate) async fn take(
         self: &Arc<Self>,
         source: Arc<dyn BatchSource>,
@@ -51,12 +54,32 @@ impl TableShelf {
     ) -> Result<Option<Taken>, SourceError> {
         let turn = Arc::clone(&self.turn).acquire_owned().await.expect("never closed");
         let shelf = Arc::clone(self);
-        let take = move || {
-            // To the end, also when nobody waits any more: the next one would begin anew beside it.
+        // To the end, also when nobody waits any more: the next one would begin anew beside it.
+        let taken = tokio::spawn(async move {
             let _turn = turn;
-            shelf.take_now(&*source, from)
+            shelf.find_or_get(source, from).await
+        });
+        taken.await.expect("sources do not panic")
+    }
+
+    async fn find_or_get(
+        self: Arc<Self>,
+        source: Arc<dyn BatchSource>,
+        from: (Epoch, Version),
+    ) -> Result<Option<Taken>, SourceError> {
+        let find = || {
+            let (shelf, source) = (Arc::clone(&self), Arc::clone(&source));
+            blocking(move || shelf.find(&*source, from))
         };
-        tokio::task::spawn_blocking(take).await.expect("sources do not panic")
+        if let Some(taken) = find().await? {
+            return Ok(Some(taken));
+        }
+        let Some(fetcher) = &self.fetcher else {
+            let (shelf, source) = (Arc::clone(&self), Arc::clone(&source));
+            return blocking(move || shelf.make(&*source)).await;
+        };
+        let Some(_pin) = Arc::clone(fetcher).fetch(from).await else { return Ok(None) };
+        find().await
     }
 
     /// Lets go of files that nobody has read for long.
@@ -73,7 +96,8 @@ impl TableShelf {
         }
     }
 
-    fn take_now(&self, source: &dyn BatchSource, from: (Epoch, Version)) -> Result<Option<Taken>, SourceError> {
+    /// Those that are there, if they are of use.
+    fn find(&self, source: &dyn BatchSource, from: (Epoch, Version)) -> Result<Option<Taken>, SourceError> {
         let present = lock(&self.present).tables.clone();
         if let Some(taken) = self.usable(source, from, present)? {
             lock(&self.present).idle_since = None;
@@ -86,6 +110,11 @@ impl TableShelf {
             *lock(&self.present) = Present { tables: Some(Arc::clone(&taken.tables)), idle_since: None };
             return Ok(Some(taken));
         }
+        Ok(None)
+    }
+
+    /// New ones.
+    fn make(&self, source: &dyn BatchSource) -> Result<Option<Taken>, SourceError> {
         let pin = source.pin(source.position().version);
         let Some(made) = source.make_tables()? else { return Ok(None) };
         let tables: Arc<dyn TableSource> = Arc::from(made);
@@ -111,6 +140,10 @@ impl TableShelf {
         let is_usable = is_believed && position.order() >= from && source.is_recent(tables.manifest())?;
         Ok(is_usable.then_some(Taken { tables, pin }))
     }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("sources do not panic")
 }
 
 #[cfg(test)]
@@ -189,7 +222,7 @@ mod tests {
     }
 
     fn shelf() -> Arc<TableShelf> {
-        TableShelf::new(Box::new(|_| true)).into()
+        TableShelf::new(Box::new(|_| true), None).into()
     }
 
     async fn take(shelf: &Arc<TableShelf>, source: &Arc<Counted>, from: u64) -> Option<Taken> {

@@ -1,12 +1,13 @@
 //! Table files through relays: what a core has made and signed once serves the edges below a relay.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use zonecast_kv_proto::{Key, KeyspaceId, Value};
+use zonecast_kv_proto::{BatchSource as _, Key, KeyspaceId, SignedManifest, TableManifest, Value};
 
 use super::relays::{below, core as of_core, until};
-use super::tables::{Core, everything, publish};
+use super::tables::{Core, MIB, everything, noise, publish, relayed};
 use super::*;
 
 const PRIVATE: &[u8] = b"known to cores alone";
@@ -104,4 +105,118 @@ async fn an_altered_file_of_a_relay_is_refused_and_the_edge_goes_on_with_another
     assert_eq!(edge.content(), core.content());
     assert_eq!(edge.metrics.left.with_label_values(&["snapshot"]).get(), 1);
     until("counted", || edge.edge.status().path.to_string().contains("honest")).await;
+}
+
+/// A relay whose log has gone past the files that it began with, and how far that is.
+async fn past_its_files(
+    world: &World,
+    core: &Arc<Core>,
+    publisher: &Publisher,
+) -> (Running, SocketAddr, TransportMetrics) {
+    let few = EdgeOptions { batch_log_bytes: 64_000, ..SMALL };
+    let (relay, at, passed_on) = world.relay_with("relay-1", "127.0.0.1:0", vec![of_core(publisher)], few);
+    relay.until_at(core.state.position()).await;
+    for number in 0..40 {
+        let (version, position) = core.write(number, &noise(number, 8000));
+        publisher.publish(&version, position);
+        relay.until_at(position).await;
+    }
+    (relay, at, passed_on)
+}
+
+fn fetched(relay: &Running) -> [u64; 2] {
+    ["done", "failed"].map(|result| relay.metrics.fetched_tables.with_label_values(&[result]).get())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_files_are_too_old_fetches_others_once_for_all_below_it() {
+    let world = World::new();
+    let core = Core::new(2, everything());
+    let (publisher, served) = publish(&world, &core);
+    let (relay, relay_at, passed_on) = past_its_files(&world, &core, &publisher).await;
+    let (before, made) = (sent(&served), core.gate.made.load(Ordering::Relaxed));
+    let names = ["edge-1", "edge-2", "edge-3"];
+    let edges = names.map(|name| world.edge_below(name, vec![below(relay_at)]));
+    for edge in &edges {
+        edge.until_at(core.state.position()).await;
+        assert_eq!(edge.content(), core.content());
+    }
+    assert_eq!((sent(&served).1, core.gate.made.load(Ordering::Relaxed)), (before.1 + 1, made + 1));
+    assert_eq!((passed_on.table_snapshots.get(), fetched(&relay)), (3, [1, 0]));
+    assert_eq!(relay.metrics.fetched_table_bytes.get(), sent(&served).2 - before.2);
+    // The relay has them now, and itself goes on as before.
+    let (version, position) = core.write(1, b"later");
+    publisher.publish(&version, position);
+    let late = world.edge_below("edge-4", vec![below(relay_at)]);
+    for edge in edges.iter().chain([&late, &relay]) {
+        edge.until_at(position).await;
+    }
+    assert_eq!((relay.metrics.snapshots.get(), fetched(&relay), sent(&served).1), (1, [1, 0], before.1 + 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fetching_goes_on_where_it_was_after_a_restart_of_the_relay() {
+    let world = World::new();
+    let core = Core::new(4, everything());
+    let (publisher, _) = publish(&world, &core);
+    let (relay, relay_at, _) = past_its_files(&world, &core, &publisher).await;
+    core.open_to(MIB + 1000);
+    core.gate.reads.lock().unwrap().clear();
+    let edge = world.edge_below("edge-1", vec![below(relay_at)]);
+    let folder = world.folder_of("relay-1");
+    until("cut in the middle", || come(&folder) == MIB + 1000).await;
+    // First, or the relay would send it entries when nothing comes of the files.
+    edge.edge.shutdown().await.unwrap();
+    relay.edge.shutdown().await.unwrap();
+    core.open_to(u64::MAX);
+    let few = EdgeOptions { batch_log_bytes: 64_000, ..SMALL };
+    let (relay, _, passed_on) = world.relay_with("relay-1", &relay_at.to_string(), vec![of_core(&publisher)], few);
+    let edge = world.edge_below("edge-1", vec![below(relay_at)]);
+    edge.until_at(core.state.position()).await;
+    assert_eq!(edge.content(), core.content());
+    assert_eq!((passed_on.table_snapshots.get(), fetched(&relay), come(&folder)), (1, [1, 0], 0));
+    let reads = core.gate.reads.lock().unwrap().clone();
+    assert!(reads.is_sorted() && reads.iter().filter(|at| **at == 0).count() == 1, "bytes came twice: {reads:?}");
+}
+
+/// Bytes of files that a relay is fetching.
+fn come(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder.join("tables/incoming")).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_come_wrong_are_given_to_nobody_and_entries_do() {
+    let world = World::new();
+    let core = Core::new(1, everything());
+    let (publisher, _) = publish(&world, &core);
+    let (relay, relay_at, passed_on) = past_its_files(&world, &core, &publisher).await;
+    core.gate.lies.store(1, Ordering::Relaxed);
+    let edge = world.edge_below("edge-1", vec![below(relay_at)]);
+    edge.until_at(core.state.position()).await;
+    assert_eq!(edge.content(), core.content());
+    assert_eq!((passed_on.snapshots.get(), passed_on.table_snapshots.get(), fetched(&relay)), (1, 0, [0, 1]));
+    // For a while it does not ask again: nobody has to wait for it.
+    let another = world.edge_below("edge-2", vec![below(relay_at)]);
+    another.until_at(core.state.position()).await;
+    assert_eq!(fetched(&relay), [0, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_manifest_is_refused_and_the_edge_goes_on_with_another_upstream() {
+    let world = World::new();
+    let core = Core::new(1, everything());
+    let (publisher, _) = publish(&world, &core);
+    let manifest = core.state.make_tables().unwrap().unwrap().manifest().clone();
+    let signed = world.core.sign_manifest(manifest.to_bytes().unwrap()).unwrap();
+    let more = TableManifest { entries: manifest.entries + 1, ..manifest };
+    let altered = SignedManifest { manifest: more.to_bytes().unwrap(), ..signed };
+    let hostile = world.ca.issue(Role::Relay, "hostile").unwrap();
+    let hostile = Endpoint::server("127.0.0.1:0".parse().unwrap(), &hostile).unwrap();
+    let upstreams = vec![hostile.local_addr().unwrap().into(), of_core(&publisher)];
+    let edge = world.edge_below("edge-1", upstreams);
+    let _refused = relayed(&hostile, &altered).await;
+    edge.until_at(core.state.position()).await;
+    assert_eq!(edge.content(), core.content());
+    assert_eq!(edge.metrics.left.with_label_values(&["snapshot"]).get(), 1);
 }

@@ -35,6 +35,16 @@ impl World {
         listen: &str,
         upstreams: Vec<Upstream>,
     ) -> (Running, SocketAddr, TransportMetrics) {
+        self.relay_with(name, listen, upstreams, SMALL.of_relay())
+    }
+
+    pub(super) fn relay_with(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+        store: EdgeOptions,
+    ) -> (Running, SocketAddr, TransportMetrics) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -51,7 +61,7 @@ impl World {
             folder: self.folder_of(name),
             upstreams,
             identity,
-            store: SMALL.of_relay(),
+            store,
             downstream: Some(downstream),
         });
         (running, address, metrics)

@@ -14,7 +14,7 @@ use zonecast_kv_transport::{Connection, FrameReceiver, FrameSender};
 
 use super::*;
 
-const MIB: u64 = 1024 * 1024;
+pub(super) const MIB: u64 = 1024 * 1024;
 
 /// A state in a folder of its own, whose table files are given no further than the test wants.
 pub(super) struct Core {
@@ -26,13 +26,13 @@ pub(super) struct Core {
 #[derive(Default)]
 pub(super) struct Gate {
     /// Bytes of all files together that may be read.
-    open: Mutex<u64>,
+    pub(super) open: Mutex<u64>,
     opened: Condvar,
     pub(super) made: AtomicUsize,
     /// Where each read began, counted over all files.
-    reads: Mutex<Vec<u64>>,
+    pub(super) reads: Mutex<Vec<u64>>,
     /// Reads from here on, one by one, that give a wrong byte.
-    lies: AtomicUsize,
+    pub(super) lies: AtomicUsize,
     /// Nothing can be made.
     is_full: bool,
 }
@@ -264,7 +264,7 @@ async fn bytes_that_are_not_what_was_signed_become_no_copy_and_are_fetched_again
 }
 
 /// Answers one subscription at a relay with this manifest.
-async fn relayed(relay: &Endpoint, manifest: &SignedManifest) -> (Connection, FrameSender, FrameReceiver) {
+pub(super) async fn relayed(relay: &Endpoint, manifest: &SignedManifest) -> (Connection, FrameSender, FrameReceiver) {
     let connection = relay.accept(relay.incoming().await.unwrap()).await.unwrap();
     let (mut sender, mut receiver) = connection.accept().await.unwrap();
     assert!(matches!(receiver.next().await.unwrap(), Some(Frame::Subscribe(_))));
