@@ -78,7 +78,7 @@ impl DnsEdge {
         if peer.role != Role::Edge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
-        let config = EdgeConfig { folder: data, upstreams, identity, store, downstream: None };
+        let config = EdgeConfig { folder: data, upstreams, identity, store, mirror: None, downstream: None };
         Ok(Self::start(config, EdgeMetrics::register(registry)?)?)
     }
 

@@ -6,13 +6,14 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Follower, Position, Role};
+use zonecast_kv_proto::{Follower, Position, Role, TableMirror};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
 use crate::dialler::Dialler;
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
+use crate::elsewhere::Elsewhere;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
 use crate::table_fetcher::UpstreamTables;
@@ -32,6 +33,8 @@ pub struct EdgeConfig {
     pub identity: Identity,
     /// Memory of its copy.
     pub store: EdgeOptions,
+    /// An object store that holds snapshots of the same cores, if there is one: read first when a snapshot is needed.
+    pub mirror: Option<Arc<dyn TableMirror>>,
     /// Where others may follow it, if it is a relay: then its identity must be of role relay.
     pub downstream: Option<DownstreamConfig>,
 }
@@ -132,6 +135,7 @@ impl Edge {
             read_errors: 0,
             relay: relay.clone(),
             edge_reports: EdgeReports::default(),
+            elsewhere: Elsewhere::new(config.mirror),
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

@@ -12,6 +12,7 @@ mod dialler;
 mod driver;
 mod edge;
 mod edge_reports;
+mod elsewhere;
 mod error;
 mod link;
 mod metrics;

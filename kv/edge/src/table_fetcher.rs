@@ -171,7 +171,11 @@ impl<'f> Ask<'f> {
             let heard = tokio::time::timeout_at(timeout.into(), self.receiver.hear()).await;
             let now = self.from.clock.now();
             let mut next = match heard {
-                Ok(heard) => self.fetch.handle(now, input(heard?)),
+                Ok(heard) => match heard? {
+                    Heard::Frame(frame) => self.fetch.hear(now, frame),
+                    Heard::Bytes(bytes) => self.fetch.handle(now, FetchInput::Heard(bytes)),
+                    Heard::End => self.fetch.handle(now, FetchInput::End),
+                },
                 Err(_) => self.fetch.overdue(now),
             };
             while let Some(action) = next.take() {
@@ -225,14 +229,6 @@ impl<'f> Ask<'f> {
         }
         self.from.caught_up(position).await?;
         self.pin.take().ok_or(FetchError::Unconnected(position))
-    }
-}
-
-fn input(heard: Heard) -> FetchInput {
-    match heard {
-        Heard::Frame(frame) => FetchInput::Frame(frame),
-        Heard::Bytes(bytes) => FetchInput::Heard(bytes),
-        Heard::End => FetchInput::End,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod elsewhere;
 mod relay_tables;
 mod relays;
 mod revoked;
@@ -72,6 +73,7 @@ impl World {
             upstreams: vec![of(publisher)],
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
+            mirror: None,
             downstream: None,
         }
     }

@@ -88,6 +88,7 @@ const TABLES_WANT: u8 = 12;
 const TABLE_PIECE: u8 = 13;
 const TABLES_END: u8 = 14;
 const TABLES_ASK: u8 = 15;
+const TABLES_ELSEWHERE: u8 = 16;
 
 /// One message, fragments put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub enum Frame {
     TablesEnd(Position),
     /// The first of a relay on a stream of its own: it asks for table files that stand there or later.
     TablesAsk(Epoch, Version),
+    /// You get what follows the table files that you can have elsewhere, at this position, once you have them.
+    TablesElsewhere(Position),
 }
 
 positional! {
@@ -148,6 +151,8 @@ positional! {
         /// From which epoch and version on it takes a snapshot as table files, if it takes them at all: those that
         /// others share may be older than a copy that is damaged.
         pub tables_from: Option<(Epoch, Version)>,
+        /// Where table files stand that it can have elsewhere, if it needs a snapshot. Boxed, because few frames have one.
+        pub elsewhere: Option<Box<Position>>,
     }
 }
 
@@ -346,6 +351,7 @@ impl Frame {
             Self::TablesWant(body) => put(out, &(TABLES_WANT, body)),
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
             Self::TablesEnd(position) => put(out, &(TABLES_END, position)),
+            Self::TablesElsewhere(position) => put(out, &(TABLES_ELSEWHERE, position)),
             Self::TablesAsk(epoch, version) => put(out, &(TABLES_ASK, (epoch, version))),
         }
     }
@@ -490,6 +496,7 @@ impl FrameDecoder {
             TABLES_WANT => Frame::TablesWant(body(kind, bytes)?),
             TABLE_PIECE => Frame::TablePiece(body(kind, bytes)?),
             TABLES_END => Frame::TablesEnd(body(kind, bytes)?),
+            TABLES_ELSEWHERE => Frame::TablesElsewhere(body(kind, bytes)?),
             TABLES_ASK => {
                 let (epoch, version) = body(kind, bytes)?;
                 Frame::TablesAsk(epoch, version)
@@ -586,6 +593,7 @@ mod tests {
             filter: serde_bytes::ByteBuf::new(),
             connection: 3,
             tables_from: Some((Epoch::ZERO, Version::new(4))),
+            elsewhere: Some(Box::new(position(9))),
         };
         let ack = Ack {
             incarnation: 1,
@@ -617,6 +625,7 @@ mod tests {
             Frame::TablePiece(TablePiece { file: 300, offset: 0, bytes: Bytes::from_static(b"a piece") }),
             Frame::TablesEnd(position(8)),
             Frame::TablesAsk(Epoch::new(3), Version::new(8)),
+            Frame::TablesElsewhere(position(8)),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames

@@ -15,8 +15,11 @@ mod chain;
 mod command;
 mod edge_news;
 #[cfg(test)]
+mod elsewhere_tests;
+#[cfg(test)]
 mod error_texts;
 mod follower;
+mod follower_io;
 mod frame;
 mod group;
 #[cfg(test)]
@@ -68,6 +71,7 @@ mod table_fetch;
 #[cfg(test)]
 mod table_fetch_tests;
 mod table_manifest;
+mod table_mirror;
 mod table_receiver;
 mod table_sender;
 #[cfg(test)]
@@ -96,10 +100,8 @@ pub use batch::{
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
-pub use follower::{
-    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
-    LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER,
-};
+pub use follower::{ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER};
+pub use follower_io::{FollowerAction, FollowerEnd, FollowerInput, FollowerState};
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
@@ -143,8 +145,9 @@ pub use state_transfer::{
 pub use table_course::{MAX_TABLE_PIECE, TableCourse, TablePiece, TablePlace, TablesWant};
 pub use table_fetch::{FetchAction, FetchEnd, FetchInput, TableFetch};
 pub use table_manifest::{MAX_TABLE_FILES, SignedManifest, TableFile, TableHash, TableManifest, TableManifestError};
+pub use table_mirror::{MirrorError, MirrorFuture, TableMirror};
 pub use table_receiver::{OfferedTables, TableLoad};
-pub use table_sender::{TableOffer, WANT_WITHIN};
+pub use table_sender::{ELSEWHERE_WITHIN, TableOffer, WANT_WITHIN};
 pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};

@@ -73,7 +73,7 @@ pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 pub enum DownstreamInput {
     /// The downstream sent this frame.
     Frame(Frame),
-    /// Answer to [`DownstreamAction::LookUp`].
+    /// Answer to [`DownstreamAction::LookUp`] and [`DownstreamAction::LookUpElsewhere`].
     Found {
         /// The position of the store.
         head: Position,
@@ -113,6 +113,8 @@ pub enum DownstreamAction {
     Reported(Vec<Bytes>),
     /// Find the head and the chain at this version.
     LookUp(Version),
+    /// Keep what follows this version in the log for it, and find the head and the chain there.
+    LookUpElsewhere(Version),
     /// Read versions from the log.
     ReadAfter {
         /// The version before the first one to read.
@@ -143,7 +145,7 @@ pub enum DownstreamAction {
         /// The most to read, which the file has.
         max_bytes: usize,
     },
-    /// The table files are needed no more. No answer.
+    /// The table files are needed no more, here or elsewhere. No answer.
     CloseTables,
     /// Write these, in one go.
     Send(Vec<Bytes>),
@@ -196,6 +198,8 @@ pub struct Downstream {
     state: State,
     incarnation: u64,
     tables_from: Option<(Epoch, Version)>,
+    /// Where table files stand that it can have elsewhere, until it was tried.
+    elsewhere: Option<Position>,
     /// The head when it subscribed; its store and epoch are those of everything that follows.
     base: Option<Position>,
     /// The last version in any write.
@@ -234,6 +238,8 @@ enum State {
     Queued(bool),
     Opening,
     Snapshot(Position, SnapshotCheck),
+    /// Whether what follows the files that it has elsewhere is here is being looked up.
+    CheckingElsewhere(Position),
     /// It waits for table files; those that it can have.
     AwaitsTables(Option<TableOffer>),
     Tables(TableSender),
@@ -254,6 +260,7 @@ impl Downstream {
             state: State::New,
             incarnation: 0,
             tables_from: None,
+            elsewhere: None,
             base: None,
             sent: Version::ZERO,
             early: None,
@@ -315,6 +322,9 @@ impl Downstream {
         self.state = match (state, input) {
             (State::Checking(position), DownstreamInput::Found { head, began, chain }) => {
                 self.decide(position, head, began, chain)
+            }
+            (State::CheckingElsewhere(position), DownstreamInput::Found { head, chain, .. }) => {
+                self.decide_elsewhere(now, position, head, chain)
             }
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
             (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
@@ -408,7 +418,7 @@ impl Downstream {
 
     fn subscribe(&mut self, subscribe: Subscribe) {
         self.incarnation = subscribe.incarnation;
-        self.tables_from = subscribe.tables_from;
+        (self.tables_from, self.elsewhere) = (subscribe.tables_from, subscribe.elsewhere.as_deref().copied());
         if subscribe.protocol != PROTOCOL {
             self.state = self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
             return;
@@ -487,10 +497,23 @@ impl Downstream {
             if let Some(base) = self.base.filter(|_| self.is_accepted) {
                 from = from.max((base.epoch, self.sent));
             }
+            if let Some(position) = self.elsewhere.take().filter(|position| position.order() >= from) {
+                self.ready.push_back(DownstreamAction::LookUpElsewhere(position.version));
+                return State::CheckingElsewhere(position);
+            }
             self.ready.push_back(DownstreamAction::QueueTables { from });
             return State::AwaitsTables(None);
         }
         self.queue_snapshot()
+    }
+
+    /// It begins with what it has elsewhere, if what follows is here.
+    fn decide_elsewhere(&mut self, now: Duration, position: Position, head: Position, chain: Option<Chain>) -> State {
+        if (position.store, position.epoch) != (head.store, head.epoch) || chain != Some(position.chain) {
+            return self.open_snapshot();
+        }
+        self.begin_tables(position, Frame::TablesElsewhere(position).to_bytes());
+        State::Tables(TableSender::elsewhere(now, position))
     }
 
     fn queue_snapshot(&mut self) -> State {
@@ -522,13 +545,18 @@ impl Downstream {
         State::Snapshot(position, check)
     }
 
-    fn offer_tables(&mut self, now: Duration, offer: TableOffer) {
-        self.base = Some(offer.position);
-        self.books_from = Some(offer.position.version);
+    /// It is told of table files at this position, and goes on from there.
+    fn begin_tables(&mut self, position: Position, frame: Bytes) {
+        self.base = Some(position);
+        self.books_from = Some(position.version);
         if !self.is_aside {
-            self.accept(offer.position.version);
+            self.accept(position.version);
         }
-        self.send(vec![offer.frame()]);
+        self.send(vec![frame]);
+    }
+
+    fn offer_tables(&mut self, now: Duration, offer: TableOffer) {
+        self.begin_tables(offer.position, offer.frame());
         self.state = State::Tables(TableSender::new(now, offer.position, offer.lens));
     }
 

@@ -16,11 +16,9 @@ use crate::{
     Epoch, Frame, OfferedTables, Pace, Position, SILENT_AFTER, TableManifestError, TablePiece, TablesWant, Version,
 };
 
-/// What has happened.
+/// What has happened beside a frame that has come.
 #[derive(Debug)]
 pub enum FetchInput {
-    /// The upstream sent this.
-    Frame(Frame),
     /// So many bytes came, of a message that is not whole yet.
     Heard(usize),
     /// This is lacking of the files of a [`FetchAction::Begin`].
@@ -114,14 +112,17 @@ impl TableFetch {
         (now >= self.timeout && !matches!(self.state, State::Ended)).then(|| self.fail(FetchEnd::Silent))
     }
 
-    /// Takes what happened; says what to do because of it.
+    /// Takes what the upstream sent; says what to do because of it.
+    pub fn hear(&mut self, now: Duration, frame: Frame) -> Option<FetchAction> {
+        self.timeout = now + SILENT_AFTER;
+        self.pace = Pace::begin(now);
+        self.frame(frame)
+    }
+
+    /// Takes what else happened; says what to do because of it.
     pub fn handle(&mut self, now: Duration, input: FetchInput) -> Option<FetchAction> {
         self.timeout = now + SILENT_AFTER;
         match input {
-            FetchInput::Frame(frame) => {
-                self.pace = Pace::begin(now);
-                self.frame(frame)
-            }
             FetchInput::Heard(bytes) => {
                 self.pace.moved(now, bytes);
                 self.pace.is_trickling(now).then(|| self.fail(FetchEnd::Trickling))

@@ -39,7 +39,7 @@ fn asked() -> TableFetch {
 }
 
 fn hears(fetch: &mut TableFetch, frame: Frame) -> Option<FetchAction> {
-    fetch.handle(START, FetchInput::Frame(frame))
+    fetch.hear(START, frame)
 }
 
 fn fails(end: FetchEnd) -> Option<FetchAction> {
@@ -122,7 +122,7 @@ fn an_upstream_that_is_silent_or_trickles_is_given_up() {
     let mut fetch = asked();
     let beat = START + SILENT_AFTER - Duration::from_nanos(1);
     assert_eq!(fetch.overdue(beat), None);
-    fetch.handle(beat, FetchInput::Frame(Frame::Heartbeat(Heartbeat::default())));
+    fetch.hear(beat, Frame::Heartbeat(Heartbeat::default()));
     assert_eq!((fetch.timeout(), fetch.overdue(START + SILENT_AFTER)), (beat + SILENT_AFTER, None));
     assert_eq!(fetch.overdue(beat + SILENT_AFTER), fails(FetchEnd::Silent));
     assert_eq!(fetch.overdue(beat + SILENT_AFTER), None);
@@ -209,7 +209,7 @@ impl Run {
         let piece: Vec<u8> = wire.down.drain(..count.min(wire.down.len())).collect();
         wire.decoders[1].push(&piece);
         while let Some(frame) = wire.decoders[1].poll().unwrap() {
-            let action = wire.fetch.handle(self.now, FetchInput::Frame(frame));
+            let action = wire.fetch.hear(self.now, frame);
             if self.carry_out(wire, action) {
                 return true;
             }

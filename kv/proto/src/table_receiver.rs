@@ -42,6 +42,11 @@ impl TableReceiver {
         Self { position: manifest.position, lens: manifest.lens(), course: None }
     }
 
+    /// Of files that come from elsewhere: nothing of them comes from the publisher.
+    pub(crate) fn elsewhere(position: Position) -> Self {
+        Self { position, lens: Vec::new(), course: None }
+    }
+
     /// This is lacking; whether that is news.
     pub(crate) fn begun(&mut self, want: TablesWant) -> bool {
         if self.course.is_some() {

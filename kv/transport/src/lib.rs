@@ -84,6 +84,7 @@ pub use manifest_signature::ManifestFault;
 pub use message_decoder::{MAX_MESSAGE, TooLong};
 pub use messages::{MessageReceiver, MessageSender};
 pub use metrics::TransportMetrics;
+pub use open_tables::SignedTables;
 pub use private_file::{PrivateFileError, read_private};
 pub use publisher::{DownstreamStatus, Publisher};
 pub use publisher_options::PublisherOptions;

@@ -14,7 +14,8 @@ use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use zonecast_kv_proto::{
-    BatchSource, EdgeReport, Frame, Path, Peer, Position, Published, Receipt, Role, Version, WaitFor,
+    BatchSource, EdgeReport, Frame, Path, Peer, Position, Published, Receipt, Role, SourceError, TableManifest,
+    Version, WaitFor,
 };
 
 use crate::admission::{Admission, Admitted, Last};
@@ -23,6 +24,7 @@ use crate::core_session::CoreSession;
 use crate::edge_news::{EdgeNewsFeed, EdgeReports, Reporter};
 use crate::feed::Feed;
 use crate::links::Twins;
+use crate::open_tables::SignedTables;
 use crate::protocol::Protocol;
 use crate::publisher_options::PublisherOptions;
 use crate::session::{Parts, Session};
@@ -152,6 +154,15 @@ impl Publisher {
             accepting.await;
         });
         Self { parts, endpoint, accepting, ended }
+    }
+
+    /// Table files that stand where this publisher does, or a little before, for whoever passes them on in another way;
+    /// `None` if those that are `known` there are recent, or there are none.
+    ///
+    /// # Errors
+    /// The source cannot be read, or the disk has no room for them.
+    pub async fn newer_tables(&self, known: Option<TableManifest>) -> Result<Option<SignedTables>, SourceError> {
+        SignedTables::newer_than(&self.parts.feed, &self.parts.identity, known).await
     }
 
     /// Waits until nobody can connect any more: the endpoint has failed, or the publisher stops.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use zonecast_kv_proto::{
-    AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin, MAX_WRITE,
-    Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
+    AcceptedLink, BatchSource, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Frame, LEAST_RATE, LogPin,
+    MAX_WRITE, Pace, Role, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
 };
 
 use crate::admission::Admission;
@@ -67,6 +67,8 @@ pub(crate) struct Session {
     tables_turn: Option<TablesWait>,
     /// Those that it sends.
     tables: Option<OpenTables>,
+    /// Keeps the versions that come after those that it has elsewhere, while it fetches them.
+    elsewhere: Option<Box<dyn LogPin>>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
     /// The edges below it, if it is a relay that has spoken of any.
@@ -116,6 +118,7 @@ impl Session {
             place: None,
             tables_turn: None,
             tables: None,
+            elsewhere: None,
             pin: None,
             reported: None,
             operation: None,
@@ -211,21 +214,20 @@ impl Session {
             }
             DownstreamAction::Reported(reports) => return self.reported(&reports),
             DownstreamAction::Close(end) => return Err(SessionEnd::End(end)),
-            DownstreamAction::LookUp(version) => {
+            DownstreamAction::LookUpElsewhere(version) => {
                 let source = Arc::clone(&self.parts.feed.source);
-                blocking(move || {
-                    let chain = source.chain_at(version)?;
-                    let (head, began) = (source.position(), source.began());
-                    Ok(DownstreamInput::Found { head, began, chain })
-                })
+                // Before it is looked at, so that nothing is trimmed in between.
+                self.elsewhere = Some(source.pin(version));
+                look_up(source, version)
             }
+            DownstreamAction::LookUp(version) => look_up(Arc::clone(&self.parts.feed.source), version),
             DownstreamAction::ReadAfter { after, max_bytes } => {
                 self.parts.metrics.log_reads.inc();
                 let source = Arc::clone(&self.parts.feed.source);
                 blocking(move || Ok(DownstreamInput::Versions(source.read_after(after, max_bytes)?)))
             }
             DownstreamAction::QueueSnapshot => {
-                self.snapshot = None;
+                (self.snapshot, self.elsewhere) = (None, None);
                 self.turn = Some(Box::pin(SnapshotPlace::take(Arc::clone(&self.parts.feed))));
                 return Ok(());
             }
@@ -235,7 +237,7 @@ impl Session {
                 read_snapshot(source, Arc::clone(&self.parts.feed), self.parts.clock, max_bytes)
             }
             DownstreamAction::QueueTables { from } => {
-                self.tables = None;
+                (self.tables, self.elsewhere) = (None, None);
                 let (feed, identity) = (Arc::clone(&self.parts.feed), self.parts.identity.clone());
                 self.tables_turn = Some(Box::pin(OpenTables::take(feed, identity, from)));
                 return Ok(());
@@ -251,7 +253,8 @@ impl Session {
                 Box::pin(async move { OperationEnd::Answer(read.await.map(count)) })
             }
             DownstreamAction::CloseTables => {
-                self.pin = self.tables.take().map(OpenTables::into_pin);
+                self.parts.metrics.store_snapshots.inc_by(self.elsewhere.is_some().into());
+                self.pin = self.tables.take().map(OpenTables::into_pin).or(self.elsewhere.take());
                 return Ok(());
             }
             DownstreamAction::Send(frames) => self.send(frames),
@@ -457,6 +460,14 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn look_up(source: Arc<dyn BatchSource>, version: Version) -> Operation {
+    blocking(move || {
+        let chain = source.chain_at(version)?;
+        let (head, began) = (source.position(), source.began());
+        Ok(DownstreamInput::Found { head, began, chain })
+    })
 }
 
 fn blocking<F>(read: F) -> Operation

@@ -162,11 +162,14 @@ mod tests {
         made: AtomicUsize,
         is_trimmed: AtomicBool,
         makes_none: bool,
+        /// It has kept some at version 0, which somebody else has signed.
+        has_kept: bool,
         alive: Arc<()>,
     }
 
     struct Files {
         manifest: TableManifest,
+        signed: Option<SignedManifest>,
         _alive: Arc<()>,
     }
 
@@ -195,8 +198,16 @@ mod tests {
         fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
             self.made.fetch_add(1, Ordering::Relaxed);
             let manifest = TableManifest { position: self.position(), entries: 0, files: vec![] };
-            Ok((!self.makes_none)
-                .then(|| Box::new(Files { manifest, _alive: Arc::clone(&self.alive) }) as Box<dyn TableSource>))
+            let files = || Files { manifest, signed: None, _alive: Arc::clone(&self.alive) };
+            Ok((!self.makes_none).then(|| Box::new(files()) as Box<dyn TableSource>))
+        }
+
+        fn kept_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+            let position = Position::origin(StoreId::new(5));
+            let manifest = TableManifest { position, entries: 0, files: vec![] };
+            let signed = Some(SignedManifest::default());
+            let files = || Files { manifest, signed, _alive: Arc::clone(&self.alive) };
+            Ok(self.has_kept.then(|| Box::new(files()) as Box<dyn TableSource>))
         }
 
         fn is_recent(&self, _: &TableManifest) -> Result<bool, SourceError> {
@@ -207,6 +218,10 @@ mod tests {
     impl TableSource for Files {
         fn manifest(&self) -> &TableManifest {
             &self.manifest
+        }
+
+        fn signed(&self) -> Option<&SignedManifest> {
+            self.signed.as_ref()
         }
 
         fn read(&self, _: &TableHash, _: u64, _: usize) -> Result<Bytes, SourceError> {
@@ -249,6 +264,34 @@ mod tests {
         source.is_trimmed.store(true, Ordering::Relaxed);
         drop(take(&shelf, &source, 0).await);
         assert_eq!((source.made.load(Ordering::Relaxed), source.alive()), (3, 1));
+    }
+
+    /// Gets none, and says so.
+    struct Fetcher(AtomicUsize);
+
+    impl TableFetcher for Fetcher {
+        fn fetch(self: Arc<Self>, _: (Epoch, Version)) -> crate::Fetched {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { None })
+        }
+    }
+
+    #[tokio::test]
+    async fn kept_files_are_given_while_they_are_of_use_and_their_signature_is_believed() {
+        let source = Arc::new(Counted { has_kept: true, makes_none: true, ..Default::default() });
+        for is_believed in [true, false] {
+            let fetcher = Arc::new(Fetcher(AtomicUsize::new(0)));
+            let others = Some(Arc::clone(&fetcher) as Arc<dyn TableFetcher>);
+            let shelf: Arc<TableShelf> = TableShelf::new(Box::new(move |_| is_believed), others).into();
+            assert_eq!(take(&shelf, &source, 0).await.is_some(), is_believed);
+            assert_eq!(fetcher.0.load(Ordering::Relaxed), usize::from(!is_believed));
+            // A copy that is damaged needs newer ones.
+            assert!(take(&shelf, &source, 1).await.is_none());
+            assert_eq!(
+                (fetcher.0.load(Ordering::Relaxed), source.made.load(Ordering::Relaxed)),
+                (2 - usize::from(is_believed), 0)
+            );
+        }
     }
 
     #[tokio::test]

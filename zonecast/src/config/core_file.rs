@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use zonecast_kv_proto::is_node_name;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 
-use super::{ClusterSection, HttpSection, LogSection, ZonesSection};
+use super::{ClusterSection, HttpSection, LogSection, SnapshotsSection, ZonesSection};
 use zonecast_service::exit::{Failure, Outcome};
 
 /// In minutes: long enough to notice that a zone is wrong, and short enough that a replaced zone does not take up twice
@@ -58,6 +58,9 @@ pub(crate) struct CoreFile {
     /// Folder of zone files to import at every start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<ZonesSection>,
+    /// An object store for snapshots, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsSection>,
     /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,

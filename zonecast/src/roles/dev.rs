@@ -355,6 +355,7 @@ impl<'a> Nodes<'a> {
             upstreams,
             bound,
             store: if downstream.is_some() { store.of_relay() } else { store },
+            mirror: None,
             downstream,
             limits: self.limits.clone(),
             metrics: self.edge_metrics.clone(),

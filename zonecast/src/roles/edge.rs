@@ -24,7 +24,7 @@ use super::process::{self, Ended, notify};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload};
 use crate::auth::Tokens;
-use crate::config::{DownstreamSection, EdgeFile, RelayFile};
+use crate::config::{DownstreamSection, EdgeFile, RelayFile, SnapshotsSection};
 use crate::http::{EdgeApi, EdgeApiParts, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
@@ -80,6 +80,7 @@ async fn serve(config: EdgeFile, output: Output, started: Instant, stop: Stop) -
         upstreams: config.upstreams,
         bound,
         store: config.downstream.as_ref().map(DownstreamSection::store).unwrap_or_default(),
+        mirror: config.snapshots.as_ref().map(SnapshotsSection::mirror).transpose()?,
         downstream,
         limits,
         metrics: EdgeMetrics::register(metrics.registry())?,

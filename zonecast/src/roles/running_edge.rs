@@ -14,6 +14,7 @@ use zonecast_edge::EdgeStates;
 use zonecast_kv_edge::{
     DownstreamConfig, Downstreams, Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream,
 };
+use zonecast_kv_proto::TableMirror;
 use zonecast_kv_transport::Identity;
 
 use crate::answerer::EdgeAnswerer;
@@ -36,6 +37,8 @@ pub(crate) struct EdgeSetup {
     pub bound: Vec<Bound>,
     /// What its copy may take.
     pub store: EdgeOptions,
+    /// An object store to take snapshots from, if there is one.
+    pub mirror: Option<Arc<dyn TableMirror>>,
     /// Where others follow it, if it is a relay.
     pub downstream: Option<DownstreamConfig>,
     /// Of its front end; the hot cache is for all of its threads together.
@@ -78,8 +81,19 @@ impl RunningEdge {
     /// # Errors
     /// The copy cannot be opened, or the system gives no thread.
     pub(crate) fn start(setup: EdgeSetup) -> Outcome<Self> {
-        let EdgeSetup { name, folder, identity, upstreams, bound, store, downstream, limits, metrics, dns_metrics } =
-            setup;
+        let EdgeSetup {
+            name,
+            folder,
+            identity,
+            upstreams,
+            bound,
+            store,
+            mirror,
+            downstream,
+            limits,
+            metrics,
+            dns_metrics,
+        } = setup;
         let threads = bound.iter().map(Bound::workers).sum::<usize>().max(1);
         let limits = Limits { hot_cache: limits.hot_cache / threads, ..limits };
         let answerer = Arc::new(EdgeAnswerer::new(EdgeStates::default()));
@@ -87,7 +101,7 @@ impl RunningEdge {
         let start = |bound: Bound| bound.start(Arc::clone(&answerer), limits.clone(), dns_metrics.clone());
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
-        let config = EdgeConfig { folder, upstreams, identity, store, downstream };
+        let config = EdgeConfig { folder, upstreams, identity, store, mirror, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         Ok(Self { name, front, edge })
     }

@@ -25,6 +25,7 @@ fn child() {
         upstreams: vec![address.parse().unwrap()],
         identity: Identity::load(&Path::new(folder).join("identity")).unwrap(),
         store: SMALL,
+        mirror: None,
         downstream: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

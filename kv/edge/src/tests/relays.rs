@@ -62,6 +62,7 @@ impl World {
             upstreams,
             identity,
             store,
+            mirror: None,
             downstream: Some(downstream),
         });
         (running, address, metrics)
@@ -73,6 +74,7 @@ impl World {
             upstreams,
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
+            mirror: None,
             downstream: None,
         })
     }

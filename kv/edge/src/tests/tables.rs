@@ -286,8 +286,14 @@ async fn a_relay_can_pass_on_what_a_core_has_signed_and_change_nothing_of_it() {
     let relay = relay.unwrap();
     let upstreams = vec![relay.local_addr().unwrap().into()];
     let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
-    let edge =
-        start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL, downstream: None });
+    let edge = start(EdgeConfig {
+        folder: world.folder_of("edge-1"),
+        upstreams,
+        identity,
+        store: SMALL,
+        mirror: None,
+        downstream: None,
+    });
     let _refused = relayed(&relay, &changed).await;
     let is_named = |status: &EdgeStatus| status.trouble.as_ref().is_some_and(|trouble| trouble.contains("signature"));
     edge.until("told", is_named).await;

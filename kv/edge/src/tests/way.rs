@@ -296,8 +296,14 @@ async fn played(world: &World, source: &MemorySource) -> Played {
     let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
     let upstreams = vec![endpoint.local_addr().unwrap().into()];
     let identity = world.ca.issue(Role::Edge, "edge-1").unwrap();
-    let edge =
-        start(EdgeConfig { folder: world.folder_of("edge-1"), upstreams, identity, store: SMALL, downstream: None });
+    let edge = start(EdgeConfig {
+        folder: world.folder_of("edge-1"),
+        upstreams,
+        identity,
+        store: SMALL,
+        mirror: None,
+        downstream: None,
+    });
     let connection = endpoint.accept(endpoint.incoming().await.unwrap()).await.unwrap();
     let (mut sender, receiver) = connection.accept().await.unwrap();
     let check = zonecast_kv_proto::SnapshotCheck::new();
