@@ -158,7 +158,10 @@ impl LightEdge {
             FollowerAction::SnapshotEntries(_, bytes) => Some(FollowerInput::Taken(bytes)),
             FollowerAction::SnapshotBegin(..) | FollowerAction::SnapshotAbort => None,
             // It does not say that it takes table files.
-            FollowerAction::TablesBegin(..) | FollowerAction::TablePiece(..) | FollowerAction::TablesEnd(..) => None,
+            FollowerAction::TablesBegin(..)
+            | FollowerAction::TablesElsewhere(..)
+            | FollowerAction::TablePiece(..)
+            | FollowerAction::TablesEnd(..) => None,
             FollowerAction::Disconnect(_) => {
                 *link = None;
                 self.lost.fetch_add(1, Ordering::Relaxed);

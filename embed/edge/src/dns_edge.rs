@@ -82,8 +82,15 @@ impl DnsEdge {
         if peer.role != Role::Edge {
             return Err(DnsEdgeError::Role(peer.name.clone(), peer.role));
         }
-        let config =
-            EdgeConfig { folder: data, upstreams, identity, store, holds: Holds::Everything, downstream: None };
+        let config = EdgeConfig {
+            folder: data,
+            upstreams,
+            identity,
+            store,
+            holds: Holds::Everything,
+            mirror: None,
+            downstream: None,
+        };
         Ok(Self::start(config, keyspaces, EdgeMetrics::register(registry)?)?)
     }
 

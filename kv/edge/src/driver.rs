@@ -9,15 +9,16 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
-    Filter, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, OfferedTables, Position,
-    TableLoad,
+    Filter, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, MirrorError, OfferedTables,
+    Position, TableLoad, TablesWant,
 };
 use zonecast_kv_store::{EdgeStore, StoreError};
-use zonecast_kv_transport::{Clock, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
+use zonecast_kv_transport::{Clock, Connection, FrameReceiver, Heard, NotTrusted, RefusalLog, StreamError};
 
 use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::edge_reports::EdgeReports;
+use crate::elsewhere::{Elsewhere, ElsewhereError};
 use crate::link::{self, Link, Operation, OperationEnd};
 use crate::range_repair::RangeRepair;
 use crate::relay::Relay;
@@ -43,6 +44,8 @@ pub(crate) struct Driver {
     pub(crate) work: Sender<Work>,
     pub(crate) reports: Arc<Reports>,
     pub(crate) status: watch::Sender<EdgeStatus>,
+    /// The connection while it is followed, for who fetches table files over it.
+    pub(crate) upstream: watch::Sender<Option<Connection>>,
     pub(crate) metrics: EdgeMetrics,
     pub(crate) clock: Clock,
     pub(crate) follower: Follower,
@@ -63,6 +66,8 @@ pub(crate) struct Driver {
     pub(crate) settled: u64,
     /// While the copy is put right.
     pub(crate) range_repair: Option<RangeRepair>,
+    /// Snapshots from an object store, if there is one.
+    pub(crate) elsewhere: Elsewhere,
 }
 
 impl Driver {
@@ -112,6 +117,7 @@ impl Driver {
             () = self.reports.changed.notified() => self.take_reports()?,
             heard = hear(receiver) => self.take_frames(heard),
             done = end(&mut self.operation), if !is_free => self.done(done),
+            (load, fetched) = self.elsewhere.fetched() => self.fetched_elsewhere(load, fetched)?,
             () = self.edge_reports.due(), if is_free => {
                 if let Some(reports) = self.edge_reports.take() {
                     self.send(reports);
@@ -169,7 +175,11 @@ impl Driver {
     fn start(&mut self, action: FollowerAction) -> Result<(), EdgeError> {
         match action {
             FollowerAction::Connect(upstream) => {
-                self.operation = self.dialler.dial(upstream);
+                let now = self.clock.now();
+                let is_of_use = self.follower.may_need_snapshot(now);
+                let dial = self.dialler.dial(upstream);
+                self.operation = dial.map(|dial| self.elsewhere.read_beside(now, dial, is_of_use));
+                self.follower.handle(now, FollowerInput::Elsewhere(None));
                 Ok(())
             }
             FollowerAction::Send(frame) => {
@@ -187,7 +197,16 @@ impl Driver {
             }
             FollowerAction::SnapshotEntries(entries, bytes) => self.hand_on(Work::SnapshotEntries(entries, bytes)),
             FollowerAction::SnapshotEnd(position, bytes) => self.hand_on(Work::SnapshotEnd(position, bytes)),
-            FollowerAction::SnapshotAbort => self.hand_on(Work::SnapshotAbort),
+            FollowerAction::SnapshotAbort => {
+                self.elsewhere.end();
+                self.hand_on(Work::SnapshotAbort)
+            }
+            FollowerAction::TablesElsewhere(load, offered) => {
+                tracing::info!(edge = %self.name, position = %offered.manifest.position, "the object store has a snapshot");
+                self.say_loading(offered.manifest.position);
+                self.elsewhere.begin(load, &offered);
+                self.hand_on(Work::Tables(TableWork::Begin(load, offered, 0)))
+            }
             FollowerAction::TablesBegin(load, offered, bytes) => self.begin_tables(load, *offered, bytes),
             FollowerAction::TablePiece(piece, bytes) => self.hand_on(Work::Tables(TableWork::Piece(piece, bytes))),
             FollowerAction::TablesEnd(position, bytes) => self.hand_on(Work::Tables(TableWork::End(position, bytes))),
@@ -208,7 +227,44 @@ impl Driver {
             return Ok(());
         }
         self.say_loading(offered.manifest.position);
-        self.hand_on(Work::Tables(TableWork::Begin(load, Box::new(offered.manifest), bytes)))
+        self.hand_on(Work::Tables(TableWork::Begin(load, Box::new(offered), bytes)))
+    }
+
+    /// Nothing of an object store counts that no core has signed; without it, or if it has none, the upstream does.
+    fn found_elsewhere(&mut self, found: Result<Option<Box<OfferedTables>>, MirrorError>) {
+        let checked = found.map_err(|error| error.to_string()).and_then(|found| {
+            let Some(offered) = found else { return Ok(None) };
+            let checked = self.dialler.identity().check_manifest(&offered.signed);
+            checked.map(|()| Some(offered)).map_err(|fault| fault.to_string())
+        });
+        let now = self.clock.now();
+        match checked {
+            Ok(offered) => self.follower.handle(now, FollowerInput::Elsewhere(offered)),
+            Err(error) => {
+                tracing::warn!(edge = %self.name, error, "the object store is of no use; a snapshot comes from the upstream");
+                self.metrics.store_snapshots.with_label_values(&["failed"]).inc();
+                self.elsewhere.failed(now);
+            }
+        }
+    }
+
+    fn fetched_elsewhere(&mut self, load: TableLoad, fetched: Result<(), ElsewhereError>) -> Result<(), EdgeError> {
+        match fetched {
+            // Behind the last piece, so that all of them were looked at when the answer comes.
+            Ok(()) => self.hand_on(Work::Tables(TableWork::Fetched(load))),
+            Err(error) => {
+                self.failed_elsewhere(load, error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn failed_elsewhere(&mut self, load: TableLoad, why: String) {
+        let now = self.clock.now();
+        self.metrics.store_snapshots.with_label_values(&["failed"]).inc();
+        self.elsewhere.failed(now);
+        tracing::warn!(edge = %self.name, "the snapshot of the object store is of no use: {why}; another one comes from the upstream");
+        self.follower.handle(now, FollowerInput::ElsewhereFailed(load, why));
     }
 
     fn say_loading(&self, position: Position) {
@@ -235,6 +291,12 @@ impl Driver {
     fn done(&mut self, done: OperationEnd) {
         self.operation = None;
         match done {
+            OperationEnd::Beside(dialled, found) => {
+                if matches!(*dialled, OperationEnd::Connected(_, Ok(_))) {
+                    self.found_elsewhere(found);
+                }
+                self.done(*dialled);
+            }
             OperationEnd::Connected(upstream, Ok(link)) => {
                 tracing::info!(edge = %self.name, %upstream, peer = %link.peer(), "connected");
                 self.link = Some(*link);
@@ -297,15 +359,27 @@ impl Driver {
         if let Some(end) = progress.repaired {
             self.repaired(end);
         }
-        for report in progress.tables {
-            let input = match report {
-                TableReport::Begun(load, want) => FollowerInput::TablesBegun(load, want),
-                TableReport::Done(load) => FollowerInput::TablesDone(load),
-                TableReport::Failed(load, why) => FollowerInput::TablesFailed(load, why),
-            };
-            self.follower.handle(now, input);
-        }
+        progress.tables.into_iter().for_each(|report| self.table_report(report));
         progress.failed.map_or(Ok(()), Err)
+    }
+
+    fn table_report(&mut self, report: TableReport) {
+        let input = match report {
+            TableReport::Begun(load, want) if self.elsewhere.fetch(load, &want, &self.work) => return,
+            TableReport::Failed(load, why) if self.elsewhere.is_of(load) => return self.failed_elsewhere(load, why),
+            TableReport::Begun(load, want) => FollowerInput::TablesBegun(load, want),
+            // Nothing is lacking of what the upstream has not to give.
+            TableReport::Fetched(load) => FollowerInput::TablesBegun(load, TablesWant::all(0)),
+            TableReport::Failed(load, why) => FollowerInput::TablesFailed(load, why),
+            TableReport::Done(load) => {
+                if self.elsewhere.is_of(load) {
+                    self.elsewhere.end();
+                    self.metrics.store_snapshots.with_label_values(&["done"]).inc();
+                }
+                FollowerInput::TablesDone(load)
+            }
+        };
+        self.follower.handle(self.clock.now(), input);
     }
 
     fn begin_sync(&mut self) {
@@ -405,6 +479,10 @@ impl Driver {
             }
             changed
         });
+        let followed = self.link.as_ref().filter(|_| state == FollowerState::Streaming);
+        if self.upstream.borrow().is_some() != followed.is_some() {
+            self.upstream.send_replace(followed.map(|link| link.connection().clone()));
+        }
         if changed {
             let connected = u64::from(state != FollowerState::Away);
             set(&self.metrics.connected, &self.name, connected);

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
-use zonecast_kv_proto::{Filter, Follower, Position, Role};
+use zonecast_kv_proto::{Filter, Follower, Position, Role, TableMirror};
 use zonecast_kv_store::{EdgeOptions, EdgeSnapshot, EdgeStore};
 use zonecast_kv_transport::{Clock, Identity, RefusalLog};
 
@@ -14,9 +14,11 @@ use crate::copy_checks::CopyChecks;
 use crate::dialler::Dialler;
 use crate::driver::Driver;
 use crate::edge_reports::EdgeReports;
+use crate::elsewhere::Elsewhere;
 use crate::relay::{DownstreamConfig, Downstreams, Relay};
 use crate::repairs::Repairs;
 use crate::since_marker::SinceMarker;
+use crate::table_fetcher::UpstreamTables;
 use crate::upstream_report::UpstreamReport;
 use crate::writer::{Reports, Work, Writer};
 use crate::{EdgeError, EdgeMetrics, EdgeStatus, ReaderIndex, Upstream};
@@ -35,6 +37,8 @@ pub struct EdgeConfig {
     pub store: EdgeOptions,
     /// What of the store it holds.
     pub holds: Holds,
+    /// An object store that holds snapshots of the same cores, if there is one: read first when a snapshot is needed.
+    pub mirror: Option<Arc<dyn TableMirror>>,
     /// Where others may follow it, if it is a relay: then its identity must be of role relay.
     pub downstream: Option<DownstreamConfig>,
 }
@@ -120,7 +124,10 @@ impl Edge {
         config.check()?;
         let own = config.identity.peer().clone();
         let store = Arc::new(EdgeStore::open(&config.folder, config.options())?);
-        let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone()));
+        let (shown, status) = watch::channel(EdgeStatus::at_start(&store));
+        let (followed, upstream) = watch::channel(None);
+        let fetcher = UpstreamTables::new(&store, &config.identity, upstream, status.clone(), &metrics);
+        let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone(), fetcher));
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());
         let mut writer = Writer {
@@ -134,6 +141,8 @@ impl Edge {
             since: SinceMarker::default(),
         };
         writer.begin()?;
+        // It may have been given up meanwhile.
+        shown.send_replace(EdgeStatus::at_start(&store));
         let on_trouble = Arc::clone(&reports);
         store.on_trouble(move || on_trouble.changed.notify_one());
         let on_check = Arc::clone(&reports);
@@ -146,7 +155,6 @@ impl Edge {
         let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
         let (holder, filter) = watch::channel(config.holds.at_start(&store));
         let wanted = filter.borrow().clone();
-        let (sender, status) = watch::channel(EdgeStatus::at_start(&store));
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation, store.position())
                 .with_upstreams(config.upstreams.len())
@@ -160,7 +168,8 @@ impl Edge {
             store: Arc::clone(&store),
             work: work.clone(),
             reports,
-            status: sender,
+            status: shown,
+            upstream: followed,
             metrics,
             clock,
             link: None,
@@ -175,6 +184,7 @@ impl Edge {
             checks: CopyChecks::default(),
             settled: 0,
             range_repair: None,
+            elsewhere: Elsewhere::new(config.mirror),
         };
         let (stop, stopped) = oneshot::channel();
         Ok(Self {

@@ -14,6 +14,7 @@ mod driver;
 mod driver_checks;
 mod edge;
 mod edge_reports;
+mod elsewhere;
 mod error;
 mod link;
 mod metrics;
@@ -24,6 +25,7 @@ mod repairs;
 mod since_marker;
 mod staleness;
 mod status;
+mod table_fetcher;
 mod table_work;
 #[cfg(test)]
 mod tests;

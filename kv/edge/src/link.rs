@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use zonecast_kv_proto::{Frame, SILENT_AFTER};
+use zonecast_kv_proto::{Frame, MirrorError, OfferedTables, SILENT_AFTER};
 use zonecast_kv_transport::{Connection, Endpoint, FrameReceiver, FrameSender, Identity, Peer, StreamError};
 
 use crate::EdgeError;
@@ -29,6 +29,8 @@ pub(crate) type Operation = Pin<Box<dyn Future<Output = OperationEnd> + Send>>;
 pub(crate) enum OperationEnd {
     /// To this upstream, for people.
     Connected(String, Result<Box<Link>, EdgeError>),
+    /// The same, and what an object store has.
+    Beside(Box<OperationEnd>, Result<Option<Box<OfferedTables>>, MirrorError>),
     Sent(FrameSender, Result<(), StreamError>),
     /// The upstream takes nothing.
     Stuck,
@@ -59,6 +61,11 @@ impl Link {
 
     pub(crate) fn peer(&self) -> &Peer {
         self.connection.peer()
+    }
+
+    /// For a further stream.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(crate) fn close(&self, reason: &str) {

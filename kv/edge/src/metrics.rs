@@ -5,7 +5,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use crate::staleness::Staleness;
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 16] = [
+const REASONS: [&str; 17] = [
     "connect",
     "resolve",
     "certificate",
@@ -20,6 +20,7 @@ const REASONS: [&str; 16] = [
     "refused",
     "circle",
     "snapshot",
+    "store",
     "malformed",
     "replaced",
 ];
@@ -55,6 +56,12 @@ pub struct EdgeMetrics {
     pub writes: IntCounter,
     /// Snapshots loaded.
     pub snapshots: IntCounter,
+    /// Snapshots that came from an object store, by what came of them.
+    pub store_snapshots: IntCounterVec,
+    /// Sets of table files fetched for nodes below a relay, by what came of it.
+    pub fetched_tables: IntCounterVec,
+    /// Bytes of them.
+    pub fetched_table_bytes: IntCounter,
     /// Times an upstream was left, by reason.
     pub left: IntCounterVec,
     /// From the leader's stamp to application, by two clocks.
@@ -94,6 +101,20 @@ impl EdgeMetrics {
             left.with_label_values(&[reason]);
         }
         registry.register(Box::new(left.clone()))?;
+        let store_snapshots = IntCounterVec::new(
+            Opts::new("zonecast_edge_store_snapshots_total", "Snapshots from an object store, by result."),
+            &["result"],
+        )?;
+        registry.register(Box::new(store_snapshots.clone()))?;
+        let fetched_tables = IntCounterVec::new(
+            Opts::new("zonecast_fetched_table_sets_total", "Sets of table files fetched for nodes below, by result."),
+            &["result"],
+        )?;
+        for result in ["done", "failed"] {
+            fetched_tables.with_label_values(&[result]);
+            store_snapshots.with_label_values(&[result]);
+        }
+        registry.register(Box::new(fetched_tables.clone()))?;
         let staleness = Staleness::new()?;
         registry.register(Box::new(staleness.clone()))?;
         let read_errors = IntCounterVec::new(
@@ -119,6 +140,12 @@ impl EdgeMetrics {
             applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,
             writes: counter("zonecast_apply_writes_total", "Store writes that applied versions.")?,
             snapshots: counter("zonecast_loaded_snapshots_total", "Snapshots loaded.")?,
+            store_snapshots,
+            fetched_tables,
+            fetched_table_bytes: counter(
+                "zonecast_fetched_table_bytes_total",
+                "Bytes of table files fetched for nodes below.",
+            )?,
             left,
             commit_to_applied,
         })

@@ -16,7 +16,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use zonecast_kv_proto::{Path, Peer, Position, ReceivedVersion};
 use zonecast_kv_store::{EdgeSource, EdgeStore};
-use zonecast_kv_transport::{DownstreamStatus, EdgeNewsFeed, Endpoint, Publisher, PublisherOptions, TransportMetrics};
+use zonecast_kv_transport::{
+    DownstreamStatus, EdgeNewsFeed, Endpoint, Publisher, PublisherOptions, TableFetcher, TransportMetrics,
+};
+
+use crate::table_fetcher::UpstreamTables;
 
 /// Where and how nodes may follow this one.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ impl Downstreams {
 pub(crate) struct Relay {
     state: Arc<Mutex<State>>,
     own: Peer,
+    /// Gets table files for downstreams.
+    fetcher: Arc<UpstreamTables>,
     runtime: Handle,
 }
 
@@ -58,8 +64,9 @@ enum State {
 
 impl Relay {
     /// Call within a tokio runtime. Serves nobody before [`Relay::begin`] or the first version.
-    pub(crate) fn new(config: DownstreamConfig, own: Peer) -> Self {
-        Self { state: Arc::new(Mutex::new(State::Empty(Box::new(config)))), own, runtime: Handle::current() }
+    pub(crate) fn new(config: DownstreamConfig, own: Peer, fetcher: UpstreamTables) -> Self {
+        let state = Arc::new(Mutex::new(State::Empty(Box::new(config))));
+        Self { state, own, fetcher: Arc::new(fetcher), runtime: Handle::current() }
     }
 
     /// Begins to serve the copy, if it stands anywhere and is not served already.
@@ -68,8 +75,9 @@ impl Relay {
         let State::Empty(config) = &*state else { return };
         let Some(source) = EdgeSource::new(Arc::clone(store)) else { return };
         let DownstreamConfig { endpoint, options, metrics } = (**config).clone();
+        let fetcher = Arc::clone(&self.fetcher) as Arc<dyn TableFetcher>;
         let _runtime = self.runtime.enter();
-        let publisher = Publisher::start(endpoint, Arc::new(source), options, metrics);
+        let publisher = Publisher::start_as_relay(endpoint, Arc::new(source), options, metrics, fetcher);
         // The upstream has not said anything yet.
         publisher.heard_upstream(None, Path::default().to(self.own.clone()).unwrap_or_default());
         *state = State::Serving(Arc::new(publisher));

@@ -1,14 +1,19 @@
 //! What the writer of an edge does with a snapshot that comes as table files, and what it says about it.
 
-use zonecast_kv_proto::{Position, TableLoad, TableManifest, TablePiece, TablesWant};
+use zonecast_kv_proto::{OfferedTables, Position, TableLoad, TablePiece, TablesWant};
 use zonecast_kv_store::{EdgeStore, StoreError, TablesLoad};
 
 use crate::EdgeError;
+use crate::elsewhere::Given;
 
 /// What the follower hands on of such a snapshot, with what it counts there.
 pub(crate) enum TableWork {
-    Begin(TableLoad, Box<TableManifest>, usize),
+    Begin(TableLoad, Box<OfferedTables>, usize),
     Piece(TablePiece, usize),
+    /// A piece from elsewhere, which counts by itself.
+    Given(Given),
+    /// All pieces that were lacking have come from elsewhere.
+    Fetched(TableLoad),
     End(Position, usize),
 }
 
@@ -17,6 +22,8 @@ pub(crate) enum TableWork {
 pub(crate) enum TableReport {
     /// This is lacking of it.
     Begun(TableLoad, TablesWant),
+    /// All that was lacking has come from elsewhere, and is what it should be.
+    Fetched(TableLoad),
     /// It is the present copy.
     Done(TableLoad),
     /// It cannot be taken.
@@ -61,10 +68,10 @@ impl<'s> TableLoading<'s> {
     /// Does it; says what to report, and the position once the copy is replaced.
     pub(crate) fn work(&mut self, work: TableWork) -> Result<(Option<TableReport>, Option<Position>), EdgeError> {
         match work {
-            TableWork::Begin(load, manifest, _) => {
+            TableWork::Begin(load, offered, _) => {
                 self.abort();
                 self.keeps = true;
-                let begun = self.store.begin_tables(*manifest);
+                let begun = self.store.begin_tables(*offered);
                 let begun = self.unless_refused(load, begun)?.map(|present| {
                     let want = present.want();
                     self.present = Some((load, present));
@@ -72,10 +79,11 @@ impl<'s> TableLoading<'s> {
                 });
                 Ok((Some(begun.unwrap_or_else(|refused| refused)), None))
             }
-            TableWork::Piece(piece, _) => {
-                let Some((load, present)) = &mut self.present else { return Ok((None, None)) };
-                let (load, written) = (*load, present.write(&piece));
-                Ok((self.unless_refused(load, written)?.err(), None))
+            TableWork::Piece(piece, _) => self.write(&piece),
+            TableWork::Given(given) => self.write(&given.piece),
+            TableWork::Fetched(load) => {
+                let is_present = self.present.as_ref().is_some_and(|(present, _)| *present == load);
+                Ok((is_present.then_some(TableReport::Fetched(load)), None))
             }
             TableWork::End(position, _) => {
                 let Some((load, present)) = self.present.take() else { return Ok((None, None)) };
@@ -88,6 +96,12 @@ impl<'s> TableLoading<'s> {
                 }
             }
         }
+    }
+
+    fn write(&mut self, piece: &TablePiece) -> Result<(Option<TableReport>, Option<Position>), EdgeError> {
+        let Some((load, present)) = &mut self.present else { return Ok((None, None)) };
+        let (load, written) = (*load, present.write(piece));
+        Ok((self.unless_refused(load, written)?.err(), None))
     }
 
     /// What is wrong with the files, or that there is no room for them, is for the follower; everything else ends the
@@ -113,6 +127,7 @@ impl TableWork {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Begin(_, _, bytes) | Self::Piece(_, bytes) | Self::End(_, bytes) => *bytes,
+            Self::Given(_) | Self::Fetched(_) => 0,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 mod crash;
 mod damage;
+mod elsewhere;
 mod filters;
+mod relay_tables;
 mod relays;
 mod revoked;
 mod source;
@@ -78,6 +80,7 @@ impl World {
             identity: self.ca.issue(Role::Edge, name).unwrap(),
             store: SMALL,
             holds: Holds::Everything,
+            mirror: None,
             downstream: None,
         }
     }

@@ -159,6 +159,7 @@ fn reason(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Refused(_) => "refused",
         FollowerEnd::Circle(_) => "circle",
         FollowerEnd::Tables(_) => "snapshot",
+        FollowerEnd::Elsewhere(_) => "store",
         _ => "malformed",
     }
 }
@@ -178,6 +179,7 @@ fn advice(end: &FollowerEnd) -> &'static str {
         FollowerEnd::Far(_) => "let it follow a node that is nearer to a core",
         FollowerEnd::Trickling => "check the network between them",
         FollowerEnd::Tables(_) => "this edge tries again; if that goes on, look at its disk and at the one of the core",
+        FollowerEnd::Elsewhere(_) => "this edge takes the snapshot from its upstream; look at the object store",
         FollowerEnd::Refused(SubscribeRefusal::Ahead(_)) | FollowerEnd::Back(_) => {
             "if the core was put back to an older state and that is to hold, stop it and run `zonecast cluster recover` on its \
              data folder: this edge follows then by itself"

@@ -23,14 +23,16 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::copy_check::DueCheck;
-use crate::follower_end::FollowerEnd;
 use crate::table_receiver::{TableReceiver, Unsure};
 use crate::upstreams::{Setback, Upstreams};
 use crate::{
-    Ack, CopyCheck, Filter, Frame, HEARTBEAT_AFTER, Heartbeat, OfferedTables, PROTOCOL, Pace, Path, Peer, Position,
-    PublishedError, ReceivedVersion, SECTION_OVERHEAD, SkippedRun, SnapshotCheck, SnapshotEnd, Subscribe,
-    SubscribeRefusal, TableLoad, TablePiece, TablesWant, Version, decode_ops,
+    Ack, Filter, FollowerAction, FollowerEnd, FollowerInput, FollowerState, Frame, HEARTBEAT_AFTER, Heartbeat,
+    OfferedTables, PROTOCOL, Pace, Path, Peer, Position, PublishedError, ReceivedVersion, SECTION_OVERHEAD, SkippedRun,
+    SnapshotCheck, SnapshotEnd, Subscribe, SubscribeRefusal, TableLoad, TablesWant, Version, decode_ops,
 };
+
+/// An upstream that was silent for so long may not have the versions any more that this copy lacks.
+const ELSEWHERE_AFTER: Duration = Duration::from_mins(1);
 
 /// Most bytes handed on and not applied: four of the largest batches.
 pub const MAX_OUTSTANDING: usize = 16 * 1024 * 1024;
@@ -61,88 +63,6 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// A subscription of which nothing is heard for this long: the publisher may have much to look up first, and the transport
 /// notices by itself when it is gone.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-
-/// An input: an event that the caller reports.
-#[derive(Debug)]
-pub enum FollowerInput {
-    /// A connection is made, as [`FollowerAction::Connect`] asked.
-    Connected,
-    /// It failed, or the connection is gone.
-    Disconnected,
-    /// The publisher has ended it because another process with this identity has connected.
-    Replaced,
-    /// It turns out that the upstream is this node itself.
-    Itself,
-    /// The publisher sent this frame.
-    Frame(Frame),
-    /// So many bytes came, of a message that is not whole yet: a sign of life on a slow link.
-    Heard(usize),
-    /// The versions handed on are applied up to this position.
-    Applied {
-        /// The position that readers see.
-        position: Position,
-        /// Bytes of it, as they were handed on.
-        bytes: usize,
-        /// From the leader's stamp to now, by two clocks, microseconds.
-        two_clock_us: u64,
-    },
-    /// So many bytes of snapshot messages are written, or dropped after an abort, as they were handed on.
-    Taken(usize),
-    /// This is lacking of the table files of a [`FollowerAction::TablesBegin`].
-    TablesBegun(TableLoad, TablesWant),
-    /// They have replaced the copy; [`FollowerInput::Applied`] says so too.
-    TablesDone(TableLoad),
-    /// They are not what their manifest says, nobody who may has signed it, or there is no room for them. Nothing that was
-    /// handed on after them was applied.
-    TablesFailed(TableLoad, String),
-    /// The copy is synced to disk up to this position.
-    Durable(Position),
-    /// The copy turns out to be damaged: a snapshot is to replace it, though it stands at a position.
-    Damaged,
-    /// The node is to hold what this filter holds, or everything: a snapshot is to replace a copy of anything else.
-    Filter(Option<Filter>),
-    /// The copy has come to this at a marker.
-    Checked(CopyCheck),
-}
-
-/// An output: an action that the caller must do.
-#[derive(Debug, PartialEq)]
-pub enum FollowerAction {
-    /// Connect to the upstream at this place of the configuration.
-    Connect(usize),
-    /// Send this frame to the publisher.
-    Send(Frame),
-    /// Apply this version, which leads to this position; its bytes as they count
-    /// against [`MAX_OUTSTANDING`].
-    Apply(ReceivedVersion, Position, usize),
-    /// Begin a new copy beside the present one, of what this filter holds.
-    SnapshotBegin(Position, Option<Filter>),
-    /// Put these checked entries into it; what they count against [`MAX_OUTSTANDING`].
-    SnapshotEntries(Bytes, usize),
-    /// It is complete: make it the present one; what that counts.
-    SnapshotEnd(Position, usize),
-    /// It will not be completed: drop it, but for what came of table files.
-    SnapshotAbort,
-    /// Check who has signed these table files, and begin or go on to fetch them; what that counts.
-    TablesBegin(TableLoad, Box<OfferedTables>, usize),
-    /// Put this piece, the next one, into its file; what it counts.
-    TablePiece(TablePiece, usize),
-    /// All that was lacking is there: make the files the present copy; what that counts.
-    TablesEnd(Position, usize),
-    /// Close the connection for this reason.
-    Disconnect(FollowerEnd),
-}
-
-/// How a follower stands towards its publisher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FollowerState {
-    /// The follower has no connection, or none that serves it.
-    Away,
-    /// The follower gets every version.
-    Streaming,
-    /// It is loading a snapshot.
-    Loading,
-}
 
 /// One downstream, seen from itself.
 #[derive(Debug)]
@@ -187,6 +107,8 @@ pub struct Follower {
     load: TableLoad,
     unsure: Option<Unsure>,
     takes_tables: bool,
+    /// Table files that it can have elsewhere, for the next subscription.
+    elsewhere: Option<Box<OfferedTables>>,
     ready: VecDeque<FollowerAction>,
     /// When the present wait or patience ends.
     timeout: Duration,
@@ -234,6 +156,7 @@ impl Follower {
             load: TableLoad::default(),
             unsure: None,
             takes_tables: false,
+            elsewhere: None,
             ready: VecDeque::new(),
             timeout: now,
         }
@@ -305,7 +228,9 @@ impl Follower {
             }
             FollowerInput::TablesBegun(load, want) => self.tables_begun(load, want),
             FollowerInput::TablesDone(load) => drop(self.unsure.take_if(|unsure| unsure.load == load)),
-            FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, why),
+            FollowerInput::TablesFailed(load, why) => self.tables_failed(now, load, FollowerEnd::Tables(why)),
+            FollowerInput::Elsewhere(offered) => self.elsewhere = offered,
+            FollowerInput::ElsewhereFailed(load, why) => self.tables_failed(now, load, FollowerEnd::Elsewhere(why)),
             FollowerInput::Damaged => self.damaged(now),
             FollowerInput::Filter(filter) => self.hold(now, filter),
             FollowerInput::Checked(check) => self.check.say(check),
@@ -345,6 +270,13 @@ impl Follower {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.outstanding >= MAX_OUTSTANDING
+    }
+
+    /// Whether it is worth looking for table files elsewhere before the next connection: it may need a snapshot.
+    #[must_use]
+    pub fn may_need_snapshot(&self, now: Duration) -> bool {
+        let is_long_ago = |heard: Duration| now.saturating_sub(heard) >= ELSEWHERE_AFTER;
+        self.received.is_none() || self.damaged || self.heard.is_none_or(is_long_ago)
     }
 
     /// The furthest the publisher is known to be.
@@ -441,6 +373,7 @@ impl Follower {
             filter: self.filter.as_ref().map(Filter::to_bytes).unwrap_or_default().into(),
             connection: self.connections,
             tables_from: self.takes_tables().then(|| self.received.map(|at| at.order()).unwrap_or_default()),
+            elsewhere: self.elsewhere_for_all().map(|offered| Box::new(offered.manifest.position)),
         })));
         self.connections += 1;
         self.ack_due = true;
@@ -464,6 +397,7 @@ impl Follower {
                 self.end_snapshot(position, entries, digest, &end)
             }
             (State::Subscribed | State::Streaming, Frame::TablesFollow(signed)) => self.tables_follow(&signed),
+            (State::Subscribed, Frame::TablesElsewhere(position)) => self.tables_elsewhere(position),
             (State::Tables(tables), Frame::TablePiece(piece)) => {
                 if !tables.takes(&piece) {
                     return Err(FollowerEnd::Malformed("a piece of a table file that is not the next one"));
@@ -506,6 +440,11 @@ impl Follower {
         self.see_head(Some(head));
         self.state = State::Streaming;
         Ok(())
+    }
+
+    /// Files have everything, so who holds less has no use for them.
+    fn elsewhere_for_all(&self) -> Option<&OfferedTables> {
+        self.elsewhere.as_deref().filter(|_| self.filter.is_none())
     }
 
     fn takes_tables(&self) -> bool {
@@ -572,6 +511,17 @@ impl Follower {
         Ok(())
     }
 
+    /// The publisher goes on from the files that can be had elsewhere, so that nothing but these is lacking.
+    fn tables_elsewhere(&mut self, position: Position) -> Result<(), FollowerEnd> {
+        let offered = self.elsewhere.take().filter(|offered| offered.manifest.position == position);
+        let offered = offered.ok_or(FollowerEnd::Malformed("table files that were not spoken of"))?;
+        self.check_snapshot(position)?;
+        self.load = TableLoad(self.load.0.wrapping_add(1));
+        self.state = State::Tables(TableReceiver::elsewhere(position));
+        self.ready.push_back(FollowerAction::TablesElsewhere(self.load, offered));
+        Ok(())
+    }
+
     fn tables_begun(&mut self, load: TableLoad, want: TablesWant) {
         if let State::Tables(tables) = &mut self.state
             && load == self.load
@@ -591,7 +541,7 @@ impl Follower {
         self.ready.push_back(FollowerAction::TablesEnd(position, bytes));
     }
 
-    fn tables_failed(&mut self, now: Duration, load: TableLoad, why: String) {
+    fn tables_failed(&mut self, now: Duration, load: TableLoad, end: FollowerEnd) {
         let is_last = load == self.load;
         let unsure = self.unsure.take_if(|unsure| unsure.load == load);
         if let Some(unsure) = unsure {
@@ -607,7 +557,7 @@ impl Follower {
             self.ready.push_back(FollowerAction::SnapshotAbort);
         }
         if !matches!(self.state, State::Waiting | State::Connecting) {
-            self.leave(now, FollowerEnd::Tables(why));
+            self.leave(now, end);
         }
     }
 

@@ -91,6 +91,8 @@ const TABLES_WANT: u8 = 12;
 const TABLE_PIECE: u8 = 13;
 const TABLES_END: u8 = 14;
 const SKIPPED: u8 = 15;
+const TABLES_ASK: u8 = 16;
+const TABLES_ELSEWHERE: u8 = 17;
 
 /// One message, fragments put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +136,10 @@ pub enum Frame {
     TablePiece(TablePiece),
     /// That was all of what was wanted of the files, which stand at this position.
     TablesEnd(Position),
+    /// The first of a relay on a stream of its own: it asks for table files that stand there or later.
+    TablesAsk(Epoch, Version),
+    /// You get what follows the table files that you can have elsewhere, at this position, once you have them.
+    TablesElsewhere(Position),
 }
 
 positional! {
@@ -155,6 +161,8 @@ positional! {
         /// From which epoch and version on it takes a snapshot as table files, if it takes them at all: those that
         /// others share may be older than a copy that is damaged.
         pub tables_from: Option<(Epoch, Version)>,
+        /// Where table files stand that it can have elsewhere, if it needs a snapshot. Boxed, because few frames have one.
+        pub elsewhere: Option<Box<Position>>,
     }
 }
 
@@ -372,6 +380,8 @@ impl Frame {
             Self::TablePiece(piece) => table_piece(piece.clone()).iter().for_each(|part| out.put_slice(part)),
             Self::TablesEnd(position) => put(out, &(TABLES_END, position)),
             Self::Skipped(run) => put(out, &(SKIPPED, run)),
+            Self::TablesElsewhere(position) => put(out, &(TABLES_ELSEWHERE, position)),
+            Self::TablesAsk(epoch, version) => put(out, &(TABLES_ASK, (epoch, version))),
         }
     }
 
@@ -517,6 +527,11 @@ impl FrameDecoder {
             TABLES_END => Frame::TablesEnd(body(kind, bytes)?),
             SKIPPED if !self.assembles => return Err(FrameError::NotForPublishers(kind)),
             SKIPPED => Frame::Skipped(body(kind, bytes)?),
+            TABLES_ELSEWHERE => Frame::TablesElsewhere(body(kind, bytes)?),
+            TABLES_ASK => {
+                let (epoch, version) = body(kind, bytes)?;
+                Frame::TablesAsk(epoch, version)
+            }
             VERSION | SNAPSHOT_ENTRIES | TABLES_FOLLOW if !self.assembles => {
                 return Err(FrameError::NotForPublishers(kind));
             }
@@ -613,6 +628,7 @@ mod tests {
             filter: serde_bytes::ByteBuf::new(),
             connection: 3,
             tables_from: Some((Epoch::ZERO, Version::new(4))),
+            elsewhere: Some(Box::new(position(9))),
         };
         let ack = Ack {
             incarnation: 1,
@@ -654,6 +670,8 @@ mod tests {
                 chain,
                 versions: vec![SkippedVersion { time_us: 5, omitted: vec![omitted] }, SkippedVersion::default()],
             }),
+            Frame::TablesAsk(Epoch::new(3), Version::new(8)),
+            Frame::TablesElsewhere(position(8)),
         ];
         frames.extend(refusals.map(Frame::Refused));
         frames

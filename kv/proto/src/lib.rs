@@ -16,13 +16,15 @@ mod command;
 mod copy_check;
 mod edge_news;
 #[cfg(test)]
+mod elsewhere_tests;
+#[cfg(test)]
 mod error_texts;
 mod filter;
 #[cfg(test)]
 mod filter_tests;
 mod filtered_frames;
 mod follower;
-mod follower_end;
+mod follower_io;
 mod frame;
 mod group;
 #[cfg(test)]
@@ -73,7 +75,11 @@ mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
 mod table_course;
+mod table_fetch;
+#[cfg(test)]
+mod table_fetch_tests;
 mod table_manifest;
+mod table_mirror;
 mod table_receiver;
 mod table_sender;
 #[cfg(test)]
@@ -105,11 +111,8 @@ pub use command::{Command, CommandError};
 pub use copy_check::{CopyCheck, CopyCheckState, MAX_CHECK_KEY};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use filter::{Filter, FilterError, KeyRange, MAX_FILTER_KEYSPACES, PUBLISHED_END};
-pub use follower::{
-    ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerInput, FollowerState, LEAST_ACK_EVERY,
-    MAX_OUTSTANDING, SILENT_AFTER,
-};
-pub use follower_end::FollowerEnd;
+pub use follower::{ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER};
+pub use follower_io::{FollowerAction, FollowerEnd, FollowerInput, FollowerState};
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
     MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
@@ -154,9 +157,11 @@ pub use state_transfer::{
     StatePlace, TransferError,
 };
 pub use table_course::{MAX_TABLE_PIECE, TableCourse, TablePiece, TablePlace, TablesWant};
+pub use table_fetch::{FetchAction, FetchEnd, FetchInput, TableFetch};
 pub use table_manifest::{MAX_TABLE_FILES, SignedManifest, TableFile, TableHash, TableManifest, TableManifestError};
+pub use table_mirror::{MirrorError, MirrorFuture, TableMirror};
 pub use table_receiver::{OfferedTables, TableLoad};
-pub use table_sender::{TableOffer, WANT_WITHIN};
+pub use table_sender::{ELSEWHERE_WITHIN, TableOffer, WANT_WITHIN};
 pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};

@@ -79,7 +79,7 @@ pub const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 pub enum DownstreamInput {
     /// The downstream sent this frame.
     Frame(Frame),
-    /// Answer to [`DownstreamAction::LookUp`].
+    /// Answer to [`DownstreamAction::LookUp`] and [`DownstreamAction::LookUpElsewhere`].
     Found {
         /// The position of the store.
         head: Position,
@@ -123,6 +123,8 @@ pub enum DownstreamAction {
     Reported(Vec<Bytes>),
     /// Find the head and the chain at this version.
     LookUp(Version),
+    /// Keep what follows this version in the log for it, and find the head and the chain there.
+    LookUpElsewhere(Version),
     /// Read versions from the log.
     ReadAfter {
         /// The version before the first one to read.
@@ -153,7 +155,7 @@ pub enum DownstreamAction {
         /// The most to read, which the file has.
         max_bytes: usize,
     },
-    /// The table files are needed no more. No answer.
+    /// The table files are needed no more, here or elsewhere. No answer.
     CloseTables,
     /// Answer a question about what was here at a marker.
     ReadRanges(RangesWant),
@@ -184,6 +186,12 @@ pub enum DownstreamEnd {
     /// The log lacks versions that it should have.
     #[error("the log ends before the head")]
     LogEnds,
+    /// There are no table files for a relay that has asked for some.
+    #[error("there are no table files")]
+    NoTables,
+    /// A relay has got the table files that it asked for.
+    #[error("the table files are sent")]
+    Given,
     /// The downstream did not say in time what it lacks of the table files.
     #[error("the downstream did not say in time what it lacks of the snapshot")]
     NoWant,
@@ -200,11 +208,15 @@ pub enum DownstreamEnd {
 pub struct Downstream {
     /// Who it is, by its certificate.
     name: String,
+    /// A stream beside the one that it follows, for table files alone.
+    is_aside: bool,
     state: State,
     incarnation: u64,
     tables_from: Option<(Epoch, Version)>,
     /// What it holds, if not all.
     filter: Option<Filter>,
+    /// Where table files stand that it can have elsewhere, until it was tried.
+    elsewhere: Option<Position>,
     /// The head when it subscribed; its store and epoch are those of everything that follows.
     base: Option<Position>,
     /// The last version in any write.
@@ -245,11 +257,15 @@ enum State {
     Queued(bool),
     Opening,
     Snapshot(Position, SnapshotCheck),
+    /// Whether what follows the files that it has elsewhere is here is being looked up.
+    CheckingElsewhere(Position),
     /// It waits for table files; those that it can have.
     AwaitsTables(Option<TableOffer>),
     Tables(TableSender),
     Streaming,
     Refused(SubscribeRefusal),
+    /// The table files that were asked for are on their way.
+    Given,
     Closed,
 }
 
@@ -259,10 +275,12 @@ impl Downstream {
     pub fn new(now: Duration, name: String) -> Self {
         Self {
             name,
+            is_aside: false,
             state: State::New,
             incarnation: 0,
             tables_from: None,
             filter: None,
+            elsewhere: None,
             base: None,
             sent: Version::ZERO,
             early: None,
@@ -282,6 +300,12 @@ impl Downstream {
             rests_until: None,
             free_since: now,
         }
+    }
+
+    /// A further stream of a relay, which asks for table files.
+    #[must_use]
+    pub fn aside(now: Duration) -> Self {
+        Self { is_aside: true, ..Self::new(now, String::new()) }
     }
 
     /// The publisher has so many followers. The fewer they are, the more often each may acknowledge, so that whoever waits
@@ -307,6 +331,7 @@ impl Downstream {
         }
         if let DownstreamInput::Tables(offer) = input {
             self.state = match (state, offer) {
+                (State::AwaitsTables(_), None) if self.is_aside => self.end(DownstreamEnd::NoTables),
                 (State::AwaitsTables(_), None) => self.queue_snapshot(),
                 (State::AwaitsTables(_), offer) => State::AwaitsTables(offer),
                 (state, _) => state,
@@ -324,6 +349,9 @@ impl Downstream {
             (State::Checking(position), DownstreamInput::Found { head, began, chain, .. }) => {
                 self.decide(position, head, began, chain)
             }
+            (State::CheckingElsewhere(position), DownstreamInput::Found { head, chain, .. }) => {
+                self.decide_elsewhere(now, position, head, chain)
+            }
             (State::Streaming, DownstreamInput::Versions(versions)) => self.send_from_log(versions),
             (State::Opening, DownstreamInput::SnapshotOpened(position)) => self.begin_snapshot(position),
             (State::Snapshot(position, check), DownstreamInput::SnapshotRead(message)) => {
@@ -334,10 +362,8 @@ impl Downstream {
                 state
             }
             (State::Tables(tables), DownstreamInput::TableRead(bytes)) => self.send_table(tables, bytes),
-            (State::Refused(why), DownstreamInput::Sent) => {
-                self.ready.push_back(DownstreamAction::Close(DownstreamEnd::Refused(why)));
-                State::Closed
-            }
+            (State::Refused(why), DownstreamInput::Sent) => self.end(DownstreamEnd::Refused(why)),
+            (State::Given, DownstreamInput::Sent) => self.end(DownstreamEnd::Given),
             (state, DownstreamInput::Sent) => {
                 self.free_since = now + self.rest;
                 self.rests_until = (self.rest > Duration::ZERO).then_some(self.free_since);
@@ -402,14 +428,17 @@ impl Downstream {
 
     fn frame(&mut self, frame: Frame) {
         match (&mut self.state, frame) {
-            (State::New, Frame::Subscribe(subscribe)) => self.subscribe(subscribe),
+            (State::New, Frame::TablesAsk(epoch, version)) if self.is_aside => {
+                self.ready.push_back(DownstreamAction::QueueTables { from: (epoch, version) });
+                self.state = State::AwaitsTables(None);
+            }
+            (State::New, Frame::Subscribe(subscribe)) if !self.is_aside => self.subscribe(subscribe),
             (State::New, _) => self.close(DownstreamEnd::Malformed("something before its subscription")),
-            (State::Refused(_), _) => {}
-            (_, Frame::Ack(ack)) => self.ack(ack),
-            (_, Frame::Reports(reports)) => self.reports(reports),
-            (_, Frame::Goodbye) => {}
+            (State::Refused(_), _) | (_, Frame::Goodbye) => {}
+            (_, Frame::Ack(ack)) if !self.is_aside => self.ack(ack),
+            (_, Frame::Reports(reports)) if !self.is_aside => self.reports(reports),
             // One at a time: who asks anew has given up what it asked before.
-            (_, Frame::RangesWant(want)) => self.ranges_want = Some(want),
+            (_, Frame::RangesWant(want)) if !self.is_aside => self.ranges_want = Some(want),
             (State::Tables(tables), Frame::TablesWant(want)) => {
                 if !tables.want(want) {
                     self.close(DownstreamEnd::Malformed("it lacks what was not offered"));
@@ -421,7 +450,7 @@ impl Downstream {
 
     fn subscribe(&mut self, subscribe: Subscribe) {
         self.incarnation = subscribe.incarnation;
-        self.tables_from = subscribe.tables_from;
+        (self.tables_from, self.elsewhere) = (subscribe.tables_from, subscribe.elsewhere.as_deref().copied());
         if subscribe.protocol != PROTOCOL {
             self.state = self.refuse(SubscribeRefusal::Protocol(PROTOCOL));
             return;
@@ -510,10 +539,23 @@ impl Downstream {
             if let Some(base) = self.base.filter(|_| self.is_accepted) {
                 from = from.max((base.epoch, self.sent));
             }
+            if let Some(position) = self.elsewhere.take().filter(|position| position.order() >= from) {
+                self.ready.push_back(DownstreamAction::LookUpElsewhere(position.version));
+                return State::CheckingElsewhere(position);
+            }
             self.ready.push_back(DownstreamAction::QueueTables { from });
             return State::AwaitsTables(None);
         }
         self.queue_snapshot()
+    }
+
+    /// It begins with what it has elsewhere, if what follows is here.
+    fn decide_elsewhere(&mut self, now: Duration, position: Position, head: Position, chain: Option<Chain>) -> State {
+        if (position.store, position.epoch) != (head.store, head.epoch) || chain != Some(position.chain) {
+            return self.open_snapshot();
+        }
+        self.begin_tables(position, Frame::TablesElsewhere(position).to_bytes());
+        State::Tables(TableSender::elsewhere(now, position))
     }
 
     fn queue_snapshot(&mut self) -> State {
@@ -545,19 +587,23 @@ impl Downstream {
         State::Snapshot(position, check)
     }
 
+    /// It is told of table files at this position, and goes on from there.
+    fn begin_tables(&mut self, position: Position, frame: Bytes) {
+        self.base = Some(position);
+        self.books_from = Some(position.version);
+        if !self.is_aside {
+            self.accept(position.version);
+        }
+        self.send(vec![frame]);
+    }
+
     fn offer_tables(&mut self, now: Duration, offer: TableOffer) {
-        self.base = Some(offer.position);
-        self.books_from = Some(offer.position.version);
-        self.accept(offer.position.version);
-        self.send(vec![offer.frame()]);
+        self.begin_tables(offer.position, offer.frame());
         self.state = State::Tables(TableSender::new(now, offer.position, offer.lens));
     }
 
     fn send_table(&mut self, mut tables: TableSender, bytes: Bytes) -> State {
-        let Some(frames) = tables.read(bytes) else {
-            self.ready.push_back(DownstreamAction::Close(DownstreamEnd::TableLength));
-            return State::Closed;
-        };
+        let Some(frames) = tables.read(bytes) else { return self.end(DownstreamEnd::TableLength) };
         self.send(frames);
         State::Tables(tables)
     }
@@ -566,7 +612,7 @@ impl Downstream {
         self.sent = position.version;
         self.ready.push_back(DownstreamAction::CloseTables);
         self.send(vec![Frame::TablesEnd(position).to_bytes()]);
-        self.state = State::Streaming;
+        self.state = if self.is_aside { State::Given } else { State::Streaming };
     }
 
     fn send_from_log(&mut self, versions: Option<Vec<Bytes>>) -> State {
@@ -703,8 +749,12 @@ impl Downstream {
     }
 
     fn close(&mut self, end: DownstreamEnd) {
+        self.state = self.end(end);
+    }
+
+    fn end(&mut self, end: DownstreamEnd) -> State {
         self.ready.push_back(DownstreamAction::Close(end));
-        self.state = State::Closed;
+        State::Closed
     }
 }
 

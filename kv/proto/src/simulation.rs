@@ -313,7 +313,7 @@ impl Simulation {
                 DownstreamAction::Acked(ack) => {
                     assert!(self.copy.position.is_some_and(|position| (ack.epoch, ack.applied) <= position.order()));
                 }
-                DownstreamAction::LookUp(version) => {
+                DownstreamAction::LookUp(version) | DownstreamAction::LookUpElsewhere(version) => {
                     let (head, began, chain) = (source.head, source.began, source.chain_at(version));
                     wire.answer = Some(DownstreamInput::Found { head, began, chain, holds: None });
                 }

@@ -71,6 +71,17 @@ pub trait BatchSource: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Table files that came from elsewhere and were kept, if a downstream can begin with them.
+    ///
+    /// # Errors
+    /// The store could not be read.
+    fn kept_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+        Ok(None)
+    }
+
+    /// Removes what was kept of such files and is of no use any more. Called now and then.
+    fn tidy(&self) {}
+
     /// Whether a downstream that begins with these files now finds in the batch log what follows, and no more of it than
     /// is read sooner than new files are made.
     ///

@@ -17,8 +17,11 @@ pub struct OfferedTables {
 }
 
 impl OfferedTables {
-    /// From the bytes of a frame.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, TableManifestError> {
+    /// From the bytes of a signed manifest. The signature is not looked at.
+    ///
+    /// # Errors
+    /// They are none.
+    pub fn read(bytes: &[u8]) -> Result<Self, TableManifestError> {
         let signed = SignedManifest::from_bytes(bytes)?;
         let manifest = TableManifest::from_bytes(&signed.manifest)?;
         Ok(Self { signed, manifest })
@@ -37,6 +40,11 @@ pub(crate) struct TableReceiver {
 impl TableReceiver {
     pub(crate) fn new(manifest: &TableManifest) -> Self {
         Self { position: manifest.position, lens: manifest.lens(), course: None }
+    }
+
+    /// Of files that come from elsewhere: nothing of them comes from the publisher.
+    pub(crate) fn elsewhere(position: Position) -> Self {
+        Self { position, lens: Vec::new(), course: None }
     }
 
     /// This is lacking; whether that is news.

@@ -13,6 +13,9 @@ use crate::{
 /// be a large disk. Meanwhile it has one of the few places.
 pub const WANT_WITHIN: Duration = Duration::from_mins(10);
 
+/// So long a downstream may take to fetch table files elsewhere. It has no place meanwhile; the log is kept for it.
+pub const ELSEWHERE_WITHIN: Duration = Duration::from_hours(1);
+
 /// Table files that a downstream can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableOffer {
@@ -54,6 +57,11 @@ impl TableSender {
     /// These were offered just now.
     pub(crate) fn new(now: Duration, position: Position, lens: Vec<u64>) -> Self {
         Self { position, state: State::Offered { lens, until: now + WANT_WITHIN } }
+    }
+
+    /// It goes for files that it has elsewhere, and will lack nothing then.
+    pub(crate) fn elsewhere(now: Duration, position: Position) -> Self {
+        Self { position, state: State::Offered { lens: Vec::new(), until: now + ELSEWHERE_WITHIN } }
     }
 
     /// The downstream says what it lacks; whether that makes sense.

@@ -72,6 +72,11 @@ impl BatchLog {
         holds_all.then(|| after.map(|segment| segment.bytes).sum())
     }
 
+    /// Whether it holds the version that follows this one.
+    pub(crate) fn reaches(&self, version: Version) -> bool {
+        self.first().is_some_and(|first| version.next().is_some_and(|next| first <= next))
+    }
+
     /// Adds the next version. The newest segment is never trimmed, and nothing after `pinned` within the larger cap.
     pub(crate) fn add(&mut self, version: Version, bytes: u64, pinned: Option<Version>) -> Change {
         let mut change = Change::default();

@@ -10,6 +10,7 @@ use crate::edge_damage::Damage;
 use crate::edge_live::{Contents, Live, Settings, lock};
 use crate::edge_options::EdgeOptions;
 use crate::generations::{Generation, Generations};
+use crate::kept_tables::KeptTables;
 use crate::range_checks::RangeChecks;
 
 const PREFIX: &str = "copy-";
@@ -21,6 +22,8 @@ pub(crate) struct Copies {
     /// Of the live one.
     pub(crate) checks: RangeChecks,
     live: Mutex<Arc<Live>>,
+    /// Table files for nodes that follow this one, if they may.
+    pub(crate) kept: Option<KeptTables>,
     // Last, so that nobody else comes in before the database is closed.
     generations: Generations,
 }
@@ -44,7 +47,13 @@ impl Copies {
         };
         generations.sweep(Some(&live.generation))?;
         let checks = RangeChecks::new();
-        Ok(Self { settings, damage, checks, live: Mutex::new(Arc::new(live)), generations })
+        let kept = if options.batch_log_bytes > 0 {
+            Some(KeptTables::open(folder)?)
+        } else {
+            KeptTables::remove(folder)?;
+            None
+        };
+        Ok(Self { settings, damage, checks, live: Mutex::new(Arc::new(live)), kept, generations })
     }
 
     pub(crate) fn folder(&self) -> &Path {

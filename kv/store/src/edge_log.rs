@@ -73,6 +73,16 @@ impl EdgeLog {
         }
     }
 
+    /// Whether it holds the version that follows this one.
+    pub(crate) fn reaches(&self, version: Version) -> bool {
+        self.lock().reaches(version)
+    }
+
+    /// The first version it holds, if it holds any.
+    pub(crate) fn first(&self) -> Option<Version> {
+        self.lock().first()
+    }
+
     fn lock(&self) -> MutexGuard<'_, BatchLog> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use zonecast_kv_proto::{
-    BatchSource, Chain, Filter, LogPin, Position, RangesGiven, RangesWant, SnapshotSource, SourceError, Version,
+    BatchSource, Chain, Epoch, Filter, LogPin, Position, RangesGiven, RangesWant, SnapshotSource, SourceError,
+    TableManifest, TableSource, Version,
 };
 
+use crate::edge_log::EdgeLog;
 use crate::snapshot_read::SnapshotRead;
 use crate::version_log::Found;
 use crate::{EdgeSnapshot, EdgeStore};
@@ -26,6 +28,16 @@ impl EdgeSource {
     pub fn new(store: Arc<EdgeStore>) -> Option<Self> {
         let began = store.position()?;
         Some(Self { store, began })
+    }
+
+    /// The earliest position from which the batch log goes on, if this copy stands anywhere.
+    #[must_use]
+    pub fn goes_on_from(&self) -> Option<(Epoch, Version)> {
+        let live = self.store.copies.live();
+        let present = (*live.position())?;
+        let first = live.log.as_ref().and_then(EdgeLog::first);
+        let before = first.map(|first| Version::new(first.get().saturating_sub(1)));
+        Some((present.epoch, before.unwrap_or(present.version)))
     }
 }
 
@@ -89,6 +101,43 @@ impl BatchSource for EdgeSource {
         }
         let position = snapshot.position().ok_or_else(|| SourceError("the copy is new".into()))?;
         Ok(Box::new(SnapshotRead::new(position, snapshot, filter)))
+    }
+
+    fn kept_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+        let Some(kept) = &self.store.copies.kept else { return Ok(None) };
+        let Some(set) = kept.live() else { return Ok(None) };
+        if !self.is_recent(set.manifest())? {
+            return Ok(None);
+        }
+        if let Err(error) = set.check() {
+            tracing::warn!(%error, "table files that were kept for downstreams are damaged, and are removed");
+            kept.forget(&set);
+            return Ok(None);
+        }
+        Ok(Some(Box::new(set.into_source())))
+    }
+
+    /// However much of the log follows: that costs the upstream nothing, and newer files would.
+    fn is_recent(&self, tables: &TableManifest) -> Result<bool, SourceError> {
+        let (position, live) = (&tables.position, self.store.copies.live());
+        let Some(present) = *live.position() else { return Ok(false) };
+        if (position.store, position.epoch) != (present.store, present.epoch) {
+            return Ok(false);
+        }
+        let reaches = || live.log.as_ref().is_some_and(|log| log.reaches(position.version));
+        let is_connected = position.version == present.version || reaches();
+        Ok(is_connected && self.chain_at(position.version)? == Some(position.chain))
+    }
+
+    fn tidy(&self) {
+        let Some(kept) = &self.store.copies.kept else { return };
+        kept.tidy();
+        if let Some(set) = kept.live()
+            && !self.is_recent(set.manifest()).unwrap_or(true)
+        {
+            tracing::info!(position = %set.manifest().position, "table files are removed: the batch log has not what follows them");
+            kept.forget(&set);
+        }
     }
 }
 

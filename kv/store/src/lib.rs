@@ -24,6 +24,10 @@ mod edge_tests;
 mod error;
 mod folder_lock;
 mod generations;
+mod incoming_tables;
+mod kept_tables;
+#[cfg(test)]
+mod kept_tables_tests;
 mod metrics;
 mod options;
 mod pending_changes;
@@ -67,6 +71,7 @@ pub use edge_source::EdgeSource;
 pub use edge_tables::TablesLoad;
 pub use error::{DatabaseError, NO_SPACE, StoreError};
 pub use folder_lock::lock_file;
+pub use kept_tables::TablesFetch;
 pub use metrics::StoreMetrics;
 pub use raft_log::RaftLog;
 pub use raft_writer::Completion;

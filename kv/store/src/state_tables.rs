@@ -4,8 +4,6 @@
 //! start. Two sets have no file in common, even of the same entries: RocksDB writes into each file when and by whom it was
 //! made.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,11 +13,12 @@ use rocksdb::properties::{CUR_SIZE_ALL_MEM_TABLES, ESTIMATE_LIVE_DATA_SIZE};
 use zonecast_kv_proto::{PUBLISHED_END, SourceError, TableHash, TableManifest, TableSource, View as _};
 
 use crate::disk_room::check_room;
-use crate::generations::{Generation, Generations, io_error};
+use crate::generations::{Generation, Generations};
+use crate::kept_tables::read_table;
 use crate::state::StateStore;
 use crate::state_db::StateDb;
 use crate::state_keys::PUBLISHED;
-use crate::table_writer::{TableWriter, name};
+use crate::table_writer::TableWriter;
 use crate::{StoreError, options};
 
 /// Folder of the files in their generation.
@@ -95,14 +94,7 @@ impl TableSource for StateTables {
     }
 
     fn read(&self, file: &TableHash, offset: u64, max_bytes: usize) -> Result<Bytes, SourceError> {
-        let path = self.folder.join(name(file));
-        let mut bytes = Vec::with_capacity(max_bytes);
-        let read = File::open(&path).and_then(|mut file| {
-            file.seek(SeekFrom::Start(offset))?;
-            file.take(max_bytes as u64).read_to_end(&mut bytes)
-        });
-        read.map_err(io_error(&path))?;
-        Ok(bytes.into())
+        Ok(read_table(&self.folder, file, offset, max_bytes)?)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use zonecast_kv_proto::{
-    BatchSource as _, KeyspaceId, Position, RestoreId, SectionId, TableCourse, TableFile, TableManifest, TablePiece,
-    TableSource as _, Version,
+    BatchSource as _, KeyspaceId, OfferedTables, Position, RestoreId, SectionId, SignedManifest, TableCourse,
+    TableFile, TableManifest, TablePiece, TableSource as _, Version,
 };
 
 use crate::edge_tables::TablesLoad;
@@ -12,14 +12,15 @@ use crate::state_tables::StateTables;
 use crate::state_tests::{NOTES, ZONE, apply, command, entries, founded, one, open, open_with, put};
 use crate::{EdgeOptions, EdgeStore, StateStore, StoreError};
 
-const SMALL: EdgeOptions = EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20, batch_log_bytes: 0 };
+pub(crate) const SMALL: EdgeOptions =
+    EdgeOptions { cache_bytes: 8 << 20, write_buffer_bytes: 1 << 20, batch_log_bytes: 0 };
 /// A table file holds no less than one block.
-const FILE: u64 = 1;
+pub(crate) const FILE: u64 = 1;
 const PRIVATE: &[u8] = b"known to cores alone";
 const PUBLIC: &[u8] = b"known to everybody";
 
 /// Bytes that LZ4 leaves as they are.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -29,7 +30,7 @@ fn noise(seed: u64, bytes: usize) -> Vec<u8> {
 }
 
 /// A state with some 400 KiB in it, in several table files.
-fn filled(folder: &Path) -> StateStore {
+pub(crate) fn filled(folder: &Path) -> StateStore {
     let state = founded(folder);
     for number in 0..20_u8 {
         apply(&state, &[command(&one(ZONE, put(ZONE, &[number], &noise(number.into(), 20_000))))]);
@@ -39,15 +40,27 @@ fn filled(folder: &Path) -> StateStore {
     state
 }
 
-fn equal(edge: &EdgeStore, state: &StateStore) {
+pub(crate) fn equal(edge: &EdgeStore, state: &StateStore) {
     let copy = edge.snapshot().unwrap();
     assert_eq!(copy.position(), Some(state.position()));
     let published = entries(&state.view(), &[], &[0x80, 0]);
     assert!(!published.is_empty() && entries(&copy.view(), &[], &[0xff; 3]) == published);
 }
 
+/// As an edge gets it; who has signed it is not for the store.
+pub(crate) fn offered(manifest: &TableManifest) -> OfferedTables {
+    let bytes = manifest.to_bytes().unwrap();
+    let signed = SignedManifest::new(bytes, b"certificate".as_slice().into(), 1, b"signature".as_slice().into());
+    OfferedTables { signed, manifest: manifest.clone() }
+}
+
 /// Sends up to so many pieces of so many bytes; says how many bytes went, and what came of the last piece.
-fn send(tables: &StateTables, load: &mut TablesLoad<'_>, piece: usize, most: usize) -> (usize, Result<(), StoreError>) {
+pub(crate) fn send(
+    tables: &StateTables,
+    load: &mut TablesLoad<'_>,
+    piece: usize,
+    most: usize,
+) -> (usize, Result<(), StoreError>) {
     let manifest = tables.manifest();
     let mut course = TableCourse::new(manifest.lens(), load.want()).expect("it wants what there is");
     let mut sent = 0;
@@ -90,7 +103,7 @@ fn a_copy_of_table_files_is_what_is_published_and_goes_on_from_there() {
     assert_eq!(TableManifest::from_bytes(&tables.manifest().to_bytes().unwrap()).unwrap(), *tables.manifest());
 
     let store = EdgeStore::open(edge.path(), SMALL).unwrap();
-    let mut load = store.begin_tables(tables.manifest().clone()).unwrap();
+    let mut load = store.begin_tables(offered(tables.manifest())).unwrap();
     let (sent, written) = send(&tables, &mut load, 4096, usize::MAX);
     written.unwrap();
     assert_eq!(sent, total(&tables));
@@ -115,7 +128,7 @@ fn an_empty_store_is_a_snapshot_without_files() {
     let tables = state.write_tables(FILE).unwrap();
     assert_eq!((tables.manifest().entries, tables.manifest().files.len()), (0, 0));
     let store = EdgeStore::open(edge.path(), SMALL).unwrap();
-    let load = store.begin_tables(tables.manifest().clone()).unwrap();
+    let load = store.begin_tables(offered(tables.manifest())).unwrap();
     load.finish(&state.position()).unwrap();
     assert_eq!(store.snapshot().unwrap().position(), Some(state.position()));
     assert!(entries(&store.snapshot().unwrap().view(), &[], &[0xff; 3]).is_empty());
@@ -174,7 +187,7 @@ fn a_transfer_that_is_cut_anywhere_goes_on_where_it_was() {
         // Every other time the process ends, too.
         let store = EdgeStore::open(edge.path(), SMALL).unwrap();
         for _ in 0..2 {
-            let mut load = store.begin_tables(tables.manifest().clone()).unwrap();
+            let mut load = store.begin_tables(offered(tables.manifest())).unwrap();
             let (sent, written) = send(&tables, &mut load, 7_001, 2);
             written.unwrap();
             all += sent;
@@ -195,7 +208,7 @@ fn a_kept_file_that_is_damaged_is_fetched_again_and_no_other() {
     let state = filled(core.path());
     let tables = state.write_tables(FILE).unwrap();
     let store = EdgeStore::open(edge.path(), SMALL).unwrap();
-    let mut load = store.begin_tables(tables.manifest().clone()).unwrap();
+    let mut load = store.begin_tables(offered(tables.manifest())).unwrap();
     send(&tables, &mut load, 1 << 20, usize::MAX).1.unwrap();
     drop(load);
     let [victim, longer] = [2, 4].map(|at: usize| incoming(edge.path()).remove(at));
@@ -205,7 +218,7 @@ fn a_kept_file_that_is_damaged_is_fetched_again_and_no_other() {
     let lost = std::fs::metadata(&longer).unwrap().len() + bytes.len() as u64;
     std::fs::write(&longer, [std::fs::read(&longer).unwrap(), vec![0]].concat()).unwrap();
 
-    let mut load = store.begin_tables(tables.manifest().clone()).unwrap();
+    let mut load = store.begin_tables(offered(tables.manifest())).unwrap();
     let (sent, written) = send(&tables, &mut load, 1 << 20, usize::MAX);
     written.unwrap();
     assert_eq!(sent as u64, lost);
@@ -220,7 +233,7 @@ fn a_file_that_comes_with_a_wrong_hash_is_named_dropped_and_fetched_again() {
     let tables = state.write_tables(FILE).unwrap();
     let store = EdgeStore::open(edge.path(), SMALL).unwrap();
     let manifest = tables.manifest();
-    let mut load = store.begin_tables(manifest.clone()).unwrap();
+    let mut load = store.begin_tables(offered(manifest)).unwrap();
     let mut whole = tables.read(&manifest.files[0].hash, 0, 1 << 20).unwrap().to_vec();
     let piece = |bytes: &[u8]| TablePiece { file: 0, offset: 0, bytes: bytes.to_vec().into() };
     whole[5] ^= 1;
@@ -229,13 +242,13 @@ fn a_file_that_comes_with_a_wrong_hash_is_named_dropped_and_fetched_again() {
     assert_eq!(store.position(), None);
 
     // The beginning of it is wrong, and that shows at its end.
-    let mut load = store.begin_tables(manifest.clone()).unwrap();
+    let mut load = store.begin_tables(offered(manifest)).unwrap();
     load.write(&piece(&whole[..1000])).unwrap();
     drop(load);
-    let mut load = store.begin_tables(manifest.clone()).unwrap();
+    let mut load = store.begin_tables(offered(manifest)).unwrap();
     assert_eq!(load.want().offset, 1000);
     assert!(matches!(send(&tables, &mut load, 1 << 20, usize::MAX).1, Err(StoreError::BadTables(_))));
-    let mut load = store.begin_tables(manifest.clone()).unwrap();
+    let mut load = store.begin_tables(offered(manifest)).unwrap();
     assert_eq!(load.want().offset, 0);
     send(&tables, &mut load, 1 << 20, usize::MAX).1.unwrap();
     load.finish(&state.position()).unwrap();
@@ -253,7 +266,7 @@ fn files_that_do_not_hold_what_their_manifest_says_become_no_copy() {
     for change in changes {
         let mut manifest = tables.manifest().clone();
         change(&mut manifest);
-        let mut load = store.begin_tables(manifest).unwrap();
+        let mut load = store.begin_tables(offered(&manifest)).unwrap();
         send(&tables, &mut load, 1 << 20, usize::MAX).1.unwrap();
         let refused = load.finish(&state.position());
         assert!(matches!(refused, Err(StoreError::BadTables(_))), "{refused:?}");
@@ -267,10 +280,10 @@ fn another_snapshot_begins_anew_and_nobody_begins_one_that_has_no_room() {
     let state = filled(core.path());
     let [first, second] = [(); 2].map(|()| state.write_tables(FILE).unwrap());
     let store = EdgeStore::open(edge.path(), SMALL).unwrap();
-    let mut load = store.begin_tables(first.manifest().clone()).unwrap();
+    let mut load = store.begin_tables(offered(first.manifest())).unwrap();
     send(&first, &mut load, 1 << 20, 5).1.unwrap();
     drop(load);
-    let mut load = store.begin_tables(second.manifest().clone()).unwrap();
+    let mut load = store.begin_tables(offered(second.manifest())).unwrap();
     assert_eq!(send(&second, &mut load, 1 << 20, usize::MAX).0, total(&second));
     assert_eq!(incoming(edge.path()).len(), second.manifest().files.len());
     drop(load);
@@ -279,7 +292,7 @@ fn another_snapshot_begins_anew_and_nobody_begins_one_that_has_no_room() {
 
     let mut huge = second.manifest().clone();
     huge.files[0].len = u64::MAX / 2;
-    let refused = store.begin_tables(huge).err();
+    let refused = store.begin_tables(offered(&huge)).err();
     assert!(matches!(refused, Some(StoreError::NoRoom { .. })), "{refused:?}");
 }
 

@@ -14,7 +14,7 @@ use crate::guard::{Guard, Verified};
 use crate::halves::{ReceiveHalf, SendHalf};
 use crate::peer::peer_of;
 use crate::protocol::Protocol;
-use crate::quic_config::{client_config, server_config, widen};
+use crate::quic_config::{allow_aside, client_config, server_config, widen};
 use crate::quic_error::REPLACED;
 use crate::serving::dialled_name;
 use crate::trust::Side;
@@ -277,6 +277,14 @@ impl Connection {
         Ok((FrameSender::new(send), FrameReceiver::new(receive, FrameDecoder::for_publisher())))
     }
 
+    /// Waits for a further stream of a relay. What goes over it yields to the one that it follows.
+    pub(crate) async fn accept_aside(&self) -> Result<(FrameSender, FrameReceiver), StreamError> {
+        allow_aside(&self.verified.quinn);
+        let (sender, receiver) = self.accept().await?;
+        sender.yields();
+        Ok((sender, receiver))
+    }
+
     /// Opens a stream to another core.
     pub(crate) async fn open_core(&self, kind: u8) -> Result<CoreStream, StreamError> {
         let (send, receive) = self.verified.quinn.open_bi().await.map_err(StreamError::connection)?;
@@ -297,7 +305,8 @@ impl Connection {
     }
 
     /// Whether it has not ended, as far as is known here.
-    pub(crate) fn is_open(&self) -> bool {
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         self.verified.quinn.close_reason().is_none()
     }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Semaphore, watch};
-use zonecast_kv_proto::{BatchSource, Path, Position, Tail, Version};
+use zonecast_kv_proto::{BatchSource, Path, Position, SignedManifest, Tail, Version};
 
+use crate::Identity;
 use crate::lock::lock;
 use crate::publisher_options::PublisherOptions;
 use crate::snapshot_rate::SnapshotRate;
+use crate::table_fetcher::TableFetcher;
 use crate::table_shelf::TableShelf;
 
 /// The newest versions in memory for downstreams that are up to date, and the store for those that are behind.
@@ -28,12 +30,19 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(source: Arc<dyn BatchSource>, head: Position, options: &PublisherOptions) -> Self {
+    pub(crate) fn new(
+        source: Arc<dyn BatchSource>,
+        head: Position,
+        options: &PublisherOptions,
+        identity: Identity,
+        fetcher: Option<Arc<dyn TableFetcher>>,
+    ) -> Self {
+        let believes = Box::new(move |signed: &SignedManifest| identity.check_manifest(signed).is_ok());
         Self {
             source,
             snapshots: Semaphore::new(options.max_snapshots),
             rate: SnapshotRate::new(options.snapshot_bytes_per_second),
-            tables: Arc::default(),
+            tables: Arc::new(TableShelf::new(believes, fetcher)),
             head: watch::Sender::new(head.version),
             tail: Mutex::new(Tail::new(head, options.tail_bytes)),
         }

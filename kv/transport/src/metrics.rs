@@ -31,6 +31,12 @@ pub struct TransportMetrics {
     pub refused: IntCounterVec,
     /// Snapshots begun.
     pub snapshots: IntCounter,
+    /// Snapshots begun as table files.
+    pub table_snapshots: IntCounter,
+    /// Bytes of table files read for downstreams.
+    pub table_bytes: IntCounter,
+    /// Snapshots that downstreams have taken from an object store.
+    pub store_snapshots: IntCounter,
     /// Times that a downstream was behind the tail and the log was read.
     pub log_reads: IntCounter,
     /// Acks that were booked.
@@ -68,6 +74,15 @@ impl TransportMetrics {
                 &["reason"],
             )?,
             snapshots: IntCounter::new("zonecast_sent_snapshots_total", "Snapshots begun for downstreams.")?,
+            table_snapshots: IntCounter::new(
+                "zonecast_sent_table_snapshots_total",
+                "Snapshots begun for downstreams as table files.",
+            )?,
+            table_bytes: IntCounter::new("zonecast_sent_table_bytes_total", "Bytes of table files for downstreams.")?,
+            store_snapshots: IntCounter::new(
+                "zonecast_store_snapshots_total",
+                "Snapshots that downstreams have taken from an object store.",
+            )?,
             log_reads: IntCounter::new("zonecast_log_reads_total", "Reads of the log for slow downstreams.")?,
             acks: IntCounter::new("zonecast_acks_total", "Acks of edges that were booked.")?,
             wait_looks: IntCounter::new(
@@ -92,6 +107,9 @@ impl TransportMetrics {
         registry.register(Box::new(metrics.core_connections.clone()))?;
         registry.register(Box::new(metrics.refused.clone()))?;
         registry.register(Box::new(metrics.snapshots.clone()))?;
+        registry.register(Box::new(metrics.table_snapshots.clone()))?;
+        registry.register(Box::new(metrics.table_bytes.clone()))?;
+        registry.register(Box::new(metrics.store_snapshots.clone()))?;
         registry.register(Box::new(metrics.log_reads.clone()))?;
         registry.register(Box::new(metrics.acks.clone()))?;
         registry.register(Box::new(metrics.wait_looks.clone()))?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{Epoch, LogPin, SourceError, TableOffer, TablePlace, TableSource, Version};
+use zonecast_kv_proto::{
+    Epoch, LogPin, SignedManifest, SourceError, TableManifest, TableOffer, TablePlace, TableSource, Version,
+};
 
 use crate::feed::Feed;
 use crate::snapshot_place::SnapshotPlace;
@@ -31,10 +33,12 @@ impl OpenTables {
             }
         };
         let Taken { tables, pin } = taken;
-        let signed = tables.manifest().to_bytes().map_err(|error| error.to_string());
-        let signed = signed.and_then(|bytes| identity.sign_manifest(bytes).map_err(|error| error.to_string()));
+        let signed = match tables.signed() {
+            Some(signed) => Ok(signed.to_bytes()),
+            None => sign(&identity, tables.manifest()),
+        };
         match signed {
-            Ok(signed) => Some(Self { tables, signed: signed.to_bytes(), pin, feed, _place: place }),
+            Ok(signed) => Some(Self { tables, signed, pin, feed, _place: place }),
             Err(error) => {
                 tracing::warn!(error, "the table files for edges cannot be offered; they get the snapshot key by key");
                 None
@@ -72,4 +76,47 @@ impl OpenTables {
     pub(crate) fn into_pin(self) -> Box<dyn LogPin> {
         self.pin
     }
+}
+
+/// Table files for whoever passes them on in another way, and what says that they are.
+pub struct SignedTables {
+    /// Those.
+    pub tables: Arc<dyn TableSource>,
+    /// Their manifest, signed.
+    pub signed: SignedManifest,
+    _pin: Box<dyn LogPin>,
+}
+
+impl SignedTables {
+    /// The newest of a publisher, unless the `known` ones are recent.
+    pub(crate) async fn newer_than(
+        feed: &Feed,
+        identity: &Identity,
+        known: Option<TableManifest>,
+    ) -> Result<Option<Self>, SourceError> {
+        if let Some(known) = known {
+            let source = Arc::clone(&feed.source);
+            let is_recent = tokio::task::spawn_blocking(move || source.is_recent(&known));
+            if is_recent.await.expect("sources do not panic")? {
+                return Ok(None);
+            }
+        }
+        let taken = feed.tables.take(Arc::clone(&feed.source), Default::default()).await?;
+        let Some(Taken { tables, pin }) = taken else { return Ok(None) };
+        let signed = sign(identity, tables.manifest()).map_err(SourceError)?;
+        let signed = SignedManifest::from_bytes(&signed).map_err(|error| SourceError(error.to_string()))?;
+        Ok(Some(Self { tables, signed, _pin: pin }))
+    }
+}
+
+impl std::fmt::Debug for SignedTables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedTables").field("position", &self.tables.manifest().position).finish_non_exhaustive()
+    }
+}
+
+/// As the node that made the files says that it has.
+fn sign(identity: &Identity, manifest: &TableManifest) -> Result<Bytes, String> {
+    let bytes = manifest.to_bytes().map_err(|error| error.to_string())?;
+    identity.sign_manifest(bytes).map(|signed| signed.to_bytes()).map_err(|error| error.to_string())
 }

@@ -14,7 +14,8 @@ use prometheus::IntGauge;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use zonecast_kv_proto::{
-    BatchSource, EdgeReport, Frame, Path, Peer, Position, Published, Receipt, Role, Version, WaitFor,
+    BatchSource, EdgeReport, Frame, Path, Peer, Position, Published, Receipt, Role, SourceError, TableManifest,
+    Version, WaitFor,
 };
 
 use crate::admission::{Admission, Admitted, Last};
@@ -23,9 +24,11 @@ use crate::core_session::CoreSession;
 use crate::edge_news::{EdgeNewsFeed, EdgeReports, Reporter};
 use crate::feed::Feed;
 use crate::links::Twins;
+use crate::open_tables::SignedTables;
 use crate::protocol::Protocol;
 use crate::publisher_options::PublisherOptions;
 use crate::session::{Parts, Session};
+use crate::table_fetcher::TableFetcher;
 use crate::{Clock, CoreService, Endpoint, TransportMetrics};
 
 /// How long downstreams have to take a goodbye.
@@ -62,6 +65,13 @@ pub struct Publisher {
     ended: watch::Sender<bool>,
 }
 
+/// Who serves what a publisher does not itself.
+#[derive(Default)]
+pub(crate) struct Others {
+    cores: Option<Arc<dyn CoreService>>,
+    fetcher: Option<Arc<dyn TableFetcher>>,
+}
+
 /// Tells when what holds it ends, by a panic too.
 struct Accepts(watch::Sender<bool>);
 
@@ -81,7 +91,26 @@ impl Publisher {
         options: PublisherOptions,
         metrics: TransportMetrics,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, None, Clock::start())
+        Self::start_with(endpoint, source, options, metrics, Others::default(), Clock::start())
+    }
+
+    /// The same for a relay: `fetcher` has its source keep table files when a downstream needs some that it has not.
+    #[must_use]
+    pub fn start_as_relay(
+        endpoint: Endpoint,
+        source: Arc<dyn BatchSource>,
+        options: PublisherOptions,
+        metrics: TransportMetrics,
+        fetcher: Arc<dyn TableFetcher>,
+    ) -> Self {
+        Self::start_with(
+            endpoint,
+            source,
+            options,
+            metrics,
+            Others { fetcher: Some(fetcher), cores: None },
+            Clock::start(),
+        )
     }
 
     /// The same for a voter of a cluster: `cores` serves the streams of other cores that come in on the same port.
@@ -93,7 +122,14 @@ impl Publisher {
         metrics: TransportMetrics,
         cores: Arc<dyn CoreService>,
     ) -> Self {
-        Self::start_with(endpoint, source, options, metrics, Some(cores), Clock::start())
+        Self::start_with(
+            endpoint,
+            source,
+            options,
+            metrics,
+            Others { cores: Some(cores), fetcher: None },
+            Clock::start(),
+        )
     }
 
     pub(crate) fn start_with(
@@ -101,13 +137,14 @@ impl Publisher {
         source: Arc<dyn BatchSource>,
         options: PublisherOptions,
         metrics: TransportMetrics,
-        cores: Option<Arc<dyn CoreService>>,
+        others: Others,
         clock: Clock,
     ) -> Self {
+        let Others { cores, fetcher } = others;
         let head = source.position();
         let parts = Parts {
             book: Arc::new(Book::new(head.epoch, clock, metrics.clone())),
-            feed: Arc::new(Feed::new(source, head, &options)),
+            feed: Arc::new(Feed::new(source, head, &options, endpoint.identity().clone(), fetcher)),
             admission: Arc::new(Admission::new(options.max_connections, clock, metrics.clone())),
             clock,
             metrics,
@@ -131,6 +168,15 @@ impl Publisher {
             accepting.await;
         });
         Self { parts, endpoint, accepting, ended }
+    }
+
+    /// Table files that stand where this publisher does, or a little before, for whoever passes them on in another way;
+    /// `None` if those that are `known` there are recent, or there are none.
+    ///
+    /// # Errors
+    /// The source cannot be read, or the disk has no room for them.
+    pub async fn newer_tables(&self, known: Option<TableManifest>) -> Result<Option<SignedTables>, SourceError> {
+        SignedTables::newer_than(&self.parts.feed, &self.parts.identity, known).await
     }
 
     /// Waits until nobody can connect any more: the endpoint has failed, or the publisher stops.
@@ -310,7 +356,11 @@ async fn accept(endpoint: Endpoint, parts: Parts) {
                 }
             }
             Some(_) = connections.join_next() => {}
-            _ = tidies.tick() => parts.feed.tables.tidy(parts.clock.now()),
+            _ = tidies.tick() => {
+                parts.feed.tables.tidy(parts.clock.now());
+                let source = Arc::clone(&parts.feed.source);
+                tokio::task::spawn_blocking(move || source.tidy());
+            }
             _ = stopping.changed() => break,
         }
     }

@@ -53,6 +53,9 @@ const INCOMING_BUFFERS: u64 = 4 * 1024 * 1024;
 /// Frames go both ways on one stream that the downstream opens.
 const MAX_STREAMS: u32 = 1;
 
+/// A relay may have another one, for table files that nodes below it need.
+const MAX_RELAY_STREAMS: u32 = 2;
+
 /// Streams that a core may have open on one connection: some for each kind, and requests that it passes on. QUIC gives
 /// back the places of closed ones by the eighth, so at times a few less.
 pub(crate) const MAX_CORE_STREAMS: u32 = 64;
@@ -86,6 +89,11 @@ pub(crate) fn widen(connection: &quinn::Connection) {
     connection.set_send_window(CORE_SEND_WINDOW);
     connection.set_receive_window(VarInt::from_u32(CORE_WINDOW));
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(MAX_CORE_STREAMS));
+}
+
+/// Lets a relay that has dialled ask for table files on a stream of their own.
+pub(crate) fn allow_aside(connection: &quinn::Connection) {
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(MAX_RELAY_STREAMS));
 }
 
 fn transport(receive: u32) -> TransportConfig {

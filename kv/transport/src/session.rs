@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use zonecast_kv_proto::{
-    AcceptedLink, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Filter, Frame, LEAST_RATE, LogPin,
-    MAX_WRITE, Pace, RangesWant, Role, SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
+    AcceptedLink, BatchSource, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, Filter, Frame, LEAST_RATE,
+    LogPin, MAX_WRITE, Pace, RangesWant, Role, SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN, SnapshotSource, SourceError, Version,
 };
 
 use crate::admission::Admission;
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     tables_turn: Option<TablesWait>,
     /// Those that it sends.
     tables: Option<OpenTables>,
+    /// Keeps the versions that come after those that it has elsewhere, while it fetches them.
+    elsewhere: Option<Box<dyn LogPin>>,
     /// Keeps the versions that come after its snapshot, until it has caught up.
     pin: Option<Box<dyn LogPin>>,
     /// The edges below it, if it is a relay that has spoken of any.
@@ -98,6 +101,10 @@ enum SessionEnd {
 impl Session {
     pub(crate) fn new(number: u64, connection: Connection, parts: Parts) -> Self {
         let downstream = Downstream::new(parts.clock.now(), connection.peer().name.clone());
+        Self::with(downstream, number, connection, parts)
+    }
+
+    fn with(downstream: Downstream, number: u64, connection: Connection, parts: Parts) -> Self {
         Self {
             number,
             incarnation: 0,
@@ -111,6 +118,7 @@ impl Session {
             place: None,
             tables_turn: None,
             tables: None,
+            elsewhere: None,
             pin: None,
             reported: None,
             operation: None,
@@ -125,6 +133,8 @@ impl Session {
             return;
         };
         self.sender = Some(sender);
+        let is_relay = self.connection.peer().role == Role::Relay;
+        let _asides = is_relay.then(|| Asides::start(self.number, &self.connection, &self.parts));
         let over = self.serve(&mut receiver).await;
         self.report(&over);
         if matches!(over, SessionEnd::End(_) | SessionEnd::Stopping) {
@@ -204,21 +214,20 @@ impl Session {
             }
             DownstreamAction::Reported(reports) => return self.reported(&reports),
             DownstreamAction::Close(end) => return Err(SessionEnd::End(end)),
-            DownstreamAction::LookUp(version) => {
+            DownstreamAction::LookUpElsewhere(version) => {
                 let source = Arc::clone(&self.parts.feed.source);
-                blocking(move || {
-                    let chain = source.chain_at(version)?;
-                    let (head, began) = (source.position(), source.began());
-                    Ok(DownstreamInput::Found { head, began, chain, holds: source.holds()? })
-                })
+                // Before it is looked at, so that nothing is trimmed in between.
+                self.elsewhere = Some(source.pin(version));
+                look_up(source, version)
             }
+            DownstreamAction::LookUp(version) => look_up(Arc::clone(&self.parts.feed.source), version),
             DownstreamAction::ReadAfter { after, max_bytes } => {
                 self.parts.metrics.log_reads.inc();
                 let source = Arc::clone(&self.parts.feed.source);
                 blocking(move || Ok(DownstreamInput::Versions(source.read_after(after, max_bytes)?)))
             }
             DownstreamAction::QueueSnapshot => {
-                self.snapshot = None;
+                (self.snapshot, self.elsewhere) = (None, None);
                 self.turn = Some(Box::pin(SnapshotPlace::take(Arc::clone(&self.parts.feed))));
                 return Ok(());
             }
@@ -228,7 +237,7 @@ impl Session {
                 read_snapshot(source, Arc::clone(&self.parts.feed), self.parts.clock, max_bytes)
             }
             DownstreamAction::QueueTables { from } => {
-                self.tables = None;
+                (self.tables, self.elsewhere) = (None, None);
                 let (feed, identity) = (Arc::clone(&self.parts.feed), self.parts.identity.clone());
                 self.tables_turn = Some(Box::pin(OpenTables::take(feed, identity, from)));
                 return Ok(());
@@ -236,11 +245,17 @@ impl Session {
             DownstreamAction::ReadTable { place, max_bytes } => {
                 let tables = self.tables.as_ref().expect("they were offered, and are not closed");
                 let read = tables.read(self.parts.clock, place, max_bytes);
-                Box::pin(async move { OperationEnd::Answer(read.await.map(DownstreamInput::TableRead)) })
+                let sent = self.parts.metrics.table_bytes.clone();
+                let count = move |bytes: Bytes| {
+                    sent.inc_by(bytes.len() as u64);
+                    DownstreamInput::TableRead(bytes)
+                };
+                Box::pin(async move { OperationEnd::Answer(read.await.map(count)) })
             }
             DownstreamAction::ReadRanges(want) => read_ranges(Arc::clone(&self.parts.feed), self.parts.clock, want),
             DownstreamAction::CloseTables => {
-                self.pin = self.tables.take().map(OpenTables::into_pin);
+                self.parts.metrics.store_snapshots.inc_by(self.elsewhere.is_some().into());
+                self.pin = self.tables.take().map(OpenTables::into_pin).or(self.elsewhere.take());
                 return Ok(());
             }
             DownstreamAction::Send(frames) => self.send(frames),
@@ -285,6 +300,7 @@ impl Session {
         self.tables = tables;
         let offer = self.tables.as_ref().map(OpenTables::offer);
         self.parts.metrics.snapshots.inc_by(offer.is_some().into());
+        self.parts.metrics.table_snapshots.inc_by(offer.is_some().into());
         self.downstream.handle(self.parts.clock.now(), DownstreamInput::Tables(offer));
     }
 
@@ -390,12 +406,43 @@ impl Session {
                 tracing::warn!(%peer, %address, "refused: {why}");
                 "refused"
             }
+            SessionEnd::End(end @ (DownstreamEnd::NoTables | DownstreamEnd::Given)) => {
+                return tracing::info!(%peer, %address, "asked for table files: {end}");
+            }
             SessionEnd::End(end) => {
                 tracing::warn!(%peer, %address, "closed: {end}");
                 "closed"
             }
         };
         self.parts.metrics.refused.with_label_values(&[reason]).inc();
+    }
+}
+
+/// Serves the further streams of a relay, one after the other, until it is dropped.
+struct Asides(JoinHandle<()>);
+
+impl Asides {
+    fn start(number: u64, connection: &Connection, parts: &Parts) -> Self {
+        let (connection, parts) = (connection.clone(), parts.clone());
+        Self(tokio::spawn(async move {
+            while let Ok((sender, mut receiver)) = connection.accept_aside().await {
+                let downstream = Downstream::aside(parts.clock.now());
+                let mut session = Session::with(downstream, number, connection.clone(), parts.clone());
+                session.sender = Some(sender);
+                let over = session.serve(&mut receiver).await;
+                // That the stream of a relay is gone says nothing of the relay.
+                if !matches!(over, SessionEnd::Gone) {
+                    session.report(&over);
+                }
+                let _ = tokio::time::timeout(LINGER, session.linger(&over)).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Asides {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -415,6 +462,14 @@ async fn sleep_until(deadline: Option<tokio::time::Instant>) {
 
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+fn look_up(source: Arc<dyn BatchSource>, version: Version) -> Operation {
+    blocking(move || {
+        let chain = source.chain_at(version)?;
+        let (head, began) = (source.position(), source.began());
+        Ok(DownstreamInput::Found { head, began, chain, holds: source.holds()? })
+    })
 }
 
 fn blocking<F>(read: F) -> Operation

@@ -124,6 +124,12 @@ impl FrameSender {
         Ok(written.bytes)
     }
 
+    /// Everything else on the connection goes first from now on.
+    pub(crate) fn yields(&self) {
+        // A stream that has ended has nothing to send.
+        let _ = self.stream.set_priority(-1);
+    }
+
     /// Ends the stream and waits until the peer has all of it.
     pub async fn finish(&mut self) {
         if self.stream.finish().is_ok() {

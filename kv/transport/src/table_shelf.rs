@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use zonecast_kv_proto::{BatchSource, Epoch, LogPin, SourceError, TableSource, Version};
+use zonecast_kv_proto::{BatchSource, Epoch, LogPin, SignedManifest, SourceError, TableSource, Version};
 
 use crate::lock::lock;
+use crate::table_fetcher::TableFetcher;
 
 /// So long files are kept that nobody reads, for an edge whose connection was cut, and for the next one.
 pub(crate) const KEEP_TABLES: Duration = Duration::from_mins(10);
@@ -16,8 +17,15 @@ pub(crate) const KEEP_TABLES: Duration = Duration::from_mins(10);
 pub(crate) struct TableShelf {
     /// One at a time looks and makes; the others find what it has made.
     turn: Arc<Semaphore>,
+    /// Whether downstreams will believe what others have signed.
+    believes: Believes,
+    /// Where others come from, if the source makes none.
+    fetcher: Option<Arc<dyn TableFetcher>>,
     present: Mutex<Present>,
 }
+
+/// Whether a manifest is signed by somebody who may.
+pub(crate) type Believes = Box<dyn Fn(&SignedManifest) -> bool + Send + Sync>;
 
 #[derive(Default)]
 struct Present {
@@ -32,15 +40,13 @@ pub(crate) struct Taken {
     pub(crate) pin: Box<dyn LogPin>,
 }
 
-impl Default for TableShelf {
-    fn default() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), present: Mutex::default() }
-    }
-}
-
 impl TableShelf {
-    /// Table files that stand at this epoch and version or later: those that are there, or new ones. `None` from a source
-    /// that makes none.
+    pub(crate) fn new(believes: Believes, fetcher: Option<Arc<dyn TableFetcher>>) -> Self {
+        Self { turn: Arc::new(Semaphore::new(1)), believes, fetcher, present: Mutex::default() }
+    }
+
+    /// Table files that stand at this epoch and version or later: those that are there, or new ones. `None` where there are
+    /// none.
     pub(crate) async fn take(
         self: &Arc<Self>,
         source: Arc<dyn BatchSource>,
@@ -48,12 +54,32 @@ impl TableShelf {
     ) -> Result<Option<Taken>, SourceError> {
         let turn = Arc::clone(&self.turn).acquire_owned().await.expect("never closed");
         let shelf = Arc::clone(self);
-        let take = move || {
-            // To the end, also when nobody waits any more: the next one would begin anew beside it.
+        // To the end, also when nobody waits any more: the next one would begin anew beside it.
+        let taken = tokio::spawn(async move {
             let _turn = turn;
-            shelf.take_now(&*source, from)
+            shelf.find_or_get(source, from).await
+        });
+        taken.await.expect("sources do not panic")
+    }
+
+    async fn find_or_get(
+        self: Arc<Self>,
+        source: Arc<dyn BatchSource>,
+        from: (Epoch, Version),
+    ) -> Result<Option<Taken>, SourceError> {
+        let find = || {
+            let (shelf, source) = (Arc::clone(&self), Arc::clone(&source));
+            blocking(move || shelf.find(&*source, from))
         };
-        tokio::task::spawn_blocking(take).await.expect("sources do not panic")
+        if let Some(taken) = find().await? {
+            return Ok(Some(taken));
+        }
+        let Some(fetcher) = &self.fetcher else {
+            let (shelf, source) = (Arc::clone(&self), Arc::clone(&source));
+            return blocking(move || shelf.make(&*source)).await;
+        };
+        let Some(_pin) = Arc::clone(fetcher).fetch(from).await else { return Ok(None) };
+        find().await
     }
 
     /// Lets go of files that nobody has read for long.
@@ -70,19 +96,25 @@ impl TableShelf {
         }
     }
 
-    fn take_now(&self, source: &dyn BatchSource, from: (Epoch, Version)) -> Result<Option<Taken>, SourceError> {
+    /// Those that are there, if they are of use.
+    fn find(&self, source: &dyn BatchSource, from: (Epoch, Version)) -> Result<Option<Taken>, SourceError> {
         let present = lock(&self.present).tables.clone();
-        if let Some(tables) = present {
-            let position = tables.manifest().position;
-            // Before it is looked at, so that nothing is trimmed in between.
-            let pin = source.pin(position.version);
-            if position.order() >= from && source.is_recent(tables.manifest())? {
-                lock(&self.present).idle_since = None;
-                return Ok(Some(Taken { tables, pin }));
-            }
+        if let Some(taken) = self.usable(source, from, present)? {
+            lock(&self.present).idle_since = None;
+            return Ok(Some(taken));
         }
         // Before there are others, so that the disk has room for them.
         drop(std::mem::take(&mut *lock(&self.present)));
+        let kept = source.kept_tables()?.map(Arc::from);
+        if let Some(taken) = self.usable(source, from, kept)? {
+            *lock(&self.present) = Present { tables: Some(Arc::clone(&taken.tables)), idle_since: None };
+            return Ok(Some(taken));
+        }
+        Ok(None)
+    }
+
+    /// New ones.
+    fn make(&self, source: &dyn BatchSource) -> Result<Option<Taken>, SourceError> {
         let pin = source.pin(source.position().version);
         let Some(made) = source.make_tables()? else { return Ok(None) };
         let tables: Arc<dyn TableSource> = Arc::from(made);
@@ -92,6 +124,26 @@ impl TableShelf {
         tracing::info!(position = %manifest.position, files, bytes, "table files are made for edges that need a snapshot");
         Ok(Some(Taken { tables, pin }))
     }
+
+    /// These, if a downstream that stands before `from` can begin with them now.
+    fn usable(
+        &self,
+        source: &dyn BatchSource,
+        from: (Epoch, Version),
+        tables: Option<Arc<dyn TableSource>>,
+    ) -> Result<Option<Taken>, SourceError> {
+        let Some(tables) = tables else { return Ok(None) };
+        let position = tables.manifest().position;
+        // Before it is looked at, so that nothing is trimmed in between.
+        let pin = source.pin(position.version);
+        let is_believed = tables.signed().is_none_or(|signed| (self.believes)(signed));
+        let is_usable = is_believed && position.order() >= from && source.is_recent(tables.manifest())?;
+        Ok(is_usable.then_some(Taken { tables, pin }))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("sources do not panic")
 }
 
 #[cfg(test)]
@@ -110,11 +162,14 @@ mod tests {
         made: AtomicUsize,
         is_trimmed: AtomicBool,
         makes_none: bool,
+        /// It has kept some at version 0, which somebody else has signed.
+        has_kept: bool,
         alive: Arc<()>,
     }
 
     struct Files {
         manifest: TableManifest,
+        signed: Option<SignedManifest>,
         _alive: Arc<()>,
     }
 
@@ -143,8 +198,16 @@ mod tests {
         fn make_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
             self.made.fetch_add(1, Ordering::Relaxed);
             let manifest = TableManifest { position: self.position(), entries: 0, files: vec![] };
-            Ok((!self.makes_none)
-                .then(|| Box::new(Files { manifest, _alive: Arc::clone(&self.alive) }) as Box<dyn TableSource>))
+            let files = || Files { manifest, signed: None, _alive: Arc::clone(&self.alive) };
+            Ok((!self.makes_none).then(|| Box::new(files()) as Box<dyn TableSource>))
+        }
+
+        fn kept_tables(&self) -> Result<Option<Box<dyn TableSource>>, SourceError> {
+            let position = Position::origin(StoreId::new(5));
+            let manifest = TableManifest { position, entries: 0, files: vec![] };
+            let signed = Some(SignedManifest::default());
+            let files = || Files { manifest, signed, _alive: Arc::clone(&self.alive) };
+            Ok(self.has_kept.then(|| Box::new(files()) as Box<dyn TableSource>))
         }
 
         fn is_recent(&self, _: &TableManifest) -> Result<bool, SourceError> {
@@ -155,6 +218,10 @@ mod tests {
     impl TableSource for Files {
         fn manifest(&self) -> &TableManifest {
             &self.manifest
+        }
+
+        fn signed(&self) -> Option<&SignedManifest> {
+            self.signed.as_ref()
         }
 
         fn read(&self, _: &TableHash, _: u64, _: usize) -> Result<Bytes, SourceError> {
@@ -169,6 +236,10 @@ mod tests {
         }
     }
 
+    fn shelf() -> Arc<TableShelf> {
+        TableShelf::new(Box::new(|_| true), None).into()
+    }
+
     async fn take(shelf: &Arc<TableShelf>, source: &Arc<Counted>, from: u64) -> Option<Taken> {
         let from = (Epoch::ZERO, Version::new(from));
         shelf.take(Arc::clone(source) as Arc<dyn BatchSource>, from).await.unwrap()
@@ -176,7 +247,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn files_are_made_once_for_all_and_anew_when_they_are_of_no_use() {
-        let (shelf, source) = (Arc::<TableShelf>::default(), Arc::<Counted>::default());
+        let (shelf, source) = (shelf(), Arc::<Counted>::default());
         let (first, second, third) = tokio::join!(take(&shelf, &source, 0), take(&shelf, &source, 0), async {
             // One that has gone away takes nothing from the others.
             drop(tokio::time::timeout(Duration::ZERO, take(&shelf, &source, 0)).await);
@@ -195,16 +266,43 @@ mod tests {
         assert_eq!((source.made.load(Ordering::Relaxed), source.alive()), (3, 1));
     }
 
+    /// Gets none, and says so.
+    struct Fetcher(AtomicUsize);
+
+    impl TableFetcher for Fetcher {
+        fn fetch(self: Arc<Self>, _: (Epoch, Version)) -> crate::Fetched {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { None })
+        }
+    }
+
+    #[tokio::test]
+    async fn kept_files_are_given_while_they_are_of_use_and_their_signature_is_believed() {
+        let source = Arc::new(Counted { has_kept: true, makes_none: true, ..Default::default() });
+        for is_believed in [true, false] {
+            let fetcher = Arc::new(Fetcher(AtomicUsize::new(0)));
+            let others = Some(Arc::clone(&fetcher) as Arc<dyn TableFetcher>);
+            let shelf: Arc<TableShelf> = TableShelf::new(Box::new(move |_| is_believed), others).into();
+            assert_eq!(take(&shelf, &source, 0).await.is_some(), is_believed);
+            assert_eq!(fetcher.0.load(Ordering::Relaxed), usize::from(!is_believed));
+            // A copy that is damaged needs newer ones.
+            assert!(take(&shelf, &source, 1).await.is_none());
+            assert_eq!(
+                (fetcher.0.load(Ordering::Relaxed), source.made.load(Ordering::Relaxed)),
+                (2 - usize::from(is_believed), 0)
+            );
+        }
+    }
+
     #[tokio::test]
     async fn a_source_that_makes_none_is_no_fault() {
-        let (shelf, source) =
-            (Arc::<TableShelf>::default(), Arc::new(Counted { makes_none: true, ..Default::default() }));
+        let (shelf, source) = (shelf(), Arc::new(Counted { makes_none: true, ..Default::default() }));
         assert!(take(&shelf, &source, 0).await.is_none());
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn files_that_nobody_reads_are_kept_for_a_while_and_then_let_go() {
-        let (shelf, source) = (Arc::<TableShelf>::default(), Arc::<Counted>::default());
+        let (shelf, source) = (shelf(), Arc::<Counted>::default());
         let now = Duration::from_secs(9);
         shelf.tidy(now);
         let taken = take(&shelf, &source, 0).await;

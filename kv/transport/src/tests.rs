@@ -12,6 +12,7 @@ use zonecast_kv_proto::{
 };
 
 use crate::credentials::Credentials;
+use crate::publisher::Others;
 use crate::{
     Ca, CaError, CertificateFault, Clock, Connection, Endpoint, Identity, Publisher, PublisherOptions, Role,
     TransportMetrics,
@@ -92,7 +93,8 @@ impl World {
         let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), identity).unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
         let options = PublisherOptions::default();
-        let publisher = Publisher::start_with(endpoint, source, options, metrics.clone(), None, Clock::fast(speed));
+        let (others, clock) = (Others::default(), Clock::fast(speed));
+        let publisher = Publisher::start_with(endpoint, source, options, metrics.clone(), others, clock);
         let address = publisher.local_addr().unwrap();
         Self { folder, ca, publisher, metrics, address }
     }

@@ -106,6 +106,7 @@ pub(super) fn frames() -> Vec<Vec<u8>> {
         Frame::SnapshotEnd(SnapshotEnd { position: Some(at), entries: 3, ..SnapshotEnd::default() }),
         Frame::TablesFollow(manifests().into_iter().next().map(Bytes::from).unwrap_or_default()),
         Frame::TablesWant(TablesWant::of(9, [false, true])),
+        Frame::TablesAsk(Epoch::ZERO, Version::new(4)),
         Frame::TablePiece(TablePiece { file: 1, offset: 9, bytes: Bytes::from_static(b"piece") }),
         Frame::TablesEnd(at),
         Frame::Skipped(skipped_run()),

@@ -29,6 +29,7 @@ mod random_zones;
 mod rdata;
 mod refusals;
 mod releases;
+mod snapshot_store;
 mod strange_cores;
 mod strangers;
 mod tree;

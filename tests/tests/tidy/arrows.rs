@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("zonecast-kv-transport", &["zonecast-kv-proto"]),
     ("zonecast-kv-core", &["zonecast-kv-proto", "zonecast-kv-store", "zonecast-kv-transport"]),
     ("zonecast-kv-edge", &["zonecast-kv-proto", "zonecast-kv-store", "zonecast-kv-transport"]),
+    ("zonecast-kv-mirror", &["zonecast-kv-proto"]),
     ("zonecast-records", &["zonecast-kv-proto"]),
     ("zonecast-builder", &["zonecast-kv-proto", "zonecast-records"]),
     ("zonecast-edge-reader", &["zonecast-kv-proto", "zonecast-records"]),
@@ -51,18 +52,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "zonecast-api",
         ],
     ),
-    ("zonecast", CRATES.split_at(15).0),
+    ("zonecast", CRATES.split_at(16).0),
     ("zonecast-bench", &CRATES),
-    ("zonecast-tests", CRATES.split_at(16).0),
+    ("zonecast-tests", CRATES.split_at(17).0),
 ];
 
 /// Those that others use, the highest last. The harness starts the same processes as the tests.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 18] = [
     "zonecast-kv-proto",
     "zonecast-kv-store",
     "zonecast-kv-transport",
     "zonecast-kv-core",
     "zonecast-kv-edge",
+    "zonecast-kv-mirror",
     "zonecast-records",
     "zonecast-builder",
     "zonecast-edge-reader",
@@ -83,6 +85,8 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("rocksdb", &["zonecast-kv-store"]),
     ("quinn", &["zonecast-kv-transport", "zonecast-bench"]),
     ("openraft", &["zonecast-kv-core", "zonecast-bench"]),
+    ("object_store", &["zonecast-kv-mirror"]),
+    ("reqwest", &["zonecast-kv-mirror"]),
 ];
 
 /// What whoever embeds an edge does not get, not even through others: consensus, HTTP, a command line, DNS sockets.
@@ -91,8 +95,10 @@ const NOT_EMBEDDED: &[&str] = &[
     "axum",
     "hyper",
     "ureq",
+    "object_store",
     "clap",
     "zonecast-kv-core",
+    "zonecast-kv-mirror",
     "zonecast-dns",
     "zonecast-builder",
     "zonecast-service",

@@ -398,6 +398,11 @@ fn tables() -> Vec<Example> {
             &["frame", "kind", "position", "store id", "epoch", "version", "chain"],
         ),
         (
+            "frame-tables-ask",
+            body(Frame::TablesAsk(Epoch::ZERO, Version::new(40))),
+            &["frame", "kind", "body", "epoch", "version"],
+        ),
+        (
             "table-manifest",
             manifest(),
             &[

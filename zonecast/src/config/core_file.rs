@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use zonecast_kv_proto::is_node_name;
 use zonecast_kv_store::RAFT_LOG_BYTES;
 
-use super::{ClusterSection, HttpSection, LogSection, ZonesSection};
+use super::{ClusterSection, HttpSection, LogSection, SnapshotsSection, ZonesSection};
 use zonecast_service::exit::{Failure, Outcome};
 use zonecast_service::{VERIFY_BYTES_PER_SECOND, VerifyOptions};
 
@@ -69,6 +69,9 @@ pub(crate) struct CoreFile {
     /// Folder of zone files to import at every start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<ZonesSection>,
+    /// An object store for snapshots, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsSection>,
     /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,

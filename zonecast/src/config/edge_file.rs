@@ -10,7 +10,9 @@ use zonecast_dns::Limits;
 use zonecast_edge::{MAX_NSID_LEN, Selection};
 use zonecast_kv_edge::Upstream;
 
-use super::{AccessSection, DownstreamSection, HttpSection, LogSection, RateLimitSection, cookie_secrets};
+use super::{
+    AccessSection, DownstreamSection, HttpSection, LogSection, RateLimitSection, SnapshotsSection, cookie_secrets,
+};
 use zonecast_service::exit::{Failure, Outcome};
 
 /// 16 MiB for each of four threads: enough for more than 100,000 frequently queried names with their addresses.
@@ -68,6 +70,9 @@ pub(crate) struct EdgeFile {
     /// may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downstream: Option<DownstreamSection>,
+    /// An object store for snapshots, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsSection>,
     /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,
@@ -132,6 +137,7 @@ impl EdgeFile {
             max_stale_seconds: None,
             http: HttpSection::of_edge(),
             downstream: None,
+            snapshots: None,
             log: LogSection::default(),
         }
     }

@@ -12,6 +12,7 @@ mod http_section;
 mod log_section;
 mod read;
 mod relay_file;
+mod snapshots_section;
 mod zones_section;
 
 pub(crate) use clients_section::{AccessSection, RateLimitSection, cookie_secrets};
@@ -25,4 +26,5 @@ pub(crate) use http_section::HttpSection;
 pub(crate) use log_section::LogSection;
 pub(crate) use read::{RoleFile, read, read_any};
 pub(crate) use relay_file::{RelayFile, RelayRole};
+pub(crate) use snapshots_section::SnapshotsSection;
 pub(crate) use zones_section::ZonesSection;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use zonecast_kv_edge::Upstream;
 
-use super::{DownstreamSection, EdgeFile, HttpSection, LogSection, edge_file};
+use super::{DownstreamSection, EdgeFile, HttpSection, LogSection, SnapshotsSection, edge_file};
 use zonecast_service::exit::Outcome;
 
 /// The configuration of a relay: a copy of all published keys, and a publisher for the nodes that follow it.
@@ -36,6 +36,9 @@ pub(crate) struct RelayFile {
     /// Status, metrics and health.
     #[serde(default = "HttpSection::of_edge")]
     pub http: HttpSection,
+    /// An object store for snapshots, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsSection>,
     /// Level and format of the log.
     #[serde(default)]
     pub log: LogSection,
@@ -61,6 +64,7 @@ impl RelayFile {
             downstream,
             max_stale_seconds,
             http,
+            snapshots,
             log,
         } = self;
         EdgeFile {
@@ -70,6 +74,7 @@ impl RelayFile {
             keyspaces,
             max_stale_seconds,
             http,
+            snapshots,
             log,
             downstream: Some(downstream),
             ..EdgeFile::without_dns()

@@ -14,9 +14,10 @@ use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 use super::majority::{self, Stands};
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
+use super::snapshot_store::{self, StoreWriter};
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, zone_import};
-use crate::config::{CoreFile, ZonesSection};
+use crate::config::{CoreFile, SnapshotsSection, ZonesSection};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
 use zonecast_api::types::Ready;
@@ -43,7 +44,9 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), choices)
     };
     let zones = config.zones.as_ref().map(open).transpose()?;
+    let store = config.snapshots.as_ref().map(SnapshotsSection::open).transpose()?;
     let metrics = Arc::new(MetricsRegistry::new());
+    let registry = metrics.registry().clone();
     let identity = identity(&config.identity, Role::Core, &metrics)?;
     let http = ports::bind_http(config.http.listen)?;
     let endpoint = Endpoint::server(config.quic, &identity)?;
@@ -76,6 +79,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         metrics,
     };
+    let store = store.map(|store| StoreWriter::new(store, identity.clone(), &registry)).transpose()?;
     let Some(running) = start(setup, joins, &stop).await? else { return Ok(Ended::Stopped) };
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone(), None);
     let ended = match become_ready(&running, zones, &folder, started, &stop).await {
@@ -85,6 +89,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
             tokio::select! {
                 () = stop.asked() => Ok(Ended::Stopped),
                 () = fault.disk_works_again() => Ok(Ended::Restart),
+                () = snapshot_store::keep(store.as_ref(), &running) => Ok(Ended::Stopped),
             }
         }
         Ok(None) => Ok(Ended::Stopped),

@@ -358,6 +358,7 @@ impl<'a> Nodes<'a> {
             bound,
             store: if downstream.is_some() { store.of_relay() } else { store },
             keyspaces: None,
+            mirror: None,
             downstream,
             limits: self.limits.clone(),
             metrics: self.edge_metrics.clone(),

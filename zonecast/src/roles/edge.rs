@@ -25,7 +25,7 @@ use super::reload::{self, KeyspaceChoice, ReadAgain};
 use super::running_edge::{EdgeSetup, RunningEdge, WatchedEdge};
 use super::{DataFolder, STOP_WITHIN, Stop, ports};
 use crate::auth::Tokens;
-use crate::config::{DownstreamSection, EdgeFile, HttpSection};
+use crate::config::{DownstreamSection, EdgeFile, HttpSection, SnapshotsSection};
 use crate::http::{EdgeApi, EdgeApiParts, Gate, edge_router};
 use crate::metrics::MetricsRegistry;
 use crate::output::Output;
@@ -77,6 +77,7 @@ async fn serve(
         upstreams: config.upstreams,
         bound,
         store: config.downstream.as_ref().map(DownstreamSection::store).unwrap_or_default(),
+        mirror: config.snapshots.as_ref().map(SnapshotsSection::mirror).transpose()?,
         downstream,
         limits,
         metrics: EdgeMetrics::register(metrics.registry())?,

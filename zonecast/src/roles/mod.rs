@@ -25,6 +25,7 @@ mod reload;
 mod running_core;
 mod running_edge;
 mod serving;
+mod snapshot_store;
 mod spare_listener;
 mod stop;
 mod voters;

@@ -181,6 +181,7 @@ fn core_files(config: &DevConfig, home: &Home<'_>) -> Outcome<Vec<CoreFile>> {
             cluster: ClusterSection { address: None, join: if is_first { vec![] } else { join.clone() } },
             http: HttpSection { listen, ..HttpSection::loopback(0) },
             zones: Some(zones.clone()),
+            snapshots: None,
             log: home.log(),
         })
     };
@@ -203,6 +204,7 @@ fn edge_file(home: &Home<'_>, name: &str, dns: SocketAddr, upstreams: Vec<Upstre
         max_stale_seconds: None,
         http: HttpSection::loopback(0),
         downstream: None,
+        snapshots: None,
         log: home.log(),
     }
 }
@@ -217,6 +219,7 @@ fn relay_file(home: &Home<'_>, name: &str, upstreams: Vec<Upstream>) -> Outcome<
         downstream: DownstreamSection::at(voters::free_port()?),
         max_stale_seconds: None,
         http: HttpSection::loopback(0),
+        snapshots: None,
         log: home.log(),
     })
 }

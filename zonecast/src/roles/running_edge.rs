@@ -14,6 +14,7 @@ use zonecast_edge::{EdgeStates, HeldKeyspaces, Selection};
 use zonecast_kv_edge::{
     DownstreamConfig, Downstreams, Edge, EdgeConfig, EdgeError, EdgeMetrics, EdgeOptions, EdgeStatus, Upstream,
 };
+use zonecast_kv_proto::TableMirror;
 use zonecast_kv_transport::Identity;
 
 use crate::answerer::EdgeAnswerer;
@@ -38,6 +39,8 @@ pub(crate) struct EdgeSetup {
     pub store: EdgeOptions,
     /// The published keyspaces that it holds, if not all.
     pub keyspaces: Option<Selection>,
+    /// An object store to take snapshots from, if there is one.
+    pub mirror: Option<Arc<dyn TableMirror>>,
     /// Where others follow it, if it is a relay.
     pub downstream: Option<DownstreamConfig>,
     /// Of its front end; the hot cache is for all of its threads together.
@@ -89,6 +92,7 @@ impl RunningEdge {
             bound,
             store,
             keyspaces,
+            mirror,
             downstream,
             limits,
             metrics,
@@ -102,7 +106,7 @@ impl RunningEdge {
         let servers: Result<Vec<Server>, _> = bound.into_iter().map(start).collect();
         let front = Front { servers: servers.map_err(Failure::failed)?, answerer };
         let holds = HeldKeyspaces::at_start(keyspaces.as_ref());
-        let config = EdgeConfig { folder, upstreams, identity, store, holds, downstream };
+        let config = EdgeConfig { folder, upstreams, identity, store, holds, mirror, downstream };
         let edge = Edge::start(config, front.answerer.states().reader_index(), metrics)?;
         let held = Arc::new(HeldKeyspaces::keep(&edge, front.answerer.states(), keyspaces));
         Ok(Self { name, front, held, edge })

@@ -26,6 +26,7 @@ fn child() {
         identity: Identity::load(&Path::new(folder).join("identity")).unwrap(),
         store: SMALL,
         holds: Holds::Everything,
+        mirror: None,
         downstream: None,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

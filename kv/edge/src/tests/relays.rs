@@ -23,16 +23,35 @@ pub(super) fn below(relay: SocketAddr) -> Upstream {
 
 impl World {
     /// A relay that listens there, and where that is.
-    fn relay(&self, name: &str, listen: &str, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
-        self.start_relay(name, listen, Holds::Everything, upstreams)
+    pub(super) fn relay(&self, name: &str, listen: &str, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+        let (running, address, _) = self.counted_relay(name, listen, upstreams);
+        (running, address)
+    }
+
+    /// The same, and what it counts of its downstreams.
+    pub(super) fn counted_relay(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+    ) -> (Running, SocketAddr, TransportMetrics) {
+        self.relay_with(name, listen, upstreams, SMALL.of_relay(), Holds::Everything)
     }
 
     /// A relay that holds this.
     pub(super) fn relay_of(&self, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
-        self.start_relay("relay-1", "127.0.0.1:0", holds, upstreams)
+        let (running, address, _) = self.relay_with("relay-1", "127.0.0.1:0", upstreams, SMALL.of_relay(), holds);
+        (running, address)
     }
 
-    fn start_relay(&self, name: &str, listen: &str, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+    pub(super) fn relay_with(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+        store: EdgeOptions,
+        holds: Holds,
+    ) -> (Running, SocketAddr, TransportMetrics) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -43,19 +62,21 @@ impl World {
         };
         let address = endpoint.local_addr().unwrap();
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
-        let downstream = DownstreamConfig { endpoint, options: PublisherOptions::default(), metrics };
+        let options = PublisherOptions::default();
+        let downstream = DownstreamConfig { endpoint, options, metrics: metrics.clone() };
         let running = start(EdgeConfig {
             folder: self.folder_of(name),
             upstreams,
             identity,
-            store: SMALL.of_relay(),
+            store,
             holds,
+            mirror: None,
             downstream: Some(downstream),
         });
-        (running, address)
+        (running, address, metrics)
     }
 
-    fn edge_below(&self, name: &str, upstreams: Vec<Upstream>) -> Running {
+    pub(super) fn edge_below(&self, name: &str, upstreams: Vec<Upstream>) -> Running {
         start(self.config_of(name, upstreams))
     }
 }

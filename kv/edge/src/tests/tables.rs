@@ -14,25 +14,25 @@ use zonecast_kv_transport::{Connection, FrameReceiver, FrameSender};
 
 use super::*;
 
-const MIB: u64 = 1024 * 1024;
+pub(super) const MIB: u64 = 1024 * 1024;
 
 /// A state in a folder of its own, whose table files are given no further than the test wants.
-struct Core {
-    state: StateStore,
-    gate: Arc<Gate>,
+pub(super) struct Core {
+    pub(super) state: StateStore,
+    pub(super) gate: Arc<Gate>,
     _folder: tempfile::TempDir,
 }
 
 #[derive(Default)]
-struct Gate {
+pub(super) struct Gate {
     /// Bytes of all files together that may be read.
-    open: Mutex<u64>,
+    pub(super) open: Mutex<u64>,
     opened: Condvar,
-    made: AtomicUsize,
+    pub(super) made: AtomicUsize,
     /// Where each read began, counted over all files.
-    reads: Mutex<Vec<u64>>,
+    pub(super) reads: Mutex<Vec<u64>>,
     /// Reads from here on, one by one, that give a wrong byte.
-    lies: AtomicUsize,
+    pub(super) lies: AtomicUsize,
     /// Nothing can be made.
     is_full: bool,
 }
@@ -43,7 +43,7 @@ struct GatedTables {
 }
 
 impl Core {
-    fn new(mebibytes: u8, gate: Gate) -> Arc<Self> {
+    pub(super) fn new(mebibytes: u8, gate: Gate) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let metrics = StoreMetrics::register(&prometheus::Registry::new()).unwrap();
         let state = StateStore::open(folder.path(), &StateOptions::default(), metrics).unwrap();
@@ -62,14 +62,18 @@ impl Core {
         slice.commit().unwrap().into_iter().map(|version| (version.bytes, version.position)).collect()
     }
 
-    fn write(&self, key: u8, value: &[u8]) -> (Bytes, Position) {
-        let id = SectionId { keyspace: KeyspaceId::DNS, partition: 1 };
-        let batch = Batch { preconditions: vec![], sections: vec![Section { id, ops: vec![put(&[key], value)] }] };
-        let commit = Commit { time_us: 5, batch: batch.encode().unwrap(), once: None };
-        self.apply(&Command::Batch(commit)).pop().unwrap()
+    pub(super) fn write(&self, key: u8, value: &[u8]) -> (Bytes, Position) {
+        self.write_in(KeyspaceId::DNS, put(&[key], value)).pop().unwrap()
     }
 
-    fn content(&self) -> MemoryView {
+    pub(super) fn write_in(&self, keyspace: KeyspaceId, op: Op) -> Vec<(Bytes, Position)> {
+        let id = SectionId { keyspace, partition: 1 };
+        let batch = Batch { preconditions: vec![], sections: vec![Section { id, ops: vec![op] }] };
+        let commit = Commit { time_us: 5, batch: batch.encode().unwrap(), once: None };
+        self.apply(&Command::Batch(commit))
+    }
+
+    pub(super) fn content(&self) -> MemoryView {
         let mut data = MemoryView::new();
         let visit = &mut |key: &[u8], value: &[u8]| {
             data.insert(key, value);
@@ -79,7 +83,7 @@ impl Core {
         data
     }
 
-    fn open_to(&self, bytes: u64) {
+    pub(super) fn open_to(&self, bytes: u64) {
         *self.gate.open.lock().unwrap() = bytes;
         self.gate.opened.notify_all();
     }
@@ -146,7 +150,7 @@ impl TableSource for GatedTables {
 }
 
 /// Bytes that LZ4 leaves as they are.
-fn noise(seed: u8, bytes: usize) -> Vec<u8> {
+pub(super) fn noise(seed: u8, bytes: usize) -> Vec<u8> {
     let mut state = u64::from(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -155,24 +159,24 @@ fn noise(seed: u8, bytes: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(bytes).collect()
 }
 
-fn publish(world: &World, core: &Arc<Core>) -> (Publisher, TransportMetrics) {
+pub(super) fn publish(world: &World, core: &Arc<Core>) -> (Publisher, TransportMetrics) {
     let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
     let endpoint = Endpoint::server("127.0.0.1:0".parse().unwrap(), &world.core).unwrap();
     let source = Arc::clone(core) as Arc<dyn BatchSource>;
     (Publisher::start(endpoint, source, PublisherOptions::default(), metrics.clone()), metrics)
 }
 
-fn everything() -> Gate {
+pub(super) fn everything() -> Gate {
     Gate { open: Mutex::new(u64::MAX), ..Gate::default() }
 }
 
-fn kept(folder: &Path) -> u64 {
+pub(super) fn kept(folder: &Path) -> u64 {
     let files = std::fs::read_dir(folder.join("tables-incoming")).into_iter().flatten().flatten();
     files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
 }
 
 /// Waits until so much of a snapshot has come.
-async fn until_kept(folder: &Path, bytes: u64) {
+pub(super) async fn until_kept(folder: &Path, bytes: u64) {
     let deadline = Instant::now() + PATIENCE;
     while kept(folder) < bytes {
         assert!(Instant::now() < deadline, "{} of {bytes} bytes came", kept(folder));
@@ -260,7 +264,7 @@ async fn bytes_that_are_not_what_was_signed_become_no_copy_and_are_fetched_again
 }
 
 /// Answers one subscription at a relay with this manifest.
-async fn relayed(relay: &Endpoint, manifest: &SignedManifest) -> (Connection, FrameSender, FrameReceiver) {
+pub(super) async fn relayed(relay: &Endpoint, manifest: &SignedManifest) -> (Connection, FrameSender, FrameReceiver) {
     let connection = relay.accept(relay.incoming().await.unwrap()).await.unwrap();
     let (mut sender, mut receiver) = connection.accept().await.unwrap();
     assert!(matches!(receiver.next().await.unwrap(), Some(Frame::Subscribe(_))));

@@ -332,6 +332,7 @@ impl Tree {
                     wire.answer = Some(DownstreamInput::Versions(state.read_after(after, most)));
                 }
                 DownstreamAction::QueueTables { .. }
+                | DownstreamAction::LookUpElsewhere(_)
                 | DownstreamAction::ReadTable { .. }
                 | DownstreamAction::CloseTables => unreachable!("nobody here takes table files"),
                 DownstreamAction::ReadRanges(_) => unreachable!("no copy differs here"),
