@@ -11,11 +11,17 @@ mod acks;
 mod acks_tests;
 mod at_most;
 mod batch;
+mod book_edge;
 mod chain;
 mod command;
 mod edge_news;
 #[cfg(test)]
 mod error_texts;
+mod fold;
+mod fold_group;
+mod fold_step;
+#[cfg(test)]
+mod fold_tests;
 mod follower;
 mod frame;
 mod group;
@@ -73,6 +79,9 @@ mod table_source;
 #[cfg(test)]
 mod table_tests;
 mod tail;
+mod tally;
+mod times;
+mod told_edges;
 #[cfg(test)]
 mod tree_simulation;
 mod upstreams;
@@ -84,7 +93,7 @@ mod wait_for;
 mod whole;
 mod wire_reader;
 
-pub use acks::{AcceptedLink, AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES};
+pub use acks::{AcceptedLink, AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES, MAX_LISTED};
 pub use at_most::AtMost;
 pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
@@ -93,6 +102,8 @@ pub use batch::{
 pub use chain::{Chain, SectionDigest};
 pub use command::{Command, CommandError};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
+pub use fold::FOLD_FROM;
+pub use fold_step::{EdgeTold, FoldLevel, FoldStep, MAX_FOLD_STEP_LEN};
 pub use follower::{
     ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, FollowerAction, FollowerEnd, FollowerInput, FollowerState,
     LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER,
@@ -122,7 +133,7 @@ pub use publisher::{
     BOOK_EVERY, Downstream, DownstreamAction, DownstreamEnd, DownstreamInput, HEARTBEAT_AFTER, MAX_REST, MAX_WRITE,
     SNAPSHOT_CHUNK, SUBSCRIBE_WITHIN,
 };
-pub use receipt::{EdgeReceipt, Receipt, Took};
+pub use receipt::{EdgeReceipt, Receipt, Took, TookSummary};
 pub use received_version::ReceivedVersion;
 pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
@@ -143,6 +154,8 @@ pub use table_receiver::{OfferedTables, TableLoad};
 pub use table_sender::{TableOffer, WANT_WITHIN};
 pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
+pub use times::{Slowest, TIME_BUCKETS, Times};
+pub use told_edges::FoldOf;
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use view::{View, ViewError};
