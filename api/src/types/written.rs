@@ -58,7 +58,7 @@ pub struct Receipt {
     /// Of the edges that have applied it, as far as it is remembered, how long that took after the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<ReceiptTook>,
-    /// The state of each of these edges.
+    /// The state of each of these edges; of at most 1,000, and of those first that have not applied the version.
     pub edges: Vec<EdgeReceipt>,
 }
 
@@ -97,7 +97,7 @@ pub struct EdgeReceipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub away_s: Option<f64>,
     /// Milliseconds from the commit to the edge's acknowledgement, both on the core's clock; absent when not applied
-    /// yet, or so long ago that the time is forgotten.
+    /// yet, or so long ago that the time is forgotten, or when a relay tells of many edges together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<f64>,
     /// Of `ms`, the milliseconds until the relay that serves it had the version; absent without a relay.

@@ -13,8 +13,13 @@ pub(super) const REST_MS: f64 = 100.0;
 /// Connections of a publisher: `max_connections` of `kv/transport/src/publisher_options.rs`.
 pub(super) const MAX_CONNECTIONS: f64 = 4_096.0;
 
-/// Edges whose news a relay tells its upstream in a second: `PER_EDGE` of `kv/edge/src/edge_reports.rs`.
+/// Edges of which a relay tells a new upstream in a second, each by name: `PER_EDGE` of `kv/edge/src/edge_reports.rs`.
 pub(super) const NEWS_A_SECOND: f64 = 10_000.0;
+
+/// Edges that a relay tells of together at least, and acks of single ones that it passes on in a second: `FOLD_FROM` of
+/// `kv/proto/src/fold.rs` and `PER_EDGE_BEHIND` of `kv/edge/src/edge_reports.rs`.
+pub(super) const FOLD_FROM: f64 = 32.0;
+pub(super) const SINGLE_A_SECOND: f64 = 1_000.0;
 
 /// Longest time between two acks of an edge, and what a publisher asks for with each of its edges, in seconds.
 pub(super) const ACK_EVERY: [f64; 2] = [0.001, 0.005];
@@ -22,8 +27,8 @@ pub(super) const ACK_EVERY_PER_EDGE: f64 = 0.000_1;
 
 /// Edges of which a relay may speak: `MAX_REPORTED` of `kv/proto/src/reported_edges.rs`; and that a node can know:
 /// `MAX_EDGES` of `kv/proto/src/acks.rs`.
-pub(super) const MAX_REPORTED: f64 = 8_192.0;
-pub(super) const MAX_EDGES: f64 = 16_384.0;
+pub(super) const MAX_REPORTED: f64 = 16_384.0;
+pub(super) const MAX_EDGES: f64 = 131_072.0;
 
 /// Bytes of a packet that are no frames: IPv6 40, UDP 8, QUIC header 11 and tag 16, head of a STREAM frame 8.
 pub(super) const PACKET_HEAD: f64 = 83.0;
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn limits_are_those_of_the_code() {
         let number = |number: usize| f64::from(u32::try_from(number).unwrap());
-        let ours = [REST_MS / 1000.0, ACK_EVERY[0], ACK_EVERY[1], MAX_CONNECTIONS, MAX_REPORTED, MAX_EDGES];
+        let ours = [REST_MS / 1000.0, ACK_EVERY[0], ACK_EVERY[1], MAX_CONNECTIONS, MAX_REPORTED, MAX_EDGES, FOLD_FROM];
         let theirs = [
             zonecast_kv_proto::MAX_REST.as_secs_f64(),
             zonecast_kv_proto::LEAST_ACK_EVERY.as_secs_f64(),
@@ -122,6 +127,7 @@ mod tests {
             number(PublisherOptions::default().max_connections),
             number(zonecast_kv_proto::MAX_REPORTED),
             number(zonecast_kv_proto::MAX_EDGES),
+            number(zonecast_kv_proto::FOLD_FROM),
         ];
         assert!(ours.iter().zip(theirs).all(|(one, other)| (one - other).abs() < 1e-9), "{ours:?} and {theirs:?}");
     }

@@ -84,7 +84,7 @@ fn best(text: &mut String, outcome: &Outcome) -> Result<(), Error> {
     )?;
     writeln!(text, "  last edge: p50 {:.0} ms, p99 {:.0} ms", best.last_p50_ms, best.last_p99_ms)?;
     writeln!(text, "  of all trees whose last edge is at most 5 % later than the earliest, it has the fewest relays")?;
-    writeln!(text, "  each relay below the core takes {:.0} ms to tell it of all its edges once", best.told_ms)?;
+    writeln!(text, "  each relay below the core takes {:.0} ms to name all its edges to a new upstream", best.told_ms)?;
     if best.uncounted > 0.0 {
         let uncounted = best.uncounted;
         writeln!(

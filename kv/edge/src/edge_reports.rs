@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use zonecast_kv_proto::{FollowerState, Frame, LEAST_ACK_EVERY, MAX_REQUEST_LEN};
+use zonecast_kv_proto::{
+    ACK_EVERY, EdgeTold, FollowerState, Frame, LEAST_ACK_EVERY, MAX_FOLD_STEP_LEN, MAX_REQUEST_LEN,
+};
 use zonecast_kv_transport::EdgeNewsFeed;
 
 use crate::relay::Relay;
 
-/// Edges in one frame: the news of one takes at most 280 bytes.
-const EDGES_IN_FRAME: usize = MAX_REQUEST_LEN / 288;
+/// Edges in one frame, beside what is said of all that are in step: the news of one takes at most 280 bytes.
+const EDGES_IN_FRAME: usize = (MAX_REQUEST_LEN - MAX_FOLD_STEP_LEN) / 288;
 
-/// Work that the news of one edge makes at the upstream, which takes 10,000 of them a second.
+/// Work that an edge makes at the upstream that has come, gone, or begins or ceases to be in step: 10,000 of them a second.
 const PER_EDGE: Duration = Duration::from_micros(100);
+
+/// The same of an edge that is not in step and says how far it is, as it may do so all the time: 1,000 a second.
+const PER_EDGE_BEHIND: Duration = Duration::from_millis(1);
 
 /// The news that go to the present upstream.
 #[derive(Default)]
@@ -44,9 +49,19 @@ impl EdgeReports {
 
     /// The news that are due.
     pub(crate) fn take(&mut self) -> Option<Frame> {
-        let reports: Vec<Bytes> = self.feed.as_mut()?.take(EDGES_IN_FRAME);
-        let edges = u32::try_from(reports.len()).unwrap_or(u32::MAX);
-        self.next_at = Some(Instant::now() + LEAST_ACK_EVERY.max(PER_EDGE * edges));
+        let told = self.feed.as_mut()?.take(EDGES_IN_FRAME);
+        let pause: Duration = told.iter().map(pause_after).sum();
+        self.next_at = Some(Instant::now() + pause.max(LEAST_ACK_EVERY));
+        let reports: Vec<Bytes> = told.iter().map(EdgeTold::to_bytes).collect();
         (!reports.is_empty()).then_some(Frame::Reports(reports))
+    }
+}
+
+/// How long nothing else is said after this.
+fn pause_after(told: &EdgeTold) -> Duration {
+    match told {
+        EdgeTold::Step(_) => ACK_EVERY,
+        EdgeTold::Edge(news) if news.is_in_step || news.is_gone || news.ack.is_none() => PER_EDGE,
+        EdgeTold::Edge(_) => PER_EDGE_BEHIND,
     }
 }

@@ -16,78 +16,60 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::book_edge::{Counts, Edge, Groups, Place, Resumed};
+use crate::fold::Fold;
+use crate::receipt::Folded;
+use crate::tally::Tally;
 use crate::{
-    Ack, CopyCheck, EdgeNews, EdgeReceipt, Epoch, Peer, Receipt, Role, SubscribeRefusal, Took, Version, WaitFor,
+    Ack, CopyCheck, EdgeReceipt, Epoch, FOLD_FROM, Peer, Receipt, Role, SubscribeRefusal, Took, Version, WaitFor,
 };
 
-/// Remembered arrivals per edge. Older versions are known to be applied, but not when.
+/// Most arrivals that are remembered of one edge. Older versions are known to be applied, but not when.
 pub(crate) const MAX_ARRIVALS: usize = 1024;
 
-/// Remembered commit times, 16 bytes each.
+/// Most arrivals that are remembered of all edges, 40 bytes each; but some of each edge.
+const ALL_ARRIVALS: usize = 4_194_304;
+const LEAST_ARRIVALS: usize = 16;
+
+/// Remembered commit times, 48 bytes each.
 pub(crate) const MAX_COMMITS: usize = 65_536;
 
-/// Most edges in the book: beyond any fleet, and 24 KiB each at most.
-pub const MAX_EDGES: usize = 16_384;
+/// Most edges in the book, beyond any fleet. One that is told of together with others takes about 1 KiB, with
+/// what is kept of its connection.
+pub const MAX_EDGES: usize = 131_072;
+
+/// Most edges that a receipt names: more than anybody reads.
+pub const MAX_LISTED: usize = 1000;
 
 /// All downstreams of one publisher.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AckBook {
-    epoch: Epoch,
-    edges: BTreeMap<Peer, Edge>,
+    pub(crate) epoch: Epoch,
+    pub(crate) edges: BTreeMap<Peer, Edge>,
+    /// Those who speak for many edges at once.
+    pub(crate) groups: Groups,
     /// How many expected edges have applied this and no more, so that a wait costs the same with ten edges and with
     /// ten thousand.
-    levels: BTreeMap<Option<Version>, usize>,
+    pub(crate) levels: Tally<Option<Version>>,
+    /// Those who make room for others.
+    over: BTreeSet<Peer>,
+    /// Edges that are served here or below.
+    pub(crate) served: usize,
     /// Ascending by version.
     commits: VecDeque<Commit>,
-    /// Edges below, of whom there are news for whoever is above; nothing where nobody listens.
-    untold: Option<BTreeSet<Peer>>,
+    /// What whoever is above is told; nothing where nobody listens.
+    pub(crate) fold: Option<Fold>,
+    /// Fewest edges that are told of together.
+    pub(crate) folds_from: usize,
 }
 
 /// When a version was committed here.
 #[derive(Clone, Copy, Debug)]
-struct Commit {
+pub(crate) struct Commit {
     version: Version,
-    at: Duration,
+    pub(crate) at: Duration,
     /// From the leader's stamp on, if that is known.
     took: Option<Duration>,
-}
-
-/// That an edge has a version, and all before it.
-#[derive(Clone, Copy, Debug)]
-struct Arrival {
-    version: Version,
-    at: Duration,
-    /// From its arrival at the edge to its application, as the edge says.
-    apply: Duration,
-}
-
-#[derive(Debug)]
-struct Edge {
-    is_expected: bool,
-    /// A restart does not change that it is expected.
-    is_on_record: bool,
-    link: EdgeLink,
-    /// The connection that counts, or did last.
-    current: AcceptedLink,
-    /// All that are open, with what each said last.
-    open: Vec<OpenLink>,
-    applied: Option<Version>,
-    durable: Option<Version>,
-    last_ack: Option<Duration>,
-    /// What its process has said last of its copy at a marker.
-    check: Option<CopyCheck>,
-    /// Ascending in version and time.
-    arrivals: VecDeque<Arrival>,
-}
-
-/// Most open connections of an edge: far more than an edge that moves has by mistake.
-const MAX_OPEN: usize = 16;
-
-/// A connection that is open as far as is known, and what came over it last.
-#[derive(Debug)]
-struct OpenLink {
-    link: AcceptedLink,
-    ack: Option<Ack>,
 }
 
 /// A connection over which an edge is served.
@@ -110,7 +92,7 @@ pub struct AcceptedLink {
 impl AcceptedLink {
     /// The one of two connections that counts is greater: one that is here before any that a relay speaks of, which may say
     /// what it likes of the edges below it and of no others; then the newer one.
-    fn order(&self) -> (bool, u64, u64, u64) {
+    pub(crate) fn order(&self) -> (bool, u64, u64, u64) {
         (self.via.is_none(), self.incarnation, self.connection, self.session)
     }
 }
@@ -188,7 +170,23 @@ impl AckBook {
     /// Nobody known yet; versions are those of `epoch`.
     #[must_use]
     pub fn new(epoch: Epoch) -> Self {
-        Self { epoch, ..Self::default() }
+        Self {
+            epoch,
+            edges: BTreeMap::new(),
+            groups: Groups::new(),
+            levels: Tally::default(),
+            over: BTreeSet::new(),
+            served: 0,
+            commits: VecDeque::new(),
+            fold: None,
+            folds_from: FOLD_FROM,
+        }
+    }
+
+    /// So many edges are told of together to whoever is above, and fewer one by one.
+    #[must_use]
+    pub fn folding_from(self, folds_from: usize) -> Self {
+        Self { folds_from, ..self }
     }
 
     /// Versions are those of `epoch` from now on: every edge has to prove itself anew, and those that were refused are
@@ -199,12 +197,15 @@ impl AckBook {
             self.commits.clear();
             for edge in self.edges.values_mut() {
                 edge.retract_all();
+                edge.is_member = false;
                 if let EdgeLink::Refused(since, _) | EdgeLink::LastKnown(since) = edge.link {
                     edge.link = EdgeLink::Away(since);
                 }
             }
-            let expected = self.expected().count();
-            self.levels = (expected > 0).then_some((None, expected)).into_iter().collect();
+            self.groups.values_mut().for_each(crate::fold_group::FoldGroup::lose_level);
+            self.fold.iter_mut().for_each(Fold::begin_anew);
+            self.recount();
+            self.note_all();
         }
     }
 
@@ -212,6 +213,7 @@ impl AckBook {
     pub fn committed(&mut self, now: Duration, version: Version, took: Option<Duration>) {
         if self.commits.back().is_none_or(|last| last.version < version) {
             self.commits.push_back(Commit { version, at: now, took });
+            self.fold.iter_mut().for_each(|fold| fold.committed(version));
         }
         if self.commits.len() > MAX_COMMITS {
             self.commits.pop_front();
@@ -221,8 +223,8 @@ impl AckBook {
     /// An edge is served from here on. Says no when the book is full.
     pub fn accept(&mut self, peer: &Peer, link: AcceptedLink) -> bool {
         let is_known = self.know(Duration::ZERO, peer);
-        self.update(peer, |edge| edge.open(link));
-        self.is_news(peer);
+        self.update(peer, |edge, groups| edge.open(link, groups));
+        self.note(peer);
         is_known
     }
 
@@ -230,28 +232,30 @@ impl AckBook {
     /// can tell.
     pub fn refuse(&mut self, now: Duration, peer: &Peer, session: u64, why: SubscribeRefusal) {
         self.know(now, peer);
-        self.update(peer, |edge| {
-            edge.open.retain(|open| open.link.session != session);
+        self.update(peer, |edge, groups| {
+            edge.close(session);
             if session >= edge.current.session {
+                edge.leave_group(groups);
+                edge.is_member = false;
                 edge.retract_all();
                 edge.current.session = session;
                 edge.link = EdgeLink::Refused(edge.link.away_since().unwrap_or(now), why);
             }
         });
-        self.is_news(peer);
+        self.note(peer);
     }
 
     /// An edge that should be there, as is on record: until it connects it counts as missing, and as away since that time.
     /// Says no when the book is full.
     pub fn expect(&mut self, since: Duration, peer: &Peer) -> bool {
         let is_known = self.know(since, peer);
-        self.update(peer, |edge| (edge.is_expected, edge.is_on_record) = (true, true));
+        self.update(peer, |edge, _| (edge.is_expected, edge.is_on_record) = (true, true));
         is_known
     }
 
     /// It is on record now that an edge is expected, if it still is.
     pub fn recorded(&mut self, peer: &Peer) {
-        self.update(peer, |edge| edge.is_on_record = edge.is_expected);
+        self.update(peer, |edge, _| edge.is_on_record = edge.is_expected);
     }
 
     /// A connection is gone. What came over another one that is open counts then.
@@ -266,58 +270,42 @@ impl AckBook {
     }
 
     fn lose(&mut self, now: Duration, peer: &Peer, session: u64, link: EdgeLink) -> Booked {
-        let mut next = None;
-        self.update(peer, |edge| {
-            edge.open.retain(|open| open.link.session != session);
+        let next = self.update(peer, |edge, groups| {
+            edge.close(session);
             if edge.current.session != session || edge.link != EdgeLink::Connected {
-                return;
+                return None;
             }
+            edge.leave_group(groups);
+            edge.is_member = false;
             edge.link = link;
             if matches!(link, EdgeLink::LastKnown(_)) {
                 edge.retract_to_durable();
             }
-            next = edge.choose();
+            edge.choose(groups)
         });
-        self.is_news(peer);
-        next.map(|(session, ack)| self.ack(now, peer, session, &ack)).unwrap_or_default()
+        self.note(peer);
+        next.flatten().map(|next| self.resume(now, peer, next)).unwrap_or_default()
     }
 
-    /// Somebody above begins to listen, to whom every edge below is news.
-    pub fn tell_all(&mut self) {
-        let is_served = |edge: &Edge| edge.link == EdgeLink::Connected && edge.current.is_below;
-        self.untold =
-            Some(self.edges.iter().filter(|(_, edge)| is_served(edge)).map(|(peer, _)| peer.clone()).collect());
-    }
-
-    /// Whether there is something to tell whoever is above.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        self.untold.as_ref().is_some_and(|untold| !untold.is_empty())
-    }
-
-    /// The news of at most so many edges, which are told with it: how each stands now.
-    pub fn take_news(&mut self, most: usize) -> Vec<EdgeNews> {
-        let (mut news, Some(untold)) = (Vec::new(), &mut self.untold) else { return vec![] };
-        while news.len() < most
-            && let Some(peer) = untold.pop_first()
-        {
-            news.extend(self.edges.get(&peer).map(|edge| edge.news(&peer, self.epoch)));
-        }
-        news
-    }
-
-    fn is_news(&mut self, peer: &Peer) {
-        if let Some(untold) = &mut self.untold
-            && self.edges.get(peer).is_some_and(|edge| edge.current.is_below)
-        {
-            untold.insert(peer.clone());
+    /// What came over a connection that counts now.
+    fn resume(&mut self, now: Duration, peer: &Peer, resumed: Resumed) -> Booked {
+        let Resumed { session, ack, group } = resumed;
+        let said = ack.map(|ack| self.ack(now, peer, session, &ack)).unwrap_or_default();
+        match group.map(|group| self.in_step(now, peer, session, group)) {
+            Some(Booked { gained: Some(gained), .. }) => {
+                let before = said.gained.map_or(gained.before, |said| said.before);
+                Booked { gained: Some(Gained { before, ..gained }), ..said }
+            }
+            _ => said,
         }
     }
 
     /// Removes an edge: it no longer counts as missing. A connected edge counts again when it reconnects.
     pub fn forget(&mut self, peer: &Peer) -> bool {
-        let was_expected = self.update(peer, |edge| std::mem::take(&mut edge.is_expected));
-        self.edges.remove(peer);
+        let was_expected = self.update(peer, |edge, _| std::mem::take(&mut edge.is_expected));
+        if let Some(edge) = self.edges.remove(peer) {
+            self.count(peer, edge.place(&self.groups), false);
+        }
         was_expected.unwrap_or(false)
     }
 
@@ -328,48 +316,95 @@ impl AckBook {
             let is_served = edge.link == EdgeLink::Connected;
             current.session == session && is_served && current.incarnation == ack.incarnation
         };
-        if let Some(edge) = self.edges.get_mut(peer)
-            && let Some(open) = edge.open.iter_mut().find(|open| open.link.session == session)
-        {
-            open.ack = Some(ack.clone().with_check_of(open.ack.take()));
-        }
-        if !self.edges.get(peer).is_some_and(counts) || ack.epoch != self.epoch {
+        let Some(edge) = self.edges.get_mut(peer) else { return Booked::default() };
+        edge.said(session, Some(ack), None);
+        if !counts(edge) || ack.epoch != self.epoch {
             return Booked::default();
         }
-        let news = self.update(peer, |edge| {
-            let before = edge.applied;
-            edge.take(now, ack);
+        let most_arrivals = (ALL_ARRIVALS / self.edges.len()).clamp(LEAST_ARRIVALS, MAX_ARRIVALS);
+        let news = self.update(peer, |edge, groups| {
+            let before = edge.applied(groups);
+            edge.leave_group(groups);
+            edge.take(now, ack, most_arrivals);
             let is_new = !edge.is_expected && ack.applied >= edge.current.goal;
             edge.is_expected |= is_new;
             (before, edge.is_on_record, is_new)
         });
         let Some((before, counts, is_new)) = news else { return Booked::default() };
-        self.is_news(peer);
+        self.join_or_leave(now, peer);
+        self.note(peer);
         let gained = counts && before.is_none_or(|before| before < ack.applied);
         let gained = gained.then_some(Gained { before, applied: ack.applied });
-        // The first ack of an incarnation says what it had all along, not what has just arrived.
-        let took = before.map(|before| {
-            let from = self.commits.partition_point(|commit| commit.version <= before);
-            let new = self.commits.range(from..).take_while(|commit| commit.version <= ack.applied);
-            new.map(|commit| now.saturating_sub(commit.at)).collect()
-        });
-        Booked { took: took.unwrap_or_default(), gained, is_new }
+        Booked { took: self.took_until(now, peer, before, ack), gained, is_new }
     }
 
-    /// Where a version is.
+    /// How long each version took that an edge has not acknowledged before. The first ack of an incarnation says what it had
+    /// all along, not what has just arrived.
+    fn took_until(&mut self, now: Duration, peer: &Peer, before: Option<Version>, ack: &Ack) -> Vec<Duration> {
+        let Some(before) = before else { return vec![] };
+        let from = self.commits.partition_point(|commit| commit.version <= before);
+        let new = self.commits.range(from..).take_while(|commit| commit.version <= ack.applied);
+        let is_member = self.edges.get(peer).is_some_and(|edge| edge.is_member);
+        let mut fold = self.fold.as_mut().filter(|_| is_member);
+        let apply = Duration::from_micros(ack.apply_us);
+        let took = |commit: &Commit| {
+            let took = now.saturating_sub(commit.at);
+            fold.iter_mut().for_each(|fold| fold.took(commit.version, peer, took, apply));
+            took
+        };
+        new.map(took).collect()
+    }
+
+    /// Where a version is. Names the edges that are expected, but no more than [`MAX_LISTED`], and those that lack it first.
     #[must_use]
     pub fn receipt(&self, version: Version) -> Receipt {
         let commit = self.commit_of(version);
-        let edges = self.edges.iter().filter(|(_, edge)| edge.is_expected).map(|(peer, edge)| EdgeReceipt {
-            peer: peer.clone(),
-            via: edge.current.via.clone(),
-            away_since: edge.link.away_since(),
-            is_last_known: matches!(edge.link, EdgeLink::LastKnown(_)),
-            applied: edge.counted().is_some_and(|applied| applied >= version),
-            durable: edge.is_on_record && edge.durable.is_some_and(|durable| durable >= version),
-            took: commit.and_then(|commit| self.took(edge, commit)),
-        });
-        Receipt { version, commit: commit.and_then(|commit| commit.took), edges: edges.collect() }
+        let mut receipt = Receipt { commit: commit.and_then(|commit| commit.took), ..Receipt::empty(version) };
+        let has = |edge: &Edge| edge.counted(&self.groups).is_some_and(|applied| applied >= version);
+        let mut took = Vec::new();
+        for (peer, edge) in self.edges.iter().filter(|(_, edge)| edge.is_expected) {
+            receipt.of += 1;
+            receipt.applied += usize::from(has(edge));
+            receipt.durable += usize::from(self.is_durable(edge, version));
+            took.extend(commit.and_then(|commit| self.took(edge, commit)).map(|took| (peer, took)));
+        }
+        let folded = commit.map(|commit| self.folded(commit)).unwrap_or_default();
+        receipt.took = crate::receipt::summary(&took, &folded);
+        let slowest = |peer: &Peer| folded.iter().find_map(|folded| folded.slowest_is(peer));
+        let mut missing = (receipt.of - receipt.applied).min(MAX_LISTED);
+        let mut others = receipt.applied.min(MAX_LISTED - missing);
+        for (peer, edge) in self.edges.iter().filter(|(_, edge)| edge.is_expected) {
+            if missing + others == 0 {
+                break;
+            }
+            let applied = has(edge);
+            let room = if applied { &mut others } else { &mut missing };
+            if *room == 0 {
+                continue;
+            }
+            *room -= 1;
+            receipt.edges.push(EdgeReceipt {
+                peer: peer.clone(),
+                via: edge.current.via.clone(),
+                away_since: edge.link.away_since(),
+                is_last_known: matches!(edge.link, EdgeLink::LastKnown(_)),
+                applied,
+                durable: self.is_durable(edge, version),
+                took: commit.and_then(|commit| self.took(edge, commit)).or_else(|| slowest(peer).filter(|_| applied)),
+            });
+        }
+        receipt
+    }
+
+    fn is_durable(&self, edge: &Edge, version: Version) -> bool {
+        edge.is_on_record && edge.durable(&self.groups).is_some_and(|durable| durable >= version)
+    }
+
+    /// The times of those of whom others speak.
+    fn folded(&self, commit: Commit) -> Vec<Folded<'_>> {
+        let groups = self.groups.values().filter(|group| group.followers > 0);
+        let covering = groups.filter_map(|group| group.covering(commit.version, commit.at));
+        covering.map(|covering| Folded { relay: covering.relay, times: covering.times }).collect()
     }
 
     /// The way of a version to an edge, in its stages.
@@ -386,8 +421,7 @@ impl AckBook {
     /// Whether enough edges have a version. Costs as much as there are versions at which edges stand.
     #[must_use]
     pub fn holds(&self, version: Version, condition: WaitFor) -> bool {
-        let applied: usize = self.levels.range(Some(version)..).map(|(_, count)| count).sum();
-        applied >= condition.needed(self.levels.values().sum())
+        self.levels.from(Some(version)) >= condition.needed(self.levels.total())
     }
 
     /// Those that count as missing when they are not there.
@@ -398,61 +432,105 @@ impl AckBook {
     /// Every edge that is expected or has connected since the start, by role and name.
     #[must_use]
     pub fn edges(&self) -> Vec<EdgeReport> {
-        let report = |(peer, edge): (&Peer, &Edge)| EdgeReport {
-            peer: peer.clone(),
-            is_expected: edge.is_expected,
-            is_on_record: edge.is_on_record,
-            link: edge.link,
-            via: edge.current.via.clone(),
-            incarnation: edge.current.incarnation,
-            applied: edge.applied,
-            durable: edge.durable,
-            last_ack: edge.last_ack,
-            check: edge.check.clone(),
-        };
-        self.edges.iter().map(report).collect()
+        self.edges.iter().map(|(peer, edge)| edge.report(peer, &self.groups)).collect()
     }
 
     /// Puts it into the book if there is room; says whether it is there. Who is not on record and not here makes room: at a
     /// relay nobody is on record, and nobody forgets the edges that have gone for good.
     fn know(&mut self, since: Duration, peer: &Peer) -> bool {
-        if self.edges.len() >= MAX_EDGES && !self.edges.contains_key(peer) {
-            let is_told = |peer: &Peer| self.untold.as_ref().is_none_or(|untold| !untold.contains(peer));
-            let is_over = |edge: &Edge| !edge.is_on_record && edge.open.is_empty();
-            let over = self.edges.iter().find(|(peer, edge)| is_over(edge) && is_told(peer));
-            let over = over.map(|(peer, _)| peer.clone());
+        if self.edges.contains_key(peer) {
+            return true;
+        }
+        if self.edges.len() >= MAX_EDGES {
+            let is_told = |peer: &&Peer| self.fold.as_ref().is_none_or(|fold| !fold.untold.contains(*peer));
+            let over = self.over.iter().find(is_told).cloned();
             over.iter().for_each(|peer| _ = self.forget(peer));
         }
-        let has_room = self.edges.len() < MAX_EDGES || self.edges.contains_key(peer);
+        let has_room = self.edges.len() < MAX_EDGES;
         if has_room {
-            self.edges.entry(peer.clone()).or_insert_with(|| Edge::new(since));
+            let edge = Edge::new(since);
+            self.count(peer, edge.place(&self.groups), true);
+            self.edges.insert(peer.clone(), edge);
         }
         has_room
     }
 
-    /// The only way to change what an edge has or whether it counts: keeps the levels in step.
-    fn update<T>(&mut self, peer: &Peer, change: impl FnOnce(&mut Edge) -> T) -> Option<T> {
+    /// The only way to change what an edge has or how it counts: keeps the counts in step.
+    pub(crate) fn update<T>(&mut self, peer: &Peer, change: impl FnOnce(&mut Edge, &Groups) -> T) -> Option<T> {
         let edge = self.edges.get_mut(peer)?;
-        let before = edge.level();
-        let result = change(edge);
-        let after = edge.level();
+        let before = edge.place(&self.groups);
+        let result = change(edge, &self.groups);
+        let after = edge.place(&self.groups);
         if before != after {
-            if let Some(level) = before
-                && let Some(count) = self.levels.get_mut(&level)
-            {
-                *count -= 1;
-                if *count == 0 {
-                    self.levels.remove(&level);
-                }
-            }
-            if let Some(level) = after {
-                *self.levels.entry(level).or_default() += 1;
-            }
+            self.count(peer, before, false);
+            self.count(peer, after, true);
         }
         Some(result)
     }
 
-    fn commit_of(&self, version: Version) -> Option<Commit> {
+    /// An edge stands there now, or does no more.
+    fn count(&mut self, peer: &Peer, place: Place, comes: bool) {
+        let by = |count: &mut usize| *count = if comes { *count + 1 } else { count.saturating_sub(1) };
+        let mut member = place.member;
+        if let Some(group) = place.follows.and_then(|id| self.groups.get_mut(&id)) {
+            by(&mut group.followers);
+            member = group.level().filter(|_| group.is_in_fold());
+        }
+        if let Some((fold, member)) = self.fold.as_mut().zip(member) {
+            if comes { fold.add(member, 1) } else { fold.remove(member, 1) }
+        }
+        let level = match place.counts {
+            Counts::Not => None,
+            Counts::Alone(level) => Some(level),
+            Counts::Ahead(id, version) => {
+                if let Some(group) = self.groups.get_mut(&id) {
+                    let at = (version, peer.clone());
+                    if comes {
+                        group.ahead.insert(at)
+                    } else {
+                        group.ahead.remove(&at)
+                    };
+                }
+                Some(Some(version))
+            }
+            Counts::InGroup(id) => {
+                let group = self.groups.get_mut(&id);
+                group.map(|group| {
+                    by(&mut group.counted);
+                    group.applied()
+                })
+            }
+        };
+        if let Some(level) = level {
+            if comes { self.levels.add(level, 1) } else { self.levels.remove(level, 1) }
+        }
+        if place.is_served {
+            by(&mut self.served);
+        }
+        if place.is_over {
+            if comes {
+                self.over.insert(peer.clone())
+            } else {
+                self.over.remove(peer)
+            };
+        }
+    }
+
+    /// Counts all of them anew, where many have changed at once.
+    pub(crate) fn recount(&mut self) {
+        (self.levels, self.served) = (Tally::default(), 0);
+        self.over.clear();
+        self.fold.iter_mut().for_each(Fold::clear_members);
+        for group in self.groups.values_mut() {
+            (group.followers, group.counted) = (0, 0);
+            group.ahead.clear();
+        }
+        let places: Vec<(Peer, Place)> =
+            self.edges.iter().map(|(peer, edge)| (peer.clone(), edge.place(&self.groups))).collect();
+        places.iter().for_each(|(peer, place)| self.count(peer, *place, true));
+    }
+
+    pub(crate) fn commit_of(&self, version: Version) -> Option<Commit> {
         let at = self.commits.binary_search_by_key(&version, |commit| commit.version).ok()?;
         self.commits.get(at).copied()
     }
@@ -460,119 +538,5 @@ impl AckBook {
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> (usize, usize) {
         (self.commits.len(), self.edges.values().map(|edge| edge.arrivals.len()).max().unwrap_or_default())
-    }
-}
-
-impl Edge {
-    fn new(since: Duration) -> Self {
-        Self {
-            is_expected: false,
-            is_on_record: false,
-            link: EdgeLink::Away(since),
-            current: AcceptedLink::default(),
-            open: Vec::new(),
-            applied: None,
-            durable: None,
-            last_ack: None,
-            check: None,
-            arrivals: VecDeque::new(),
-        }
-    }
-
-    /// How it stands, for whoever is above.
-    fn news(&self, peer: &Peer, epoch: Epoch) -> EdgeNews {
-        let AcceptedLink { session, incarnation, connection, goal, via, .. } = self.current.clone();
-        let (is_gone, is_unseen) = (self.link != EdgeLink::Connected, matches!(self.link, EdgeLink::LastKnown(_)));
-        let durable = self.durable.unwrap_or_default();
-        let apply = self.arrivals.back().map_or(Duration::ZERO, |arrival| arrival.apply);
-        let apply_us = u64::try_from(apply.as_micros()).unwrap_or(u64::MAX);
-        let check = self.check.clone();
-        let ack =
-            self.applied.map(|applied| Ack { incarnation, epoch, applied, durable, two_clock_us: 0, apply_us, check });
-        EdgeNews { peer: peer.clone(), session, connection, incarnation, goal, is_gone, is_unseen, via, ack }
-    }
-
-    /// One more connection is open.
-    fn open(&mut self, link: AcceptedLink) {
-        self.open.retain(|open| open.link.session != link.session);
-        if self.open.len() == MAX_OPEN {
-            self.open.remove(0);
-        }
-        self.open.push(OpenLink { link, ack: None });
-        self.choose();
-    }
-
-    /// Lets the newest of the open connections count. If that is another one than before, its session, and what came over
-    /// it last.
-    fn choose(&mut self) -> Option<(u64, Ack)> {
-        let newest = self.open.iter().max_by_key(|open| open.link.order())?;
-        if self.link == EdgeLink::Connected && newest.link.session == self.current.session {
-            return None;
-        }
-        let (link, ack) = (newest.link.clone(), newest.ack.clone());
-        if self.current.incarnation != link.incarnation {
-            self.retract_all();
-        }
-        self.link = EdgeLink::Connected;
-        self.current = link;
-        Some((self.current.session, ack?))
-    }
-
-    /// Where it is counted, if it is.
-    fn level(&self) -> Option<Option<Version>> {
-        self.is_expected.then_some(self.counted())
-    }
-
-    /// What it has, where that counts.
-    fn counted(&self) -> Option<Version> {
-        self.applied.filter(|_| self.is_on_record)
-    }
-
-    fn take(&mut self, now: Duration, ack: &Ack) {
-        self.last_ack = Some(now);
-        self.applied = Some(ack.applied);
-        self.durable = Some(ack.durable);
-        if ack.check.is_some() {
-            self.check.clone_from(&ack.check);
-        }
-        while self.arrivals.back().is_some_and(|arrival| arrival.version > ack.applied) {
-            self.arrivals.pop_back();
-        }
-        if self.arrivals.back().is_none_or(|arrival| arrival.version < ack.applied) {
-            let apply = Duration::from_micros(ack.apply_us);
-            self.arrivals.push_back(Arrival { version: ack.applied, at: now, apply });
-        }
-        if self.arrivals.len() > MAX_ARRIVALS {
-            self.arrivals.pop_front();
-        }
-    }
-
-    /// How `version` arrived, unless it was before the first ack that is remembered, and where that counts.
-    fn arrived(&self, version: Version) -> Option<Arrival> {
-        let at = self.arrivals.partition_point(|arrival| arrival.version < version);
-        let arrival = self.arrivals.get(at).copied()?;
-        // The oldest arrival stands for everything before it too; only its own time is known.
-        (self.is_on_record && (at > 0 || arrival.version == version)).then_some(arrival)
-    }
-
-    /// When `version` arrived, whether or not that counts.
-    fn arrived_at_all(&self, version: Version) -> Option<Duration> {
-        let at = self.arrivals.partition_point(|arrival| arrival.version < version);
-        self.arrivals.get(at).map(|arrival| arrival.at)
-    }
-
-    fn retract_to_durable(&mut self) {
-        // 0 says that none of this epoch is.
-        self.applied = self.durable.filter(|durable| *durable > Version::ZERO);
-        while self.arrivals.back().is_some_and(|arrival| Some(arrival.version) > self.durable) {
-            self.arrivals.pop_back();
-        }
-    }
-
-    fn retract_all(&mut self) {
-        self.applied = None;
-        self.durable = None;
-        self.check = None;
-        self.arrivals.clear();
     }
 }

@@ -121,7 +121,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{AcceptedLink, Ack, AckBook, Epoch, Peer, Version};
+    use crate::{AcceptedLink, Ack, AckBook, EdgeTold, Epoch, Peer, Version};
 
     #[test]
     fn states_come_back_and_keys_are_cut() {
@@ -155,7 +155,7 @@ mod tests {
         book.ack(now, &edge, 1, &ack(7, Some(said.clone())));
         book.ack(now, &edge, 1, &ack(7, None));
         assert_eq!(check(&book), Some(said.clone()));
-        let news = book.take_news(1).pop().unwrap();
+        let Some(EdgeTold::Edge(news)) = book.take_news(now, 1).pop() else { panic!("there is no news") };
         assert_eq!(news.ack.unwrap().check, Some(said.clone()), "whoever is above hears of it");
         book.disconnect(now, &edge, 1);
         assert!(book.accept(&edge, link(2, 7)));

@@ -1,15 +1,14 @@
 //! What a core tells another, or a relay its upstream, about an edge that it serves, so that the leader knows who has what.
 //!
 //! # Format
-//! The positional MessagePack array `[format, role, name, session, goal, is_gone, has_acked, ack, connection,
-//! is_unseen, via]`.
+//! The positional MessagePack array `[1, role, name, session, goal, is_gone, has_acked, ack, connection, is_unseen, via,
+//! is_in_step]`.
 
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::fold_step::EDGE;
 use crate::{Ack, Peer, Version, is_node_name, positional, read_whole};
-
-const FORMAT: u8 = 1;
 
 /// Most bytes of a message: a name, and some numbers.
 pub const MAX_EDGE_NEWS_LEN: usize = 512;
@@ -18,7 +17,7 @@ positional! {
     /// As it is sent.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     struct WireNews {
-        format: u8,
+        what: u8,
         role: String,
         name: String,
         session: u64,
@@ -29,6 +28,7 @@ positional! {
         connection: u64,
         is_unseen: bool,
         via: String,
+        is_in_step: bool,
     }
 }
 
@@ -54,6 +54,8 @@ pub struct EdgeNews {
     pub via: Option<String>,
     /// What it acknowledged last, if it has acknowledged anything.
     pub ack: Option<Ack>,
+    /// From now on it has what all have that are in step, until there is other news of it.
+    pub is_in_step: bool,
 }
 
 /// Bytes that are no news of an edge.
@@ -66,8 +68,8 @@ pub enum EdgeNewsError {
     #[error("not news of an edge: {0}")]
     Syntax(String),
     /// From a later release.
-    #[error("format {0} of news of an edge is not known to this release")]
-    Format(u8),
+    #[error("kind {0} of news of edges is not known to this release")]
+    Kind(u8),
     /// It is about nobody.
     #[error("news of an edge is about {role:?} {name:?}, which is no node that subscribes")]
     Peer {
@@ -84,7 +86,7 @@ impl EdgeNews {
     pub fn to_bytes(&self) -> Bytes {
         let ack = Ack { incarnation: self.incarnation, ..self.ack.clone().unwrap_or_default() };
         let wire = WireNews {
-            format: FORMAT,
+            what: EDGE,
             role: self.peer.role.label().into(),
             name: self.peer.name.clone(),
             session: self.session,
@@ -95,6 +97,7 @@ impl EdgeNews {
             via: self.via.clone().unwrap_or_default(),
             has_acked: self.ack.is_some(),
             ack,
+            is_in_step: self.is_in_step,
         };
         rmp_serde::to_vec(&wire).expect("writing plain data into memory cannot fail").into()
     }
@@ -108,10 +111,12 @@ impl EdgeNews {
             return Err(EdgeNewsError::TooLong(bytes.len()));
         }
         let wire: WireNews = read_whole(bytes).map_err(|error| EdgeNewsError::Syntax(error.to_string()))?;
-        if wire.format != FORMAT {
-            return Err(EdgeNewsError::Format(wire.format));
+        if wire.what != EDGE {
+            return Err(EdgeNewsError::Kind(wire.what));
         }
-        let WireNews { role, name, session, goal, is_gone, has_acked, ack, connection, is_unseen, via, .. } = wire;
+        let WireNews {
+            role, name, session, goal, is_gone, has_acked, ack, connection, is_unseen, via, is_in_step, ..
+        } = wire;
         let peer = match role.parse() {
             Ok(role) if is_node_name(&name) => Peer { role, name },
             _ => return Err(EdgeNewsError::Peer { role, name }),
@@ -125,7 +130,7 @@ impl EdgeNews {
             return Err(EdgeNewsError::Peer { role: "relay".into(), name: via });
         }
         let via = (!via.is_empty()).then_some(via);
-        Ok(Self { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack })
+        Ok(Self { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack, is_in_step })
     }
 }
 
@@ -157,6 +162,7 @@ mod tests {
                 is_unseen: is_gone,
                 via: is_gone.then(|| "relay-1".into()),
                 ack,
+                is_in_step: !is_gone,
             };
             let bytes = news.to_bytes();
             assert!(bytes.len() <= MAX_EDGE_NEWS_LEN);
@@ -166,7 +172,7 @@ mod tests {
             }
         }
         assert!(EdgeNews::from_bytes(&[0; 600]).is_err());
-        let nobody = WireNews { format: FORMAT, role: "edge".into(), name: "Not.A.Name".into(), ..WireNews::default() };
+        let nobody = WireNews { what: EDGE, role: "edge".into(), name: "Not.A.Name".into(), ..WireNews::default() };
         assert!(matches!(EdgeNews::from_bytes(&rmp_serde::to_vec(&nobody).unwrap()), Err(EdgeNewsError::Peer { .. })));
     }
 }

@@ -175,8 +175,10 @@ impl FollowerEnd {
     /// Whether data or histories disagree: tried again only after the longest wait.
     #[must_use]
     pub fn is_alarming(&self) -> bool {
-        let Self::Refused(why) = self else { return self.needs_a_hand() };
-        !matches!(why, SubscribeRefusal::Ahead(_) | SubscribeRefusal::Filter)
+        // A publisher that is behind may only be late, and one that holds less may hold more soon.
+        let may_pass =
+            matches!(self, Self::Back(_) | Self::Refused(SubscribeRefusal::Ahead(_) | SubscribeRefusal::Filter));
+        self.needs_a_hand() && !may_pass
     }
 }
 

@@ -11,6 +11,7 @@ mod acks;
 mod acks_tests;
 mod at_most;
 mod batch;
+mod book_edge;
 mod chain;
 mod command;
 mod copy_check;
@@ -23,6 +24,11 @@ mod filter;
 #[cfg(test)]
 mod filter_tests;
 mod filtered_frames;
+mod fold;
+mod fold_group;
+mod fold_step;
+#[cfg(test)]
+mod fold_tests;
 mod follower;
 mod follower_io;
 mod frame;
@@ -88,6 +94,9 @@ mod table_source;
 #[cfg(test)]
 mod table_tests;
 mod tail;
+mod tally;
+mod times;
+mod told_edges;
 #[cfg(test)]
 mod tree_simulation;
 mod upstreams;
@@ -100,7 +109,7 @@ mod wait_for;
 mod whole;
 mod wire_reader;
 
-pub use acks::{AcceptedLink, AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES};
+pub use acks::{AcceptedLink, AckBook, Booked, EdgeLink, EdgeReport, Gained, MAX_EDGES, MAX_LISTED};
 pub use at_most::AtMost;
 pub use batch::{
     Batch, DecodeError, EncodeError, EncodedBatch, EncodedSection, MAX_BATCH_LEN, MAX_SECTIONS, Op, OpError, OpRef,
@@ -111,6 +120,8 @@ pub use command::{Command, CommandError};
 pub use copy_check::{CopyCheck, CopyCheckState, MAX_CHECK_KEY};
 pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
 pub use filter::{Filter, FilterError, KeyRange, MAX_FILTER_KEYSPACES, PUBLISHED_END};
+pub use fold::FOLD_FROM;
+pub use fold_step::{EdgeTold, FoldLevel, FoldStep, MAX_FOLD_STEP_LEN};
 pub use follower::{ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, LEAST_ACK_EVERY, MAX_OUTSTANDING, SILENT_AFTER};
 pub use follower_io::{FollowerAction, FollowerEnd, FollowerInput, FollowerState};
 pub use frame::{
@@ -140,7 +151,7 @@ pub use publisher::{
 };
 pub use range_exchange::{MAX_GIVEN_LEN, RangesGiven, RangesGivenError, RangesWant};
 pub use range_sums::{MAX_RANGE_LEN, MAX_RANGES_IN_MESSAGE, RangeHash, RangeHasher, RangeSum, RangeSums, Span};
-pub use receipt::{EdgeReceipt, Receipt, Took};
+pub use receipt::{EdgeReceipt, Receipt, Took, TookSummary};
 pub use received_version::ReceivedVersion;
 pub use reported_edges::{MAX_REPORTED, Reported, ReportedEdges};
 pub use request::{Idempotency, MAX_NOTE_LEN, Note, NoteError, Once, RequestError, RequestId, RequestRecord};
@@ -164,6 +175,8 @@ pub use table_receiver::{OfferedTables, TableLoad};
 pub use table_sender::{ELSEWHERE_WITHIN, TableOffer, WANT_WITHIN};
 pub use table_source::TableSource;
 pub use tail::{Tail, TailRead};
+pub use times::{Slowest, TIME_BUCKETS, Times};
+pub use told_edges::FoldOf;
 pub use upstreams::{BEARS_UNCONFIRMED, MAX_BACKOFF, MIN_BACKOFF, UNCONFIRMED_AFTER};
 pub use value::{MAX_VALUE_LEN, Value, ValueError};
 pub use verification::{Agreement, Marker, VERIFICATION, Verification, VerificationError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Peer, Version};
+use crate::{Peer, Times, Version};
 
 /// The answer to "where is my change?".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,15 @@ pub struct Receipt {
     pub version: Version,
     /// From the leader's stamp to the commit here, by two clocks where another core stamped it; if it is remembered.
     pub commit: Option<Duration>,
-    /// Every expected node, by role and name.
+    /// How many expected nodes have applied it.
+    pub applied: usize,
+    /// How many have it on their disk.
+    pub durable: usize,
+    /// How many are expected.
+    pub of: usize,
+    /// How long it took to those that have it, if that is remembered.
+    pub took: Option<TookSummary>,
+    /// Expected nodes, by role and name: all of them or [`MAX_LISTED`](crate::MAX_LISTED), those that lack it before others.
     pub edges: Vec<EdgeReceipt>,
 }
 
@@ -30,7 +38,7 @@ pub struct EdgeReceipt {
     pub applied: bool,
     /// Whether power loss cannot take it there.
     pub durable: bool,
-    /// From commit to ack, if both are still remembered.
+    /// From commit to ack, if both are still remembered of this one.
     pub took: Option<Took>,
 }
 
@@ -47,20 +55,67 @@ pub struct Took {
     pub apply: Duration,
 }
 
+/// How long a version took to edges, by the nearest rank. Of edges that a relay tells of together the time is known as
+/// closely as [`Times`] says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TookSummary {
+    /// Half of them had it within this.
+    pub p50: Duration,
+    /// 99 of 100 had it within this.
+    pub p99: Duration,
+    /// The slowest had it after this.
+    pub max: Duration,
+    /// The slowest.
+    pub slowest: Peer,
+}
+
+/// Times of edges that a relay tells of together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folded<'b> {
+    /// Until the relay had the version, and had said so.
+    pub(crate) relay: Duration,
+    /// From then on.
+    pub(crate) times: &'b Times,
+}
+
+impl Folded<'_> {
+    /// The way to the slowest of them, if it is this one.
+    pub(crate) fn slowest_is(&self, peer: &Peer) -> Option<Took> {
+        let slowest = self.times.slowest().filter(|slowest| slowest.peer == *peer)?;
+        let (all, network) = (self.relay + slowest.took, slowest.took.saturating_sub(slowest.apply));
+        Some(Took { all, relay: self.relay, network, apply: slowest.apply })
+    }
+}
+
+/// How long it took to these edges, and to those.
+pub(crate) fn summary(single: &[(&Peer, Took)], folded: &[Folded<'_>]) -> Option<TookSummary> {
+    let mut times: Vec<(Duration, u64)> = single.iter().map(|(_, took)| (took.all, 1)).collect();
+    for Folded { relay, times: all } in folded {
+        times.extend(all.spread().map(|(time, count)| (*relay + time, count)));
+    }
+    times.sort_unstable();
+    let all: u64 = times.iter().map(|(_, count)| count).sum();
+    let rank = |percent: u64| {
+        let (rank, mut passed) = ((all * percent).div_ceil(100).max(1), 0);
+        times.iter().find_map(|(time, count)| {
+            passed += count;
+            (passed >= rank).then_some(*time)
+        })
+    };
+    let single = single.iter().map(|(peer, took)| (took.all, *peer));
+    let of_folded = |folded: &Folded<'_>| folded.times.slowest().map(|slowest| slowest.took + folded.relay);
+    let folded = folded.iter().filter_map(|folded| Some((of_folded(folded)?, &folded.times.slowest()?.peer)));
+    let (max, slowest) = single.chain(folded).max()?;
+    Some(TookSummary { p50: rank(50)?.min(max), p99: rank(99)?.min(max), max, slowest: slowest.clone() })
+}
+
 impl Receipt {
-    /// How many edges have it.
-    #[must_use]
-    pub fn applied(&self) -> usize {
-        self.edges.iter().filter(|edge| edge.applied).count()
+    /// Nobody is expected.
+    pub(crate) fn empty(version: Version) -> Self {
+        Self { version, commit: None, applied: 0, durable: 0, of: 0, took: None, edges: vec![] }
     }
 
-    /// How many edges have it on their disk.
-    #[must_use]
-    pub fn durable(&self) -> usize {
-        self.edges.iter().filter(|edge| edge.durable).count()
-    }
-
-    /// Those that do not.
+    /// Those that do not have it, as far as they are listed.
     pub fn missing(&self) -> impl Iterator<Item = &Peer> {
         self.edges.iter().filter(|edge| !edge.applied).map(|edge| &edge.peer)
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Notify, oneshot, watch};
 use zonecast_kv_proto::{
-    AcceptedLink, Ack, AckBook, Booked, EdgeNews, EdgeReport, Epoch, Peer, Position, Receipt, Reported,
-    SubscribeRefusal, Version, WaitFor,
+    AcceptedLink, Ack, AckBook, Booked, EdgeReport, EdgeTold, Epoch, FoldOf, FoldStep, Peer, Position, Receipt,
+    Reported, SubscribeRefusal, Version, WaitFor,
 };
 
 use crate::lock::lock;
@@ -16,12 +16,12 @@ use crate::{Clock, TransportMetrics};
 
 /// A wait whose deadline passed; the change itself is committed and still under way.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("only {} of {} edges have version {}", .0.applied(), .0.edges.len(), .0.version)]
+#[error("only {} of {} edges have version {}", .0.applied, .0.of, .0.version)]
 pub struct WaitError(pub Receipt);
 
 /// Keeps the acks of all edges, and wakes the requests that wait when an ack or the list of edges changes.
 pub(crate) struct Book {
-    clock: Clock,
+    pub(crate) clock: Clock,
     metrics: TransportMetrics,
     acks: Mutex<AckBook>,
     /// Locked while the acks are, never the other way round.
@@ -40,10 +40,11 @@ impl Book {
 
     /// The store has come to there; `stamp` is the time of the leader at which that was proposed, if it is known.
     pub(crate) fn committed(&self, position: Position, stamp: Option<Duration>) {
-        let mut acks = lock(&self.acks);
-        acks.raise_epoch(position.epoch);
         let now = self.clock.now();
-        acks.committed(now, position.version, stamp.map(|stamp| now.saturating_sub(stamp)));
+        self.change(|acks| {
+            acks.raise_epoch(position.epoch);
+            acks.committed(now, position.version, stamp.map(|stamp| now.saturating_sub(stamp)));
+        });
     }
 
     /// Where a version is.
@@ -130,12 +131,25 @@ impl Book {
         self.change(AckBook::tell_all);
     }
 
-    pub(crate) fn has_news(&self) -> bool {
-        lock(&self.acks).has_news()
+    /// When there is something to tell above, if nothing else happens.
+    pub(crate) fn news_due(&self) -> Option<Duration> {
+        lock(&self.acks).look(self.clock.now())
     }
 
-    pub(crate) fn take_news(&self, most: usize) -> Vec<EdgeNews> {
-        lock(&self.acks).take_news(most)
+    pub(crate) fn take_news(&self, most: usize) -> Vec<EdgeTold> {
+        lock(&self.acks).take_news(self.clock.now(), most)
+    }
+
+    /// All edges that another node tells of together have come so far.
+    pub(crate) fn step(&self, of: FoldOf, step: &FoldStep) {
+        self.metrics.ack_steps.inc();
+        let now = self.clock.now();
+        self.book(None, |acks| acks.step(now, of, step));
+    }
+
+    /// Another node tells of no edges any more.
+    pub(crate) fn end_fold(&self, of: FoldOf) {
+        self.change(|acks| acks.end_fold(of));
     }
 
     /// Changes the book, and wakes whoever tells what is new.
@@ -152,13 +166,15 @@ impl Book {
     /// be known.
     pub(crate) fn reported(&self, peer: &Peer, told: Reported) -> bool {
         let now = self.clock.now();
-        let book = |change: &dyn Fn(&mut AckBook) -> Booked| self.book(peer, change);
+        let book = |change: &dyn Fn(&mut AckBook) -> Booked| self.book(Some(peer), change);
         match &told {
             Reported::Accepted(link) => return self.change(|acks| acks.accept(peer, link.clone())),
             Reported::Acked(session, ack) => {
                 self.metrics.acks.inc();
                 book(&|acks| acks.ack(now, peer, *session, ack));
             }
+            Reported::InStep(session, of) => book(&|acks| acks.in_step(now, peer, *session, of.number)),
+            Reported::OutOfStep(session) => self.change(|acks| acks.out_of_step(peer, *session)),
             Reported::Gone(session) => book(&|acks| acks.disconnect(now, peer, *session)),
             Reported::OutOfSight(session) => book(&|acks| acks.out_of_sight(now, peer, *session)),
         }
@@ -166,7 +182,7 @@ impl Book {
     }
 
     /// Changes the book, and tells whom that concerns.
-    fn book(&self, peer: &Peer, change: impl Fn(&mut AckBook) -> Booked) {
+    fn book(&self, peer: Option<&Peer>, change: impl Fn(&mut AckBook) -> Booked) {
         let booked = self.change(|acks| {
             let booked = change(acks);
             // Before those who wait go on, so that they find it counted.
@@ -177,7 +193,7 @@ impl Book {
             booked
         });
         if booked.is_new {
-            tracing::debug!(%peer, "it has caught up for the first time");
+            tracing::debug!(?peer, "it has caught up for the first time");
             self.caught_up.send_modify(|count| *count = count.wrapping_add(1));
         }
     }

@@ -9,7 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use zonecast_kv_proto::{EdgeNews, EdgeNewsError, Peer, Reported, ReportedEdges};
+use tokio::time::sleep_until;
+use zonecast_kv_proto::{EdgeNewsError, EdgeTold, Peer, Reported, ReportedEdges, Version};
 
 use crate::admission::Admission;
 use crate::book::Book;
@@ -25,27 +26,31 @@ impl EdgeNewsFeed {
         Self { book }
     }
 
-    /// The next news, as messages; at first one for each edge. Loses nothing when it is dropped while it waits.
+    /// The next news, as messages; at first of each edge. Loses nothing when it is dropped while it waits.
     pub async fn next(&mut self) -> Vec<Bytes> {
         self.ready().await;
-        self.take(usize::MAX)
+        self.take(usize::MAX).iter().map(EdgeTold::to_bytes).collect()
     }
 
     /// Waits until there is any. What is taken later is not older for it.
     pub async fn ready(&mut self) {
         loop {
             let told = self.book.news.notified();
-            if self.book.has_news() {
-                return;
+            match self.book.news_due() {
+                Some(due) if due <= self.book.clock.now() => return,
+                Some(due) => {
+                    let due = self.book.clock.instant(due).into();
+                    tokio::select! { () = told => {}, () = sleep_until(due) => {} }
+                }
+                None => told.await,
             }
-            told.await;
         }
     }
 
-    /// What there is, of at most so many edges, as messages.
+    /// What there is, of at most so many edges by name, and with them of all that are in step.
     #[must_use]
-    pub fn take(&mut self, most: usize) -> Vec<Bytes> {
-        self.book.take_news(most).iter().map(EdgeNews::to_bytes).collect()
+    pub fn take(&mut self, most: usize) -> Vec<EdgeTold> {
+        self.book.take_news(most)
     }
 }
 
@@ -74,7 +79,8 @@ pub(crate) enum Reporter {
 impl EdgeReports {
     pub(crate) fn new(book: Arc<Book>, admission: Arc<Admission>, by: Reporter) -> Self {
         let relay = if let Reporter::Relay(name) = by { Some(name) } else { None };
-        Self { book, admission, edges: ReportedEdges::new(relay) }
+        let edges = ReportedEdges::new(relay, admission.next_session());
+        Self { book, admission, edges }
     }
 
     /// Books one message.
@@ -82,7 +88,22 @@ impl EdgeReports {
     /// # Errors
     /// It makes no sense; nothing was booked.
     pub fn take(&mut self, message: &[u8]) -> Result<(), EdgeNewsError> {
-        let news = EdgeNews::from_bytes(message)?;
+        self.take_up_to(message, Version::new(u64::MAX))
+    }
+
+    /// The same of a node that has been given nothing beyond `given`.
+    pub(crate) fn take_up_to(&mut self, message: &[u8], given: Version) -> Result<(), EdgeNewsError> {
+        let news = match EdgeTold::from_bytes(message)? {
+            EdgeTold::Edge(news) => news,
+            EdgeTold::Step(step) if step.level.applied > given => {
+                return Err(EdgeNewsError::Syntax("edges have what nobody was given".into()));
+            }
+            EdgeTold::Step(step) => {
+                let back = || EdgeNewsError::Syntax("edges in step that went back".into());
+                self.book.step(self.edges.fold(), &self.edges.step(step).ok_or_else(back)?);
+                return Ok(());
+            }
+        };
         let peer = news.peer.clone();
         let told = self.edges.take(news, || self.admission.next_session());
         let has_room = told.is_some_and(|told| told.into_iter().all(|told| self.book(&peer, told)));
@@ -103,6 +124,7 @@ impl Drop for EdgeReports {
         for (peer, told) in self.edges.end() {
             self.book(&peer, told);
         }
+        self.book.end_fold(self.edges.fold());
     }
 }
 

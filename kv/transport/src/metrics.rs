@@ -41,6 +41,8 @@ pub struct TransportMetrics {
     pub log_reads: IntCounter,
     /// Acks that were booked.
     pub acks: IntCounter,
+    /// Times that edges were heard of together.
+    pub ack_steps: IntCounter,
     /// Waits for edges that were looked at, because of an ack or because others are expected.
     pub wait_looks: IntCounter,
     /// Times that a process came back that another one with the same certificate had replaced.
@@ -85,6 +87,10 @@ impl TransportMetrics {
             )?,
             log_reads: IntCounter::new("zonecast_log_reads_total", "Reads of the log for slow downstreams.")?,
             acks: IntCounter::new("zonecast_acks_total", "Acks of edges that were booked.")?,
+            ack_steps: IntCounter::new(
+                "zonecast_ack_steps_total",
+                "Times that a relay or another core told how far all its edges are that are in step.",
+            )?,
             wait_looks: IntCounter::new(
                 "zonecast_wait_looks_total",
                 "Waits for edges that were looked at because of an ack, or because other edges are expected.",
@@ -112,6 +118,7 @@ impl TransportMetrics {
         registry.register(Box::new(metrics.store_snapshots.clone()))?;
         registry.register(Box::new(metrics.log_reads.clone()))?;
         registry.register(Box::new(metrics.acks.clone()))?;
+        registry.register(Box::new(metrics.ack_steps.clone()))?;
         registry.register(Box::new(metrics.wait_looks.clone()))?;
         registry.register(Box::new(metrics.twins.clone()))?;
         registry.register(Box::new(metrics.edge_lag.clone()))?;

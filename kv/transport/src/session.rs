@@ -286,7 +286,7 @@ impl Session {
             EdgeReports::new(Arc::clone(book), Arc::clone(admission), relay)
         });
         for report in reports {
-            if let Err(error) = edges.take(report) {
+            if let Err(error) = edges.take_up_to(report, self.downstream.sent()) {
                 tracing::warn!(peer = %self.connection.peer(), %error, "a relay tells of its edges what makes no sense");
                 return Err(SessionEnd::End(DownstreamEnd::Malformed("news of edges that makes no sense")));
             }

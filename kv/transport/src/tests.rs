@@ -22,6 +22,7 @@ mod certificates;
 mod cluster;
 mod core_links;
 mod core_streams;
+mod folds;
 mod hostile;
 mod manifests;
 mod snapshots;

@@ -15,6 +15,9 @@ use zonecast_api::types::Receipt;
 /// Between two looks at who has it: as often as a person can follow.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// With very many edges a look takes long: it is rested for as many times as long.
+const RESTS: u32 = 10;
+
 /// The receipts of one version, one line of JSON each.
 #[derive(Debug)]
 pub struct ReceiptWatch {
@@ -24,6 +27,8 @@ pub struct ReceiptWatch {
     ends_at: Instant,
     /// What was told last.
     told: Option<Receipt>,
+    /// How long the last look took.
+    took: Duration,
     is_over: bool,
 }
 
@@ -41,7 +46,15 @@ impl Service {
         self.receipt(version, Patience { wait: None, ..patience }).await?;
         let wait = patience.wait.unwrap_or(WaitFor::All);
         let ends_at = Instant::now() + patience.timeout;
-        Ok(ReceiptWatch { service: Arc::clone(self), version, wait, ends_at, told: None, is_over: false })
+        Ok(ReceiptWatch {
+            service: Arc::clone(self),
+            version,
+            wait,
+            ends_at,
+            told: None,
+            took: Duration::ZERO,
+            is_over: false,
+        })
     }
 }
 
@@ -52,8 +65,9 @@ impl ReceiptWatch {
             let is_first = self.told.is_none();
             let now = Instant::now();
             let left = self.ends_at.saturating_duration_since(now);
-            let timeout = if is_first { Duration::ZERO } else { left.min(LOOK) };
+            let timeout = if is_first { Duration::ZERO } else { left.min(LOOK.max(self.took * RESTS)) };
             let receipt = self.service.receipt_of(self.version, Patience { wait: Some(self.wait), timeout }).await;
+            self.took = now.elapsed().saturating_sub(timeout);
             self.is_over = receipt.reached || receipt.interrupted || self.ends_at <= Instant::now();
             if self.is_over || is_first || self.is_news(&receipt) {
                 let mut line = serde_json::to_vec(&receipt).ok()?;

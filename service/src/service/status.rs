@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use zonecast_kv_proto::{
-    EdgeLink, EdgeReceipt as ReceiptOfEdge, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Took, Version,
+    EdgeLink, EdgeReceipt as ReceiptOfEdge, MAX_BACKOFF, Receipt as EdgeReceipts, SILENT_AFTER, Took, TookSummary,
+    Version,
 };
 use zonecast_kv_transport::{DownstreamStatus, Peer, Twins};
 
@@ -211,11 +212,11 @@ fn receipt(receipts: &EdgeReceipts, now: Duration, reached: bool) -> Receipt {
         version: receipts.version.get(),
         reached,
         interrupted: false,
-        applied: receipts.applied(),
-        durable: receipts.durable(),
-        of: receipts.edges.len(),
+        applied: receipts.applied,
+        durable: receipts.durable,
+        of: receipts.of,
         commit_ms: receipts.commit.map(milliseconds),
-        took: receipt_took(receipts),
+        took: receipts.took.as_ref().map(receipt_took),
         edges: receipts.edges.iter().map(|edge| edge_receipt(edge, now)).collect(),
     }
 }
@@ -237,19 +238,13 @@ fn edge_receipt(edge: &ReceiptOfEdge, now: Duration) -> EdgeReceipt {
     }
 }
 
-/// How long the edges took that have it, by the nearest rank.
-fn receipt_took(receipts: &EdgeReceipts) -> Option<ReceiptTook> {
-    let took = receipts.edges.iter().filter_map(|edge| Some((edge.took?.all, &edge.peer)));
-    let mut took: Vec<(Duration, &Peer)> = took.collect();
-    took.sort_unstable();
-    let rank = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
-    let (max, slowest) = took.last()?;
-    Some(ReceiptTook {
-        p50_ms: milliseconds(rank(50)?.0),
-        p99_ms: milliseconds(rank(99)?.0),
-        max_ms: milliseconds(*max),
-        slowest: slowest.label(),
-    })
+fn receipt_took(took: &TookSummary) -> ReceiptTook {
+    ReceiptTook {
+        p50_ms: milliseconds(took.p50),
+        p99_ms: milliseconds(took.p99),
+        max_ms: milliseconds(took.max),
+        slowest: took.slowest.label(),
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -72,7 +72,11 @@ pub(super) fn receipt(receipt: &Receipt, out: &mut dyn Write) -> io::Result<()> 
         let ReceiptTook { p50_ms, p99_ms, max_ms, slowest } = took;
         writeln!(out, "  half within {p50_ms:.1} ms, 99 % within {p99_ms:.1} ms, {slowest} last after {max_ms:.1} ms")?;
     }
-    receipt.edges.iter().try_for_each(|edge| edge_receipt(edge, out))
+    receipt.edges.iter().try_for_each(|edge| edge_receipt(edge, out))?;
+    match receipt.of.saturating_sub(receipt.edges.len()) {
+        0 => Ok(()),
+        others => writeln!(out, "  and {others} more"),
+    }
 }
 
 fn edge_receipt(edge: &EdgeReceipt, out: &mut dyn Write) -> io::Result<()> {

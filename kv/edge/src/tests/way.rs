@@ -25,7 +25,7 @@ async fn a_new_edge_gets_everything_and_then_every_version() {
     for round in 0..200 {
         let position = commit(&source, &publisher, round % 7, &[round; 10]);
         let receipt = publisher.wait(position.version, WaitFor::All, PATIENCE).await.unwrap();
-        assert_eq!((receipt.applied(), receipt.edges.len()), (1, 1));
+        assert_eq!((receipt.applied, receipt.edges.len()), (1, 1));
         assert!(receipt.edges[0].took.is_some());
     }
     assert_eq!(edge.content(), source.content());
@@ -204,7 +204,7 @@ async fn receipts_name_the_missing_and_the_list_shows_everyone() {
     assert_eq!(missing.0.missing().count(), 2, "that they are expected is not on record");
     let wait = publisher.wait(first.version, WaitFor::All, PATIENCE);
     let (receipt, ()) = tokio::join!(wait, async { publisher.recorded(&publisher.expected()) });
-    assert_eq!(receipt.unwrap().applied(), 2);
+    assert_eq!(receipt.unwrap().applied, 2);
     two.edge.shutdown().await.unwrap();
     let second = commit(&source, &publisher, 1, b"two");
     one.until_at(second).await;

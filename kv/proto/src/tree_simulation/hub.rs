@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::{
-    AcceptedLink, Ack, AckBook, Booked, EdgeNews, Epoch, Frame, Path, Peer, Position, ReceivedVersion, Reported,
+    AcceptedLink, Ack, AckBook, Booked, EdgeTold, Epoch, Frame, Path, Peer, Position, ReceivedVersion, Reported,
     ReportedEdges, Tail,
 };
 
@@ -22,11 +22,11 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn new(head: Position, path: Path) -> Self {
+    pub(super) fn new(head: Position, path: Path, folds_from: usize) -> Self {
         let mut tail = Tail::new(head, TAIL);
         tail.set_path(path);
         tail.confirm_nothing();
-        let book = AckBook::new(head.epoch);
+        let book = AckBook::new(head.epoch).folding_from(folds_from);
         Self { tail, book, reported: BTreeMap::new(), sessions: 0 }
     }
 
@@ -57,15 +57,26 @@ impl Hub {
     /// A relay has told of edges below it.
     pub(super) fn reports(&mut self, now: Duration, relay: &Peer, session: u64, reports: &[Bytes]) {
         for report in reports {
-            let news = EdgeNews::from_bytes(report).unwrap();
-            let peer = news.peer.clone();
-            let edges = self.reported.entry(session).or_insert_with(|| ReportedEdges::new(Some(relay.name.clone())));
             let sessions = &mut self.sessions;
-            let told = edges.take(news, || {
+            let mut next_session = || {
                 *sessions += 1;
                 *sessions
-            });
-            told.unwrap().into_iter().for_each(|told| self.told(now, &peer, told));
+            };
+            let edges = self
+                .reported
+                .entry(session)
+                .or_insert_with(|| ReportedEdges::new(Some(relay.name.clone()), next_session()));
+            match EdgeTold::from_bytes(report).unwrap() {
+                EdgeTold::Edge(news) => {
+                    let peer = news.peer.clone();
+                    let told = edges.take(news, next_session).unwrap();
+                    told.into_iter().for_each(|told| self.told(now, &peer, told));
+                }
+                EdgeTold::Step(step) => {
+                    let (of, step) = (edges.fold(), edges.step(step).expect("a relay never goes back"));
+                    self.book.step(now, of, &step);
+                }
+            }
         }
     }
 
@@ -74,6 +85,7 @@ impl Hub {
         self.told(now, peer, Reported::Gone(session));
         if let Some(mut edges) = self.reported.remove(&session) {
             edges.end().into_iter().for_each(|(peer, told)| self.told(now, &peer, told));
+            self.book.end_fold(edges.fold());
         }
     }
 
@@ -86,6 +98,10 @@ impl Hub {
                 let booked = self.book.ack(now, peer, session, &ack);
                 self.booked(peer, &booked);
             }
+            Reported::InStep(session, of) => {
+                self.book.in_step(now, peer, session, of.number);
+            }
+            Reported::OutOfStep(session) => self.book.out_of_step(peer, session),
             Reported::Gone(session) => {
                 let booked = self.book.disconnect(now, peer, session);
                 self.booked(peer, &booked);

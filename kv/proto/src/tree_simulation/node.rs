@@ -18,6 +18,8 @@ pub(super) struct Node {
     pub(super) hub: Option<Hub>,
     pub(super) wire: Option<Wire>,
     incarnation: u64,
+    /// Fewest edges that it tells of together.
+    pub(super) folds_from: usize,
     /// Whether its present upstream is being told of the edges below.
     pub(super) tells: bool,
     /// It does nothing before then.
@@ -28,7 +30,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(peer: Peer, upstreams: Vec<usize>) -> Self {
+    pub(super) fn new(peer: Peer, upstreams: Vec<usize>, folds_from: usize) -> Self {
         let follower = Follower::new(Duration::ZERO, peer.name.clone(), 0, None);
         let disk = Disk::default();
         let mut node = Self {
@@ -40,6 +42,7 @@ impl Node {
             hub: None,
             wire: None,
             incarnation: 0,
+            folds_from,
             tells: false,
             hangs_until: Duration::ZERO,
             ever_applied: None,
@@ -67,7 +70,7 @@ impl Node {
         self.hub = None;
         self.tells = false;
         if let Some(position) = position.filter(|_| self.is_relay()) {
-            self.hub = Some(Hub::new(position, Path::default()));
+            self.hub = Some(Hub::new(position, Path::default(), self.folds_from));
         }
     }
 

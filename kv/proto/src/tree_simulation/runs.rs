@@ -8,7 +8,7 @@ const SEEDS_OF_SOAK: u64 = 5_000;
 #[test]
 fn whatever_happens_to_a_tree_it_ends_whole_and_says_so() {
     let seeds = if std::env::var_os("ZONECAST_SOAK").is_some() { SEEDS_OF_SOAK } else { 60 };
-    let (mut snapshots, mut forks) = (0, 0);
+    let (mut snapshots, mut forks, mut steps) = (0, 0, 0);
     for seed in 0..seeds {
         let mut tree = Tree::new(seed, 3, 4);
         for _ in 0..600 {
@@ -25,7 +25,11 @@ fn whatever_happens_to_a_tree_it_ends_whole_and_says_so() {
         assert!(whole, "seed {seed}: {}", tree.describe());
         snapshots += tree.snapshots;
         forks += tree.forks;
+        steps += tree.steps;
     }
-    println!("{seeds} seeds: {snapshots} snapshots, {forks} restores");
-    assert!(u64::from(snapshots) > seeds && u64::from(forks) > seeds / 4, "the faults do not reach what they should");
+    println!("{seeds} seeds: {snapshots} snapshots, {forks} restores, {steps} steps of many edges");
+    assert!(
+        u64::from(snapshots) > seeds && u64::from(forks) > seeds / 4 && steps > 20 * seeds,
+        "the faults do not reach what they should"
+    );
 }

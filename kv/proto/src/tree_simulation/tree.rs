@@ -13,9 +13,9 @@ use super::node::Node;
 use super::wire::Wire;
 use crate::random::Random;
 use crate::{
-    AcceptedLink, Batch, DownstreamAction, DownstreamInput, Epoch, Filter, FollowerAction, FollowerInput, Frame, Key,
-    KeyspaceId, Op, Path, Peer, Position, Published, ReceivedVersion, RestoreId, Role, Section, SectionId, StoreId,
-    Value, Version, encode_entries,
+    AcceptedLink, Batch, DownstreamAction, DownstreamInput, EdgeTold, Epoch, Filter, FollowerAction, FollowerInput,
+    Frame, Key, KeyspaceId, Op, Path, Peer, Position, Published, ReceivedVersion, RestoreId, Role, Section, SectionId,
+    StoreId, Value, Version, encode_entries,
 };
 
 /// Where keys change.
@@ -43,24 +43,28 @@ pub(super) struct Tree {
     commits: u64,
     pub(super) snapshots: u32,
     pub(super) forks: u32,
+    /// How often edges were told of together.
+    pub(super) steps: u64,
 }
 
 impl Tree {
     /// Relays in two layers, the second of which may follow the first or the core, and edges that may follow any of them.
     pub(super) fn new(seed: u64, relays: usize, edges: usize) -> Self {
         let mut random = Random(seed);
-        let mut nodes = vec![Node::new(Peer { role: Role::Core, name: "core".into() }, vec![])];
+        let mut nodes = vec![Node::new(Peer { role: Role::Core, name: "core".into() }, vec![], 0)];
         for number in 1..=relays {
             // Relays may name each other, in a circle, too.
             let mut upstreams: Vec<usize> = (0..=relays).filter(|place| *place != number).collect();
             let first = usize::try_from(random.below(upstreams.len() as u64)).unwrap();
             upstreams.rotate_left(first);
-            nodes.push(Node::new(Peer { role: Role::Relay, name: format!("relay-{number}") }, upstreams));
+            // Some tell of all edges together, some of none.
+            let folds_from = [0, 2, 9][usize::try_from(random.below(3)).unwrap()];
+            nodes.push(Node::new(Peer { role: Role::Relay, name: format!("relay-{number}") }, upstreams, folds_from));
         }
         for number in 1..=edges {
             let mut upstreams: Vec<usize> = (0..=relays).collect();
             upstreams.rotate_left(number % (relays + 1));
-            nodes.push(Node::new(Peer::edge(&format!("edge-{number}")), upstreams));
+            nodes.push(Node::new(Peer::edge(&format!("edge-{number}")), upstreams, 0));
         }
         let head = Position::origin(StoreId::new(5));
         let (now, history) = (Duration::ZERO, History::default());
@@ -76,6 +80,7 @@ impl Tree {
             commits: 0,
             snapshots: 0,
             forks: 0,
+            steps: 0,
         };
         tree.nodes[0].disk.state.position = Some(head);
         tree.history.add(&head, &tree.nodes[0].disk.state.data);
@@ -87,7 +92,7 @@ impl Tree {
     fn start_core(&mut self) {
         let core = &mut self.nodes[0];
         let head = core.disk.state.position.unwrap();
-        core.hub = Some(Hub::new(head, Path::of_core(core.peer.clone())));
+        core.hub = Some(Hub::new(head, Path::of_core(core.peer.clone()), 0));
     }
 
     /// Two keys always hold the same, so that half of a version shows.
@@ -409,7 +414,7 @@ impl Tree {
                 match (&mut node.hub, position) {
                     (Some(hub), Some(position)) => hub.jump(position),
                     (hub, Some(position)) if node.peer.role == Role::Relay => {
-                        *hub = Some(Hub::new(position, Path::default()));
+                        *hub = Some(Hub::new(position, Path::default(), node.folds_from));
                     }
                     _ => {}
                 }
@@ -442,9 +447,11 @@ impl Tree {
             hub.tail.confirm(confirmed.min(now));
         }
         hub.tail.set_path(path.unwrap_or_default());
-        if let Some(wire) = node.wire.as_mut().filter(|_| tells && hub.book.has_news()) {
-            let news = hub.book.take_news(REPORTS).iter().map(crate::EdgeNews::to_bytes).collect();
-            wire.up.extend(Frame::Reports(news).to_bytes());
+        let is_due = tells && hub.book.look(now).is_some_and(|due| due <= now);
+        if let Some(wire) = node.wire.as_mut().filter(|_| is_due) {
+            let news = hub.book.take_news(now, REPORTS);
+            self.steps += u64::from(news.iter().any(|told| matches!(told, EdgeTold::Step(_))));
+            wire.up.extend(Frame::Reports(news.iter().map(EdgeTold::to_bytes).collect()).to_bytes());
         }
     }
 

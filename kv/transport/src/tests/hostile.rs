@@ -164,7 +164,8 @@ fn news(number: usize) -> Bytes {
     let peer = Peer::edge(&format!("edge-{number}"));
     let (session, connection, incarnation) = (number as u64, 0, 1);
     let (goal, is_gone, is_unseen, via, ack) = (Version::ZERO, false, false, None, None);
-    EdgeNews { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack }.to_bytes()
+    let is_in_step = false;
+    EdgeNews { peer, session, connection, incarnation, goal, is_gone, is_unseen, via, ack, is_in_step }.to_bytes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
