@@ -5,6 +5,7 @@
 //! ```text
 //! <store>/manifest                      a signed manifest: the last object that is written
 //! <store>/tables/<BLAKE3>.sst           a table file
+//! <store>/retired/<BLAKE3>              a manifest that was there before: its files stay for a while
 //! ```
 //! Nobody has to trust the store: a core has signed the manifest, which has the hash of every file.
 

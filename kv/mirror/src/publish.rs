@@ -6,17 +6,21 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt as _, PutPayload, WriteMultipart};
-use zonecast_kv_proto::{MirrorError, SignedManifest, TableFile, TableSource};
+use object_store::{ObjectMeta, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use zonecast_kv_proto::{MirrorError, OfferedTables, SignedManifest, TableFile, TableSource};
 
 use crate::SnapshotStore;
-use crate::store::{TABLES, failed, manifest_path, path_of};
+use crate::store::{RETIRED, TABLES, failed, manifest_path, path_of};
 
-/// Files that no manifest names stay for so long: an edge that has read an earlier manifest is still fetching them.
+/// Files stay for so long after the last manifest that named them was replaced: an edge that has read it is still fetching
+/// them.
 pub(crate) const GRACE: Duration = Duration::from_hours(1);
 
 /// So much of a file is read and sent at once: the least but one that S3 takes as a part.
 const PART: usize = 8 * 1024 * 1024;
+
+/// Objects that are looked at when others are removed; the rest has its turn the next time.
+const MAX_LISTED: usize = 100_000;
 
 /// Parts of one file that are on their way.
 const PARTS_AT_ONCE: usize = 2;
@@ -52,8 +56,9 @@ impl SnapshotStore {
             done.files += 1;
             done.bytes += file.len;
         }
-        let manifest = PutPayload::from(signed.to_bytes());
-        self.objects.put(&manifest_path(), manifest).await.map_err(failed)?;
+        let manifest = signed.to_bytes();
+        self.retire(&manifest).await?;
+        self.objects.put(&manifest_path(), PutPayload::from(manifest)).await.map_err(failed)?;
         done.removed = self.sweep(tables, SystemTime::now()).await?;
         Ok(done)
     }
@@ -97,21 +102,47 @@ impl SnapshotStore {
         Err(error)
     }
 
-    /// Removes files that these do not name and that are older than [`GRACE`]; says how many.
+    /// Remembers the manifest that is about to be replaced: edges that have read it fetch its files still.
+    async fn retire(&self, next: &[u8]) -> Result<(), MirrorError> {
+        // What is too long to be one has no files.
+        let Ok(Some(present)) = self.manifest_bytes().await else { return Ok(()) };
+        if present == next {
+            return Ok(());
+        }
+        let path = Path::from(format!("{RETIRED}/{}", blake3::hash(&present)));
+        self.objects.put(&path, PutPayload::from(present)).await.map_err(failed)?;
+        Ok(())
+    }
+
+    /// Removes files that neither these nor manifests that were there within [`GRACE`] name; says how many.
     pub(crate) async fn sweep(&self, tables: &Arc<dyn TableSource>, now: SystemTime) -> Result<u64, MirrorError> {
-        let named: HashSet<Path> = tables.manifest().files.iter().map(|file| path_of(&file.hash)).collect();
-        let mut found = self.objects.list(Some(&Path::from(TABLES)));
-        let mut old = Vec::new();
-        while let Some(object) = found.next().await {
-            let object = object.map_err(failed)?;
-            let age = now.duration_since(object.last_modified.into()).unwrap_or_default();
-            if age >= GRACE && !named.contains(&object.location) {
-                old.push(object.location);
+        let mut named: HashSet<Path> = tables.manifest().files.iter().map(|file| path_of(&file.hash)).collect();
+        for retired in self.list(RETIRED).await? {
+            if is_old(&retired, now) {
+                self.objects.delete(&retired.location).await.map_err(failed)?;
+            } else if let Ok(Some(bytes)) = self.bytes_of(&retired.location).await
+                && let Ok(offered) = OfferedTables::read(&bytes)
+            {
+                named.extend(offered.manifest.files.iter().map(|file| path_of(&file.hash)));
             }
         }
-        for path in &old {
-            self.objects.delete(path).await.map_err(failed)?;
+        let mut removed = 0;
+        for table in self.list(TABLES).await? {
+            // A young one may be of a core that has just lost the lead, and has not written its manifest.
+            if is_old(&table, now) && !named.contains(&table.location) {
+                self.objects.delete(&table.location).await.map_err(failed)?;
+                removed += 1;
+            }
         }
-        Ok(old.len() as u64)
+        Ok(removed)
     }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectMeta>, MirrorError> {
+        let found = self.objects.list(Some(&Path::from(prefix)));
+        found.take(MAX_LISTED).map(|object| object.map_err(failed)).collect::<Vec<_>>().await.into_iter().collect()
+    }
+}
+
+fn is_old(object: &ObjectMeta, now: SystemTime) -> bool {
+    now.duration_since(object.last_modified.into()).unwrap_or_default() >= GRACE
 }

@@ -15,6 +15,7 @@ use crate::StorePlace;
 
 const MANIFEST: &str = "manifest";
 pub(crate) const TABLES: &str = "tables";
+pub(crate) const RETIRED: &str = "retired";
 
 /// See the crate. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -55,8 +56,14 @@ impl SnapshotStore {
         Ok(Self { objects })
     }
 
-    async fn read_manifest(&self) -> Result<Option<OfferedTables>, MirrorError> {
-        let found = match self.objects.get(&manifest_path()).await {
+    /// The manifest as it is there, whatever it holds.
+    pub(crate) async fn manifest_bytes(&self) -> Result<Option<Bytes>, MirrorError> {
+        self.bytes_of(&manifest_path()).await
+    }
+
+    /// A manifest, present or retired, if it is there.
+    pub(crate) async fn bytes_of(&self, path: &Path) -> Result<Option<Bytes>, MirrorError> {
+        let found = match self.objects.get(path).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -68,6 +75,11 @@ impl SnapshotStore {
                 return Err(MirrorError(format!("the manifest is over {MAX_MESSAGE_LEN} bytes")));
             }
         }
+        Ok(Some(bytes.freeze()))
+    }
+
+    async fn read_manifest(&self) -> Result<Option<OfferedTables>, MirrorError> {
+        let Some(bytes) = self.manifest_bytes().await? else { return Ok(None) };
         OfferedTables::read(&bytes).map(Some).map_err(|error| MirrorError(error.to_string()))
     }
 }

@@ -69,12 +69,18 @@ async fn what_is_published_is_read_and_only_what_is_missing_is_sent() {
     assert_eq!((&offered.manifest, &offered.signed), (first.manifest(), &signed(&first)));
     let hash = &offered.manifest.files[1].hash;
     assert_eq!(store.read(hash, 7, 4).await.unwrap(), "file");
+    // However old they are, they stay for who has read the manifest that names them.
+    let old = SystemTime::now() - GRACE * 2;
+    for file in std::fs::read_dir(folder.path().join("a/b/tables")).unwrap() {
+        std::fs::File::open(file.unwrap().path()).unwrap().set_modified(old).unwrap();
+    }
     let second = InMemory::made(&[b"first file", b"another file"]);
     assert_eq!(store.publish(&second, &signed(&second)).await.unwrap(), done(1, 12, 0));
     assert_eq!(store.manifest().await.unwrap().unwrap().manifest, *second.manifest());
-    // Who has read the manifest before can go on for a while.
     assert_eq!(store.read(hash, 0, 11).await.unwrap(), "second file");
+    assert_eq!(store.sweep(&second, SystemTime::now() + GRACE / 2).await.unwrap(), 0);
     assert_eq!(store.sweep(&second, SystemTime::now() + GRACE * 2).await.unwrap(), 1);
+    assert_eq!(std::fs::read_dir(folder.path().join("a/b/retired")).unwrap().count(), 0);
     assert!(store.read(hash, 0, 11).await.is_err());
     assert!(store.read(&second.manifest().files[0].hash, 0, 5).await.is_ok());
 }
