@@ -47,7 +47,7 @@ impl Verified {
                 return check;
             }
             assert!(Instant::now() < deadline, "{name} never said {state:?} of {number}: {check:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -57,7 +57,7 @@ pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
 }
 
