@@ -143,20 +143,15 @@ impl Edge {
         writer.begin()?;
         // It may have been given up meanwhile.
         shown.send_replace(EdgeStatus::at_start(&store));
-        let on_trouble = Arc::clone(&reports);
-        store.on_trouble(move || on_trouble.changed.notify_one());
-        let on_check = Arc::clone(&reports);
-        store.checks().on_change(move || on_check.changed.notify_one());
+        wake_driver(&store, &reports);
         let name = config.identity.peer().name.clone();
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
         let clock = Clock::start();
         let now = clock.now();
-        // Another number at every start, and a higher one as long as the clock does not go back.
-        let incarnation = u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1);
         let (holder, filter) = watch::channel(config.holds.at_start(&store));
         let wanted = filter.borrow().clone();
         let driver = Driver {
-            follower: Follower::new(now, name.clone(), incarnation, store.position())
+            follower: Follower::new(now, name.clone(), incarnation(now), store.position())
                 .with_upstreams(config.upstreams.len())
                 .with_tables()
                 .with_filter(wanted, store.filter().as_ref())
@@ -285,6 +280,18 @@ impl Drop for Edge {
             let _ = writer.join();
         }
     }
+}
+
+/// What happens to the copy wakes the driver.
+fn wake_driver(store: &EdgeStore, reports: &Arc<Reports>) {
+    let (on_trouble, on_check) = (Arc::clone(reports), Arc::clone(reports));
+    store.on_trouble(move || on_trouble.changed.notify_one());
+    store.checks().on_change(move || on_check.changed.notify_one());
+}
+
+/// Another number at every start, and a higher one as long as the clock does not go back.
+fn incarnation(now: Duration) -> u64 {
+    u64::try_from(now.as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
 }
 
 /// Runs the driver until it fails or is told to stop. The writer ends when the driver is gone.

@@ -5,7 +5,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVe
 use crate::staleness::Staleness;
 
 /// Reasons to leave an upstream.
-const REASONS: [&str; 17] = [
+const REASONS: [&str; 19] = [
     "connect",
     "resolve",
     "certificate",
@@ -19,6 +19,8 @@ const REASONS: [&str; 17] = [
     "damaged",
     "refused",
     "circle",
+    "filter",
+    "holds_less",
     "snapshot",
     "store",
     "malformed",
@@ -97,24 +99,14 @@ impl EdgeMetrics {
             &["reason"],
         )?;
         // From the beginning: `increase` does not see the step from nothing to one.
-        for reason in REASONS {
-            left.with_label_values(&[reason]);
-        }
+        REASONS.iter().for_each(|reason| drop(left.with_label_values(&[*reason])));
         registry.register(Box::new(left.clone()))?;
-        let store_snapshots = IntCounterVec::new(
-            Opts::new("zonecast_edge_store_snapshots_total", "Snapshots from an object store, by result."),
-            &["result"],
-        )?;
-        registry.register(Box::new(store_snapshots.clone()))?;
-        let fetched_tables = IntCounterVec::new(
-            Opts::new("zonecast_fetched_table_sets_total", "Sets of table files fetched for nodes below, by result."),
-            &["result"],
-        )?;
-        for result in ["done", "failed"] {
-            fetched_tables.with_label_values(&[result]);
-            store_snapshots.with_label_values(&[result]);
-        }
-        registry.register(Box::new(fetched_tables.clone()))?;
+        let results = |name: &str, help: &str| {
+            let metric = IntCounterVec::new(Opts::new(name, help), &["result"])?;
+            ["done", "failed"].iter().for_each(|result| drop(metric.with_label_values(&[*result])));
+            registry.register(Box::new(metric.clone()))?;
+            Ok::<_, prometheus::Error>(metric)
+        };
         let staleness = Staleness::new()?;
         registry.register(Box::new(staleness.clone()))?;
         let read_errors = IntCounterVec::new(
@@ -140,8 +132,14 @@ impl EdgeMetrics {
             applied_bytes: counter("zonecast_applied_bytes_total", "Bytes of versions applied.")?,
             writes: counter("zonecast_apply_writes_total", "Store writes that applied versions.")?,
             snapshots: counter("zonecast_loaded_snapshots_total", "Snapshots loaded.")?,
-            store_snapshots,
-            fetched_tables,
+            store_snapshots: results(
+                "zonecast_edge_store_snapshots_total",
+                "Snapshots from an object store, by result.",
+            )?,
+            fetched_tables: results(
+                "zonecast_fetched_table_sets_total",
+                "Sets of table files fetched for nodes below, by result.",
+            )?,
             fetched_table_bytes: counter(
                 "zonecast_fetched_table_bytes_total",
                 "Bytes of table files fetched for nodes below.",

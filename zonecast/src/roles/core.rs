@@ -39,11 +39,7 @@ pub(crate) fn run(config: CoreFile, allow_shrink: bool, output: Output) -> Outco
 async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: Instant, stop: Stop) -> Outcome<Ended> {
     // Another provider that is installed already does as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let open = |zones: &ZonesSection| {
-        let choices = ImportChoices { allow_shrink, tolerance: zones.tolerance() };
-        ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), choices)
-    };
-    let zones = config.zones.as_ref().map(open).transpose()?;
+    let zones = config.zones.as_ref().map(|zones| open_zones(zones, allow_shrink)).transpose()?;
     let store = config.snapshots.as_ref().map(SnapshotsSection::open).transpose()?;
     let metrics = Arc::new(MetricsRegistry::new());
     let registry = metrics.registry().clone();
@@ -109,6 +105,11 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         Ended::Restart => Ok(Ended::Restart),
         Ended::Stopped => fault.get().map_or(Ok(Ended::Stopped), Err),
     }
+}
+
+fn open_zones(zones: &ZonesSection, allow_shrink: bool) -> Outcome<ZoneFolder> {
+    let choices = ImportChoices { allow_shrink, tolerance: zones.tolerance() };
+    ZoneFolder::open(&zones.folder, zones.manifest.as_ref(), choices)
 }
 
 /// Starts a core. Nothing, when it was asked to stop while it waited to be let in.

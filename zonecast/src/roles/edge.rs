@@ -88,9 +88,7 @@ async fn serve(
     let held = edge.held();
     let keyspaces = KeyspaceChoice { held: Arc::clone(&held), read_again };
     let hangup = reload::on_hangup(&stop, identity, gate.clone(), Some(keyspaces));
-    let local = edge.describe();
-    let mut status = edge.status();
-    let downstreams = edge.downstreams();
+    let (local, mut status, downstreams) = (edge.describe(), edge.status(), edge.downstreams());
     let edge = edge.watch(fault.clone());
     let parts = EdgeApiParts { edge: local.clone(), status: status.clone(), held, quic, downstreams, max_stale };
     let api = EdgeApi::new(parts, fault.clone(), metrics, vitals, started);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::simulation_source::owned;
 use crate::{
-    Chain, Filter, FollowerAction, FollowerInput, MemoryView, Position, ReceivedVersion, Version, decode_entries,
+    Chain, Filter, FollowerAction, FollowerInput, Key, MemoryView, Position, ReceivedVersion, Version, decode_entries,
     decode_ops,
 };
 
@@ -36,6 +36,13 @@ impl State {
             version if version == position.version => Some(position.chain),
             version => self.log.iter().find(|logged| logged.version == version).map(|logged| logged.chain),
         }
+    }
+
+    /// What a filter holds of it, in order.
+    pub(super) fn entries(&self, filter: Option<&Filter>) -> VecDeque<(Bytes, Bytes)> {
+        let holds = |key: &[u8]| filter.is_none_or(|filter| filter.holds_keyspace(Key::check(key).unwrap()));
+        let own = |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.data.entries().filter(|(key, _)| holds(key)).map(own).collect()
     }
 
     /// Up to so many versions after one; nothing where the log does not reach back.

@@ -347,12 +347,7 @@ impl Tree {
                     wire.is_closing = true;
                 }
                 DownstreamAction::OpenSnapshot(filter) => {
-                    let holds = |key: &[u8]| {
-                        filter.as_ref().is_none_or(|filter| filter.holds_keyspace(Key::check(key).unwrap()))
-                    };
-                    let own =
-                        |(key, value): (&[u8], &[u8])| (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
-                    wire.snapshot = Some(state.data.entries().filter(|(key, _)| holds(key)).map(own).collect());
+                    wire.snapshot = Some(state.entries(filter.as_ref()));
                     wire.answer = Some(DownstreamInput::SnapshotOpened(state.position.unwrap()));
                 }
                 DownstreamAction::ReadSnapshot { .. } => {
