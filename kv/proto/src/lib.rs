@@ -80,6 +80,7 @@ mod state_transfer;
 mod state_transfer_simulation;
 #[cfg(test)]
 mod state_transfer_tests;
+mod subscribe_refusal;
 mod table_course;
 mod table_fetch;
 #[cfg(test)]
@@ -126,8 +127,7 @@ pub use follower::{ACK_BURST, ACK_EVERY, ANSWER_WITHIN, Follower, LEAST_ACK_EVER
 pub use follower_io::{FollowerAction, FollowerEnd, FollowerInput, FollowerState};
 pub use frame::{
     Ack, CONTROL, FIRST_SKIPPABLE, Frame, FrameDecoder, FrameError, Heartbeat, MAX_FRAGMENT_LEN, MAX_FRAME_LEN,
-    MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, SubscribeRefusal,
-    table_piece,
+    MAX_MESSAGE_LEN, MAX_NAME_LEN, MAX_REPORTS, MAX_REQUEST_LEN, PROTOCOL, SnapshotEnd, Subscribe, table_piece,
 };
 pub use group::{Commit, Group, MAX_GROUP, MAX_GROUP_LEN};
 pub use id::{Edition, Epoch, KeyspaceId, RestoreId, Revision, StoreId, Version};
@@ -167,6 +167,7 @@ pub use state_transfer::{
     MAX_PIECE, MAX_STATE_FILE_NAME, MAX_STATE_FILES, MAX_TRANSFER_LEN, StateFile, StateManifest, StateMessage,
     StatePlace, TransferError,
 };
+pub use subscribe_refusal::SubscribeRefusal;
 pub use table_course::{MAX_TABLE_PIECE, TableCourse, TablePiece, TablePlace, TablesWant};
 pub use table_fetch::{FetchAction, FetchEnd, FetchInput, TableFetch};
 pub use table_manifest::{MAX_TABLE_FILES, SignedManifest, TableFile, TableHash, TableManifest, TableManifestError};
