@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use zonecast_kv_proto::{EdgeLink, Peer, Published, Role};
+use zonecast_kv_proto::{EdgeLink, Peer, Published, Role, TableMirror};
 use zonecast_kv_transport::{Publisher, PublisherOptions};
 
 use super::*;
@@ -45,6 +45,17 @@ impl World {
         upstreams: Vec<Upstream>,
         store: EdgeOptions,
     ) -> (Running, SocketAddr, TransportMetrics) {
+        self.relay_of(name, listen, upstreams, store, None)
+    }
+
+    pub(super) fn relay_of(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+        store: EdgeOptions,
+        mirror: Option<Arc<dyn TableMirror>>,
+    ) -> (Running, SocketAddr, TransportMetrics) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -62,7 +73,7 @@ impl World {
             upstreams,
             identity,
             store,
-            mirror: None,
+            mirror,
             downstream: Some(downstream),
         });
         (running, address, metrics)
