@@ -126,7 +126,8 @@ impl Edge {
         let store = Arc::new(EdgeStore::open(&config.folder, config.options())?);
         let (shown, status) = watch::channel(EdgeStatus::at_start(&store));
         let (followed, upstream) = watch::channel(None);
-        let fetcher = UpstreamTables::new(&store, &config.identity, upstream, status.clone(), &metrics);
+        let fetcher =
+            UpstreamTables::new(&store, &config.identity, config.mirror.clone(), upstream, status.clone(), &metrics);
         let relay = config.downstream.map(|downstream| Relay::new(downstream, own.clone(), fetcher));
         let (work, queue) = mpsc::channel::<Work>();
         let reports = Arc::new(Reports::default());

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use zonecast_kv_proto::{
     MAX_OUTSTANDING, MirrorError, OfferedTables, TableCourse, TableHash, TableLoad, TableManifest, TableMirror,
-    TablePiece, TablesWant,
+    TablePiece, TablePlace, TablesWant,
 };
 
 use crate::link::{Operation, OperationEnd};
@@ -81,13 +81,8 @@ impl Elsewhere {
     pub(crate) fn read_beside(&self, now: Duration, dial: Operation, is_of_use: bool) -> Operation {
         let Some(mirror) = self.mirror.clone().filter(|_| is_of_use && now >= self.rests_until) else { return dial };
         Box::pin(async move {
-            let manifest = tokio::time::timeout(MANIFEST_WITHIN, mirror.manifest());
-            let (dialled, manifest) = tokio::join!(dial, manifest);
-            let late = || Err(MirrorError(format!("no manifest came within {} s", MANIFEST_WITHIN.as_secs())));
-            OperationEnd::Beside(
-                Box::new(dialled),
-                manifest.unwrap_or_else(|_| late()).map(|found| found.map(Box::new)),
-            )
+            let (dialled, found) = tokio::join!(dial, manifest(&*mirror));
+            OperationEnd::Beside(Box::new(dialled), found.map(|found| found.map(Box::new)))
         })
     }
 
@@ -134,6 +129,41 @@ impl Elsewhere {
     }
 }
 
+/// Table files of an object store, read piece by piece.
+pub(crate) struct MirrorRead {
+    mirror: Arc<dyn TableMirror>,
+    manifest: TableManifest,
+    course: TableCourse,
+}
+
+impl MirrorRead {
+    /// What is lacking of these files; `None` if nobody can lack that.
+    pub(crate) fn new(mirror: Arc<dyn TableMirror>, manifest: TableManifest, want: TablesWant) -> Option<Self> {
+        let course = TableCourse::new(manifest.lens(), want)?;
+        Some(Self { mirror, manifest, course })
+    }
+
+    /// The next piece; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<TablePiece>, ElsewhereError> {
+        let Some(TablePlace { file, offset }) = self.course.place() else { return Ok(None) };
+        let found = usize::try_from(file).ok().and_then(|file| self.manifest.files.get(file));
+        let hash = found.ok_or(ElsewhereError::Ending)?.hash;
+        let most = usize::try_from(self.course.left().min(READ)).unwrap_or_default();
+        let read = tokio::time::timeout(READ_WITHIN, self.mirror.read(&hash, offset, most));
+        let bytes: Bytes = read.await.map_err(|_| ElsewhereError::Late)??;
+        if bytes.len() > most || !self.course.advance(bytes.len()) {
+            return Err(ElsewhereError::Length(hash));
+        }
+        Ok(Some(TablePiece { file, offset, bytes }))
+    }
+}
+
+/// What there is, if it answers in time.
+pub(crate) async fn manifest(mirror: &dyn TableMirror) -> Result<Option<OfferedTables>, MirrorError> {
+    let late = || Err(MirrorError(format!("no manifest came within {} s", MANIFEST_WITHIN.as_secs())));
+    tokio::time::timeout(MANIFEST_WITHIN, mirror.manifest()).await.unwrap_or_else(|_| late())
+}
+
 /// Hands on everything that is lacking, as fast as the writer takes it.
 async fn fetch(
     mirror: Arc<dyn TableMirror>,
@@ -142,20 +172,10 @@ async fn fetch(
     work: Sender<Work>,
 ) -> Result<(), ElsewhereError> {
     let room = Arc::new(Semaphore::new(MAX_OUTSTANDING));
-    let Some(mut course) = TableCourse::new(manifest.lens(), want) else { return Err(ElsewhereError::Ending) };
-    while let Some(place) = course.place() {
-        let file = usize::try_from(place.file).ok().and_then(|file| manifest.files.get(file));
-        let hash = file.ok_or(ElsewhereError::Ending)?.hash;
-        let most = usize::try_from(course.left().min(READ)).unwrap_or_default();
-        let bytes: Bytes = tokio::time::timeout(READ_WITHIN, mirror.read(&hash, place.offset, most))
-            .await
-            .map_err(|_| ElsewhereError::Late)??;
-        if bytes.len() > most || !course.advance(bytes.len()) {
-            return Err(ElsewhereError::Length(hash));
-        }
-        let permits = u32::try_from(bytes.len()).map_err(|_| ElsewhereError::Length(hash))?;
+    let mut read = MirrorRead::new(mirror, manifest, want).ok_or(ElsewhereError::Ending)?;
+    while let Some(piece) = read.next().await? {
+        let permits = u32::try_from(piece.bytes.len()).map_err(|_| ElsewhereError::Ending)?;
         let taken = Arc::clone(&room).acquire_many_owned(permits).await.map_err(|_| ElsewhereError::Ending)?;
-        let piece = TablePiece { file: place.file, offset: place.offset, bytes };
         let given = Given { piece, _room: taken };
         work.send(Work::Tables(TableWork::Given(given))).map_err(|_| ElsewhereError::Ending)?;
     }

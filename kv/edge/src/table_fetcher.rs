@@ -8,13 +8,14 @@ use thiserror::Error;
 use tokio::sync::watch;
 use zonecast_kv_proto::{
     BatchSource as _, Epoch, FetchAction, FetchEnd, FetchInput, LogPin, OfferedTables, Position, SILENT_AFTER,
-    TableFetch, TablePiece, TablesWant, Version,
+    TableFetch, TableMirror, TablePiece, TablesWant, Version,
 };
 use zonecast_kv_store::{EdgeSource, EdgeStore, StoreError, TablesFetch};
 use zonecast_kv_transport::{
     Clock, Connection, Fetched, FrameReceiver, FrameSender, Heard, Identity, ManifestFault, StreamError, TableFetcher,
 };
 
+use crate::elsewhere::{self, ElsewhereError, MirrorRead};
 use crate::{EdgeMetrics, EdgeStatus};
 
 /// After one of which nothing came, downstreams get entries for so long: asking again would keep them waiting.
@@ -33,6 +34,8 @@ const MAX_FRUITLESS: u32 = 3;
 pub(crate) struct UpstreamTables {
     store: Arc<EdgeStore>,
     identity: Identity,
+    /// An object store, if there is one: asked first.
+    mirror: Option<Arc<dyn TableMirror>>,
     /// The connection to the upstream, while it is followed.
     upstream: watch::Receiver<Option<Connection>>,
     status: watch::Receiver<EdgeStatus>,
@@ -55,6 +58,10 @@ enum FetchError {
     #[error(transparent)]
     Manifest(#[from] ManifestFault),
     #[error(transparent)]
+    Elsewhere(#[from] ElsewhereError),
+    #[error("the object store has none that are of use")]
+    NotElsewhere,
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the batch log of this relay has not what follows {0}")]
     Unconnected(Position),
@@ -71,13 +78,18 @@ impl FetchError {
 
 /// One stream: its ends, and what comes over it.
 struct Ask<'f> {
-    from: &'f UpstreamTables,
     sender: FrameSender,
     receiver: FrameReceiver,
     fetch: TableFetch,
+    set: Set<'f>,
+}
+
+/// The files that come, from wherever.
+struct Set<'f> {
+    of: &'f UpstreamTables,
     files: Option<TablesFetch>,
     pin: Option<Box<dyn LogPin>>,
-    /// Bytes of files that have come over it.
+    /// Bytes of them that have come now.
     bytes: u64,
 }
 
@@ -87,7 +99,15 @@ impl TableFetcher for UpstreamTables {
             if self.clock.now() < *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) {
                 return None;
             }
-            let fetched = self.fetch_from_any(from).await;
+            let fetched = match self.fetch_elsewhere(from).await {
+                Ok(pin) => Ok(pin),
+                Err(error) => {
+                    if self.mirror.is_some() {
+                        tracing::info!(%error, "table files for nodes below come from the upstream");
+                    }
+                    self.fetch_from_any(from).await
+                }
+            };
             let result = if fetched.is_ok() { "done" } else { "failed" };
             self.metrics.fetched_tables.with_label_values(&[result]).inc();
             fetched.map_err(|error| self.rest(&error)).ok()
@@ -100,12 +120,14 @@ impl UpstreamTables {
     pub(crate) fn new(
         store: &Arc<EdgeStore>,
         identity: &Identity,
+        mirror: Option<Arc<dyn TableMirror>>,
         upstream: watch::Receiver<Option<Connection>>,
         status: watch::Receiver<EdgeStatus>,
         metrics: &EdgeMetrics,
     ) -> Self {
         let (store, identity, metrics) = (Arc::clone(store), identity.clone(), metrics.clone());
-        Self { store, identity, upstream, status, metrics, clock: Clock::start(), rests_until: Mutex::default() }
+        let (clock, rests_until) = (Clock::start(), Mutex::default());
+        Self { store, identity, mirror, upstream, status, metrics, clock, rests_until }
     }
 
     fn rest(&self, error: &FetchError) {
@@ -113,20 +135,46 @@ impl UpstreamTables {
         *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.now() + REST;
     }
 
+    /// From the object store, if what it has is of use.
+    async fn fetch_elsewhere(&self, from: (Epoch, Version)) -> Result<Box<dyn LogPin>, FetchError> {
+        let mirror = self.mirror.clone().ok_or(FetchError::NotElsewhere)?;
+        let offered = elsewhere::manifest(&*mirror).await.map_err(ElsewhereError::from)?;
+        let offered = offered.ok_or(FetchError::NotElsewhere)?;
+        let (source, from) = self.source(from)?;
+        let (position, manifest) = (offered.manifest.position, offered.manifest.clone());
+        // One from before, or of another history, is of no use; a relay that has not come so far waits for itself.
+        let is_known = position.order() > source.position().order() || source.is_recent(&manifest).unwrap_or(false);
+        if position.order() < from || !is_known {
+            return Err(FetchError::NotElsewhere);
+        }
+        let mut set = Set::new(self);
+        let want = set.begin(&source, offered).await?;
+        let mut read = MirrorRead::new(mirror, manifest, want).ok_or(FetchError::NotElsewhere)?;
+        while let Some(piece) = read.next().await? {
+            set.write(piece).await?;
+        }
+        set.finish(position).await
+    }
+
+    /// The copy, and from where on files are of use: what is older than the log is of no use to anybody here.
+    fn source(&self, from: (Epoch, Version)) -> Result<(EdgeSource, (Epoch, Version)), FetchError> {
+        let source = EdgeSource::new(Arc::clone(&self.store)).ok_or(FetchError::NoUpstream)?;
+        let from = from.max(source.goes_on_from().unwrap_or_default());
+        Ok((source, from))
+    }
+
     /// Goes on with whoever is followed, as long as something comes.
     async fn fetch_from_any(&self, from: (Epoch, Version)) -> Result<Box<dyn LogPin>, FetchError> {
         let mut fruitless = 0;
         loop {
             let connection = self.connection().await?;
-            // What is older than the log is of no use to anybody here.
-            let source = EdgeSource::new(Arc::clone(&self.store)).ok_or(FetchError::NoUpstream)?;
-            let from = from.max(source.goes_on_from().unwrap_or_default());
+            let (source, from) = self.source(from)?;
             let mut ask = Ask::open(self, &connection, from).await?;
             let error = match ask.run(&source).await {
                 Ok(pin) => return Ok(pin),
                 Err(error) => error,
             };
-            fruitless = if ask.bytes > 0 { 0 } else { fruitless + 1 };
+            fruitless = if ask.set.bytes > 0 { 0 } else { fruitless + 1 };
             if !error.passes() || fruitless == MAX_FRUITLESS {
                 return Err(error);
             }
@@ -162,14 +210,15 @@ impl<'f> Ask<'f> {
         let (mut sender, receiver) = opened?;
         let (fetch, ask) = TableFetch::new(from.clock.now(), version);
         sender.send(&ask).await?;
-        Ok(Self { from, sender, receiver, fetch, files: None, pin: None, bytes: 0 })
+        Ok(Self { sender, receiver, fetch, set: Set::new(from) })
     }
 
     async fn run(&mut self, source: &EdgeSource) -> Result<Box<dyn LogPin>, FetchError> {
         loop {
-            let timeout = self.from.clock.instant(self.fetch.timeout());
+            let clock = self.set.of.clock;
+            let timeout = clock.instant(self.fetch.timeout());
             let heard = tokio::time::timeout_at(timeout.into(), self.receiver.hear()).await;
-            let now = self.from.clock.now();
+            let now = clock.now();
             let mut next = match heard {
                 Ok(heard) => match heard? {
                     Heard::Frame(frame) => self.fetch.hear(now, frame),
@@ -182,26 +231,32 @@ impl<'f> Ask<'f> {
                 match action {
                     FetchAction::Send(frame) => self.sender.send(&frame).await?,
                     FetchAction::Begin(offered) => {
-                        let want = self.begin(source, *offered).await?;
-                        next = self.fetch.handle(self.from.clock.now(), FetchInput::Begun(want));
+                        let want = self.set.begin(source, *offered).await?;
+                        next = self.fetch.handle(clock.now(), FetchInput::Begun(want));
                     }
-                    FetchAction::Write(piece) => self.write(piece).await?,
-                    FetchAction::Finish(position) => return self.finish(position).await,
+                    FetchAction::Write(piece) => self.set.write(piece).await?,
+                    FetchAction::Finish(position) => return self.set.finish(position).await,
                     FetchAction::Fail(end) => return Err(end.into()),
                 }
             }
         }
     }
+}
+
+impl<'f> Set<'f> {
+    fn new(of: &'f UpstreamTables) -> Self {
+        Self { of, files: None, pin: None, bytes: 0 }
+    }
 
     /// Nothing of a manifest counts that no core has signed.
     async fn begin(&mut self, source: &EdgeSource, offered: OfferedTables) -> Result<TablesWant, FetchError> {
-        self.from.identity.check_manifest(&offered.signed)?;
+        self.of.identity.check_manifest(&offered.signed)?;
         let position = offered.manifest.position;
         let bytes = offered.manifest.total_len();
         tracing::info!(%position, bytes, "fetching table files for nodes below");
         // Before anything of the log behind them can go.
         self.pin = Some(source.pin(position.version));
-        let store = Arc::clone(&self.from.store);
+        let store = Arc::clone(&self.of.store);
         let files = blocking(move || store.fetch_tables(offered)).await?;
         let files = files.ok_or(FetchError::NoUpstream)?;
         let want = files.want();
@@ -219,7 +274,7 @@ impl<'f> Ask<'f> {
         .await;
         self.files = Some(files);
         self.bytes += bytes;
-        self.from.metrics.fetched_table_bytes.inc_by(bytes);
+        self.of.metrics.fetched_table_bytes.inc_by(bytes);
         Ok(written?)
     }
 
@@ -227,7 +282,7 @@ impl<'f> Ask<'f> {
         if let Some(files) = self.files.take() {
             blocking(move || files.finish()).await?;
         }
-        self.from.caught_up(position).await?;
+        self.of.caught_up(position).await?;
         self.pin.take().ok_or(FetchError::Unconnected(position))
     }
 }

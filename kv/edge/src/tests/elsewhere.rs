@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use zonecast_kv_proto::{MirrorError, MirrorFuture, OfferedTables, TableHash, TableMirror};
 
-use super::relays::core as of_core;
-use super::tables::{Core, everything, publish};
+use super::relays::{below, core as of_core};
+use super::tables::{Core, everything, noise, publish};
 use super::*;
 
 /// An object store.
@@ -146,4 +146,32 @@ async fn a_store_that_has_nothing_or_is_too_old_is_passed_over() {
     let edge = edge_with(&world, "edge-1", &publisher, &objects);
     edge.until_at(other.state.position()).await;
     assert_eq!((edge.content() == other.content(), served.store_snapshots.get(), results(&edge)), (true, 0, [0, 0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_fetches_from_the_store_too_for_edges_that_know_none() {
+    let world = World::new();
+    let core = Core::new(2, everything());
+    let (publisher, served) = publish(&world, &core);
+    let few = EdgeOptions { batch_log_bytes: 64_000, ..SMALL };
+    let objects = Arc::<Objects>::default();
+    let mirror = Some(Arc::clone(&objects) as Arc<dyn TableMirror>);
+    let upstreams = vec![of_core(&publisher)];
+    let (relay, relay_at, passed_on) = world.relay_of("relay-1", "127.0.0.1:0", upstreams, few, mirror);
+    relay.until_at(core.state.position()).await;
+    for number in 0..40 {
+        let (version, position) = core.write(number, &noise(number, 8000));
+        publisher.publish(&version, position);
+        relay.until_at(position).await;
+    }
+    // Of one that has none yet: the files of the other are too old for the relay.
+    let newest = filled(&publish(&world, &core).0).await;
+    *objects.manifest.lock().unwrap() = newest.manifest.lock().unwrap().take();
+    *objects.files.lock().unwrap() = std::mem::take(&mut *newest.files.lock().unwrap());
+    let before = served.table_bytes.get();
+    let edge = world.edge_below("edge-1", vec![below(relay_at)]);
+    edge.until_at(core.state.position()).await;
+    assert_eq!(edge.content(), core.content());
+    assert_eq!((served.table_bytes.get(), passed_on.table_snapshots.get()), (before, 1));
+    assert!(relay.metrics.fetched_table_bytes.get() > 0 && objects.reads.load(Ordering::Relaxed) > 0);
 }

@@ -90,7 +90,7 @@ async fn a_relay_serves_who_holds_no_more_than_it_does() {
     let (publisher, _) = world.publisher(&source);
     commit(&source, &publisher, &[RULES, OTHER, KeyspaceId::DNS], "before");
     let wide = filter([RULES, OTHER]);
-    let (relay, relay_at) = world.relay_of(Holds::Chosen(wide), vec![core(&publisher)]);
+    let (relay, relay_at) = world.relay_holding(Holds::Chosen(wide), vec![core(&publisher)]);
     relay.until_following().await;
     let rules = filter([RULES]);
     let upstreams = vec![below(relay_at), core(&publisher)];

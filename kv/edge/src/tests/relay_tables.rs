@@ -114,8 +114,7 @@ async fn past_its_files(
     publisher: &Publisher,
 ) -> (Running, SocketAddr, TransportMetrics) {
     let few = EdgeOptions { batch_log_bytes: 64_000, ..SMALL };
-    let (relay, at, passed_on) =
-        world.relay_with("relay-1", "127.0.0.1:0", vec![of_core(publisher)], few, Holds::Everything);
+    let (relay, at, passed_on) = world.relay_with("relay-1", "127.0.0.1:0", vec![of_core(publisher)], few);
     relay.until_at(core.state.position()).await;
     for number in 0..40 {
         let (version, position) = core.write(number, &noise(number, 8000));
@@ -171,8 +170,7 @@ async fn fetching_goes_on_where_it_was_after_a_restart_of_the_relay() {
     relay.edge.shutdown().await.unwrap();
     core.open_to(u64::MAX);
     let few = EdgeOptions { batch_log_bytes: 64_000, ..SMALL };
-    let (relay, _, passed_on) =
-        world.relay_with("relay-1", &relay_at.to_string(), vec![of_core(&publisher)], few, Holds::Everything);
+    let (relay, _, passed_on) = world.relay_with("relay-1", &relay_at.to_string(), vec![of_core(&publisher)], few);
     let edge = world.edge_below("edge-1", vec![below(relay_at)]);
     edge.until_at(core.state.position()).await;
     assert_eq!(edge.content(), core.content());

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use zonecast_kv_proto::{EdgeLink, Peer, Published, Role};
+use zonecast_kv_proto::{EdgeLink, Peer, Published, Role, TableMirror};
 use zonecast_kv_transport::{Publisher, PublisherOptions};
 
 use super::*;
@@ -35,12 +35,13 @@ impl World {
         listen: &str,
         upstreams: Vec<Upstream>,
     ) -> (Running, SocketAddr, TransportMetrics) {
-        self.relay_with(name, listen, upstreams, SMALL.of_relay(), Holds::Everything)
+        self.relay_with(name, listen, upstreams, SMALL.of_relay())
     }
 
     /// A relay that holds this.
-    pub(super) fn relay_of(&self, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
-        let (running, address, _) = self.relay_with("relay-1", "127.0.0.1:0", upstreams, SMALL.of_relay(), holds);
+    pub(super) fn relay_holding(&self, holds: Holds, upstreams: Vec<Upstream>) -> (Running, SocketAddr) {
+        let config = EdgeConfig { holds, store: SMALL.of_relay(), ..self.config_of("relay-1", upstreams) };
+        let (running, address, _) = self.start_relay("relay-1", "127.0.0.1:0", config);
         (running, address)
     }
 
@@ -50,8 +51,22 @@ impl World {
         listen: &str,
         upstreams: Vec<Upstream>,
         store: EdgeOptions,
-        holds: Holds,
     ) -> (Running, SocketAddr, TransportMetrics) {
+        self.start_relay(name, listen, EdgeConfig { store, ..self.config_of(name, upstreams) })
+    }
+
+    pub(super) fn relay_of(
+        &self,
+        name: &str,
+        listen: &str,
+        upstreams: Vec<Upstream>,
+        store: EdgeOptions,
+        mirror: Option<Arc<dyn TableMirror>>,
+    ) -> (Running, SocketAddr, TransportMetrics) {
+        self.start_relay(name, listen, EdgeConfig { store, mirror, ..self.config_of(name, upstreams) })
+    }
+
+    fn start_relay(&self, name: &str, listen: &str, config: EdgeConfig) -> (Running, SocketAddr, TransportMetrics) {
         let identity = self.ca.issue(Role::Relay, name).unwrap();
         let deadline = Instant::now() + PATIENCE;
         let endpoint = loop {
@@ -64,15 +79,7 @@ impl World {
         let metrics = TransportMetrics::register(&prometheus::Registry::new()).unwrap();
         let options = PublisherOptions::default();
         let downstream = DownstreamConfig { endpoint, options, metrics: metrics.clone() };
-        let running = start(EdgeConfig {
-            folder: self.folder_of(name),
-            upstreams,
-            identity,
-            store,
-            holds,
-            mirror: None,
-            downstream: Some(downstream),
-        });
+        let running = start(EdgeConfig { identity, downstream: Some(downstream), ..config });
         (running, address, metrics)
     }
 
