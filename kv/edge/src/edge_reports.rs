@@ -12,8 +12,9 @@ use zonecast_kv_transport::EdgeNewsFeed;
 
 use crate::relay::Relay;
 
-/// Edges in one frame, beside what is said of all that are in step: the news of one takes at most 150 bytes.
-const EDGES_IN_FRAME: usize = (MAX_REQUEST_LEN - MAX_FOLD_STEP_LEN) / 160;
+/// Edges in one frame, beside what is said of all that are in step: the news of one, with two names as long as they may
+/// be, takes less than 256 bytes.
+const EDGES_IN_FRAME: usize = (MAX_REQUEST_LEN - MAX_FOLD_STEP_LEN) / 256;
 
 /// Work that an edge makes at the upstream that has come, gone, or begins or ceases to be in step: 10,000 of them a second.
 const PER_EDGE: Duration = Duration::from_micros(100);
