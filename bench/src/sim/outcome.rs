@@ -220,6 +220,6 @@ mod tests {
         assert!((line(&few, 1, 100).core_acks - 60.0).abs() < 1e-6);
         // A relay with few edges names each.
         let named = Outcome::of(&Inputs { nodes: 600, cities: 30, changes: 1.0, ..Inputs::default() });
-        assert!((line(&named, 1, 100).core_acks - 630.0).abs() < 1e-6);
+        assert!((line(&named, 1, 20).core_acks - 630.0).abs() < 1e-6);
     }
 }

@@ -147,10 +147,9 @@ impl Edge {
         wake_driver(&store, &reports);
         let name = config.identity.peer().name.clone();
         let thread = thread::Builder::new().name(format!("apply-{name}")).spawn(|| writer.run());
-        let clock = Clock::start();
+        let (clock, wanted) = (Clock::start(), config.holds.at_start(&store));
         let now = clock.now();
-        let (holder, filter) = watch::channel(config.holds.at_start(&store));
-        let wanted = filter.borrow().clone();
+        let (holder, filter) = watch::channel(wanted.clone());
         let driver = Driver {
             follower: Follower::new(now, name.clone(), incarnation(now), store.position())
                 .with_upstreams(config.upstreams.len())

@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 use zonecast_kv_proto::{
-    ACK_EVERY, EdgeTold, FollowerState, Frame, LEAST_ACK_EVERY, MAX_FOLD_STEP_LEN, MAX_REQUEST_LEN,
+    ACK_EVERY, EdgeTold, FollowerState, Frame, LEAST_ACK_EVERY, LONGEST_EDGE_NEWS, MAX_FOLD_STEP_LEN, MAX_REQUEST_LEN,
 };
 use zonecast_kv_transport::EdgeNewsFeed;
 
 use crate::relay::Relay;
 
-/// Edges in one frame, beside what is said of all that are in step: the news of one takes at most 280 bytes.
-const EDGES_IN_FRAME: usize = (MAX_REQUEST_LEN - MAX_FOLD_STEP_LEN) / 288;
+/// Edges in one frame, beside what is said of all that are in step. MessagePack writes some bytes around each.
+const EDGES_IN_FRAME: usize = (MAX_REQUEST_LEN - MAX_FOLD_STEP_LEN) / (LONGEST_EDGE_NEWS + 8);
 
 /// Work that an edge makes at the upstream that has come, gone, or begins or ceases to be in step: 10,000 of them a second.
 const PER_EDGE: Duration = Duration::from_micros(100);

@@ -10,8 +10,11 @@ use thiserror::Error;
 use crate::fold_step::EDGE;
 use crate::{Ack, Peer, Version, is_node_name, positional, read_whole};
 
-/// Most bytes of a message: a name, and some numbers.
+/// Most bytes of a message that is read: later releases may say more.
 pub const MAX_EDGE_NEWS_LEN: usize = 512;
+
+/// Most bytes of one that this release writes: two names, what the edge has come to at a marker, and some numbers.
+pub const LONGEST_EDGE_NEWS: usize = 400;
 
 positional! {
     /// As it is sent.
@@ -138,6 +141,29 @@ impl EdgeNews {
 mod tests {
     use super::*;
     use crate::{CopyCheck, CopyCheckState, Epoch, RangeHash};
+
+    #[test]
+    fn the_longest_news_is_within_the_limit() {
+        let (name, most) = ("n".repeat(63), u64::MAX);
+        let check = CopyCheck::new(most, CopyCheckState::Failed, RangeHash::of_entries(b"x")).differs(most, &[7; 64]);
+        let [applied, durable] = [Version::new(most); 2];
+        let epoch = Epoch::new(most);
+        let (two_clock_us, apply_us, check) = (most, most, Some(check));
+        let news = EdgeNews {
+            peer: crate::Peer { role: crate::Role::Relay, name: name.clone() },
+            session: most,
+            connection: most,
+            incarnation: most,
+            goal: applied,
+            is_gone: true,
+            is_unseen: true,
+            via: Some(name),
+            ack: Some(Ack { incarnation: most, epoch, applied, durable, two_clock_us, apply_us, check }),
+            is_in_step: true,
+        };
+        let len = news.to_bytes().len();
+        assert!(len <= LONGEST_EDGE_NEWS, "{len}");
+    }
 
     #[test]
     fn news_is_read_as_written_and_no_part_of_it() {

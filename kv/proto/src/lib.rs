@@ -119,7 +119,7 @@ pub use batch::{
 pub use chain::{Chain, OperationsHash, SectionDigest};
 pub use command::{Command, CommandError};
 pub use copy_check::{CopyCheck, CopyCheckState, MAX_CHECK_KEY};
-pub use edge_news::{EdgeNews, EdgeNewsError, MAX_EDGE_NEWS_LEN};
+pub use edge_news::{EdgeNews, EdgeNewsError, LONGEST_EDGE_NEWS, MAX_EDGE_NEWS_LEN};
 pub use filter::{Filter, FilterError, KeyRange, MAX_FILTER_KEYSPACES, PUBLISHED_END};
 pub use fold::FOLD_FROM;
 pub use fold_step::{EdgeTold, FoldLevel, FoldStep, MAX_FOLD_STEP_LEN};

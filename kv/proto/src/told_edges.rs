@@ -107,7 +107,10 @@ impl AckBook {
             let applied = edge.counted(groups)?;
             (before < Some(applied)).then_some(Gained { before, applied })
         });
-        self.let_group_join(now, group);
+        let has_joined = self.let_group_join(now, group);
+        if has_joined && self.groups.get(&group).is_some_and(|group| group.followers > 1) {
+            self.note_group(group);
+        }
         self.note(peer);
         Booked { gained: gained.flatten(), ..Booked::default() }
     }
@@ -154,7 +157,9 @@ impl AckBook {
             fold.add(to, followers);
         }
         self.pass_on_times(of.number, before, step);
-        self.let_group_join(now, of.number);
+        if self.let_group_join(now, of.number) && followers > 0 {
+            self.note_group(of.number);
+        }
         let is_further = before < level && counted > 0;
         let took = commit.filter(|_| is_further).map(|at| now.saturating_sub(at));
         let gained = is_further.then_some(Gained { before, applied: to.applied });
@@ -163,6 +168,10 @@ impl AckBook {
 
     /// Who spoke for many speaks no more.
     pub fn end_fold(&mut self, of: FoldOf) {
+        if self.groups.get(&of.number).is_none_or(|group| group.followers == 0) {
+            self.groups.remove(&of.number);
+            return;
+        }
         let followers: Vec<Peer> =
             self.followers(|_, edge| edge.group_id() == Some(of.number)).into_iter().cloned().collect();
         for peer in &followers {
@@ -194,19 +203,17 @@ impl AckBook {
         self.fold = Some(fold);
     }
 
-    fn let_group_join(&mut self, now: Duration, id: GroupId) {
-        let (Some(fold), Some(group)) = (&mut self.fold, self.groups.get_mut(&id)) else { return };
+    /// Says whether those of a group are told of together with others from now on.
+    fn let_group_join(&mut self, now: Duration, id: GroupId) -> bool {
+        let (Some(fold), Some(group)) = (&mut self.fold, self.groups.get_mut(&id)) else { return false };
         if self.served < fold.from || !group.may_join(now, fold.level()) {
-            return;
+            return false;
         }
         group.join();
-        let followers = group.followers;
         if let Some(level) = group.level() {
-            fold.add(level, followers);
+            fold.add(level, group.followers);
         }
-        if followers > 0 {
-            self.note_group(id);
-        }
+        true
     }
 
     /// An edge that has said something itself becomes a member, or is one no more.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::sleep_until;
-use zonecast_kv_proto::{EdgeNewsError, EdgeTold, Peer, Reported, ReportedEdges, Version};
+use zonecast_kv_proto::{EdgeNewsError, EdgeTold, Epoch, Peer, Reported, ReportedEdges, Version};
 
 use crate::admission::Admission;
 use crate::book::Book;
@@ -88,14 +88,14 @@ impl EdgeReports {
     /// # Errors
     /// It makes no sense; nothing was booked.
     pub fn take(&mut self, message: &[u8]) -> Result<(), EdgeNewsError> {
-        self.take_up_to(message, Version::new(u64::MAX))
+        self.take_up_to(message, (Epoch::new(u64::MAX), Version::ZERO))
     }
 
     /// The same of a node that has been given nothing beyond `given`.
-    pub(crate) fn take_up_to(&mut self, message: &[u8], given: Version) -> Result<(), EdgeNewsError> {
+    pub(crate) fn take_up_to(&mut self, message: &[u8], given: (Epoch, Version)) -> Result<(), EdgeNewsError> {
         let news = match EdgeTold::from_bytes(message)? {
             EdgeTold::Edge(news) => news,
-            EdgeTold::Step(step) if step.level.applied > given => {
+            EdgeTold::Step(step) if (step.epoch, step.level.applied) > given => {
                 return Err(EdgeNewsError::Syntax("edges have what nobody was given".into()));
             }
             EdgeTold::Step(step) => {

@@ -285,8 +285,9 @@ impl Session {
             let relay = Reporter::Relay(self.connection.peer().name.clone());
             EdgeReports::new(Arc::clone(book), Arc::clone(admission), relay)
         });
+        let given = (self.parts.feed.tail().head().epoch, self.downstream.sent());
         for report in reports {
-            if let Err(error) = edges.take_up_to(report, self.downstream.sent()) {
+            if let Err(error) = edges.take_up_to(report, given) {
                 tracing::warn!(peer = %self.connection.peer(), %error, "a relay tells of its edges what makes no sense");
                 return Err(SessionEnd::End(DownstreamEnd::Malformed("news of edges that makes no sense")));
             }
