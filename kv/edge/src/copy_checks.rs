@@ -13,12 +13,13 @@ pub(crate) struct CopyChecks {
     agreement: Option<Agreement>,
     /// What was said last.
     said: Option<CopyCheck>,
-    /// The number of the last marker at which the copy turned out to be other than what voters agree on.
-    other: Option<u64>,
+    /// The last marker at which the copy turned out to be other than what voters agree on. Not its number alone: a store that
+    /// was restored numbers anew.
+    other: Option<Marker>,
     /// Where, as far as that is known.
     differs: Option<Differs>,
-    /// The number of the last marker at which the copy was other and after which it was put right.
-    repaired: Option<u64>,
+    /// The last marker at which the copy was other and after which it was put right.
+    repaired: Option<Marker>,
 }
 
 /// Where a copy differs.
@@ -65,9 +66,9 @@ impl CopyChecks {
         self.differs = Some(differs);
     }
 
-    /// The copy was other at the marker of this number, and is not any more.
-    pub(crate) fn repaired(&mut self, number: u64) {
-        self.repaired = Some(number);
+    /// The copy was other at the last marker, and is not any more.
+    pub(crate) fn repaired(&mut self) {
+        self.repaired = self.other;
     }
 
     /// Whether the copy is other than what voters agree on, as far as is known.
@@ -80,12 +81,13 @@ impl CopyChecks {
         let mut look = Look::default();
         let check = match present {
             Some(present) => {
-                let number = present.marker.number;
-                let agreement = self.agreement.filter(|agreement| agreement.number == number);
+                let marker = present.marker;
+                let agreement = self.agreement.filter(|agreement| agreement.number == marker.number);
                 if let (Some(agreement), CheckProgress::Done(done)) = (agreement, &present.progress) {
                     let is_equal = agreement.root == done.published.root();
-                    if !is_equal && self.other.replace(number) != Some(number) {
-                        look.found = Some(Other { marker: present.marker, own: Arc::clone(done), agreement });
+                    if !is_equal && self.other.replace(marker) != Some(marker) {
+                        self.differs = None;
+                        look.found = Some(Other { marker, own: Arc::clone(done), agreement });
                     }
                     if is_equal {
                         self.other = None;
@@ -114,7 +116,7 @@ impl CopyChecks {
         let (state, root) = match &present.progress {
             CheckProgress::Hashing => (CopyCheckState::Hashing, RangeHash::default()),
             CheckProgress::Failed(_) => (CopyCheckState::Failed, RangeHash::default()),
-            CheckProgress::Done(done) if self.repaired == Some(number) => {
+            CheckProgress::Done(done) if self.repaired == Some(present.marker) => {
                 (CopyCheckState::Repaired, done.published.root())
             }
             CheckProgress::Done(done) => (CopyCheckState::Hashed, done.published.root()),
@@ -188,7 +190,7 @@ mod tests {
             let look = if is_replaced {
                 checks.look(None)
             } else {
-                checks.repaired(1);
+                checks.repaired();
                 checks.look(Some(&done))
             };
             assert_eq!(look.said.as_ref().and_then(CopyCheck::state), Some(CopyCheckState::Repaired));

@@ -101,6 +101,10 @@ impl Driver {
     pub(crate) fn repaired(&mut self, end: RepairEnd) {
         let Some(repair) = self.range_repair.take() else { return };
         match end {
+            // Of the marker before this one.
+            RepairEnd::Done(number, _) | RepairEnd::TooLate(number) if number != repair.number() => {
+                self.range_repair = Some(repair)
+            }
             RepairEnd::Done(number, keys) => {
                 let first = keys.first.unwrap_or_default();
                 tracing::warn!(
@@ -111,12 +115,9 @@ impl Driver {
                 if keys.keys > 0 {
                     self.checks.differs(Differs { number, ranges: repair.ranges(), first });
                 }
-                self.checks.repaired(number);
+                self.checks.repaired();
             }
-            RepairEnd::TooLate => {
-                self.range_repair = Some(repair);
-                self.fetch_all("too much has changed since it was summed up");
-            }
+            RepairEnd::TooLate(_) => self.fetch_all("too much has changed since it was summed up"),
         }
     }
 

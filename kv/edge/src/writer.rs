@@ -61,8 +61,8 @@ pub(crate) struct Progress {
 pub(crate) enum RepairEnd {
     /// The copy is right, at the marker of this number and now.
     Done(u64, RepairedKeys),
-    /// Too much has changed since the marker.
-    TooLate,
+    /// Too much has changed since the marker of this number.
+    TooLate(u64),
 }
 
 /// Where the writer reports.
@@ -268,7 +268,7 @@ impl Writer {
     fn repair(&mut self, number: u64, ranges: &[RangeContent], damaged: bool) -> Result<bool, EdgeError> {
         let since = self.since.of(number).filter(|_| !damaged);
         let (Some(since), Some(position)) = (since, self.store.position()) else {
-            self.reports.add(|progress| progress.repaired = Some(RepairEnd::TooLate));
+            self.reports.add(|progress| progress.repaired = Some(RepairEnd::TooLate(number)));
             return Ok(false);
         };
         match self.store.repair(ranges, since) {

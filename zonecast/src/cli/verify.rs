@@ -70,8 +70,11 @@ impl Verify {
             }
             VerifiedState::Running | VerifiedState::Unknown => {
                 let unknown = count(VerifiedState::Unknown) + count(VerifiedState::Running);
-                let nodes = if info.nodes.is_empty() { "no such node".into() } else { format!("{unknown} nodes") };
-                Err(Failure::new(Code::NotCompared, format_args!("verification {number} does not know of {nodes}")))
+                let message = match info.nodes.len() {
+                    0 => "no node of this name is known".to_owned(),
+                    _ => format!("what {unknown} nodes hold is not known in verification {number}"),
+                };
+                Err(Failure::new(Code::NotCompared, message))
             }
         }
     }
