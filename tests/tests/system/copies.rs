@@ -77,7 +77,8 @@ fn an_edge_that_holds_nothing_says_so_at_once_over_udp_and_tcp() {
 fn an_edge_started_without_its_core_is_ready_by_the_copy_it_has() {
     let mut system = system();
     assert!(system.core.stop().unwrap().success());
-    assert!(system.edges[0].stop().unwrap().success());
+    let ended = system.edges[0].stop().unwrap();
+    assert!(ended.success(), "{ended}: {}", system.edges[0].log());
     let ready = system.edges[0].start_ready().unwrap();
     assert_eq!((&ready["zones"], &ready["event"]), (&1.into(), &"ready".into()), "{ready}");
     let edge = &system.edges[0];

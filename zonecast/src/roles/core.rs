@@ -14,7 +14,7 @@ use zonecast_kv_transport::{CertificateMetrics, Endpoint, Identity, Peer, Role};
 use super::majority::{self, Stands};
 use super::process::{self, Ended, notify};
 use super::running_core::{CoreSetup, RunningCore};
-use super::snapshot_store::{self, StoreWriter};
+use super::snapshot_store::StoreWriter;
 use super::zone_folder::ZoneFolder;
 use super::{DataFolder, STOP_WITHIN, Stop, ports, reload, zone_import};
 use crate::config::{CoreFile, SnapshotsSection, ZonesSection};
@@ -75,7 +75,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
         tls: config.http.tls.then(|| identity.https_server()).transpose()?,
         metrics,
     };
-    let store = store.map(|store| StoreWriter::new(store, identity.clone(), &registry)).transpose()?;
+    let store = StoreWriter::new(store, identity.clone(), &registry)?;
     let Some(running) = start(setup, joins, &stop).await? else { return Ok(Ended::Stopped) };
     let hangup = reload::on_hangup(&stop, identity.clone(), running.gate().clone(), None);
     let ended = match become_ready(&running, zones, &folder, started, &stop).await {
@@ -85,7 +85,7 @@ async fn serve(config: CoreFile, allow_shrink: bool, output: Output, started: In
             tokio::select! {
                 () = stop.asked() => Ok(Ended::Stopped),
                 () = fault.disk_works_again() => Ok(Ended::Restart),
-                () = snapshot_store::keep(store.as_ref(), &running) => Ok(Ended::Stopped),
+                () = store.run(&running) => Ok(Ended::Stopped),
             }
         }
         Ok(None) => Ok(Ended::Stopped),

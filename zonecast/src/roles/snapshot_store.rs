@@ -18,20 +18,20 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// A busy core would put everything there again and again.
 const AT_MOST_EVERY: Duration = Duration::from_mins(10);
 
-/// What a core puts into an object store.
+/// What a core puts into an object store, if it has one.
 pub(super) struct StoreWriter {
-    store: SnapshotStore,
+    store: Option<SnapshotStore>,
     identity: Identity,
     sets: IntCounterVec,
     bytes: IntCounter,
 }
 
 impl StoreWriter {
-    /// Writes into this store what this core signs.
+    /// Writes into this store what this core signs. Its metrics are there without a store, too.
     ///
     /// # Errors
     /// The registry has metrics of these names already.
-    pub(super) fn new(store: SnapshotStore, identity: Identity, registry: &Registry) -> Outcome<Self> {
+    pub(super) fn new(store: Option<SnapshotStore>, identity: Identity, registry: &Registry) -> Outcome<Self> {
         let sets = Opts::new("zonecast_store_published_total", "Snapshots put into the object store, by result.");
         let sets = IntCounterVec::new(sets, &["result"])?;
         for result in ["done", "failed"] {
@@ -45,10 +45,11 @@ impl StoreWriter {
 
     /// Keeps the store up to date. Never ends.
     pub(super) async fn run(&self, core: &RunningCore) {
+        let Some(store) = &self.store else { return std::future::pending().await };
         let mut wrote: Option<Instant> = None;
         loop {
             if core.core().leads() && wrote.is_none_or(|wrote| wrote.elapsed() >= AT_MOST_EVERY) {
-                match self.write(core).await {
+                match self.write(store, core).await {
                     Ok(None) => {}
                     Ok(Some(PublishedSet { files, bytes, removed })) => {
                         wrote = Some(Instant::now());
@@ -70,20 +71,12 @@ impl StoreWriter {
     }
 
     /// Puts a snapshot there, unless edges can begin with the one that is there.
-    async fn write(&self, core: &RunningCore) -> Result<Option<PublishedSet>, String> {
+    async fn write(&self, store: &SnapshotStore, core: &RunningCore) -> Result<Option<PublishedSet>, String> {
         // What makes no sense there, or is not of a core, is written over.
-        let known = self.store.manifest().await.ok().flatten();
+        let known = store.manifest().await.ok().flatten();
         let known = known.filter(|known| self.identity.check_manifest(&known.signed).is_ok());
         let newer = core.publisher().newer_tables(known.map(|known| known.manifest)).await;
         let Some(newer) = newer.map_err(|error| error.to_string())? else { return Ok(None) };
-        self.store.publish(&newer.tables, &newer.signed).await.map(Some).map_err(|error| error.to_string())
-    }
-}
-
-/// The same, where there may be no store.
-pub(super) async fn keep(writer: Option<&StoreWriter>, core: &RunningCore) {
-    match writer {
-        Some(writer) => writer.run(core).await,
-        None => std::future::pending().await,
+        store.publish(&newer.tables, &newer.signed).await.map(Some).map_err(|error| error.to_string())
     }
 }
