@@ -210,6 +210,7 @@ impl DnsEdge {
     /// # Errors
     /// The copy could not be written; the edge fetches the missing versions at its next start.
     pub async fn shutdown(self) -> Result<(), EdgeError> {
+        self.held.end().await;
         self.edge.shutdown().await
     }
 }

@@ -6,13 +6,14 @@ use zonecast_keyspaces::{KeyspaceError, Selection};
 use zonecast_kv_edge::{Edge, EdgeStatus, Holder, Holds};
 use zonecast_kv_proto::Filter;
 
-use crate::EdgeStates;
+use crate::states::WeakStates;
+use crate::{EdgeStates, Reading};
 
 /// The choice for one edge, which can change while it runs. Dropped, it leaves the edge with what it holds.
 #[derive(Debug)]
 pub struct HeldKeyspaces {
     chosen: watch::Sender<Option<Selection>>,
-    states: EdgeStates,
+    states: WeakStates,
     task: JoinHandle<()>,
 }
 
@@ -27,8 +28,16 @@ impl HeldKeyspaces {
     #[must_use]
     pub fn keep(edge: &Edge, states: &EdgeStates, chosen: Option<Selection>) -> Self {
         let (sender, receiver) = watch::channel(chosen);
+        let states = states.downgrade();
         let keeper = Keeper { holder: edge.holder(), states: states.clone(), chosen: receiver, status: edge.watch() };
-        Self { chosen: sender, states: states.clone(), task: tokio::spawn(keeper.run()) }
+        Self { chosen: sender, states, task: tokio::spawn(keeper.run()) }
+    }
+
+    /// Ends it. Nothing of it reads the copy any more then: RocksDB aborts a process that ends while somebody does.
+    pub async fn end(&self) {
+        self.task.abort();
+        // The task has the only receiver.
+        self.chosen.closed().await;
     }
 
     /// The edge is to hold these keyspaces from now on, or everything. It answers from what it has until a snapshot of
@@ -61,7 +70,7 @@ impl Drop for HeldKeyspaces {
 
 struct Keeper {
     holder: Holder,
-    states: EdgeStates,
+    states: WeakStates,
     chosen: watch::Receiver<Option<Selection>>,
     status: watch::Receiver<EdgeStatus>,
 }
@@ -87,7 +96,8 @@ impl Keeper {
 }
 
 /// What an edge with these states is to hold.
-fn wanted(chosen: &Selection, states: &EdgeStates) -> Result<Option<Filter>, KeyspaceError> {
-    let found = states.read().with_view(|state, view| state.seen_keys(chosen.filter(view)));
+fn wanted(chosen: &Selection, states: &WeakStates) -> Result<Option<Filter>, KeyspaceError> {
+    let reading = states.read().unwrap_or_else(Reading::not_ready);
+    let found = reading.with_view(|state, view| state.seen_keys(chosen.filter(view)));
     found.transpose().map(|filter| Some(filter.unwrap_or_else(|| chosen.at_first())))
 }

@@ -6,7 +6,7 @@
 //! burst of queries, without a lock.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 use zonecast_edge_reader::{Changes, FindError, Reader, ZoneTable};
@@ -64,6 +64,11 @@ impl EdgeStates {
         Reading::of(self.load())
     }
 
+    /// The same for who must not keep the copy open.
+    pub(crate) fn downgrade(&self) -> WeakStates {
+        WeakStates(Arc::downgrade(&self.present))
+    }
+
     /// The index of the readers that swaps states in here, for [`zonecast_kv_edge::Edge::start`].
     #[must_use]
     pub fn reader_index(&self) -> Box<dyn ReaderIndex> {
@@ -72,6 +77,23 @@ impl EdgeStates {
 
     pub(crate) fn swap_in(&self, state: EdgeState) {
         self.present.store(Some(Arc::new(state)));
+    }
+}
+
+/// The states of an edge, as long as somebody else has them.
+#[derive(Clone)]
+pub(crate) struct WeakStates(Weak<ArcSwapOption<EdgeState>>);
+
+impl WeakStates {
+    /// The present state; `None` when the edge is gone.
+    pub(crate) fn read(&self) -> Option<Reading> {
+        self.0.upgrade().map(|present| Reading::of(present.load_full()))
+    }
+}
+
+impl fmt::Debug for WeakStates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakStates").finish_non_exhaustive()
     }
 }
 

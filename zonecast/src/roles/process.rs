@@ -2,6 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -10,6 +11,9 @@ use zonecast_service::exit::{Failure, Outcome};
 
 /// Where there is no highest limit of open files.
 const ENOUGH_FILES: u64 = 1024 * 1024;
+
+/// At the end, what still blocks or is being dropped has so long. Mostly nothing is.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// How a role ends well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +37,8 @@ pub(crate) fn run(role: impl AsyncFnOnce(Stop) -> Outcome<Ended>) -> Outcome {
         stop.listen()?;
         role(stop).await
     });
-    // Whatever still blocks has had its time.
-    runtime.shutdown_background();
+    // RocksDB aborts a process that ends while a thread still uses a database.
+    runtime.shutdown_timeout(LAST_WAIT);
     match ended? {
         Ended::Stopped => Ok(()),
         Ended::Restart => Err(restart()),

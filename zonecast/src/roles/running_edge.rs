@@ -149,8 +149,7 @@ impl RunningEdge {
         let Self { name, front, held, mut edge } = self;
         let watches = front.servers.iter().map(|server| watch_threads(server, fault.clone())).collect();
         let task = tokio::spawn(async move {
-            let _held = held;
-            tokio::select! {
+            let ended = tokio::select! {
                 error = edge.failed() => {
                     tracing::error!(edge = name, %error, "the edge cannot apply versions any more; it answers from its last version");
                     fault.set(|| Failure::from(error));
@@ -158,7 +157,9 @@ impl RunningEdge {
                     Ok(())
                 }
                 _ = &mut stopped => edge.shutdown().await,
-            }
+            };
+            held.end().await;
+            ended
         });
         WatchedEdge { front, watches, stop, task }
     }
