@@ -12,7 +12,7 @@ use crate::crash::seed_of_run;
 use crate::http::Http;
 use crate::voters::rounds;
 
-const KILLS: u64 = 6;
+const KILLS: u64 = 4;
 /// About ten minutes.
 const KILLS_OF_SOAK: u64 = 400;
 

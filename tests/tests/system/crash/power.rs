@@ -14,7 +14,7 @@ use super::writers::Writers;
 use super::{number_from_environment, seed_of_run};
 use crate::http::Http;
 
-const CUTS: u64 = 20;
+const CUTS: u64 = 10;
 const CUTS_OF_SOAK: u64 = 200;
 
 /// Of the disk: RocksDB takes room for its logs beforehand.

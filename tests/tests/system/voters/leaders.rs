@@ -9,7 +9,7 @@ use super::rounds;
 use super::three::{CORES, Three};
 use crate::crash::seed_of_run;
 
-const KILLS: u64 = 5;
+const KILLS: u64 = 3;
 const KILLS_OF_SOAK: u64 = 1_000;
 
 /// Every so many kills, all that was done must be explained.
